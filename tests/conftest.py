@@ -1,0 +1,19 @@
+"""Fixtures shared by every test."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real sentence pairs that may stand beside the checkout; skips where it is absent."""
+    folder = Path(os.environ.get("S2S_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not (folder / "fra.txt").is_file():
+        pytest.skip(
+            f"needs {folder / 'fra.txt'} (sentence pairs, not part of this repository; S2S_DATA names another place)"
+        )
+    return folder
