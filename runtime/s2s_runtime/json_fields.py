@@ -1,0 +1,147 @@
+"""JSON documents: typed access that collects every problem, and writing that is all or nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+_REQUIRED: Final = object()
+
+
+class Fields:
+    """One JSON object being read.
+
+    A problem (missing field, wrong type, value not allowed) is appended to the shared list and a harmless value of the
+    right type is returned, so that one pass finds them all; the reader raises at the end where the list isn't empty.
+
+    Args:
+        data: what stood at this place in the document; anything but an object is itself a problem.
+        where: path of this object in the document, for messages ("" at the top, else such as "source").
+        problems: collects one line per problem.
+    """
+
+    def __init__(self, data: object, where: str, problems: list[str]) -> None:
+        self._where = where
+        self._problems = problems
+        self._data: Mapping[str, object] = {}
+        if isinstance(data, Mapping):
+            self._data = data
+        else:
+            self.problem("", f"expected an object, got {_show(data)}")
+
+    def problem(self, key: str, text: str) -> None:
+        """Report a problem with the field `key` of this object ("" = the object itself)."""
+        place = ".".join(part for part in (self._where, key) if part)
+        self._problems.append(f"{place}: {text}" if place else text)
+
+    def _get(self, key: str, default: object) -> object:
+        if key in self._data:
+            return self._data[key]
+        if default is _REQUIRED:
+            self.problem(key, "missing")
+            return None
+        return default
+
+    def _missing(self, key: str, default: object) -> bool:
+        return default is _REQUIRED and key not in self._data
+
+    def has(self, key: str) -> bool:
+        """Whether the field is present (null counts as present)."""
+        return key in self._data
+
+    def raw(self, key: str, default: object = _REQUIRED) -> object:
+        """The field as it is."""
+        return self._get(key, default)
+
+    def integer(self, key: str, default: object = _REQUIRED) -> int:
+        """An integer field."""
+        value = self._get(key, default)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        if not self._missing(key, default):
+            self.problem(key, f"expected an integer, got {_show(value)}")
+        return 0
+
+    def optional_integer(self, key: str, default: object = _REQUIRED) -> int | None:
+        """An integer field that may be null."""
+        return None if self._get(key, default) is None else self.integer(key, default)
+
+    def boolean(self, key: str, default: object = _REQUIRED) -> bool:
+        """A field that is true or false."""
+        value = self._get(key, default)
+        if isinstance(value, bool):
+            return value
+        if not self._missing(key, default):
+            self.problem(key, f"expected true or false, got {_show(value)}")
+        return False
+
+    def text(self, key: str, default: object = _REQUIRED) -> str:
+        """A string field."""
+        value = self._get(key, default)
+        if isinstance(value, str):
+            return value
+        if not self._missing(key, default):
+            self.problem(key, f"expected a string, got {_show(value)}")
+        return ""
+
+    def optional_text(self, key: str, default: object = _REQUIRED) -> str | None:
+        """A string field that may be null."""
+        return None if self._get(key, default) is None else self.text(key, default)
+
+    def choice(self, key: str, allowed: Sequence[str], default: object = _REQUIRED) -> str:
+        """A string field that holds one of a few values."""
+        value = self._get(key, default)
+        if isinstance(value, str) and value in allowed:
+            return value
+        if not self._missing(key, default):
+            self.problem(key, f"expected one of {', '.join(map(repr, allowed))}, got {_show(value)}")
+        return allowed[0]
+
+    def items(self, key: str, default: object = _REQUIRED) -> list[object]:
+        """A list field, its elements as they are."""
+        value = self._get(key, default)
+        if isinstance(value, list | tuple):
+            return list(value)
+        if not self._missing(key, default):
+            self.problem(key, f"expected a list, got {_show(value)}")
+        return []
+
+    def child(self, key: str, default: object = _REQUIRED) -> Fields:
+        """An object field."""
+        value = self._get(key, default)
+        where = f"{self._where}.{key}" if self._where else key
+        if self._missing(key, default):
+            return Fields({}, where, [])  # reported as missing already: its own fields are not reported too
+        return Fields(value, where, self._problems)
+
+    def children(self, key: str) -> list[Fields]:
+        """A field that is a list of objects."""
+        where = f"{self._where}.{key}" if self._where else key
+        return [Fields(item, f"{where}[{i}]", self._problems) for i, item in enumerate(self.items(key))]
+
+    def mapping(self, key: str, default: object = _REQUIRED) -> dict[str, object]:
+        """An object field as a dict."""
+        value = self._get(key, default)
+        if isinstance(value, Mapping):
+            return {str(name): item for name, item in value.items()}
+        if not self._missing(key, default):
+            self.problem(key, f"expected an object, got {_show(value)}")
+        return {}
+
+
+def _show(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def write_json(path: Path, data: object) -> None:
+    """Write `data` as UTF-8 JSON beside `path`, then rename it to `path`."""
+    beside = path.with_name(f"{path.name}.tmp-{os.getpid()}")
+    try:
+        beside.write_text(json.dumps(data, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)

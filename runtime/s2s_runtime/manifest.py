@@ -1,0 +1,347 @@
+"""The manifest of a bundle: what its graphs are, what they read and write, how text becomes ids.
+
+`manifest.json` describes the ONNX graphs that lie beside it::
+
+    {
+      "format": "s2s-bundle", "version": 1,
+      "graphs": {"encoder": {"file": "encoder.onnx", "sha256": "...", "bytes": 123456},
+                 "decoder": {...}, "select_state": {...}, "select_memory": {... only where there is memory}},
+      "source": {"kind": "ids",              "ids", "one-hot" (ids too; -1 = a row of zeros) or "values"
+                 "size": 71,                 symbols of the source vocabulary, or features of a step
+                 "inputs": [{"name": "source", "dtype": "int64", "shape": [null, null]}]},
+      "target": {"feedback": "token",        what the decoder reads next: "token", "probabilities", "value" or "none"
+                 "size": 93,                 symbols of the target vocabulary, or features of a step
+                 "start_id": 0, "end_ids": [1], "padding_id": null, "unknown_id": null,
+                 "max_length": 59},          longest target in tokens, the end token counted; null = unknown
+      "states": [{"name": "state.0", "dtype": "float32", "shape": [null, 256]}],
+      "memory": [{"name": "memory.0", "dtype": "float32", "shape": [null, null, 256]}],
+      "attention": false,                    whether the decoder has the output `attention`
+      "padding": {...}, "vocabulary": {"source": {...}, "target": {...}},      as in `vocab.json`
+      "verification": {...},                 what the exporter checked and found
+      "producers": {"s2s_export": "0.1.0"}   versions of what made the bundle
+    }
+
+In shapes, null is a free dimension; batch comes first, then time. The graphs:
+
+- `encoder`: `source` -> `state.0`, ..., `memory.0`, ...
+- `decoder`, one step: `token` int64 (batch,) where feedback is "token", or `value` float32 (batch, features) where it
+  is "value"; `state.*`; `memory.*` -> `logits` float32 (batch, size), or `output` (batch, features) where feedback is
+  "value"; `next_state.*`; `attention` float32 (batch, source time) where there is one. With feedback "none" or
+  "probabilities" what the decoder reads next is one of its states.
+- `select_state`, `select_memory`: `rows` int64 (n,) and `state.*` or `memory.*` -> `next_state.*` or `next_memory.*`,
+  the rows gathered along the batch axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal, cast
+
+from s2s_runtime.errors import BundleError, VocabularyError
+from s2s_runtime.json_fields import Fields
+from s2s_runtime.padding import PaddingPolicy
+from s2s_runtime.vocabulary import Vocabulary
+
+FORMAT: Final = "s2s-bundle"
+VERSION: Final = 1
+
+SourceKind = Literal["ids", "one-hot", "values"]
+Feedback = Literal["token", "probabilities", "value", "none"]
+_SOURCE_KINDS: Final = ("ids", "one-hot", "values")
+_FEEDBACKS: Final = ("token", "probabilities", "value", "none")
+_STATE_DTYPES: Final = ("float32", "float64", "float16", "int64", "int32", "bool")
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """Name, dtype and shape of a graph input or output; None in the shape is a free dimension."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...]
+
+    def to_dict(self) -> dict[str, object]:
+        """This tensor as it stands in the manifest."""
+        return {"name": self.name, "dtype": self.dtype, "shape": list(self.shape)}
+
+    @classmethod
+    def read(cls, fields: Fields) -> TensorSpec:
+        """Read one tensor of the manifest, its problems reported to `fields`."""
+        shape = fields.items("shape")
+        for i, size in enumerate(shape):
+            if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 0):
+                fields.problem(f"shape[{i}]", f"expected a size or null, got {size!r}")
+        name, dtype = fields.text("name"), fields.choice("dtype", _STATE_DTYPES)
+        return cls(name, dtype, cast("tuple[int | None, ...]", tuple(shape)))
+
+
+@dataclass(frozen=True, slots=True)
+class GraphFile:
+    """One ONNX file of a bundle: its name, the SHA-256 of its content in hexadecimal, its size in bytes."""
+
+    file: str
+    sha256: str
+    bytes: int
+
+    def to_dict(self) -> dict[str, object]:
+        """This file as it stands in the manifest."""
+        return {"file": self.file, "sha256": self.sha256, "bytes": self.bytes}
+
+    @classmethod
+    def read(cls, fields: Fields) -> GraphFile:
+        """Read one file of the manifest, its problems reported to `fields`."""
+        file = fields.text("file")
+        if file != Path(file).name:  # a manifest must not reach outside its folder
+            fields.problem("file", f"expected a bare file name, got {file!r}")
+        return cls(file, fields.text("sha256"), fields.integer("bytes"))
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSpec:
+    """What the encoder reads.
+
+    Args:
+        kind: "ids", "one-hot" (the graph takes ids and looks up one-hot rows itself; -1 = zeros) or "values".
+        size: symbols in the source vocabulary, or features of a step for "values".
+        inputs: inputs of the encoder graph; the first is `source`.
+    """
+
+    kind: SourceKind
+    size: int
+    inputs: tuple[TensorSpec, ...]
+
+    def to_dict(self) -> dict[str, object]:
+        """This part as it stands in the manifest."""
+        return {"kind": self.kind, "size": self.size, "inputs": [tensor.to_dict() for tensor in self.inputs]}
+
+    @classmethod
+    def read(cls, fields: Fields) -> SourceSpec:
+        """Read this part of the manifest, its problems reported to `fields`."""
+        kind = cast("SourceKind", fields.choice("kind", _SOURCE_KINDS))
+        return cls(kind, fields.integer("size"), tuple(TensorSpec.read(item) for item in fields.children("inputs")))
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSpec:
+    """What the decoder reads and writes.
+
+    Args:
+        feedback: what the decoder reads at the next step: "token" (the one chosen), "probabilities" (its own softmax),
+            "value" (its own output) or "none" (nothing).
+        size: symbols in the target vocabulary, or features of a step for "value".
+        start_id: token read at the first step; needed for feedback "token", ignored otherwise.
+        end_ids: tokens that end a sequence; empty where the model never ends by itself.
+        padding_id: token that fills short targets in training and is never generated, or None.
+        unknown_id: token that stands for unknown symbols, or None.
+        max_length: longest target in tokens (or steps), the end token counted, or None where unknown.
+    """
+
+    feedback: Feedback
+    size: int
+    start_id: int | None = None
+    end_ids: tuple[int, ...] = ()
+    padding_id: int | None = None
+    unknown_id: int | None = None
+    max_length: int | None = None
+
+    def to_dict(self) -> dict[str, object]:
+        """This part as it stands in the manifest."""
+        return {
+            "feedback": self.feedback,
+            "size": self.size,
+            "start_id": self.start_id,
+            "end_ids": list(self.end_ids),
+            "padding_id": self.padding_id,
+            "unknown_id": self.unknown_id,
+            "max_length": self.max_length,
+        }
+
+    @classmethod
+    def read(cls, fields: Fields) -> TargetSpec:
+        """Read this part of the manifest, its problems reported to `fields`."""
+        end_ids = fields.items("end_ids")
+        for i, token in enumerate(end_ids):
+            if not isinstance(token, int) or isinstance(token, bool):
+                fields.problem(f"end_ids[{i}]", f"expected an integer, got {token!r}")
+        return cls(
+            feedback=cast("Feedback", fields.choice("feedback", _FEEDBACKS)),
+            size=fields.integer("size"),
+            start_id=fields.optional_integer("start_id"),
+            end_ids=tuple(token for token in end_ids if isinstance(token, int)),
+            padding_id=fields.optional_integer("padding_id"),
+            unknown_id=fields.optional_integer("unknown_id"),
+            max_length=fields.optional_integer("max_length"),
+        )
+
+    def problems(self) -> list[str]:
+        """What contradicts itself here."""
+        problems = []
+        if self.size < 1:
+            problems.append(f"target.size: expected at least 1, got {self.size}")
+        if self.max_length is not None and self.max_length < 1:
+            problems.append(f"target.max_length: expected at least 1 or null, got {self.max_length}")
+        if self.feedback == "token" and self.start_id is None:
+            problems.append("target.start_id: expected an id, as feedback is 'token'; got null")
+        named = [("start_id", self.start_id), ("padding_id", self.padding_id), ("unknown_id", self.unknown_id)]
+        for name, token in [*named, *(("end_ids", end) for end in self.end_ids)]:
+            if token is not None and not 0 <= token < self.size:
+                problems.append(f"target.{name}: expected 0 to {self.size - 1} (target.size), got {token}")
+        return problems
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What `manifest.json` says; the module's documentation describes each field.
+
+    Raises:
+        BundleError: lists everything that contradicts itself.
+    """
+
+    graphs: Mapping[str, GraphFile]
+    source: SourceSpec
+    target: TargetSpec
+    states: tuple[TensorSpec, ...]
+    memory: tuple[TensorSpec, ...]
+    attention: bool
+    padding: PaddingPolicy
+    source_vocabulary: Vocabulary | None = None
+    target_vocabulary: Vocabulary | None = None
+    verification: Mapping[str, object] = field(default_factory=dict)
+    producers: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        problems = [*self._graph_problems(), *self._source_problems(), *self.target.problems()]
+        problems += self._vocabulary_problems()
+        if problems:
+            raise BundleError("; ".join(problems))
+
+    def _graph_problems(self) -> list[str]:
+        needed = ["encoder", "decoder", "select_state", *(["select_memory"] if self.memory else [])]
+        problems = [f"graphs.{name}: missing" for name in needed if name not in self.graphs]
+        if not self.states:
+            problems.append("states: expected at least one")
+        for key, tensors, prefix in (("states", self.states, "state"), ("memory", self.memory, "memory")):
+            for i, tensor in enumerate(tensors):
+                if tensor.name != f"{prefix}.{i}":
+                    problems.append(f"{key}[{i}].name: expected '{prefix}.{i}', got {tensor.name!r}")
+        return problems
+
+    def _source_problems(self) -> list[str]:
+        problems = []
+        if self.source.size < 1:
+            problems.append(f"source.size: expected at least 1, got {self.source.size}")
+        if [tensor.name for tensor in self.source.inputs] != ["source"]:
+            problems.append(f"source.inputs: expected one named 'source', got {[t.name for t in self.source.inputs]}")
+            return problems
+        dtype, rank = ("float32", 3) if self.source.kind == "values" else ("int64", 2)
+        tensor = self.source.inputs[0]
+        if tensor.dtype != dtype or len(tensor.shape) != rank:
+            problems.append(f"source.inputs[0]: expected {dtype} of {rank} dimensions, got {tensor.to_dict()}")
+        return problems + self._padding_problems()
+
+    def _padding_problems(self) -> list[str]:
+        padding = self.padding.id
+        fills = self.padding.masked or self.padding.length is not None
+        if self.source.kind == "values":
+            return [] if padding is None else [f"padding.id: expected null for a source of values, got {padding}"]
+        lowest = -1 if self.source.kind == "one-hot" else 0
+        if (fills and padding is None) or (padding is not None and not lowest <= padding < self.source.size):
+            return [f"padding.id: expected {lowest} to {self.source.size - 1} (source.size), got {padding}"]
+        return []
+
+    def _vocabulary_problems(self) -> list[str]:
+        problems = []
+        if self.source_vocabulary is not None and self.source.kind == "values":
+            problems.append("vocabulary.source: expected null, as the source is values")
+        for name, vocabulary, size in (
+            ("source", self.source_vocabulary, self.source.size),
+            ("target", self.target_vocabulary, self.target.size),
+        ):
+            if vocabulary is not None and len(vocabulary) != size:
+                problems.append(f"vocabulary.{name}: expected {size} symbols ({name}.size), got {len(vocabulary)}")
+        return problems
+
+    def to_dict(self) -> dict[str, object]:
+        """The content of `manifest.json`."""
+        source, target = self.source_vocabulary, self.target_vocabulary
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "graphs": {name: graph.to_dict() for name, graph in self.graphs.items()},
+            "source": self.source.to_dict(),
+            "target": self.target.to_dict(),
+            "states": [tensor.to_dict() for tensor in self.states],
+            "memory": [tensor.to_dict() for tensor in self.memory],
+            "attention": self.attention,
+            "padding": self.padding.to_dict(),
+            "vocabulary": {
+                "source": None if source is None else source.to_dict(),
+                "target": None if target is None else target.to_dict(),
+            },
+            "verification": dict(self.verification),
+            "producers": dict(self.producers),
+        }
+
+    @classmethod
+    def from_dict(cls, data: object) -> Manifest:
+        """Read the content of `manifest.json`.
+
+        Raises:
+            BundleError: lists every field that is missing, has a wrong value, or contradicts another.
+        """
+        problems: list[str] = []
+        fields = Fields(data, "", problems)
+        _check_format(fields)
+        graphs = fields.mapping("graphs")
+        vocabulary = fields.child("vocabulary")
+        parts = {
+            "graphs": {name: GraphFile.read(Fields(item, f"graphs.{name}", problems)) for name, item in graphs.items()},
+            "source": SourceSpec.read(fields.child("source")),
+            "target": TargetSpec.read(fields.child("target")),
+            "states": tuple(TensorSpec.read(item) for item in fields.children("states")),
+            "memory": tuple(TensorSpec.read(item) for item in fields.children("memory")),
+            "attention": fields.boolean("attention"),
+            "padding": _read_padding(fields, problems),
+            "source_vocabulary": _read_vocabulary(vocabulary, "source", problems),
+            "target_vocabulary": _read_vocabulary(vocabulary, "target", problems),
+            "verification": fields.mapping("verification", {}),
+            "producers": {name: str(version) for name, version in fields.mapping("producers", {}).items()},
+        }
+        if problems:
+            raise BundleError("; ".join(problems))
+        return cls(**parts)  # type: ignore[arg-type]  # each part was checked above
+
+
+def _check_format(fields: Fields) -> None:
+    """A document of another kind or a newer version is refused at once: its other fields mean something else."""
+    problems: list[str] = []
+    found = fields.raw("format", None)
+    if found != FORMAT:
+        problems.append(f"format: expected {FORMAT!r}, got {found!r}")
+    version = fields.raw("version", None)
+    if version != VERSION:
+        advice = "; install a newer s2s-runtime" if isinstance(version, int) and version > VERSION else ""
+        problems.append(f"version: this version of s2s-runtime reads {VERSION}, got {version!r}{advice}")
+    if problems:
+        raise BundleError("; ".join(problems))
+
+
+def _read_padding(fields: Fields, problems: list[str]) -> PaddingPolicy:
+    try:
+        return PaddingPolicy.from_dict(fields.raw("padding", None))
+    except VocabularyError as error:
+        problems.append(str(error))
+        return PaddingPolicy(masked=False)
+
+
+def _read_vocabulary(fields: Fields, name: str, problems: list[str]) -> Vocabulary | None:
+    data = fields.raw(name, None)
+    if data is None:
+        return None
+    try:
+        return Vocabulary.from_dict(data, f"vocabulary.{name}")
+    except VocabularyError as error:
+        problems.append(str(error))
+        return None
