@@ -1,0 +1,229 @@
+"""A Keras model's graph as a flat list of calls, with nested models inlined.
+
+Keras records one node per call of a layer or operation. Here those nodes become `Call`s over `Value`s: a plain,
+topologically sorted program that can be partitioned and replayed, in which a model used as a layer is replaced by
+what it holds. Layer names play no part.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+from keras import tree
+
+from s2s_training.errors import SplitError
+
+
+@dataclass(frozen=True, eq=False)
+class Value:
+    """One tensor of the graph.
+
+    Attributes:
+        name: what to call it in messages.
+        shape: with batch first; None where a dimension is free.
+        dtype: the Keras name, e.g. "float32".
+    """
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One call of a layer or operation.
+
+    Attributes:
+        operation: the Keras layer or operation called.
+        args: positional arguments; tensors stand as `Value`s, possibly inside lists or dictionaries.
+        kwargs: named arguments, likewise.
+        outputs: the tensors it returns, flattened.
+    """
+
+    operation: Any
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    outputs: tuple[Value, ...]
+
+    @property
+    def name(self) -> str:
+        """What messages call it: `"decoder_lstm" (LSTM)`."""
+        return f'"{self.operation.name}" ({type(self.operation).__name__})'
+
+    @property
+    def inputs(self) -> tuple[Value, ...]:
+        """Every tensor among the arguments, masks included."""
+        return values_in((self.args, self.kwargs))
+
+    def arguments(self) -> dict[str, Any]:
+        """The arguments by the name they have in the operation's `call`.
+
+        An initial state is found under `initial_state` however it was passed: old files hand a recurrent layer the
+        list `[sequence, state, ...]` as its first argument.
+        """
+        signature = inspect.signature(self.operation.call)
+        bound = dict(signature.bind(*self.args, **self.kwargs).arguments)
+        first = next(iter(bound), None)
+        if is_recurrent(self.operation) and first is not None and isinstance(bound[first], list | tuple):
+            sequence, *states = bound[first]
+            bound[first] = sequence
+            if states and bound.get("initial_state") is None:
+                bound["initial_state"] = states
+        return bound
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A whole model as a program.
+
+    Attributes:
+        inputs: the model's inputs in its own order.
+        calls: every call, producers before consumers.
+        outputs: the model's outputs in its own order.
+    """
+
+    inputs: tuple[Value, ...]
+    calls: tuple[Call, ...]
+    outputs: tuple[Value, ...]
+
+    def producers(self) -> dict[Value, Call]:
+        """The call that makes each value that is not an input."""
+        return {value: call for call in self.calls for value in call.outputs}
+
+    def dependents(self, seeds: Iterable[Value]) -> set[Value]:
+        """Every value that can't be computed without one of the seeds, the seeds among them."""
+        reached = set(seeds)
+        for call in self.calls:
+            if any(value in reached for value in call.inputs):
+                reached.update(call.outputs)
+        return reached
+
+
+def is_recurrent(operation: object) -> bool:
+    """Whether an operation is a recurrent layer, bare or wrapped by `Bidirectional`."""
+    return isinstance(operation, keras.layers.RNN | keras.layers.Bidirectional)
+
+
+def values_in(structure: Any) -> tuple[Value, ...]:
+    """The `Value`s in a nested structure, in order."""
+    return tuple(leaf for leaf in tree.flatten(structure) if isinstance(leaf, Value))
+
+
+def flatten_model(model: keras.Model) -> Graph:
+    """Reads a Functional or Sequential model as one flat program.
+
+    Raises:
+        SplitError: the model, or a model inside it, is subclassed and has no graph to read.
+    """
+    builder = _Builder()
+    function = _functional(model)
+    inputs = tuple(builder.value_of(tensor) for tensor in tree.flatten(function.inputs))
+    builder.add_model(function)
+    outputs = tuple(builder.value_of(tensor) for tensor in tree.flatten(function.outputs))
+    return Graph(inputs, tuple(builder.calls), outputs)
+
+
+def replay(
+    calls: Iterable[Call],
+    environment: dict[Value, Any],
+    run: Callable[[Call, Callable[[Any], Any]], Any] | None = None,
+) -> None:
+    """Calls the program again on other tensors.
+
+    Args:
+        calls: what to call, producers first.
+        environment: the tensor that stands for each value; results are added to it.
+        run: how to make one call; it gets the call and a function that fills tensors into any structure of values,
+            and returns the outputs. By default the operation itself is called with the recorded arguments.
+    """
+
+    def fill(structure: Any) -> Any:
+        return tree.map_structure(lambda leaf: environment[leaf] if isinstance(leaf, Value) else leaf, structure)
+
+    for call in calls:
+        outputs = call.operation(*fill(call.args), **fill(call.kwargs)) if run is None else run(call, fill)
+        environment.update(zip(call.outputs, tree.flatten(outputs), strict=True))
+
+
+def ancestors(calls: Iterable[Call], wanted: Iterable[Value]) -> list[Call]:
+    """The calls that the wanted values need, in program order."""
+    needed = set(wanted)
+    kept: list[Call] = []
+    for call in reversed(list(calls)):
+        if needed.intersection(call.outputs):
+            needed.update(call.inputs)
+            kept.append(call)
+    return kept[::-1]
+
+
+def substitute(structure: Any, replacements: Mapping[Value, Any]) -> Any:
+    """The structure with some of its values replaced."""
+    return tree.map_structure(lambda leaf: replacements.get(leaf, leaf) if isinstance(leaf, Value) else leaf, structure)
+
+
+def _functional(model: Any) -> Any:
+    """The Functional that holds a model's graph."""
+    if isinstance(model, keras.Sequential):
+        model = model._functional  # a built Sequential runs through this one
+    if model is None or not hasattr(model, "_nodes_by_depth"):
+        raise SplitError(
+            f"{type(model).__name__ if model is not None else 'an unbuilt Sequential'} has no graph of layers that can "
+            "be read: only Functional and Sequential models can be split; rebuild the model with keras.Model(inputs, "
+            "outputs) from the same layers (their weights come along)"
+        )
+    return model
+
+
+def _is_model(operation: Any) -> bool:
+    return isinstance(operation, keras.Model)
+
+
+def _nodes(function: Any) -> Iterator[Any]:
+    for depth in sorted(function._nodes_by_depth, reverse=True):
+        for node in function._nodes_by_depth[depth]:
+            if node.operation is not None and not node.is_input:
+                yield node
+
+
+@dataclass
+class _Builder:
+    """Collects calls while nested models are inlined; values are found by the identity of their Keras tensor."""
+
+    calls: list[Call] = field(default_factory=list)
+    values: dict[int, Value] = field(default_factory=dict)
+
+    def value_of(self, tensor: Any) -> Value:
+        if id(tensor) not in self.values:
+            self.values[id(tensor)] = Value(
+                tensor.name, tuple(tensor.shape), keras.backend.standardize_dtype(tensor.dtype)
+            )
+        return self.values[id(tensor)]
+
+    def resolve(self, structure: Any) -> Any:
+        return tree.map_structure(
+            lambda leaf: self.value_of(leaf) if isinstance(leaf, keras.KerasTensor) else leaf, structure
+        )
+
+    def add_model(self, function: Any) -> None:
+        for node in _nodes(function):
+            if _is_model(node.operation):
+                self.inline(node)
+            else:
+                args, kwargs = self.resolve(node.arguments.args), self.resolve(node.arguments.kwargs)
+                outputs = tuple(self.value_of(tensor) for tensor in node.outputs)
+                self.calls.append(Call(node.operation, tuple(args), dict(kwargs), outputs))
+
+    def inline(self, node: Any) -> None:
+        """Adds a nested model's calls; a model called twice is read twice, over other values."""
+        inner = _functional(node.operation)
+        given = [value for value in tree.flatten(self.resolve(node.arguments.args)) if isinstance(value, Value)]
+        nested = _Builder(self.calls, {})
+        for tensor, value in zip(tree.flatten(inner.inputs), given, strict=True):
+            nested.values[id(tensor)] = value
+        nested.add_model(inner)
+        for outer, tensor in zip(node.outputs, tree.flatten(inner.outputs), strict=True):
+            self.values[id(outer)] = nested.value_of(tensor)

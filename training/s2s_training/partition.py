@@ -1,0 +1,215 @@
+"""Which part of a training graph is the encoder's and which runs once per target step.
+
+Every tensor either depends on the decoder input or it doesn't. What doesn't is computed once per sentence; what does
+is computed once per token. A reading of the graph is valid when nothing on the decoder's side looks at another target
+position than its own, except through the states of forward recurrent layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import keras
+
+from s2s_training.errors import SplitError
+from s2s_training.graph import Call, Graph, Value, ancestors, is_recurrent, values_in
+
+_ATTENTION = (
+    keras.layers.Attention,
+    keras.layers.AdditiveAttention,
+    keras.layers.MultiHeadAttention,
+    keras.layers.GroupQueryAttention,
+)
+_ACROSS_TIME = (
+    keras.layers.Conv1D,
+    keras.layers.Conv1DTranspose,
+    keras.layers.SeparableConv1D,
+    keras.layers.DepthwiseConv1D,
+    keras.layers.AveragePooling1D,
+    keras.layers.MaxPooling1D,
+    keras.layers.GlobalAveragePooling1D,
+    keras.layers.GlobalMaxPooling1D,
+    keras.layers.ZeroPadding1D,
+    keras.layers.Cropping1D,
+    keras.layers.UpSampling1D,
+    keras.layers.Flatten,
+    keras.layers.Permute,
+)
+
+
+@dataclass(frozen=True)
+class Partition:
+    """One reading of the graph.
+
+    Attributes:
+        decoder_input: the model input fed with target tokens or values; None where the decoder is fed nothing
+            (a `RepeatVector` stands where its sequence begins).
+        encoder_calls: what runs once per sentence, in program order.
+        decoder_calls: what runs once per target step, in program order.
+        decoder_values: every value that changes from step to step.
+        output: the model output that is decoded.
+        problems: why this reading can't be stepped, a sentence each; empty when it can.
+    """
+
+    decoder_input: Value | None
+    encoder_calls: tuple[Call, ...]
+    decoder_calls: tuple[Call, ...]
+    decoder_values: frozenset[Value]
+    output: Value
+    problems: tuple[str, ...]
+
+
+def partition(graph: Graph, decoder_input: str | None = None) -> Partition:
+    """Finds the one valid reading of a graph.
+
+    Args:
+        graph: the whole training model.
+        decoder_input: name of the input that gets target tokens or values, where the graph alone does not tell.
+
+    Raises:
+        SplitError: no reading is valid (the message names the layers that stand in the way), or several are.
+    """
+    readings = [_reading(graph, value) for value in _candidates(graph, decoder_input)]
+    if decoder_input is None:
+        readings += [_repeat_reading(graph, call) for call in _repeats(graph)]
+    readings = [reading for reading in readings if reading is not None]
+    valid = [reading for reading in readings if not reading.problems]
+    named = [reading for reading in valid if reading.decoder_input is not None]
+    if len(named) > 1:
+        names = ", ".join(str(reading.decoder_input.name) for reading in named if reading.decoder_input)
+        raise SplitError(
+            f"encoder and decoder can't be told apart: the inputs {names} could each be the decoder's; "
+            "say which with --decoder-input NAME (decoder_input= in Python)"
+        )
+    if valid:
+        return (named or valid[-1:])[0]
+    raise SplitError(_why_not(graph, readings))
+
+
+def _candidates(graph: Graph, name: str | None) -> list[Value]:
+    if name is None:
+        return list(graph.inputs)
+    chosen = [value for value in graph.inputs if value.name == name]
+    if not chosen:
+        known = ", ".join(value.name for value in graph.inputs)
+        raise SplitError(f"no input is called {name!r}; the model's inputs are {known}")
+    return chosen
+
+
+def _repeats(graph: Graph) -> list[Call]:
+    return [call for call in graph.calls if isinstance(call.operation, keras.layers.RepeatVector)]
+
+
+def _reading(graph: Graph, decoder_input: Value) -> Partition | None:
+    """The reading in which one model input is the decoder's; None when nothing decoded depends on it."""
+    values = graph.dependents([decoder_input])
+    values |= graph.dependents(_broadcast_over_steps(graph, values))
+    return _build(graph, decoder_input, values)
+
+
+def _repeat_reading(graph: Graph, repeat: Call) -> Partition | None:
+    """The reading in which the decoder begins at a `RepeatVector` and is fed nothing but its context."""
+    return _build(graph, None, graph.dependents(repeat.outputs))
+
+
+def _broadcast_over_steps(graph: Graph, decoder_values: set[Value]) -> list[Value]:
+    """Outputs of `RepeatVector` calls that copy a context to every *decoder* step.
+
+    They don't depend on the decoder input, but their time axis is the decoder's, so they belong to the step: there
+    the copy is made once. A repeated vector that a recurrent layer of the encoder reads is the encoder's own.
+    """
+    found: list[Value] = []
+    for repeat in _repeats(graph):
+        reached = graph.dependents(repeat.outputs)
+        encoder_readers = [
+            call
+            for call in graph.calls
+            if is_recurrent(call.operation)
+            and not decoder_values.intersection(call.outputs)
+            and reached.intersection(call.inputs)
+        ]
+        if not decoder_values.intersection(repeat.outputs) and decoder_values & reached and not encoder_readers:
+            found.extend(repeat.outputs)
+    return found
+
+
+def _build(graph: Graph, decoder_input: Value | None, values: set[Value]) -> Partition | None:
+    outputs = [value for value in graph.outputs if value in values]
+    if not outputs:
+        return None
+    output = outputs[0]
+    needed = ancestors(graph.calls, [output])
+    decoder_calls = tuple(call for call in needed if values.intersection(call.outputs))
+    encoder_calls = tuple(call for call in needed if not values.intersection(call.outputs))
+    problems = [problem for call in decoder_calls for problem in _problems(call, decoder_calls, values, output)]
+    if not any(is_recurrent(call.operation) for call in decoder_calls):
+        problems.append("no recurrent layer depends on it, so there is no state to carry from step to step")
+    if not encoder_calls:
+        problems.append("everything depends on it, so there is no encoder")
+    return Partition(decoder_input, encoder_calls, decoder_calls, frozenset(values), output, tuple(problems))
+
+
+def _problems(call: Call, calls: Iterable[Call], values: set[Value], output: Value) -> list[str]:
+    """Why one call on the decoder's side can't be made one step at a time."""
+    if is_recurrent(call.operation):
+        return _recurrent_problems(call, calls, values, output)
+    if isinstance(call.operation, _ATTENTION):
+        memory = _attention_memory(call)
+        if values.intersection(memory):
+            return [f"layer {call.name} attends over target positions (self-attention), which have no fixed-size state"]
+    if isinstance(call.operation, _ACROSS_TIME):
+        return [f"layer {call.name} reads other target positions than its own"]
+    return []
+
+
+def _recurrent_problems(call: Call, calls: Iterable[Call], values: set[Value], output: Value) -> list[str]:
+    layer, arguments = call.operation, call.arguments()
+    if isinstance(layer, keras.layers.Bidirectional):
+        return [f"layer {call.name} reads the target from both ends, so later tokens would be needed first"]
+    problems = []
+    if layer.go_backwards:
+        problems.append(f"layer {call.name} has go_backwards=True: it reads the target from its end")
+    if not layer.return_sequences:
+        problems.append(f"layer {call.name} has return_sequences=False: it gives one vector for the whole target")
+    if values.intersection(values_in(arguments.get("initial_state"))):
+        problems.append(f"layer {call.name} starts from a state that itself depends on the target")
+    states = set(call.outputs[1:])
+    if any(states.intersection(other.inputs) for other in calls) or output in states:
+        problems.append(f"the final state of layer {call.name} is read: it is known only when the target has ended")
+    return problems
+
+
+def _attention_memory(call: Call) -> tuple[Value, ...]:
+    """The values that an attention layer looks at: its value and key, not its query nor any mask."""
+    arguments = call.arguments()
+    if "inputs" in arguments:
+        return values_in(list(arguments["inputs"])[1:])
+    return values_in([arguments.get("value"), arguments.get("key")])
+
+
+def _why_not(graph: Graph, readings: list[Partition]) -> str:
+    """One sentence for a graph without a valid reading, built on the reading that is likeliest meant."""
+    if not readings:
+        return (
+            "no decoder found: no model input and no RepeatVector leads to the output through a recurrent layer; "
+            "an encoder-decoder has an input for target tokens, or repeats a context vector over the target's length"
+        )
+    likeliest = min(readings, key=lambda reading: (not _is_started_by_states(reading), len(reading.problems)))
+    start = likeliest.decoder_input.name if likeliest.decoder_input is not None else "a RepeatVector"
+    return (
+        f"the decoder (taken to begin at {start!r}) can't be run one step at a time: "
+        + "; ".join(likeliest.problems)
+        + ". Only decoders made of forward recurrent layers and per-step layers can be split"
+        + (" (--decoder-input NAME chooses another input)" if len(graph.inputs) > 1 else "")
+    )
+
+
+def _is_started_by_states(reading: Partition) -> bool:
+    """Whether some decoder layer starts from a state that the encoder made: the surest sign of a decoder."""
+    return any(
+        is_recurrent(call.operation)
+        and values_in(call.arguments().get("initial_state"))
+        and not reading.decoder_values.intersection(values_in(call.arguments().get("initial_state")))
+        for call in reading.decoder_calls
+    )

@@ -1,0 +1,192 @@
+"""How each kind of decoder layer is called for one target step.
+
+In the step graph a recurrent layer is one call of its cell on states that are graph inputs, a `TimeDistributed` layer
+is its inner layer, and every other layer sees a time axis of length 1.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+from keras import ops, tree
+
+from s2s_training.errors import SplitError
+from s2s_training.graph import Call, Value, substitute, values_in
+from s2s_training.partition import Partition
+
+Fill = Callable[[Any], Any]
+
+
+@keras.saving.register_keras_serializable(package="s2s")
+class InitialState(keras.layers.Layer):
+    """The state a recurrent layer starts from when nothing else is given, for as many rows as its input has.
+
+    Args:
+        cell: the layer's cell; its `get_initial_state` says what the state is (zeros for all of Keras's own).
+    """
+
+    def __init__(self, cell: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.cell = cell
+
+    def call(self, x: Any) -> list[Any]:
+        """Returns one (batch, units) tensor per state for an `x` of (batch, ...)."""
+        return tree.flatten(self.cell.get_initial_state(batch_size=ops.shape(x)[0]))
+
+    def compute_output_spec(self, x: Any) -> list[keras.KerasTensor]:
+        """Shapes (None, units) from the cell's declared state sizes."""
+        return [
+            keras.KerasTensor((x.shape[0], size), self.compute_dtype) for size in tree.flatten(self.cell.state_size)
+        ]
+
+    def get_config(self) -> dict[str, Any]:
+        """What `from_config` needs."""
+        return {**super().get_config(), "cell": keras.saving.serialize_keras_object(self.cell)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> InitialState:
+        """Builds the layer again, its cell too."""
+        config["cell"] = keras.saving.deserialize_keras_object(config["cell"])
+        return cls(**config)
+
+
+@keras.saving.register_keras_serializable(package="s2s")
+class WithAttentionWeights(keras.layers.Wrapper):
+    """An attention layer that always returns its weights beside its output.
+
+    The wrapped layer keeps its own calls: Keras takes the number of a layer's outputs from the first call it has
+    seen, so one layer can't be called with weights and without them in models that are still to be built.
+    """
+
+    def __init__(self, layer: keras.layers.Layer, **kwargs: Any) -> None:
+        super().__init__(layer, **kwargs)
+        self.supports_masking = True
+
+    def build(self, *_: Any) -> None:
+        """Nothing to build: the wrapped layer has its weights."""
+        self.built = True
+
+    def compute_mask(self, *_: Any) -> None:
+        """None: what comes out stands on the target's axis, where every step is real."""
+
+    def call(self, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        """Returns (output, weights) of the wrapped layer."""
+        return self.layer(*args, return_attention_scores=True, **kwargs)
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        """Returns the specs of (output, weights)."""
+        return self.layer.compute_output_spec(*args, return_attention_scores=True, **kwargs)
+
+
+def initial_states(call: Call) -> list[Value] | None:
+    """The encoder values that start a decoder layer, flattened; None when it starts from its own initial state."""
+    given = call.arguments().get("initial_state")
+    return list(values_in(given)) if given is not None else None
+
+
+def state_sizes(call: Call) -> list[int]:
+    """Units of each state of a recurrent layer, flattened."""
+    return list(tree.flatten(call.operation.cell.state_size))
+
+
+@dataclass
+class StepTracer:
+    """Replays decoder calls for one step and collects what they make.
+
+    Attributes:
+        partition: which values change from step to step.
+        states: the current states of each recurrent call, in the order of its cell.
+        masks: the mask tensor of each memory that has one.
+        next_states: filled while tracing, like `states`.
+        attention: attention weights (batch, source time), one tensor per attention layer, filled while tracing.
+    """
+
+    partition: Partition
+    states: dict[Call, Sequence[Any]]
+    masks: dict[Value, Any]
+    next_states: dict[Call, list[Any]] = field(default_factory=dict)
+    attention: list[Any] = field(default_factory=list)
+
+    def __call__(self, call: Call, fill: Fill) -> Any:
+        """Makes one call; used as the `run` of `graph.replay`.
+
+        Raises:
+            SplitError: the layer does not accept a single step; the message names it and holds its own words.
+        """
+        try:
+            outputs = self._run(call, fill)
+        except (ValueError, TypeError, IndexError) as error:
+            reason = str(error).strip().split("\n")[0]
+            raise SplitError(f"layer {call.name} can't be called on a single target step: {reason}") from error
+        for tensor in tree.flatten(outputs):
+            # A riding mask here is the target's own: all true for a token that is being fed.
+            tensor._keras_mask = None
+        return outputs
+
+    def _run(self, call: Call, fill: Fill) -> Any:
+        if call in self.states:
+            return self._recurrent(call, fill)
+        if isinstance(call.operation, keras.layers.TimeDistributed):
+            step = ops.squeeze(fill(call.arguments()["inputs"]), axis=1)
+            return ops.expand_dims(call.operation.layer(step), axis=1)
+        if isinstance(call.operation, keras.layers.RepeatVector):
+            return ops.expand_dims(fill(call.arguments()["inputs"]), axis=1)
+        if isinstance(call.operation, keras.layers.Attention | keras.layers.AdditiveAttention):
+            return self._attention(call, fill, heads=False)
+        if isinstance(call.operation, keras.layers.MultiHeadAttention):
+            return self._attention(call, fill, heads=True)
+        return call.operation(*fill(call.args), **fill(self._kwargs(call)))
+
+    def _recurrent(self, call: Call, fill: Fill) -> list[Any]:
+        layer = call.operation
+        arguments = call.arguments()
+        mask = arguments.get("mask")
+        if isinstance(mask, Value) and mask not in self.partition.decoder_values:
+            raise ValueError("its mask is the source's, whose positions are not the target's")
+        step = ops.squeeze(fill(next(iter(arguments.values()))), axis=1)  # (batch, features)
+        size = layer.cell.state_size
+        states = tree.pack_sequence_as(size if tree.is_nested(size) else [size], list(self.states[call]))
+        takes_training = "training" in inspect.signature(layer.cell.call).parameters
+        output, states = layer.cell(step, states, **({"training": False} if takes_training else {}))
+        self.next_states[call] = list(tree.flatten(states))
+        return [ops.expand_dims(output, axis=1), *(self.next_states[call] if layer.return_state else [])]
+
+    def _attention(self, call: Call, fill: Fill, *, heads: bool) -> Any:
+        kwargs = self._kwargs(call)
+        asked = kwargs.pop("return_attention_scores", False)
+        output, weights = WithAttentionWeights(call.operation)(*fill(call.args), **fill(kwargs))
+        over_source = ops.mean(weights, axis=1) if heads else weights  # (batch, 1, source time)
+        self.attention.append(ops.squeeze(over_source, axis=1))
+        return [output, weights] if asked else output
+
+    def _kwargs(self, call: Call) -> dict[str, Any]:
+        """The named arguments with every mask made explicit.
+
+        Keras finds masks on the tensors themselves; those that come from the encoder are graph inputs here and must
+        be named, those of the target itself are true wherever a step is taken and are dropped.
+        """
+        arguments = call.arguments()
+        parameters = inspect.signature(call.operation.call).parameters
+        tensors = {name: given for name, given in arguments.items() if values_in(given) and not _is_mask(name)}
+        names = {"mask": next(iter(tensors))} if len(tensors) == 1 else {f"{name}_mask": name for name in tensors}
+        kwargs = dict(call.kwargs)
+        for name in [name for name in kwargs if _is_mask(name)]:
+            kwargs[name] = self._without_target_masks(kwargs[name])
+        for mask_name, name in names.items():
+            if mask_name in parameters and kwargs.get(mask_name) is None:
+                riding = tree.map_structure(lambda leaf: self.masks.get(leaf), tensors[name])
+                if any(mask is not None for mask in tree.flatten(riding)):
+                    kwargs[mask_name] = riding
+        return kwargs
+
+    def _without_target_masks(self, structure: Any) -> Any:
+        changing = {value: None for value in values_in(structure) if value in self.partition.decoder_values}
+        return substitute(structure, changing)
+
+
+def _is_mask(name: str) -> bool:
+    return name == "mask" or name.endswith("_mask")
