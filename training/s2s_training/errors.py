@@ -5,3 +5,19 @@ from s2s_runtime.errors import S2SError
 
 class SplitError(S2SError, ValueError):
     """A model that can't be split into an encoder and a single-step decoder; the message names the layer and why."""
+
+
+class ConfigError(S2SError, ValueError):
+    """Training options are out of range or contradict each other; the message names every one."""
+
+
+class DataError(S2SError, ValueError):
+    """Training data that can't be read or used; the message names the file and the line."""
+
+
+class DataNotFoundError(S2SError, FileNotFoundError):
+    """There is no such file and no such built-in data set."""
+
+
+class RunFolderError(S2SError, FileExistsError):
+    """The run folder can't be used: it exists already, or isn't one that can be resumed or replaced."""
