@@ -1,0 +1,190 @@
+"""The command `s2s-export`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from s2s_runtime.errors import S2SError
+
+if TYPE_CHECKING:
+    from s2s_export.options import ExportOptions
+
+app = typer.Typer(add_completion=True, pretty_exceptions_enable=False, rich_markup_mode="markdown")
+
+_EPILOG = """
+**Examples**
+
+`s2s-export model.keras` writes `model.s2s`, its vocabulary found in `vocab.json` beside the model.
+
+`s2s-export model.keras -o out/translator.s2s --vocab vocab.json --verify-with sentences.txt`
+
+`s2s-export model.h5 --start-id 0 --end-id 1 --source-length 16 --padding zeros --max-length 59` for a tutorial's model
+that only knows numbers.
+
+`s2s-export model.keras --dry-run` shows what would be encoder and what decoder.
+"""
+
+_GRAPH, _TEXT, _FILES = "What the graph can't tell", "Vocabulary and padding", "Files"
+
+
+@app.command(epilog=_EPILOG)
+def export(
+    model: Annotated[Path, typer.Argument(help="A model saved by Keras: .keras or .h5.", show_default=False)],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Bundle to write. Default: MODEL.s2s beside the model.")
+    ] = None,
+    vocab: Annotated[
+        Path | None,
+        typer.Option(help="vocab.json. Default: the one beside the model, if any.", rich_help_panel=_TEXT),
+    ] = None,
+    start_id: Annotated[int | None, typer.Option(min=0, help="Token fed first.", rich_help_panel=_TEXT)] = None,
+    end_id: Annotated[
+        list[int] | None,
+        typer.Option(min=0, help="Token that ends a sequence; may be repeated.", rich_help_panel=_TEXT),
+    ] = None,
+    padding: Annotated[
+        str | None,
+        typer.Option(help="What fills short sources: zeros, a source symbol, or an id.", rich_help_panel=_TEXT),
+    ] = None,
+    padding_side: Annotated[str | None, typer.Option(help="right or left.", rich_help_panel=_TEXT)] = None,
+    source_length: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Padded source length of training, for models without a mask.", rich_help_panel=_GRAPH
+        ),
+    ] = None,
+    max_length: Annotated[
+        int | None, typer.Option(min=1, help="Most tokens to generate, the end counted.", rich_help_panel=_GRAPH)
+    ] = None,
+    source_kind: Annotated[
+        str, typer.Option(help="What vectors in the source are: auto, one-hot or values.", rich_help_panel=_GRAPH)
+    ] = "auto",
+    decoder_input: Annotated[
+        str | None, typer.Option(help="Name of the input that gets the target.", rich_help_panel=_GRAPH)
+    ] = None,
+    trust_lambda: Annotated[
+        bool, typer.Option("--trust-lambda", help="Run the Python code of Lambda layers.", rich_help_panel=_GRAPH)
+    ] = False,
+    custom_objects: Annotated[
+        list[str] | None,
+        typer.Option(help="Class the model uses, as module:Name; may be repeated.", rich_help_panel=_GRAPH),
+    ] = None,
+    verify_with: Annotated[
+        Path | None, typer.Option(help="Text file to verify with, one source per line.", rich_help_panel=_FILES)
+    ] = None,
+    opset: Annotated[int, typer.Option(min=15, max=18, help="ONNX operator set.", rich_help_panel=_FILES)] = 18,
+    atol: Annotated[float, typer.Option(help="Largest difference from Keras allowed.", rich_help_panel=_FILES)] = 1e-4,
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing bundle.", rich_help_panel=_FILES)] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what is understood of the model; write nothing.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """Turn a Keras encoder-decoder into a bundle that decodes without TensorFlow.
+
+    The model is split into an encoder and a single-step decoder, converted to ONNX, and compared with Keras, tensor by
+    tensor and token by token, before anything is written.
+    """
+    try:
+        if not model.is_file():
+            raise FileNotFoundError(f"{model}: no such file; expected a model saved by Keras (.keras or .h5)")
+        path = output if output is not None else model.with_suffix(".s2s")
+        settings: dict[str, Any] = {
+            "start_id": start_id,
+            "end_ids": tuple(end_id or ()),
+            "padding": padding,
+            "padding_side": padding_side,
+            "source_length": source_length,
+            "max_length": max_length,
+            "source_kind": source_kind,
+            "decoder_input": decoder_input,
+            "opset": opset,
+            "atol": atol,
+            "force": force,
+        }
+        options = _options(model, path, vocab, verify_with, settings, writes=not dry_run)
+        loading = _Loading(model, trust_lambda, tuple(custom_objects or ()))
+        if dry_run:
+            _show(loading, options)
+        else:
+            _write(loading, path, options, as_json=as_json)
+    except (S2SError, OSError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+class _Loading:
+    """A model file and what loading it needs."""
+
+    def __init__(self, path: Path, trust_lambda: bool, names: tuple[str, ...]) -> None:
+        self.path, self.trust_lambda, self.names = path, trust_lambda, names
+
+    def load(self) -> Any:
+        """Imports Keras, which takes seconds, and loads the model."""
+        from s2s_export.load import import_objects, load_model
+
+        objects = import_objects(self.names)
+        return load_model(self.path, trust_lambda=self.trust_lambda, custom_objects=objects)
+
+
+def _options(
+    model: Path, path: Path, vocab: Path | None, verify_with: Path | None, settings: dict[str, Any], *, writes: bool
+) -> ExportOptions:
+    """Everything that can be refused before TensorFlow is imported."""
+    from s2s_export.options import ExportOptions
+    from s2s_export.write import refuse_existing
+    from s2s_runtime.vocabulary import VocabularyFile
+
+    if writes:
+        refuse_existing(path, force=settings["force"])
+    beside = model.parent / "vocab.json"
+    file = vocab if vocab is not None else (beside if beside.is_file() else None)
+    texts = () if verify_with is None else tuple(verify_with.read_text(encoding="utf-8").splitlines())
+    return ExportOptions(
+        vocabulary=None if file is None else VocabularyFile.read(file),
+        verify_with=tuple(text for text in texts if text.strip()),
+        **settings,
+    )
+
+
+def _write(loading: _Loading, path: Path, options: ExportOptions, *, as_json: bool) -> None:
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    with console.status("loading TensorFlow") as status:
+        from s2s_training.quiet import import_quietly
+
+        import_quietly()
+        from s2s_export.exporter import export as run
+        from s2s_export.report import print_exported, to_dict
+
+        status.update("loading the model")
+        exported = run(loading.load(), path, options, progress=status.update)
+    if as_json:
+        typer.echo(json.dumps(to_dict(exported), indent=2))
+    else:
+        print_exported(Console(), exported)
+
+
+def _show(loading: _Loading, options: ExportOptions) -> None:
+    from rich.console import Console
+
+    from s2s_training.quiet import import_quietly
+
+    import_quietly()
+    from s2s_export.report import print_understanding
+    from s2s_export.understand import understand
+    from s2s_training.split import split
+
+    model = loading.load()
+    parts = split(model, decoder_input=options.decoder_input)
+    print_understanding(Console(), parts, understand(model, parts, options))
+
+
+def main() -> None:
+    """Entry point of the command."""
+    app()

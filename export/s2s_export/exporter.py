@@ -1,0 +1,97 @@
+"""Exporting: load, split, understand, convert, verify, write. The command line is this function."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+
+import keras
+
+from s2s_export.graphs import build_graphs
+from s2s_export.options import ExportOptions
+from s2s_export.understand import Understanding, understand
+from s2s_export.verify import Report, Subject, refuse_failed, verify
+from s2s_export.write import new_folder, refuse_existing, write_graphs
+from s2s_runtime.bundle import Manifest, write_manifest
+from s2s_training.split import SplitModel, split
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export did.
+
+    Attributes:
+        path: the bundle.
+        split: the model taken apart.
+        facts: how it was understood.
+        manifest: what the bundle's manifest says.
+        report: what verification found.
+        node_types: how many nodes of each type, by graph.
+    """
+
+    path: Path
+    split: SplitModel
+    facts: Understanding
+    manifest: Manifest
+    report: Report
+    node_types: dict[str, dict[str, int]]
+
+
+def export(
+    model: keras.Model,
+    path: str | os.PathLike[str],
+    options: ExportOptions | None = None,
+    *,
+    progress: Progress = lambda _: None,
+) -> Exported:
+    """Exports a training model as a verified bundle.
+
+    Args:
+        model: Functional or Sequential encoder-decoder of recurrent layers.
+        path: folder to write; it appears whole, or not at all.
+        options: what the graph can't tell: vocabulary, lengths, padding.
+        progress: called with a few words as each stage begins.
+
+    Raises:
+        ExportError: the options contradict the model, or something is missing; nothing was written.
+        SplitError: the model can't be split; names the layer and why.
+        VerificationError: the graphs don't give what Keras gives; nothing was written.
+    """
+    options = options or ExportOptions()
+    path = Path(path)
+    refuse_existing(path, force=options.force)
+    progress("splitting")
+    parts = split(model, decoder_input=options.decoder_input)
+    facts = understand(model, parts, options)
+    progress("converting")
+    graphs = build_graphs(parts, facts, options.opset)
+    with new_folder(path) as folder:
+        manifest = Manifest(
+            graphs=write_graphs(folder, graphs.models),
+            source=facts.source,
+            target=facts.target,
+            states=graphs.states,
+            memory=graphs.memory,
+            attention=parts.attention,
+            padding=facts.padding,
+            source_vocabulary=facts.source_vocabulary,
+            target_vocabulary=facts.target_vocabulary,
+            producers={**_versions(), "opset": str(options.opset)},
+        )
+        write_manifest(folder, manifest)
+        progress("verifying")
+        report = verify(folder, Subject(model, parts, facts, manifest), options.verify_with, options.atol)
+        refuse_failed(report)
+        manifest = replace(manifest, verification=report.to_dict())
+        write_manifest(folder, manifest)
+    return Exported(path, parts, facts, manifest, report, graphs.node_types())
+
+
+def _versions() -> dict[str, str]:
+    names = ("s2s-export", "s2s-training", "keras", "tensorflow", "tf2onnx", "onnx")
+    return {name.replace("-", "_"): version(name) for name in names}

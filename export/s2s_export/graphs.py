@@ -1,0 +1,161 @@
+"""The graphs of a bundle, made from a split model: encoder, decoder step, row selection."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import onnx
+import tensorflow as tf
+from onnx import TensorProto, helper
+
+from s2s_export.convert import convert
+from s2s_export.editor import GraphEditor
+from s2s_export.errors import ExportError
+from s2s_export.passes import cancel_reshapes, strip_softmax, tabulate_tokens
+from s2s_export.understand import Understanding
+from s2s_runtime.bundle import TensorSpec
+from s2s_training.split import SplitModel
+
+_DTYPES = {
+    "float32": TensorProto.FLOAT,
+    "bool": TensorProto.BOOL,
+    "int64": TensorProto.INT64,
+    "int32": TensorProto.INT32,
+}
+
+
+@dataclass(frozen=True)
+class Graphs:
+    """The ONNX graphs of a bundle by name, and what crosses from encoder to decoder."""
+
+    models: dict[str, onnx.ModelProto]
+    states: tuple[TensorSpec, ...]
+    memory: tuple[TensorSpec, ...]
+
+    def node_types(self) -> dict[str, dict[str, int]]:
+        """How many nodes of each type each graph has, most frequent first."""
+        return {
+            name: dict(Counter(node.op_type for node in model.graph.node).most_common())
+            for name, model in self.models.items()
+        }
+
+
+def build_graphs(split: SplitModel, facts: Understanding, opset: int) -> Graphs:
+    """Converts a split model and adds the selection graphs.
+
+    Raises:
+        ExportError: part of the model has no ONNX form, or keeps a dtype that bundles don't.
+    """
+    crossing = split.encoder.outputs
+    states = _specs("state", crossing[: split.state_count])
+    memory = _specs("memory", crossing[split.state_count :])
+    models = {
+        "encoder": _encoder(split, facts, [*states, *memory], opset),
+        "decoder": _decoder(split, facts, states, memory, opset),
+        "select_state": _select("state", states, opset),
+    }
+    if memory:
+        models["select_memory"] = _select("memory", memory, opset)
+    return Graphs(models, states, memory)
+
+
+def _specs(stem: str, tensors: Sequence[Any]) -> tuple[TensorSpec, ...]:
+    specs = []
+    for i, tensor in enumerate(tensors):
+        dtype = keras.backend.standardize_dtype(tensor.dtype)
+        if dtype not in _DTYPES:
+            raise ExportError(
+                f"{stem}.{i} is {dtype}: bundles carry float32; save the model with keras.config.set_dtype_policy"
+                "('float32') (its weights load unchanged)"
+            )
+        specs.append(TensorSpec(f"{stem}.{i}", dtype, tuple(tensor.shape)))
+    return tuple(specs)
+
+
+def _encoder(split: SplitModel, facts: Understanding, crossing: Sequence[TensorSpec], opset: int) -> onnx.ModelProto:
+    tensor = split.encoder.inputs[0]
+    spec = facts.source.inputs[0]
+    read = _reader(facts.source.size, one_hot=facts.source.kind == "one-hot", dtype=tensor.dtype)
+    signature = [tf.TensorSpec(spec.shape, spec.dtype, name=spec.name)]
+    names = [tensor.name for tensor in crossing]
+    return _ordered(convert(split.encoder, lambda source: [read(source)], signature, names, opset), ["source"], names)
+
+
+def _decoder(
+    split: SplitModel, facts: Understanding, states: Sequence[TensorSpec], memory: Sequence[TensorSpec], opset: int
+) -> onnx.ModelProto:
+    """The step graph, its passes applied."""
+    target = facts.target
+    carried = [tf.TensorSpec(s.shape, s.dtype, name=s.name) for s in (*states, *memory)]
+    fed: list[tf.TensorSpec] = []
+    read: Callable[[Any], Any] | None = None
+    if target.feedback == "token":
+        fed = [tf.TensorSpec((None,), tf.int64, name="token")]
+        read = _reader(target.size, one_hot=facts.one_hot_target, dtype=split.decoder.inputs[0].dtype)
+    elif target.feedback == "value":
+        fed = [tf.TensorSpec((None, *split.decoder.inputs[0].shape[1:]), tf.float32, name="value")]
+        read = _reader(0, one_hot=False, dtype=split.decoder.inputs[0].dtype)
+
+    def prepare(*inputs: Any) -> list[Any]:
+        return list(inputs) if read is None else [read(inputs[0]), *inputs[1:]]
+
+    output = "output" if target.feedback == "value" else "logits"
+    names = [output, *(f"next_{state.name}" for state in states), *(["attention"] if split.attention else [])]
+    editor = GraphEditor(convert(split.decoder, prepare, [*fed, *carried], names, opset))
+    if facts.probabilities and not strip_softmax(editor, output):
+        _take_logarithm(editor, output)
+    cancel_reshapes(editor)
+    if target.feedback == "token":
+        tabulate_tokens(editor, "token", target.size)
+    inputs = [spec.name for spec in [*fed, *carried]]
+    return _ordered(editor.finish(), inputs, names)
+
+
+def _reader(size: int, *, one_hot: bool, dtype: Any) -> Callable[[Any], Any]:
+    """Turns a graph input into what the Keras model reads: ids cast, or one-hot rows looked up (-1 = zeros)."""
+    if not one_hot:
+        return lambda tensor: tf.cast(tensor, dtype)
+    rows = np.vstack([np.eye(size, dtype=np.float32), np.zeros((1, size), np.float32)])
+    return lambda ids: tf.gather(tf.constant(rows), ids)
+
+
+def _take_logarithm(editor: GraphEditor, output: str) -> None:
+    """For probabilities that no softmax makes: their logarithm serves as logits, the smallest ones kept finite."""
+    node = editor.producer(output)
+    if node is None:
+        raise ExportError("the model's output is one of its inputs: nothing is decoded")
+    probabilities = editor.fresh("probabilities")
+    node.output[list(node.output).index(output)] = probabilities
+    editor.rename(output, probabilities)
+    (bounded,) = editor.add("Max", [probabilities, editor.constant(np.float32(1e-38).reshape(()))])
+    editor.add("Log", [bounded], [output])
+
+
+def _ordered(model: onnx.ModelProto, inputs: Sequence[str], outputs: Sequence[str]) -> onnx.ModelProto:
+    """Puts graph inputs and outputs in the bundle's order, and leaves batch and time free."""
+    for values, names in ((model.graph.input, inputs), (model.graph.output, outputs)):
+        by_name = {value.name: value for value in values}
+        # An input that the graph never reads is dropped by the conversion; the bundle's signature keeps it.
+        kept = [by_name[name] for name in names if name in by_name]
+        del values[:]
+        values.extend(kept)
+    return model
+
+
+def _select(stem: str, tensors: Sequence[TensorSpec], opset: int) -> onnx.ModelProto:
+    """A graph that gathers rows of every state (or memory) along the batch axis, on whatever device they are."""
+    nodes, inputs, outputs = [], [helper.make_tensor_value_info("rows", TensorProto.INT64, ["rows"])], []
+    for spec in tensors:
+        shape = [f"{spec.name}.{i}" if size is None else size for i, size in enumerate(spec.shape)]
+        nodes.append(helper.make_node("Gather", [spec.name, "rows"], [f"next_{spec.name}"], axis=0))
+        inputs.append(helper.make_tensor_value_info(spec.name, _DTYPES[spec.dtype], ["batch", *shape[1:]]))
+        outputs.append(helper.make_tensor_value_info(f"next_{spec.name}", _DTYPES[spec.dtype], ["rows", *shape[1:]]))
+    graph = helper.make_graph(nodes, f"select_{stem}", inputs, outputs)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)
+    onnx.checker.check_model(model)
+    return model

@@ -1,0 +1,75 @@
+"""Loads a saved Keras model, turning what can go wrong into one line that says what to do."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+
+from s2s_export.errors import ModelFileError
+
+
+def load_model(
+    path: str | os.PathLike[str], *, trust_lambda: bool = False, custom_objects: dict[str, Any] | None = None
+) -> keras.Model:
+    """Loads a `.keras` or `.h5` file for inference.
+
+    Args:
+        path: the file.
+        trust_lambda: allow Lambda layers, whose Python code the file carries and loading runs.
+        custom_objects: classes and functions the model was built with, by name.
+
+    Raises:
+        ModelFileError: no such file, no Keras model, or it needs something that was not given.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ModelFileError(f"{path}: no such file; expected a model saved by Keras (.keras or .h5)")
+    if not zipfile.is_zipfile(path) and not h5py.is_hdf5(path):
+        raise ModelFileError(f"{path}: no Keras model: expected a .keras archive or an .h5 file, saved by model.save()")
+    try:
+        model = keras.models.load_model(path, compile=False, safe_mode=not trust_lambda, custom_objects=custom_objects)
+    except (ValueError, TypeError, KeyError, OSError, AttributeError, NameError, NotImplementedError) as error:
+        raise ModelFileError(f"{path}: {_advice(error)}") from error
+    if not isinstance(model, keras.Model):
+        raise ModelFileError(f"{path}: holds a {type(model).__name__}, expected a whole model")
+    return model
+
+
+def import_objects(names: Sequence[str]) -> dict[str, Any]:
+    """Imports classes and functions given as `module:Name`; modules in the working directory are found too.
+
+    Raises:
+        ModelFileError: a name is not of that form, or not to be imported.
+    """
+    if names and "" not in sys.path and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    objects = {}
+    for name in names:
+        module, separator, attribute = name.partition(":")
+        if not separator or not attribute:
+            raise ModelFileError(f"custom objects: expected module:Name, got {name!r}")
+        try:
+            objects[attribute] = getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            raise ModelFileError(f"custom objects: {name!r} can't be imported: {error}") from error
+    return objects
+
+
+def _advice(error: Exception) -> str:
+    said = " ".join(str(error).split())
+    if "Lambda" in said and ("safe_mode" in said or "unsafe" in said):
+        return (
+            "it holds a Lambda layer, whose Python code would run on loading; if you trust the file, allow it with "
+            "--trust-lambda (trust_lambda=True in Python)"
+        )
+    if "Could not locate class" in said or "Unknown layer" in said or "Could not locate function" in said:
+        return f"it uses a class or function that is not Keras's own; give it with custom_objects: {said[:300]}"
+    return f"Keras could not load it: {said[:300]}"

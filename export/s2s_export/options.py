@@ -1,0 +1,68 @@
+"""What the caller says about a model that its graph can't tell."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from s2s_export.errors import ExportError
+from s2s_runtime.padding import Side
+from s2s_runtime.vocabulary import VocabularyFile
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """Options of one export.
+
+    Args:
+        vocabulary: both sides' symbols and the padding policy; None for models that only know numbers.
+        start_id: token fed at the first step; overrides the vocabulary's.
+        end_ids: tokens that end a sequence; override the vocabulary's.
+        source_length: length every source is padded to, for models that read their padding.
+        max_length: most tokens to generate unless a caller says otherwise, the end token counted.
+        padding: what fills short source rows: "zeros" (rows of zeros of a one-hot model), a source symbol, or an id.
+        padding_side: where padding goes.
+        source_kind: whether a source of vectors is one-hot rows ("one-hot") or measurements ("values"); "auto" takes
+            one-hot where a source vocabulary of that size is given or the decoder's own input is one-hot.
+        decoder_input: name of the training model's input that gets the target.
+        opset: ONNX operator set.
+        atol: largest difference from Keras allowed in any tensor.
+        force: replace an existing bundle.
+        verify_with: texts to verify with; otherwise inputs are generated.
+
+    Raises:
+        ExportError: names the option that is out of range, what it got and what is allowed.
+    """
+
+    vocabulary: VocabularyFile | None = None
+    start_id: int | None = None
+    end_ids: tuple[int, ...] = ()
+    source_length: int | None = None
+    max_length: int | None = None
+    padding: str | None = None
+    padding_side: Side | None = None
+    source_kind: Literal["auto", "one-hot", "values"] = "auto"
+    decoder_input: str | None = None
+    opset: int = 18
+    atol: float = 1e-4
+    force: bool = False
+    verify_with: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("source_length", "max_length"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ExportError(f"{name}: expected at least 1, got {value}")
+        if not 15 <= self.opset <= 18:
+            raise ExportError(
+                f"opset: expected 15 to 18 (what tf2onnx writes and ONNX's LSTM and GRU need), got {self.opset}"
+            )
+        if not 0 < self.atol <= 0.1:
+            raise ExportError(f"atol: expected more than 0 and at most 0.1, got {self.atol}")
+        if self.padding_side not in (None, "right", "left"):
+            raise ExportError(f"padding_side: expected 'right' or 'left', got {self.padding_side!r}")
+        if self.source_kind not in ("auto", "one-hot", "values"):
+            raise ExportError(f"source_kind: expected 'auto', 'one-hot' or 'values', got {self.source_kind!r}")
+        for token in [*self.end_ids, *([] if self.start_id is None else [self.start_id])]:
+            if token < 0:
+                raise ExportError(f"start_id and end_ids: expected ids from 0, got {token}")

@@ -1,0 +1,178 @@
+"""What Keras itself would decode: the whole training model, re-fed with its own growing prefix.
+
+Nothing here knows of encoders, states or graphs, and no code is shared with the runtime or the splitter: source and
+target go into the training model as they did in training, and the distribution after the last token is read off.
+The searches are written for clarity, one hypothesis at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import tree
+
+from s2s_export.understand import Understanding
+from s2s_training.split import SplitModel
+
+_TIME_STEP = 16  # prefixes are padded to multiples of this, so that few shapes are compiled
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """One decoded sentence.
+
+    Attributes:
+        tokens: ids, the end token included where there is one.
+        score: sum of log-probabilities divided by the length.
+        gap: smallest difference between the two best log-probabilities met on the way; a near tie where tiny.
+    """
+
+    tokens: list[int]
+    score: float
+    gap: float
+
+
+class Oracle:
+    """Next-token distributions and sequences of a training model."""
+
+    def __init__(self, model: keras.Model, split: SplitModel, facts: Understanding) -> None:
+        """Compiles the model's forward pass; neither model nor split is changed."""
+        self._model, self._split, self._facts = model, split, facts
+        self._forward = tf.function(self._output, reduce_retracing=False)
+
+    @property
+    def target_width(self) -> int | None:
+        """The decoder input's time dimension, where the training model fixes it."""
+        index = self._split.target_index
+        return None if index is None else self._model.inputs[index].shape[1]
+
+    def _output(self, *inputs: Any) -> Any:
+        structure = tree.pack_sequence_as(self._model._inputs_struct, list(inputs))
+        return tree.flatten(self._model(structure, training=False))[self._split.output_index]
+
+    def log_probabilities(self, sources: Sequence[np.ndarray], prefixes: Sequence[Sequence[int]]) -> np.ndarray:
+        """Log-probabilities (sentences, symbols) of the token after each prefix, the start token not counted."""
+        lengths = np.array([len(prefix) for prefix in prefixes])
+        output = self.outputs(sources, self._fed(prefixes))
+        at = output[np.arange(len(sources)), lengths].astype(np.float64)
+        return _log(at, probabilities=self._facts.probabilities)
+
+    def outputs(self, sources: Sequence[np.ndarray], fed: np.ndarray | None) -> np.ndarray:
+        """The training model's output (sentences, time, features) for sources and a decoder input of arrays."""
+        inputs: list[Any] = [None] * len(self._model.inputs)
+        inputs[self._split.source_indices[0]] = self._source(sources)
+        if self._split.target_index is not None:
+            inputs[self._split.target_index] = fed
+        tensors = [
+            tf.constant(array, dtype=keras.backend.standardize_dtype(spec.dtype))
+            for array, spec in zip(inputs, self._model.inputs, strict=True)
+        ]
+        return np.asarray(self._forward(*tensors))
+
+    def _source(self, sources: Sequence[np.ndarray]) -> np.ndarray:
+        """Sources padded as the policy says: to the fixed length, or to the longest."""
+        policy, kind = self._facts.padding, self._facts.source.kind
+        width = policy.length or max(len(source) for source in sources)
+        rows = []
+        for source in sources:
+            short = width - len(source)
+            before, after = (short, 0) if policy.side == "left" else (0, short)
+            if kind == "values":
+                rows.append(np.pad(source, [(before, after), (0, 0)]))
+            else:
+                rows.append(np.pad(source, (before, after), constant_values=policy.id or 0))
+        batch = np.stack(rows)
+        return _one_hot(batch, self._facts.source.size) if kind == "one-hot" else batch
+
+    def _fed(self, prefixes: Sequence[Sequence[int]]) -> np.ndarray | None:
+        if self._split.target_index is None:
+            return None
+        longest = max(len(prefix) for prefix in prefixes) + 1
+        width = self.target_width or -(-longest // _TIME_STEP) * _TIME_STEP
+        ids = np.zeros((len(prefixes), width), dtype=np.int64)
+        for row, prefix in zip(ids, prefixes, strict=True):
+            row[: len(prefix) + 1] = [self._facts.target.start_id, *prefix]
+        return _one_hot(ids, self._facts.target.size) if self._facts.one_hot_target else ids
+
+    def greedy(self, sources: Sequence[np.ndarray], max_length: int) -> list[Decoded]:
+        """The likeliest token at every step, all sentences side by side."""
+        allowed = self._allowed()
+        tokens: list[list[int]] = [[] for _ in sources]
+        scores, gaps = np.zeros(len(sources)), np.full(len(sources), np.inf)
+        live = list(range(len(sources)))
+        for _ in range(max_length):
+            if not live:
+                break
+            rows = self.log_probabilities([sources[i] for i in live], [tokens[i] for i in live]) + allowed
+            for i, row in zip(live, rows, strict=True):
+                second, best = np.sort(row)[-2:]
+                scores[i] += best
+                gaps[i] = min(gaps[i], best - second)
+                tokens[i].append(int(row.argmax()))
+            live = [i for i in live if tokens[i][-1] not in self._facts.target.end_ids]
+        return [Decoded(t, s / max(len(t), 1), g) for t, s, g in zip(tokens, scores, gaps, strict=True)]
+
+    def beam(self, source: np.ndarray, beam_size: int, max_length: int) -> list[Decoded]:
+        """Beam search for one sentence, best hypothesis first.
+
+        At each step the 2 * beam_size best continuations are examined in order: those that end join the finished, the
+        first beam_size others live on. It stops when beam_size have finished and no live one can overtake the worst
+        of them, or at max_length, where live ones count as they are.
+        """
+        ends = set(self._facts.target.end_ids)
+        live: list[tuple[float, list[int]]] = [(0.0, [])]
+        finished: list[tuple[float, list[int]]] = []
+        for length in range(1, max_length + 1):
+            rows = self.log_probabilities([source] * len(live), [tokens for _, tokens in live]) + self._allowed()
+            grown = [
+                (total + float(row[token]), [*tokens, int(token)])
+                for (total, tokens), row in zip(live, rows, strict=True)
+                for token in np.flatnonzero(np.isfinite(row))
+            ]
+            grown.sort(key=lambda item: -item[0])
+            candidates = grown[: 2 * beam_size]
+            finished += [(total / length, tokens) for total, tokens in candidates if tokens[-1] in ends]
+            live = [(total, tokens) for total, tokens in candidates if tokens[-1] not in ends][:beam_size]
+            finished = sorted(finished, key=lambda item: -item[0])[:beam_size]
+            # A sum only falls, so the best a live one can still reach is its sum now over the greatest length.
+            if not live or (len(finished) == beam_size and live[0][0] / max_length <= finished[-1][0]):
+                break
+        else:
+            finished += [(total / max_length, tokens) for total, tokens in live]
+        best = sorted(finished, key=lambda item: -item[0])[:beam_size]
+        return [Decoded(tokens, score, np.inf) for score, tokens in best]
+
+    def values(self, sources: Sequence[np.ndarray], steps: int) -> np.ndarray:
+        """A continuous model fed its own outputs, beginning with zeros: (sentences, steps, features)."""
+        made = np.zeros((len(sources), 0, self._facts.target.size), dtype=np.float32)
+        width = self.target_width or steps
+        for _ in range(steps):
+            fed = np.zeros((len(sources), width, self._facts.target.size), dtype=np.float32)
+            fed[:, 1 : made.shape[1] + 1] = made[:, : width - 1]
+            made = np.concatenate([made, self.outputs(sources, fed)[:, made.shape[1]][:, None]], axis=1)
+        return made
+
+    def _allowed(self) -> np.ndarray:
+        """0 for every token that may be generated, minus infinity for padding and start."""
+        target = self._facts.target
+        mask = np.zeros(target.size)
+        mask[[i for i in (target.start_id, target.padding_id) if i is not None and i not in target.end_ids]] = -np.inf
+        return mask
+
+
+def _one_hot(ids: np.ndarray, size: int) -> np.ndarray:
+    """Rows (..., size) with a one at each id; an id of -1 gives a row of zeros."""
+    return (ids[..., None] == np.arange(size)).astype(np.float32)
+
+
+def _log(rows: np.ndarray, *, probabilities: bool) -> np.ndarray:
+    """Log-probabilities from a model's outputs, which are probabilities or logits."""
+    if probabilities:
+        return np.log(np.maximum(rows, 1e-300))
+    shifted = rows - rows.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))

@@ -1,0 +1,89 @@
+"""The table an export ends with, and the drawing of a dry run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+from rich.console import Console
+from rich.table import Table
+
+from s2s_export.exporter import Exported
+from s2s_export.understand import Understanding
+from s2s_export.verify import Check
+from s2s_training.graph import Call
+from s2s_training.split import SplitModel
+
+
+def print_exported(console: Console, exported: Exported) -> None:
+    """Prints what was checked, what was written, and what to know."""
+    console.print(_checks(exported.report.checks, exported.report.inputs))
+    console.print(_files(exported))
+    _print_notes(console, exported.facts)
+    console.print(f"wrote {exported.path} (every check within {exported.report.atol:g})", soft_wrap=True)
+
+
+def print_understanding(console: Console, split: SplitModel, facts: Understanding) -> None:
+    """Prints what is encoder, what is decoder and what crosses, without writing anything."""
+    source, target = facts.source, facts.target
+    console.print(f"source: {source.kind}, size {source.size}; target: feedback {target.feedback}, size {target.size}")
+    console.print(_calls("encoder (once per sentence)", split.reading.encoder_calls))
+    crossing = Table("crosses to the decoder", "shape", "dtype", title_justify="left")
+    for i, tensor in enumerate(split.encoder.outputs):
+        name = f"state.{i}" if i < split.state_count else f"memory.{i - split.state_count}"
+        crossing.add_row(name, _shape(tensor.shape), keras.backend.standardize_dtype(tensor.dtype))
+    console.print(crossing)
+    console.print(_calls("decoder (once per token)", split.reading.decoder_calls))
+    _print_notes(console, facts)
+
+
+def to_dict(exported: Exported) -> dict[str, object]:
+    """The report for programs."""
+    return {
+        "bundle": str(exported.path),
+        "verification": exported.report.to_dict(),
+        "notes": list(exported.facts.notes),
+        "node_types": exported.node_types,
+        "bytes": _size(exported.path),
+        "source": exported.manifest.source.to_dict(),
+        "target": exported.manifest.target.to_dict(),
+    }
+
+
+def _checks(checks: tuple[Check, ...], inputs: str) -> Table:
+    table = Table(title=f"Verified against Keras, on {inputs}", title_justify="left")
+    for heading in ("compared", "count", "largest difference", "different", "near ties"):
+        table.add_column(heading, justify="left" if heading == "compared" else "right")
+    for check in checks:
+        difference = "tokens" if check.difference is None else f"{check.difference:.1e}"
+        table.add_row(check.what, str(check.compared), difference, str(check.different), str(check.near_ties))
+    return table
+
+
+def _files(exported: Exported) -> Table:
+    table = Table("graph", "kB", "nodes", title="Bundle", title_justify="left")
+    for name, graph in exported.manifest.graphs.items():
+        types = exported.node_types[name]
+        shown = ", ".join(f"{count} {kind}" for kind, count in list(types.items())[:8])
+        table.add_row(name, f"{graph.bytes / 1000:,.0f}", shown + (", ..." if len(types) > 8 else ""))
+    return table
+
+
+def _calls(title: str, calls: tuple[Call, ...]) -> Table:
+    table = Table(title, "output", title_justify="left")
+    for call in calls:
+        table.add_row(call.name, ", ".join(_shape(value.shape) for value in call.outputs))
+    return table
+
+
+def _shape(shape: tuple[int | None, ...]) -> str:
+    return "(" + ", ".join("-" if size is None else str(size) for size in shape) + ")"
+
+
+def _print_notes(console: Console, facts: Understanding) -> None:
+    for note in facts.notes:
+        console.print(f"note: {note}", soft_wrap=True)
+
+
+def _size(path: Path) -> int:
+    return sum(file.stat().st_size for file in path.iterdir())
