@@ -1,0 +1,141 @@
+"""Builds the vocabularies and the padding policy of a run from its texts.
+
+Models that mask their padding get named symbols for padding, unknown, start and end. The published models that read
+their padding get exactly the characters of their texts, with a tab as start and a line feed as end symbol.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from math import inf
+
+from s2s_runtime.vocabulary import PaddingPolicy, Vocabulary, VocabularyFile
+from s2s_training.config import DataConfig, ModelConfig, TrainingConfig
+from s2s_training.corpus import Corpus, Example
+from s2s_training.errors import DataError
+
+PADDING, UNKNOWN, START, END = "<pad>", "<unk>", "<s>", "</s>"
+SPACE, TAB, LINE_FEED = " ", "\t", "\n"
+ZERO_ROW = -1
+
+
+def build_vocabulary(corpus: Corpus, config: TrainingConfig) -> VocabularyFile:
+    """The vocabularies of both sides, the padding policy and the longest target.
+
+    Symbols are in the order of their code points, after the named ones; so they don't depend on the order of rows.
+
+    Args:
+        corpus: symbols are those of its training part; of all parts where the model reads its padding (as published:
+            such a model has no unknown symbol).
+        config: units, normalisation, embedding or one-hot, padding.
+
+    Raises:
+        DataError: a named symbol occurs in the texts.
+    """
+    if config.model.padding == "mask":
+        return _masked(corpus.train, config.data, config.model)
+    return _published([*corpus.train, *corpus.valid, *corpus.test], config)
+
+
+def drop_long(corpus: Corpus, data: DataConfig) -> Corpus:
+    """The corpus without the training pairs that are longer than the limits of `data`; held-out pairs stay.
+
+    Raises:
+        DataError: no training pair is left.
+    """
+    most_source = inf if data.max_source_length is None else data.max_source_length
+    most_target = inf if data.max_target_length is None else data.max_target_length
+    cut = zip(corpus.train, *_cut(corpus.train, data), strict=True)
+    kept = [pair for pair, source, target in cut if len(source) <= most_source and len(target) <= most_target]
+    if not kept:
+        raise DataError(
+            f"no training pair has at most {most_source} source and {most_target} target symbols: raise "
+            f"max_source_length or max_target_length"
+        )
+    return dataclasses.replace(corpus, train=kept)
+
+
+def _masked(examples: Sequence[Example], data: DataConfig, model: ModelConfig) -> VocabularyFile:
+    # Padding needs an id of its own where embeddings look it up; one-hot rows of it are zeros.
+    padding = [PADDING] if model.embedding else []
+    sources, targets = _cut(examples, data)
+    source = Vocabulary(
+        data.source_unit,
+        (*padding, UNKNOWN, *_symbols(sources, data.min_count, (*padding, UNKNOWN))),
+        padding=PADDING if padding else None,
+        unknown=UNKNOWN,
+        normalization=data.normalization,
+        lowercase=data.lowercase,
+        reverse=data.reverse,
+    )
+    named = (*padding, UNKNOWN, START, END)
+    target = Vocabulary(
+        data.target_unit,
+        (*named, *_symbols(targets, data.min_count, named)),
+        padding=PADDING if padding else None,
+        unknown=UNKNOWN,
+        start=START,
+        end=END,
+        normalization=data.normalization,
+        lowercase=data.lowercase,
+    )
+    policy = PaddingPolicy(masked=True, id=0 if padding else ZERO_ROW)
+    return VocabularyFile(source, target, policy, max_length=max(map(len, targets)) + 1)
+
+
+def _published(examples: Sequence[Example], config: TrainingConfig) -> VocabularyFile:
+    data = config.data
+    fed = config.model.kind != "repeat-vector"
+    sources, targets = _cut(examples, data)
+    wrappers = (TAB, LINE_FEED) if fed else ()
+    filler = [[SPACE]] if config.model.padding == "space" else []
+    source_symbols = _symbols([*sources, *filler], 1, ())
+    target_symbols = sorted([*_symbols([*targets, *filler], 1, wrappers), *wrappers])
+    if not fed:  # one table for both sides, as published for addition
+        source_symbols = target_symbols = sorted({*source_symbols, *target_symbols})
+    source = Vocabulary(
+        data.source_unit,
+        tuple(source_symbols),
+        normalization=data.normalization,
+        lowercase=data.lowercase,
+        reverse=data.reverse,
+    )
+    target = Vocabulary(
+        data.target_unit,
+        tuple(target_symbols),
+        padding=None if fed else SPACE,  # a fixed number of steps: what follows the answer is padding
+        start=TAB if fed else None,
+        end=LINE_FEED if fed else None,
+        normalization=data.normalization,
+        lowercase=data.lowercase,
+    )
+    policy = PaddingPolicy(
+        masked=False,
+        id=source_symbols.index(SPACE) if filler else ZERO_ROW,
+        side="left" if data.reverse else "right",  # padded at the end, then reversed as a whole
+        length=max(map(len, sources)),
+    )
+    return VocabularyFile(source, target, policy, max_length=max(map(len, targets)) + len(wrappers))
+
+
+def _cut(examples: Sequence[Example], data: DataConfig) -> tuple[list[list[str]], list[list[str]]]:
+    """The symbols of every source and of every first target."""
+    source, target = (
+        Vocabulary(unit, (UNKNOWN,), normalization=data.normalization, lowercase=data.lowercase)
+        for unit in (data.source_unit, data.target_unit)
+    )
+    return (
+        [source.split(example.source) for example in examples],
+        [target.split(example.targets[0]) for example in examples],
+    )
+
+
+def _symbols(texts: Iterable[Sequence[str]], min_count: int, named: Sequence[str]) -> list[str]:
+    counts = Counter(chain.from_iterable(texts))
+    clash = [symbol for symbol in named if symbol in counts]
+    if clash:
+        raise DataError(f"the texts hold {clash[0]!r}, which names a special symbol; replace it in the data")
+    return sorted(symbol for symbol, count in counts.items() if count >= min_count)

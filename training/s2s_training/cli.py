@@ -1,0 +1,165 @@
+"""The command `s2s-train`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from s2s_runtime.errors import S2SError
+from s2s_training.cli_options import data, fit, model
+from s2s_training.config import (
+    AttentionForm,
+    CellName,
+    Kind,
+    OptimizerName,
+    Padding,
+    ScheduleName,
+    Split,
+    TrainingConfig,
+    Unit,
+)
+from s2s_training.errors import ConfigError
+
+UsageError = typer.BadParameter.__mro__[1]  # click's, which typer brings along under different names
+app = typer.Typer(context_settings={"help_option_names": ["-h", "--help"]}, rich_markup_mode="markdown")
+
+
+@app.command(epilog="RUN holds model.keras and vocab.json for `s2s-export`, and history.json, loss.png, summary.json.")
+def train(
+    context: typer.Context,
+    pairs: Annotated[str, typer.Argument(metavar="DATA", help="TSV file of pairs, or: addition, cmudict.")],
+    run: Annotated[Path, typer.Option("--output", "-o", metavar="RUN", help="Folder of the run, to be made.")],
+    *,
+    tutorial: Annotated[
+        bool,
+        typer.Option(
+            "--tutorial",
+            help="The published Keras character translator.",
+        ),
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue an interrupted run; start it where there is none.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the folder of another run.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+    rows: Annotated[int | None, data("rows", "Only the first so many rows.")] = None,
+    split: Annotated[Split | None, data("split", "Held-out pairs: by a hash of the source, or the last rows.")] = None,
+    valid_fraction: Annotated[float | None, data("valid_fraction", "Share held out for validation.")] = None,
+    test_fraction: Annotated[float | None, data("test_fraction", "Share held out for scoring.")] = None,
+    source_unit: Annotated[Unit | None, data("source_unit", "How source text is cut.")] = None,
+    target_unit: Annotated[Unit | None, data("target_unit", "How target text is cut.")] = None,
+    lowercase: Annotated[bool | None, data("lowercase", "Lowercase both sides.", "--lowercase/--no-lowercase")] = None,
+    reverse: Annotated[bool | None, data("reverse", "Reverse the source.", "--reverse/--no-reverse")] = None,
+    min_count: Annotated[int | None, data("min_count", "Rarer symbols become the unknown symbol.")] = None,
+    max_source_length: Annotated[int | None, data("max_source_length", "Leave out longer training sources.")] = None,
+    max_target_length: Annotated[int | None, data("max_target_length", "Leave out longer training targets.")] = None,
+    digits: Annotated[int | None, data("digits", "Most digits of a number (addition).")] = None,
+    kind: Annotated[Kind | None, model("kind", "What feeds the decoder.", "--model")] = None,
+    cell: Annotated[CellName | None, model("cell", "Recurrent cell.")] = None,
+    units: Annotated[int | None, model("units", "Size of an encoder layer (of each direction).")] = None,
+    decoder_units: Annotated[int | None, model("decoder_units", "Size of a decoder layer.")] = None,
+    encoder_layers: Annotated[int | None, model("encoder_layers", "Layers of the encoder.")] = None,
+    decoder_layers: Annotated[int | None, model("decoder_layers", "Layers of the decoder.")] = None,
+    bidirectional: Annotated[
+        bool | None, model("bidirectional", "Read both ways.", "--bidirectional/--no-bidirectional")
+    ] = None,
+    embedding: Annotated[int | None, model("embedding", "Size of embeddings; 0 = one-hot vectors.")] = None,
+    dropout: Annotated[float | None, model("dropout", "Share of activations dropped.")] = None,
+    attention: Annotated[AttentionForm | None, model("attention", "How the decoder looks at the source.")] = None,
+    padding: Annotated[Padding | None, model("padding", "Masked; or read by the model, as spaces or zeros.")] = None,
+    epochs: Annotated[int | None, fit("epochs", "Passes over the pairs.")] = None,
+    batch_size: Annotated[int | None, fit("batch_size", "Pairs per step.")] = None,
+    optimizer: Annotated[OptimizerName | None, fit("optimizer", "Optimizer.")] = None,
+    learning_rate: Annotated[float | None, fit("learning_rate", "Highest learning rate.")] = None,
+    schedule: Annotated[ScheduleName | None, fit("schedule", "Learning rate over the run.")] = None,
+    clip_norm: Annotated[float | None, fit("clip_norm", "Largest norm of gradients; 0 = any.")] = None,
+    label_smoothing: Annotated[float | None, fit("label_smoothing", "Share spread over all symbols.")] = None,
+    patience: Annotated[int | None, fit("patience", "Epochs without gain before stopping; 0 = never stop.")] = None,
+    max_minutes: Annotated[float | None, fit("max_minutes", "Train no longer; the schedule ends by then.")] = None,
+    buckets: Annotated[int | None, fit("buckets", "Groups of similar length.")] = None,
+    seed: Annotated[int | None, fit("seed", "Seed of weights, order and dropout.")] = None,
+    score: Annotated[int | None, fit("score", "Held-out sources decoded to count errors.")] = None,
+) -> None:
+    """Train a recurrent encoder-decoder on pairs of texts.
+
+    DATA is a TSV file, `source<TAB>target` per line, or the name of a built-in data set. Built-in data sets and
+    --tutorial bring defaults of their own.
+
+    Examples:
+        s2s-train fra.txt --tutorial --rows 10000 --epochs 20 -o runs/translator
+
+        s2s-train pairs.tsv --bidirectional --attention dot -o runs/letters
+
+        s2s-train pairs.tsv --source-unit word --target-unit word --cell gru --min-count 2 -o runs/words
+
+        s2s-train cmudict --max-minutes 3 --schedule cosine -o runs/pronunciation
+    """
+    config = _configure(context, pairs, tutorial=tutorial)
+    summary = _run(config, run, resume=resume, force=force)
+    typer.echo(json.dumps(summary, indent=1) if as_json else _describe(summary, run))
+
+
+def _configure(context: typer.Context, pairs: str, *, tutorial: bool) -> TrainingConfig:
+    """The preset for the data, with the options that were given."""
+    from s2s_training.datasets import default_config, tutorial_config
+
+    given = {name: value for name, value in context.params.items() if value is not None}
+    own = ("pairs", "run", "tutorial", "resume", "force", "as_json")
+    return (tutorial_config if tutorial else default_config)(pairs).override(
+        **{name: value for name, value in given.items() if name not in own}
+    )
+
+
+def _run(config: TrainingConfig, run: Path, *, resume: bool, force: bool) -> dict[str, Any]:
+    from s2s_training.quiet import import_quietly
+
+    import_quietly()
+    from rich.console import Console
+
+    from s2s_training.progress import ConsoleHandler, ShowProgress
+    from s2s_training.train import train
+
+    console = Console(stderr=True)
+    logger = logging.getLogger("s2s_training")
+    logger.addHandler(ConsoleHandler(console))
+    logger.setLevel(logging.INFO)
+    progress = ShowProgress(console, config.fit.epochs)
+    return train(config, run, resume=resume, force=force, callbacks=[progress])
+
+
+def _describe(summary: dict[str, Any], run: Path) -> str:
+    best = summary["best"]
+    lines = [
+        f"{run}: best epoch {best['epoch']} of {summary['epochs']}, validation loss {best['val_loss']:.4f}, "
+        f"token accuracy {best['val_token_accuracy']:.2%}, {summary['minutes']} minutes"
+    ]
+    for name, rates in summary["errors"].items():
+        lines.append(
+            f"{rates['sequences']} held-out sources decoded, {name}: {rates['sequence_error_rate']:.1%} wrong, "
+            f"{rates['token_error_rate']:.1%} of tokens wrong"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Run the command; errors end it with one line on standard error and exit status 1, or 2 for wrong usage."""
+    try:
+        sys.exit(app(standalone_mode=False))
+    except UsageError as error:
+        _fail(error.format_message(), 2)
+    except ConfigError as error:
+        _fail(str(error), 2)
+    except (S2SError, OSError) as error:
+        _fail(str(error), 1)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("interrupted; continue with --resume", 1)
+
+
+def _fail(message: str, status: int) -> None:
+    typer.echo(f"error: {message}", err=True)
+    sys.exit(status)

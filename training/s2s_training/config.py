@@ -1,0 +1,271 @@
+"""What a training run is made of: three frozen sections, kept whole in the run folder's `config.json`.
+
+`TrainingConfig.override` takes the options that somebody gave by name and leaves the rest as a preset has them, so the
+command line, presets and (stored) files all speak the same names.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from s2s_training.errors import ConfigError
+
+Unit = Literal["char", "word", "symbol"]
+Padding = Literal["mask", "space", "zeros"]
+Split = Literal["hash", "last"]
+Kind = Literal["encoder-decoder", "repeat-vector"]
+CellName = Literal["lstm", "gru"]
+AttentionForm = Literal["none", "dot", "general", "additive"]
+OptimizerName = Literal["adam", "rmsprop"]
+ScheduleName = Literal["constant", "cosine"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Which pairs are read, how they are split, and how text becomes symbols.
+
+    Args:
+        data: path of a TSV file of pairs, or the name of a built-in data set.
+        rows: only the first so many rows; None = all.
+        split: "hash" = held-out pairs are chosen by a hash of their source, so that no source stands on both sides
+            and a pair stays on its side whatever else the data holds; "last" = the last rows are for validation.
+        valid_fraction: share of the rows held out for validation, 0 < share < 1.
+        test_fraction: share of the rows held out for scoring, 0 <= share < 1; 0 with split "last".
+        source_unit: how a source text is cut: "char", "word" or "symbol" (by white space).
+        target_unit: how a target text is cut.
+        normalization: Unicode normal form of both sides, or None.
+        lowercase: whether both sides are lowercased.
+        reverse: whether the order of source symbols is reversed (Sutskever et al. 2014).
+        min_count: symbols seen fewer times in the training pairs become the unknown symbol.
+        max_source_length: training pairs with more source symbols are left out; None = no limit.
+        max_target_length: training pairs with more target symbols are left out; None = no limit.
+        digits: most digits of a number ("addition" only).
+    """
+
+    data: str
+    rows: int | None = None
+    split: Split = "hash"
+    valid_fraction: float = 0.05
+    test_fraction: float = 0.05
+    source_unit: Unit = "char"
+    target_unit: Unit = "char"
+    normalization: Literal["NFC", "NFKC", "NFD", "NFKD"] | None = "NFC"
+    lowercase: bool = False
+    reverse: bool = False
+    min_count: int = 1
+    max_source_length: int | None = None
+    max_target_length: int | None = None
+    digits: int = 3
+
+    def problems(self) -> list[str]:
+        """What is wrong with the values, one line each."""
+        found = _wrong_choices(self, split=Split, source_unit=Unit, target_unit=Unit)
+        found += _below(self, 1, "rows", "min_count", "max_source_length", "max_target_length", "digits")
+        if not 0 < self.valid_fraction < 1 or not 0 <= self.test_fraction < 1 - self.valid_fraction:
+            found.append(
+                f"valid_fraction, test_fraction: expected shares above 0 and at least 0 that sum to less than 1, "
+                f"got {self.valid_fraction} and {self.test_fraction}"
+            )
+        if self.split == "last" and self.test_fraction:
+            found.append(f"test_fraction: split 'last' has no test part, expected 0, got {self.test_fraction}")
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """The network.
+
+    Args:
+        kind: "encoder-decoder" = the decoder starts from the encoder's states and is fed the previous target token
+            (Sutskever et al. 2014, Cho et al. 2014); "repeat-vector" = it is fed the encoder's last output at every
+            one of a fixed number of steps.
+        cell: "lstm" or "gru".
+        units: size of an encoder layer, of each direction where bidirectional.
+        decoder_units: size of a decoder layer; None = the size of the encoder's (joined) states. Another size puts
+            a dense bridge between them.
+        encoder_layers: number of recurrent layers in the encoder.
+        decoder_layers: number of recurrent layers in the decoder.
+        bidirectional: whether the encoder reads both ways.
+        embedding: size of the embeddings of either side; 0 = one-hot vectors.
+        dropout: share of activations dropped before, between and after recurrent layers, 0 <= share < 1.
+        attention: "dot", "general" (Luong et al. 2015), "additive" (Bahdanau et al. 2014) or "none".
+        padding: "mask" = the model masks padding, any length goes; "space" = padded with spaces to the longest
+            length, which the model reads as it reads text; "zeros" = the same with vectors of zeros.
+    """
+
+    kind: Kind = "encoder-decoder"
+    cell: CellName = "lstm"
+    units: int = 128
+    decoder_units: int | None = None
+    encoder_layers: int = 1
+    decoder_layers: int = 1
+    bidirectional: bool = False
+    embedding: int = 64
+    dropout: float = 0.0
+    attention: AttentionForm = "none"
+    padding: Padding = "mask"
+
+    def problems(self) -> list[str]:
+        """What is wrong with the values, one line each."""
+        found = _wrong_choices(self, kind=Kind, cell=CellName, attention=AttentionForm, padding=Padding)
+        found += _below(self, 1, "units", "decoder_units", "encoder_layers", "decoder_layers")
+        found += _below(self, 0, "embedding")
+        if not 0 <= self.dropout < 1:
+            found.append(f"dropout: expected 0 <= dropout < 1, got {self.dropout}")
+        if self.padding == "zeros" and self.embedding:
+            found.append(f"padding: 'zeros' needs one-hot input, expected embedding 0, got {self.embedding}")
+        if self.kind == "repeat-vector" and (self.attention != "none" or self.padding != "space"):
+            found.append(
+                f"kind: 'repeat-vector' has no attention and pads with spaces, expected attention 'none' and padding "
+                f"'space', got {self.attention!r} and {self.padding!r}"
+            )
+        if self.attention == "dot" and self.decoder_units not in (None, self.memory_units):
+            found.append(
+                f"decoder_units: dot attention needs as many as the encoder's outputs have, {self.memory_units}, got "
+                f"{self.decoder_units}; use that many, or attention 'general'"
+            )
+        return found
+
+    @property
+    def memory_units(self) -> int:
+        """Features of an encoder output: twice the units where bidirectional."""
+        return self.units * 2 if self.bidirectional else self.units
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitConfig:
+    """The optimisation.
+
+    Args:
+        epochs: passes over the training pairs.
+        batch_size: pairs per step.
+        optimizer: "adam" or "rmsprop".
+        learning_rate: the highest one.
+        schedule: "constant", or "cosine" = a short linear warm-up, then half a cosine down to zero.
+        clip_norm: gradients are scaled down to this global norm; 0 = never.
+        label_smoothing: share of the target distribution spread over all symbols, 0 <= share < 1.
+        patience: stop after so many epochs without a better validation loss; 0 = never.
+        max_minutes: stop training after so many minutes, the schedule fitted to end by then; None = no limit.
+        buckets: number of groups of similar length that batches are drawn from.
+        seed: seed of initial weights, order of batches and dropout.
+        score: how many held-out sources are decoded at the end to count errors; 0 = none.
+    """
+
+    epochs: int = 20
+    batch_size: int = 128
+    optimizer: OptimizerName = "adam"
+    learning_rate: float = 0.002
+    schedule: ScheduleName = "constant"
+    clip_norm: float = 1.0
+    label_smoothing: float = 0.0
+    patience: int = 3
+    max_minutes: float | None = None
+    buckets: int = 6
+    seed: int = 1
+    score: int = 500
+
+    def problems(self) -> list[str]:
+        """What is wrong with the values, one line each."""
+        found = _wrong_choices(self, optimizer=OptimizerName, schedule=ScheduleName)
+        found += _below(self, 1, "epochs", "batch_size", "buckets")
+        found += _below(self, 0, "clip_norm", "patience", "seed", "score")
+        if not 0 <= self.label_smoothing < 1:
+            found.append(f"label_smoothing: expected 0 <= label_smoothing < 1, got {self.label_smoothing}")
+        for name in ("learning_rate", "max_minutes"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                found.append(f"{name}: expected more than 0, got {value}")
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """A whole run; see the three sections.
+
+    Args:
+        data: which pairs, how they are split and cut.
+        model: the network.
+        fit: the optimisation.
+
+    Raises:
+        ConfigError: names every value that is out of range or contradicts another.
+    """
+
+    data: DataConfig
+    model: ModelConfig = field(default_factory=ModelConfig)
+    fit: FitConfig = field(default_factory=FitConfig)
+
+    def __post_init__(self) -> None:
+        problems = [*self.data.problems(), *self.model.problems(), *self.fit.problems()]
+        if self.model.padding == "space" and (self.data.source_unit, self.data.target_unit) != ("char", "char"):
+            problems.append(
+                f"padding: 'space' needs characters on both sides, got units {self.data.source_unit!r} and "
+                f"{self.data.target_unit!r}"
+            )
+        if problems:
+            raise ConfigError("; ".join(problems))
+
+    def override(self, **given: Any) -> TrainingConfig:
+        """This configuration with some fields replaced, whichever section they stand in.
+
+        >>> TrainingConfig(data=DataConfig(data="pairs.tsv")).override(units=64, epochs=3).model.units
+        64
+
+        Raises:
+            ConfigError: no section has a field of that name, or the result is no valid configuration.
+        """
+        sections = {}
+        for section in dataclasses.fields(self):
+            current = getattr(self, section.name)
+            names = {f.name for f in dataclasses.fields(current)} & given.keys()
+            sections[section.name] = dataclasses.replace(current, **{name: given.pop(name) for name in sorted(names)})
+        if given:
+            raise ConfigError(f"unknown option {', '.join(sorted(given))}")
+        return TrainingConfig(**sections)
+
+    def to_dict(self) -> dict[str, dict[str, Any]]:
+        """The content of `config.json`: one object per section."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Mapping[str, Any]]) -> TrainingConfig:
+        """Read what `to_dict` wrote.
+
+        Raises:
+            ConfigError: a section or field is missing, unknown or out of range.
+        """
+        try:
+            return cls(
+                data=DataConfig(**data["data"]), model=ModelConfig(**data["model"]), fit=FitConfig(**data["fit"])
+            )
+        except (KeyError, TypeError) as error:
+            raise ConfigError(f"not a training configuration of this version: {error}") from error
+
+    def differences(self, other: TrainingConfig) -> list[str]:
+        """The fields in which two configurations differ, as "name (this value, other value)"."""
+        found = []
+        for name, section in self.to_dict().items():
+            others = other.to_dict()[name]
+            found += [f"{key} ({value!r}, {others[key]!r})" for key, value in section.items() if value != others[key]]
+        return found
+
+
+def _wrong_choices(section: Any, **choices: Any) -> list[str]:
+    found = []
+    for name, literal in choices.items():
+        value, allowed = getattr(section, name), get_args(literal)
+        if value not in allowed:
+            found.append(f"{name}: expected one of {', '.join(map(repr, allowed))}, got {value!r}")
+    return found
+
+
+def _below(section: Any, least: int, *names: str) -> list[str]:
+    values = {name: getattr(section, name) for name in names}
+    return [
+        f"{name}: expected at least {least}, got {value}"
+        for name, value in values.items()
+        if value is not None and value < least
+    ]

@@ -1,0 +1,103 @@
+"""Pairs of texts, and their parts for training, validation and scoring."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from s2s_training.config import Split
+from s2s_training.errors import DataError
+
+Tokens = Sequence[str]
+
+
+class Example(NamedTuple):
+    """One source and the targets that count as right for it; the first is the one that is trained on."""
+
+    source: str
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The parts of a data set.
+
+    Attributes:
+        train: trained on.
+        valid: watched while training (validation loss), one example per row.
+        test: neither trained on nor watched; empty where the data set has only a validation part.
+        readings: further ways to compare a hypothesis with its references, by name: each maps the tokens of either
+            before they are compared.
+    """
+
+    train: list[Example]
+    valid: list[Example]
+    test: list[Example] = field(default_factory=list)
+    readings: Mapping[str, Callable[[Tokens], Tokens]] = field(default_factory=dict)
+
+    def held_out(self) -> list[Example]:
+        """What to score: the test part, else the validation part; each source once, with all its targets.
+
+        The order is by hash of the source, so that the first n are a fair sample whatever order the data came in.
+        """
+        targets: dict[str, dict[str, None]] = {}  # a dict as an ordered set
+        for source, right in self.test or self.valid:
+            targets.setdefault(source, {}).update(dict.fromkeys(right))
+        merged = [Example(source, tuple(right)) for source, right in targets.items()]
+        return sorted(merged, key=lambda example: hash_share(example.source, salt="order"))
+
+
+def hash_share(text: str, salt: str = "") -> float:
+    """A share in [0, 1) that depends on the text alone: the same on every machine, in every version of Python."""
+    digest = hashlib.blake2b(text.encode(), digest_size=8, salt=salt.encode()).digest()
+    return int.from_bytes(digest, "big") / 2**64
+
+
+def split_corpus(
+    examples: Iterable[Example],
+    split: Split,
+    valid_fraction: float,
+    test_fraction: float,
+    readings: Mapping[str, Callable[[Tokens], Tokens]] | None = None,
+) -> Corpus:
+    """Divide examples into training, validation and test parts.
+
+    Args:
+        examples: all of them.
+        split: "hash" (by the hash of the source) or "last" (the last `valid_fraction` are the validation part).
+        valid_fraction: share of the validation part.
+        test_fraction: share of the test part; with "hash" a larger share contains every smaller one.
+        readings: see `Corpus`.
+
+    Raises:
+        DataError: too few examples: a part that should hold some holds none.
+    """
+    examples = list(examples)
+    parts: dict[str, list[Example]] = {"train": [], "valid": [], "test": []}
+    if split == "last":
+        kept = int(len(examples) * (1 - valid_fraction))
+        parts["train"], parts["valid"] = examples[:kept], examples[kept:]
+    else:
+        for example in examples:
+            share = hash_share(example.source)
+            held_out = "test" if share < test_fraction else "valid" if share < test_fraction + valid_fraction else ""
+            parts[held_out or "train"].append(example)
+    wanted = ("train", "valid", "test") if test_fraction else ("train", "valid")
+    empty = [name for name in wanted if not parts[name]]
+    if empty:
+        raise DataError(
+            f"too few pairs: {len(examples)} leave none for the {' and '.join(empty)} part; give more pairs or larger "
+            f"shares to hold out"
+        )
+    return Corpus(**parts, readings=readings or {})
+
+
+def write_tsv(path: Path, examples: Iterable[Example]) -> None:
+    """Write examples as `source<TAB>target[<TAB>further right target ...]`, beside the place first, then renamed."""
+    beside = path.with_name(f"{path.name}.tmp")
+    rows = ("\t".join((source, *targets)) for source, targets in examples)
+    beside.write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
+    beside.replace(path)

@@ -1,0 +1,100 @@
+"""Data sets: TSV files, and those that are built in.
+
+A built-in data set is a `BuiltIn`: a function that makes the corpus, and the options in which its ordinary
+configuration differs from the general one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from s2s_training.config import DataConfig, TrainingConfig
+from s2s_training.corpus import Corpus, split_corpus
+from s2s_training.datasets import addition, cmudict
+from s2s_training.datasets.tsv import read_tsv
+from s2s_training.errors import DataNotFoundError
+
+__all__ = ["BUILT_IN", "BuiltIn", "default_config", "load_corpus", "tutorial_config"]
+
+
+@dataclass(frozen=True)
+class BuiltIn:
+    """A data set that needs no file.
+
+    Attributes:
+        load: makes the corpus from the data section and the seed.
+        defaults: the options, by name, in which its ordinary configuration differs from the general one.
+        summary: one line for the help.
+    """
+
+    load: Callable[[DataConfig, int], Corpus]
+    defaults: Mapping[str, Any]
+    summary: str
+
+
+BUILT_IN: Mapping[str, BuiltIn] = MappingProxyType(
+    {
+        "addition": BuiltIn(addition.load, addition.DEFAULTS, addition.SUMMARY),
+        "cmudict": BuiltIn(cmudict.load, cmudict.DEFAULTS, cmudict.SUMMARY),
+    }
+)
+
+# The character translator as published: "A ten-minute introduction to sequence-to-sequence learning in Keras"
+# (Chollet 2017). `training/s2s_training/fitting.py` says how its optimizer is carried over to Keras 3.
+TUTORIAL: Mapping[str, Any] = MappingProxyType(
+    {
+        "split": "last",
+        "valid_fraction": 0.2,
+        "test_fraction": 0.0,
+        "normalization": None,
+        "cell": "lstm",
+        "units": 256,
+        "embedding": 0,
+        "padding": "space",
+        "epochs": 100,
+        "batch_size": 64,
+        "optimizer": "rmsprop",
+        "learning_rate": 0.001,
+        "clip_norm": 0.0,
+        "patience": 0,
+        "buckets": 1,
+    }
+)
+
+
+def default_config(data: str) -> TrainingConfig:
+    """The ordinary configuration for a data set: the general one, or that of the built-in data set of this name."""
+    config = TrainingConfig(data=DataConfig(data=data))
+    return config.override(**BUILT_IN[data].defaults) if data in BUILT_IN else config
+
+
+def tutorial_config(data: str) -> TrainingConfig:
+    """The configuration of the well-known character translator; see `TUTORIAL`."""
+    return TrainingConfig(data=DataConfig(data=data)).override(**TUTORIAL)
+
+
+def load_corpus(config: DataConfig, seed: int) -> Corpus:
+    """Read or make the pairs that `config.data` names, and split them.
+
+    Args:
+        config: the data section.
+        seed: for data sets that are made up.
+
+    Raises:
+        DataNotFoundError: neither a file nor a built-in data set.
+        DataError: the file has a bad row, no rows, or too few.
+        MissingExtraError: the data set is in a package that isn't installed.
+    """
+    if config.data in BUILT_IN:
+        return BUILT_IN[config.data].load(config, seed)
+    path = Path(config.data)
+    if not path.is_file():
+        raise DataNotFoundError(
+            f"no file {config.data!r}: expected a TSV file of pairs or a built-in data set ({', '.join(BUILT_IN)})"
+        )
+    examples = read_tsv(path, config.rows)
+    return split_corpus(examples, config.split, config.valid_fraction, config.test_fraction)

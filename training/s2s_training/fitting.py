@@ -1,0 +1,71 @@
+"""What `fit` needs besides data: loss, metrics, optimizer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from s2s_training.arrays import Layout
+from s2s_training.config import FitConfig
+
+MONITORED = "val_cross_entropy"
+
+
+def compile_model(model: keras.Model, config: FitConfig, layout: Layout) -> None:
+    """Compile a model for training on `(inputs, labels, weights)`.
+
+    `loss` is what is minimised: of each batch the mean over the steps that count, or, for the published models that
+    read their padding, over all steps. The metrics `cross_entropy` (nats per step that counts, without label
+    smoothing) and `token_accuracy` are exact means over an epoch, however batches are cut.
+    """
+    model.compile(
+        optimizer=make_optimizer(config),
+        loss=CrossEntropy(
+            config.label_smoothing, reduction="sum_over_batch_size" if layout.per_step else "mean_with_sample_weight"
+        ),
+        weighted_metrics=[
+            keras.metrics.SparseCategoricalCrossentropy(name="cross_entropy"),
+            keras.metrics.SparseCategoricalAccuracy(name="token_accuracy"),
+        ],
+        # XLA gains nothing here. Per step of an LSTM 128 | 256 with attention, batch 256, 10 steps a side, 2 cores:
+        # 0.17 s with, 0.18 s without; and it takes 10 s to compile, once per shape, where every batch has its own.
+        jit_compile=False,
+    )
+
+
+def make_optimizer(config: FitConfig) -> keras.optimizers.Optimizer:
+    """The optimizer of a configuration."""
+    clip = config.clip_norm or None
+    if config.optimizer == "rmsprop":
+        # Keras 3 adds epsilon inside the square root, where Keras 2's 1e-7 outside would be 1e-14: with the default the
+        # step vanishes on gradients as small as those of a mean over all padded steps.
+        return keras.optimizers.RMSprop(config.learning_rate, epsilon=1e-14, global_clipnorm=clip)
+    return keras.optimizers.Adam(config.learning_rate, global_clipnorm=clip)
+
+
+class CrossEntropy(keras.losses.Loss):
+    """Cross-entropy of integer labels, with label smoothing (Szegedy et al. 2016).
+
+    A step of weight 0 has no gradient, also where its label stands for a row of zeros.
+
+    Args:
+        smoothing: share of the target distribution spread over all symbols.
+        reduction: as in every Keras loss.
+    """
+
+    def __init__(self, smoothing: float = 0.0, reduction: str = "mean_with_sample_weight", **options: Any) -> None:
+        super().__init__(reduction=reduction, **options)
+        self.smoothing = smoothing
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Loss per step (batch, time) of labels (batch, time) and probabilities (batch, time, symbols)."""
+        if not self.smoothing:
+            return keras.losses.sparse_categorical_crossentropy(y_true, y_pred)
+        one_hot = ops.one_hot(y_true, y_pred.shape[-1])
+        return keras.losses.categorical_crossentropy(one_hot, y_pred, label_smoothing=self.smoothing)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "smoothing": self.smoothing}

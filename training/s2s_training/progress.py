@@ -1,0 +1,84 @@
+"""Shows a run on the terminal: log messages, a bar within the epoch, a line per epoch."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import keras
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+
+class ShowProgress(keras.callbacks.Callback):
+    """A bar while an epoch runs (on a terminal), and a line of figures after it.
+
+    Args:
+        console: where to; standard error, normally.
+        epochs: planned number of epochs.
+    """
+
+    def __init__(self, console: Console, epochs: int) -> None:
+        super().__init__()
+        self._epochs = epochs
+        self._bar = Progress(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("loss {task.fields[loss]:.4f}"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._console = console
+        self._task = self._bar.add_task("epoch", epoch="", loss=0.0)
+        self._begun = 0.0
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Start drawing."""
+        self._bar.start()
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Stop drawing."""
+        self._bar.stop()
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """An empty bar."""
+        self._begun = time.monotonic()
+        self._bar.reset(self._task, total=self.params["steps"], epoch=f"{epoch + 1}/{self._epochs}")
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """One step further."""
+        if not self._bar.disable:
+            self._bar.update(self._task, completed=batch + 1, loss=float((logs or {}).get("loss", 0.0)))
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """A line of figures."""
+        figures = logs or {}
+        self._console.print(
+            f"epoch {epoch + 1:>3}/{self._epochs}  "
+            f"loss {figures['loss']:.4f}  validation {figures['val_loss']:.4f}  "
+            f"cross-entropy {figures['cross_entropy']:.4f}, {figures['val_cross_entropy']:.4f}  "
+            f"token accuracy {figures['val_token_accuracy']:.2%}  "
+            f"{time.monotonic() - self._begun:.1f} s",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+class ConsoleHandler(logging.Handler):
+    """Shows log messages on a console, so that they don't tear a progress bar.
+
+    Args:
+        console: where to.
+    """
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print the message."""
+        self._console.print(self.format(record), highlight=False, soft_wrap=True, markup=False)

@@ -1,0 +1,97 @@
+"""The folder of a run: what stands in it, and when it may be written."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from s2s_runtime.json_fields import write_json
+from s2s_runtime.vocabulary import VocabularyFile
+from s2s_training.config import TrainingConfig
+from s2s_training.corpus import Example, write_tsv
+from s2s_training.errors import RunFolderError
+
+RESUMABLE = frozenset({"max_minutes"})  # options that may differ when a run is resumed
+
+
+class RunFolder:
+    """Paths and states of a run's folder.
+
+    `config.json` (the whole configuration), `vocab.json`, `test.tsv` (held-out pairs), `history.json`, `loss.png`,
+    `summary.json` (results) and `model.keras`, which comes last: a folder that holds it is complete. While training
+    also `backup/` and `best.weights.h5`.
+
+    Args:
+        path: the folder, existing or not.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.json"
+        self.vocabulary = path / "vocab.json"
+        self.held_out = path / "test.tsv"
+        self.history = path / "history.json"
+        self.plot = path / "loss.png"
+        self.summary = path / "summary.json"
+        self.model = path / "model.keras"
+        self.backup = path / "backup"
+        self.best_weights = path / "best.weights.h5"
+
+    def complete(self) -> bool:
+        """Whether the run ended."""
+        return self.model.is_file()
+
+    def check(self, config: TrainingConfig, *, resume: bool, force: bool) -> None:
+        """See whether a run of this configuration may be written here. Nothing is changed.
+
+        Raises:
+            RunFolderError: the folder exists and is neither to be resumed nor replaced, isn't a run's folder, or holds
+                a run of another configuration.
+        """
+        if not self.path.exists():
+            return
+        if not (resume or force):
+            raise RunFolderError(
+                f"{self.path} exists: choose another folder, continue its run with --resume, or replace it with --force"
+            )
+        if not self.path.is_dir() or (any(self.path.iterdir()) and not self.config.is_file()):
+            raise RunFolderError(f"{self.path} is not the folder of a run (no config.json in it): choose another")
+        if resume and self.config.is_file():
+            stored = TrainingConfig.from_dict(json.loads(self.config.read_text(encoding="utf-8")))
+            differences = [text for text in stored.differences(config) if text.split(" ")[0] not in RESUMABLE]
+            if differences:
+                raise RunFolderError(
+                    f"{self.path} was started with other options (then, now): {', '.join(differences)}; give the same "
+                    f"ones to resume, or --force to start anew"
+                )
+
+    def prepare(
+        self, config: TrainingConfig, vocabulary: VocabularyFile, held_out: Iterable[Example], *, resume: bool
+    ) -> None:
+        """Make the folder and write what is known before training; what an old run left goes, unless resumed."""
+        if self.path.exists() and not resume:
+            shutil.rmtree(self.path)
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_json(self.config, config.to_dict())
+        vocabulary.write(self.vocabulary)
+        write_tsv(self.held_out, held_out)
+
+    def finish(self, model: keras.Model, summary: dict[str, Any]) -> None:
+        """Write the results, the model last, and remove what was only needed to resume."""
+        write_json(self.summary, summary)
+        beside = self.path / "tmp-model.keras"
+        # A model of its own around the same layers: neither the optimizer's state nor the loss goes into the file, so
+        # it is a third of the size and loads without this package.
+        keras.Model(model.inputs, model.outputs, name=model.name).save(beside)
+        beside.replace(self.model)
+        shutil.rmtree(self.backup, ignore_errors=True)
+        self.best_weights.unlink(missing_ok=True)
+
+    def read_summary(self) -> dict[str, Any]:
+        """The results of a complete run."""
+        return json.loads(self.summary.read_text(encoding="utf-8"))
