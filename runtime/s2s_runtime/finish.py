@@ -1,0 +1,105 @@
+"""From ended sequences of ids to the results that callers see."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from s2s_runtime.manifest import Manifest
+from s2s_runtime.options import DecodingOptions
+from s2s_runtime.results import Hypothesis, Result
+from s2s_runtime.scoring import Floats
+from s2s_runtime.search import Batch, Ended
+from s2s_runtime.sources import Source
+
+
+@dataclass(frozen=True, slots=True)
+class Finisher:
+    """Makes results.
+
+    Args:
+        manifest: of the bundle.
+        options: what results have to hold.
+    """
+
+    manifest: Manifest
+    options: DecodingOptions
+
+    def result(self, source: Source, ended: Sequence[Ended], batch: Batch, row: int) -> Result:
+        """The result of one sentence; `row` is its place in the batch."""
+        source_tokens = self.source_tokens(source)
+        columns = batch.columns[row]
+        return Result([self._hypothesis(each, source_tokens, columns) for each in ended], source_tokens)
+
+    def empty(self) -> Result:
+        """The result of an empty source: nothing, with certainty. The model isn't asked."""
+        options = self.options
+        return Result(
+            [
+                Hypothesis(
+                    text="",
+                    tokens=[],
+                    ids=[],
+                    score=0.0 if options.return_scores or options.beam_size > 1 else None,
+                    finish_reason="end",
+                    token_scores=[] if options.return_token_scores else None,
+                    attention=np.zeros((0, 0), np.float32) if options.return_attention else None,
+                )
+            ],
+            source_tokens=[],
+        )
+
+    def source_tokens(self, source: Source) -> list[str]:
+        """The symbols of a source, as the model read them; empty for values."""
+        if source.ndim != 1:
+            return []
+        vocabulary = self.manifest.source_vocabulary
+        if vocabulary is None:
+            return [str(token) for token in source]
+        return ["" if token < 0 else vocabulary.symbols[token] for token in source.tolist()]
+
+    def tokens(self, ids: Sequence[int]) -> list[str]:
+        """The symbols of target ids; the ids themselves where there is no vocabulary."""
+        vocabulary = self.manifest.target_vocabulary
+        return [str(token) for token in ids] if vocabulary is None else vocabulary.tokens(ids)
+
+    def text(self, ids: Sequence[int]) -> str:
+        """The text of target ids; the ids separated by spaces where there is no vocabulary."""
+        vocabulary = self.manifest.target_vocabulary
+        return " ".join(str(token) for token in ids) if vocabulary is None else vocabulary.decode(ids)
+
+    def _hypothesis(self, ended: Ended, source_tokens: list[str], columns: np.ndarray) -> Hypothesis:
+        options = self.options
+        ids = ended.ids if options.return_end_token else ended.bare
+        attention = None if ended.attention is None else ended.attention[: len(ids), columns]
+        tokens, text = self.tokens(ids), self.text(ended.bare)
+        vocabulary = self.manifest.target_vocabulary
+        if options.replace_unknown and attention is not None and vocabulary is not None:
+            tokens = self._replaced(ids, tokens, attention, source_tokens)
+            text = vocabulary.join(tokens[: len(ended.bare)])
+        scores = None
+        if options.return_token_scores and ended.token_scores is not None:
+            scores = [float(score) for score in ended.token_scores[: len(ids)]]
+        return Hypothesis(
+            text=text,
+            tokens=tokens,
+            ids=list(ids),
+            score=ended.score,
+            finish_reason=ended.reason,
+            token_scores=scores,
+            attention=attention if options.return_attention else None,
+        )
+
+    def _replaced(
+        self, ids: Sequence[int], tokens: Sequence[str], attention: Floats, source_tokens: Sequence[str]
+    ) -> list[str]:
+        """The tokens, with unknown ones replaced by the source token that they attended to most."""
+        table: Mapping[str, str] = self.options.phrase_table or {}
+        replaced = list(tokens)
+        for place, token in enumerate(ids):
+            if token == self.manifest.target.unknown_id:
+                found = source_tokens[int(attention[place].argmax())]
+                replaced[place] = table.get(found, found)
+        return replaced

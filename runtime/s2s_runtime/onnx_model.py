@@ -1,0 +1,283 @@
+"""A bundle's graphs as a `StepModel`.
+
+States live in two sets of buffers with an I/O binding for each direction: a step reads one set and writes the other,
+so that nothing is allocated, bound or copied per token. On a device the buffers are device memory, rows are gathered
+by the bundle's select graphs, and only tokens go there and logits come back. In host memory numpy gathers them, which
+was measured to be three to ten times faster than a session run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2s_runtime.bundle import Manifest
+from s2s_runtime.errors import BundleError
+from s2s_runtime.sessions import SessionSettings, import_onnxruntime, open_session
+from s2s_runtime.step_model import StepOutput
+
+OrtValue = Any  # onnxruntime ships no types
+Session = Any
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A tensor in onnxruntime's hands; `array` is the same memory as a numpy array where it lies on the host."""
+
+    value: OrtValue
+    array: NDArray[Any] | None = None
+
+    @property
+    def host(self) -> NDArray[Any]:
+        """The tensor's memory as a numpy array."""
+        if self.array is None:
+            raise TypeError("this tensor lies in device memory")
+        return self.array
+
+
+@dataclass(frozen=True, slots=True)
+class Buffers:
+    """What a decoder step reads and writes beside the states, all in host memory, and its I/O bindings.
+
+    Attributes:
+        feed: tokens (rows,) or values (rows, features); None where the decoder reads nothing but its states.
+        logits: (rows, size), overwritten by each step; for value models the output.
+        attention: (rows, source time), overwritten by each step; None where it isn't asked for.
+        bindings: the first reads `States.sets[0]` and writes `States.sets[1]`, the second the other way round.
+    """
+
+    feed: Tensor | None
+    logits: Tensor
+    attention: Tensor | None
+    bindings: tuple[Any, Any]
+
+
+@dataclass(slots=True)
+class States:
+    """Recurrent states and memory of some rows. Made, advanced and read by `OnnxStepModel` only.
+
+    Attributes:
+        rows: how many sequences.
+        time: length of the padded source.
+        sets: two sets of recurrent states; `sets[current]` holds the present ones, the other is free to be written.
+        memory: constant through the sequence.
+        buffers: made at the first step.
+    """
+
+    rows: int
+    time: int
+    sets: tuple[list[Tensor], list[Tensor]]
+    memory: list[Tensor]
+    current: int = 0
+    buffers: Buffers | None = None
+
+
+class OnnxStepModel:
+    """The encoder and decoder of a bundle.
+
+    Safe to share between threads: all that changes is in the `States`, which each call makes for itself.
+
+    Args:
+        folder: the bundle.
+        manifest: its manifest.
+        settings: providers and threads.
+        device_path: whether states stay in device memory, gathered by the select graphs. Default: when the first
+            provider has memory of its own. (True on the CPU runs the same code there, to test it.)
+
+    Raises:
+        MissingExtraError: onnxruntime is not installed.
+        ProviderError: a provider asked for was not obtained.
+        BundleError: onnxruntime can't load a graph, or it hasn't the inputs and outputs the manifest says.
+    """
+
+    def __init__(
+        self, folder: Path, manifest: Manifest, settings: SessionSettings, *, device_path: bool | None = None
+    ) -> None:
+        self._ort = import_onnxruntime()
+        self._device = settings.device
+        self._on_device = self._device[0] != "cpu" if device_path is None else device_path
+        self._size = manifest.target.size
+        self._feed_name = {"token": "token", "value": "value"}.get(manifest.target.feedback)
+        self._output_name = "output" if manifest.target.feedback == "value" else "logits"
+        self._state_names = [tensor.name for tensor in manifest.states]
+        self._memory_names = [tensor.name for tensor in manifest.memory]
+
+        states, memory = self._state_names, self._memory_names
+        following = [f"next_{name}" for name in states]
+        fed = [self._feed_name] if self._feed_name else []
+        given = [self._output_name, *following, *(["attention"] if manifest.attention else [])]
+
+        def opened(name: str, inputs: Sequence[str], outputs: Sequence[str], *, spinning: bool = False) -> Session:
+            path = folder / manifest.graphs[name].file
+            session = open_session(path, settings, spinning=spinning)
+            _check_names(path, session, inputs, outputs)
+            return session
+
+        # Only the decoder runs many times in a row; were the others to spin too, they would take the cores from it.
+        self._encoder = opened("encoder", ["source"], [*states, *memory])
+        self._decoder = opened("decoder", [*fed, *states, *memory], given, spinning=True)
+        self._select_state = self._select_memory = None
+        if self._on_device:
+            self._select_state = opened("select_state", ["rows", *states], following)
+            if memory:
+                selected = [f"next_{name}" for name in memory]
+                self._select_memory = opened("select_memory", ["rows", *memory], selected)
+
+    @property
+    def provider(self) -> str:
+        """The execution provider that the decoder obtained, by onnxruntime's name."""
+        return str(self._decoder.get_providers()[0])
+
+    def encode(self, source: NDArray[np.generic]) -> States:
+        """States before the first step; see `StepModel.encode`."""
+        names = [*self._state_names, *self._memory_names]
+        if self._on_device:
+            tensors = self._run_on_device(self._encoder, {"source": self._host(source).value}, names)
+        else:
+            tensors = [self._host(array) for array in self._encoder.run(names, {"source": source})]
+        count = len(self._state_names)
+        return self._states(source.shape, tensors[:count], tensors[count:])
+
+    def step(self, states: States, tokens: NDArray[Any], *, attention: bool = False) -> StepOutput:
+        """Advance by one step; see `StepModel.step`. Value models take float32 (rows, features) for `tokens`."""
+        buffers = states.buffers
+        if buffers is None or (buffers.attention is not None) != attention:
+            buffers = states.buffers = self._bind(states, attention)
+        binding = buffers.bindings[states.current]
+        if buffers.feed is not None:
+            buffers.feed.host[:] = tokens
+            if self._on_device:
+                binding.bind_ortvalue_input(self._feed_name, buffers.feed.value)  # copied to the device when bound
+        self._decoder.run_with_iobinding(binding)
+        states.current ^= 1
+        return StepOutput(buffers.logits.host, buffers.attention.host if buffers.attention is not None else None)
+
+    def reorder(self, states: States, rows: NDArray[np.int64]) -> None:
+        """Move rows among beams of their own sentence; see `StepModel.reorder`."""
+        now, spare = states.sets[states.current], states.sets[states.current ^ 1]
+        if self._on_device:
+            self._gather_on_device(self._select_state, "state", now, rows, into=spare)
+        else:
+            for tensor, free in zip(now, spare, strict=True):
+                # mode: numpy would gather into a copy of `out` first were it to raise; rows are in range
+                np.take(tensor.host, rows, axis=0, out=free.host, mode="clip")
+        states.current ^= 1
+
+    def select(self, states: States, rows: NDArray[np.int64]) -> States:
+        """States made of some of the rows; see `StepModel.select`."""
+        now = states.sets[states.current]
+        if self._on_device:
+            recurrent = self._gather_on_device(self._select_state, "state", now, rows)
+            memory = self._gather_on_device(self._select_memory, "memory", states.memory, rows)
+        else:
+            recurrent = [self._host(tensor.host.take(rows, axis=0)) for tensor in now]
+            memory = [self._host(tensor.host.take(rows, axis=0)) for tensor in states.memory]
+        return self._states((len(rows), states.time), recurrent, memory)
+
+    def _states(self, shape: tuple[int, ...], recurrent: list[Tensor], memory: list[Tensor]) -> States:
+        return States(shape[0], shape[1], (recurrent, [self._like(tensor) for tensor in recurrent]), memory)
+
+    def _bind(self, states: States, attention: bool) -> Buffers:
+        rows, size = states.rows, self._size
+        feed = None
+        if self._feed_name == "token":
+            feed = self._host(np.zeros(rows, np.int64))
+        elif self._feed_name == "value":
+            feed = self._host(np.zeros((rows, size), np.float32))
+        logits = self._host(np.empty((rows, size), np.float32))
+        weights = self._host(np.empty((rows, states.time), np.float32)) if attention else None
+        inputs = {name: tensor.value for name, tensor in zip(self._memory_names, states.memory, strict=True)}
+        if feed is not None:
+            inputs[str(self._feed_name)] = feed.value
+        outputs = {self._output_name: logits.value} | ({} if weights is None else {"attention": weights.value})
+        first, second = states.sets
+        directions = self._binding(inputs, outputs, first, second), self._binding(inputs, outputs, second, first)
+        return Buffers(feed, logits, weights, directions)
+
+    def _binding(
+        self,
+        inputs: dict[str, OrtValue],
+        outputs: dict[str, OrtValue],
+        reads: Sequence[Tensor],
+        writes: Sequence[Tensor],
+    ) -> Any:
+        """An I/O binding of the decoder that reads one set of states and writes the other."""
+        binding = self._decoder.io_binding()
+        for name, value in inputs.items():
+            binding.bind_ortvalue_input(name, value)
+        for name, value in outputs.items():
+            binding.bind_ortvalue_output(name, value)
+        for name, read, written in zip(self._state_names, reads, writes, strict=True):
+            binding.bind_ortvalue_input(name, read.value)
+            binding.bind_ortvalue_output(f"next_{name}", written.value)
+        return binding
+
+    def _gather_on_device(
+        self,
+        session: Session,
+        kind: str,
+        tensors: Sequence[Tensor],
+        rows: NDArray[np.int64],
+        into: Sequence[Tensor] | None = None,
+    ) -> list[Tensor]:
+        if not tensors:
+            return []
+        inputs = {"rows": self._host(rows).value}
+        inputs |= {f"{kind}.{i}": tensor.value for i, tensor in enumerate(tensors)}
+        return self._run_on_device(session, inputs, [f"next_{kind}.{i}" for i in range(len(tensors))], into)
+
+    def _run_on_device(
+        self,
+        session: Session,
+        inputs: dict[str, OrtValue],
+        outputs: Sequence[str],
+        into: Sequence[Tensor] | None = None,
+    ) -> list[Tensor]:
+        """Run a graph with its outputs left on the device, in given tensors or new ones."""
+        binding = session.io_binding()
+        for name, value in inputs.items():
+            binding.bind_ortvalue_input(name, value)
+        for i, name in enumerate(outputs):
+            if into is None:
+                binding.bind_output(name, *self._device)
+            else:
+                binding.bind_ortvalue_output(name, into[i].value)
+        session.run_with_iobinding(binding)
+        return [Tensor(value) for value in binding.get_outputs()]
+
+    def _host(self, array: NDArray[Any]) -> Tensor:
+        array = np.ascontiguousarray(array)
+        return Tensor(self._ort.OrtValue.ortvalue_from_numpy(array), array)  # shares the array's memory
+
+    def _like(self, tensor: Tensor) -> Tensor:
+        if tensor.array is not None:
+            return self._host(np.empty_like(tensor.array))
+        element = _DTYPES[tensor.value.data_type()]
+        return Tensor(self._ort.OrtValue.ortvalue_from_shape_and_type(tensor.value.shape(), element, *self._device))
+
+
+def _check_names(path: Path, session: Session, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+    """Make sure that a graph has the inputs and outputs that the manifest promises."""
+    found_inputs = [each.name for each in session.get_inputs()]
+    found_outputs = [each.name for each in session.get_outputs()]
+    missing = [name for name in outputs if name not in found_outputs]
+    if sorted(found_inputs) != sorted(inputs) or missing:
+        raise BundleError(
+            f"{path}: the graph doesn't fit the manifest: expected inputs {', '.join(inputs)} and outputs "
+            f"{', '.join(outputs)}, got {', '.join(found_inputs)} and {', '.join(found_outputs)}; export the model again"
+        )
+
+
+_DTYPES = {
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+    "tensor(float16)": np.float16,
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+    "tensor(bool)": np.bool_,
+}

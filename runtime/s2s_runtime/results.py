@@ -1,0 +1,130 @@
+"""What decoding gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+FinishReason = Literal["end", "length", "stopped"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hypothesis:
+    """One decoded sequence.
+
+    Attributes:
+        text: its text; for bundles without a target vocabulary, the ids separated by spaces.
+        tokens: its symbols; without a target vocabulary, the ids as strings.
+        ids: its token ids; without the end token, unless `return_end_token` asked for it.
+        score: log-probability (natural logarithm) of the whole sequence, end token included, normalised by the length
+            penalty, plus the coverage penalty; None where it wasn't computed.
+        finish_reason: "end": an end token came (or the source was empty). "length": the longest length was reached.
+            "stopped": a callback stopped it, or no token was allowed to follow.
+        token_scores: log-probability of each of `ids`, where asked for.
+        attention: float32 (target, source): how much the source tokens (columns, as in `Result.source_tokens`)
+            contributed to each of `ids` (rows), where asked for.
+    """
+
+    text: str
+    tokens: list[str]
+    ids: list[int]
+    score: float | None
+    finish_reason: FinishReason
+    token_scores: list[float] | None = None
+    attention: NDArray[np.float32] | None = None
+
+    def to_dict(self) -> dict[str, object]:
+        """Everything that is known as plain values for JSON; what wasn't asked for is left out."""
+        found: dict[str, object] = {"text": self.text, "tokens": self.tokens, "ids": self.ids}
+        if self.score is not None:
+            found["score"] = self.score
+        found["finish_reason"] = self.finish_reason
+        if self.token_scores is not None:
+            found["token_scores"] = self.token_scores
+        if self.attention is not None:
+            found["attention"] = self.attention.tolist()
+        return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Result:
+    """What one source was decoded to.
+
+    Attributes:
+        hypotheses: best first, at least one.
+        source_tokens: the source's symbols as the model read them (ids as strings without a source vocabulary; empty
+            for a source of values).
+    """
+
+    hypotheses: list[Hypothesis]
+    source_tokens: list[str]
+
+    @property
+    def text(self) -> str:
+        """Text of the best hypothesis."""
+        return self.hypotheses[0].text
+
+    @property
+    def tokens(self) -> list[str]:
+        """Symbols of the best hypothesis."""
+        return self.hypotheses[0].tokens
+
+    @property
+    def ids(self) -> list[int]:
+        """Token ids of the best hypothesis."""
+        return self.hypotheses[0].ids
+
+    @property
+    def score(self) -> float | None:
+        """Score of the best hypothesis, or None where it wasn't computed."""
+        return self.hypotheses[0].score
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values for JSON."""
+        return {
+            "source_tokens": self.source_tokens,
+            "hypotheses": [hypothesis.to_dict() for hypothesis in self.hypotheses],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class TargetScore:
+    """How likely a given target is.
+
+    Attributes:
+        score: as `Hypothesis.score`: normalised by the length penalty.
+        log_probability: of the whole target, natural logarithm.
+        token_scores: log-probability of each token, the end token's last.
+    """
+
+    score: float
+    log_probability: float
+    token_scores: list[float]
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values for JSON."""
+        return {"score": self.score, "log_probability": self.log_probability, "token_scores": self.token_scores}
+
+
+@dataclass(frozen=True, slots=True)
+class TokenEvent:
+    """A token that greedy search or sampling just chose, as given to `callback`.
+
+    Attributes:
+        sentence: position of the sentence in the caller's inputs.
+        step: how many tokens came before it.
+        token_id: its id.
+        token: its symbol (the id as a string without a target vocabulary).
+        log_probability: where scores were asked for, else None.
+        is_last: whether the sequence ends with it.
+    """
+
+    sentence: int
+    step: int
+    token_id: int
+    token: str
+    log_probability: float | None
+    is_last: bool

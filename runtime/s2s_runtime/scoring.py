@@ -1,0 +1,104 @@
+"""Scores: log-probabilities, their normalisation by length and coverage, and the choice of the best candidates.
+
+All in float32, row by row, so that a row's numbers do not depend on the rows beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+LengthPenaltyKind = Literal["average", "gnmt"]
+_LEAST_COVERAGE: Final = np.float32(1e-10)  # keeps the logarithm of a source position that was never looked at finite
+
+
+def log_normalizer(logits: Floats) -> Floats:
+    """Logarithm of the sum of exponentials of each row: (rows, vocabulary) -> (rows,).
+
+    `logits - log_normalizer(logits)[:, None]` is the log-softmax. Search needs it at few places only, and subtracting
+    there spares a pass over all logits. Never -inf or nan for finite logits, as the maximum is taken out first.
+    """
+    highest: Floats = logits.max(axis=1)
+    highest += np.log(np.exp(logits - highest[:, None]).sum(axis=1))
+    return highest
+
+
+@dataclass(frozen=True, slots=True)
+class LengthPenalty:
+    """How the log-probability of a whole sequence becomes its score.
+
+    "average" divides by length^alpha; "gnmt" by ((5 + length) / 6)^alpha (Wu et al. 2016, equation 14). Length counts
+    the generated tokens, the end token included. Alpha 0 leaves the log-probability as it is.
+    """
+
+    alpha: float = 1.0
+    kind: LengthPenaltyKind = "average"
+
+    def divisor(self, length: int) -> float:
+        """What the log-probability of a sequence of `length` tokens is divided by; 1 for an empty one."""
+        if length == 0:
+            return 1.0
+        return float((length if self.kind == "average" else (5 + length) / 6) ** self.alpha)
+
+    def score(self, log_probability: float, length: int) -> float:
+        """The score of a finished sequence."""
+        return log_probability / self.divisor(length)
+
+    def bound(self, log_probability: Floats, limits: Ints) -> Floats:
+        """The highest score that unfinished sequences can still reach: nothing they add raises the log-probability.
+
+        As alpha isn't negative, the divisor grows with length, so that the best end of a sequence whose
+        log-probability is negative is the latest possible.
+
+        Args:
+            log_probability: (sentences,) of the best unfinished sequence of each.
+            limits: (sentences,) most tokens allowed.
+        """
+        longest = limits if self.kind == "average" else (5 + limits) / 6
+        bound: Floats = (log_probability / longest**self.alpha).astype(np.float32)
+        return bound
+
+
+def coverage_score(attended: Floats) -> float:
+    """Sum over source positions of log(min(attention received, 1)) (Wu et al. 2016, equation 14).
+
+    Args:
+        attended: (source time,) attention that each position received, summed over the target; padding left out.
+    """
+    return float(np.log(np.clip(attended, _LEAST_COVERAGE, 1.0)).sum(dtype=np.float32))
+
+
+def top_candidates(scores: Floats, count: int) -> tuple[Floats, Ints]:
+    """The highest scores of each row, best first; of equal ones, the one that comes first.
+
+    Args:
+        scores: (rows, candidates).
+        count: how many; all where there are fewer. Which of several -inf are among them is not defined.
+
+    Returns:
+        Scores and their positions, each (rows, min(count, candidates)).
+    """
+    if count >= scores.shape[1]:
+        best = np.argsort(-scores, axis=1, kind="stable")
+        return np.take_along_axis(scores, best, axis=1), best
+    best = np.argpartition(scores, -count, axis=1)[:, -count:]
+    best.sort(axis=1)  # in candidate order, so that the stable sort below breaks ties by it
+    values = np.take_along_axis(scores, best, axis=1)
+    _mend_ties(scores, values, best)
+    order = np.argsort(-values, axis=1, kind="stable")
+    return np.take_along_axis(values, order, axis=1), np.take_along_axis(best, order, axis=1)
+
+
+def _mend_ties(scores: Floats, values: Floats, best: Ints) -> None:
+    """Among candidates that tie for the last place, take the first ones: partitioning takes any."""
+    lowest = values.min(axis=1, keepdims=True)
+    tied = (scores >= lowest).sum(axis=1) > values.shape[1]
+    for row in np.flatnonzero(tied & np.isfinite(lowest[:, 0])):
+        best[row] = np.sort(np.argsort(-scores[row], kind="stable")[: values.shape[1]])
+        values[row] = scores[row, best[row]]

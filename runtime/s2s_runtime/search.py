@@ -1,0 +1,133 @@
+"""What greedy search and beam search share: the batch, the plan, and hypotheses that have ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2s_runtime.results import FinishReason
+from s2s_runtime.rules import TokenRules
+from s2s_runtime.sampling import Sampler
+from s2s_runtime.scoring import Floats, Ints, LengthPenalty, coverage_score
+
+Notify = Callable[[int, int, int, float | None, bool], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Sources that are decoded together.
+
+    Args:
+        source: int64 (sentences, time) or float32 (sentences, time, features), padded.
+        columns: bool (sentences, time), False at padding.
+        limits: (sentences,) longest target of each, at least 1.
+        prefix: (sentences, steps) forced tokens, -1 after each sentence's last; None where there are none.
+        indices: (sentences,) place of each in the caller's inputs.
+    """
+
+    source: NDArray[np.generic]
+    columns: NDArray[np.bool_]
+    limits: Ints
+    prefix: Ints | None
+    indices: Ints
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def forced(self, sentences: Ints, step: int) -> Ints | None:
+        """The token that each sentence's prefix forces at a step, -1 where none; None where none has any."""
+        if self.prefix is None or step >= self.prefix.shape[1]:
+            return None
+        forced: Ints = self.prefix[sentences, step]
+        return forced
+
+
+@dataclass(frozen=True, slots=True)
+class SearchPlan:
+    """Options made ready for a bundle: ids resolved, everything checked.
+
+    Args:
+        beam_size: sequences kept per sentence.
+        num_hypotheses: hypotheses (or samples) returned per sentence.
+        pool: ended hypotheses that have to be there before a beam may stop.
+        start_id: token fed at the first step (0 where none is fed).
+        is_end: bool (vocabulary,), True at tokens that end a sequence.
+        rules: what may follow.
+        length_penalty: from log-probability to score.
+        coverage_penalty: weight of the coverage score; 0 = none.
+        scores: whether log-probabilities are computed.
+        token_scores: whether those of each token are kept.
+        attention: whether the attention of each token is kept.
+        sampler: draws tokens; None = the likeliest is taken.
+        notify: called with (sentence in the caller's inputs, step, token, log-probability, is last) for each token;
+            True stops the sentence.
+    """
+
+    beam_size: int
+    num_hypotheses: int
+    pool: int
+    start_id: int
+    is_end: NDArray[np.bool_]
+    rules: TokenRules
+    length_penalty: LengthPenalty
+    coverage_penalty: float = 0.0
+    scores: bool = False
+    token_scores: bool = False
+    attention: bool = False
+    sampler: Sampler | None = None
+    notify: Notify | None = None
+
+    @property
+    def ends(self) -> int:
+        """How many tokens end a sequence."""
+        return int(self.is_end.sum())
+
+    @property
+    def looks(self) -> bool:
+        """Whether the model has to give its attention weights."""
+        return self.attention or self.coverage_penalty > 0
+
+    def score(self, log_probability: float, length: int, attended: Floats | None) -> float:
+        """Score of an ended sequence; `attended` is what each source position received, padding left out."""
+        score = self.length_penalty.score(log_probability, length)
+        if attended is not None and self.coverage_penalty > 0:
+            score += self.coverage_penalty * coverage_score(attended)
+        return score
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A sequence that has ended.
+
+    Attributes:
+        ids: its tokens, the end token included where it has one.
+        reason: why it ended; with "end" the last of `ids` is the end token.
+        score: None where scores weren't computed.
+        token_scores: (tokens,) float32, or None.
+        attention: (tokens, source time) float32, or None.
+    """
+
+    ids: list[int]
+    reason: FinishReason
+    score: float | None
+    token_scores: Floats | None = None
+    attention: Floats | None = None
+
+    @property
+    def bare(self) -> list[int]:
+        """The tokens without the end token."""
+        return self.ids[:-1] if self.reason == "end" else self.ids
+
+
+def rank(ended: list[Ended], count: int) -> list[Ended]:
+    """The best distinct sequences, best first; of equal scores, the one that ended first.
+
+    Two that differ only in which end token they ended with are the same.
+    """
+    best: dict[tuple[int, ...], Ended] = {}
+    for each in sorted(ended, key=lambda item: -(item.score or 0.0)):
+        best.setdefault(tuple(each.bare), each)
+    return list(best.values())[:count]

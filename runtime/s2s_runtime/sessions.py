@@ -1,0 +1,164 @@
+"""onnxruntime sessions: providers, devices and threads, all in one place.
+
+onnxruntime is imported here, when the first session is opened, and nowhere else at run time.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+from s2s_runtime.errors import BundleError, MissingExtraError, OptionError, ProviderError
+
+_SHORT_NAMES: Final = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "coreml": "CoreMLExecutionProvider",
+    "directml": "DmlExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+    "rocm": "ROCMExecutionProvider",
+}
+CPU: Final = _SHORT_NAMES["cpu"]
+CUDA: Final = _SHORT_NAMES["cuda"]
+
+ProviderOptions = Mapping[str, str | int | float | bool]
+
+
+@dataclass(frozen=True)
+class SessionSettings:
+    """How sessions are opened.
+
+    Args:
+        providers: execution providers in order of preference, by onnxruntime's name ("CUDAExecutionProvider") or a
+            short one ("cuda"). None = the CPU.
+        provider_options: one mapping per provider, such as `[{"device_id": 1}]`; None = onnxruntime's defaults.
+        intra_op_threads: threads inside one operator; None = one per physical core.
+        inter_op_threads: threads across operators; None = operators run one after the other.
+
+    Raises:
+        OptionError: a thread count below 1, or options that don't match the providers.
+    """
+
+    providers: Sequence[str] | None = None
+    provider_options: Sequence[ProviderOptions] | None = None
+    intra_op_threads: int | None = None
+    inter_op_threads: int | None = None
+    _requested: tuple[str, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("intra_op_threads", "inter_op_threads"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+                raise OptionError(f"{name}: expected an integer of at least 1 or None, got {value!r}")
+        if isinstance(self.providers, str) or (self.providers is not None and not self.providers):
+            raise OptionError(f"providers: expected a list of names such as ['cuda', 'cpu'], got {self.providers!r}")
+        names = (CPU,) if self.providers is None else tuple(_SHORT_NAMES.get(p.lower(), p) for p in self.providers)
+        object.__setattr__(self, "_requested", names)
+        if self.provider_options is not None and len(self.provider_options) != len(names):
+            raise OptionError(
+                f"provider_options: expected one mapping per provider ({len(names)}), got {len(self.provider_options)}"
+            )
+
+    @property
+    def requested(self) -> tuple[str, ...]:
+        """The providers asked for, by onnxruntime's names."""
+        return self._requested
+
+    @property
+    def device(self) -> tuple[str, int]:
+        """Onnxruntime's name and number of the device on which the first provider keeps tensors."""
+        if self.requested[0] != CUDA:
+            return "cpu", 0  # the other providers take and give tensors in host memory
+        options = self.provider_options[0] if self.provider_options else {}
+        return "cuda", int(options.get("device_id", 0))
+
+
+def import_onnxruntime() -> ModuleType:
+    """The onnxruntime module.
+
+    Raises:
+        MissingExtraError: it is not installed; names the extras that bring it.
+    """
+    try:
+        return importlib.import_module("onnxruntime")
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            "onnxruntime is not installed: pip install 's2s-runtime[cpu]', or 's2s-runtime[gpu]' for CUDA"
+        ) from error
+
+
+def open_session(path: Path, settings: SessionSettings, *, spinning: bool) -> Any:  # onnxruntime is untyped
+    """Open one graph and make sure that it runs where it was asked to.
+
+    Args:
+        path: the ONNX file.
+        settings: providers and threads.
+        spinning: whether idle threads of this session's pool wait actively. Faster for graphs run many times in a
+            row, but the pools of two sessions that both spin take the cores from each other.
+
+    Raises:
+        MissingExtraError: onnxruntime is not installed.
+        ProviderError: a provider asked for is not in this build of onnxruntime, or could not be started.
+        BundleError: onnxruntime can't load the file.
+    """
+    ort = import_onnxruntime()
+    available = ort.get_available_providers()
+    absent = [name for name in settings.requested if name not in available]
+    if absent:
+        advice = "; for CUDA install 's2s-runtime[gpu]' instead of [cpu]" if CUDA in absent else ""
+        raise ProviderError(
+            f"providers: {', '.join(absent)} not in this onnxruntime, which has {', '.join(available)}{advice}"
+        )
+    options = settings.provider_options
+    state = ort.capi.onnxruntime_pybind11_state  # its errors have no common base but Exception
+    try:
+        session = ort.InferenceSession(
+            str(path),
+            _session_options(ort, settings, spinning),
+            providers=list(settings.requested),
+            provider_options=None if options is None else [_as_text(each) for each in options],
+        )
+    except (
+        state.InvalidProtobuf,
+        state.InvalidGraph,
+        state.InvalidArgument,
+        state.Fail,
+        state.NotImplemented,
+    ) as error:
+        raise BundleError(f"{path}: onnxruntime can't load this graph: {_first_line(error)}") from error
+    except (state.EPFail, state.RuntimeException) as error:
+        raise ProviderError(f"providers: {', '.join(settings.requested)}: {_first_line(error)}") from error
+    obtained = session.get_providers()
+    refused = [name for name in settings.requested if name not in obtained]
+    if refused:
+        raise ProviderError(
+            f"providers: asked for {', '.join(refused)} but onnxruntime fell back to {', '.join(obtained)}; "
+            f"its log on stderr says why (often a missing or mismatched driver library)"
+        )
+    return session
+
+
+def _session_options(ort: ModuleType, settings: SessionSettings, spinning: bool) -> Any:
+    options = ort.SessionOptions()
+    options.log_severity_level = 3  # errors only: warnings about fusing and placement are not for users
+    if settings.intra_op_threads is not None:
+        options.intra_op_num_threads = settings.intra_op_threads
+    if settings.inter_op_threads is not None:
+        options.inter_op_num_threads = settings.inter_op_threads
+        options.execution_mode = ort.ExecutionMode.ORT_PARALLEL
+    if not spinning:
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def _as_text(options: ProviderOptions) -> dict[str, str]:
+    return {name: str(int(value) if isinstance(value, bool) else value) for name, value in options.items()}
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0]

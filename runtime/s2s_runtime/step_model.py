@@ -1,0 +1,63 @@
+"""The small interface through which search sees a model.
+
+Search needs three things: states for a batch of sources (`encode`), logits for one step (`step`), and rows picked out
+of the states (`select`, `reorder`). `s2s_runtime.onnx_model` implements it over a bundle; tests fake it with a table.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+StatesT = TypeVar("StatesT")
+
+
+class StepOutput(NamedTuple):
+    """What one step gives. The arrays may be overwritten: they hold until the next step on the same states.
+
+    Attributes:
+        logits: float32 (rows, vocabulary), before softmax; callers may write into it.
+        attention: float32 (rows, source time), rows sum to 1; None where it wasn't asked for.
+    """
+
+    logits: NDArray[np.float32]
+    attention: NDArray[np.float32] | None
+
+
+class StepModel(Protocol[StatesT]):
+    """A recurrent decoder, one step at a time over many rows.
+
+    A row is one sequence being written: a sentence, or one beam of it. States hold, for each row, the decoder's
+    recurrent states and its memory (what stays constant through a sequence, such as the encoder's outputs).
+    """
+
+    def encode(self, source: NDArray[np.generic]) -> StatesT:
+        """States before the first step, one row per source.
+
+        Args:
+            source: int64 (rows, time) or float32 (rows, time, features), padded.
+        """
+        ...
+
+    def step(self, states: StatesT, tokens: NDArray[np.int64], *, attention: bool = False) -> StepOutput:
+        """Feed the token of each row and advance `states` in place.
+
+        Args:
+            states: advanced by one step.
+            tokens: int64 (rows,); ignored by models to which no token is fed back.
+            attention: whether the attention weights are wanted too.
+        """
+        ...
+
+    def reorder(self, states: StatesT, rows: NDArray[np.int64]) -> None:
+        """Give row i the recurrent states of row `rows[i]`, in place; the memory stays.
+
+        Right where rows move among beams of one sentence only, as these share their memory.
+        """
+        ...
+
+    def select(self, states: StatesT, rows: NDArray[np.int64]) -> StatesT:
+        """New states made of the given rows, memory too; rows may be left out or repeated."""
+        ...
