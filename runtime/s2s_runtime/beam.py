@@ -1,9 +1,11 @@
 """Beam search.
 
-Each step extends every sequence alive by every token and examines the best candidates of each sentence: those that
-end are set aside, the best others live on. As many candidates are examined as can end in one step plus one beam (2k
-where there is one end token), so that k sequences stay alive however many end. A sentence stops once enough have
-ended and none alive can beat the best of them.
+Each step extends every sequence alive by every token. Of the best `beam_size` candidates of a sentence those that end
+are set aside as hypotheses; the best `beam_size` that don't end live on. So that so many stay alive however many end,
+more candidates are examined: 2k where there is one end token. One that ends below the first k is neither: it would
+not have been found by a narrower look, and counting it would make a beam of one something else than greedy search
+(fairseq and CTranslate2 do the same). A sentence stops once enough have ended and none alive can beat the best of
+them.
 """
 
 from __future__ import annotations
@@ -51,7 +53,7 @@ class Candidates:
         scores: log-probability of the extended sequence; -inf where there is no such candidate.
         parents: which beam is extended.
         tokens: by which token.
-        ends: whether the sequence ends with it.
+        ends: whether that is an end token.
     """
 
     scores: Floats
@@ -110,7 +112,9 @@ class _BeamSearch(Generic[StatesT]):
             attention = self.look(beams, output)
             candidates = self.extend(beams, output)
             if candidates.ends.any():
-                self.set_aside(beams, attention, candidates, candidates.ends, "end")
+                ended = candidates.ends & (candidates.scores > -np.inf)
+                ended[:, self.plan.beam_size :] = False
+                self.set_aside(beams, attention, candidates, ended, "end")
             alive = candidates.alive(self.plan.beam_size)
             beams = self.advance(beams, attention, alive, self.going_on(beams, attention, alive))
         return self.pool.best()
@@ -144,7 +148,7 @@ class _BeamSearch(Generic[StatesT]):
         logits += offset[:, None]
         best, places = top_candidates(logits.reshape(sentences, -1), self.examined)
         parents, tokens = np.divmod(places, logits.shape[1])
-        return Candidates(best, parents, tokens, self.plan.is_end[tokens] & (best > -np.inf))
+        return Candidates(best, parents, tokens, self.plan.is_end[tokens])
 
     def set_aside(
         self,

@@ -269,7 +269,8 @@ def _check_names(path: Path, session: Session, inputs: Sequence[str], outputs: S
     if sorted(found_inputs) != sorted(inputs) or missing:
         raise BundleError(
             f"{path}: the graph doesn't fit the manifest: expected inputs {', '.join(inputs)} and outputs "
-            f"{', '.join(outputs)}, got {', '.join(found_inputs)} and {', '.join(found_outputs)}; export the model again"
+            f"{', '.join(outputs)}, got {', '.join(found_inputs)} and {', '.join(found_outputs)}; "
+            f"export the model again"
         )
 
 
