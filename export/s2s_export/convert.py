@@ -7,11 +7,12 @@ afterwards (`recurrent`); everything else tf2onnx converts.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import keras
+import numpy as np
 import onnx
 import tensorflow as tf
 import tf2onnx
@@ -95,10 +96,24 @@ def convert(
 
     logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)  # what it can't convert is raised below
     proto, _ = tf2onnx.convert.from_function(
-        run, input_signature=list(signature), opset=opset, custom_ops={"PyFunc": _DOMAIN}
+        run,
+        input_signature=list(signature),
+        opset=opset,
+        custom_ops={"PyFunc": _DOMAIN},
+        custom_op_handlers={"Erfc": (_complementary_error_function, [])},
     )
     _refuse_unconverted(proto, opset)
     return lower(proto, placeholders)
+
+
+def _complementary_error_function(context: Any, node: Any, name: str, _: Any) -> Any:
+    """Erfc, the one operation of Keras's gelu that tf2onnx lacks, as 1 - Erf."""
+    (tensor,), outputs = node.input, node.output
+    shapes, dtypes = [context.get_shape(outputs[0])], [context.get_dtype(outputs[0])]
+    context.remove_node(name)
+    error = context.make_node("Erf", [tensor], shapes=shapes, dtypes=dtypes)
+    one = context.make_const(f"{name}_one", np.ones((), np.float32))
+    return context.make_node("Sub", [one.output[0], error.output[0]], outputs=outputs, shapes=shapes, dtypes=dtypes)
 
 
 def _hide(layer: Any, placeholders: _Placeholders) -> Any:
@@ -126,13 +141,20 @@ def lower(proto: onnx.ModelProto, placeholders: _Placeholders) -> onnx.ModelProt
 
 def _refuse_unconverted(proto: onnx.ModelProto, opset: int) -> None:
     """tf2onnx logs what it can't convert and leaves the TensorFlow operation in the graph."""
-    strange = sorted({node.op_type for node in proto.graph.node if node.domain != _DOMAIN and not _known(node, opset)})
+    strange = sorted({node.op_type for node in _all_nodes(proto.graph) if not _known(node, opset)})
     if strange:
         raise ExportError(
-            f"no ONNX operator for TensorFlow's {', '.join(strange)}; rebuild that part "
-            "of the model from other layers, or try a newer --opset"
+            f"no ONNX operator for TensorFlow's {', '.join(strange)}; rebuild that part of the model from other layers"
         )
 
 
+def _all_nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                yield from _all_nodes(attribute.g)
+
+
 def _known(node: onnx.NodeProto, opset: int) -> bool:
-    return onnx.defs.has(node.op_type, opset, node.domain) or node.domain == "ai.onnx.ml"
+    return node.domain in (_DOMAIN, "ai.onnx.ml") or onnx.defs.has(node.op_type, opset, node.domain)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -65,6 +66,11 @@ def export(
     options = options or ExportOptions()
     path = Path(path)
     refuse_existing(path, force=options.force)
+    with stateless(model):
+        return _export(model, path, options, progress)
+
+
+def _export(model: keras.Model, path: Path, options: ExportOptions, progress: Progress) -> Exported:
     progress("splitting")
     parts = split(model, decoder_input=options.decoder_input)
     facts = understand(model, parts, options)
@@ -90,6 +96,19 @@ def export(
         manifest = replace(manifest, verification=report.to_dict())
         write_manifest(folder, manifest)
     return Exported(path, parts, facts, manifest, report, graphs.node_types())
+
+
+@contextmanager
+def stateless(model: keras.Model) -> Iterator[None]:
+    """Lets stateful layers start from their initial state at every call; a bundle hands states in and out instead."""
+    layers = [layer for layer in model._flatten_layers() if getattr(layer, "stateful", False)]
+    for layer in layers:
+        layer.stateful = False
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.stateful = True
 
 
 def _versions() -> dict[str, str]:

@@ -43,7 +43,10 @@ class Oracle:
     def __init__(self, model: keras.Model, split: SplitModel, facts: Understanding) -> None:
         """Compiles the model's forward pass; neither model nor split is changed."""
         self._model, self._split, self._facts = model, split, facts
-        self._forward = tf.function(self._output, reduce_retracing=False)
+        signature = [
+            tf.TensorSpec(tensor.shape, keras.backend.standardize_dtype(tensor.dtype)) for tensor in model.inputs
+        ]
+        self._forward = tf.function(self._output, input_signature=signature)
 
     @property
     def target_width(self) -> int | None:
@@ -64,15 +67,25 @@ class Oracle:
 
     def outputs(self, sources: Sequence[np.ndarray], fed: np.ndarray | None) -> np.ndarray:
         """The training model's output (sentences, time, features) for sources and a decoder input of arrays."""
-        inputs: list[Any] = [None] * len(self._model.inputs)
-        inputs[self._split.source_indices[0]] = self._source(sources)
+        arrays: list[Any] = [None] * len(self._model.inputs)
+        arrays[self._split.source_indices[0]] = self._source(sources)
         if self._split.target_index is not None:
-            inputs[self._split.target_index] = fed
+            arrays[self._split.target_index] = fed
+        fixed = self._model.inputs[0].shape[0]  # a model may fix its batch: the last one is filled up
+        starts = range(0, len(sources), fixed) if fixed else [0]
+        return np.concatenate(
+            [self._batch([array[i : i + (fixed or len(array))] for array in arrays], fixed) for i in starts]
+        )
+
+    def _batch(self, arrays: list[np.ndarray], fixed: int | None) -> np.ndarray:
+        count = len(arrays[0])
+        if fixed is not None and count < fixed:
+            arrays = [np.concatenate([array, np.repeat(array[-1:], fixed - count, axis=0)]) for array in arrays]
         tensors = [
             tf.constant(array, dtype=keras.backend.standardize_dtype(spec.dtype))
-            for array, spec in zip(inputs, self._model.inputs, strict=True)
+            for array, spec in zip(arrays, self._model.inputs, strict=True)
         ]
-        return np.asarray(self._forward(*tensors))
+        return np.asarray(self._forward(*tensors))[:count]
 
     def _source(self, sources: Sequence[np.ndarray]) -> np.ndarray:
         """Sources padded as the policy says: to the fixed length, or to the longest."""

@@ -119,7 +119,7 @@ def _target(
             size,
             start_id=start_id if feedback == "token" else None,
             end_ids=tuple(end_ids),
-            padding_id=None if vocabulary is None else _never_generated(vocabulary),
+            padding_id=_target_padding(split, vocabulary),
             unknown_id=None if vocabulary is None else vocabulary.unknown_id,
             max_length=max_length,
         ),
@@ -127,10 +127,20 @@ def _target(
     )
 
 
-def _never_generated(vocabulary: Vocabulary) -> int | None:
-    """The padding id where it stands for nothing else: a space that also pads is an ordinary character."""
-    padding = vocabulary.padding
-    return vocabulary.padding_id if padding is not None and padding.strip() and padding != vocabulary.end else None
+def _target_padding(split: SplitModel, vocabulary: Vocabulary | None) -> int | None:
+    """The id that fills short targets and is never generated: what the decoder masks, or what the vocabulary says.
+
+    A space that also pads is an ordinary character.
+    """
+    if any(_masks_zero(call.operation) for call in split.reading.decoder_calls):
+        return 0
+    if vocabulary is None or vocabulary.padding is None or vocabulary.padding == vocabulary.end:
+        return None
+    return vocabulary.padding_id if vocabulary.padding.strip() else None
+
+
+def _masks_zero(operation: object) -> bool:
+    return isinstance(operation, keras.layers.Embedding) and bool(operation.mask_zero)
 
 
 def _max_length(model: keras.Model, split: SplitModel, options: ExportOptions) -> int | None:

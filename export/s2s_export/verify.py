@@ -102,12 +102,12 @@ def verify(folder: Path, subject: Subject, texts: Sequence[str], atol: float) ->
     oracle = Oracle(subject.model, subject.split, subject.facts)
     sources = _encoded(texts, subject.facts) if texts else _generated(subject.facts)
     max_length = subject.facts.target.max_length or _UNKNOWN_LENGTH
-    with s2s_runtime.load(folder) as runtime:
-        checks = _tensor_checks(folder, subject, oracle, sources[:8], atol)
-        if subject.facts.target.feedback == "value":
-            checks.append(_value_check(runtime, oracle, sources, max_length, atol))
-        else:
-            checks += _sequence_checks(runtime, oracle, sources, max_length)
+    runtime = s2s_runtime.load(folder)
+    checks = _tensor_checks(folder, subject, oracle, sources[:8], atol)
+    if subject.facts.target.feedback == "value":
+        checks.append(_value_check(runtime, oracle, sources, max_length, atol))
+    else:
+        checks += _sequence_checks(runtime, oracle, sources, max_length)
     return Report(tuple(checks), atol, f"{len(sources)} {'sentences given' if texts else 'generated sources'}")
 
 

