@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -169,9 +170,20 @@ class BucketedPairs:
 
 
 def _groups(lengths: NDArray[np.int64], buckets: int) -> list[NDArray[np.bool_]]:
-    """Masks of at most `buckets` groups of about equal total length, from short to long."""
-    order = np.sort(lengths)
-    work = np.cumsum(order)
-    edges = np.searchsorted(work, work[-1] * np.arange(1, buckets) / buckets)
-    limits = np.unique([*order[edges], order[-1]])  # equal lengths stay together: some groups may merge
-    return [(lengths > low) & (lengths <= high) for low, high in zip([-1, *limits[:-1]], limits, strict=True)]
+    """Masks of at most `buckets` groups of similar length, such that padding each to its longest costs least."""
+    distinct, counts = np.unique(lengths, return_counts=True)
+    below = np.concatenate([[0], np.cumsum(counts)])  # rows shorter than each distinct length, and all
+    first, last = np.ogrid[: len(distinct) + 1, : len(distinct) + 1]
+    longest = np.concatenate([[0], distinct])
+    # cost[i, j]: steps in a group of the distinct lengths i to j - 1
+    cost = np.where(first < last, (below[None, :] - below[:, None]) * longest[None, :], np.inf)
+    least, cuts = cost[0], []  # least[j]: steps when the lengths up to j - 1 are divided into the groups so far
+    for _ in range(1, min(buckets, len(distinct))):
+        divided = least[:, None] + cost
+        cuts.append(divided.argmin(axis=0))
+        least = divided.min(axis=0)
+    edges = [len(distinct)]
+    for cut in reversed(cuts):
+        edges.append(int(cut[edges[-1]]))
+    limits = longest[[0, *reversed(edges)]]
+    return [(lengths > low) & (lengths <= high) for low, high in pairwise(limits)]

@@ -3,29 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from s2s_training.arrays import BucketedPairs, Ids, Layout
 
 
-@dataclass
-class EpochOrder:
-    """The order of batches, a function of seed and epoch alone: a resumed run sees the order it would have seen.
+class EpochOrder(keras.callbacks.Callback):
+    """Makes chance a function of seed and epoch alone: a resumed run sees what it would have seen.
+
+    As a callback it keeps to the current epoch, and seeds dropout anew: Keras saves no random state with the weights.
+
+    Args:
+        seed: of the run.
 
     Attributes:
-        seed: of the run.
         epoch: the one to be drawn next, from 0.
     """
 
-    seed: int
-    epoch: int = 0
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self._seed = seed
+        self.epoch = 0
 
     def generator(self) -> np.random.Generator:
-        """A generator for the current epoch."""
-        return np.random.default_rng((self.seed, self.epoch))
+        """A generator for the order of the current epoch's batches."""
+        return np.random.default_rng((self._seed, self.epoch, 0))
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Move to this epoch."""
+        self.epoch = epoch
+        generator = np.random.default_rng((self._seed, epoch, 1))
+        for layer in self.model.layers:
+            if isinstance(layer, keras.layers.Dropout):
+                state = layer.seed_generator.state
+                state.assign(generator.integers(2**32, size=state.shape, dtype=np.uint32))
 
 
 def make_dataset(pairs: BucketedPairs, layout: Layout, order: EpochOrder | None = None) -> tf.data.Dataset:

@@ -134,7 +134,7 @@ def _fit(
         shuffle=False,  # the dataset shuffles
         verbose=0,
         callbacks=[
-            keras.callbacks.LambdaCallback(on_epoch_begin=lambda epoch, logs: setattr(order, "epoch", epoch)),
+            order,
             schedule,
             KeepHistory(history, schedule, config, folder),
             *callbacks,

@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+
+from s2s_training.arrays import Layout
+from s2s_training.build_vocabulary import build_vocabulary
+from s2s_training.corpus import Corpus, Example
+from s2s_training.datasets import default_config, tutorial_config
+
+pytestmark = pytest.mark.tensorflow
+
+EXAMPLES = [Example(s, (t,)) for s, t in [("ab", "xyz"), ("bb", "zz"), ("ba ab", "y x"), ("aaa", "z")]]
+
+
+def one_by_one(model, layout, vocabulary, text):
+    """The published procedure: one sentence, one prediction per symbol."""
+    target = vocabulary.target
+    source = vocabulary.source.encode(text)
+    source += [layout.source_padding] * ((layout.source_length or 0) - len(source))
+    ids = [target.start_id]
+    while len(ids) <= vocabulary.max_length and target.end_id not in ids[1:]:
+        inputs = [np.array([source]), np.array([ids])]
+        if layout.one_hot:
+            inputs = [np.eye(layout.source_size)[inputs[0]], np.eye(layout.target_size)[inputs[1]]]
+        ids.append(int(model(inputs).numpy()[0, -1].argmax()))
+    return target.decode(ids)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        default_config("x").override(units=5, embedding=4, bidirectional=True, attention="dot"),
+        tutorial_config("x").override(units=5),
+    ],
+    ids=["masked", "tutorial"],
+)
+def test_batches_decode_as_one_by_one(config):
+    """Sources of different lengths in one batch give what each gives alone, in the caller's order."""
+    from s2s_training.decode import GreedyDecoder
+    from s2s_training.models import build_model
+
+    vocabulary = build_vocabulary(Corpus(EXAMPLES, EXAMPLES[:1]), config)
+    layout = Layout.of(vocabulary, config.model)
+    model = build_model(config.model, layout)
+    for weights in model.trainable_weights:  # strong enough to say different things
+        weights.assign(np.random.default_rng(3).normal(size=weights.shape))
+    bias = model.get_layer("probabilities").bias
+    bias.assign(np.where(np.isin(np.arange(layout.target_size), [0, 1, vocabulary.target.start_id]), -9.0, bias))
+    sources = [example.source for example in EXAMPLES]
+    decoded = GreedyDecoder(model, layout, vocabulary).decode(sources)
+    assert decoded == [one_by_one(model, layout, vocabulary, source) for source in sources]
+    assert len(set(decoded)) > 1
+
+
+def test_a_repeat_vector_model_answers_in_one_call():
+    """The answer is read off without its padding."""
+    from s2s_training.decode import GreedyDecoder
+    from s2s_training.models import build_model
+
+    config = default_config("addition").override(units=5, reverse=True)
+    sums = [Example("1+2", ("3",)), Example("40+2", ("42",))]
+    vocabulary = build_vocabulary(Corpus(sums, sums), config)
+    layout = Layout.of(vocabulary, config.model)
+    model = build_model(config.model, layout)
+    (decoded,) = GreedyDecoder(model, layout, vocabulary).decode(["1+2"])
+    reversed_and_padded = np.eye(layout.source_size)[[[vocabulary.source.encode(c)[0] for c in " 2+1"]]]
+    ids = model(reversed_and_padded).numpy()[0].argmax(-1)
+    assert decoded == vocabulary.target.decode(ids.tolist())

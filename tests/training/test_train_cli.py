@@ -1,0 +1,88 @@
+"""The command `s2s-train` as a user meets it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+MAIN = "from s2s_training.cli import main; main()"
+
+
+def call(*arguments, code=MAIN):
+    """Run the command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=300
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["no.tsv", "-o", "{}/run"], 1, "error: no file 'no.tsv': expected a TSV file of pairs or a built-in data set"),
+        (["{}/bad.tsv", "-o", "{}/run"], 1, "error: {}/bad.tsv, line 2: expected source<TAB>target, got no tab"),
+        (["{}/empty.tsv", "-o", "{}/run"], 1, "error: {}/empty.tsv is empty: expected lines of source<TAB>target"),
+        (["{}/bad.tsv", "-o", "{}"], 1, "error: {} exists: choose another folder, continue its run with --resume"),
+        (["{}/bad.tsv", "-o", "{}/run", "--units", "0"], 2, "error: units: expected at least 1, got 0"),
+    ],
+)
+@pytest.mark.tensorflow
+def test_errors_are_one_line_and_leave_nothing(tmp_path, arguments, status, message, monkeypatch, capsys):
+    """What was wrong, what was expected, what to do; no traceback, no folder."""
+    from s2s_training import cli
+
+    (tmp_path / "bad.tsv").write_text("a\tb\nc d\n", encoding="utf-8")
+    (tmp_path / "empty.tsv").touch()
+    monkeypatch.setattr(sys, "argv", ["s2s-train", *(argument.format(tmp_path) for argument in arguments)])
+    with pytest.raises(SystemExit) as exit_info:
+        cli.main()
+    assert exit_info.value.code == status
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith(message.format(tmp_path))
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--epoch", "3"], "error: No such option: --epoch"),
+        (["x.tsv"], "error: Missing option '--output' / '-o'"),
+        (["x.tsv", "-o", "run", "--cell", "rnn"], "error: Invalid value for '--cell'"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_status_2(arguments, message, monkeypatch, capsys):
+    """As for any other error."""
+    from s2s_training import cli
+
+    monkeypatch.setattr(sys, "argv", ["s2s-train", *arguments])
+    with pytest.raises(SystemExit) as exit_info:
+        cli.main()
+    assert exit_info.value.code == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith(message)
+
+
+def test_help_shows_examples_without_loading_tensorflow():
+    """Help comes at once."""
+    loaded = "print('tensorflow' in sys.modules, 'keras' in sys.modules)"
+    done = call("--help", code=f"import sys, atexit; atexit.register(lambda: {loaded}); {MAIN}")
+    assert done.returncode == 0
+    assert "s2s-train cmudict" in done.stdout
+    assert done.stdout.endswith("False False\n")
+
+
+@pytest.mark.tensorflow
+def test_the_command_prints_json_and_keeps_native_messages_off_the_terminal(tmp_path):
+    """Standard output holds the summary alone; standard error holds progress alone."""
+    (tmp_path / "pairs.tsv").write_text("".join(f"{i}\t{i}\n" for i in range(100, 200)), encoding="utf-8")
+    done = call(
+        *(tmp_path / "pairs.tsv", "-o", tmp_path / "run", "--json", "--epochs", 1, "--units", 4, "--cell", "gru")
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == json.loads((tmp_path / "run" / "summary.json").read_text())
+    lines = done.stderr.splitlines()
+    assert "pairs to train on" in lines[0]
+    assert any(line.startswith("epoch   1/1  loss ") for line in lines)
+    assert not [line for line in lines if "cuda" in line.lower() or "warning" in line.lower() or "I0000" in line]
