@@ -159,21 +159,23 @@ class _BeamSearch(Generic[StatesT]):
         reason: FinishReason,
     ) -> None:
         """Move candidates to the pool of ended hypotheses, best first."""
-        width, length = beams.scores.shape[1], beams.history.length
-        for place, rank in zip(*np.nonzero(which), strict=True):
-            sentence, parent = int(beams.sentences[place]), candidates.parents[place, rank]
-            row, log_probability = place * width + parent, float(candidates.scores[place, rank])
-            attended = None if attention.total is None else attention.total[row]
-            score = self.pool.admit(sentence, log_probability, length + 1, attended)
-            if score is None:
-                continue
-            ids, scores, weights = beams.history.of(row, length)
+        width, history = beams.scores.shape[1], beams.history
+        kept = self.pool.screen(beams.sentences, which, candidates.scores, history.length + 1)
+        for place, rank in zip(*np.nonzero(kept), strict=True):
+            sentence, parent = int(beams.sentences[place]), int(candidates.parents[place, rank])
+            row, log_probability = int(place) * width + parent, candidates.scores[place, rank]
+            score = self.score(sentence, row, float(log_probability), history.length + 1, attention.total)
+            ids, scores, weights = history.of(row, history.length)
             ids.append(int(candidates.tokens[place, rank]))
             if scores is not None:
-                scores = np.append(scores, np.float32(log_probability) - beams.scores[place, parent])
+                scores = np.append(scores, log_probability - beams.scores[place, parent])
             if weights is not None and attention.step is not None:
                 weights = np.concatenate([weights, attention.step[row : row + 1]])
-            self.pool.add(sentence, Ended(ids, reason, score, scores, weights))
+            self.pool.add(sentence, Ended(ids, reason, score, scores, weights), score)
+
+    def score(self, sentence: int, row: int, log_probability: float, length: int, attended: Floats | None) -> float:
+        looked = None if attended is None else attended[row][self.batch.columns[sentence]]
+        return self.plan.score(log_probability, length, looked)
 
     def going_on(self, beams: Beams[StatesT], attention: _Attention, alive: Candidates) -> NDArray[np.intp]:
         """Places of the sentences that go on; what is alive in those that have reached their limit ends."""
@@ -184,19 +186,18 @@ class _BeamSearch(Generic[StatesT]):
             self.set_aside(beams, attention, alive, living & last[:, None], "length")
             left = left & ~last
         if not left.all():
-            self.rescue(beams, np.flatnonzero(~left))
-        return np.flatnonzero(left & ~self.pool.settled(beams.sentences, alive.scores[:, 0]))
+            self.rescue(beams, (~left).nonzero()[0])
+        return (left & ~self.pool.settled(beams.sentences, alive.scores[:, 0])).nonzero()[0]
 
     def rescue(self, beams: Beams[StatesT], places: NDArray[np.intp]) -> None:
         """Sentences in which nothing may follow and nothing has ended give the best of what they have written."""
         width, length = beams.scores.shape[1], beams.history.length
         for place in places:
-            sentence, row = int(beams.sentences[place]), place * width
+            sentence, row = int(beams.sentences[place]), int(place) * width
             if self.pool.is_empty(sentence):
-                attended = None if beams.attended is None else beams.attended[row]
-                score = self.pool.admit(sentence, float(beams.scores[place, 0]), length, attended)
+                score = self.score(sentence, row, float(beams.scores[place, 0]), length, beams.attended)
                 ids, scores, weights = beams.history.of(row, length)
-                self.pool.add(sentence, Ended(ids, "stopped", score, scores, weights))
+                self.pool.add(sentence, Ended(ids, "stopped", score, scores, weights), score)
 
     def advance(
         self, beams: Beams[StatesT], attention: _Attention, alive: Candidates, left: NDArray[np.intp]
@@ -207,7 +208,7 @@ class _BeamSearch(Generic[StatesT]):
         width, history, states = beams.scores.shape[1], beams.history, beams.states
         kept = alive if len(left) == len(beams.sentences) else alive.select(left)
         rows = (kept.parents + left[:, None] * width).reshape(-1)
-        if kept.scores.size == beams.scores.size:
+        if kept.scores.shape == beams.scores.shape:
             self.model.reorder(states, rows)
         else:
             states = self.model.select(states, rows)

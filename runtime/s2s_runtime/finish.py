@@ -42,7 +42,7 @@ class Finisher:
                     text="",
                     tokens=[],
                     ids=[],
-                    score=0.0 if options.return_scores or options.beam_size > 1 else None,
+                    score=0.0 if options.scored else None,
                     finish_reason="end",
                     token_scores=[] if options.return_token_scores else None,
                     attention=np.zeros((0, 0), np.float32) if options.return_attention else None,

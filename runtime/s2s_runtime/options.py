@@ -158,7 +158,7 @@ class DecodingOptions:
     """What source tokens become where replace_unknown would copy them; others are copied."""
 
     return_scores: bool = False
-    """Whether greedy search computes scores (beam search and sampling of several always do)."""
+    """Whether greedy search computes scores; beam search, and whatever returns several hypotheses, always does."""
 
     return_token_scores: bool = False
     """Whether results hold the log-probability of each token. Implies return_scores."""
@@ -194,6 +194,12 @@ class DecodingOptions:
     def sampling(self) -> bool:
         """Whether tokens are drawn at random."""
         return not (self.sampling_temperature is self.sampling_top_k is self.sampling_top_p is None)
+
+    @property
+    def scored(self) -> bool:
+        """Whether log-probabilities are computed."""
+        several = self.beam_size > 1 or self.num_hypotheses > 1
+        return several or self.return_scores or self.return_token_scores
 
     @property
     def pool(self) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,7 +12,7 @@ from s2s_runtime.search import Batch, Ended, SearchPlan, rank
 
 
 class EndedPool:
-    """Ended hypotheses of each sentence.
+    """Ended hypotheses of each sentence: how many there were, and those that may still be among the best.
 
     Args:
         batch: the sentences.
@@ -18,44 +20,45 @@ class EndedPool:
     """
 
     def __init__(self, batch: Batch, plan: SearchPlan) -> None:
-        self._batch = batch
+        self._limits = batch.limits
         self._plan = plan
         self._ended: list[list[Ended]] = [[] for _ in range(len(batch))]
+        self._scores: list[list[float]] = [[] for _ in range(len(batch))]  # ascending
         self._counts: Ints = np.zeros(len(batch), np.int64)
         self._best: Floats = np.full(len(batch), -np.inf, np.float32)
-        self._full = False
+        self._needed: Floats = np.full(len(batch), -np.inf, np.float32)  # to be among the best that are returned
+        # of sequences that differ in their end tokens only, one is returned
+        self._capacity = plan.num_hypotheses * max(1, plan.ends)
 
     def is_empty(self, sentence: int) -> bool:
         """Whether nothing has ended in this sentence."""
         return not self._ended[sentence]
 
-    def admit(self, sentence: int, log_probability: float, length: int, attended: Floats | None) -> float | None:
-        """Count an ended sequence; its score, or None where the pool holds enough better ones already.
+    def screen(
+        self, sentences: Ints, which: NDArray[np.bool_], log_probability: Floats, length: int
+    ) -> NDArray[np.bool_]:
+        """Count sequences that end, and tell which of them are good enough to be kept.
 
         Args:
-            sentence: place in the batch.
-            log_probability: of the sequence.
-            length: its tokens, the end token included.
-            attended: (source time,) attention that each position received, or None.
+            sentences: (sentences,) places in the batch.
+            which: (sentences, candidates) those that end.
+            log_probability: (sentences, candidates).
+            length: of the sequences, the end token included.
         """
-        if attended is not None:
-            attended = attended[self._batch.columns[sentence]]
-        score = self._plan.score(log_probability, length, attended)
-        self._counts[sentence] += 1
-        self._full |= bool(self._counts[sentence] >= self._plan.pool)
-        better = sum(1 for ended in self._ended[sentence] if ended.score is not None and ended.score >= score)
-        return None if better >= self._capacity else score
+        self._counts[sentences] += which.sum(axis=1)
+        # before the coverage penalty, which only lowers them
+        scores = log_probability / np.float32(self._plan.length_penalty.divisor(length))
+        kept: NDArray[np.bool_] = which & (scores > self._needed[sentences][:, None])
+        return kept
 
-    @property
-    def _capacity(self) -> int:
-        # two sequences that differ in their end tokens only count once in the end
-        return max(self._plan.pool, self._plan.num_hypotheses) * max(1, self._plan.ends)
-
-    def add(self, sentence: int, ended: Ended) -> None:
-        """Keep an admitted sequence."""
+    def add(self, sentence: int, ended: Ended, score: float) -> None:
+        """Keep a sequence."""
         self._ended[sentence].append(ended)
-        if ended.score is not None:
-            self._best[sentence] = max(self._best[sentence], np.float32(ended.score))
+        scores = self._scores[sentence]
+        bisect.insort(scores, score)
+        self._best[sentence] = scores[-1]
+        if len(scores) >= self._capacity:
+            self._needed[sentence] = scores[-self._capacity]
 
     def settled(self, sentences: Ints, log_probability: Floats) -> NDArray[np.bool_]:
         """Whether enough sequences have ended and none alive can beat the best of them.
@@ -64,11 +67,11 @@ class EndedPool:
             sentences: (sentences,) places in the batch.
             log_probability: (sentences,) of the best sequence alive.
         """
-        if not self._full:
-            return np.zeros(len(sentences), np.bool_)
-        bound = self._plan.length_penalty.bound(log_probability, self._batch.limits[sentences])
-        settled: NDArray[np.bool_] = (self._counts[sentences] >= self._plan.pool) & (bound <= self._best[sentences])
-        return settled
+        enough: NDArray[np.bool_] = self._counts[sentences] >= self._plan.pool
+        if enough.any():
+            bound = self._plan.length_penalty.bound(log_probability, self._limits[sentences])
+            enough &= bound <= self._best[sentences]
+        return enough
 
     def best(self) -> list[list[Ended]]:
         """The best distinct hypotheses of each sentence, best first."""

@@ -40,6 +40,12 @@ class TokenRules:
     ngram_exclude: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
     sequences: Sequence[Ints] = ()
     allowed_next: AllowedNext | None = None
+    _always: Floats = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        always = np.zeros(self.size, np.float32)  # adding a row is much quicker than writing into a few columns
+        always[self.banned] = _NEVER
+        object.__setattr__(self, "_always", always)
 
     @property
     def may_block(self) -> bool:
@@ -71,7 +77,7 @@ class TokenRules:
         if forced is not None:
             rows = np.flatnonzero(forced >= 0)
             kept = logits[rows, forced[rows]]
-        logits[:, self.banned] = _NEVER
+        logits += self._always
         if tokens.shape[1] < self.min_length:
             logits[:, self.end_ids] = _NEVER
         if self.ngram_size:

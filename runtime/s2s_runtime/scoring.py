@@ -84,21 +84,17 @@ def top_candidates(scores: Floats, count: int) -> tuple[Floats, Ints]:
     Returns:
         Scores and their positions, each (rows, min(count, candidates)).
     """
+    row = np.arange(len(scores))[:, None]
     if count >= scores.shape[1]:
         best = np.argsort(-scores, axis=1, kind="stable")
-        return np.take_along_axis(scores, best, axis=1), best
-    best = np.argpartition(scores, -count, axis=1)[:, -count:]
-    best.sort(axis=1)  # in candidate order, so that the stable sort below breaks ties by it
-    values = np.take_along_axis(scores, best, axis=1)
-    _mend_ties(scores, values, best)
-    order = np.argsort(-values, axis=1, kind="stable")
-    return np.take_along_axis(values, order, axis=1), np.take_along_axis(best, order, axis=1)
-
-
-def _mend_ties(scores: Floats, values: Floats, best: Ints) -> None:
-    """Among candidates that tie for the last place, take the first ones: partitioning takes any."""
-    lowest = values.min(axis=1, keepdims=True)
-    tied = (scores >= lowest).sum(axis=1) > values.shape[1]
-    for row in np.flatnonzero(tied & np.isfinite(lowest[:, 0])):
-        best[row] = np.sort(np.argsort(-scores[row], kind="stable")[: values.shape[1]])
-        values[row] = scores[row, best[row]]
+        return scores[row, best], best
+    # one more than wanted, to see whether it ties with the last
+    best = np.argpartition(scores, -count - 1, axis=1)[:, -count - 1 :]
+    runner_up, best = scores[row, best[:, :1]][:, 0], best[:, 1:]
+    values = scores[row, best]
+    tied = (values.min(axis=1) == runner_up) & (runner_up > -np.inf)
+    for place in tied.nonzero()[0]:  # partitioning takes any of those that tie; take the first
+        best[place] = np.argsort(-scores[place], kind="stable")[:count]
+        values[place] = scores[place, best[place]]
+    order = np.lexsort((best, -values), axis=1)
+    return values[row, order], best[row, order]

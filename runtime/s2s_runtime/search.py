@@ -55,6 +55,7 @@ class SearchPlan:
         pool: ended hypotheses that have to be there before a beam may stop.
         start_id: token fed at the first step (0 where none is fed).
         is_end: bool (vocabulary,), True at tokens that end a sequence.
+        ends: how many such tokens there are.
         rules: what may follow.
         length_penalty: from log-probability to score.
         coverage_penalty: weight of the coverage score; 0 = none.
@@ -71,6 +72,7 @@ class SearchPlan:
     pool: int
     start_id: int
     is_end: NDArray[np.bool_]
+    ends: int
     rules: TokenRules
     length_penalty: LengthPenalty
     coverage_penalty: float = 0.0
@@ -79,11 +81,6 @@ class SearchPlan:
     attention: bool = False
     sampler: Sampler | None = None
     notify: Notify | None = None
-
-    @property
-    def ends(self) -> int:
-        """How many tokens end a sequence."""
-        return int(self.is_end.sum())
 
     @property
     def looks(self) -> bool:

@@ -1,0 +1,418 @@
+"""Decoding options: what each does, that each does something, and how bad values are refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import numpy as np
+import pytest
+
+import s2s_runtime
+from s2s_runtime import DecodingOptions, Model, OptionError, TokenEvent
+from s2s_runtime.options import OptionValues
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"beam_size": 0}, "beam_size: expected an integer of at least 1, got 0"),
+        ({"beam_size": 2.0}, "beam_size: expected an integer of at least 1, got 2.0"),
+        ({"beam_size": True}, "beam_size: expected an integer of at least 1, got True"),
+        ({"num_hypotheses": 0}, "num_hypotheses: expected an integer of at least 1, got 0"),
+        (
+            {"num_hypotheses": 3, "beam_size": 2},
+            "num_hypotheses: expected at most beam_size * patience = 2 (beam_size 2, patience 1), got 3",
+        ),
+        ({"patience": 0, "beam_size": 2}, "patience: expected a number above 0, got 0"),
+        ({"patience": 2.0}, "patience: needs beam_size above 1, got patience 2 with beam_size 1"),
+        ({"length_penalty": -1}, "length_penalty: expected a number of at least 0, got -1"),
+        ({"length_penalty": float("nan")}, "length_penalty: expected a number of at least 0, got nan"),
+        ({"length_penalty_kind": "mean"}, "length_penalty_kind: expected 'average' or 'gnmt', got 'mean'"),
+        ({"coverage_penalty": -0.1, "beam_size": 2}, "coverage_penalty: expected a number of at least 0, got -0.1"),
+        (
+            {"coverage_penalty": 0.1},
+            "coverage_penalty: has no effect without beam_size above 1; give that too or leave",
+        ),
+        ({"max_length": 0}, "max_length: expected an integer of at least 1, got 0"),
+        ({"max_length_ratio": -1}, "max_length_ratio: expected a number of at least 0, or a pair (a, b), got -1"),
+        ({"max_length_ratio": (1, 2, 3)}, "max_length_ratio: expected a number of at least 0, or a pair (a, b)"),
+        ({"min_length": -1}, "min_length: expected an integer of at least 0, got -1"),
+        ({"min_length": 5, "max_length": 4}, "min_length: expected at most max_length = 4, got 5"),
+        ({"repetition_penalty": 0}, "repetition_penalty: expected a number above 0, got 0"),
+        ({"no_repeat_ngram_size": -1}, "no_repeat_ngram_size: expected an integer of at least 0, got -1"),
+        ({"no_repeat_ngram_exclude": [3]}, "no_repeat_ngram_exclude: has no effect without no_repeat_ngram_size"),
+        ({"suppress_tokens": "A"}, "suppress_tokens: expected a list, got 'A'"),
+        ({"suppress_tokens": ["X"]}, "suppress_tokens: 'X' is not in the target vocabulary"),
+        ({"suppress_tokens": [8]}, "suppress_tokens: expected symbols or ids from 0 to 7, got 8"),
+        ({"suppress_tokens": range(8)}, "suppress_tokens: nothing is left to generate of the 8 tokens; suppress fewer"),
+        (
+            {"suppress_sequences": [[]]},
+            "suppress_sequences: expected sequences of at least one token, got an empty one",
+        ),
+        ({"suppress_sequences": ["AB"]}, "suppress_sequences: expected a list of tokens, got 'AB'"),
+        ({"allow_unknown": 1}, "allow_unknown: expected True or False, got 1"),
+        ({"end_tokens": [99]}, "end_tokens: expected symbols or ids from 0 to 7, got 99"),
+        ({"return_end_token": True, "end_tokens": []}, "return_end_token: needs an end token"),
+        ({"min_length": 1, "end_tokens": []}, "min_length: needs an end token"),
+        ({"prefix": ["A"]}, "prefix: expected one per sentence (2), None for those without; got 1"),
+        ({"prefix": [None, [1]]}, "prefix[1]: holds an end token, after which nothing follows; leave it out"),
+        ({"prefix": [None, [9]]}, "prefix[1]: expected symbols or ids from 0 to 7, got 9"),
+        ({"prefix": ["ABC", None], "max_length": 2}, "prefix[0]: 3 tokens, but the target may have 2; shorten it"),
+        ({"sampling_temperature": 0}, "sampling_temperature: expected a number above 0, got 0"),
+        ({"sampling_top_k": 0}, "sampling_top_k: expected an integer of at least 1, got 0"),
+        ({"sampling_top_p": 1.5}, "sampling_top_p: expected a number above 0 and at most 1, got 1.5"),
+        ({"sampling_top_k": 2, "beam_size": 2}, "sampling_top_k: needs beam_size 1, got beam_size 2"),
+        ({"seed": -1, "sampling_top_k": 2}, "seed: expected an integer of at least 0, got -1"),
+        ({"seed": 1}, "seed: has no effect without one of the sampling options; give that too or leave seed out"),
+        ({"allowed_next": [1]}, "allowed_next: expected a function, got [1]"),
+        (
+            {"allowed_next": lambda step, tokens: [99]},
+            "allowed_next: expected it to return ids from 0 to 7 or a boolean",
+        ),
+        ({"phrase_table": {"a": "A"}}, "phrase_table: has no effect without replace_unknown; give that too or leave"),
+        ({"phrase_table": ["a"], "replace_unknown": True}, "phrase_table: expected a mapping of tokens to tokens"),
+        (
+            {"min_alternative_probability": 0.1},
+            "min_alternative_probability: has no effect without return_alternatives",
+        ),
+        (
+            {"min_alternative_probability": 2, "return_alternatives": True},
+            "min_alternative_probability: expected a number from 0 to 1, got 2",
+        ),
+        ({"return_alternatives": True, "sampling_top_k": 1}, "return_alternatives: can't be combined with sampling"),
+        (
+            {"return_alternatives": True, "prefix": ["AB", None], "max_length": 2},
+            "prefix: leaves no room for alternatives",
+        ),
+        ({"callback": print, "beam_size": 2}, "callback: needs beam_size 1, got beam_size 2"),
+        ({"callback": print, "num_hypotheses": 2, "sampling_top_k": 2}, "callback: needs num_hypotheses 1"),
+        ({"max_batch_size": 0}, "max_batch_size: expected an integer of at least 1, got 0"),
+        ({"batch_by": "words"}, "batch_by: expected 'sentences' or 'tokens', got 'words'"),
+        (
+            {"beam_size": 0, "max_length": 0},
+            "beam_size: expected an integer of at least 1, got 0; max_length: expected",
+        ),
+    ],
+)
+def test_bad_options_are_refused(tiny: Model, options: dict[str, Any], message: str) -> None:
+    """Each is one clear error that names the option, what it got and what is allowed."""
+    with pytest.raises(OptionError) as caught:
+        tiny.generate(["abc", "de"], **options)
+    assert message in str(caught.value)
+
+
+def test_options_that_the_bundle_cannot_serve_are_refused(tiny_onehot: Model, fixtures: Path) -> None:
+    """Attention, end tokens, vocabularies, a length: the error says what the bundle lacks."""
+    for name in ("return_attention", "replace_unknown"):
+        with pytest.raises(OptionError, match=f"{name}: needs attention, which this bundle's model doesn't have"):
+            tiny_onehot.generate(["abc"], **{name: True})
+    with pytest.raises(OptionError, match=r"coverage_penalty: needs attention"):
+        tiny_onehot.generate(["abc"], beam_size=2, coverage_penalty=0.2)
+    numbers = s2s_runtime.load(fixtures / "tiny-probabilities.s2s")
+    with pytest.raises(OptionError, match=r"suppress_tokens: expected ids, as this bundle has no target vocabulary"):
+        numbers.generate([[1]], suppress_tokens=["A"])
+    with pytest.raises(OptionError, match=r"prefix\[0\]: expected ids, as this bundle has no target vocabulary"):
+        numbers.generate([[1]], prefix=["A"])
+
+
+def test_unknown_length_has_to_be_given(random_model: Callable[..., Model]) -> None:
+    """A bundle that doesn't say how long targets get needs max_length or max_length_ratio."""
+    model = random_model(0, 5, max_length=None)
+    with pytest.raises(OptionError, match=r"max_length: this bundle doesn't say how long targets get; give max_length"):
+        model.generate([[1]])
+    assert len(model.generate([[1, 2]], max_length_ratio=2, end_tokens=[])[0].ids) == 4
+
+
+def test_keyword_arguments_are_the_fields(tiny: Model) -> None:
+    """The TypedDict that types **options has exactly the fields of DecodingOptions."""
+    assert set(get_type_hints(OptionValues)) == {field.name for field in fields(DecodingOptions)}
+    with pytest.raises(TypeError, match="beam_sise"):
+        tiny.generate(["abc"], beam_sise=2)  # type: ignore[call-arg]
+
+
+SOURCES = ["abcab", "edc", "aaaaaa", "dcbe"]
+EFFECTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "beam_size": ({}, {"beam_size": 4}),
+    "num_hypotheses": ({"beam_size": 4}, {"num_hypotheses": 3}),
+    "patience": (
+        {"beam_size": 6, "num_hypotheses": 3, "length_penalty": 0, "end_tokens": ["</s>", "C", "D"]},
+        {"patience": 2.0},
+    ),
+    "length_penalty": ({"beam_size": 8, "num_hypotheses": 8}, {"length_penalty": 3.0}),
+    "length_penalty_kind": ({"beam_size": 4}, {"length_penalty_kind": "gnmt"}),
+    "coverage_penalty": ({"beam_size": 4}, {"coverage_penalty": 2.0}),
+    "max_length": ({}, {"max_length": 2}),
+    "max_length_ratio": ({}, {"max_length_ratio": 0.5}),
+    "min_length": ({}, {"min_length": 7}),
+    "repetition_penalty": ({}, {"repetition_penalty": 3.0}),
+    "no_repeat_ngram_size": ({}, {"no_repeat_ngram_size": 1}),
+    "no_repeat_ngram_exclude": ({"no_repeat_ngram_size": 1}, {"no_repeat_ngram_exclude": ["B", "D"]}),
+    "suppress_tokens": ({}, {"suppress_tokens": ["B"]}),
+    "suppress_sequences": ({}, {"suppress_sequences": [["B", "B"], ["D"]]}),
+    "allow_unknown": ({"suppress_tokens": list("ABCDE")}, {"allow_unknown": True}),
+    "end_tokens": ({}, {"end_tokens": ["D"]}),
+    "return_end_token": ({}, {"return_end_token": True}),
+    "prefix": ({}, {"prefix": ["C", None, [4, 5], None]}),
+    "sampling_temperature": ({}, {"sampling_temperature": 5.0, "seed": 1}),
+    "sampling_top_k": ({"sampling_temperature": 9.0, "seed": 1}, {"sampling_top_k": 2}),
+    "sampling_top_p": ({"sampling_temperature": 1.0, "seed": 1}, {"sampling_top_p": 0.3}),
+    "seed": ({"sampling_temperature": 5.0, "seed": 1}, {"seed": 2}),
+    "allowed_next": ({}, {"allowed_next": lambda step, tokens: [3, 4] if step < 3 else [1]}),
+    "replace_unknown": ({"suppress_tokens": list("ABCDE")}, {"replace_unknown": True}),
+    "phrase_table": ({"suppress_tokens": list("ABCDE"), "replace_unknown": True}, {"phrase_table": {"a": "alpha"}}),
+    "return_scores": ({}, {"return_scores": True}),
+    "return_token_scores": ({"return_scores": True}, {"return_token_scores": True}),
+    "return_attention": ({}, {"return_attention": True}),
+    "return_alternatives": ({"beam_size": 3, "num_hypotheses": 3}, {"return_alternatives": True}),
+    "min_alternative_probability": (
+        {"return_alternatives": True, "num_hypotheses": 5},
+        {"min_alternative_probability": 0.2},
+    ),
+    "callback": ({}, {"callback": lambda event: event.step == 1}),
+}
+
+
+def test_every_option_changes_some_result(tiny: Model) -> None:
+    """No option is accepted and ignored; how batches are cut is the one thing that must change nothing."""
+    unseen = {field.name for field in fields(DecodingOptions)} - set(EFFECTS)
+    assert unseen == {"max_batch_size", "batch_by"}
+    for name, (base, change) in EFFECTS.items():
+        without = [result.to_dict() for result in tiny.generate(SOURCES, **base)]
+        assert [result.to_dict() for result in tiny.generate(SOURCES, **{**base, **change})] != without, name
+
+
+def test_batch_options_decide_how_many_rows_run_together(random_model: Callable[..., Model]) -> None:
+    """max_batch_size counts sentences, or sentences times the longest source; long ones come first."""
+    model = random_model(0, 5)
+    seen: list[tuple[int, ...]] = []
+    encode = model._steps.encode
+    model._steps.encode = lambda source: (seen.append(source.shape), encode(source))[1]
+    sources = [[1] * length for length in (2, 5, 1, 3)]
+    model.generate(sources, max_batch_size=3)
+    model.generate(sources, max_batch_size=6, batch_by="tokens")
+    assert seen == [(3, 5), (1, 1), (1, 5), (2, 3), (1, 1)]
+
+
+def test_min_and_max_length_bound_the_tokens(tiny: Model) -> None:
+    """At least min_length tokens stand before an end; at most max_length, the end token counted."""
+    for beam_size in (1, 3):
+        for result in tiny.generate(SOURCES, beam_size=beam_size, min_length=4, max_length=6, return_end_token=True):
+            best = result.hypotheses[0]
+            assert 5 <= len(best.ids) <= 6
+            assert (best.finish_reason == "end") == (best.ids[-1] == 1)
+            assert 1 not in best.ids[:4]
+
+
+def test_max_length_ratio_counts_source_tokens(tiny: Model) -> None:
+    """A * length + b, of each source, the source's end token counted, capped by max_length; at least 1."""
+    options = {"end_tokens": [], "max_length_ratio": (2.0, 1.0)}
+    assert [len(r.ids) for r in tiny.generate(["a", "ab"], **options, max_length=100)] == [5, 7]
+    assert [len(r.ids) for r in tiny.generate(["a", "ab"], **options, max_length=6, beam_size=2)] == [5, 6]
+    assert len(tiny.generate(["a"], end_tokens=[], max_length_ratio=0)[0].ids) == 1
+
+
+def test_no_ngram_repeats(tiny: Model) -> None:
+    """With size 2 no pair of tokens occurs twice, except those that hold an excluded token."""
+    for beam_size in (1, 4):
+        [result] = tiny.generate(["abababab"], beam_size=beam_size, no_repeat_ngram_size=2, min_length=8)
+        pairs = list(zip(result.ids, result.ids[1:], strict=False))
+        assert len(pairs) == len(set(pairs))
+
+
+def test_repetition_penalty_follows_its_definition(random_model: Callable[..., Model]) -> None:
+    """Logits of tokens seen before are divided where positive, multiplied where negative, before the softmax."""
+    model = random_model(5, 6, max_length=2)
+    logits = model._steps.logits
+    [result] = model.generate([[2]], repetition_penalty=2.0, suppress_tokens=[0], return_token_scores=True)
+    first = result.ids[0]
+    changed = logits(np.array([[2]]), np.array([[first]]))[0].copy()
+    changed[first] = changed[first] / 2 if changed[first] > 0 else changed[first] * 2
+    expected = changed[result.ids[1]] - np.logaddexp.reduce(changed)
+    assert result.hypotheses[0].token_scores[1] == pytest.approx(expected, abs=1e-5)
+
+
+def test_suppressed_tokens_and_sequences_never_occur(tiny: Model) -> None:
+    """Whatever the search; ids or symbols."""
+    options = {"suppress_tokens": ["B"], "suppress_sequences": [[3, "C"], ["D", "D"]]}
+    for beam_size in (1, 4):
+        for result in tiny.generate(SOURCES, beam_size=beam_size, num_hypotheses=beam_size, **options):
+            for hypothesis in result.hypotheses:
+                text = hypothesis.text
+                assert not any(never in text for never in ("B", "AC", "DD"))
+
+
+def test_prefix_is_forced_and_part_of_the_result(tiny: Model) -> None:
+    """Per sentence, text or ids, None for none; scored as score() would."""
+    for beam_size in (1, 3):
+        results = tiny.generate(
+            ["abc", "abc", "e"], prefix=["EE", None, [5]], beam_size=beam_size, return_token_scores=True
+        )
+        assert results[0].text.startswith("EE")
+        assert results[1].text == tiny.generate(["abc"], beam_size=beam_size)[0].text
+        assert results[2].text.startswith("C")
+        for source, result in zip(["abc", "abc", "e"], results, strict=True):
+            assert result.score == pytest.approx(tiny.score([source], [result.ids])[0].score, abs=1e-4)
+
+
+def test_prefix_overrules_masks(tiny: Model) -> None:
+    """A forced token may be one that could not be generated."""
+    [result] = tiny.generate(["abc"], prefix=["B"], suppress_tokens=["B"])
+    assert result.text[0] == "B"
+    assert "B" not in result.text[1:]
+
+
+def test_sampling_depends_on_the_seed_only(tiny: Model) -> None:
+    """Same seed, same samples, whatever else is in the batch; other seeds, others; samples are ranked and distinct."""
+    options = {"sampling_temperature": 2.0, "num_hypotheses": 4}
+    together = tiny.generate(["abcde", "cde", "a"], seed=7, **options)
+    [alone] = tiny.generate(["cde"], seed=7, **options)
+    assert [h.ids for h in alone.hypotheses] == [h.ids for h in together[1].hypotheses]
+    [other] = tiny.generate(["cde"], seed=8, **options)
+    assert [h.ids for h in alone.hypotheses] != [h.ids for h in other.hypotheses]
+    scores = [h.score for h in alone.hypotheses]
+    assert scores == sorted(scores, reverse=True)
+    assert len({h.text for h in alone.hypotheses}) == len(alone.hypotheses)
+
+
+def test_sampling_draws_from_the_softmax(table_model: Callable[..., Model]) -> None:
+    """Over many samples the frequencies are the probabilities; temperature, top-k and top-p change them as defined."""
+    model = table_model(6, {(): {1: 0.5, 2: 0.3, 3: 0.15, 0: 0.05}}, max_length=1)
+
+    def frequencies(**options: Any) -> list[float]:
+        sampler = model._steps
+        from s2s_runtime.sampling import Sampler
+
+        logits = np.repeat(sampler.logits(np.ones((1, 1)), np.zeros((1, 0), np.int64)), 4000, axis=0)
+        generators = [np.random.default_rng([3, i]) for i in range(4000)]
+        drawn = Sampler(**options).draw(logits.astype(np.float32), generators)
+        return [float((drawn == token).mean()) for token in (1, 2, 3, 0)]
+
+    assert frequencies() == pytest.approx([0.5, 0.3, 0.15, 0.05], abs=0.03)
+    assert frequencies(top_k=2) == pytest.approx([0.625, 0.375, 0, 0], abs=0.03)
+    assert frequencies(top_p=0.6) == pytest.approx([0.625, 0.375, 0, 0], abs=0.03)
+    assert frequencies(top_p=0.4) == [1, 0, 0, 0]
+    flat = np.sqrt([0.5, 0.3, 0.15, 0.05])
+    assert frequencies(temperature=2.0) == pytest.approx(flat / flat.sum(), abs=0.03)
+
+
+def test_top_k_of_one_is_greedy(tiny: Model) -> None:
+    """Sampling among one token takes the likeliest."""
+    expected = [result.ids for result in tiny.generate(SOURCES)]
+    assert [result.ids for result in tiny.generate(SOURCES, sampling_top_k=1)] == expected
+
+
+def test_allowed_next_keeps_to_a_lexicon(tiny: Model) -> None:
+    """A trie: only words of a list come out, greedy and beam; a mask works like ids."""
+    words = ["ABC", "ACE", "BAD", "DEAD", "EBB"]
+    symbols = tiny.target_vocabulary.symbols
+
+    def allowed(step: int, tokens: list[int]) -> list[int]:
+        written = "".join(symbols[token] for token in tokens)
+        assert step == len(tokens)
+        following = {symbols.index(word[step]) for word in words if word.startswith(written) and len(word) > step}
+        return [*following, *([1] if written in words else [])]
+
+    def mask(step: int, tokens: list[int]) -> np.ndarray:
+        return np.isin(np.arange(8), allowed(step, tokens))
+
+    for beam_size in (1, 4):
+        results = tiny.generate(SOURCES, allowed_next=allowed, beam_size=beam_size)
+        assert all(result.text in words for result in results)
+        assert [r.ids for r in tiny.generate(SOURCES, allowed_next=mask, beam_size=beam_size)] == [
+            r.ids for r in results
+        ]
+
+
+def test_a_sequence_after_which_nothing_is_allowed_stops(tiny: Model) -> None:
+    """What was written stands, with reason stopped, and its score is score()'s."""
+    for beam_size in (1, 3):
+        results = tiny.generate(
+            ["abcd", "ab"],
+            allowed_next=lambda step, tokens: [3, 4] if step < 2 else [],
+            beam_size=beam_size,
+            return_scores=True,
+        )
+        for source, result in zip(["abcd", "ab"], results, strict=True):
+            assert len(result.ids) == 2
+            assert result.hypotheses[0].finish_reason == "stopped"
+            [forced] = tiny.score([source], [result.ids], add_end=False)
+            assert result.score == pytest.approx(forced.score, abs=1e-4)
+    [nothing] = tiny.generate(["a"], allowed_next=lambda step, tokens: [], return_scores=True)
+    assert (nothing.ids, nothing.score) == ([], 0.0)
+
+
+def test_unknown_tokens_are_replaced_by_what_they_attend_to(tiny: Model) -> None:
+    """The source token of most attention, or its entry in the table; ids stay."""
+    options = {"suppress_tokens": list("ABCDE"), "replace_unknown": True}
+    [result] = tiny.generate(["abc"], **options)
+    assert result.ids == [2, 2, 2]
+    assert result.tokens == ["a", "b", "c"]
+    assert result.text == "abc"
+    [mapped] = tiny.generate(["abc"], **options, phrase_table={"b": "-beta-"}, beam_size=2)
+    assert mapped.text == "a-beta-c"
+
+
+def test_unknown_tokens_are_masked_unless_allowed(tiny: Model) -> None:
+    """The unknown token comes out only with allow_unknown."""
+    options = {"suppress_tokens": list("ABCDE")}
+    assert tiny.generate(["abc"], **options)[0].ids == []
+    assert tiny.generate(["abc"], **options, allow_unknown=True)[0].tokens == ["<unk>"] * 3
+
+
+def test_alternatives_differ_in_the_next_token(tiny: Model) -> None:
+    """The likeliest tokens at the place after the prefix, in that order, each continued to its best end."""
+    [result] = tiny.generate(
+        ["abcd"], prefix=["B"], return_alternatives=True, num_hypotheses=3, beam_size=2, return_scores=True
+    )
+    firsts = [h.text[:2] for h in result.hypotheses]
+    assert len(set(firsts)) == 3
+    assert all(text.startswith("B") for text in firsts)
+    following = [tiny.score(["abcd"], [h.ids])[0].token_scores[1] for h in result.hypotheses]
+    assert following == sorted(following, reverse=True)
+    assert result.hypotheses[0].score == pytest.approx(tiny.score(["abcd"], [result.ids])[0].score, abs=1e-4)
+    [likely] = tiny.generate(
+        ["abcd"], prefix=["B"], return_alternatives=True, num_hypotheses=3, min_alternative_probability=0.99
+    )
+    assert likely.ids == []
+
+
+def test_an_alternative_may_be_the_end(tiny: Model) -> None:
+    """Where the end token is among the likeliest, that alternative ends there."""
+    [result] = tiny.generate(["a"], prefix=["A"], return_alternatives=True, num_hypotheses=2, beam_size=2)
+    assert "A" in [h.text for h in result.hypotheses]
+
+
+def test_callback_sees_every_token_and_may_stop(tiny: Model) -> None:
+    """Events come in order per sentence; True stops that sentence, and only that."""
+    events: list[TokenEvent] = []
+    results = tiny.generate(["abc", "de"], callback=events.append, return_scores=True)
+    for place, result in enumerate(results):
+        own = [event for event in events if event.sentence == place]
+        assert [event.token for event in own] == [*result.tokens, "</s>"]
+        assert [event.step for event in own] == list(range(len(own)))
+        assert [event.is_last for event in own] == [False] * (len(own) - 1) + [True]
+        assert sum(event.log_probability for event in own) == pytest.approx(result.score * len(own), abs=1e-4)
+    stopped = tiny.generate(["abc", "de"], callback=lambda event: event.sentence == 0 and event.step == 1)
+    assert (len(stopped[0].ids), stopped[0].hypotheses[0].finish_reason) == (2, "stopped")
+    assert stopped[1].ids == results[1].ids
+
+
+def test_several_end_tokens(tiny: Model) -> None:
+    """Any of them ends; hypotheses that differ only in which are one."""
+    options = {"end_tokens": ["</s>", "D"], "beam_size": 4, "num_hypotheses": 4, "return_end_token": True}
+    for result in tiny.generate(SOURCES, **options):
+        assert all(h.ids[-1] in (1, 6) for h in result.hypotheses if h.finish_reason == "end")
+        bare = [tuple(h.ids[:-1]) if h.finish_reason == "end" else tuple(h.ids) for h in result.hypotheses]
+        assert len(set(bare)) == len(bare)
+
+
+def test_coverage_penalty_follows_its_definition(tiny: Model) -> None:
+    """B * sum over the source of log(min(attention received, 1)), the end token's attention counted."""
+    options = {"beam_size": 1, "return_attention": True, "return_end_token": True, "return_scores": True}
+    [plain] = tiny.generate(["abc"], **options)
+    [scored] = tiny.score(["abc"], [plain.ids], coverage_penalty=0.3)
+    covered = np.log(np.minimum(plain.hypotheses[0].attention.sum(axis=0), 1)).sum()
+    assert scored.score == pytest.approx(plain.score + 0.3 * covered, abs=1e-4)
