@@ -46,7 +46,9 @@ class Oracle:
         signature = [
             tf.TensorSpec(tensor.shape, keras.backend.standardize_dtype(tensor.dtype)) for tensor in model.inputs
         ]
-        self._forward = tf.function(self._output, input_signature=signature)
+        # One trace serves all shapes, but Keras's TimeDistributed mistakes a time dimension it can't see while tracing.
+        sees_time = any(isinstance(layer, keras.layers.TimeDistributed) for layer in model._flatten_layers())
+        self._forward = tf.function(self._output, input_signature=None if sees_time else signature)
 
     @property
     def target_width(self) -> int | None:
@@ -55,7 +57,8 @@ class Oracle:
         return None if index is None else self._model.inputs[index].shape[1]
 
     def _output(self, *inputs: Any) -> Any:
-        structure = tree.pack_sequence_as(self._model._inputs_struct, list(inputs))
+        one = isinstance(self._model, keras.Sequential)
+        structure = inputs[0] if one else tree.pack_sequence_as(self._model.input, list(inputs))
         return tree.flatten(self._model(structure, training=False))[self._split.output_index]
 
     def log_probabilities(self, sources: Sequence[np.ndarray], prefixes: Sequence[Sequence[int]]) -> np.ndarray:
@@ -133,9 +136,10 @@ class Oracle:
     def beam(self, source: np.ndarray, beam_size: int, max_length: int) -> list[Decoded]:
         """Beam search for one sentence, best hypothesis first.
 
-        At each step the 2 * beam_size best continuations are examined in order: those that end join the finished, the
-        first beam_size others live on. It stops when beam_size have finished and no live one can overtake the worst
-        of them, or at max_length, where live ones count as they are.
+        At each step the 2 * beam_size best continuations are examined in order: an end among the first beam_size of
+        them is a finished hypothesis, the first beam_size that don't end live on. It stops when beam_size have
+        finished and no live one can still overtake the best of them, or at max_length, where live ones count as they
+        are.
         """
         ends = set(self._facts.target.end_ids)
         live: list[tuple[float, list[int]]] = [(0.0, [])]
@@ -148,17 +152,17 @@ class Oracle:
                 for token in np.flatnonzero(np.isfinite(row))
             ]
             grown.sort(key=lambda item: -item[0])
+            finished += [(total / length, tokens) for total, tokens in grown[:beam_size] if tokens[-1] in ends]
             candidates = grown[: 2 * beam_size]
-            finished += [(total / length, tokens) for total, tokens in candidates if tokens[-1] in ends]
             live = [(total, tokens) for total, tokens in candidates if tokens[-1] not in ends][:beam_size]
-            finished = sorted(finished, key=lambda item: -item[0])[:beam_size]
             # A sum only falls, so the best a live one can still reach is its sum now over the greatest length.
-            if not live or (len(finished) == beam_size and live[0][0] / max_length <= finished[-1][0]):
+            best = max((score for score, _ in finished), default=-np.inf)
+            if not live or (len(finished) >= beam_size and live[0][0] / max_length <= best):
                 break
         else:
             finished += [(total / max_length, tokens) for total, tokens in live]
-        best = sorted(finished, key=lambda item: -item[0])[:beam_size]
-        return [Decoded(tokens, score, np.inf) for score, tokens in best]
+        ranked = sorted(finished, key=lambda item: -item[0])[:beam_size]
+        return [Decoded(tokens, score, np.inf) for score, tokens in ranked]
 
     def values(self, sources: Sequence[np.ndarray], steps: int) -> np.ndarray:
         """A continuous model fed its own outputs, beginning with zeros: (sentences, steps, features)."""
@@ -171,10 +175,11 @@ class Oracle:
         return made
 
     def _allowed(self) -> np.ndarray:
-        """0 for every token that may be generated, minus infinity for padding and start."""
+        """0 for every token that may be generated, minus infinity for padding, start and unknown."""
         target = self._facts.target
+        never = (target.start_id, target.padding_id, target.unknown_id)
         mask = np.zeros(target.size)
-        mask[[i for i in (target.start_id, target.padding_id) if i is not None and i not in target.end_ids]] = -np.inf
+        mask[[token for token in never if token is not None and token not in target.end_ids]] = -np.inf
         return mask
 
 

@@ -147,7 +147,10 @@ def _max_length(model: keras.Model, split: SplitModel, options: ExportOptions) -
     """Longest target: as asked for, as the vocabulary records it, or as the graph fixes it."""
     recorded = options.vocabulary.max_length if options.vocabulary is not None else None
     fixed = model.outputs[split.output_index].shape[1]
-    return options.max_length or recorded or fixed
+    chosen = options.max_length or recorded or fixed
+    if fixed is not None and chosen is not None and chosen > fixed:
+        raise ExportError(f"max_length: the model's graph is fixed to {fixed} target steps, got {chosen}")
+    return None if chosen is None else int(chosen)
 
 
 def _source(
@@ -280,6 +283,8 @@ def _ignores_padding(split: SplitModel, source: SourceSpec, padding_id: int | No
     outputs = []
     for ids in (row, padded):
         memory = tree.flatten(split.encoder([source_array(split, source, ids[None])], training=False))
+        for tensor in memory:
+            tensor._keras_mask = None  # masks are inputs of the step decoder, not riders
         fed = [] if split.fed == "none" else [keras.ops.ones((1, *split.decoder.inputs[0].shape[1:]))]
         fed = [keras.ops.cast(tensor, split.decoder.inputs[0].dtype) for tensor in fed]
         outputs.append([np.asarray(t) for t in tree.flatten(split.decoder([*fed, *memory], training=False))])

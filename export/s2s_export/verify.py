@@ -234,7 +234,7 @@ def _value_check(runtime: Any, oracle: Oracle, sources: list[np.ndarray], steps:
     for source in sources:
         by_length.setdefault(len(source), []).append(source)
     differences = [
-        _largest(runtime.predict(np.stack(group), length=steps), oracle.values(group, steps))
+        _largest(runtime.predict(np.stack(group), steps=steps), oracle.values(group, steps))
         for group in by_length.values()
     ]
     different = sum(difference > atol for difference in differences)
@@ -243,24 +243,17 @@ def _value_check(runtime: Any, oracle: Oracle, sources: list[np.ndarray], steps:
 
 def _sequence_checks(runtime: Any, oracle: Oracle, sources: list[np.ndarray], max_length: int) -> list[Check]:
     rows = [source.tolist() for source in sources]
+    options: dict[str, Any] = {"max_length": max_length, "return_end_token": bool(runtime.manifest.target.end_ids)}
     expected = oracle.greedy(sources, max_length)
-    batched = runtime.generate(rows, max_length=max_length, return_end_token=True)
-    single = [runtime.generate([row], max_length=max_length, return_end_token=True)[0] for row in rows[:4]]
-    checks = [
-        _compare("greedy, one mixed batch", batched, expected),
+    single = [runtime.generate([row], **options)[0] for row in rows[:4]]
+    few = range(min(_BEAM_SENTENCES, len(rows)))
+    beams = [oracle.beam(sources[i], BEAM_SIZE, max_length)[0] for i in few]
+    searched = {**options, "beam_size": BEAM_SIZE, "length_penalty": 1.0, "return_scores": True}
+    return [
+        _compare("greedy, one mixed batch", runtime.generate(rows, **options), expected),
         _compare("greedy, one by one", single, expected[: len(single)]),
+        _compare(f"beam {BEAM_SIZE}, one mixed batch", runtime.generate([rows[i] for i in few], **searched), beams),
     ]
-    few = sources[:_BEAM_SENTENCES]
-    beams = [oracle.beam(source, BEAM_SIZE, max_length)[0] for source in few]
-    found = runtime.generate(
-        rows[: len(few)],
-        beam_size=BEAM_SIZE,
-        length_penalty=1.0,
-        max_length=max_length,
-        return_end_token=True,
-        return_scores=True,
-    )
-    return [*checks, _compare(f"beam {BEAM_SIZE}, one mixed batch", found, beams)]
 
 
 def _compare(what: str, results: Sequence[Any], expected: Sequence[Decoded]) -> Check:

@@ -42,6 +42,9 @@ class SplitModel:
         memory_count: how many memories there are, masks among them.
         attention: whether the decoder's last output holds attention weights. With several attention layers they are
             the mean of all, with several heads the mean over heads.
+        source_indices: which of the training model's inputs, in its order, are the source's.
+        target_index: which is the decoder's; None where nothing is fed.
+        output_index: which of the training model's outputs is decoded.
         reading: which call of the training model went where.
     """
 
@@ -51,6 +54,9 @@ class SplitModel:
     state_count: int
     memory_count: int
     attention: bool
+    source_indices: tuple[int, ...]
+    target_index: int | None
+    output_index: int
     reading: Partition
 
 
@@ -82,6 +88,9 @@ def split(model: keras.Model, *, decoder_input: str | None = None) -> SplitModel
         state_count=len(states),
         memory_count=sum(used),
         attention=step.attention,
+        source_indices=tuple(i for i, value in enumerate(graph.inputs) if value is not reading.decoder_input),
+        target_index=next((i for i, value in enumerate(graph.inputs) if value is reading.decoder_input), None),
+        output_index=graph.outputs.index(reading.output),
         reading=reading,
     )
 
@@ -166,15 +175,19 @@ def _run_step(
         target = reading.decoder_input
         fed = [keras.Input(target.shape[2:], dtype=target.dtype, name="fed")]
         environment[target] = ops.expand_dims(fed[0], axis=1)  # (batch, 1) or (batch, 1, features)
-    tracer = StepTracer(reading, dict(state_inputs), mask_inputs)
+    tracer = StepTracer(reading, dict(state_inputs), dict(mask_inputs))
     replay(reading.decoder_calls, environment, tracer)
     output = environment[reading.output]
     outputs = [ops.squeeze(output, axis=1) if len(output.shape) > 2 else output]
     outputs += [state for call in recurrent for state in tracer.next_states[call]]
     if tracer.attention:
-        outputs.append(sum(tracer.attention[1:], tracer.attention[0]) / float(len(tracer.attention)))
+        outputs.append(_mean(tracer.attention))
     states = [state for call in recurrent for state in state_inputs[call]]
     return _Step(fed, states, [*memory_inputs.values(), *mask_inputs.values()], outputs, bool(tracer.attention))
+
+
+def _mean(tensors: Sequence[Any]) -> Any:
+    return tensors[0] if len(tensors) == 1 else sum(tensors[1:], tensors[0]) / float(len(tensors))
 
 
 def _used(step: _Step) -> list[bool]:

@@ -55,6 +55,35 @@ class InitialState(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="s2s")
+class OneStep(keras.layers.Wrapper):
+    """One step of a recurrent cell: (batch, features) and the states, each (batch, units), to output and next states.
+
+    The cells of a loaded model share their names, which a model's graph does not allow; this layer has its own.
+    """
+
+    def build(self, *_: Any) -> None:
+        """Nothing to build: the cell has its weights."""
+        self.built = True
+
+    def call(self, step: Any, *states: Any) -> list[Any]:
+        """Returns the output and the next states, flattened as the states came."""
+        cell = self.layer
+        size = cell.state_size
+        packed = tree.pack_sequence_as(size if tree.is_nested(size) else [size], list(states))
+        takes_training = "training" in inspect.signature(cell.call).parameters
+        output, following = cell(step, packed, **({"training": False} if takes_training else {}))
+        return [output, *tree.flatten(following)]
+
+    def compute_output_spec(self, step: Any, *states: Any) -> list[keras.KerasTensor]:
+        """Shapes as the cell declares them."""
+        output = tree.flatten(self.layer.output_size)[0]
+        return [
+            keras.KerasTensor((step.shape[0], output), self.compute_dtype),
+            *(keras.KerasTensor(state.shape, state.dtype) for state in states),
+        ]
+
+
+@keras.saving.register_keras_serializable(package="s2s")
 class WithAttentionWeights(keras.layers.Wrapper):
     """An attention layer that always returns its weights beside its output.
 
@@ -128,18 +157,19 @@ class StepTracer:
         return outputs
 
     def _run(self, call: Call, fill: Fill) -> Any:
+        layer = call.operation
         if call in self.states:
             return self._recurrent(call, fill)
-        if isinstance(call.operation, keras.layers.TimeDistributed):
-            step = ops.squeeze(fill(call.arguments()["inputs"]), axis=1)
-            return ops.expand_dims(call.operation.layer(step), axis=1)
-        if isinstance(call.operation, keras.layers.RepeatVector):
+        if isinstance(layer, keras.layers.Attention | keras.layers.AdditiveAttention | keras.layers.MultiHeadAttention):
+            return self._attention(call, fill, heads=isinstance(layer, keras.layers.MultiHeadAttention))
+        if isinstance(layer, keras.layers.RepeatVector):
             return ops.expand_dims(fill(call.arguments()["inputs"]), axis=1)
-        if isinstance(call.operation, keras.layers.Attention | keras.layers.AdditiveAttention):
-            return self._attention(call, fill, heads=False)
-        if isinstance(call.operation, keras.layers.MultiHeadAttention):
-            return self._attention(call, fill, heads=True)
-        return call.operation(*fill(call.args), **fill(self._kwargs(call)))
+        wide = isinstance(layer, keras.layers.Dense) and len(call.outputs[0].shape) == 3
+        if wide or isinstance(layer, keras.layers.TimeDistributed):
+            # Without a time axis a Dense layer is a plain matrix product instead of a reshaping contraction.
+            step = ops.squeeze(fill(call.arguments()["inputs"]), axis=1)
+            return ops.expand_dims((layer if wide else layer.layer)(step), axis=1)
+        return layer(*fill(call.args), **fill(self._kwargs(call)))
 
     def _recurrent(self, call: Call, fill: Fill) -> list[Any]:
         layer = call.operation
@@ -148,17 +178,18 @@ class StepTracer:
         if isinstance(mask, Value) and mask not in self.partition.decoder_values:
             raise ValueError("its mask is the source's, whose positions are not the target's")
         step = ops.squeeze(fill(next(iter(arguments.values()))), axis=1)  # (batch, features)
-        size = layer.cell.state_size
-        states = tree.pack_sequence_as(size if tree.is_nested(size) else [size], list(self.states[call]))
-        takes_training = "training" in inspect.signature(layer.cell.call).parameters
-        output, states = layer.cell(step, states, **({"training": False} if takes_training else {}))
-        self.next_states[call] = list(tree.flatten(states))
+        output, *states = OneStep(layer.cell)(step, *self.states[call])
+        self.next_states[call] = states
         return [ops.expand_dims(output, axis=1), *(self.next_states[call] if layer.return_state else [])]
 
     def _attention(self, call: Call, fill: Fill, *, heads: bool) -> Any:
         kwargs = self._kwargs(call)
         asked = kwargs.pop("return_attention_scores", False)
         output, weights = WithAttentionWeights(call.operation)(*fill(call.args), **fill(kwargs))
+        if heads:
+            # Keras's MultiHeadAttention takes the masks off its inputs: layers after it see the memory unmasked.
+            for value in call.inputs:
+                self.masks.pop(value, None)
         over_source = ops.mean(weights, axis=1) if heads else weights  # (batch, 1, source time)
         self.attention.append(ops.squeeze(over_source, axis=1))
         return [output, weights] if asked else output
@@ -178,7 +209,7 @@ class StepTracer:
             kwargs[name] = self._without_target_masks(kwargs[name])
         for mask_name, name in names.items():
             if mask_name in parameters and kwargs.get(mask_name) is None:
-                riding = tree.map_structure(lambda leaf: self.masks.get(leaf), tensors[name])
+                riding = tree.map_structure(self.masks.get, tensors[name])
                 if any(mask is not None for mask in tree.flatten(riding)):
                     kwargs[mask_name] = riding
         return kwargs
