@@ -6,23 +6,8 @@
 ['Cours !', 'Va !']
 """
 
-from s2s_runtime.bundle import Manifest, read_manifest
-from s2s_runtime.errors import (
-    BundleError,
-    BundleNotFoundError,
-    InputError,
-    MissingExtraError,
-    OptionError,
-    ProviderError,
-    S2SError,
-    UnknownSymbolError,
-    VocabularyError,
-)
-from s2s_runtime.loading import load
-from s2s_runtime.model import Model
-from s2s_runtime.options import DecodingOptions
-from s2s_runtime.results import Hypothesis, Result, TargetScore, TokenEvent
-from s2s_runtime.vocabulary import PaddingPolicy, Vocabulary, VocabularyFile
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
 
@@ -49,3 +34,45 @@ __all__ = [
     "load",
     "read_manifest",
 ]
+
+if TYPE_CHECKING:
+    from s2s_runtime.bundle import Manifest, read_manifest
+    from s2s_runtime.errors import (
+        BundleError,
+        BundleNotFoundError,
+        InputError,
+        MissingExtraError,
+        OptionError,
+        ProviderError,
+        S2SError,
+        UnknownSymbolError,
+        VocabularyError,
+    )
+    from s2s_runtime.loading import load
+    from s2s_runtime.model import Model
+    from s2s_runtime.options import DecodingOptions
+    from s2s_runtime.results import Hypothesis, Result, TargetScore, TokenEvent
+    from s2s_runtime.vocabulary import PaddingPolicy, Vocabulary, VocabularyFile
+
+# Imported when first used: a command's --help should not wait for numpy.
+_MODULES = {
+    "bundle": ("Manifest", "read_manifest"),
+    "loading": ("load",),
+    "model": ("Model",),
+    "options": ("DecodingOptions",),
+    "results": ("Hypothesis", "Result", "TargetScore", "TokenEvent"),
+    "vocabulary": ("PaddingPolicy", "Vocabulary", "VocabularyFile"),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,56 @@
+"""What the commands share: errors as one line with an exit code, options that mean the same everywhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+from s2s_runtime.errors import S2SError
+
+try:
+    import typer
+except ModuleNotFoundError as error:
+    # A command can do nothing without it; this module is imported by commands only.
+    raise SystemExit("error: typer is not installed: pip install 's2s-runtime[cli]'") from error
+
+__all__ = ["Providers", "Threads", "make_app", "one_line_errors", "typer"]
+
+Providers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--provider", help="Execution provider, such as cpu or cuda; may be repeated, in order of preference."
+    ),
+]
+Threads = Annotated[
+    int | None, typer.Option("--threads", min=1, help="Threads inside an operator; default: one per core.")
+]
+
+
+def make_app() -> typer.Typer:
+    """A typer application that leaves errors to `one_line_errors`."""
+    return typer.Typer(
+        add_completion=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="markdown",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turn what can go wrong for a user into `error: ...` on stderr and exit code 1.
+
+    A reader of the output that has gone away (`| head`) is no error worth a message.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains again while leaving
+        raise typer.Exit(1) from None
+    except (S2SError, OSError) as error:
+        typer.echo(f"error: {' '.join(str(error).split())}", err=True)
+        raise typer.Exit(1) from None

@@ -1,0 +1,96 @@
+"""Pictures: attention maps and latencies. matplotlib is imported here, when a picture is drawn, and nowhere else."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from s2s_runtime.errors import InputError, MissingExtraError, OptionError
+
+if TYPE_CHECKING:
+    from s2s_runtime.bench import Measurement
+    from s2s_runtime.results import Hypothesis
+
+_SHOWN = {" ": "␣", "\t": "\\t", "\n": "\\n"}
+
+
+def plot_attention(hypothesis: Hypothesis, source_tokens: Sequence[str], path: str | os.PathLike[str]) -> None:
+    """Draw an attention map: source tokens across, target tokens down, weights as shades.
+
+    Args:
+        hypothesis: decoded with `return_attention`.
+        source_tokens: of its `Result`.
+        path: where to write; its ending chooses the format (.png, .svg, .pdf).
+
+    Raises:
+        InputError: the hypothesis holds no attention, or is empty.
+        MissingExtraError: matplotlib is not installed.
+        OptionError: the ending is no format that matplotlib writes.
+    """
+    weights = hypothesis.attention
+    if weights is None or weights.size == 0:
+        raise InputError("attention plot: there is no attention to draw; decode a text with return_attention")
+    rows, columns = weights.shape
+    figure = _figure(1.5 + 0.32 * columns, 1.2 + 0.32 * rows)
+    axes = figure.add_subplot()
+    image = axes.imshow(weights, cmap="Greys", vmin=0.0, vmax=1.0, aspect="auto")
+    axes.set_xticks(range(columns), [_SHOWN.get(token, token) for token in source_tokens])
+    axes.set_yticks(range(rows), [_SHOWN.get(token, token) for token in hypothesis.tokens])
+    axes.xaxis.tick_top()
+    axes.set_xlabel("source")
+    axes.set_ylabel("target")
+    figure.colorbar(image, label="attention weight")
+    _save(figure, Path(path))
+
+
+def plot_latency(measurements: Sequence[Measurement], path: str | os.PathLike[str]) -> None:
+    """Draw the median latency of a batch over the batch size, a line for each beam size, p90 as a band.
+
+    Args:
+        measurements: what was measured.
+        path: where to write; its ending chooses the format (.png, .svg, .pdf).
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+        OptionError: the ending is no format that matplotlib writes.
+    """
+    figure = _figure(6.4, 4.2)
+    axes = figure.add_subplot()
+    for beam_size in sorted({each.beam_size for each in measurements}):
+        found = sorted((each for each in measurements if each.beam_size == beam_size), key=lambda m: m.batch_size)
+        sizes = [each.batch_size for each in found]
+        axes.plot(sizes, [each.p50_ms for each in found], marker="o", label=f"beam {beam_size}")
+        axes.fill_between(sizes, [each.p50_ms for each in found], [each.p90_ms for each in found], alpha=0.2)
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    axes.set_xlabel("batch size (sentences)")
+    axes.set_ylabel("latency of a batch, median to p90 (ms)")
+    axes.grid(visible=True, which="both", alpha=0.3)
+    axes.legend()
+    _save(figure, Path(path))
+
+
+def _figure(width: float, height: float) -> Any:
+    """A figure in inches; made without pyplot, which would keep global state and look for a display."""
+    try:
+        figures = importlib.import_module("matplotlib.figure")
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("matplotlib is not installed: pip install 's2s-runtime[plot]'") from error
+    return figures.Figure(figsize=(width, height), layout="constrained")
+
+
+def _save(figure: Any, path: Path) -> None:
+    """Write beside the place, then rename."""
+    known = figure.canvas.get_supported_filetypes()
+    kind = path.suffix.removeprefix(".").lower()
+    if kind not in known:
+        raise OptionError(f"{path}: expected a file name that ends in .png, .svg or .pdf, got {path.suffix!r}")
+    beside = path.with_name(f".{path.stem}.tmp-{os.getpid()}{path.suffix}")
+    try:
+        figure.savefig(beside, dpi=150)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
