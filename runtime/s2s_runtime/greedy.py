@@ -15,7 +15,7 @@ from s2s_runtime.scoring import Floats, Ints, log_normalizer
 from s2s_runtime.search import Batch, Ended, Notify, SearchPlan, rank
 from s2s_runtime.step_model import StatesT, StepModel
 
-_DROP_SHARE: Final = 4  # ended rows are dropped once they are a quarter: dropping copies the states, keeping computes
+_DROP_SHARE: Final = 8  # ended rows are dropped once they are an eighth (measured): dropping copies, keeping computes
 
 
 @dataclass(slots=True)

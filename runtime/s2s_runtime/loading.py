@@ -19,6 +19,7 @@ def load(
     provider_options: Sequence[ProviderOptions] | None = None,
     intra_op_threads: int | None = None,
     inter_op_threads: int | None = None,
+    spinning: bool = False,
     verify_hashes: bool = True,
 ) -> Model:
     """Load a bundle.
@@ -30,6 +31,7 @@ def load(
         provider_options: one mapping per provider, such as `[{"device_id": 1}]`.
         intra_op_threads: threads inside one operator; None = one per physical core.
         inter_op_threads: threads across operators; None = operators run one after the other.
+        spinning: whether idle threads wait actively; see `SessionSettings`.
         verify_hashes: whether the graph files are compared with the SHA-256 in the manifest.
 
     Raises:
@@ -39,7 +41,7 @@ def load(
         ProviderError: a provider was not obtained.
         OptionError: an argument is out of range.
     """
-    settings = SessionSettings(providers, provider_options, intra_op_threads, inter_op_threads)
+    settings = SessionSettings(providers, provider_options, intra_op_threads, inter_op_threads, spinning)
     manifest = read_manifest(path, verify_hashes=verify_hashes)
     step_model = OnnxStepModel(Path(path), manifest, settings)
     return Model(manifest, step_model, step_model.provider)

@@ -112,15 +112,14 @@ class OnnxStepModel:
         fed = [self._feed_name] if self._feed_name else []
         given = [self._output_name, *following, *(["attention"] if manifest.attention else [])]
 
-        def opened(name: str, inputs: Sequence[str], outputs: Sequence[str], *, spinning: bool = False) -> Session:
+        def opened(name: str, inputs: Sequence[str], outputs: Sequence[str]) -> Session:
             path = folder / manifest.graphs[name].file
-            session = open_session(path, settings, spinning=spinning)
+            session = open_session(path, settings)
             _check_names(path, session, inputs, outputs)
             return session
 
-        # Only the decoder runs many times in a row; were the others to spin too, they would take the cores from it.
         self._encoder = opened("encoder", ["source"], [*states, *memory])
-        self._decoder = opened("decoder", [*fed, *states, *memory], given, spinning=True)
+        self._decoder = opened("decoder", [*fed, *states, *memory], given)
         self._select_state = self._select_memory = None
         if self._on_device:
             self._select_state = opened("select_state", ["rows", *states], following)

@@ -105,8 +105,8 @@ def test_a_silent_fall_back_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None
     )
     monkeypatch.setattr(sessions, "import_onnxruntime", lambda: fake)
     with pytest.raises(ProviderError, match="asked for CUDAExecutionProvider but onnxruntime fell back to CPU"):
-        open_session(TINY / "decoder.onnx", SessionSettings(["cuda", "cpu"]), spinning=True)
-    assert open_session(TINY / "decoder.onnx", SessionSettings(["cpu"]), spinning=True).get_providers()
+        open_session(TINY / "decoder.onnx", SessionSettings(["cuda", "cpu"]))
+    assert open_session(TINY / "decoder.onnx", SessionSettings(["cpu"])).get_providers()
 
 
 def test_providers_go_by_short_or_full_names() -> None:
@@ -127,6 +127,7 @@ def test_providers_go_by_short_or_full_names() -> None:
             r"provider_options: expected one mapping per provider \(1\)",
         ),
         ({"intra_op_threads": 0}, r"intra_op_threads: expected an integer of at least 1 or None, got 0"),
+        ({"spinning": 1}, r"spinning: expected True or False, got 1"),
         ({"inter_op_threads": "2"}, r"inter_op_threads: expected an integer of at least 1 or None, got '2'"),
     ],
 )
@@ -138,7 +139,7 @@ def test_bad_session_settings_are_refused(arguments: dict[str, Any], message: st
 
 def test_threads_are_passed_on() -> None:
     """Thread counts reach onnxruntime, and the results stay."""
-    model = s2s_runtime.load(TINY, intra_op_threads=1, inter_op_threads=2, provider_options=[{}], providers=["cpu"])
+    model = s2s_runtime.load(TINY, intra_op_threads=1, inter_op_threads=2, spinning=True, providers=["cpu"])
     assert model.generate(["abc"])[0].ids == s2s_runtime.load(TINY).generate(["abc"])[0].ids
 
 
@@ -146,7 +147,7 @@ def test_graphs_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     """A file that is no graph, and a graph with other inputs than the manifest says."""
     (tmp_path / "x.onnx").write_bytes(b"no graph")
     with pytest.raises(BundleError, match=r"x.onnx: onnxruntime can't load this graph: "):
-        open_session(tmp_path / "x.onnx", SessionSettings(), spinning=False)
+        open_session(tmp_path / "x.onnx", SessionSettings())
     manifest = read_manifest(TINY)
     swapped = {**manifest.graphs, "decoder": manifest.graphs["encoder"]}
     data = {**manifest.to_dict(), "graphs": {name: graph.to_dict() for name, graph in swapped.items()}}

@@ -1,0 +1,245 @@
+"""One side of a vocabulary: text to token ids and back. `s2s_runtime.vocabulary` documents units and fields."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal, cast
+
+from s2s_runtime.errors import UnknownSymbolError, VocabularyError
+from s2s_runtime.json_fields import Fields
+
+Unit = Literal["char", "word", "symbol"]
+Normalization = Literal["NFC", "NFKC", "NFD", "NFKD"]
+
+WORD_PATTERN: Final = re.compile(r"\w+(?:['\u2019-]\w+)*|[^\w\s]")
+_NO_SPACE_BEFORE: Final = frozenset(".,;:!?%)]}…»”")
+_NO_SPACE_AFTER: Final = frozenset("([{«“¿¡")
+_UNIT_NAMES: Final = {"char": "character", "word": "word", "symbol": "symbol"}
+_NORMALIZATIONS: Final = ("NFC", "NFKC", "NFD", "NFKD")
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The symbols of one side and how text is cut into them.
+
+    Args:
+        unit: "char", "word" or "symbol"; see the module's documentation.
+        symbols: the symbol of each id, distinct and not empty.
+        padding: symbol that fills short rows, or None.
+        unknown: symbol that stands for symbols not in the list; None = they are errors.
+        start: symbol before the first token, or None.
+        end: symbol after the last token, or None.
+        normalization: Unicode normal form applied to text, or None.
+        lowercase: whether text is lowercased.
+        reverse: whether the order of tokens is reversed (sources only).
+
+    Raises:
+        VocabularyError: symbols empty or not distinct, or a named symbol not among them.
+    """
+
+    unit: Unit
+    symbols: tuple[str, ...]
+    padding: str | None = None
+    unknown: str | None = None
+    start: str | None = None
+    end: str | None = None
+    normalization: Normalization | None = None
+    lowercase: bool = False
+    reverse: bool = False
+    _ids: dict[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "symbols", tuple(self.symbols))
+        object.__setattr__(self, "_ids", {symbol: i for i, symbol in enumerate(self.symbols)})
+        problems = self._problems()
+        if problems:
+            raise VocabularyError("; ".join(problems))
+
+    def _problems(self) -> list[str]:
+        problems = []
+        if not self.symbols:
+            problems.append("symbols: expected at least one")
+        if "" in self._ids:
+            problems.append(f"symbols[{self._ids['']}]: expected a non-empty string, got ''")
+        if len(self._ids) < len(self.symbols):
+            twice = next(s for i, s in enumerate(self.symbols) if self._ids[s] != i)
+            problems.append(f"symbols: {twice!r} occurs more than once; ids would be ambiguous")
+        for name in ("padding", "unknown", "start", "end"):
+            symbol = getattr(self, name)
+            if symbol is not None and symbol not in self._ids:
+                problems.append(f"{name}: {symbol!r} is not among the symbols; add it there or set {name} to null")
+        return problems
+
+    def __len__(self) -> int:
+        return len(self.symbols)
+
+    @property
+    def padding_id(self) -> int | None:
+        """Id of the padding symbol, or None."""
+        return self._id_of(self.padding)
+
+    @property
+    def unknown_id(self) -> int | None:
+        """Id of the unknown symbol, or None."""
+        return self._id_of(self.unknown)
+
+    @property
+    def start_id(self) -> int | None:
+        """Id of the start symbol, or None."""
+        return self._id_of(self.start)
+
+    @property
+    def end_id(self) -> int | None:
+        """Id of the end symbol, or None."""
+        return self._id_of(self.end)
+
+    def _id_of(self, symbol: str | None) -> int | None:
+        return None if symbol is None else self._ids[symbol]
+
+    def normalize(self, text: str) -> str:
+        """The text lowercased and in normal form, as this vocabulary says."""
+        if self.lowercase:
+            text = text.lower()  # before normalising: lowercasing can leave a text that is not in normal form
+        return unicodedata.normalize(self.normalization, text) if self.normalization else text
+
+    def split(self, text: str) -> list[str]:
+        """Cut a text into symbols, known or not, in the order of the text.
+
+        >>> Vocabulary("word", ("<unk>",)).split("Don't go, Tom!")
+        ["Don't", 'go', ',', 'Tom', '!']
+        """
+        text = self.normalize(text)
+        if self.unit == "char":
+            return list(text)
+        return WORD_PATTERN.findall(text) if self.unit == "word" else text.split()
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of a text's symbols, without start and end; reversed where `reverse` is set.
+
+        Raises:
+            UnknownSymbolError: a symbol is not in the vocabulary and there is no unknown symbol.
+        """
+        symbols = self.split(text)
+        unknown = self.unknown_id
+        ids = []
+        for position, symbol in enumerate(symbols):
+            token = self._ids.get(symbol, unknown)
+            if token is None:
+                raise UnknownSymbolError(_UNIT_NAMES[self.unit], symbol, position, text)
+            ids.append(token)
+        return ids[::-1] if self.reverse else ids
+
+    def wrap(self, ids: Iterable[int]) -> list[int]:
+        """The ids with the start id before and the end id after them, where this vocabulary has such symbols."""
+        start, end = self.start_id, self.end_id
+        return [*([] if start is None else [start]), *ids, *([] if end is None else [end])]
+
+    def encode_sentence(self, text: str) -> list[int]:
+        """What a model reads for a text: `wrap(encode(text))`.
+
+        A source sentence is fed like this. Of a target sentence, the decoder input is everything but the last id and
+        the decoder target everything but the first.
+        """
+        return self.wrap(self.encode(text))
+
+    def tokens(self, ids: Iterable[int]) -> list[str]:
+        """The symbol of each id.
+
+        Raises:
+            VocabularyError: an id is outside the vocabulary.
+        """
+        return [self._symbol(i) for i in ids]
+
+    def _symbol(self, token: int) -> str:
+        if not 0 <= token < len(self.symbols):
+            raise VocabularyError(f"id {token} is outside the vocabulary: expected 0 to {len(self.symbols) - 1}")
+        return self.symbols[token]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Text of a sequence of ids.
+
+        Start and end symbols and the padding at either end are left out; unknown symbols stay, spelled as in
+        `symbols`. The inverse of `encode` where the unit allows: white space between words is not remembered.
+
+        Raises:
+            VocabularyError: an id is outside the vocabulary.
+        """
+        dropped = {self.start_id, self.end_id}
+        bare = [i for i in ids if i not in dropped]
+        if self.reverse:
+            bare.reverse()
+        return self.join(self.tokens(_strip(bare, self.padding_id)))
+
+    def join(self, symbols: Sequence[str]) -> str:
+        """Join symbols to a text, as the unit says.
+
+        >>> Vocabulary("word", ("<unk>",)).join(["He", "(", "Tom", ")", "left", "."])
+        'He (Tom) left.'
+        """
+        if self.unit == "char":
+            return "".join(symbols)
+        if self.unit == "symbol":
+            return " ".join(symbols)
+        pieces: list[str] = []
+        for i, symbol in enumerate(symbols):
+            glued = i == 0 or symbol in _NO_SPACE_BEFORE or symbols[i - 1] in _NO_SPACE_AFTER
+            pieces.append(symbol if glued else f" {symbol}")
+        return "".join(pieces)
+
+    def to_dict(self) -> dict[str, object]:
+        """This side as it stands in `vocab.json`."""
+        return {
+            "unit": self.unit,
+            "symbols": list(self.symbols),
+            "padding": self.padding,
+            "unknown": self.unknown,
+            "start": self.start,
+            "end": self.end,
+            "normalization": self.normalization,
+            "lowercase": self.lowercase,
+            "reverse": self.reverse,
+        }
+
+    @classmethod
+    def from_dict(cls, data: object, where: str = "vocabulary") -> Vocabulary:
+        """Read one side of `vocab.json`.
+
+        Args:
+            data: the parsed JSON object.
+            where: what to call it in messages.
+
+        Raises:
+            VocabularyError: names every field that is missing or has a wrong value.
+        """
+        problems: list[str] = []
+        fields = Fields(data, where, problems)
+        symbols = fields.items("symbols")
+        for i, symbol in enumerate(symbols):
+            if not isinstance(symbol, str):
+                fields.problem(f"symbols[{i}]", f"expected a string, got {symbol!r}")
+        values = {
+            "unit": fields.choice("unit", tuple(_UNIT_NAMES)),
+            **{name: fields.optional_text(name, None) for name in ("padding", "unknown", "start", "end")},
+            "lowercase": fields.boolean("lowercase", False),
+            "reverse": fields.boolean("reverse", False),
+        }
+        if fields.raw("normalization", None) is not None:
+            values["normalization"] = fields.choice("normalization", _NORMALIZATIONS)
+        if problems:
+            raise VocabularyError("; ".join(problems))
+        try:
+            return cls(symbols=cast("tuple[str, ...]", tuple(symbols)), **values)  # type: ignore[arg-type]
+        except VocabularyError as error:
+            raise VocabularyError(f"{where}: {error}") from error
+
+
+def _strip(ids: list[int], padding: int | None) -> list[int]:
+    start, stop = 0, len(ids)
+    while start < stop and ids[start] == padding:
+        start += 1
+    while stop > start and ids[stop - 1] == padding:
+        stop -= 1
+    return ids[start:stop]
