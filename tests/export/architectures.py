@@ -1,8 +1,7 @@
-# ruff: noqa: D103  (each helper is one line of Keras)
 """Encoder-decoders as notebooks build them, one function each.
 
-Every function returns a Keras model; its name and docstring are the row it gets in the table of what is supported. Small
-sizes, ordinary layers, no help from this project: the exporter has to find out by itself.
+Every function returns a Keras model; its name and docstring are the row it gets in the table of what is supported.
+Small sizes, ordinary layers, no help from this project: the exporter has to find out by itself.
 """
 
 import keras

@@ -1,0 +1,39 @@
+"""Models as people save them, exported in processes of their own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+
+
+def start_python(script: str, *arguments: str) -> subprocess.Popen[str]:
+    """Starts a script of this folder in a new process."""
+    environment = {**os.environ, "PYTHONPATH": str(HERE), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    command = [sys.executable, str(HERE / script), *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def finish(process: subprocess.Popen[str]) -> None:
+    """Waits for a script; a failed one fails the test with its last words."""
+    _, errors = process.communicate()
+    if process.returncode != 0:
+        pytest.fail(f"{process.args} ended with {process.returncode}: {errors[-3000:]}")
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
+    """What exporting each architecture gave; models are saved by one process, loaded and exported by others."""
+    folder = tmp_path_factory.mktemp("architectures")
+    finish(start_python("save_architectures.py", str(folder)))
+    parts = [start_python("export_architectures.py", str(folder), str(part), "2") for part in range(2)]
+    for process in parts:
+        finish(process)
+    reports: dict[str, dict] = {}
+    for file in folder.glob("reports-*.json"):
+        reports |= json.loads(file.read_text(encoding="utf-8"))
+    return reports

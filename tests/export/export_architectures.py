@@ -1,0 +1,48 @@
+"""Loads and exports saved models, as a stranger to them.
+
+`python export_architectures.py FOLDER PART PARTS` takes every PARTS-th model and writes reports-PART.json.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import keras
+
+from s2s_export import ExportOptions, export, load_model
+from s2s_export.report import to_dict
+from s2s_runtime.errors import S2SError
+
+# What only the person who trained such a model can know: its padded length, as it has no mask.
+READS_PADDING = {
+    "canonical",
+    "activation_without_onnx_twin",
+    "stateful",
+    "untyped_inputs",
+    "sequential_parts",
+    "attention_by_hand",
+    "attention_multi_head_twice",
+    "convolved_encoder",
+}
+WITHOUT_TOKENS = {"repeat_vector", "continuous"}
+
+
+def options(name: str) -> ExportOptions:
+    """The few facts a graph can't tell."""
+    return ExportOptions(
+        **({} if name in WITHOUT_TOKENS else {"start_id": 1, "end_ids": (2,), "max_length": 8}),
+        **({"source_length": 6} if name in READS_PADDING else {}),
+    )
+
+
+if __name__ == "__main__":
+    folder, part, parts = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+    reports = {}
+    for path in sorted(folder.glob("*.keras"))[part::parts]:
+        keras.utils.clear_session()
+        try:
+            model = load_model(path)
+            reports[path.stem] = to_dict(export(model, path.with_suffix(".s2s"), options(path.stem)))
+        except S2SError as error:
+            reports[path.stem] = {"error": f"{type(error).__name__}: {error}"}
+    (folder / f"reports-{part}.json").write_text(json.dumps(reports, indent=1), encoding="utf-8")

@@ -1,0 +1,199 @@
+"""`s2s-export` as a person meets it: what it writes, and one clear line for everything that can be wrong."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import pytest
+from architectures import canonical, gru_reset_after
+from keras import layers
+from save_architectures import randomise
+from typer.testing import CliRunner
+
+import s2s_runtime
+from s2s_export.cli import app
+from s2s_runtime import PaddingPolicy, Vocabulary, VocabularyFile
+
+pytestmark = pytest.mark.tensorflow
+
+SOURCE = Vocabulary("char", ("<pad>", "<unk>", *"abcdefghijk"), padding="<pad>", unknown="<unk>")
+TARGET = Vocabulary("char", ("<pad>", "\t", "\n", *"ABCDEFGH"), padding="<pad>", start="\t", end="\n")
+
+
+def run(*arguments: object) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of the command."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+def fails(arguments: Sequence[object], message: str) -> None:
+    """The command ends with 1, one line on standard error holds the message, and nothing is written."""
+    code, _, errors = run(*arguments)
+    assert code == 1
+    lines = errors.strip().splitlines()
+    assert len(lines) == 1, errors
+    assert lines[0].startswith("error: ")
+    assert message in lines[0]
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a masked model and its vocabulary, as training leaves them."""
+    folder = tmp_path_factory.mktemp("run")
+    model = gru_reset_after()
+    randomise(model)
+    model.save(folder / "model.keras")
+    VocabularyFile(SOURCE, TARGET, PaddingPolicy(True, 0), 9).write(folder / "vocab.json")
+    return folder
+
+
+@pytest.fixture
+def run_folder(saved: Path, tmp_path: Path) -> Path:
+    """A copy of it that a test may change."""
+    return Path(shutil.copytree(saved, tmp_path / "run"))
+
+
+def test_writes_a_bundle_beside_the_model(run_folder: Path) -> None:
+    """The shortest command: vocabulary found, bundle verified, text decoded."""
+    code, output, errors = run(run_folder / "model.keras")
+    assert code == 0, errors
+    assert "beam 5" in output
+    model = s2s_runtime.load(run_folder / "model.s2s")
+    (result,) = model.generate(["abc"])
+    assert set(result.text) <= set("ABCDEFGH")
+    assert model.manifest.verification["passed"] is True
+    assert not list(run_folder.glob(".*tmp*"))
+
+
+def test_json_report(run_folder: Path) -> None:
+    """`--json` prints one document for programs."""
+    code, output, _ = run(run_folder / "model.keras", "-o", run_folder / "other.s2s", "--json")
+    assert code == 0
+    report = json.loads(output)
+    assert report["bundle"].endswith("other.s2s")
+    assert report["verification"]["passed"] is True
+
+
+def test_verifies_with_given_text(run_folder: Path) -> None:
+    """Sentences of a file take the place of generated sources."""
+    (run_folder / "lines.txt").write_text("abc\n\nkkk\n", encoding="utf-8")
+    code, output, _ = run(run_folder / "model.keras", "--verify-with", run_folder / "lines.txt")
+    assert code == 0
+    assert "2 sentences given" in output
+
+
+def test_dry_run_writes_nothing(run_folder: Path) -> None:
+    """`--dry-run` shows encoder, decoder and what crosses."""
+    before = sorted(run_folder.iterdir())
+    code, output, _ = run(run_folder / "model.keras", "--dry-run")
+    assert code == 0
+    assert all(part in output for part in ("encoder (once per sentence)", "decoder (once per token)", "state.0"))
+    assert sorted(run_folder.iterdir()) == before
+
+
+def test_existing_bundle_is_kept(run_folder: Path) -> None:
+    """An existing output is replaced with --force only, and only where it is a bundle."""
+    bundle = run_folder / "model.s2s"
+    bundle.mkdir()
+    fails([run_folder / "model.keras"], "exists already; choose another place with -o, or replace it with --force")
+    (bundle / "precious.txt").write_text("mine", encoding="utf-8")
+    fails([run_folder / "model.keras", "--force"], "exists and is no bundle; --force replaces bundles only")
+    assert (bundle / "precious.txt").is_file()
+
+
+def test_force_replaces_a_bundle(run_folder: Path) -> None:
+    """With --force the old bundle makes way, and only once the new one is verified."""
+    assert run(run_folder / "model.keras")[0] == 0
+    marker = run_folder / "model.s2s" / "old"
+    marker.touch()
+    fails([run_folder / "model.keras", "--force", "--start-id", "99"], "expected 0 to 10")
+    assert marker.is_file()
+    assert run(run_folder / "model.keras", "--force")[0] == 0
+    assert not marker.exists()
+
+
+def test_bad_files(tmp_path: Path) -> None:
+    """A missing file, and one that Keras did not write."""
+    fails([tmp_path / "none.keras"], "none.keras: no such file; expected a model saved by Keras")
+    (tmp_path / "text.keras").write_text("hello", encoding="utf-8")
+    fails([tmp_path / "text.keras", "--start-id", "1"], "no Keras model: expected a .keras archive or an .h5 file")
+
+
+def test_vocabulary_that_does_not_fit(run_folder: Path) -> None:
+    """Both numbers are shown."""
+    small = Vocabulary("char", ("<pad>", "\t", "\n", "A"), padding="<pad>", start="\t", end="\n")
+    VocabularyFile(SOURCE, small, PaddingPolicy(True, 0), 9).write(run_folder / "vocab.json")
+    fails([run_folder / "model.keras"], "the target vocabulary has 4 symbols but the model gives 11 probabilities")
+    large = Vocabulary("char", tuple("abcdefghijklmno"))
+    VocabularyFile(large, TARGET, PaddingPolicy(True, 0), 9).write(run_folder / "vocab.json")
+    fails([run_folder / "model.keras"], f"the source vocabulary has {len(large)} symbols but the model reads 13")
+
+
+def test_vocabulary_that_is_no_vocabulary(run_folder: Path) -> None:
+    """A malformed vocab.json is named with its fields."""
+    (run_folder / "vocab.json").write_text("{}", encoding="utf-8")
+    fails([run_folder / "model.keras"], "vocab.json: format: expected 's2s-vocabulary'")
+
+
+def test_start_token_has_to_be_known(run_folder: Path) -> None:
+    """Without a vocabulary the first token can't be guessed."""
+    (run_folder / "vocab.json").unlink()
+    fails([run_folder / "model.keras"], "the first token fed to the decoder is unknown")
+
+
+def test_padded_length_has_to_be_known(tmp_path: Path) -> None:
+    """A model without a mask decodes the same only when padded as in training."""
+    model = canonical()
+    model.save(tmp_path / "model.keras")
+    arguments = [tmp_path / "model.keras", "--start-id", "1", "--end-id", "2", "--max-length", "6"]
+    fails(arguments, "this model reads its padding (it has no mask)")
+    code, output, errors = run(*arguments, "--source-length", "6", "--padding", "zeros")
+    assert code == 0, errors
+    assert "padded to 6 with rows of zeros" in " ".join(output.split())
+
+
+def test_verification_failure_writes_nothing(run_folder: Path) -> None:
+    """Where the graphs differ from Keras by more than allowed, there is no bundle."""
+    fails([run_folder / "model.keras", "--atol", "1e-12"], "do not give what Keras gives, nothing was written")
+    assert not (run_folder / "model.s2s").exists()
+    assert not list(run_folder.glob(".model*"))
+
+
+def test_options_out_of_range(run_folder: Path) -> None:
+    """Options are checked before TensorFlow is imported."""
+    fails([run_folder / "model.keras", "--atol", "2"], "atol: expected more than 0 and at most 0.1, got 2")
+    fails([run_folder / "model.keras", "--padding-side", "up"], "padding_side: expected 'right' or 'left', got 'up'")
+    assert run(run_folder / "model.keras", "--opset", "3")[0] == 2
+
+
+def test_lambda_needs_trust(tmp_path: Path) -> None:
+    """Python code in a file runs only when it is allowed to."""
+    base = canonical()
+    doubled = layers.Lambda(lambda x: x * 2)(base.layers[-2].output[0])
+    model = keras.Model(base.inputs, layers.Dense(11, activation="softmax")(doubled))
+    model.save(tmp_path / "model.keras")
+    arguments = [tmp_path / "model.keras", "--start-id", "1", "--end-id", "2", "--max-length", "5"]
+    arguments += ["--source-length", "6", "--padding", "zeros"]
+    fails(arguments, "it holds a Lambda layer")
+    assert run(*arguments, "--trust-lambda")[0] == 0
+
+
+def test_custom_objects_have_to_be_importable(run_folder: Path) -> None:
+    """`--custom-objects` takes module:Name."""
+    fails([run_folder / "model.keras", "--custom-objects", "nonsense"], "expected module:Name, got 'nonsense'")
+    fails([run_folder / "model.keras", "--custom-objects", "no_module:X"], "can't be imported")
+
+
+def test_python_function(tmp_path: Path) -> None:
+    """The command is a function: a model in memory becomes a bundle."""
+    from s2s_export import ExportOptions, export
+
+    model = gru_reset_after()
+    exported = export(model, tmp_path / "m.s2s", ExportOptions(start_id=1, end_ids=(2,), max_length=5))
+    assert exported.report.passed
+    assert isinstance(model, keras.Model)
+    assert len(s2s_runtime.load(tmp_path / "m.s2s").generate([[3, 4, 5], [6]], max_length=5)) == 2

@@ -1,0 +1,103 @@
+"""What can't be exported is refused with one line that names the layer, says why and what to do."""
+
+import re
+
+import keras
+import pytest
+from keras import layers, ops
+
+from s2s_training.errors import SplitError
+from s2s_training.split import split
+
+pytestmark = pytest.mark.tensorflow
+
+
+def inputs() -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    return keras.Input((None,), dtype="int32", name="source"), keras.Input((None,), dtype="int32", name="target")
+
+
+def encoded(source: keras.KerasTensor) -> keras.KerasTensor:
+    return layers.GRU(8, return_state=True)(layers.Embedding(9, 4)(source))[1]
+
+
+def refused(model: keras.Model, message: str, **options: str) -> None:
+    with pytest.raises(SplitError, match=re.escape(message)) as caught:
+        split(model, **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_self_attention() -> None:
+    """A decoder that attends over target positions has no fixed-size state."""
+    source, target = inputs()
+    y = layers.GRU(8, return_sequences=True)(layers.Embedding(9, 4)(target), initial_state=encoded(source))
+    y = layers.MultiHeadAttention(2, 4, name="over_target")(y, y, use_causal_mask=True)
+    refused(
+        keras.Model([source, target], layers.Dense(9)(y)),
+        'layer "over_target" (MultiHeadAttention) attends over target positions (self-attention)',
+    )
+
+
+def test_causal_convolution() -> None:
+    """A convolution over the target reads earlier positions."""
+    source, target = inputs()
+    y = layers.Conv1D(4, 3, padding="causal", name="window")(layers.Embedding(9, 4)(target))
+    y = layers.GRU(8, return_sequences=True)(y, initial_state=encoded(source))
+    refused(keras.Model([source, target], layers.Dense(9)(y)), 'layer "window" (Conv1D) reads other target positions')
+
+
+def test_bidirectional_decoder() -> None:
+    """A decoder that reads the target from both ends needs tokens not yet made."""
+    source, target = inputs()
+    state = encoded(source)
+    y = layers.Bidirectional(layers.GRU(8, return_sequences=True), name="both")(
+        layers.Embedding(9, 4)(target), initial_state=[state, state]
+    )
+    refused(
+        keras.Model([source, target], layers.Dense(9)(y)), 'layer "both" (Bidirectional) reads the target from both'
+    )
+
+
+def test_backward_decoder() -> None:
+    """A decoder that goes backwards starts at the target's end."""
+    source, target = inputs()
+    y = layers.GRU(8, return_sequences=True, go_backwards=True, name="back")(
+        layers.Embedding(9, 4)(target), initial_state=encoded(source)
+    )
+    refused(keras.Model([source, target], layers.Dense(9)(y)), 'layer "back" (GRU) has go_backwards=True')
+
+
+def test_subclassed_model() -> None:
+    """A subclassed model has no graph to read."""
+
+    class Translator(keras.Model):
+        def call(self, x: object) -> object:
+            return x
+
+    refused(Translator(), "Translator has no graph of layers that can be read")
+
+
+def test_no_decoder() -> None:
+    """A tagger has no second sequence."""
+    source = keras.Input((None,), dtype="int32", name="words")
+    y = layers.GRU(8, return_sequences=True)(layers.Embedding(9, 4)(source))
+    refused(keras.Model(source, layers.Dense(9)(y)), "there is no encoder")
+
+
+def test_inputs_that_cannot_be_told_apart() -> None:
+    """Two sides that are alike: the caller has to say which is the decoder."""
+    one, other = inputs()
+    left = layers.GRU(8, return_sequences=True)(layers.Embedding(9, 4)(one))
+    right = layers.GRU(8, return_sequences=True)(layers.Embedding(9, 4)(other))
+    model = keras.Model([one, other], layers.Dense(9)(layers.Add()([left, right])))
+    refused(model, "encoder and decoder can't be told apart: the inputs source, target could each be the decoder's")
+    refused(model, "no input is called 'tgt'; the model's inputs are source, target", decoder_input="tgt")
+
+
+def test_final_state_of_the_decoder() -> None:
+    """What reads the decoder's last state reads the whole target."""
+    source, target = inputs()
+    y, last = layers.GRU(8, return_sequences=True, return_state=True, name="reader")(
+        layers.Embedding(9, 4)(target), initial_state=encoded(source)
+    )
+    y = y + ops.expand_dims(last, 1)
+    refused(keras.Model([source, target], layers.Dense(9)(y)), 'the final state of layer "reader" (GRU) is read')
