@@ -111,13 +111,13 @@ class Model:
         plan: SearchPlan,
     ) -> list[Result]:
         finisher = Finisher(self._manifest, options)
-        results = [finisher.empty() for _ in sources]
+        results: dict[int, Result] = {}
         search = greedy_search if plan.beam_size == 1 else beam_search
         for batch in make_batches(sources, prefixes, options, self._manifest):
             for row, ended in enumerate(search(self._steps, batch, plan)):
                 place = int(batch.indices[row])
                 results[place] = finisher.result(sources[place], ended, batch, row)
-        return results
+        return [results[place] if place in results else finisher.empty() for place in range(len(sources))]
 
     def _alternatives(
         self,
