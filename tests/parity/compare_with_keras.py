@@ -1,0 +1,144 @@
+"""Decodes real sentences with a bundle and with the Keras model it came from, and compares every token.
+
+    python tests/parity/compare_with_keras.py RUN PAIRS.tsv --sentences 1000 --beam 5
+
+RUN is a run folder of `s2s-train` with its exported `model.s2s`. The bundle decodes all sentences in one call, one by
+one, and shuffled. Keras decodes them as the tutorial does where the model is the tutorial's (its own layers called one
+character at a time; compiled, which changes the speed and not the numbers), and otherwise by re-feeding the whole
+training model with its own growing prefix. Ends with 1 where tokens differ other than at a near tie.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+import s2s_runtime
+from s2s_export import ExportOptions, load_model
+from s2s_export.oracle import Decoded, Oracle
+from s2s_export.understand import understand
+from s2s_runtime import VocabularyFile
+from s2s_training.split import split
+
+NEAR_TIE = 1e-4
+CHUNK = 200
+ERRORS = Console(stderr=True)
+
+
+def distinct_sources(path: Path, count: int) -> list[str]:
+    """The first different source texts of a TSV file."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return list(dict.fromkeys(line.split("\t")[0] for line in lines))[:count]
+
+
+def published_decoder(model: Any, file: VocabularyFile) -> Callable[[np.ndarray], list[int]]:
+    """The tutorial's inference: encoder states, then one character at a time, one sentence at a time."""
+    import keras
+    import tensorflow as tf
+
+    encoder_lstm, trained = (layer for layer in model.layers if isinstance(layer, keras.layers.LSTM))
+    decoder_lstm = keras.layers.LSTM(trained.units, return_sequences=True, return_state=True)
+    decoder_lstm.build((None, None, model.output_shape[-1]))
+    decoder_lstm.set_weights(trained.get_weights())
+    dense = next(layer for layer in model.layers if isinstance(layer, keras.layers.Dense))
+    size = dense.units
+
+    @tf.function(reduce_retracing=True)
+    def encode(rows: Any) -> Any:
+        return encoder_lstm(rows)[1:]
+
+    @tf.function(reduce_retracing=True)
+    def step(character: Any, h: Any, c: Any) -> Any:
+        output, h, c = decoder_lstm(character, initial_state=[h, c])
+        return dense(output), h, c
+
+    def decode(ids: np.ndarray) -> list[int]:
+        padded = np.full(file.padding.length, file.padding.id)
+        padded[: len(ids)] = ids
+        rows = (padded[:, None] == np.arange(len(file.source))).astype(np.float32)[None]
+        h, c = encode(tf.constant(rows))
+        made: list[int] = []
+        token = file.target.start_id
+        while len(made) < file.max_length and token != file.target.end_id:
+            character = (np.arange(size) == token).astype(np.float32)[None, None]
+            output, h, c = step(tf.constant(character), h, c)
+            token = int(np.argmax(output[0, -1]))
+            made.append(token)
+        return made
+
+    return decode
+
+
+def greedy_of_keras(model: Any, oracle: Oracle, file: VocabularyFile, sources: list[np.ndarray]) -> list[Decoded]:
+    """What Keras decodes greedily."""
+    if not file.padding.masked:
+        decode = published_decoder(model, file)
+        made = [decode(ids) for ids in track(sources, "Keras, one character at a time", console=ERRORS)]
+        return [Decoded(tokens, 0.0, np.inf) for tokens in made]
+    chunks = [sources[i : i + CHUNK] for i in range(0, len(sources), CHUNK)]
+    return [
+        decoded
+        for chunk in track(chunks, "Keras, re-fed with its prefix", console=ERRORS)
+        for decoded in oracle.greedy(chunk, file.max_length)
+    ]
+
+
+def report(what: str, found: Sequence[Sequence[int]], wanted: Sequence[Sequence[int]], near: Sequence[bool]) -> bool:
+    """Prints one line; whether all tokens agree, near ties apart."""
+    parted = [i for i, (one, other) in enumerate(zip(found, wanted, strict=True)) if list(one) != list(other)]
+    ties = [i for i in parted if near[i]]
+    print(f"{what}: {len(found) - len(parted)} of {len(found)} equal, {len(ties)} differ at a near tie")
+    return len(parted) == len(ties)
+
+
+def compare(run: Path, pairs: Path, count: int, beam: int) -> bool:
+    """Makes all comparisons."""
+    file = VocabularyFile.read(run / "vocab.json")
+    keras_model = load_model(run / "model.keras")
+    parts = split(keras_model)
+    oracle = Oracle(keras_model, parts, understand(keras_model, parts, ExportOptions(vocabulary=file)))
+    texts = distinct_sources(pairs, count)
+    sources = [np.asarray(file.source.encode_sentence(text)) for text in texts]
+    model = s2s_runtime.load(run / "model.s2s")
+    order = random.Random(1).sample(range(len(texts)), len(texts))
+    agreed = True
+    for name, size in (("greedy", 1), *([(f"beam {beam}", beam)] if beam > 1 else [])):
+        options: dict[str, Any] = {"beam_size": size, "return_end_token": True, "return_scores": True}
+        together = model.generate(texts, **options)
+        alone = [model.generate([text], **options)[0].ids for text in texts]
+        shuffled = dict(zip(order, model.generate([texts[i] for i in order], **options), strict=True))
+        ids, never = [result.ids for result in together], [False] * len(texts)
+        agreed &= report(f"{name}: one by one against one call", alone, ids, never)
+        agreed &= report(f"{name}: shuffled against one call", [shuffled[i].ids for i in range(len(texts))], ids, never)
+        if size == 1:
+            wanted = greedy_of_keras(keras_model, oracle, file, sources)
+            near = [decoded.gap < NEAR_TIE for decoded in wanted]
+        else:
+            walk = track(sources, f"Keras, {name}", console=ERRORS)
+            wanted = [oracle.beam(source, size, file.max_length)[0] for source in walk]
+            near = [abs(r.score - d.score) < NEAR_TIE for r, d in zip(together, wanted, strict=True)]
+        agreed &= report(f"{name}: bundle against Keras", ids, [decoded.tokens for decoded in wanted], near)
+    return agreed
+
+
+def main() -> None:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("pairs", type=Path)
+    parser.add_argument("--sentences", type=int, default=1000)
+    parser.add_argument("--beam", type=int, default=1, help="also compare beam search of this size")
+    arguments = parser.parse_args()
+    sys.exit(0 if compare(arguments.run, arguments.pairs, arguments.sentences, arguments.beam) else 1)
+
+
+if __name__ == "__main__":
+    main()
