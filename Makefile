@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 RUNTIME_BIN := $(RUNTIME_VENV)/bin
 PROJECTS := $(wildcard */pyproject.toml)
 
-.PHONY: help setup test lint types demo clean test-runtime wheels
+.PHONY: help setup test lint types demo clean test-runtime wheels parity
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -44,7 +44,10 @@ test-runtime: $(RUNTIME_VENV)/.installed ## Run the runtime's tests in an enviro
 
 wheels: $(VENV)/.installed ## Build the three wheels into dist/
 	rm -rf dist
-	for project in runtime training export; do $(BIN)/python -m build --quiet --wheel --outdir dist $$project; done
+	for project in runtime training export; do $(BIN)/python -m build --quiet --no-isolation --wheel --outdir dist $$project; done
+
+parity: $(VENV)/.installed ## Compare RUN's bundle with Keras on 1,000 sentences of PAIRS, greedy and beam 5
+	$(BIN)/python tests/parity/compare_with_keras.py $(RUN) $(PAIRS) --sentences 1000 --beam 5
 
 demo: $(VENV)/.installed $(RUNTIME_VENV)/.installed ## Train on cmudict, export, decode unseen words without TensorFlow
 	bash benchmarks/demo.sh $(BIN) $(RUNTIME_BIN)

@@ -8,6 +8,11 @@ import pytest
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--wheels DIR` lets the packaging tests look at built wheels."""
+    parser.addoption("--wheels", type=Path, help="folder of built wheels (make wheels)")
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real sentence pairs that may stand beside the checkout; skips where it is absent."""

@@ -70,7 +70,9 @@ def published_decoder(model: Any, file: VocabularyFile) -> Callable[[np.ndarray]
         while len(made) < file.max_length and token != file.target.end_id:
             character = (np.arange(size) == token).astype(np.float32)[None, None]
             output, h, c = step(tf.constant(character), h, c)
-            token = int(np.argmax(output[0, -1]))
+            likely = output[0, -1].numpy()
+            likely[file.target.start_id] = -1  # the runtime never generates the start token; a trained model doesn't
+            token = int(likely.argmax())
             made.append(token)
         return made
 

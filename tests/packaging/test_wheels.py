@@ -1,0 +1,70 @@
+"""The wheels as people install them."""
+
+import os
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+PROJECTS = ("runtime", "training", "export")
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(params=PROJECTS)
+def wheel(request: pytest.FixtureRequest) -> Path:
+    """Each built wheel in turn."""
+    folder = request.config.getoption("--wheels")
+    if folder is None:
+        pytest.skip("needs --wheels DIR, the folder that `make wheels` fills")
+    (found,) = folder.glob(f"s2s_{request.param}-*.whl")
+    return found.resolve()
+
+
+def test_holds_one_package(wheel: Path) -> None:
+    """A wheel installs its own package, typed, and nothing beside it."""
+    package = wheel.name.split("-")[0]
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0] for name in names} == {package, f"{package}-0.1.0.dist-info"}
+    assert f"{package}/py.typed" in names
+
+
+def test_imports_without_the_source_tree(wheel: Path, tmp_path: Path) -> None:
+    """What was packed is complete: the package imports from the wheel's content alone."""
+    package = wheel.name.split("-")[0]
+    zipfile.ZipFile(wheel).extractall(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", f"import {package}; print({package}.__file__, {package}.__version__)"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert done.stdout.startswith(str(tmp_path))
+    assert done.stdout.rstrip().endswith("0.1.0")
+
+
+def test_runtime_is_small(wheel: Path) -> None:
+    """The runtime's wheel stays under 200 kB."""
+    if wheel.name.startswith("s2s_runtime"):
+        assert wheel.stat().st_size < 200_000
+
+
+@pytest.mark.parametrize("project", PROJECTS)
+def test_dependencies_point_one_way(project: str) -> None:
+    """The runtime needs numpy alone; training needs the runtime; export needs both."""
+    settings = tomllib.loads((ROOT / project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    names = {requirement.split(">")[0].split("[")[0] for requirement in settings["dependencies"]}
+    assert (
+        names & {"s2s-runtime", "s2s-training", "s2s-export"}
+        == {
+            "runtime": set(),
+            "training": {"s2s-runtime"},
+            "export": {"s2s-runtime", "s2s-training"},
+        }[project]
+    )
+    if project == "runtime":
+        assert names == {"numpy"}

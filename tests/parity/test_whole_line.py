@@ -1,0 +1,48 @@
+"""From pairs of text to tokens without TensorFlow: train, export, decode, and compare with Keras."""
+
+import random
+from pathlib import Path
+
+import pytest
+from compare_with_keras import compare
+from typer.testing import CliRunner
+
+from s2s_export.cli import app as export_app
+from s2s_training.cli import app as train_app
+
+pytestmark = pytest.mark.tensorflow
+
+KINDS = {
+    "the tutorial's model": ["--tutorial", "--units", "24", "--epochs", "2"],
+    "a word-level GRU": [
+        *["--cell", "gru", "--source-unit", "word", "--target-unit", "word"],
+        *["--units", "24", "--embedding", "12", "--epochs", "2"],
+    ],
+    "a bidirectional LSTM with attention": [
+        *["--bidirectional", "--attention", "dot", "--units", "12", "--embedding", "12", "--epochs", "2"],
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sentences of a few words and their words in other order: enough for outputs that vary."""
+    rng = random.Random(0)
+    words = ["go", "run", "tom", "is", "home", "cold", "we", "won"]
+    rows = {tuple(rng.choices(words, k=rng.randint(1, 4))) for _ in range(150)}
+    path = tmp_path_factory.mktemp("data") / "pairs.tsv"
+    path.write_text("".join(f"{' '.join(row)}\t{' '.join(row[::-1])}!\n" for row in sorted(rows)), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_bundle_gives_the_tokens_of_keras(
+    kind: str, pairs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Greedy and beam tokens equal Keras's, and don't depend on batch or order."""
+    run = tmp_path / "run"
+    trained = CliRunner().invoke(train_app, [str(pairs), "-o", str(run), "--score", "20", *KINDS[kind]])
+    assert trained.exit_code == 0, trained.output
+    exported = CliRunner().invoke(export_app, [str(run / "model.keras")])
+    assert exported.exit_code == 0, exported.output
+    assert compare(run, pairs, 30, 3 if "attention" in kind else 1), capsys.readouterr().out
