@@ -1,0 +1,60 @@
+"""Times the runtime alone, greedy and beam search, through `s2s-bench`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from compare import README, RESULTS, prepare_in_process
+from peers.interface import BUNDLE_FOLDER
+from tables import own_tables, write_tables
+
+RUN = "from s2s_runtime.bench_cli import main; main()"
+
+
+def own(
+    *,
+    bundle: Annotated[
+        Path | None, typer.Option(help="A bundle; without it, the canonical translator with random weights.")
+    ] = None,
+    text: Annotated[Path | None, typer.Option(help="Decode the lines of this file.")] = None,
+    batch_size: Annotated[str, typer.Option(help="Sentences in a batch, separated by commas.")] = "1,32,256",
+    beam_size: Annotated[str, typer.Option(help="Beam sizes, separated by commas; 1 = greedy.")] = "1,5",
+    repeats: Annotated[int, typer.Option(min=1, help="Batches timed for each combination.")] = 50,
+    output: Annotated[Path, typer.Option(help="JSON to write.")] = RESULTS / "own.json",
+    tables: Annotated[bool, typer.Option(help="Renew the table of README.md.")] = True,
+) -> None:
+    """Time greedy and beam search, and write JSON and a table."""
+    options = ["--batch-size", batch_size, "--beam-size", beam_size, "--repeats", str(repeats)]
+    options += [] if text is None else ["--text", str(text)]
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            if bundle is None:
+                prepare_in_process(Path(folder), None)
+            results = _bench(bundle or Path(folder) / BUNDLE_FOLDER, options)
+    except subprocess.CalledProcessError as error:
+        raise typer.Exit(1) from error  # the program that failed has said why
+    if bundle is None:
+        results["bundle"] = "the canonical translator with random weights"
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    made = own_tables(results)
+    if tables:
+        write_tables(README, made)
+    print("\n\n".join(made.values()))
+
+
+def _bench(bundle: Path, options: list[str]) -> dict[str, Any]:
+    command = [sys.executable, "-c", RUN, str(bundle), "--json", *options]
+    answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    found: dict[str, Any] = json.loads(answer.stdout)
+    return found
+
+
+if __name__ == "__main__":
+    typer.run(own)
