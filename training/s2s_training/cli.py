@@ -97,7 +97,7 @@ def train(
 
         s2s-train pairs.tsv --source-unit word --target-unit word --cell gru --min-count 2 -o runs/words
 
-        s2s-train cmudict --max-minutes 3 --schedule cosine -o runs/pronunciation
+        s2s-train cmudict --max-minutes 3 -o runs/pronunciation
     """
     config = _configure(context, pairs, tutorial=tutorial)
     summary = _run(config, run, resume=resume, force=force)

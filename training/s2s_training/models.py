@@ -93,8 +93,8 @@ def _input(name: str, size: int, config: ModelConfig, layout: Layout) -> tuple[A
     length = layout.source_length if not layout.fed else None  # no decoder input: every length is fixed
     if not layout.one_hot:
         ids = keras.Input((length,), dtype="int32", name=name)
-        # Keras's default, uniform in +-0.05, leaves the recurrent layers next to nothing to read at first. Half an epoch
-        # of cmudict ended at a validation cross-entropy of 1.68 with it, and of 0.58 with this.
+        # Keras's default, uniform in +-0.05, leaves the recurrent layers next to nothing to read at first. Half an
+        # epoch of cmudict ended at a validation cross-entropy of 1.68 with it, and of 0.58 with this.
         initial = keras.initializers.RandomNormal(stddev=1.0)
         embedding = layers.Embedding(size, config.embedding, initial, mask_zero=masked, name=f"{name}_embedding")
         return ids, _dropout(embedding(ids), config)
