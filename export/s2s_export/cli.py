@@ -181,7 +181,7 @@ def _show(loading: _Loading, options: ExportOptions) -> None:
     from s2s_training.split import split
 
     model = loading.load()
-    parts = split(model, decoder_input=options.decoder_input)
+    parts = split(model, decoder_input=options.decoder_input, start_id=options.first_token)
     print_understanding(Console(), parts, understand(model, parts, options))
 
 

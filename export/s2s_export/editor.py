@@ -26,7 +26,8 @@ class GraphEditor:
             tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer
         }
         self._counter = 0
-        self._names = {name for node in self.nodes for name in node.output} | set(self.constants)
+        tensors = {name for node in self.nodes for name in node.output} | set(self.constants)
+        self._names = tensors | {node.name for node in self.nodes}
 
     @property
     def outputs(self) -> list[str]:
@@ -57,7 +58,7 @@ class GraphEditor:
         return reads == 1 and tensor not in self.outputs
 
     def fresh(self, stem: str) -> str:
-        """A tensor name not used so far."""
+        """A name that no tensor and no node has so far."""
         while True:
             self._counter += 1
             name = f"{stem}_{self._counter}"

@@ -72,7 +72,7 @@ def export(
 
 def _export(model: keras.Model, path: Path, options: ExportOptions, progress: Progress) -> Exported:
     progress("splitting")
-    parts = split(model, decoder_input=options.decoder_input)
+    parts = split(model, decoder_input=options.decoder_input, start_id=options.first_token)
     facts = understand(model, parts, options)
     progress("converting")
     graphs = build_graphs(parts, facts, options.opset)

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper
 from s2s_export.convert import convert
 from s2s_export.editor import GraphEditor
 from s2s_export.errors import ExportError
-from s2s_export.passes import cancel_reshapes, strip_softmax, tabulate_tokens
+from s2s_export.passes import cancel_reshapes, free_name, strip_softmax, tabulate_tokens
 from s2s_export.understand import Understanding
 from s2s_runtime.bundle import TensorSpec
 from s2s_training.split import SplitModel
@@ -129,10 +129,7 @@ def _take_logarithm(editor: GraphEditor, output: str) -> None:
     node = editor.producer(output)
     if node is None:
         raise ExportError("the model's output is one of its inputs: nothing is decoded")
-    probabilities = editor.fresh("probabilities")
-    node.output[list(node.output).index(output)] = probabilities
-    editor.rename(output, probabilities)
-    (bounded,) = editor.add("Max", [probabilities, editor.constant(np.float32(1e-38).reshape(()))])
+    (bounded,) = editor.add("Max", [free_name(editor, node, output), editor.constant(np.float32(1e-38).reshape(()))])
     editor.add("Log", [bounded], [output])
 
 

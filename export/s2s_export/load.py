@@ -71,5 +71,8 @@ def _advice(error: Exception) -> str:
             "--trust-lambda (trust_lambda=True in Python)"
         )
     if "Could not locate class" in said or "Unknown layer" in said or "Could not locate function" in said:
-        return f"it uses a class or function that is not Keras's own; give it with custom_objects: {said[:300]}"
+        return (
+            "it uses a class or function that is not Keras's own; give it with --custom-objects module:Name "
+            f"(custom_objects= in Python): {said[:300]}"
+        )
     return f"Keras could not load it: {said[:300]}"

@@ -66,3 +66,9 @@ class ExportOptions:
         for token in [*self.end_ids, *([] if self.start_id is None else [self.start_id])]:
             if token < 0:
                 raise ExportError(f"start_id and end_ids: expected ids from 0, got {token}")
+
+    @property
+    def first_token(self) -> int | None:
+        """The token fed first: as given, or the vocabulary's; None where neither says."""
+        target = self.vocabulary.target if self.vocabulary is not None else None
+        return self.start_id if self.start_id is not None or target is None else target.start_id

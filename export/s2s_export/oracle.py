@@ -108,12 +108,22 @@ class Oracle:
     def _fed(self, prefixes: Sequence[Sequence[int]]) -> np.ndarray | None:
         if self._split.target_index is None:
             return None
+        if self._facts.target.feedback == "probabilities":
+            return self._first_steps(len(prefixes))
         longest = max(len(prefix) for prefix in prefixes) + 1
         width = self.target_width or -(-longest // _TIME_STEP) * _TIME_STEP
         ids = np.zeros((len(prefixes), width), dtype=np.int64)
         for row, prefix in zip(ids, prefixes, strict=True):
             row[: len(prefix) + 1] = [self._facts.target.start_id, *prefix]
         return _one_hot(ids, self._facts.target.size) if self._facts.one_hot_target else ids
+
+    def _first_steps(self, count: int) -> np.ndarray:
+        """What an unrolled model reads: the start token alone; all later steps read what the model itself gave."""
+        spec = self._model.inputs[self._split.target_index]
+        start = np.full((count, 1), self._facts.target.start_id)
+        if "int" in keras.backend.standardize_dtype(spec.dtype):
+            return start
+        return _one_hot(start, self._facts.target.size).reshape(count, *spec.shape[1:])
 
     def greedy(self, sources: Sequence[np.ndarray], max_length: int) -> list[Decoded]:
         """The likeliest token at every step, all sentences side by side."""

@@ -42,10 +42,7 @@ def strip_softmax(editor: GraphEditor, output: str) -> bool:
     for view in reversed(chain):
         (below,) = editor.add(view.op_type, [below, *view.input[1:]])
         editor.nodes[-1].attribute.extend(view.attribute)
-    if chain:
-        editor.remove(chain[:1])
-    else:
-        _reroute(editor, node)
+    free_name(editor, chain[0] if chain else node, output)
     editor.add("Identity", [below], [output])
     return True
 
@@ -54,12 +51,12 @@ def _over_last_axis(node: onnx.NodeProto) -> bool:
     return all(a.i == -1 or a.i >= 1 for a in node.attribute if a.name == "axis")
 
 
-def _reroute(editor: GraphEditor, softmax: onnx.NodeProto) -> None:
-    """The softmax itself makes the output: readers of its probabilities get them under another name."""
-    output = softmax.output[0]
-    (probabilities,) = editor.add("Softmax", [softmax.input[0]], axis=-1)
-    editor.rename(output, probabilities)
-    editor.remove([softmax])
+def free_name(editor: GraphEditor, maker: onnx.NodeProto, output: str) -> str:
+    """Gives what the maker makes another name, which it returns; who reads `output` reads that from now on."""
+    other = editor.fresh("probabilities")
+    maker.output[list(maker.output).index(output)] = other
+    editor.rename(output, other)
+    return other
 
 
 def cancel_reshapes(editor: GraphEditor) -> int:

@@ -47,6 +47,7 @@ def to_dict(exported: Exported) -> dict[str, object]:
         "bytes": _size(exported.path),
         "source": exported.manifest.source.to_dict(),
         "target": exported.manifest.target.to_dict(),
+        "attention": exported.manifest.attention,
     }
 
 

@@ -17,6 +17,7 @@ from s2s_export.options import ExportOptions
 from s2s_runtime.bundle import SourceSpec, TargetSpec, TensorSpec
 from s2s_runtime.padding import PaddingPolicy
 from s2s_runtime.vocabulary import Vocabulary, VocabularyFile
+from s2s_training.attention_weights import noise_for
 from s2s_training.split import SplitModel
 
 
@@ -66,13 +67,7 @@ def understand(model: keras.Model, split: SplitModel, options: ExportOptions) ->
 
 def _gives_probabilities(split: SplitModel) -> bool:
     """Whether one step's output is a distribution, seen by running it on noise."""
-    rng = np.random.default_rng(0)
-    inputs = []
-    for tensor in split.decoder.inputs:
-        shape = tuple(3 if size is None else size for size in tensor.shape)
-        dtype = keras.backend.standardize_dtype(tensor.dtype)
-        noise = rng.normal(size=shape) if dtype.startswith("float") and len(shape) > 1 else np.ones(shape)
-        inputs.append(keras.ops.convert_to_tensor(noise.astype(dtype)))
+    inputs = noise_for(split.decoder.inputs)
     output = np.asarray(tree.flatten(split.decoder(inputs, training=False))[0], dtype=np.float64)
     return bool(output.shape[-1] > 1 and (output >= 0).all() and np.allclose(output.sum(axis=-1), 1, atol=1e-3))
 
@@ -88,7 +83,7 @@ def _target(
     """The target side, and whether tokens are fed as one-hot rows."""
     size = int(split.decoder.outputs[0].shape[-1])
     fed_size = split.decoder.inputs[0].shape[-1] if split.fed == "value" else None
-    start_id = options.start_id if options.start_id is not None else (vocabulary.start_id if vocabulary else None)
+    start_id = options.first_token
     one_hot = split.fed == "value" and fed_size == size and (probabilities or start_id is not None)
     max_length = _max_length(model, split, options)
     if split.fed == "value" and not one_hot:
@@ -107,7 +102,7 @@ def _target(
     for token in [*end_ids, *([] if start_id is None else [start_id])]:
         if token >= size:
             raise ExportError(f"start and end ids: expected 0 to {size - 1} (the model's outputs), got {token}")
-    feedback = "none" if split.fed == "none" else "token"
+    feedback = split.fed if split.fed in ("none", "probabilities") else "token"
     if feedback == "token" and start_id is None:
         raise ExportError(
             "the first token fed to the decoder is unknown: put a vocab.json with target.start beside the model, give "
@@ -117,7 +112,7 @@ def _target(
         TargetSpec(
             feedback,
             size,
-            start_id=start_id if feedback == "token" else None,
+            start_id=None if feedback == "none" else start_id,
             end_ids=tuple(end_ids),
             padding_id=_target_padding(split, vocabulary),
             unknown_id=None if vocabulary is None else vocabulary.unknown_id,
@@ -144,9 +139,9 @@ def _masks_zero(operation: object) -> bool:
 
 
 def _max_length(model: keras.Model, split: SplitModel, options: ExportOptions) -> int | None:
-    """Longest target: as asked for, as the vocabulary records it, or as the graph fixes it."""
+    """Longest target: as asked for, as the vocabulary records it, or as the graph fixes it (its steps, if unrolled)."""
     recorded = options.vocabulary.max_length if options.vocabulary is not None else None
-    fixed = model.outputs[split.output_index].shape[1]
+    fixed = split.steps or model.outputs[split.output_index].shape[1]
     chosen = options.max_length or recorded or fixed
     if fixed is not None and chosen is not None and chosen > fixed:
         raise ExportError(f"max_length: the model's graph is fixed to {fixed} target steps, got {chosen}")
@@ -285,7 +280,9 @@ def _ignores_padding(split: SplitModel, source: SourceSpec, padding_id: int | No
         memory = tree.flatten(split.encoder([source_array(split, source, ids[None])], training=False))
         for tensor in memory:
             tensor._keras_mask = None  # masks are inputs of the step decoder, not riders
-        fed = [] if split.fed == "none" else [keras.ops.ones((1, *split.decoder.inputs[0].shape[1:]))]
+        fed = (
+            [] if split.fed in ("none", "probabilities") else [keras.ops.ones((1, *split.decoder.inputs[0].shape[1:]))]
+        )
         fed = [keras.ops.cast(tensor, split.decoder.inputs[0].dtype) for tensor in fed]
         outputs.append([np.asarray(t) for t in tree.flatten(split.decoder([*fed, *memory], training=False))])
     count = 1 + split.state_count

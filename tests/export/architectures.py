@@ -454,6 +454,71 @@ def attention_by_hand():
     return keras.Model([source, target], head(layers.Concatenate()([context, y])))
 
 
+def attention_by_hand_masked():
+    """Luong's general attention from Dense, Dot and Softmax with the source's mask."""
+    source, target = source_ids(), target_ids()
+    real = ops.not_equal(source, 0)
+    memory, state = layers.GRU(UNITS, return_sequences=True, return_state=True)(embed_source(source))
+    y = layers.GRU(UNITS, return_sequences=True)(embed_target(target), initial_state=state)
+    scores = layers.Dot(axes=[2, 2])([layers.Dense(UNITS, use_bias=False)(y), memory])
+    weights = layers.Softmax()(scores, mask=ops.expand_dims(real, 1))
+    context = layers.Dot(axes=[2, 1])([weights, memory])
+    return keras.Model([source, target], head(layers.Concatenate()([context, y])))
+
+
+def attention_by_hand_additive():
+    """Bahdanau's additive attention from Dense and keras.ops, softmax over axis 2 of (batch, target, source, 1)."""
+    source, target = source_ids(), target_ids()
+    memory, state = layers.GRU(UNITS, return_sequences=True, return_state=True)(embed_source(source, False))
+    y = layers.GRU(UNITS, return_sequences=True)(embed_target(target, False), initial_state=state)
+    mixed = ops.tanh(ops.expand_dims(layers.Dense(5)(y), 2) + ops.expand_dims(layers.Dense(5)(memory), 1))
+    weights = ops.softmax(layers.Dense(1)(mixed), axis=2)
+    context = ops.sum(weights * ops.expand_dims(memory, 1), axis=2)
+    return keras.Model([source, target], head(layers.Concatenate()([y, context])))
+
+
+def unrolled_feedback(make, states_of, steps=6):
+    """The tutorial's loop without teacher forcing: softmax and states of a step are the next step's input."""
+    source, start = keras.Input((None, SOURCE)), keras.Input((1, TARGET))
+    _, *states = make(return_state=True)(source)
+    recurrent, dense = make(return_sequences=True, return_state=True), layers.Dense(TARGET, activation="softmax")
+    fed, outputs = start, []
+    for _ in range(steps):
+        y, *states = recurrent(fed, initial_state=states_of(states))
+        fed = dense(y)
+        outputs.append(fed)
+    return source, start, outputs
+
+
+def probabilities_lstm():
+    """Saved unrolled without teacher forcing, LSTM, its softmax fed back, joined by Concatenate."""
+    source, start, outputs = unrolled_feedback(lambda **k: layers.LSTM(UNITS, **k), list)
+    return keras.Model([source, start], layers.Concatenate(axis=1)(outputs))
+
+
+def probabilities_gru():
+    """Saved unrolled, GRU, joined by keras.ops."""
+    source, start, outputs = unrolled_feedback(lambda **k: layers.GRU(UNITS, **k), lambda states: states[0])
+    return keras.Model([start, source], ops.concatenate(outputs, axis=1))
+
+
+def probabilities_attention():
+    """Saved unrolled, an LSTMCell over hand-made attention, context and softmax fed back, steps stacked."""
+    source, start = source_ids(), keras.Input((TARGET,))
+    memory, h, c = layers.LSTM(UNITS, return_sequences=True, return_state=True)(embed_source(source, False))
+    query, keys, cell = layers.Dense(5), layers.Dense(5), layers.LSTMCell(UNITS)
+    score, out = layers.Dense(1), layers.Dense(TARGET, activation="softmax")
+    fed, outputs = start, []
+    for _ in range(5):
+        mixed = ops.tanh(ops.expand_dims(query(h), 1) + keys(memory))
+        weights = layers.Softmax(axis=1)(score(mixed))
+        context = ops.sum(weights * memory, axis=1)
+        _, [h, c] = cell(layers.Concatenate()([fed, context]), [h, c])
+        fed = out(h)
+        outputs.append(fed)
+    return keras.Model([source, start], ops.stack(outputs, axis=1))
+
+
 def masking_of_features():
     """Masking over a source of measurements."""
     source, target = keras.Input((None, 5)), target_ids()
@@ -569,8 +634,13 @@ ARCHITECTURES = {
         attention_multi_head,
         attention_multi_head_twice,
         attention_by_hand,
+        attention_by_hand_masked,
+        attention_by_hand_additive,
         masking_of_features,
         repeat_vector,
+        probabilities_lstm,
+        probabilities_gru,
+        probabilities_attention,
         continuous,
         deep_encoder,
         pooled_context,

@@ -21,6 +21,10 @@ READS_PADDING = {
     "untyped_inputs",
     "sequential_parts",
     "attention_by_hand",
+    "attention_by_hand_additive",
+    "probabilities_attention",
+    "probabilities_gru",
+    "probabilities_lstm",
     "attention_multi_head_twice",
     "convolved_encoder",
 }
@@ -30,7 +34,7 @@ WITHOUT_TOKENS = {"repeat_vector", "continuous"}
 def options(name: str) -> ExportOptions:
     """The few facts a graph can't tell."""
     return ExportOptions(
-        **({} if name in WITHOUT_TOKENS else {"start_id": 1, "end_ids": (2,), "max_length": 8}),
+        **({} if name in WITHOUT_TOKENS else {"start_id": 1, "end_ids": (2,), "max_length": 5}),
         **({"source_length": 6} if name in READS_PADDING else {}),
     )
 

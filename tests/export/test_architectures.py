@@ -34,3 +34,15 @@ def test_source_of_a_model_without_mask_is_padded(exported: dict[str, dict]) -> 
     """A model that reads its padding says so."""
     assert "every source is padded to 6" in " ".join(exported["canonical"]["notes"])
     assert not any("padded to" in note for note in exported["gru_reset_after"]["notes"])
+
+
+@pytest.mark.parametrize("name", [name for name in ARCHITECTURES if "attention" in name])
+def test_attention_weights_come_out(name: str, exported: dict[str, dict]) -> None:
+    """Attention layers and attention by hand give their weights."""
+    assert exported[name]["attention"]
+
+
+def test_unrolled_models_feed_probabilities_back(exported: dict[str, dict]) -> None:
+    """The softmax that is fed back is one of the states, and the number of steps is the longest target."""
+    target = exported["probabilities_gru"]["target"]
+    assert target["feedback"] == "probabilities"

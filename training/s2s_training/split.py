@@ -20,12 +20,15 @@ from typing import Any, Literal
 import keras
 from keras import ops
 
+from s2s_training.assemble import Assembled, Crossing, Step, assemble, step_outputs
 from s2s_training.errors import SplitError
-from s2s_training.graph import Call, Graph, Value, ancestors, flatten_model, replay, values_in
+from s2s_training.graph import Call, Graph, Value, flatten_model, replay, values_in
 from s2s_training.partition import Partition, partition
+from s2s_training.split_unrolled import split_unrolled
 from s2s_training.step import InitialState, StepTracer, initial_states, state_sizes
+from s2s_training.unrolled import Unrolled, roll_up
 
-Fed = Literal["token", "value", "none"]
+Fed = Literal["token", "value", "none", "probabilities"]
 
 
 @dataclass(frozen=True)
@@ -37,14 +40,18 @@ class SplitModel:
         decoder: from what is fed (when something is), the states and the memory to the output of one step
             (batch, features), the next states in the same order, and attention weights (batch, source time) if
             `attention`.
-        fed: what the decoder input takes: integer ids (batch,), vectors (batch, features), or nothing.
+        fed: what the decoder input takes: integer ids (batch,), vectors (batch, features), or nothing: either the
+            decoder reads its states and memory alone ("none"), or its own last output is one of its states
+            ("probabilities", models that were saved unrolled).
         state_count: how many states there are.
         memory_count: how many memories there are, masks among them.
-        attention: whether the decoder's last output holds attention weights. With several attention layers they are
-            the mean of all, with several heads the mean over heads.
+        attention: whether the decoder's last output holds attention weights: those of attention layers, of softmaxes
+            over the source, and of custom layers that return them. With several they are the mean of all, with
+            several heads the mean over heads.
         source_indices: which of the training model's inputs, in its order, are the source's.
         target_index: which is the decoder's; None where nothing is fed.
         output_index: which of the training model's outputs is decoded.
+        steps: how many target steps the model was unrolled to; None where it was not.
         reading: which call of the training model went where.
     """
 
@@ -57,53 +64,51 @@ class SplitModel:
     source_indices: tuple[int, ...]
     target_index: int | None
     output_index: int
+    steps: int | None
     reading: Partition
 
 
-def split(model: keras.Model, *, decoder_input: str | None = None) -> SplitModel:
+def split(model: keras.Model, *, decoder_input: str | None = None, start_id: int | None = None) -> SplitModel:
     """Splits an encoder-decoder by what depends on the decoder input.
 
     Args:
         model: a Functional (or Sequential) model from the source and, unless its decoder repeats a context vector,
-            the target fed in, to one output per target step.
+            the target fed in, to one output per target step; or one that was saved unrolled, with the same layers
+            called once per step on their own output.
         decoder_input: name of the input that gets the target, for graphs with two readings.
+        start_id: the token that an unrolled model's first step reads; needed for those only.
 
     Raises:
         SplitError: the model has no graph, no valid reading or several, or a layer refuses a single step.
     """
     graph = flatten_model(model)
+    loop = roll_up(graph, decoder_input)
+    if loop is not None:
+        parts, reading = split_unrolled(graph, loop, start_id)
+        return _described(graph, parts, reading, loop)
     reading = partition(graph, decoder_input)
     recurrent = [call for call in reading.decoder_calls if isinstance(call.operation, keras.layers.RNN)]
     sources, environment = _run_encoder(graph, reading)
     states = _first_states(recurrent, sources, environment)
-    memory = {value: environment[value] for value in _memory_values(reading)}
-    masks = {value: mask for value, tensor in memory.items() if (mask := _riding_mask(tensor)) is not None}
-    crossing = [*memory.values(), *masks.values()]
-    step = _run_step(reading, recurrent, memory, masks)
-    used = _used(step)
+    crossing = Crossing.of(environment, _memory_values(reading))
+    parts = assemble(sources, states, crossing, _run_step(reading, recurrent, crossing))
+    return _described(graph, parts, reading, None)
+
+
+def _described(graph: Graph, parts: Assembled, reading: Partition, loop: Unrolled | None) -> SplitModel:
     return SplitModel(
-        encoder=keras.Model(sources, [*states, *_kept(crossing, used)], name="encoder"),
-        decoder=keras.Model([*step.fed, *step.states, *_kept(step.memory, used)], step.outputs, name="decoder"),
-        fed=_fed(graph, reading),
-        state_count=len(states),
-        memory_count=sum(used),
-        attention=step.attention,
+        encoder=parts.encoder,
+        decoder=parts.decoder,
+        fed=_fed(graph, reading) if loop is None else "probabilities",
+        state_count=parts.state_count,
+        memory_count=parts.memory_count,
+        attention=parts.attention,
         source_indices=tuple(i for i, value in enumerate(graph.inputs) if value is not reading.decoder_input),
         target_index=next((i for i, value in enumerate(graph.inputs) if value is reading.decoder_input), None),
-        output_index=graph.outputs.index(reading.output),
+        output_index=graph.outputs.index(reading.output if loop is None else loop.decoded),
+        steps=None if loop is None else loop.steps,
         reading=reading,
     )
-
-
-@dataclass(frozen=True)
-class _Step:
-    """The traced step: its inputs by kind, its outputs, and whether the last of them holds attention weights."""
-
-    fed: list[Any]
-    states: list[Any]
-    memory: list[Any]
-    outputs: list[Any]
-    attention: bool
 
 
 def _run_encoder(graph: Graph, reading: Partition) -> tuple[list[Any], dict[Value, Any]]:
@@ -151,54 +156,27 @@ def _memory_values(reading: Partition) -> list[Value]:
     return list(found)
 
 
-def _riding_mask(tensor: Any) -> Any | None:
-    return getattr(tensor, "_keras_mask", None)
-
-
-def _input_like(tensor: Any, name: str) -> Any:
-    return keras.Input(tuple(tensor.shape[1:]), dtype=keras.backend.standardize_dtype(tensor.dtype), name=name)
-
-
-def _run_step(
-    reading: Partition, recurrent: Sequence[Call], memory: dict[Value, Any], masks: dict[Value, Any]
-) -> _Step:
+def _run_step(reading: Partition, recurrent: Sequence[Call], crossing: Crossing) -> Step:
     """Replays the decoder's calls for one step on fresh inputs."""
-    memory_inputs = {value: _input_like(tensor, f"memory_{i}") for i, (value, tensor) in enumerate(memory.items())}
-    mask_inputs = {value: _input_like(mask, f"mask_{i}") for i, (value, mask) in enumerate(masks.items())}
+    memory, masks = crossing.inputs()
     state_inputs: dict[Call, list[Any]] = {}
     for layer, call in enumerate(recurrent):
         sizes = enumerate(state_sizes(call))
         state_inputs[call] = [keras.Input((size,), dtype="float32", name=f"state_{layer}_{i}") for i, size in sizes]
-    environment: dict[Value, Any] = dict(memory_inputs)
+    environment: dict[Value, Any] = dict(memory)
     fed = []
     if reading.decoder_input is not None:
         target = reading.decoder_input
         fed = [keras.Input(target.shape[2:], dtype=target.dtype, name="fed")]
         environment[target] = ops.expand_dims(fed[0], axis=1)  # (batch, 1) or (batch, 1, features)
-    tracer = StepTracer(reading, dict(state_inputs), dict(mask_inputs))
+    tracer = StepTracer(reading, dict(state_inputs), dict(masks), crossing.lengths())
     replay(reading.decoder_calls, environment, tracer)
-    output = environment[reading.output]
-    outputs = [ops.squeeze(output, axis=1) if len(output.shape) > 2 else output]
-    outputs += [state for call in recurrent for state in tracer.next_states[call]]
-    if tracer.attention:
-        outputs.append(_mean(tracer.attention))
+    following = [state for call in recurrent for state in tracer.next_states[call]]
     states = [state for call in recurrent for state in state_inputs[call]]
-    return _Step(fed, states, [*memory_inputs.values(), *mask_inputs.values()], outputs, bool(tracer.attention))
-
-
-def _mean(tensors: Sequence[Any]) -> Any:
-    return tensors[0] if len(tensors) == 1 else sum(tensors[1:], tensors[0]) / float(len(tensors))
-
-
-def _used(step: _Step) -> list[bool]:
-    """Which memories the outputs need: Keras leaves masks on tensors whose readers never look at them."""
-    program = flatten_model(keras.Model([*step.fed, *step.states, *step.memory], step.outputs))
-    read = {value for call in ancestors(program.calls, program.outputs) for value in call.inputs}
-    return [value in read for value in program.inputs[len(step.fed) + len(step.states) :]]
-
-
-def _kept(tensors: Sequence[Any], used: Sequence[bool]) -> list[Any]:
-    return [tensor for tensor, is_used in zip(tensors, used, strict=True) if is_used]
+    everything = [*fed, *states, *memory.values(), *masks.values()]
+    outputs = step_outputs(environment[reading.output], following, tracer, everything)
+    has_weights = len(outputs) > 1 + len(following)
+    return Step(fed, states, [*memory.values(), *masks.values()], outputs, has_weights)
 
 
 def _fed(graph: Graph, reading: Partition) -> Fed:

@@ -14,6 +14,7 @@ from typing import Any
 import keras
 from keras import ops, tree
 
+from s2s_training.attention_weights import Candidate, extra_outputs, softmax_over_source
 from s2s_training.errors import SplitError
 from s2s_training.graph import Call, Value, substitute, values_in
 from s2s_training.partition import Partition
@@ -130,15 +131,20 @@ class StepTracer:
         partition: which values change from step to step.
         states: the current states of each recurrent call, in the order of its cell.
         masks: the mask tensor of each memory that has one.
+        lengths: source lengths where the training model fixes them.
         next_states: filled while tracing, like `states`.
-        attention: attention weights (batch, source time), one tensor per attention layer, filled while tracing.
+        attention: attention weights (batch, source time), one tensor per attention layer or hand-made softmax over
+            the source, filled while tracing.
+        candidates: outputs of custom layers that may be attention weights, filled while tracing.
     """
 
     partition: Partition
     states: dict[Call, Sequence[Any]]
     masks: dict[Value, Any]
+    lengths: frozenset[int] = frozenset()
     next_states: dict[Call, list[Any]] = field(default_factory=dict)
     attention: list[Any] = field(default_factory=list)
+    candidates: list[Candidate] = field(default_factory=list)
 
     def __call__(self, call: Call, fill: Fill) -> Any:
         """Makes one call; used as the `run` of `graph.replay`.
@@ -154,7 +160,15 @@ class StepTracer:
         for tensor in tree.flatten(outputs):
             # A riding mask here is the target's own: all true for a token that is being fed.
             tensor._keras_mask = None
+        if self.partition.output not in call.outputs:
+            self._look_for_weights(call, outputs)
         return outputs
+
+    def _look_for_weights(self, call: Call, outputs: Any) -> None:
+        found = softmax_over_source(call.operation, tree.flatten(outputs)[0], self.lengths)
+        if found is not None:
+            self.attention.append(found.over_source())
+        self.candidates += extra_outputs(call.operation, outputs)
 
     def _run(self, call: Call, fill: Fill) -> Any:
         layer = call.operation
@@ -162,13 +176,17 @@ class StepTracer:
             return self._recurrent(call, fill)
         if isinstance(layer, keras.layers.Attention | keras.layers.AdditiveAttention | keras.layers.MultiHeadAttention):
             return self._attention(call, fill, heads=isinstance(layer, keras.layers.MultiHeadAttention))
-        if isinstance(layer, keras.layers.RepeatVector):
+        if isinstance(layer, keras.layers.RNN):
+            return self._carried(call, fill)
+        if isinstance(layer, keras.layers.RepeatVector) and self.states:
             return ops.expand_dims(fill(call.arguments()["inputs"]), axis=1)
         wide = isinstance(layer, keras.layers.Dense) and len(call.outputs[0].shape) == 3
         if wide or isinstance(layer, keras.layers.TimeDistributed):
             # Without a time axis a Dense layer is a plain matrix product instead of a reshaping contraction.
-            step = ops.squeeze(fill(call.arguments()["inputs"]), axis=1)
-            return ops.expand_dims((layer if wide else layer.layer)(step), axis=1)
+            given = fill(call.arguments()["inputs"])
+            if given.shape[1] == 1:  # else it is the source's axis, which hand-made attention may work on
+                step = ops.squeeze(given, axis=1)
+                return ops.expand_dims((layer if wide else layer.layer)(step), axis=1)
         return layer(*fill(call.args), **fill(self._kwargs(call)))
 
     def _recurrent(self, call: Call, fill: Fill) -> list[Any]:
@@ -181,6 +199,14 @@ class StepTracer:
         output, *states = OneStep(layer.cell)(step, *self.states[call])
         self.next_states[call] = states
         return [ops.expand_dims(output, axis=1), *(self.next_states[call] if layer.return_state else [])]
+
+    def _carried(self, call: Call, fill: Fill) -> list[Any]:
+        """One call of an unrolled model's layer, on a sequence of length 1 and states that are values of the graph."""
+        layer, arguments = call.operation, call.arguments()
+        sequence = ops.squeeze(fill(next(iter(arguments.values()))), axis=1)
+        output, *states = OneStep(layer.cell)(sequence, *tree.flatten(fill(arguments["initial_state"])))
+        output = ops.expand_dims(output, axis=1) if layer.return_sequences else output
+        return [output, *(states if layer.return_state else [])]
 
     def _attention(self, call: Call, fill: Fill, *, heads: bool) -> Any:
         kwargs = self._kwargs(call)

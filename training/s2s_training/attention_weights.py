@@ -1,0 +1,114 @@
+"""Finds the attention weights of hand-made attention, which no attention layer hands out.
+
+In the step graph the target has one position and the batch is free, so a free axis that is not the first can only be
+the source's. A softmax along it says how much each source position counts; so does an extra output of a custom layer
+that sums to one along it, which takes running the step once to see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops, tree
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A tensor of the step graph that may hold attention weights.
+
+    Attributes:
+        tensor: float, batch first; every axis but `axis` and the first has a fixed size (1, or heads).
+        axis: the source's.
+    """
+
+    tensor: Any
+    axis: int
+
+    def over_source(self) -> Any:
+        """The weights as (batch, source time), the mean over whatever other axes there are."""
+        moved = ops.moveaxis(self.tensor, self.axis, -1)
+        single = [i for i, size in enumerate(moved.shape[:-1]) if i > 0 and size == 1]
+        moved = ops.squeeze(moved, axis=single) if single else moved
+        others = list(range(1, len(moved.shape) - 1))
+        return ops.mean(moved, axis=others) if others else moved
+
+
+def softmax_over_source(operation: Any, tensor: Any, lengths: frozenset[int]) -> Candidate | None:
+    """The weights that a call made, where it was a softmax along the source axis.
+
+    Args:
+        operation: the layer or operation called.
+        tensor: its (first) output in the step graph.
+        lengths: source lengths where the training model fixes them.
+    """
+    axis = _softmax_axis(operation)
+    if axis is None:
+        return None
+    rank = len(tensor.shape)
+    axis %= rank
+    size = tensor.shape[axis]
+    others_fixed = all(size is not None for i, size in enumerate(tensor.shape) if i not in (0, axis))
+    if axis == 0 or not others_fixed or not (size is None or size in lengths):
+        return None
+    return Candidate(tensor, axis)
+
+
+def extra_outputs(operation: Any, outputs: Any) -> list[Candidate]:
+    """Outputs of a custom layer with several that have exactly one free axis beside the batch."""
+    flat = tree.flatten(outputs)
+    if len(flat) < 2 or not isinstance(operation, keras.Layer) or type(operation).__module__.startswith("keras."):
+        return []
+    candidates = []
+    for tensor in flat:
+        free = [i for i, size in enumerate(tensor.shape) if i > 0 and size is None]
+        if len(free) == 1 and keras.backend.standardize_dtype(tensor.dtype).startswith("float"):
+            candidates.append(Candidate(tensor, free[0]))
+    return candidates
+
+
+def distributions(inputs: Sequence[Any], candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Those candidates whose values are never negative and sum to one along the source, seen by running on noise.
+
+    Args:
+        inputs: the inputs of the step graph.
+        candidates: tensors computed from them.
+    """
+    if not candidates:
+        return []
+    probe = keras.Model(list(inputs), [candidate.tensor for candidate in candidates])
+    values = [np.asarray(value) for value in tree.flatten(probe(noise_for(inputs), training=False))]
+    return [
+        candidate
+        for candidate, value in zip(candidates, values, strict=True)
+        if (value >= 0).all() and np.allclose(value.sum(axis=candidate.axis), 1, atol=1e-3)
+    ]
+
+
+def noise_for(inputs: Sequence[Any]) -> list[Any]:
+    """A tensor for each model input: normal noise where it holds vectors of floats, ones elsewhere (ids, masks).
+
+    Free dimensions become 3.
+    """
+    rng = np.random.default_rng(0)
+    made = []
+    for tensor in inputs:
+        shape = tuple(3 if size is None else size for size in tensor.shape)
+        dtype = keras.backend.standardize_dtype(tensor.dtype)
+        noise = rng.normal(size=shape) if dtype.startswith("float") and len(shape) > 1 else np.ones(shape)
+        made.append(ops.convert_to_tensor(noise.astype(dtype)))
+    return made
+
+
+def _softmax_axis(operation: Any) -> int | None:
+    """The axis along which an operation normalises; None where it is no softmax."""
+    if getattr(operation, "activation", None) is keras.activations.softmax:
+        return -1
+    if type(operation).__name__ == "Softmax" and isinstance(operation, keras.Operation):  # layer and operation alike
+        axis = operation.axis
+        axis = axis[0] if isinstance(axis, list | tuple) and len(axis) == 1 else axis
+        return axis if isinstance(axis, int) else None
+    return None

@@ -1,0 +1,124 @@
+"""Builds encoder and step of a model that was saved unrolled; see `unrolled` for how its loop is found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from s2s_training.assemble import Assembled, Crossing, Step, assemble, step_outputs
+from s2s_training.errors import SplitError
+from s2s_training.graph import Graph, Value, replay
+from s2s_training.partition import Partition
+from s2s_training.step import StepTracer
+from s2s_training.unrolled import Unrolled, memory_values
+
+
+@keras.saving.register_keras_serializable(package="s2s")
+class FirstInput(keras.layers.Layer):
+    """What the first step reads, for as many rows as there are sources.
+
+    Args:
+        row: the decoder input of one sentence, without its batch axis, as nested lists.
+        row_dtype: its dtype.
+    """
+
+    def __init__(self, row: Any, row_dtype: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.row, self.row_dtype = row, row_dtype
+
+    def call(self, x: Any) -> Any:
+        """Returns the row repeated for each of the rows of `x`."""
+        row = ops.convert_to_tensor(np.asarray(self.row), dtype=self.row_dtype)[None]
+        return ops.repeat(row, ops.shape(x)[0], axis=0)
+
+    def compute_output_spec(self, x: Any) -> keras.KerasTensor:
+        """The row's shape after the batch of `x`."""
+        return keras.KerasTensor((x.shape[0], *np.shape(self.row)), self.row_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """What `from_config` needs."""
+        return {**super().get_config(), "row": self.row, "row_dtype": self.row_dtype}
+
+
+def split_unrolled(graph: Graph, loop: Unrolled, start_id: int | None) -> tuple[Assembled, Partition]:
+    """Encoder and single step of an unrolled model.
+
+    Everything the loop carries is a state, what it feeds back among them; states of shape (batch, 1, features) cross
+    without their time axis.
+
+    Args:
+        graph: the whole training model.
+        loop: its loop.
+        start_id: the token that the first step reads.
+
+    Raises:
+        SplitError: the start token is not known, or a layer refuses to be called alone.
+    """
+    sources = [value for value in graph.inputs if value is not loop.decoder_input]
+    if not sources:
+        raise SplitError("the model was saved unrolled, but has no source input beside the first step's")
+    environment = {value: _input(value) for value in sources}
+    if loop.decoder_input is not None:
+        row = _start_row(loop.decoder_input, start_id)
+        first = FirstInput(row.tolist(), loop.decoder_input.dtype)
+        environment[loop.decoder_input] = first(environment[sources[0]])
+    tensors = [environment[value] for value in sources]
+    replay(loop.encoder_calls, environment)
+    crossing = Crossing.of(environment, memory_values(loop))
+    reading = Partition(loop.decoder_input, loop.encoder_calls, loop.calls, loop.values, loop.output, ())
+    states = [_flat(environment[each.first]) for each in loop.carried]
+    return assemble(tensors, states, crossing, _step(loop, reading, crossing, states)), reading
+
+
+def _step(loop: Unrolled, reading: Partition, crossing: Crossing, states: Sequence[Any]) -> Step:
+    memory, masks = crossing.inputs()
+    inputs = [
+        keras.Input(tuple(state.shape[1:]), dtype=keras.backend.standardize_dtype(state.dtype), name=f"state_{i}")
+        for i, state in enumerate(states)
+    ]
+    environment: dict[Value, Any] = dict(memory)
+    for each, tensor in zip(loop.carried, inputs, strict=True):
+        environment[each.current] = ops.expand_dims(tensor, axis=1) if _has_step_axis(each.first) else tensor
+    tracer = StepTracer(reading, {}, dict(masks), crossing.lengths())
+    replay(loop.calls, environment, tracer)
+    following = []
+    for each in loop.carried:
+        made = environment[each.following]
+        following.append(ops.squeeze(made, axis=1) if _has_step_axis(each.first) else made)
+    everything = [*inputs, *memory.values(), *masks.values()]
+    outputs = step_outputs(environment[loop.output], following, tracer, everything)
+    has_weights = len(outputs) > 1 + len(following)
+    return Step([], inputs, [*memory.values(), *masks.values()], outputs, has_weights)
+
+
+def _has_step_axis(value: Value) -> bool:
+    return len(value.shape) == 3 and value.shape[1] == 1
+
+
+def _flat(tensor: Any) -> Any:
+    return ops.squeeze(tensor, axis=1) if len(tensor.shape) == 3 and tensor.shape[1] == 1 else tensor
+
+
+def _input(value: Value) -> Any:
+    return keras.Input(value.shape[1:], dtype=value.dtype, name=value.name)
+
+
+def _start_row(value: Value, start_id: int | None) -> np.ndarray:
+    """The decoder input of one sentence: the start token's one-hot row, or its id."""
+    if start_id is None:
+        raise SplitError(
+            f"this model was saved unrolled and feeds its own output back, so the first step's input {value.name!r} "
+            "becomes part of the encoder: put a vocab.json with target.start beside the model, or give --start-id N"
+        )
+    shape = tuple(1 if size is None else size for size in value.shape[1:])
+    if value.dtype.startswith(("int", "uint")):
+        return np.full(shape, start_id)
+    if start_id >= shape[-1]:
+        raise SplitError(f"start_id: expected 0 to {shape[-1] - 1} (the size of {value.name!r}), got {start_id}")
+    row = np.zeros(shape)
+    row[..., start_id] = 1
+    return row
