@@ -14,7 +14,11 @@ __version__ = "0.1.0"
 __all__ = [
     "BundleError",
     "BundleNotFoundError",
+    "CancelledError",
+    "ClosedModelError",
+    "DecoderState",
     "DecodingOptions",
+    "FileReport",
     "Hypothesis",
     "InputError",
     "Manifest",
@@ -31,15 +35,20 @@ __all__ = [
     "Vocabulary",
     "VocabularyError",
     "VocabularyFile",
+    "ensemble",
     "load",
     "read_manifest",
 ]
 
 if TYPE_CHECKING:
     from s2s_runtime.bundle import Manifest, read_manifest
+    from s2s_runtime.continuation import DecoderState
+    from s2s_runtime.ensembles import ensemble
     from s2s_runtime.errors import (
         BundleError,
         BundleNotFoundError,
+        CancelledError,
+        ClosedModelError,
         InputError,
         MissingExtraError,
         OptionError,
@@ -48,6 +57,7 @@ if TYPE_CHECKING:
         UnknownSymbolError,
         VocabularyError,
     )
+    from s2s_runtime.files import FileReport
     from s2s_runtime.loading import load
     from s2s_runtime.model import Model
     from s2s_runtime.options import DecodingOptions
@@ -57,6 +67,9 @@ if TYPE_CHECKING:
 # Imported when first used: a command's --help should not wait for numpy.
 _MODULES = {
     "bundle": ("Manifest", "read_manifest"),
+    "continuation": ("DecoderState",),
+    "ensembles": ("ensemble",),
+    "files": ("FileReport",),
     "loading": ("load",),
     "model": ("Model",),
     "options": ("DecodingOptions",),

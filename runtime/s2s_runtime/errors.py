@@ -28,6 +28,7 @@ class UnknownSymbolError(S2SError, ValueError):
         symbol: the symbol that was not found.
         position: its index among the symbols of the normalised text.
         text: the text as given.
+        place: position of the text among the caller's inputs, where it stood among several.
     """
 
     def __init__(self, unit: str, symbol: str, position: int, text: str) -> None:
@@ -39,6 +40,7 @@ class UnknownSymbolError(S2SError, ValueError):
         self.symbol = symbol
         self.position = position
         self.text = text
+        self.place: int | None = None
 
 
 class OptionError(S2SError, ValueError):
@@ -47,6 +49,14 @@ class OptionError(S2SError, ValueError):
 
 class InputError(S2SError, ValueError):
     """What was given to decode or score has the wrong type, shape, range or length."""
+
+
+class CancelledError(S2SError, RuntimeError):
+    """A running call was cancelled by the `cancel` it was given; nothing of what it had decoded is returned."""
+
+
+class ClosedModelError(S2SError, ValueError):
+    """A model was used after `close()`."""
 
 
 class MissingExtraError(S2SError, ImportError):

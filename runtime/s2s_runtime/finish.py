@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from s2s_runtime.manifest import Manifest
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.results import Hypothesis, Result
 from s2s_runtime.scoring import Floats
-from s2s_runtime.search import Batch, Ended
+from s2s_runtime.search import Ended
 from s2s_runtime.sources import Source
 
 
@@ -27,13 +28,24 @@ class Finisher:
     manifest: Manifest
     options: DecodingOptions
 
-    def result(self, source: Source, ended: Sequence[Ended], batch: Batch, row: int) -> Result:
-        """The result of one sentence; `row` is its place in the batch."""
-        source_tokens = self.source_tokens(source)
-        columns = batch.columns[row]
-        return Result([self._hypothesis(each, source_tokens, columns) for each in ended], source_tokens)
+    def result(
+        self,
+        ended: Sequence[Ended],
+        source_tokens: list[str],
+        columns: NDArray[np.bool_],
+        unknown: list[str] | None = None,
+    ) -> Result:
+        """The result of one sentence.
 
-    def empty(self) -> Result:
+        Args:
+            ended: its hypotheses, best first.
+            source_tokens: its symbols, as `source_tokens` gives them.
+            columns: (source time,) False at padding.
+            unknown: symbols of it that the vocabulary lacks.
+        """
+        return Result([self._hypothesis(each, source_tokens, columns) for each in ended], source_tokens, unknown or [])
+
+    def empty(self, unknown: list[str] | None = None) -> Result:
         """The result of an empty source: nothing, with certainty. The model isn't asked."""
         options = self.options
         return Result(
@@ -49,6 +61,7 @@ class Finisher:
                 )
             ],
             source_tokens=[],
+            unknown_symbols=unknown or [],
         )
 
     def source_tokens(self, source: Source) -> list[str]:
@@ -70,7 +83,7 @@ class Finisher:
         vocabulary = self.manifest.target_vocabulary
         return " ".join(str(token) for token in ids) if vocabulary is None else vocabulary.decode(ids)
 
-    def _hypothesis(self, ended: Ended, source_tokens: list[str], columns: np.ndarray) -> Hypothesis:
+    def _hypothesis(self, ended: Ended, source_tokens: list[str], columns: NDArray[np.bool_]) -> Hypothesis:
         options = self.options
         ids = ended.ids if options.return_end_token else ended.bare
         attention = None if ended.attention is None else ended.attention[: len(ids), columns]

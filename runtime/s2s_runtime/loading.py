@@ -1,19 +1,21 @@
-"""From a folder to a model that is ready to decode."""
+"""From a bundle, wherever it lies, to a model that is ready to decode."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from s2s_runtime.bundle import read_manifest
+from s2s_runtime.bundle_files import BundleFiles, BundleSource, find_files
+from s2s_runtime.errors import BundleError, OptionError
+from s2s_runtime.manifest import Manifest
 from s2s_runtime.model import Model
 from s2s_runtime.onnx_model import OnnxStepModel
-from s2s_runtime.sessions import ProviderOptions, SessionSettings
+from s2s_runtime.sessions import ProviderOptions, SessionSettings, open_session, settings_like
 
 
 def load(
-    path: str | os.PathLike[str],
+    path: BundleSource,
     *,
     providers: Sequence[str] | None = None,
     provider_options: Sequence[ProviderOptions] | None = None,
@@ -21,11 +23,13 @@ def load(
     inter_op_threads: int | None = None,
     spinning: bool = False,
     verify_hashes: bool = True,
+    sessions: Mapping[str, Any] | None = None,
 ) -> Model:
     """Load a bundle.
 
     Args:
-        path: the bundle's folder.
+        path: the bundle's folder, or a zip file of it; or the bytes of a zip file, or a mapping of the names of its
+            files to their bytes.
         providers: execution providers in order of preference, by onnxruntime's name ("CUDAExecutionProvider") or a
             short one ("cuda"); None = the CPU. One that isn't obtained is an error, never a silent fall-back.
         provider_options: one mapping per provider, such as `[{"device_id": 1}]`.
@@ -33,15 +37,90 @@ def load(
         inter_op_threads: threads across operators; None = operators run one after the other.
         spinning: whether idle threads wait actively; see `SessionSettings`.
         verify_hashes: whether the graph files are compared with the SHA-256 in the manifest.
+        sessions: an open `onnxruntime.InferenceSession` by graph name ("encoder", "decoder", ...) for graphs that
+            should run in it; their files are not looked at. Other graphs are opened as the other arguments say, or,
+            where `providers` is None, with the providers of the decoder's session.
 
     Raises:
         BundleNotFoundError: there is no bundle at `path`.
-        BundleError: it is incomplete, altered or malformed.
-        MissingExtraError: onnxruntime is not installed; names the extra that brings it.
+        BundleError: it is incomplete, altered or malformed, or a session doesn't fit the manifest.
+        MissingExtraError: onnxruntime is not installed.
         ProviderError: a provider was not obtained.
         OptionError: an argument is out of range.
     """
+    ready = dict(sessions or {})
     settings = SessionSettings(providers, provider_options, intra_op_threads, inter_op_threads, spinning)
-    manifest = read_manifest(path, verify_hashes=verify_hashes)
-    step_model = OnnxStepModel(Path(path), manifest, settings)
+    files = find_files(path)
+    manifest = read_manifest(files, verify_hashes=verify_hashes, without=ready)
+    unknown = [name for name in ready if name not in manifest.graphs]
+    if unknown:
+        raise OptionError(f"sessions: expected names among {', '.join(manifest.graphs)}, got {', '.join(unknown)}")
+    step_model = open_step_model(files, manifest, settings, ready)
     return Model(manifest, step_model, step_model.provider)
+
+
+def open_step_model(
+    files: BundleFiles,
+    manifest: Manifest,
+    settings: SessionSettings,
+    ready: Mapping[str, Any] | None = None,
+    *,
+    on_device: bool | None = None,
+) -> OnnxStepModel:
+    """Open the graphs that decoding needs, and make sure that each has the inputs and outputs the manifest promises.
+
+    Args:
+        files: of the bundle.
+        manifest: of the bundle.
+        settings: how sessions are opened.
+        ready: sessions that are open already, by graph name.
+        on_device: see `OnnxStepModel`.
+
+    Raises:
+        MissingExtraError, ProviderError, BundleError: as `load`.
+    """
+    ready = ready or {}
+    if "decoder" in ready:
+        own = settings_like(ready["decoder"])
+        device, settings = own.device, own if settings.providers is None else settings
+    else:
+        device = settings.device
+    promised = _promised(manifest)
+    if not (device[0] != "cpu" if on_device is None else on_device):
+        promised = {name: promised[name] for name in ("encoder", "decoder")}
+    sessions = {}
+    for name, (inputs, outputs) in promised.items():
+        file = manifest.graphs[name].file
+        place = f"{files.name}/{file}"
+        session = ready[name] if name in ready else open_session(files.graph(file), settings, place)
+        _check_names(f"sessions[{name!r}]" if name in ready else place, session, inputs, outputs)
+        sessions[name] = session
+    return OnnxStepModel(manifest, sessions, device, on_device=on_device)
+
+
+def _promised(manifest: Manifest) -> dict[str, tuple[list[str], list[str]]]:
+    """The inputs and outputs of each graph."""
+    states, memory = ([tensor.name for tensor in tensors] for tensors in (manifest.states, manifest.memory))
+    following = [f"next_{name}" for name in states]
+    fed = {"token": ["token"], "value": ["value"]}.get(manifest.target.feedback, [])
+    given = "output" if manifest.target.feedback == "value" else "logits"
+    graphs = {
+        "encoder": (["source"], [*states, *memory]),
+        "decoder": ([*fed, *states, *memory], [given, *following, *(["attention"] if manifest.attention else [])]),
+        "select_state": (["rows", *states], following),
+    }
+    if memory:
+        graphs["select_memory"] = (["rows", *memory], [f"next_{name}" for name in memory])
+    return graphs
+
+
+def _check_names(place: str, session: Any, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+    found_inputs = [each.name for each in session.get_inputs()]
+    found_outputs = [each.name for each in session.get_outputs()]
+    missing = [name for name in outputs if name not in found_outputs]
+    if sorted(found_inputs) != sorted(inputs) or missing:
+        raise BundleError(
+            f"{place}: the graph doesn't fit the manifest: expected inputs {', '.join(inputs)} and outputs "
+            f"{', '.join(outputs)}, got {', '.join(found_inputs)} and {', '.join(found_outputs)}; "
+            f"export the model again"
+        )

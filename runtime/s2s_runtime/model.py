@@ -2,48 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from typing import Any, TypedDict, Unpack
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import TracebackType
+from typing import Any, Self, Unpack
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from s2s_runtime.batching import make_batches
-from s2s_runtime.beam import beam_search
-from s2s_runtime.errors import InputError, OptionError
-from s2s_runtime.finish import Finisher
-from s2s_runtime.forced import likeliest_next, score_targets
-from s2s_runtime.greedy import greedy_search, greedy_stream
+from s2s_runtime import continuation, prediction
+from s2s_runtime.cancellation import CancelSignal, cancellable
+from s2s_runtime.continuation import DecoderState
+from s2s_runtime.decoding import Decoding
+from s2s_runtime.errors import ClosedModelError, OptionError
+from s2s_runtime.files import READ_AHEAD, FileReport, decode_file
 from s2s_runtime.manifest import Manifest
-from s2s_runtime.options import DecodingOptions, OptionValues
-from s2s_runtime.plan import make_plan, prefix_ids
-from s2s_runtime.results import Result, TargetScore, TokenEvent
-from s2s_runtime.scoring import LengthPenaltyKind
-from s2s_runtime.search import Batch, Notify, SearchPlan
-from s2s_runtime.sources import Inputs, Source, read_sources
+from s2s_runtime.options import DecodingOptions, OptionValues, Prefix
+from s2s_runtime.pairs import ScoreValues, Target, score_options, score_pairs
+from s2s_runtime.results import Result, TargetScore
+from s2s_runtime.sources import Inputs
 from s2s_runtime.step_model import StepModel
+from s2s_runtime.streaming import generate_windows, stream_pieces
 from s2s_runtime.vocabulary import Vocabulary
-
-
-class ScoreValues(TypedDict, total=False):
-    """The decoding options that apply to `Model.score`, with the meanings and defaults of `DecodingOptions`."""
-
-    length_penalty: float
-    length_penalty_kind: LengthPenaltyKind
-    coverage_penalty: float
-    repetition_penalty: float
-    max_batch_size: int
+from s2s_runtime.vocabulary_side import UnknownPolicy
 
 
 class Model:
     """A bundle ready to decode. `s2s_runtime.load` makes it.
 
-    May be shared between threads: calls keep what changes to themselves.
+    May be shared between threads: calls keep what changes to themselves. A context manager that closes the model.
 
     Float32 arithmetic: a sentence's logits may differ in their last bits with the number of rows computed together,
     as matrix products of different sizes add in a different order. Tokens are the same whatever else is in the batch,
     except where two candidates are that near to a tie.
+
+    Every verb may raise OptionError (an option out of range, or that needs what the bundle lacks; nothing has run
+    then), InputError (inputs of the wrong type, shape, range or length), UnknownSymbolError (a text holds a symbol
+    that its vocabulary doesn't), CancelledError (`cancel` was set) and ClosedModelError.
 
     Args:
         manifest: what the bundle says about itself.
@@ -53,7 +48,7 @@ class Model:
 
     def __init__(self, manifest: Manifest, step_model: StepModel[Any], provider: str = "") -> None:
         self._manifest = manifest
-        self._steps = step_model
+        self._steps: StepModel[Any] | None = step_model
         self._provider = provider
 
     @property
@@ -76,6 +71,41 @@ class Model:
         """The execution provider that decodes, by onnxruntime's name."""
         return self._provider
 
+    @property
+    def step_model(self) -> StepModel[Any]:
+        """The graphs, as search sees them.
+
+        Raises:
+            ClosedModelError: the model was closed.
+        """
+        if self._steps is None:
+            raise ClosedModelError("this model is closed; load the bundle again")
+        return self._steps
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._steps is None
+
+    def close(self) -> None:
+        """Let the graphs and their memory go. Calls that are running end as usual; later ones raise.
+
+        Closing twice is no error. The manifest and the vocabularies stay.
+        """
+        self._steps = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def prepare(self, **options: Unpack[OptionValues]) -> Decoding:
+        """Check options once, to decode list after list with them: `prepare(...).decode(inputs, None)`."""
+        return self._decoding("generate", DecodingOptions(**options))
+
     def generate(self, inputs: Inputs, **options: Unpack[OptionValues]) -> list[Result]:
         """Decode sources, all at once or in batches, greedily or by beam search.
 
@@ -88,67 +118,63 @@ class Model:
         Returns:
             One result per source, in order; none for none. An empty source (a text without symbols, a row of nothing
             but masked padding) gives an empty hypothesis with score 0, without asking the model.
-
-        Raises:
-            OptionError: an option is out of range or needs what the bundle lacks; nothing has run then.
-            InputError: inputs of the wrong type, shape, range or length.
-            UnknownSymbolError: a text holds a symbol that the vocabulary doesn't, and there is no unknown symbol.
         """
         chosen = DecodingOptions(**options)
-        self._refuse_values("generate", "predict")
-        plan = make_plan(chosen, self._manifest, self._notify(chosen))
-        sources = read_sources(inputs, self._manifest)
-        prefixes = prefix_ids(chosen.prefix, len(sources), self._manifest)
-        if chosen.return_alternatives:
-            return self._alternatives(sources, prefixes, chosen, plan)
-        return self._decode(sources, prefixes, chosen, plan)
+        return self._decoding("generate", chosen).decode(inputs, chosen.prefix)
 
-    def _decode(
+    def generate_iter(
         self,
-        sources: Sequence[Source],
-        prefixes: Sequence[Sequence[int]],
-        options: DecodingOptions,
-        plan: SearchPlan,
-    ) -> list[Result]:
-        finisher = Finisher(self._manifest, options)
-        results: dict[int, Result] = {}
-        search = greedy_search if plan.beam_size == 1 else beam_search
-        for batch in make_batches(sources, prefixes, options, self._manifest):
-            for row, ended in enumerate(search(self._steps, batch, plan)):
-                place = int(batch.indices[row])
-                results[place] = finisher.result(sources[place], ended, batch, row)
-        return [results[place] if place in results else finisher.empty() for place in range(len(sources))]
+        inputs: Iterable[str | Sequence[int] | NDArray[Any]],
+        *,
+        prefixes: Iterable[Prefix | None] | None = None,
+        read_ahead: int = READ_AHEAD,
+        **options: Unpack[OptionValues],
+    ) -> Iterator[Result]:
+        """Decode sources of any number, in memory that doesn't grow with it.
 
-    def _alternatives(
+        Args:
+            inputs: what `generate` takes, one at a time; read as the results are taken.
+            prefixes: forced first tokens of each source, read along with them; instead of the option `prefix`.
+            read_ahead: so many sources are read, sorted by length, decoded together and given out in order, before
+                the next are read.
+            **options: the fields of `DecodingOptions`, without `prefix`.
+
+        Returns:
+            An iterator over one result per source, in order. An error in one of the sources read together is raised
+            before the results of the others among them.
+        """
+        chosen = DecodingOptions(**options)
+        return generate_windows(self._decoding("generate_iter", chosen), inputs, prefixes, read_ahead)
+
+    def generate_file(
         self,
-        sources: Sequence[Source],
-        prefixes: Sequence[Sequence[int]],
-        options: DecodingOptions,
-        plan: SearchPlan,
-    ) -> list[Result]:
-        """Each of the likeliest next tokens as one more forced token, decoded to its best end."""
-        followed: list[list[list[int]]] = [[] for _ in sources]
-        for batch in make_batches(sources, prefixes, options, self._manifest):
-            if batch.prefix is not None and bool(((batch.prefix >= 0).sum(axis=1) >= batch.limits).any()):
-                raise OptionError("prefix: leaves no room for alternatives; shorten it or raise max_length")
-            found = likeliest_next(
-                self._steps, batch, plan, options.num_hypotheses, options.min_alternative_probability
-            )
-            for place, tokens in zip(batch.indices.tolist(), found, strict=True):
-                followed[place] = [[*prefixes[place], int(token)] for token in tokens]
-        repeated = [source for source, each in zip(sources, followed, strict=True) for _ in each]
-        each_once = replace(plan, num_hypotheses=1)
-        decoded = iter(self._decode(repeated, [prefix for each in followed for prefix in each], options, each_once))
-        empty = Finisher(self._manifest, options).empty()
-        results = []
-        for each in followed:
-            found_results = [next(decoded) for _ in each]
-            if found_results:
-                hypotheses = [result.hypotheses[0] for result in found_results]
-                results.append(Result(hypotheses, found_results[0].source_tokens))
-            else:
-                results.append(empty)
-        return results
+        source: str | os.PathLike[str],
+        target: str | os.PathLike[str],
+        *,
+        resume: bool = False,
+        read_ahead: int = READ_AHEAD,
+        on_progress: Callable[[int, int], None] | None = None,
+        **options: Unpack[OptionValues],
+    ) -> FileReport:
+        """Decode the lines of a file into a file of as many lines, the best hypothesis of each.
+
+        The output is written as lines are done, whole lines only: what a killed run leaves can be resumed.
+
+        Args:
+            source: a text file in UTF-8; an empty line gives an empty line.
+            target: where to write; what stands there is replaced unless `resume` is set.
+            resume: keep the lines that stand there and go on behind them.
+            read_ahead: see `generate_iter`.
+            on_progress: called now and then with the lines that are done and the bytes of the source they took.
+            **options: the fields of `DecodingOptions`, without `prefix`.
+
+        Raises:
+            FileNotFoundError: there is no such source.
+            InputError: the source isn't UTF-8, or has fewer lines than the output to resume.
+        """
+        chosen = DecodingOptions(**options)
+        decoding = self._decoding("generate_file", chosen)
+        return decode_file(decoding, source, target, resume=resume, read_ahead=read_ahead, on_progress=on_progress)
 
     def stream(self, source: str | Sequence[int], **options: Unpack[OptionValues]) -> Iterator[str]:
         """Decode one source greedily (or by sampling) and yield its text piece by piece as it is written.
@@ -159,41 +185,11 @@ class Model:
             source: a text, or ids.
             **options: as for `generate`; beam search, several hypotheses, alternatives and replaced unknown tokens
                 can't be streamed.
-
-        Raises:
-            OptionError, InputError, UnknownSymbolError: as `generate`, when called.
         """
-        chosen = DecodingOptions(**options)
-        self._refuse_values("stream", "predict")
-        for name, expected in (
-            ("beam_size", 1),
-            ("num_hypotheses", 1),
-            ("return_alternatives", False),
-            ("replace_unknown", False),
-        ):
-            if getattr(chosen, name) != expected:
-                raise OptionError(f"{name}: expected {expected} for stream, got {getattr(chosen, name)!r}")
-        plan = make_plan(chosen, self._manifest, self._notify(chosen))
-        sources = read_sources([source], self._manifest)
-        batches = make_batches(sources, prefix_ids(chosen.prefix, 1, self._manifest), chosen, self._manifest)
-        return self._pieces(batches, Finisher(self._manifest, chosen), plan)
-
-    def _pieces(self, batches: Sequence[Batch], finisher: Finisher, plan: SearchPlan) -> Iterator[str]:
-        given = ""
-        for batch in batches:  # one, or none where the source is empty
-            for ids in greedy_stream(self._steps, batch, plan):
-                text = finisher.text(ids)
-                if len(text) > len(given):
-                    yield text[len(given) :]
-                    given = text
+        return stream_pieces(self._decoding("stream", DecodingOptions(**options)), source)
 
     def score(
-        self,
-        sources: Inputs,
-        targets: Sequence[str | Sequence[int]],
-        *,
-        add_end: bool = True,
-        **options: Unpack[ScoreValues],
+        self, sources: Inputs, targets: Sequence[Target], *, add_end: bool = True, **options: Unpack[ScoreValues]
     ) -> list[TargetScore]:
         """How likely given targets are, by forced decoding.
 
@@ -201,59 +197,23 @@ class Model:
         token where its `finish_reason` is "end", with `add_end=False` otherwise.
 
         Args:
-            sources: as `inputs` of `generate`.
+            sources: as `inputs` of `generate`; none may be empty.
             targets: a text (where the bundle has a target vocabulary) or ids for each source.
             add_end: whether the bundle's (first) end token is put after each target that has none.
             **options: see `ScoreValues`.
-
-        Raises:
-            OptionError: an option is out of range.
-            InputError: sources and targets don't pair up, an empty source, or ids out of range.
-            UnknownSymbolError: a text holds a symbol that its vocabulary doesn't.
         """
-        self._refuse_values("score", "predict")
-        # the limit is the targets' own; a beam, because coverage has no meaning without
-        chosen = DecodingOptions(beam_size=2, max_length=1, **options)
-        plan = make_plan(chosen, self._manifest)
-        read = read_sources(sources, self._manifest)
-        given = [self._target(i, target, add_end) for i, target in enumerate(targets)]
-        if len(read) != len(given):
-            raise InputError(f"targets: expected one per source ({len(read)}), got {len(given)}")
-        empty = [i for i, source in enumerate(read) if len(source) == 0]
-        if empty:
-            raise InputError(f"sources[{empty[0]}]: empty; there is nothing to score a target against")
-        scores: list[TargetScore] = [TargetScore(0.0, 0.0, [])] * len(read)
-        for batch in make_batches(read, [[]] * len(read), chosen, self._manifest):
-            places = batch.indices.tolist()
-            for place, found in zip(
-                places, score_targets(self._steps, batch, [given[i] for i in places], plan), strict=True
-            ):
-                tokens = [float(score) for score in found.token_scores]
-                scores[place] = TargetScore(found.score, float(found.token_scores.sum(dtype=np.float32)), tokens)
-        return scores
-
-    def _target(self, place: int, target: str | Sequence[int], add_end: bool) -> list[int]:
-        vocabulary, spec = self._manifest.target_vocabulary, self._manifest.target
-        if isinstance(target, str):
-            if vocabulary is None:
-                raise InputError(f"targets[{place}]: expected ids, as this bundle has no target vocabulary")
-            ids = vocabulary.encode(target)
-        else:
-            ids = [int(token) for token in target]
-        wrong = [token for token in ids if not 0 <= token < spec.size]
-        if wrong:
-            raise InputError(f"targets[{place}]: expected ids from 0 to {spec.size - 1}, got {wrong[0]}")
-        if add_end and spec.end_ids and (not ids or ids[-1] not in spec.end_ids):
-            ids.append(spec.end_ids[0])
-        return ids
+        self._need_tokens("score")
+        chosen = score_options(options)
+        return score_pairs(self._manifest, self.step_model, sources, targets, chosen, add_end=add_end)
 
     def predict(
         self,
         inputs: Inputs,
         *,
         steps: int | None = None,
-        start: NDArray[np.floating] | None = None,
+        start: ArrayLike | None = None,
         max_batch_size: int = 64,
+        cancel: CancelSignal | None = None,
     ) -> NDArray[np.float32]:
         """Predict sequences of values, each output fed back as the next input.
 
@@ -262,50 +222,85 @@ class Model:
             steps: how many to predict; None = the bundle's.
             start: value read at the first step, (features,) or (sentences, features); None = zeros.
             max_batch_size: most sequences computed at once.
+            cancel: see `DecodingOptions`.
 
         Returns:
             float32 (sentences, steps, features).
-
-        Raises:
-            OptionError: an option is out of range, or the bundle's model generates tokens.
-            InputError: inputs of the wrong type or shape.
         """
-        target = self._manifest.target
-        if target.feedback != "value":
-            raise OptionError("predict: this bundle's model generates tokens, not values; use generate")
-        count = target.max_length if steps is None else steps
-        if count is None:
-            raise OptionError("steps: this bundle doesn't say how long targets get; give steps")
-        if count < 1:
-            raise OptionError(f"steps: expected at least 1, got {steps}")
-        sources = read_sources(inputs, self._manifest)
-        empty = [i for i, source in enumerate(sources) if len(source) == 0]
-        if empty:
-            raise InputError(f"inputs[{empty[0]}]: empty; there is nothing to predict from")
-        first = np.zeros((len(sources), target.size), np.float32)
-        first[:] = 0.0 if start is None else start
-        options = DecodingOptions(max_length=count, max_batch_size=max_batch_size)
-        predicted = np.zeros((len(sources), count, target.size), np.float32)
-        for batch in make_batches(sources, [[]] * len(sources), options, self._manifest):
-            states, value = self._steps.encode(batch.source), first[batch.indices]
-            for step in range(count):
-                value = self._steps.step(states, value).logits  # type: ignore[arg-type]
-                predicted[batch.indices, step] = value
-        return predicted
+        count = self._count_steps("predict", steps)
+        model = cancellable(self.step_model, cancel)
+        return prediction.predict(self._manifest, model, inputs, start, count=count, max_batch_size=max_batch_size)
 
-    def _refuse_values(self, verb: str, instead: str) -> None:
+    def encode(
+        self, inputs: Inputs, *, start: ArrayLike | None = None, unknown_symbols: UnknownPolicy | None = None
+    ) -> DecoderState:
+        """Run the encoder alone: the state in which decoding starts.
+
+        Args:
+            inputs: as for `generate`, computed all at once; none may be empty.
+            start: as for `predict`, where the model gives values.
+            unknown_symbols: see `DecodingOptions`.
+        """
+        values = None
         if self._manifest.target.feedback == "value":
-            raise OptionError(f"{verb}: this bundle's model gives values, not tokens; use {instead}")
+            inputs = list(inputs)
+            values = prediction.first_values(self._manifest, start, len(inputs))
+        elif start is not None:
+            raise OptionError("start: this bundle's model generates tokens, not values; leave it out")
+        options = DecodingOptions(unknown_symbols=unknown_symbols)
+        return continuation.encode(self._manifest, self.step_model, inputs, options, values)
 
-    def _notify(self, options: DecodingOptions) -> Notify | None:
-        """The callback as search calls it."""
-        callback = options.callback
-        if callback is None:
-            return None
-        finisher = Finisher(self._manifest, options)
+    def advance(self, state: DecoderState, targets: Sequence[Target]) -> DecoderState:
+        """The state after the given tokens have been written.
 
-        def notify(sentence: int, step: int, token: int, score: float | None, is_last: bool) -> bool:
-            event = TokenEvent(sentence, step, token, finisher.tokens([token])[0], score, is_last)
-            return bool(callback(event))
+        `generate_from(advance(state, [ids]))` goes on as the sequence would that wrote these ids itself.
 
-        return notify
+        Args:
+            state: of `encode` or `advance`; it stays as it is.
+            targets: a text or ids for each row; an empty one leaves its row where it is.
+        """
+        self._need_tokens("advance")
+        return continuation.advance(self._manifest, self.step_model, state, targets)
+
+    def generate_from(self, state: DecoderState, **options: Unpack[OptionValues]) -> list[Result]:
+        """Decode on from a state, all its rows at once.
+
+        Lengths, penalties and scores count what is written from here on.
+
+        Args:
+            state: of `encode` or `advance`; it stays as it is.
+            **options: as for `generate`; alternatives can't be asked for.
+
+        Returns:
+            One result per row.
+        """
+        self._need_tokens("generate_from")
+        return continuation.generate_from(self._manifest, self.step_model, state, DecodingOptions(**options))
+
+    def predict_from(
+        self, state: DecoderState, *, steps: int | None = None
+    ) -> tuple[NDArray[np.float32], DecoderState]:
+        """Predict values on from a state.
+
+        Args:
+            state: of `encode` or an earlier call; it stays as it is.
+            steps: how many to predict; None = the bundle's.
+
+        Returns:
+            float32 (rows, steps, features), and the state after them.
+        """
+        count = self._count_steps("predict_from", steps)
+        return continuation.predict_from(self.step_model, state, count)
+
+    def _decoding(self, verb: str, options: DecodingOptions) -> Decoding:
+        self._need_tokens(verb)
+        return Decoding(self._manifest, self.step_model, options)
+
+    def _count_steps(self, verb: str, steps: int | None) -> int:
+        if self._manifest.target.feedback != "value":
+            raise OptionError(f"{verb}: this bundle's model generates tokens, not values; use generate")
+        return prediction.count_steps(self._manifest, steps)
+
+    def _need_tokens(self, verb: str) -> None:
+        if self._manifest.target.feedback == "value":
+            raise OptionError(f"{verb}: this bundle's model gives values, not tokens; use predict")

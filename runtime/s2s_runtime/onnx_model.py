@@ -8,17 +8,15 @@ was measured to be three to ten times faster than a session run.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from s2s_runtime.bundle import Manifest
-from s2s_runtime.errors import BundleError
-from s2s_runtime.sessions import SessionSettings, import_onnxruntime, open_session
+from s2s_runtime.sessions import import_onnxruntime
 from s2s_runtime.step_model import StepOutput
 
 OrtValue = Any  # onnxruntime ships no types
@@ -83,49 +81,34 @@ class OnnxStepModel:
     Safe to share between threads: all that changes is in the `States`, which each call makes for itself.
 
     Args:
-        folder: the bundle.
-        manifest: its manifest.
-        settings: providers and threads.
-        device_path: whether states stay in device memory, gathered by the select graphs. Default: when the first
-            provider has memory of its own. (True on the CPU runs the same code there, to test it.)
-
-    Raises:
-        MissingExtraError: onnxruntime is not installed.
-        ProviderError: a provider asked for was not obtained.
-        BundleError: onnxruntime can't load a graph, or it hasn't the inputs and outputs the manifest says.
+        manifest: of the bundle.
+        sessions: by graph name: "encoder", "decoder"; on a device also "select_state" and, where there is memory,
+            "select_memory". `s2s_runtime.loading` opens them.
+        device: onnxruntime's name and number of the device on which the decoder keeps tensors.
+        on_device: whether states stay in device memory, gathered by the select graphs. Default: when the device isn't
+            the CPU. (True on the CPU runs the same code there, to test it.)
     """
 
     def __init__(
-        self, folder: Path, manifest: Manifest, settings: SessionSettings, *, device_path: bool | None = None
+        self,
+        manifest: Manifest,
+        sessions: Mapping[str, Session],
+        device: tuple[str, int] = ("cpu", 0),
+        *,
+        on_device: bool | None = None,
     ) -> None:
         self._ort = import_onnxruntime()
-        self._device = settings.device
-        self._on_device = self._device[0] != "cpu" if device_path is None else device_path
+        self._device = device
+        self._on_device = device[0] != "cpu" if on_device is None else on_device
         self._size = manifest.target.size
         self._feed_name = {"token": "token", "value": "value"}.get(manifest.target.feedback)
         self._output_name = "output" if manifest.target.feedback == "value" else "logits"
         self._state_names = [tensor.name for tensor in manifest.states]
         self._memory_names = [tensor.name for tensor in manifest.memory]
-
-        states, memory = self._state_names, self._memory_names
-        following = [f"next_{name}" for name in states]
-        fed = [self._feed_name] if self._feed_name else []
-        given = [self._output_name, *following, *(["attention"] if manifest.attention else [])]
-
-        def opened(name: str, inputs: Sequence[str], outputs: Sequence[str]) -> Session:
-            path = folder / manifest.graphs[name].file
-            session = open_session(path, settings)
-            _check_names(path, session, inputs, outputs)
-            return session
-
-        self._encoder = opened("encoder", ["source"], [*states, *memory])
-        self._decoder = opened("decoder", [*fed, *states, *memory], given)
-        self._select_state = self._select_memory = None
-        if self._on_device:
-            self._select_state = opened("select_state", ["rows", *states], following)
-            if memory:
-                selected = [f"next_{name}" for name in memory]
-                self._select_memory = opened("select_memory", ["rows", *memory], selected)
+        self._encoder = sessions["encoder"]
+        self._decoder = sessions["decoder"]
+        self._select_state = sessions["select_state"] if self._on_device else None
+        self._select_memory = sessions["select_memory"] if self._on_device and self._memory_names else None
 
     @property
     def provider(self) -> str:
@@ -177,6 +160,19 @@ class OnnxStepModel:
             recurrent = [self._host(tensor.host.take(rows, axis=0)) for tensor in now]
             memory = [self._host(tensor.host.take(rows, axis=0)) for tensor in states.memory]
         return self._states((len(rows), states.time), recurrent, memory)
+
+    def to_arrays(self, states: States) -> dict[str, NDArray[Any]]:
+        """Copies of recurrent states and memory by name; see `PortableModel.to_arrays`."""
+        named = zip(
+            [*self._state_names, *self._memory_names], [*states.sets[states.current], *states.memory], strict=True
+        )
+        return {name: tensor.value.numpy().copy() for name, tensor in named}
+
+    def from_arrays(self, arrays: Mapping[str, NDArray[Any]], time: int) -> States:
+        """States made of what `to_arrays` gave; see `PortableModel.from_arrays`."""
+        recurrent = [self._placed(arrays[name].copy()) for name in self._state_names]
+        memory = [self._placed(arrays[name].copy()) for name in self._memory_names]
+        return self._states((len(arrays[self._state_names[0]]), time), recurrent, memory)
 
     def _states(self, shape: tuple[int, ...], recurrent: list[Tensor], memory: list[Tensor]) -> States:
         return States(shape[0], shape[1], (recurrent, [self._like(tensor) for tensor in recurrent]), memory)
@@ -253,24 +249,17 @@ class OnnxStepModel:
         array = np.ascontiguousarray(array)
         return Tensor(self._ort.OrtValue.ortvalue_from_numpy(array), array)  # shares the array's memory
 
+    def _placed(self, array: NDArray[Any]) -> Tensor:
+        """A tensor where the decoder keeps them, with the content of an array."""
+        if not self._on_device:
+            return self._host(array)
+        return Tensor(self._ort.OrtValue.ortvalue_from_numpy(array, *self._device))
+
     def _like(self, tensor: Tensor) -> Tensor:
         if tensor.array is not None:
             return self._host(np.empty_like(tensor.array))
         element = _DTYPES[tensor.value.data_type()]
         return Tensor(self._ort.OrtValue.ortvalue_from_shape_and_type(tensor.value.shape(), element, *self._device))
-
-
-def _check_names(path: Path, session: Session, inputs: Sequence[str], outputs: Sequence[str]) -> None:
-    """Make sure that a graph has the inputs and outputs that the manifest promises."""
-    found_inputs = [each.name for each in session.get_inputs()]
-    found_outputs = [each.name for each in session.get_outputs()]
-    missing = [name for name in outputs if name not in found_outputs]
-    if sorted(found_inputs) != sorted(inputs) or missing:
-        raise BundleError(
-            f"{path}: the graph doesn't fit the manifest: expected inputs {', '.join(inputs)} and outputs "
-            f"{', '.join(outputs)}, got {', '.join(found_inputs)} and {', '.join(found_outputs)}; "
-            f"export the model again"
-        )
 
 
 _DTYPES = {

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Final, Literal, TypedDict
+from dataclasses import dataclass
+from typing import Literal, TypedDict
 
-import numpy as np
-
+from s2s_runtime.cancellation import CancelSignal
 from s2s_runtime.errors import OptionError
+from s2s_runtime.option_checks import option_problems
 from s2s_runtime.results import TokenEvent
 from s2s_runtime.scoring import LengthPenaltyKind
+from s2s_runtime.vocabulary_side import UnknownPolicy
 
 Token = int | str
 Prefix = str | Sequence[int]
@@ -57,6 +58,8 @@ class OptionValues(TypedDict, total=False):
     return_alternatives: bool
     min_alternative_probability: float
     callback: Callback | None
+    cancel: CancelSignal | None
+    unknown_symbols: UnknownPolicy | None
     max_batch_size: int
     batch_by: Literal["sentences", "tokens"]
 
@@ -177,6 +180,15 @@ class DecodingOptions:
     """Called with a `TokenEvent` for each token as it is chosen; where it returns True that sentence stops (finish
     reason "stopped"). Needs beam_size 1."""
 
+    cancel: CancelSignal | None = None
+    """A `threading.Event`, or anything else with `is_set()`. Looked at once per step; once set, the call raises
+    `CancelledError` and returns nothing. To keep what a sentence has so far, use a callback."""
+
+    unknown_symbols: UnknownPolicy | None = None
+    """What becomes of symbols of a source text that the vocabulary lacks. "error": they are one. "unk": the unknown
+    symbol stands for them. "skip": they are left out. None = "unk" where the vocabulary has an unknown symbol, else
+    "error". Results list them as `unknown_symbols`."""
+
     max_batch_size: int = 64
     """Most sentences (or tokens, see batch_by) decoded at once; longer lists are sorted by length and cut."""
 
@@ -184,9 +196,7 @@ class DecodingOptions:
     """What max_batch_size counts: "sentences", or "tokens" = sentences times the longest source among them."""
 
     def __post_init__(self) -> None:
-        problems = [*self._type_problems(), *self._range_problems()]
-        if not problems:
-            problems = self._contradictions()
+        problems = option_problems(self)
         if problems:
             raise OptionError("; ".join(problems))
 
@@ -205,112 +215,3 @@ class DecodingOptions:
     def pool(self) -> int:
         """How many hypotheses have to end before beam search may stop: round(beam_size * patience), at least 1."""
         return max(1, math.floor(self.beam_size * self.patience + 0.5))
-
-    def _type_problems(self) -> list[str]:
-        problems = []
-        for name in _FLAGS:
-            if not isinstance(getattr(self, name), bool):
-                problems.append(f"{name}: expected True or False, got {getattr(self, name)!r}")
-        for name in ("allowed_next", "callback"):
-            value = getattr(self, name)
-            if value is not None and not callable(value):
-                problems.append(f"{name}: expected a function, got {value!r}")
-        for name in _SEQUENCES:
-            value = getattr(self, name)
-            if value is not None and (isinstance(value, str) or not isinstance(value, Sequence | np.ndarray)):
-                problems.append(f"{name}: expected a list, got {value!r}")
-        if self.phrase_table is not None and not isinstance(self.phrase_table, Mapping):
-            problems.append(f"phrase_table: expected a mapping of tokens to tokens, got {self.phrase_table!r}")
-        for name, allowed in _CHOICES.items():
-            if getattr(self, name) not in allowed:
-                problems.append(f"{name}: expected {' or '.join(map(repr, allowed))}, got {getattr(self, name)!r}")
-        return problems
-
-    def _range_problems(self) -> list[str]:
-        problems = []
-        for name, lowest in _INTEGERS.items():
-            value = getattr(self, name)
-            if not (value is None and name in _OPTIONAL) and not (_is_integer(value) and value >= lowest):
-                problems.append(f"{name}: expected an integer of at least {lowest}, got {value!r}")
-        for name, (expected, allowed) in _NUMBERS.items():
-            value = getattr(self, name)
-            if not (value is None and name in _OPTIONAL) and not (_is_number(value) and allowed(value)):
-                problems.append(f"{name}: expected {expected}, got {value!r}")
-        ratio = self.max_length_ratio
-        pair = ratio if isinstance(ratio, tuple) and len(ratio) == 2 else (ratio, 0.0)
-        if ratio is not None and not (all(map(_is_number, pair)) and pair[0] >= 0):  # type: ignore[operator]
-            problems.append(f"max_length_ratio: expected a number of at least 0, or a pair (a, b), got {ratio!r}")
-        return problems
-
-    def _contradictions(self) -> list[str]:
-        problems = []
-        most = self.pool
-        free = self.sampling or self.return_alternatives
-        if self.num_hypotheses > most and not free:
-            problems.append(
-                f"num_hypotheses: expected at most beam_size * patience = {most} (beam_size {self.beam_size}, "
-                f"patience {self.patience:g}), got {self.num_hypotheses}"
-            )
-        if self.max_length is not None and self.min_length > self.max_length:
-            problems.append(f"min_length: expected at most max_length = {self.max_length}, got {self.min_length}")
-        for name in ("sampling_temperature", "sampling_top_k", "sampling_top_p", "callback"):
-            if getattr(self, name) is not None and self.beam_size > 1:
-                problems.append(f"{name}: needs beam_size 1, got beam_size {self.beam_size}")
-        if self.patience != 1.0 and self.beam_size == 1:
-            problems.append(f"patience: needs beam_size above 1, got patience {self.patience:g} with beam_size 1")
-        for name, needed, present in (
-            ("seed", "one of the sampling options", self.sampling),
-            ("phrase_table", "replace_unknown", self.replace_unknown),
-            ("no_repeat_ngram_exclude", "no_repeat_ngram_size", self.no_repeat_ngram_size > 0),
-            ("min_alternative_probability", "return_alternatives", self.return_alternatives),
-            ("coverage_penalty", "beam_size above 1", self.beam_size > 1),
-        ):
-            if getattr(self, name) != _DEFAULTS[name] and not present:
-                problems.append(f"{name}: has no effect without {needed}; give that too or leave {name} out")
-        if self.return_alternatives and (self.sampling or self.callback is not None):
-            problems.append("return_alternatives: can't be combined with sampling or a callback")
-        if self.callback is not None and self.num_hypotheses > 1:
-            problems.append(f"callback: needs num_hypotheses 1, got num_hypotheses {self.num_hypotheses}")
-        return problems
-
-
-def _is_integer(value: object) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
-
-
-def _is_number(value: object) -> bool:
-    return (_is_integer(value) or isinstance(value, float | np.floating)) and math.isfinite(value)  # type: ignore[arg-type]
-
-
-_FLAGS: Final = (
-    "allow_unknown",
-    "return_end_token",
-    "replace_unknown",
-    "return_scores",
-    "return_token_scores",
-    "return_attention",
-    "return_alternatives",
-)
-_SEQUENCES: Final = ("no_repeat_ngram_exclude", "suppress_tokens", "suppress_sequences", "end_tokens", "prefix")
-_CHOICES: Final = {"length_penalty_kind": ("average", "gnmt"), "batch_by": ("sentences", "tokens")}
-_INTEGERS: Final = {
-    "beam_size": 1,
-    "num_hypotheses": 1,
-    "max_length": 1,
-    "min_length": 0,
-    "no_repeat_ngram_size": 0,
-    "sampling_top_k": 1,
-    "seed": 0,
-    "max_batch_size": 1,
-}
-_NUMBERS: Final[dict[str, tuple[str, Callable[[float], bool]]]] = {
-    "patience": ("a number above 0", lambda value: value > 0),
-    "length_penalty": ("a number of at least 0", lambda value: value >= 0),
-    "coverage_penalty": ("a number of at least 0", lambda value: value >= 0),
-    "repetition_penalty": ("a number above 0", lambda value: value > 0),
-    "sampling_temperature": ("a number above 0", lambda value: value > 0),
-    "sampling_top_p": ("a number above 0 and at most 1", lambda value: 0 < value <= 1),
-    "min_alternative_probability": ("a number from 0 to 1", lambda value: 0 <= value <= 1),
-}
-_OPTIONAL: Final = frozenset({"max_length", "sampling_top_k", "seed", "sampling_temperature", "sampling_top_p"})
-_DEFAULTS: Final = {field.name: field.default for field in fields(DecodingOptions)}

@@ -12,10 +12,10 @@ from s2s_runtime.options import DecodingOptions, Prefix, Token
 from s2s_runtime.rules import TokenRules
 from s2s_runtime.sampling import Sampler
 from s2s_runtime.scoring import Ints, LengthPenalty
-from s2s_runtime.search import Notify, SearchPlan
+from s2s_runtime.search import SearchPlan
 
 
-def make_plan(options: DecodingOptions, manifest: Manifest, notify: Notify | None = None) -> SearchPlan:
+def make_plan(options: DecodingOptions, manifest: Manifest) -> SearchPlan:
     """Make options ready for a bundle.
 
     Raises:
@@ -42,7 +42,6 @@ def make_plan(options: DecodingOptions, manifest: Manifest, notify: Notify | Non
         token_scores=options.return_token_scores,
         attention=options.return_attention or options.replace_unknown,
         sampler=_sampler(options),
-        notify=notify,
     )
 
 
@@ -60,6 +59,11 @@ def _lacking(options: DecodingOptions, manifest: Manifest, *, has_ends: bool) ->
             problems.append("replace_unknown: needs a source and a target vocabulary, which this bundle doesn't have")
         if manifest.target.unknown_id is None:
             problems.append("replace_unknown: needs an unknown token, which this bundle doesn't have")
+    vocabulary = manifest.source_vocabulary
+    if options.unknown_symbols is not None and vocabulary is None:
+        problems.append("unknown_symbols: needs a source vocabulary, which this bundle doesn't have")
+    elif options.unknown_symbols == "unk" and vocabulary is not None and vocabulary.unknown is None:
+        problems.append("unknown_symbols: 'unk' needs an unknown symbol in the source vocabulary, which has none")
     if options.max_length is options.max_length_ratio is manifest.target.max_length is None:
         problems.append("max_length: this bundle doesn't say how long targets get; give max_length or max_length_ratio")
     return problems

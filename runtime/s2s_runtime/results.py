@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -57,10 +57,13 @@ class Result:
         hypotheses: best first, at least one.
         source_tokens: the source's symbols as the model read them (ids as strings without a source vocabulary; empty
             for a source of values).
+        unknown_symbols: symbols of the text that the source vocabulary lacks, in the order of the text; read as the
+            unknown symbol or left out, as the option `unknown_symbols` says.
     """
 
     hypotheses: list[Hypothesis]
     source_tokens: list[str]
+    unknown_symbols: list[str] = field(default_factory=list)
 
     @property
     def text(self) -> str:
@@ -83,9 +86,10 @@ class Result:
         return self.hypotheses[0].score
 
     def to_dict(self) -> dict[str, object]:
-        """Plain values for JSON."""
+        """Plain values for JSON; unknown symbols only where there are any."""
         return {
             "source_tokens": self.source_tokens,
+            **({"unknown_symbols": self.unknown_symbols} if self.unknown_symbols else {}),
             "hypotheses": [hypothesis.to_dict() for hypothesis in self.hypotheses],
         }
 

@@ -98,12 +98,13 @@ def import_onnxruntime() -> ModuleType:
         ) from error
 
 
-def open_session(path: Path, settings: SessionSettings) -> Any:  # onnxruntime is untyped
+def open_session(graph: Path | bytes, settings: SessionSettings, name: str = "") -> Any:  # onnxruntime is untyped
     """Open one graph and make sure that it runs where it was asked to.
 
     Args:
-        path: the ONNX file.
+        graph: the ONNX file, or its content.
         settings: providers and threads.
+        name: what to call it in messages; default: its path.
 
     Raises:
         MissingExtraError: onnxruntime is not installed.
@@ -111,18 +112,12 @@ def open_session(path: Path, settings: SessionSettings) -> Any:  # onnxruntime i
         BundleError: onnxruntime can't load the file.
     """
     ort = import_onnxruntime()
-    available = ort.get_available_providers()
-    absent = [name for name in settings.requested if name not in available]
-    if absent:
-        advice = "; for CUDA install 's2s-runtime[gpu]' instead of [cpu]" if CUDA in absent else ""
-        raise ProviderError(
-            f"providers: {', '.join(absent)} not in this onnxruntime, which has {', '.join(available)}{advice}"
-        )
+    _check_available(ort.get_available_providers(), settings)
     options = settings.provider_options
     state = ort.capi.onnxruntime_pybind11_state  # its errors have no common base but Exception
     try:
         session = ort.InferenceSession(
-            str(path),
+            graph if isinstance(graph, bytes) else str(graph),
             _session_options(ort, settings),
             providers=list(settings.requested),
             provider_options=None if options is None else [_as_text(each) for each in options],
@@ -134,7 +129,7 @@ def open_session(path: Path, settings: SessionSettings) -> Any:  # onnxruntime i
         state.Fail,
         state.NotImplemented,
     ) as error:
-        raise BundleError(f"{path}: onnxruntime can't load this graph: {_first_line(error)}") from error
+        raise BundleError(f"{name or graph!s}: onnxruntime can't load this graph: {_first_line(error)}") from error
     except (state.EPFail, state.RuntimeException) as error:
         raise ProviderError(f"providers: {', '.join(settings.requested)}: {_first_line(error)}") from error
     obtained = session.get_providers()
@@ -145,6 +140,21 @@ def open_session(path: Path, settings: SessionSettings) -> Any:  # onnxruntime i
             f"its log on stderr says why (often a missing or mismatched driver library)"
         )
     return session
+
+
+def settings_like(session: Any) -> SessionSettings:
+    """Settings with the providers and provider options of a session that is open already."""
+    providers, options = session.get_providers(), session.get_provider_options()
+    return SessionSettings(providers, [options.get(name, {}) for name in providers])
+
+
+def _check_available(available: Sequence[str], settings: SessionSettings) -> None:
+    absent = [name for name in settings.requested if name not in available]
+    if absent:
+        advice = "; for CUDA install 's2s-runtime[gpu]' instead of [cpu]" if CUDA in absent else ""
+        raise ProviderError(
+            f"providers: {', '.join(absent)} not in this onnxruntime, which has {', '.join(available)}{advice}"
+        )
 
 
 def _session_options(ort: ModuleType, settings: SessionSettings) -> Any:

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from s2s_runtime.errors import InputError
+from s2s_runtime.errors import InputError, UnknownSymbolError
 from s2s_runtime.manifest import Manifest
 from s2s_runtime.scoring import Ints
+from s2s_runtime.vocabulary_side import UnknownPolicy
 
 Source = NDArray[Any]  # int64 (time,) or float32 (time, features)
 Inputs = Iterable[str | Sequence[int] | NDArray[Any]] | NDArray[Any]
 
 
-def read_sources(inputs: Inputs, manifest: Manifest) -> list[Source]:
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What was read.
+
+    Attributes:
+        arrays: int64 (time,) each, or float32 (time, features) for a source of values. Empty ones have time 0.
+        unknown: symbols that the vocabulary lacks, of each text (by its place) that has any.
+    """
+
+    arrays: list[Source]
+    unknown: Mapping[int, list[str]]
+
+
+def read_sources(inputs: Inputs, manifest: Manifest, policy: UnknownPolicy | None = None, first: int = 0) -> Sources:
     """One array per sentence, without the padding of models that mask it.
 
     Args:
@@ -24,9 +39,8 @@ def read_sources(inputs: Inputs, manifest: Manifest) -> list[Source]:
             (sentences, time); for values, a float array (sentences, time, features) or a list of (time, features);
             for one-hot models also the one-hot arrays themselves, a row of zeros standing for id -1.
         manifest: of the bundle.
-
-    Returns:
-        int64 (time,) each, or float32 (time, features) for a source of values. Empty ones have time 0.
+        policy: what becomes of symbols that the vocabulary lacks; None = the vocabulary's own way.
+        first: how many inputs came before these, for messages.
 
     Raises:
         InputError: wrong type, shape or range; a row longer than the bundle's padded length; padding before or
@@ -37,15 +51,27 @@ def read_sources(inputs: Inputs, manifest: Manifest) -> list[Source]:
         raise InputError(f"inputs: expected a list of texts, got one text {inputs!r}; put it in a list")
     items = list(inputs)
     _check_rank(inputs, manifest)
-    sources = [_read(i, item, manifest) for i, item in enumerate(items)]
+    unknown: dict[int, list[str]] = {}
+    arrays = []
+    for i, item in enumerate(items):
+        if isinstance(item, str):
+            array, missing = _read_text(first + i, item, manifest, policy)
+            if missing:
+                unknown[i] = missing
+        else:
+            array = _read(first + i, item, manifest)
+        _check_length(first + i, array, manifest)
+        arrays.append(array)
+    return Sources(arrays, unknown)
+
+
+def _check_length(place: int, source: Source, manifest: Manifest) -> None:
     length = manifest.padding.length
-    for i, source in enumerate(sources):
-        if length is not None and len(source) > length:
-            raise InputError(
-                f"inputs[{i}]: {len(source)} tokens, but this bundle's model reads sources padded to {length}; "
-                f"shorten it, or export again with a larger source length"
-            )
-    return sources
+    if length is not None and len(source) > length:
+        raise InputError(
+            f"inputs[{place}]: {len(source)} tokens, but this bundle's model reads sources padded to {length}; "
+            f"shorten it, or export again with a larger source length"
+        )
 
 
 def _check_rank(inputs: Inputs, manifest: Manifest) -> None:
@@ -59,8 +85,6 @@ def _check_rank(inputs: Inputs, manifest: Manifest) -> None:
 
 def _read(place: int, item: object, manifest: Manifest) -> Source:
     kind = manifest.source.kind
-    if isinstance(item, str):
-        return _read_text(place, item, manifest)
     try:
         array = np.asarray(item)
     except ValueError as error:  # a ragged list of rows
@@ -81,15 +105,20 @@ def _read(place: int, item: object, manifest: Manifest) -> Source:
     return _strip_padding(place, ids, manifest)
 
 
-def _read_text(place: int, text: str, manifest: Manifest) -> Ints:
+def _read_text(place: int, text: str, manifest: Manifest, policy: UnknownPolicy | None) -> tuple[Ints, list[str]]:
+    """Ids of a text, and those of its symbols that the vocabulary lacks."""
     vocabulary = manifest.source_vocabulary
     if vocabulary is None:
         raise InputError(
             f"inputs[{place}]: expected {_expected(manifest)}, as this bundle has no source vocabulary; got {text!r}"
         )
-    ids = vocabulary.encode(text)
+    try:
+        ids, missing = vocabulary.look_up(text, policy)
+    except UnknownSymbolError as error:
+        error.place = place
+        raise
     found = np.array(vocabulary.wrap(ids) if ids else [], np.int64)  # a text without symbols is an empty source
-    return _strip_padding(place, found, manifest)
+    return _strip_padding(place, found, manifest), missing
 
 
 def _read_values(place: int, array: NDArray[Any], manifest: Manifest) -> NDArray[np.float32]:

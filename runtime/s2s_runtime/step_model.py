@@ -6,7 +6,8 @@ of the states (`select`, `reorder`). `s2s_runtime.onnx_model` implements it over
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol, TypeVar
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,4 +61,22 @@ class StepModel(Protocol[StatesT]):
 
     def select(self, states: StatesT, rows: NDArray[np.int64]) -> StatesT:
         """New states made of the given rows, memory too; rows may be left out or repeated."""
+        ...
+
+
+@runtime_checkable
+class PortableModel(StepModel[StatesT], Protocol[StatesT]):
+    """A step model whose states can be taken out as arrays and given back, in this process or another."""
+
+    def to_arrays(self, states: StatesT) -> dict[str, NDArray[Any]]:
+        """Copies of recurrent states and memory by name, each with the rows first."""
+        ...
+
+    def from_arrays(self, arrays: Mapping[str, NDArray[Any]], time: int) -> StatesT:
+        """States made of copies of such arrays.
+
+        Args:
+            arrays: as `to_arrays` gives them.
+            time: length of the padded source.
+        """
         ...

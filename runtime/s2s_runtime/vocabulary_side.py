@@ -13,6 +13,7 @@ from s2s_runtime.json_fields import Fields
 
 Unit = Literal["char", "word", "symbol"]
 Normalization = Literal["NFC", "NFKC", "NFD", "NFKD"]
+UnknownPolicy = Literal["error", "unk", "skip"]
 
 WORD_PATTERN: Final = re.compile(r"\w+(?:['\u2019-]\w+)*|[^\w\s]")
 _NO_SPACE_BEFORE: Final = frozenset(".,;:!?%)]}…»”")
@@ -116,21 +117,43 @@ class Vocabulary:
             return list(text)
         return WORD_PATTERN.findall(text) if self.unit == "word" else text.split()
 
-    def encode(self, text: str) -> list[int]:
+    def encode(self, text: str, unknown: UnknownPolicy | None = None) -> list[int]:
         """Ids of a text's symbols, without start and end; reversed where `reverse` is set.
 
+        Args:
+            text: any text.
+            unknown: see `look_up`.
+
         Raises:
-            UnknownSymbolError: a symbol is not in the vocabulary and there is no unknown symbol.
+            UnknownSymbolError: a symbol is not in the vocabulary, and not to be replaced or left out.
+        """
+        return self.look_up(text, unknown)[0]
+
+    def look_up(self, text: str, unknown: UnknownPolicy | None = None) -> tuple[list[int], list[str]]:
+        """Ids of a text's symbols as `encode` gives them, and the symbols that the vocabulary lacks.
+
+        Args:
+            text: any text.
+            unknown: what becomes of a symbol that the vocabulary lacks. "error": it is one. "unk": the unknown symbol
+                stands for it. "skip": it is left out. None = "unk" where there is an unknown symbol, else "error".
+
+        Raises:
+            UnknownSymbolError: a symbol is not in the vocabulary, and not to be replaced or left out.
         """
         symbols = self.split(text)
-        unknown = self.unknown_id
-        ids = []
-        for position, symbol in enumerate(symbols):
-            token = self._ids.get(symbol, unknown)
-            if token is None:
-                raise UnknownSymbolError(_UNIT_NAMES[self.unit], symbol, position, text)
-            ids.append(token)
-        return ids[::-1] if self.reverse else ids
+        ids = list(map(self._ids.get, symbols))
+        missing: list[str] = []
+        if None in ids:
+            missing = [symbol for symbol, token in zip(symbols, ids, strict=True) if token is None]
+            stand_in = None if unknown == "error" else self.unknown_id
+            if unknown == "skip":
+                ids = [token for token in ids if token is not None]
+            elif stand_in is None:
+                raise UnknownSymbolError(_UNIT_NAMES[self.unit], missing[0], ids.index(None), text)
+            else:
+                ids = [stand_in if token is None else token for token in ids]
+        found = cast("list[int]", ids)
+        return (found[::-1] if self.reverse else found), missing
 
     def wrap(self, ids: Iterable[int]) -> list[int]:
         """The ids with the start id before and the end id after them, where this vocabulary has such symbols."""

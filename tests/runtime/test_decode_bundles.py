@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 import s2s_runtime
 from s2s_runtime import InputError, Model, OptionError, UnknownSymbolError, read_manifest
-from s2s_runtime.onnx_model import OnnxStepModel
+from s2s_runtime.bundle_files import FolderFiles
+from s2s_runtime.loading import open_step_model
 from s2s_runtime.sessions import SessionSettings
 
 texts = st.lists(st.text(alphabet="abcde", min_size=0, max_size=9), max_size=12)
@@ -245,7 +246,7 @@ def test_the_device_path_gives_the_same(fixtures: Path, name: str) -> None:
     """States kept and gathered by the select graphs, as on a GPU, give exactly what numpy in host memory gives."""
     folder = fixtures / f"{name}.s2s"
     manifest = read_manifest(folder)
-    device = Model(manifest, OnnxStepModel(folder, manifest, SessionSettings(), device_path=True))
+    device = Model(manifest, open_step_model(FolderFiles(folder), manifest, SessionSettings(), on_device=True))
     host = s2s_runtime.load(folder)
     sources = [[1, 2, 3], [4], [3, 3, 1, 2], [2, 1]] * 3
     for options in (
@@ -261,7 +262,7 @@ def test_values_on_the_device_path(fixtures: Path) -> None:
     """The same for values."""
     folder = fixtures / "tiny-values.s2s"
     manifest = read_manifest(folder)
-    device = Model(manifest, OnnxStepModel(folder, manifest, SessionSettings(), device_path=True))
+    device = Model(manifest, open_step_model(FolderFiles(folder), manifest, SessionSettings(), on_device=True))
     inputs = np.random.default_rng(0).normal(size=(3, 4, 2))
     np.testing.assert_array_equal(device.predict(inputs), s2s_runtime.load(folder).predict(inputs))
 

@@ -12,7 +12,8 @@ import pytest
 
 import s2s_runtime
 from s2s_runtime import BundleError, MissingExtraError, OptionError, ProviderError, read_manifest, sessions
-from s2s_runtime.onnx_model import OnnxStepModel
+from s2s_runtime.bundle_files import FolderFiles
+from s2s_runtime.loading import open_step_model
 from s2s_runtime.sessions import SessionSettings, open_session
 
 TINY = Path(__file__).parents[1] / "fixtures" / "tiny.s2s"
@@ -152,4 +153,4 @@ def test_graphs_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     swapped = {**manifest.graphs, "decoder": manifest.graphs["encoder"]}
     data = {**manifest.to_dict(), "graphs": {name: graph.to_dict() for name, graph in swapped.items()}}
     with pytest.raises(BundleError, match=r"the graph doesn't fit the manifest: expected inputs token, state.0"):
-        OnnxStepModel(TINY, s2s_runtime.Manifest.from_dict(data), SessionSettings())
+        open_step_model(FolderFiles(TINY), s2s_runtime.Manifest.from_dict(data), SessionSettings())

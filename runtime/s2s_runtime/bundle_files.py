@@ -1,0 +1,138 @@
+"""Where a bundle's files come from: a folder, a zip file, the bytes of one, or a mapping of names to bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from s2s_runtime.errors import BundleError, BundleNotFoundError, InputError
+
+BundleSource = str | os.PathLike[str] | bytes | Mapping[str, bytes]
+
+
+class BundleFiles(Protocol):
+    """The files of a bundle, by name."""
+
+    @property
+    def name(self) -> str:
+        """What to call the bundle in messages."""
+        ...
+
+    def size(self, file: str) -> int | None:
+        """Bytes in a file; None where there is no such file."""
+        ...
+
+    def sha256(self, file: str) -> str:
+        """SHA-256 of a file's content, in hexadecimal."""
+        ...
+
+    def read(self, file: str) -> bytes:
+        """A file's content."""
+        ...
+
+    def graph(self, file: str) -> Path | bytes:
+        """A graph in the form that onnxruntime opens quickest: its path, or its content."""
+        ...
+
+
+class FolderFiles:
+    """A bundle in a folder; graphs are opened where they lie."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @property
+    def name(self) -> str:
+        """The folder's path."""
+        return str(self._folder)
+
+    def size(self, file: str) -> int | None:
+        """See `BundleFiles.size`."""
+        path = self._folder / file
+        return path.stat().st_size if path.is_file() else None
+
+    def sha256(self, file: str) -> str:
+        """See `BundleFiles.sha256`."""
+        with (self._folder / file).open("rb") as opened:
+            return hashlib.file_digest(opened, "sha256").hexdigest()
+
+    def read(self, file: str) -> bytes:
+        """See `BundleFiles.read`."""
+        return (self._folder / file).read_bytes()
+
+    def graph(self, file: str) -> Path:
+        """See `BundleFiles.graph`."""
+        return self._folder / file
+
+
+class MemoryFiles:
+    """A bundle whose files are in memory."""
+
+    def __init__(self, name: str, files: Mapping[str, bytes]) -> None:
+        self._name = name
+        self._files = files
+
+    @property
+    def name(self) -> str:
+        """Where the files came from."""
+        return self._name
+
+    def size(self, file: str) -> int | None:
+        """See `BundleFiles.size`."""
+        return len(self._files[file]) if file in self._files else None
+
+    def sha256(self, file: str) -> str:
+        """See `BundleFiles.sha256`."""
+        return hashlib.sha256(self._files[file]).hexdigest()
+
+    def read(self, file: str) -> bytes:
+        """See `BundleFiles.read`."""
+        return self._files[file]
+
+    def graph(self, file: str) -> bytes:
+        """See `BundleFiles.graph`."""
+        return self._files[file]
+
+
+def find_files(bundle: BundleSource) -> BundleFiles:
+    """The files of a bundle.
+
+    Args:
+        bundle: path of a folder or of a zip file, the bytes of a zip file, or a mapping of file names to bytes. A zip
+            may hold the files themselves or one folder with them.
+
+    Raises:
+        BundleNotFoundError: there is nothing at the path.
+        BundleError: a file or bytes that are no zip file, or one that can't be read.
+        InputError: `bundle` is none of these.
+    """
+    if isinstance(bundle, bytes):
+        return _unzip("the bundle's bytes", io.BytesIO(bundle))
+    if isinstance(bundle, Mapping):
+        return MemoryFiles("the bundle's files", bundle)
+    if not isinstance(bundle, str | os.PathLike):
+        raise InputError(f"bundle: expected a path, bytes of a zip file or a mapping of names to bytes, got {bundle!r}")
+    path = Path(bundle)
+    if path.is_dir():
+        return FolderFiles(path)
+    if not path.is_file():
+        raise BundleNotFoundError(f"{path}: no such folder; expected a bundle written by s2s-export")
+    return _unzip(str(path), path)
+
+
+def _unzip(name: str, file: Path | io.BytesIO) -> MemoryFiles:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            entries = {entry.filename: archive.read(entry) for entry in archive.infolist() if not entry.is_dir()}
+    # RuntimeError: encrypted. NotImplementedError: a compression that Python doesn't have.
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        raise BundleError(f"{name}: expected a bundle's folder or a zip file of one: {error}") from error
+    tops = {entry.partition("/")[0] if "/" in entry else "" for entry in entries}
+    if len(tops) == 1 and tops != {""}:
+        entries = {entry.partition("/")[2]: content for entry, content in entries.items()}
+    return MemoryFiles(name, entries)

@@ -1,0 +1,117 @@
+"""One call of `generate` and its relatives: sources and options in, results out, over any step model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from s2s_runtime.batching import make_batches
+from s2s_runtime.beam import beam_search
+from s2s_runtime.cancellation import cancellable
+from s2s_runtime.errors import OptionError
+from s2s_runtime.finish import Finisher
+from s2s_runtime.forced import likeliest_next
+from s2s_runtime.greedy import greedy_search
+from s2s_runtime.manifest import Manifest
+from s2s_runtime.options import Callback, DecodingOptions, Prefix
+from s2s_runtime.plan import make_plan, prefix_ids
+from s2s_runtime.results import Result, TokenEvent
+from s2s_runtime.search import Batch, Ended, Notify, SearchPlan
+from s2s_runtime.sources import Inputs, Sources, read_sources
+from s2s_runtime.step_model import StepModel
+
+
+class Decoding:
+    """Options made ready for a model: decodes list after list with them.
+
+    Args:
+        manifest: what the bundle says about itself.
+        model: encodes and steps.
+        options: how to decode.
+
+    Raises:
+        OptionError: an option needs what the bundle lacks.
+    """
+
+    def __init__(self, manifest: Manifest, model: StepModel[Any], options: DecodingOptions) -> None:
+        self.manifest = manifest
+        self.model = cancellable(model, options.cancel)
+        self.options = options
+        self.plan = make_plan(options, manifest)
+        self.finisher = Finisher(manifest, options)
+
+    def decode(self, inputs: Inputs, prefixes: Sequence[Prefix | None] | None, first: int = 0) -> list[Result]:
+        """Decode a list.
+
+        Args:
+            inputs: as `Model.generate` takes them.
+            prefixes: forced first tokens of each, None where no input has any.
+            first: how many inputs came before this list, for messages and events.
+
+        Raises:
+            InputError, UnknownSymbolError, OptionError: as `Model.generate`.
+        """
+        sources = read_sources(inputs, self.manifest, self.options.unknown_symbols, first)
+        forced = prefix_ids(prefixes, len(sources.arrays), self.manifest)
+        decode = self._alternatives if self.options.return_alternatives else self._results
+        return decode(sources, forced, self.plan_from(first))
+
+    def plan_from(self, first: int) -> SearchPlan:
+        """The plan for a list before which `first` inputs came: events count those too."""
+        callback = self.options.callback
+        return self.plan if callback is None else replace(self.plan, notify=self._notify(callback, first))
+
+    def search(self, batch: Batch, plan: SearchPlan) -> list[list[Ended]]:
+        """The hypotheses of each sentence of a batch."""
+        return (greedy_search if plan.beam_size == 1 else beam_search)(self.model, batch, plan)
+
+    def _results(self, sources: Sources, prefixes: Sequence[Sequence[int]], plan: SearchPlan) -> list[Result]:
+        results: dict[int, Result] = {}
+        for batch in make_batches(sources.arrays, prefixes, self.options, self.manifest):
+            for row, ended in enumerate(self.search(batch, plan)):
+                place = int(batch.indices[row])
+                tokens = self.finisher.source_tokens(sources.arrays[place])
+                results[place] = self.finisher.result(ended, tokens, batch.columns[row], sources.unknown.get(place))
+        return [
+            results[place] if place in results else self.finisher.empty(sources.unknown.get(place))
+            for place in range(len(sources.arrays))
+        ]
+
+    def _alternatives(self, sources: Sources, prefixes: Sequence[Sequence[int]], plan: SearchPlan) -> list[Result]:
+        """Each of the likeliest next tokens as one more forced token, decoded to its best end."""
+        followed = self._followed(sources, prefixes, plan)
+        repeated = [array for array, each in zip(sources.arrays, followed, strict=True) for _ in each]
+        forced = [prefix for each in followed for prefix in each]
+        decoded = iter(self._results(Sources(repeated, {}), forced, replace(plan, num_hypotheses=1)))
+        results = []
+        for place, each in enumerate(followed):
+            unknown = sources.unknown.get(place)
+            found = [next(decoded) for _ in each]
+            if found:
+                hypotheses = [result.hypotheses[0] for result in found]
+                results.append(Result(hypotheses, found[0].source_tokens, unknown or []))
+            else:
+                results.append(self.finisher.empty(unknown))
+        return results
+
+    def _followed(self, sources: Sources, prefixes: Sequence[Sequence[int]], plan: SearchPlan) -> list[list[list[int]]]:
+        """For each source its prefix with each of the likeliest next tokens behind it."""
+        options = self.options
+        followed: list[list[list[int]]] = [[] for _ in sources.arrays]
+        for batch in make_batches(sources.arrays, prefixes, options, self.manifest):
+            if batch.prefix is not None and bool(((batch.prefix >= 0).sum(axis=1) >= batch.limits).any()):
+                raise OptionError("prefix: leaves no room for alternatives; shorten it or raise max_length")
+            found = likeliest_next(self.model, batch, plan, options.num_hypotheses, options.min_alternative_probability)
+            for place, tokens in zip(batch.indices.tolist(), found, strict=True):
+                followed[place] = [[*prefixes[place], int(token)] for token in tokens]
+        return followed
+
+    def _notify(self, callback: Callback, first: int) -> Notify:
+        """The callback as search calls it."""
+
+        def notify(sentence: int, step: int, token: int, score: float | None, is_last: bool) -> bool:
+            event = TokenEvent(first + sentence, step, token, self.finisher.tokens([token])[0], score, is_last)
+            return bool(callback(event))
+
+        return notify

@@ -1,0 +1,134 @@
+"""Ensembles: several models that write one target together, each step's token chosen by the mean of their opinions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2s_runtime.errors import OptionError
+from s2s_runtime.manifest import Manifest
+from s2s_runtime.model import Model
+from s2s_runtime.scoring import Floats, log_normalizer
+from s2s_runtime.step_model import StepModel, StepOutput
+
+Mean = Literal["probabilities", "log_probabilities"]
+_MEANS: Final = ("probabilities", "log_probabilities")
+
+
+def ensemble(models: Sequence[Model], *, mean: Mean = "probabilities") -> Model:
+    """Decode with several models at once.
+
+    Args:
+        models: at least one; they share source, padding and target vocabulary. Nothing is loaded again, and closing
+            the ensemble doesn't close them.
+        mean: what is averaged at each step: "probabilities", or "log_probabilities" (the geometric mean, normalised
+            again). The first follows whichever member is sure, the second avoids what any member rules out.
+
+    Returns:
+        A model with all verbs that token models have. Attention is the mean over members, where all have it; the
+        longest target is the first member's.
+
+    Raises:
+        OptionError: no models, models of values, or models that don't fit; names the first difference of each.
+        ClosedModelError: a member is closed.
+    """
+    if mean not in _MEANS:
+        raise OptionError(f"mean: expected {' or '.join(map(repr, _MEANS))}, got {mean!r}")
+    if not models:
+        raise OptionError("models: expected at least one, got none")
+    first = models[0].manifest
+    problems = [
+        f"models[{i}]: {difference}"
+        for i, model in enumerate(models)
+        for difference in _differences(first, model.manifest)
+    ]
+    if problems:
+        raise OptionError("; ".join(problems))
+    members = [model.step_model for model in models]
+    attention = all(model.manifest.attention for model in models)
+    return Model(replace(first, attention=attention), EnsembleModel(members, mean), models[0].provider)
+
+
+def _differences(first: Manifest, other: Manifest) -> list[str]:
+    """Why two models can't write together."""
+    if other.target.feedback == "value":
+        return ["gives values, not tokens"]
+    parts = {
+        "source kind": (first.source.kind, other.source.kind),
+        "source size": (first.source.size, other.source.size),
+        "source vocabulary": (first.source_vocabulary, other.source_vocabulary),
+        "padding": (first.padding, other.padding),
+        "target size": (first.target.size, other.target.size),
+        "target vocabulary": (first.target_vocabulary, other.target_vocabulary),
+        "start token": (first.target.start_id, other.target.start_id),
+        "end tokens": (first.target.end_ids, other.target.end_ids),
+    }
+    return [f"its {name} is not that of models[0]" for name, (one, two) in parts.items() if one != two]
+
+
+class EnsembleModel:
+    """A `StepModel` whose states are those of its members, and whose logits are the logarithm of their mean.
+
+    Args:
+        members: at least one.
+        mean: what is averaged.
+    """
+
+    def __init__(self, members: Sequence[StepModel[Any]], mean: Mean) -> None:
+        self._members = list(members)
+        self._mean = mean
+
+    def encode(self, source: NDArray[np.generic]) -> list[Any]:
+        """The states of each member; see `StepModel.encode`."""
+        return [member.encode(source) for member in self._members]
+
+    def step(self, states: list[Any], tokens: NDArray[np.int64], *, attention: bool = False) -> StepOutput:
+        """Feed every member the same tokens; see `StepModel.step`."""
+        outputs = [
+            member.step(own, tokens, attention=attention) for member, own in zip(self._members, states, strict=True)
+        ]
+        # (members, rows, vocabulary)
+        scores = np.stack([output.logits - log_normalizer(output.logits)[:, None] for output in outputs])
+        weights = [output.attention for output in outputs if output.attention is not None]
+        looked = np.stack(weights).mean(axis=0, dtype=np.float32) if weights else None
+        return StepOutput(self._averaged(scores), looked)
+
+    def reorder(self, states: list[Any], rows: NDArray[np.int64]) -> None:
+        """See `StepModel.reorder`."""
+        for member, own in zip(self._members, states, strict=True):
+            member.reorder(own, rows)
+
+    def select(self, states: list[Any], rows: NDArray[np.int64]) -> list[Any]:
+        """See `StepModel.select`."""
+        return [member.select(own, rows) for member, own in zip(self._members, states, strict=True)]
+
+    def to_arrays(self, states: list[Any]) -> dict[str, NDArray[Any]]:
+        """Those of each member, its number before their names; see `PortableModel.to_arrays`."""
+        found = (
+            (i, member.to_arrays(own))  # type: ignore[attr-defined]
+            for i, (member, own) in enumerate(zip(self._members, states, strict=True))
+        )
+        return {f"{i}.{name}": array for i, arrays in found for name, array in arrays.items()}
+
+    def from_arrays(self, arrays: Mapping[str, NDArray[Any]], time: int) -> list[Any]:
+        """See `PortableModel.from_arrays`."""
+        own: list[dict[str, NDArray[Any]]] = [{} for _ in self._members]
+        for name, array in arrays.items():
+            member, _, bare = name.partition(".")
+            own[int(member)][bare] = array
+        return [
+            member.from_arrays(each, time)  # type: ignore[attr-defined]
+            for member, each in zip(self._members, own, strict=True)
+        ]
+
+    def _averaged(self, scores: Floats) -> Floats:
+        """Log-probabilities (members, rows, vocabulary) to logits of their mean (rows, vocabulary)."""
+        if self._mean == "log_probabilities":
+            return scores.mean(axis=0, dtype=np.float32)  # type: ignore[no-any-return]
+        highest = scores.max(axis=0)
+        mean: Floats = highest + np.log(np.exp(scores - highest).mean(axis=0, dtype=np.float32))
+        return mean

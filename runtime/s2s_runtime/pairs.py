@@ -1,0 +1,102 @@
+"""Scoring pairs: how likely given targets are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypedDict
+
+from s2s_runtime.batching import make_batches
+from s2s_runtime.cancellation import CancelSignal, cancellable
+from s2s_runtime.errors import InputError
+from s2s_runtime.forced import score_targets
+from s2s_runtime.manifest import Manifest
+from s2s_runtime.options import DecodingOptions
+from s2s_runtime.plan import make_plan
+from s2s_runtime.results import TargetScore
+from s2s_runtime.scoring import LengthPenaltyKind
+from s2s_runtime.sources import Inputs, read_sources
+from s2s_runtime.step_model import StepModel
+from s2s_runtime.vocabulary_side import UnknownPolicy
+
+Target = str | Sequence[int]
+
+
+class ScoreValues(TypedDict, total=False):
+    """The decoding options that apply to `Model.score`, with the meanings and defaults of `DecodingOptions`."""
+
+    length_penalty: float
+    length_penalty_kind: LengthPenaltyKind
+    coverage_penalty: float
+    repetition_penalty: float
+    max_batch_size: int
+    cancel: CancelSignal | None
+    unknown_symbols: UnknownPolicy | None
+
+
+def score_options(values: ScoreValues) -> DecodingOptions:
+    """Options for scoring: no limit of length, as it is the targets' own; a beam, as coverage has no meaning without.
+
+    Raises:
+        OptionError: one is out of range.
+    """
+    return DecodingOptions(beam_size=2, max_length=1, **values)
+
+
+def score_pairs(
+    manifest: Manifest,
+    model: StepModel[Any],
+    sources: Inputs,
+    targets: Sequence[Target],
+    options: DecodingOptions,
+    *,
+    add_end: bool = True,
+    first: int = 0,
+) -> list[TargetScore]:
+    """Score each target against its source; see `Model.score`.
+
+    Args:
+        manifest: of the bundle.
+        model: encodes and steps.
+        sources: as `Model.score` takes them.
+        targets: one for each source.
+        options: of `score_options`.
+        add_end: whether an end token is put after each target that has none.
+        first: how many pairs came before these, for messages.
+    """
+    plan, model = make_plan(options, manifest), cancellable(model, options.cancel)
+    read = read_sources(sources, manifest, options.unknown_symbols, first).arrays
+    given = [target_ids(target, f"targets[{first + i}]", manifest, add_end) for i, target in enumerate(targets)]
+    if len(read) != len(given):
+        raise InputError(f"targets: expected one per source ({len(read)}), got {len(given)}")
+    empty = [i for i, source in enumerate(read) if len(source) == 0]
+    if empty:
+        raise InputError(f"sources[{first + empty[0]}]: empty; there is nothing to score a target against")
+    scores: list[TargetScore] = [TargetScore(0.0, 0.0, [])] * len(read)
+    for batch in make_batches(read, [[]] * len(read), options, manifest):
+        places = batch.indices.tolist()
+        for place, found in zip(places, score_targets(model, batch, [given[i] for i in places], plan), strict=True):
+            tokens = [float(score) for score in found.token_scores]
+            scores[place] = TargetScore(found.score, sum(tokens), tokens)
+    return scores
+
+
+def target_ids(target: Target, name: str, manifest: Manifest, add_end: bool) -> list[int]:
+    """Ids of a target given as a text or as ids.
+
+    Raises:
+        InputError: a text without a vocabulary, or an id outside it; `name` says which.
+        UnknownSymbolError: a text holds a symbol that the vocabulary doesn't.
+    """
+    vocabulary, spec = manifest.target_vocabulary, manifest.target
+    if isinstance(target, str):
+        if vocabulary is None:
+            raise InputError(f"{name}: expected ids, as this bundle has no target vocabulary")
+        ids = vocabulary.encode(target)
+    else:
+        ids = [int(token) for token in target]
+    wrong = [token for token in ids if not 0 <= token < spec.size]
+    if wrong:
+        raise InputError(f"{name}: expected ids from 0 to {spec.size - 1}, got {wrong[0]}")
+    if add_end and spec.end_ids and (not ids or ids[-1] not in spec.end_ids):
+        ids.append(spec.end_ids[0])
+    return ids

@@ -1,0 +1,77 @@
+"""Predicting sequences of values, each output fed back as the next input."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from s2s_runtime.batching import make_batches
+from s2s_runtime.errors import InputError, OptionError
+from s2s_runtime.manifest import Manifest
+from s2s_runtime.options import DecodingOptions
+from s2s_runtime.scoring import Floats
+from s2s_runtime.sources import Inputs, read_sources
+from s2s_runtime.step_model import StatesT, StepModel
+
+
+def count_steps(manifest: Manifest, steps: int | None) -> int:
+    """How many values to predict: as many as asked for, or as the bundle says.
+
+    Raises:
+        OptionError: out of range, or neither says.
+    """
+    count = manifest.target.max_length if steps is None else steps
+    if count is None:
+        raise OptionError("steps: this bundle doesn't say how long targets get; give steps")
+    if count < 1:
+        raise OptionError(f"steps: expected at least 1, got {steps}")
+    return count
+
+
+def first_values(manifest: Manifest, start: ArrayLike | None, rows: int) -> Floats:
+    """What the first step reads, (rows, features).
+
+    Raises:
+        InputError: `start` has another shape than (features,) or (rows, features).
+    """
+    first = np.zeros((rows, manifest.target.size), np.float32)
+    if start is not None:
+        given = np.asarray(start, np.float32)
+        if given.shape not in {first.shape, first.shape[1:]}:
+            raise InputError(f"start: expected shape ({manifest.target.size},) or {first.shape}, got {given.shape}")
+        first[:] = given
+    return first
+
+
+def predict(
+    manifest: Manifest,
+    model: StepModel[Any],
+    inputs: Inputs,
+    start: ArrayLike | None,
+    *,
+    count: int,
+    max_batch_size: int,
+) -> Floats:
+    """Predict `count` steps for each input; see `Model.predict`."""
+    sources = read_sources(inputs, manifest).arrays
+    empty = [i for i, source in enumerate(sources) if len(source) == 0]
+    if empty:
+        raise InputError(f"inputs[{empty[0]}]: empty; there is nothing to predict from")
+    first = first_values(manifest, start, len(sources))
+    options = DecodingOptions(max_length=count, max_batch_size=max_batch_size)
+    predicted = np.zeros((len(sources), count, manifest.target.size), np.float32)
+    for batch in make_batches(sources, [[]] * len(sources), options, manifest):
+        states = model.encode(batch.source)
+        predicted[batch.indices] = feed_back(model, states, first[batch.indices], count)
+    return predicted
+
+
+def feed_back(model: StepModel[StatesT], states: StatesT, value: NDArray[Any], count: int) -> Floats:
+    """Step `count` times, each output the next input: (rows, features) -> (rows, count, features)."""
+    predicted = np.zeros((len(value), count, value.shape[1]), np.float32)
+    for step in range(count):
+        value = model.step(states, value).logits
+        predicted[:, step] = value
+    return predicted

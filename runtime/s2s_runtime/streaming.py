@@ -1,0 +1,101 @@
+"""Results as they come: a text in pieces, and sources of any number in windows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from numpy.typing import NDArray
+
+from s2s_runtime.batching import make_batches
+from s2s_runtime.decoding import Decoding
+from s2s_runtime.errors import OptionError
+from s2s_runtime.greedy import greedy_stream
+from s2s_runtime.options import Prefix
+from s2s_runtime.plan import prefix_ids
+from s2s_runtime.results import Result
+from s2s_runtime.search import Batch
+from s2s_runtime.sources import read_sources
+
+
+def generate_windows(
+    decoding: Decoding,
+    inputs: Iterable[str | Sequence[int] | NDArray[Any]],
+    prefixes: Iterable[Prefix | None] | None,
+    read_ahead: int,
+) -> Iterator[Result]:
+    """Results in order, a bounded number of inputs read ahead; see `Model.generate_iter`.
+
+    Raises:
+        OptionError: `read_ahead` is out of range, or prefixes were given as an option. At once, not when iterated.
+    """
+    if read_ahead < 1:
+        raise OptionError(f"read_ahead: expected at least 1, got {read_ahead}")
+    refuse_prefix(decoding)
+    return _windows(decoding, iter(inputs), None if prefixes is None else iter(prefixes), read_ahead)
+
+
+def refuse_prefix(decoding: Decoding) -> None:
+    """A list of prefixes needs a list of inputs.
+
+    Raises:
+        OptionError: there is one.
+    """
+    if decoding.options.prefix is not None:
+        raise OptionError("prefix: goes with a list of inputs; give generate_iter `prefixes`, or use generate")
+
+
+def _windows(
+    decoding: Decoding, inputs: Iterator[Any], prefixes: Iterator[Prefix | None] | None, read_ahead: int
+) -> Iterator[Result]:
+    first = 0
+    while window := list(islice(inputs, read_ahead)):
+        forced = None if prefixes is None else list(islice(prefixes, len(window)))
+        yield from decoding.decode(window, forced, first)
+        first += len(window)
+
+
+def stream_pieces(
+    decoding: Decoding,
+    source: str | Sequence[int],
+    prefix: Prefix | None = None,
+    unknown: Counter[str] | None = None,
+) -> Iterator[str]:
+    """The text of one source in pieces; see `Model.stream`.
+
+    Args:
+        decoding: the options made ready.
+        source: a text or ids.
+        prefix: forced first tokens, unless the options hold them.
+        unknown: counts symbols that the vocabulary lacks.
+
+    Raises:
+        OptionError: an option can't be streamed. At once, not when iterated.
+        InputError, UnknownSymbolError: as `Model.generate`; at once too.
+    """
+    options = decoding.options
+    for name, expected in (
+        ("beam_size", 1),
+        ("num_hypotheses", 1),
+        ("return_alternatives", False),
+        ("replace_unknown", False),
+    ):
+        if getattr(options, name) != expected:
+            raise OptionError(f"{name}: expected {expected} for stream, got {getattr(options, name)!r}")
+    sources = read_sources([source], decoding.manifest, options.unknown_symbols)
+    if unknown is not None:
+        unknown.update(sources.unknown.get(0, ()))
+    prefixes = prefix_ids([prefix] if options.prefix is None else options.prefix, 1, decoding.manifest)
+    return _pieces(decoding, make_batches(sources.arrays, prefixes, options, decoding.manifest))
+
+
+def _pieces(decoding: Decoding, batches: Sequence[Batch]) -> Iterator[str]:
+    given = ""
+    for batch in batches:  # one, or none where the source is empty
+        for ids in greedy_stream(decoding.model, batch, decoding.plan_from(0)):
+            text = decoding.finisher.text(ids)
+            if len(text) > len(given):
+                yield text[len(given) :]
+                given = text

@@ -1,0 +1,68 @@
+"""Symbols that the source vocabulary lacks: refused, read as unknown or left out, and always counted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from s2s_runtime import Model, UnknownSymbolError, Vocabulary
+
+BARE = Vocabulary("char", ("a", "b"))
+WITH_UNKNOWN = Vocabulary("char", ("<unk>", "a", "b"), unknown="<unk>")
+
+
+@pytest.fixture
+def lenient(tiny: Model) -> Model:
+    """The tiny model with an unknown symbol in the place of "e"."""
+    symbols = ("<pad>", "</s>", *"abcd", "<unk>")
+    vocabulary = Vocabulary("char", symbols, padding="<pad>", end="</s>", unknown="<unk>")
+    return Model(replace(tiny.manifest, source_vocabulary=vocabulary), tiny.step_model)
+
+
+def test_a_vocabulary_looks_up_by_policy() -> None:
+    """Error, stand-in or nothing; by default the stand-in where there is one; positions and order kept."""
+    assert WITH_UNKNOWN.look_up("aXbY") == ([1, 0, 2, 0], ["X", "Y"])
+    assert WITH_UNKNOWN.look_up("aXbY", "unk") == ([1, 0, 2, 0], ["X", "Y"])
+    assert WITH_UNKNOWN.look_up("aXbY", "skip") == ([1, 2], ["X", "Y"])
+    assert BARE.look_up("aXb", "skip") == ([0, 1], ["X"])
+    assert replace(BARE, reverse=True).look_up("aXb", "skip") == ([1, 0], ["X"])
+    assert BARE.look_up("ab", "error") == ([0, 1], [])
+    for vocabulary, policy in ((WITH_UNKNOWN, "error"), (BARE, None), (BARE, "unk")):
+        with pytest.raises(UnknownSymbolError, match="unknown character 'X' at position 1 of 'aXb'"):
+            vocabulary.look_up("aXb", policy)
+
+
+def test_results_list_the_unknown_symbols(tiny: Model, lenient: Model) -> None:
+    """In the order of the text; only results that have some show them; whatever the search."""
+    for options in ({}, {"beam_size": 3}, {"return_alternatives": True, "num_hypotheses": 2}):
+        first, second = tiny.generate(["aXbXY", "abc"], unknown_symbols="skip", **options)
+        assert first.unknown_symbols == ["X", "X", "Y"]
+        assert first.to_dict()["unknown_symbols"] == ["X", "X", "Y"]
+        assert first.ids == tiny.generate(["ab"], **options)[0].ids
+        assert second.unknown_symbols == []
+        assert "unknown_symbols" not in second.to_dict()
+    [read] = lenient.generate(["aXb"])
+    assert read.source_tokens == ["a", "<unk>", "b", "</s>"]
+    assert read.unknown_symbols == ["X"]
+
+
+def test_error_is_an_error_though_there_is_a_stand_in(lenient: Model) -> None:
+    """The policy goes before the vocabulary; the error knows which text."""
+    with pytest.raises(UnknownSymbolError) as caught:
+        lenient.generate(["ab", "aX"], unknown_symbols="error")
+    assert (caught.value.symbol, caught.value.position, caught.value.place) == ("X", 1, 1)
+
+
+def test_a_text_of_unknown_symbols_only_is_empty_when_skipped(tiny: Model) -> None:
+    """Nothing is left to read: an empty result, its symbols counted all the same."""
+    [result] = tiny.generate(["XY"], unknown_symbols="skip")
+    assert (result.text, result.unknown_symbols) == ("", ["X", "Y"])
+
+
+def test_scoring_and_encoding_follow_the_policy(tiny: Model) -> None:
+    """Leaving a symbol out is the same as not having written it."""
+    [skipped] = tiny.score(["aXb"], ["AB"], unknown_symbols="skip")
+    assert skipped == tiny.score(["ab"], ["AB"])[0]
+    assert tiny.encode(["aXb"], unknown_symbols="skip").source_tokens == [["a", "b", "</s>"]]
+    assert "".join(tiny.stream("aXb", unknown_symbols="skip")) == tiny.generate(["ab"])[0].text
