@@ -20,9 +20,7 @@ from environments import PEERS
 from measure import HERE, PeerError, Worker, measure
 from peers.interface import Problem, Weights
 from rich.console import Console
-from tables import peer_tables, write_tables
-
-RESULTS, README = HERE / "results", HERE / "README.md"
+from tables import README, RESULTS, peer_tables, write_tables
 
 
 def compare(
@@ -56,7 +54,7 @@ def compare(
     output = output or RESULTS / f"peers{suffix}.json"
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    made = {name + suffix: table for name, table in peer_tables(results).items()}
+    made = peer_tables(results)
     if tables:
         write_tables(README, made)
     print("\n\n".join(made.values()))

@@ -22,7 +22,6 @@ SETTLE_SECONDS = 0.3
 VISIT_SECONDS = 0.4
 SLOW_SECONDS = 1.0  # a peer slower than this is called once per visit, on few visits
 SLOW_ROUNDS = 3
-QUIET_CORES = 0.1  # what others may use for the machine to count as quiet; the kernel itself uses some
 
 
 class PeerError(RuntimeError):
@@ -147,7 +146,7 @@ def measure(
 
 
 def _visit(worker: Worker, series: Series, patience: float) -> None:
-    wait_until_quiet(worker.pid, SETTLE_SECONDS, patience, QUIET_CORES)
+    wait_until_quiet(worker.pid, SETTLE_SECONDS, patience)
     before = Usage.read(worker.pid)
     seconds = worker.decode(series.batch, series.repeats + 1)
     series.foreign.append(foreign_cores(before, Usage.read(worker.pid)))

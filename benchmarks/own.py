@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from compare import README, RESULTS, prepare_in_process
+from compare import prepare_in_process
 from peers.interface import BUNDLE_FOLDER
-from tables import own_tables, write_tables
+from tables import README, RESULTS, own_tables, write_tables
 
 RUN = "from s2s_runtime.bench_cli import main; main()"
 

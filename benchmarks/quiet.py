@@ -7,6 +7,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+# What others may use for the machine to count as quiet; the system itself uses some.
+QUIET_CORES = 0.1
+
 _STAT = Path("/proc/stat")
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
@@ -45,19 +48,18 @@ def foreign_cores(before: Usage, after: Usage) -> float | None:
     return max(0.0, others / (after.clock - before.clock))
 
 
-def wait_until_quiet(pid: int, settle: float, patience: float, allowed: float) -> None:
-    """Let things come to rest, then wait for a moment in which others use little.
+def wait_until_quiet(pid: int, settle: float, patience: float) -> None:
+    """Let things come to rest, then wait for a moment in which others use no more than `QUIET_CORES`.
 
     Args:
         pid: process whose own use doesn't count.
         settle: seconds to wait in any case.
         patience: seconds to wait at most.
-        allowed: cores that others may use.
     """
     end = time.perf_counter() + patience
     while True:
         before = Usage.read(pid)
         time.sleep(settle)
         others = foreign_cores(before, Usage.read(pid))
-        if others is None or others <= allowed or time.perf_counter() >= end:
+        if others is None or others <= QUIET_CORES or time.perf_counter() >= end:
             return

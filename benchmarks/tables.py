@@ -1,10 +1,20 @@
-"""Results as tables, and tables into a document between its markers."""
+"""Results as tables, and tables into a document between its markers.
+
+`python benchmarks/tables.py [RESULT.json ...]` draws the tables of README.md again from results that were kept.
+"""
 
 from __future__ import annotations
 
+import json
 import statistics
+import sys
 from pathlib import Path
 from typing import Any
+
+from quiet import QUIET_CORES
+
+HERE = Path(__file__).resolve().parent
+RESULTS, README = HERE / "results", HERE / "README.md"
 
 
 def write_tables(document: Path, tables: dict[str, str]) -> None:
@@ -30,6 +40,8 @@ def write_tables(document: Path, tables: dict[str, str]) -> None:
 def peer_tables(results: dict[str, Any]) -> dict[str, str]:
     """Tables of a comparison, as `compare.py` writes it: times, ratios, setting."""
     batches = results["batches"]
+    used, there = results["machine"]["cores_used"], results["machine"]["cores"]
+    suffix = "" if used == there else f"-{used}-core"
     by = {(series["peer"], series["batch"]): series["visits"] for series in results["series"]}
     times, ratios = [], []
     for name, peer in results["peers"].items():
@@ -39,9 +51,9 @@ def peer_tables(results: dict[str, Any]) -> dict[str, str]:
         ratios.append([peer["title"], *(_spread(each) for each in against)])
     heads = [f"batch {batch}" for batch in batches]
     return {
-        "times": _table(["us per decoding step of the whole batch", *heads], times),
-        "ratios": _table(["times as long as s2s_runtime", *heads], ratios),
-        "setting": _setting(results),
+        "times" + suffix: _table(["us per decoding step of the whole batch", *heads], times),
+        "ratios" + suffix: _table(["times as long as s2s_runtime", *heads], ratios),
+        "setting" + suffix: _setting(results),
     }
 
 
@@ -96,6 +108,7 @@ def _setting(results: dict[str, Any]) -> str:
     machine = results["machine"]
     foreign = [value for series in results["series"] for value in series["foreign"] if value is not None]
     others = f"other programs used {statistics.median(foreign):.2f} cores (median of the visits); " if foreign else ""
+    busy = bool(foreign) and statistics.median(foreign) > QUIET_CORES
     lines = [
         f"{results['date']}; {machine['cpu']}, {machine['cores_used']} of {machine['cores']} cores, "
         f"{machine['system']}; {others}{results['rounds']} rounds; {results['model']}: {results['shape']}."
@@ -103,4 +116,17 @@ def _setting(results: dict[str, Any]) -> str:
     for peer in results["peers"].values():
         versions = ", ".join(f"{name} {version}" for name, version in peer["versions"].items())
         lines.append(f"- {peer['title']}: {versions}; {peer['threads']} threads")
+    if busy:
+        lines[0] = f"**The machine was busy with other programs: for direction only.** {lines[0]}"
     return "\n".join([lines[0], "", *lines[1:]])
+
+
+def main() -> None:
+    """Draw the tables again."""
+    for path in [Path(name) for name in sys.argv[1:]] or sorted(RESULTS.glob("*.json")):
+        results = json.loads(path.read_text(encoding="utf-8"))
+        write_tables(README, own_tables(results) if "measurements" in results else peer_tables(results))
+
+
+if __name__ == "__main__":
+    main()
