@@ -10,10 +10,19 @@ from s2s_export.options import ExportOptions
 
 __version__ = "0.1.0"
 
-__all__ = ["ExportError", "ExportOptions", "Exported", "ModelFileError", "VerificationError", "export", "load_model"]
+__all__ = [
+    "ExportError",
+    "ExportOptions",
+    "Exported",
+    "ModelFileError",
+    "VerificationError",
+    "build_model",
+    "export",
+    "load_model",
+]
 
 
-_HEAVY = {"export": "exporter", "Exported": "exporter", "load_model": "load"}
+_HEAVY = {"export": "exporter", "Exported": "exporter", "build_model": "load", "load_model": "load"}
 
 
 def __getattr__(name: str) -> object:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,6 +26,8 @@ _EPILOG = """
 `s2s-export model.h5 --start-id 0 --end-id 1 --source-length 16 --padding zeros --max-length 59` for a tutorial's model
 that only knows numbers.
 
+`s2s-export --weights model.weights.h5 --model-fn my_script:build_model` for weights saved without their model.
+
 `s2s-export model.keras --dry-run` shows what would be encoder and what decoder.
 """
 
@@ -33,7 +36,9 @@ _GRAPH, _TEXT, _FILES = "What the graph can't tell", "Vocabulary and padding", "
 
 @app.command(epilog=_EPILOG)
 def export(
-    model: Annotated[Path, typer.Argument(help="A model saved by Keras: .keras or .h5.", show_default=False)],
+    model: Annotated[
+        Path | None, typer.Argument(help="A model saved by Keras: .keras or .h5.", show_default=False)
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Bundle to write. Default: MODEL.s2s beside the model.")
     ] = None,
@@ -73,6 +78,13 @@ def export(
         list[str] | None,
         typer.Option(help="Class the model uses, as module:Name; may be repeated.", rich_help_panel=_GRAPH),
     ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="File of weights, in place of MODEL, for --model-fn.", rich_help_panel=_FILES)
+    ] = None,
+    model_fn: Annotated[
+        str | None,
+        typer.Option(help="Function that builds the model, as module:function.", rich_help_panel=_FILES),
+    ] = None,
     verify_with: Annotated[
         Path | None, typer.Option(help="Text file to verify with, one source per line.", rich_help_panel=_FILES)
     ] = None,
@@ -90,9 +102,9 @@ def export(
     tensor and token by token, before anything is written.
     """
     try:
-        if not model.is_file():
-            raise FileNotFoundError(f"{model}: no such file; expected a model saved by Keras (.keras or .h5)")
-        path = output if output is not None else model.with_suffix(".s2s")
+        loading = _Loading.of(model, weights, model_fn)
+        loading.trust_lambda, loading.names = trust_lambda, tuple(custom_objects or ())
+        path = output if output is not None else loading.path.with_suffix(".s2s")
         settings: dict[str, Any] = {
             "start_id": start_id,
             "end_ids": tuple(end_id or ()),
@@ -106,8 +118,7 @@ def export(
             "atol": atol,
             "force": force,
         }
-        options = _options(model, path, vocab, verify_with, settings, writes=not dry_run)
-        loading = _Loading(model, trust_lambda, tuple(custom_objects or ()))
+        options = _options(loading.path, path, vocab, verify_with, settings, writes=not dry_run)
         if dry_run:
             _show(loading, options)
         else:
@@ -117,16 +128,31 @@ def export(
         raise typer.Exit(1) from error
 
 
+@dataclass
 class _Loading:
-    """A model file and what loading it needs."""
+    """A file and what loading it needs: of a whole model, or of weights for a function that builds the model."""
 
-    def __init__(self, path: Path, trust_lambda: bool, names: tuple[str, ...]) -> None:
-        self.path, self.trust_lambda, self.names = path, trust_lambda, names
+    path: Path
+    function: str | None
+    trust_lambda: bool = False
+    names: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, model: Path | None, weights: Path | None, function: str | None) -> _Loading:
+        """Checks that a model is given, one way or the other."""
+        if (model is None) == (weights is None) or (weights is None) != (function is None):
+            raise typer.BadParameter("expected MODEL, or --weights FILE with --model-fn module:function")
+        path = model if model is not None else weights
+        if path is None or not path.is_file():
+            raise FileNotFoundError(f"{path}: no such file; expected a model saved by Keras (.keras or .h5)")
+        return cls(path, function)
 
     def load(self) -> Any:
         """Imports Keras, which takes seconds, and loads the model."""
-        from s2s_export.load import import_objects, load_model
+        from s2s_export.load import build_model, import_objects, load_model
 
+        if self.function is not None:
+            return build_model(self.function, self.path)
         objects = import_objects(self.names)
         return load_model(self.path, trust_lambda=self.trust_lambda, custom_objects=objects)
 

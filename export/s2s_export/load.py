@@ -7,6 +7,7 @@ import os
 import sys
 import zipfile
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import h5py
 import keras
 
 from s2s_export.errors import ModelFileError
+from s2s_export.legacy import translated
 
 
 def load_model(
@@ -35,7 +37,12 @@ def load_model(
     if not zipfile.is_zipfile(path) and not h5py.is_hdf5(path):
         raise ModelFileError(f"{path}: no Keras model: expected a .keras archive or an .h5 file, saved by model.save()")
     try:
-        model = keras.models.load_model(path, compile=False, safe_mode=not trust_lambda, custom_objects=custom_objects)
+        with translated(path) if h5py.is_hdf5(path) else nullcontext(path) as readable:
+            model = keras.models.load_model(
+                readable, compile=False, safe_mode=not trust_lambda, custom_objects=custom_objects
+            )
+    except ModelFileError:
+        raise
     except (ValueError, TypeError, KeyError, OSError, AttributeError, NameError, NotImplementedError) as error:
         raise ModelFileError(f"{path}: {_advice(error)}") from error
     if not isinstance(model, keras.Model):
@@ -43,7 +50,37 @@ def load_model(
     return model
 
 
-def import_objects(names: Sequence[str]) -> dict[str, Any]:
+def build_model(function: str, weights: str | os.PathLike[str]) -> keras.Model:
+    """Builds a model by its own code and loads its weights.
+
+    Args:
+        function: `module:function`, called without arguments, that returns the training model.
+        weights: file of its weights (`.weights.h5`, `.h5`), or of the whole model.
+
+    Raises:
+        ModelFileError: no such file or function, no model came, or the weights don't fit it.
+    """
+    path = Path(weights)
+    if not path.is_file():
+        raise ModelFileError(f"{path}: no such file; expected weights saved by model.save_weights()")
+    (build,) = import_objects([function], "--model-fn").values()
+    if not callable(build):
+        raise ModelFileError(f"--model-fn: {function!r} is no function but {type(build).__name__}")
+    model = build()
+    if not isinstance(model, keras.Model):
+        raise ModelFileError(f"--model-fn: expected {function!r} to return a keras.Model, got {type(model).__name__}")
+    try:
+        with translated(path) if h5py.is_hdf5(path) else nullcontext(path) as readable:
+            model.load_weights(readable)
+    except (ValueError, TypeError, KeyError, OSError, AttributeError) as error:
+        said = " ".join(str(error).split())
+        raise ModelFileError(
+            f"{path}: these weights don't fit the model that {function} builds: {said[:300]}"
+        ) from error
+    return model
+
+
+def import_objects(names: Sequence[str], option: str = "custom objects") -> dict[str, Any]:
     """Imports classes and functions given as `module:Name`; modules in the working directory are found too.
 
     Raises:
@@ -55,11 +92,11 @@ def import_objects(names: Sequence[str]) -> dict[str, Any]:
     for name in names:
         module, separator, attribute = name.partition(":")
         if not separator or not attribute:
-            raise ModelFileError(f"custom objects: expected module:Name, got {name!r}")
+            raise ModelFileError(f"{option}: expected module:Name, got {name!r}")
         try:
             objects[attribute] = getattr(importlib.import_module(module), attribute)
         except (ImportError, AttributeError) as error:
-            raise ModelFileError(f"custom objects: {name!r} can't be imported: {error}") from error
+            raise ModelFileError(f"{option}: {name!r} can't be imported: {error}") from error
     return objects
 
 

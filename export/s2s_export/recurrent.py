@@ -26,6 +26,7 @@ _ACTIVATIONS: dict[str, tuple[str, float | None, float | None]] = {
     "sigmoid": ("Sigmoid", None, None),
     "relu": ("Relu", None, None),
     "hard_sigmoid": ("HardSigmoid", 1 / 6, 0.5),
+    "s2s>hard_sigmoid_2": ("HardSigmoid", 0.2, 0.5),  # Keras 2's, from old files
     "linear": ("Affine", 1.0, 0.0),
     "elu": ("Elu", 1.0, None),
     "softsign": ("Softsign", None, None),
@@ -158,7 +159,7 @@ def _bias(cell: Any, gates: int) -> np.ndarray:
 def _make(
     cell: Any, kind: Kind, gates: list[int], biases: tuple[np.ndarray, np.ndarray], activations: list[Any]
 ) -> Direction | None:
-    named = [_ACTIVATIONS.get(keras.activations.serialize(activation)) for activation in activations]
+    named = [_ACTIVATIONS.get(_name(activation)) for activation in activations]
     if any(entry is None for entry in named):
         return None
     order = np.concatenate([np.arange(gate * cell.units, (gate + 1) * cell.units) for gate in gates])
@@ -174,6 +175,12 @@ def _make(
         beta=[beta for _, _, beta in found if beta is not None],
         linear_before_reset=kind == "GRU" and bool(cell.reset_after),
     )
+
+
+def _name(activation: Any) -> str:
+    """Keras's name of an activation, with its package where it has one."""
+    registered = keras.saving.get_registered_name(activation)
+    return registered if ">" in str(registered) else str(keras.activations.serialize(activation))
 
 
 @dataclass(frozen=True)
