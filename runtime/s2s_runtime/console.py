@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Final
 
 from s2s_runtime.errors import S2SError
 
@@ -16,16 +16,23 @@ except ModuleNotFoundError as error:
     # A command can do nothing without it; this module is imported by commands only.
     raise SystemExit("error: typer is not installed: pip install 's2s-runtime[cli]'") from error
 
-__all__ = ["Providers", "Threads", "make_app", "one_line_errors", "typer"]
+__all__ = ["Providers", "Threads", "make_app", "one_line_errors", "typer", "warn"]
+
+_INTERRUPTED: Final = 130  # 128 + SIGINT, as shells count
 
 Providers = Annotated[
     list[str] | None,
     typer.Option(
-        "--provider", help="Execution provider, such as cpu or cuda; may be repeated, in order of preference."
+        "--provider",
+        help="Execution provider, such as cpu or cuda; may be repeated, in order of preference.",
+        rich_help_panel="Running",
     ),
 ]
 Threads = Annotated[
-    int | None, typer.Option("--threads", min=1, help="Threads inside an operator; default: one per core.")
+    int | None,
+    typer.Option(
+        "--threads", min=1, help="Threads inside an operator; default: one per core.", rich_help_panel="Running"
+    ),
 ]
 
 
@@ -51,6 +58,14 @@ def one_line_errors() -> Iterator[None]:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains again while leaving
         raise typer.Exit(1) from None
+    except KeyboardInterrupt:
+        warn("error: interrupted; what was written stands")
+        raise typer.Exit(_INTERRUPTED) from None
     except (S2SError, OSError) as error:
-        typer.echo(f"error: {' '.join(str(error).split())}", err=True)
+        warn(f"error: {error}")
         raise typer.Exit(1) from None
+
+
+def warn(message: str) -> None:
+    """Write one line to stderr."""
+    typer.echo(" ".join(message.split()), err=True)

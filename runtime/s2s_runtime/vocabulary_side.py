@@ -174,12 +174,11 @@ class Vocabulary:
         Raises:
             VocabularyError: an id is outside the vocabulary.
         """
-        return [self._symbol(i) for i in ids]
-
-    def _symbol(self, token: int) -> str:
-        if not 0 <= token < len(self.symbols):
-            raise VocabularyError(f"id {token} is outside the vocabulary: expected 0 to {len(self.symbols) - 1}")
-        return self.symbols[token]
+        found, symbols = list(ids), self.symbols
+        if found and not (min(found) >= 0 and max(found) < len(symbols)):
+            wrong = next(token for token in found if not 0 <= token < len(symbols))
+            raise VocabularyError(f"id {wrong} is outside the vocabulary: expected 0 to {len(symbols) - 1}")
+        return [symbols[token] for token in found]
 
     def decode(self, ids: Iterable[int]) -> str:
         """Text of a sequence of ids.
@@ -190,8 +189,8 @@ class Vocabulary:
         Raises:
             VocabularyError: an id is outside the vocabulary.
         """
-        dropped = {self.start_id, self.end_id}
-        bare = [i for i in ids if i not in dropped]
+        start, end = self.start_id, self.end_id
+        bare = [token for token in ids if token not in (start, end)]
         if self.reverse:
             bare.reverse()
         return self.join(self.tokens(_strip(bare, self.padding_id)))
@@ -260,6 +259,8 @@ class Vocabulary:
 
 
 def _strip(ids: list[int], padding: int | None) -> list[int]:
+    if padding is None:
+        return ids
     start, stop = 0, len(ids)
     while start < stop and ids[start] == padding:
         start += 1

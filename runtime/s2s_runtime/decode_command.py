@@ -1,0 +1,221 @@
+"""What s2s-decode does once its options are parsed: which texts, which work, where to."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, nullcontext
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import IO, Any, Final, Self
+
+from s2s_runtime.cli_values import decoding_options, scoring_options
+from s2s_runtime.console import warn
+from s2s_runtime.ensembles import Mean, ensemble
+from s2s_runtime.errors import InputError, OptionError, UnknownSymbolError
+from s2s_runtime.files import (
+    DecodeLines,
+    LineFormat,
+    Work,
+    count_lines,
+    drop_last_text,
+    line_text,
+    numbers,
+    open_output,
+    read_windows,
+    run_lines,
+    write_all,
+)
+from s2s_runtime.loading import load
+from s2s_runtime.model import Model
+from s2s_runtime.pair_lines import ScoreLines
+from s2s_runtime.plots import plot_attention
+from s2s_runtime.terminal import byte_progress, prompted
+
+_MODES: Final = ("stream", "score", "interactive")
+_REPORTED: Final = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the command was asked, beside how to decode. Fields are its options.
+
+    Raises:
+        OptionError: options that don't go together.
+    """
+
+    bundle: Path
+    texts: Sequence[str] | None
+    input: Path | None
+    output: Path | None
+    resume: bool
+    force: bool
+    as_json: bool
+    scores: bool
+    attention_plot: Path | None
+    keep_empty: bool
+    stream: bool
+    score: bool
+    interactive: bool
+    num_hypotheses: int
+    read_ahead: int
+    ensemble_with: Sequence[Path] | None
+    ensemble_mean: Mean
+    provider: Sequence[str] | None
+    threads: int | None
+    command_line: Mapping[str, Any]
+
+    @classmethod
+    def from_command_line(cls, given: Mapping[str, Any]) -> Self:
+        """Take what belongs here from the parsed command line; `command_line` holds the rest too."""
+        own = {field.name for field in fields(cls)} - {"command_line"}
+        return cls(**{name: given[name] for name in own}, command_line=given)
+
+    def __post_init__(self) -> None:
+        problems = []
+        modes = [f"--{name}" for name in _MODES if getattr(self, name)]
+        if len(modes) > 1:
+            problems.append(f"{' and '.join(modes)}: expected one of these at most")
+        if self.texts and self.input is not None:
+            problems.append("--input: expected no TEXT beside it")
+        if self.interactive and (self.texts or self.input is not None or self.output is not None):
+            problems.append("--interactive: expected no TEXT, --input or --output beside it")
+        if self.stream and (self.output is not None or self.as_json or self.scores):
+            problems.append("--stream: expected no --output, --json or --scores beside it")
+        if self.resume and self.output is None:
+            problems.append("--resume: needs --output")
+        if self.resume and self.force:
+            problems.append("--resume and --force: expected one of these at most")
+        if self.attention_plot is not None and len(self.texts or ()) != 1:
+            got = len(self.texts) if self.texts else "standard input" if self.input is None else "a file"
+            problems.append(f"--attention-plot: expected one text, got {got}")
+        if self.output is not None and self.input is not None and self.output.resolve() == self.input.resolve():
+            problems.append(f"--output: expected another file than --input, got {self.output}")
+        elif self.output is not None and not (self.resume or self.force) and _holds_something(self.output):
+            problems.append(f"{self.output}: exists already; give --resume to go on behind it or --force to replace it")
+        if problems:
+            raise OptionError("; ".join(problems))
+
+
+def run(settings: Settings) -> None:
+    """Do what the command was asked.
+
+    Raises:
+        S2SError, OSError: what went wrong, in one line.
+    """
+    with closing(_load(settings)) as model:
+        if settings.stream or settings.interactive:
+            _one_by_one(model, settings)
+        elif settings.score:
+            _all_lines(settings, ScoreLines(model, scoring_options(settings.command_line), settings.as_json))
+        elif settings.attention_plot is not None:
+            _plot(model, settings, settings.attention_plot)
+        else:
+            work = _decode_lines(model, settings)
+            _all_lines(settings, work)
+            _report_unknown(work.unknown)
+
+
+def _load(settings: Settings) -> Model:
+    bundles = [settings.bundle, *(settings.ensemble_with or ())]
+    models = [load(each, providers=settings.provider, intra_op_threads=settings.threads) for each in bundles]
+    return models[0] if len(models) == 1 else ensemble(models, mean=settings.ensemble_mean)
+
+
+def _decode_lines(model: Model, settings: Settings) -> DecodeLines:
+    options = decoding_options(settings.command_line, model.manifest)
+    written = LineFormat(settings.as_json, settings.scores, numbered=settings.num_hypotheses > 1)
+    prefix = settings.command_line["prefix"]
+    if prefix is not None and model.target_vocabulary is None:
+        prefix = numbers(prefix, 0)
+    return DecodeLines(model.prepare(**options), written, prefix, settings.keep_empty)
+
+
+def _all_lines(settings: Settings, work: Work) -> None:
+    """Texts of the command line, of a file or of standard input, to a file or standard output."""
+    named, skip = _NamedTexts(work), _done_already(settings)
+    to_file = None if settings.output is None else open_output(settings.output, resume=settings.resume)
+    with nullcontext(sys.stdout.buffer) if to_file is None else to_file as target:
+        if settings.texts:
+            if settings.texts[skip:]:
+                write_all(target, named(settings.texts[skip:], skip).encode())
+        elif settings.input is None:
+            run_lines(sys.stdin.buffer, target, named, skip=skip, read_ahead=settings.read_ahead)
+        else:
+            with settings.input.open("rb") as source, byte_progress(settings.input.stat().st_size) as shown:
+                run_lines(source, target, named, skip=skip, read_ahead=settings.read_ahead, on_progress=shown)
+
+
+def _done_already(settings: Settings) -> int:
+    """How many texts the output to resume holds."""
+    if not settings.resume or settings.output is None or not settings.output.exists():
+        return 0
+    numbered = settings.num_hypotheses > 1 and not (settings.as_json or settings.score)
+    return drop_last_text(settings.output) if numbered else count_lines(settings.output)
+
+
+@dataclass(frozen=True, slots=True)
+class _NamedTexts:
+    """Work whose errors say which text has an unknown symbol, counted as a person counts."""
+
+    work: Work
+
+    def __call__(self, lines: Sequence[str], first: int) -> str:
+        try:
+            return self.work(lines, first)
+        except UnknownSymbolError as error:
+            raise error if error.place is None else InputError(f"text {error.place + 1}: {error}") from error
+
+
+def _plot(model: Model, settings: Settings, path: Path) -> None:
+    """Decode the one text, write it, and draw its attention."""
+    drawn = Settings.from_command_line({**settings.command_line, "attention": True})
+    work, [text] = _decode_lines(model, drawn), drawn.texts or [""]
+    [result] = work.results([text], 0)
+    sys.stdout.write(work.write(1, text, result))
+    plot_attention(result.hypotheses[0], result.source_tokens, path)
+
+
+def _one_by_one(model: Model, settings: Settings) -> None:
+    """Each text written before the next is read, piece by piece with --stream; at a prompt mistakes don't end it."""
+    work = _decode_lines(model, settings)
+    for number, text in enumerate(_each_text(settings), 1):
+        try:
+            if settings.stream:
+                for piece in work.pieces(text, number - 1):
+                    sys.stdout.write(piece)
+                    sys.stdout.flush()
+                sys.stdout.write("\n")
+            else:
+                sys.stdout.write(work([text], number - 1))
+        except (InputError, UnknownSymbolError) as error:
+            if not settings.interactive:
+                raise
+            warn(f"error: {error}")
+        sys.stdout.flush()
+    _report_unknown(work.unknown)
+
+
+def _each_text(settings: Settings) -> Iterator[str]:
+    if settings.interactive:
+        yield from prompted("> ")
+    elif settings.texts:
+        yield from settings.texts
+    else:
+        source: IO[bytes] = sys.stdin.buffer if settings.input is None else settings.input.open("rb")
+        with nullcontext(source) if settings.input is None else source:
+            for place, [line] in enumerate(read_windows(source, 1)):
+                yield line_text(line, place)
+
+
+def _report_unknown(unknown: Counter[str]) -> None:
+    """Say on stderr which symbols the model doesn't know, the most frequent first."""
+    if unknown:
+        most = ", ".join(f"{symbol!r} ({count})" for symbol, count in unknown.most_common(_REPORTED))
+        more = f" and {len(unknown) - _REPORTED} more" if len(unknown) > _REPORTED else ""
+        warn(f"warning: {unknown.total()} symbols that the model doesn't know: {most}{more}")
+
+
+def _holds_something(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0
