@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from s2s_runtime.errors import S2SError
+from s2s_runtime.console import make_app, one_line_errors
 from s2s_training.cli_options import data, fit, model
 from s2s_training.config import (
     AttentionForm,
@@ -25,8 +24,7 @@ from s2s_training.config import (
 )
 from s2s_training.errors import ConfigError
 
-UsageError = typer.BadParameter.__mro__[1]  # click's, which typer brings along under different names
-app = typer.Typer(context_settings={"help_option_names": ["-h", "--help"]}, rich_markup_mode="markdown")
+app = make_app()
 
 
 @app.command(epilog="RUN holds model.keras and vocab.json for `s2s-export`, and history.json, loss.png, summary.json.")
@@ -97,10 +95,18 @@ def train(
 
         s2s-train pairs.tsv --source-unit word --target-unit word --cell gru --min-count 2 -o runs/words
 
-        s2s-train cmudict --max-minutes 3 -o runs/pronunciation
+        s2s-train cmudict -o runs/pronunciation
     """
-    config = _configure(context, pairs, tutorial=tutorial)
-    summary = _run(config, run, resume=resume, force=force)
+    with one_line_errors():
+        try:
+            config = _configure(context, pairs, tutorial=tutorial)
+            summary = _run(config, run, resume=resume, force=force)
+        except ConfigError as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(2) from None
+        except KeyboardInterrupt:
+            typer.echo(f"error: interrupted; the same command with --resume continues {run}", err=True)
+            raise typer.Exit(130) from None
     typer.echo(json.dumps(summary, indent=1) if as_json else _describe(summary, run))
 
 
@@ -116,8 +122,12 @@ def _configure(context: typer.Context, pairs: str, *, tutorial: bool) -> Trainin
 
 
 def _run(config: TrainingConfig, run: Path, *, resume: bool, force: bool) -> dict[str, Any]:
+    from s2s_training.datasets import require_data
     from s2s_training.quiet import import_quietly
+    from s2s_training.run_folder import RunFolder
 
+    RunFolder(run).check(config, resume=resume, force=force)  # what is cheap to see comes before TensorFlow
+    require_data(config.data)
     import_quietly()
     from rich.console import Console
 
@@ -129,7 +139,10 @@ def _run(config: TrainingConfig, run: Path, *, resume: bool, force: bool) -> dic
     logger.addHandler(ConsoleHandler(console))
     logger.setLevel(logging.INFO)
     progress = ShowProgress(console, config.fit.epochs)
-    return train(config, run, resume=resume, force=force, callbacks=[progress])
+    try:
+        return train(config, run, resume=resume, force=force, callbacks=[progress])
+    finally:
+        progress.stop()  # an interrupted run would leave the bar, and the cursor hidden
 
 
 def _describe(summary: dict[str, Any], run: Path) -> str:
@@ -147,19 +160,5 @@ def _describe(summary: dict[str, Any], run: Path) -> str:
 
 
 def main() -> None:
-    """Run the command; errors end it with one line on standard error and exit status 1, or 2 for wrong usage."""
-    try:
-        sys.exit(app(standalone_mode=False))
-    except UsageError as error:
-        _fail(error.format_message(), 2)
-    except ConfigError as error:
-        _fail(str(error), 2)
-    except (S2SError, OSError) as error:
-        _fail(str(error), 1)
-    except (KeyboardInterrupt, typer.Abort):
-        _fail("interrupted; continue with --resume", 1)
-
-
-def _fail(message: str, status: int) -> None:
-    typer.echo(f"error: {message}", err=True)
-    sys.exit(status)
+    """Run the command."""
+    app()

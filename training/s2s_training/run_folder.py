@@ -6,15 +6,16 @@ import json
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
-
-import keras
+from typing import TYPE_CHECKING, Any
 
 from s2s_runtime.json_fields import write_json
 from s2s_runtime.vocabulary import VocabularyFile
 from s2s_training.config import TrainingConfig
 from s2s_training.corpus import Example, write_tsv
 from s2s_training.errors import RunFolderError
+
+if TYPE_CHECKING:
+    import keras  # heavy: the folder is looked at before anything is loaded
 
 RESUMABLE = frozenset({"max_minutes"})  # options that may differ when a run is resumed
 
@@ -85,9 +86,7 @@ class RunFolder:
         """Write the results, the model last, and remove what was only needed to resume."""
         write_json(self.summary, summary)
         beside = self.path / "tmp-model.keras"
-        # A model of its own around the same layers: neither the optimizer's state nor the loss goes into the file, so
-        # it is a third of the size and loads without this package.
-        keras.Model(model.inputs, model.outputs, name=model.name).save(beside)
+        model.save(beside)
         beside.replace(self.model)
         shutil.rmtree(self.backup, ignore_errors=True)
         self.best_weights.unlink(missing_ok=True)

@@ -71,7 +71,10 @@ def train(
     prepared.model.load_weights(folder.best_weights)
     plot_losses(history, folder.plot)
     summary = _summary(history, prepared, config, minutes)
-    folder.finish(prepared.model, summary)
+    # A model of its own around the same layers: neither the optimizer's state nor the loss goes into the file, so it is
+    # a third of the size and loads without this package.
+    model = prepared.model
+    folder.finish(keras.Model(model.input, model.output, name=model.name), summary)
     return summary
 
 

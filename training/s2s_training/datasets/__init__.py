@@ -18,7 +18,7 @@ from s2s_training.datasets import addition, cmudict
 from s2s_training.datasets.tsv import read_tsv
 from s2s_training.errors import DataNotFoundError
 
-__all__ = ["BUILT_IN", "BuiltIn", "default_config", "load_corpus", "tutorial_config"]
+__all__ = ["BUILT_IN", "BuiltIn", "default_config", "load_corpus", "require_data", "tutorial_config"]
 
 
 @dataclass(frozen=True)
@@ -89,12 +89,20 @@ def load_corpus(config: DataConfig, seed: int) -> Corpus:
         DataError: the file has a bad row, no rows, or too few.
         MissingExtraError: the data set is in a package that isn't installed.
     """
+    require_data(config)
     if config.data in BUILT_IN:
         return BUILT_IN[config.data].load(config, seed)
-    path = Path(config.data)
-    if not path.is_file():
+    examples = read_tsv(Path(config.data), config.rows)
+    return split_corpus(examples, config.split, config.valid_fraction, config.test_fraction)
+
+
+def require_data(config: DataConfig) -> None:
+    """See whether the pairs are there, without reading them.
+
+    Raises:
+        DataNotFoundError: neither a file nor a built-in data set.
+    """
+    if config.data not in BUILT_IN and not Path(config.data).is_file():
         raise DataNotFoundError(
             f"no file {config.data!r}: expected a TSV file of pairs or a built-in data set ({', '.join(BUILT_IN)})"
         )
-    examples = read_tsv(path, config.rows)
-    return split_corpus(examples, config.split, config.valid_fraction, config.test_fraction)

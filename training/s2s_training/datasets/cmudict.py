@@ -29,6 +29,7 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "batch_size": 256,
         "learning_rate": 0.015,
         "schedule": "cosine",
+        "max_minutes": 3.0,  # for slower machines
     }
 )
 WORD = re.compile(r"[a-z']+")  # leaves out abbreviations ("a.m."), compounds with hyphens, and digits: under 1%
