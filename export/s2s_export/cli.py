@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -13,6 +13,7 @@ from s2s_runtime.errors import S2SError
 
 if TYPE_CHECKING:
     from s2s_export.options import ExportOptions
+    from s2s_runtime.vocabulary import Unit, VocabularyFile
 
 app = typer.Typer(add_completion=True, pretty_exceptions_enable=False, rich_markup_mode="markdown")
 
@@ -25,6 +26,8 @@ _EPILOG = """
 
 `s2s-export model.h5 --start-id 0 --end-id 1 --source-length 16 --padding zeros --max-length 59` for a tutorial's model
 that only knows numbers.
+
+`s2s-export model.h5 --vocab-from fra.txt --rows 10000 --start '\\t' --end '\\n'` rebuilds a tutorial's vocabularies.
 
 `s2s-export --weights model.weights.h5 --model-fn my_script:build_model` for weights saved without their model.
 
@@ -46,6 +49,20 @@ def export(
         Path | None,
         typer.Option(help="vocab.json. Default: the one beside the model, if any.", rich_help_panel=_TEXT),
     ] = None,
+    vocab_from: Annotated[
+        Path | None,
+        typer.Option(help="Pairs (TSV) the model was trained on, to rebuild its vocabularies.", rich_help_panel=_TEXT),
+    ] = None,
+    rows: Annotated[
+        int, typer.Option(min=1, help="Rows of --vocab-from that were used.", rich_help_panel=_TEXT)
+    ] = 10_000,
+    unit: Annotated[
+        str, typer.Option(help="Unit of --vocab-from: char, word or symbol.", rich_help_panel=_TEXT)
+    ] = "char",
+    start: Annotated[
+        str | None, typer.Option(help=r"Start symbol of the target; \t and \n are understood.", rich_help_panel=_TEXT)
+    ] = None,
+    end: Annotated[str | None, typer.Option(help="End symbol of the target, likewise.", rich_help_panel=_TEXT)] = None,
     start_id: Annotated[int | None, typer.Option(min=0, help="Token fed first.", rich_help_panel=_TEXT)] = None,
     end_id: Annotated[
         list[int] | None,
@@ -101,11 +118,15 @@ def export(
     The model is split into an encoder and a single-step decoder, converted to ONNX, and compared with Keras, tensor by
     tensor and token by token, before anything is written.
     """
+    from s2s_export.vocabularies import unescape
+
     try:
         loading = _Loading.of(model, weights, model_fn)
         loading.trust_lambda, loading.names = trust_lambda, tuple(custom_objects or ())
         path = output if output is not None else loading.path.with_suffix(".s2s")
         settings: dict[str, Any] = {
+            "start_symbol": unescape(start),
+            "end_symbol": unescape(end),
             "start_id": start_id,
             "end_ids": tuple(end_id or ()),
             "padding": padding,
@@ -118,7 +139,8 @@ def export(
             "atol": atol,
             "force": force,
         }
-        options = _options(loading.path, path, vocab, verify_with, settings, writes=not dry_run)
+        words = _Words(loading.path, vocab, vocab_from, rows, unit)
+        options = _options(path, words, verify_with, settings, writes=not dry_run)
         if dry_run:
             _show(loading, options)
         else:
@@ -157,21 +179,46 @@ class _Loading:
         return load_model(self.path, trust_lambda=self.trust_lambda, custom_objects=objects)
 
 
+@dataclass(frozen=True)
+class _Words:
+    """Where the vocabularies come from."""
+
+    model: Path
+    vocab: Path | None
+    pairs: Path | None
+    rows: int
+    unit: str
+
+    def read(self, settings: dict[str, Any]) -> tuple[VocabularyFile | None, int | None]:
+        """The vocabularies, and the longest source where pairs tell it."""
+        from s2s_export.vocabularies import PairsRecipe, vocabularies_from_pairs
+        from s2s_runtime.vocabulary import VocabularyFile
+
+        if self.pairs is not None and self.vocab is not None:
+            raise typer.BadParameter("expected --vocab or --vocab-from, got both")
+        if self.pairs is not None:
+            start, end = settings["start_symbol"], settings["end_symbol"]
+            recipe = PairsRecipe(rows=self.rows, unit=cast("Unit", self.unit), start=start, end=end)
+            return vocabularies_from_pairs(self.pairs, recipe)
+        beside = self.model.parent / "vocab.json"
+        file = self.vocab if self.vocab is not None else (beside if beside.is_file() else None)
+        return (None if file is None else VocabularyFile.read(file)), None
+
+
 def _options(
-    model: Path, path: Path, vocab: Path | None, verify_with: Path | None, settings: dict[str, Any], *, writes: bool
+    path: Path, words: _Words, verify_with: Path | None, settings: dict[str, Any], *, writes: bool
 ) -> ExportOptions:
     """Everything that can be refused before TensorFlow is imported."""
     from s2s_export.options import ExportOptions
     from s2s_export.write import refuse_existing
-    from s2s_runtime.vocabulary import VocabularyFile
 
     if writes:
         refuse_existing(path, force=settings["force"])
-    beside = model.parent / "vocab.json"
-    file = vocab if vocab is not None else (beside if beside.is_file() else None)
+    vocabulary, longest = words.read(settings)
     texts = () if verify_with is None else tuple(verify_with.read_text(encoding="utf-8").splitlines())
     return ExportOptions(
-        vocabulary=None if file is None else VocabularyFile.read(file),
+        vocabulary=vocabulary,
+        longest_source=longest,
         verify_with=tuple(text for text in texts if text.strip()),
         **settings,
     )
@@ -202,13 +249,11 @@ def _show(loading: _Loading, options: ExportOptions) -> None:
     from s2s_training.quiet import import_quietly
 
     import_quietly()
+    from s2s_export.exporter import take_apart
     from s2s_export.report import print_understanding
-    from s2s_export.understand import understand
-    from s2s_training.split import split
 
-    model = loading.load()
-    parts = split(model, decoder_input=options.decoder_input, start_id=options.first_token)
-    print_understanding(Console(), parts, understand(model, parts, options))
+    _, parts, facts = take_apart(loading.load(), options)
+    print_understanding(Console(), parts, facts)
 
 
 def main() -> None:

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import keras
 
+from s2s_export.dtypes import refuse_other_dtypes
 from s2s_export.graphs import build_graphs
 from s2s_export.options import ExportOptions
+from s2s_export.text_layers import without_text_layers
 from s2s_export.understand import Understanding, understand
 from s2s_export.verify import Report, Subject, refuse_failed, verify
 from s2s_export.write import new_folder, refuse_existing, write_graphs
@@ -72,8 +74,7 @@ def export(
 
 def _export(model: keras.Model, path: Path, options: ExportOptions, progress: Progress) -> Exported:
     progress("splitting")
-    parts = split(model, decoder_input=options.decoder_input, start_id=options.first_token)
-    facts = understand(model, parts, options)
+    model, parts, facts = take_apart(model, options)
     progress("converting")
     graphs = build_graphs(parts, facts, options.opset)
     with new_folder(path) as folder:
@@ -96,6 +97,28 @@ def _export(model: keras.Model, path: Path, options: ExportOptions, progress: Pr
         manifest = replace(manifest, verification=report.to_dict())
         write_manifest(folder, manifest)
     return Exported(path, parts, facts, manifest, report, graphs.node_types())
+
+
+def take_apart(model: keras.Model, options: ExportOptions) -> tuple[keras.Model, SplitModel, Understanding]:
+    """Reads a model without writing anything.
+
+    Returns:
+        the model from ids on, its split, and how it was understood.
+
+    Raises:
+        ExportError, SplitError: as `export`.
+    """
+    refuse_other_dtypes(model)
+    text = without_text_layers(model)
+    options = options if text.vocabularies else options.with_vocabulary(options.vocabulary)
+    parts = split(text.model, decoder_input=options.decoder_input, start_id=options.first_token)
+    if text.vocabularies:
+        names = [tensor.name for tensor in text.model.inputs]
+        target = None if parts.target_index is None else names[parts.target_index]
+        merged = text.merged(options.vocabulary, [names[i] for i in parts.source_indices], target)
+        options = options.with_vocabulary(merged)
+    facts = understand(text.model, parts, options)
+    return text.model, parts, replace(facts, notes=(*text.notes, *facts.notes))
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from s2s_export.errors import ExportError
@@ -28,6 +28,9 @@ class ExportOptions:
         opset: ONNX operator set.
         atol: largest difference from Keras allowed in any tensor.
         force: replace an existing bundle.
+        longest_source: longest source in training, where known: what a model that reads its padding is padded to
+            unless `source_length` says otherwise.
+        start_symbol, end_symbol: the target vocabulary's start and end, where it doesn't say them itself.
         verify_with: texts to verify with; otherwise inputs are generated.
 
     Raises:
@@ -46,6 +49,9 @@ class ExportOptions:
     opset: int = 18
     atol: float = 1e-4
     force: bool = False
+    longest_source: int | None = None
+    start_symbol: str | None = None
+    end_symbol: str | None = None
     verify_with: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -66,6 +72,23 @@ class ExportOptions:
         for token in [*self.end_ids, *([] if self.start_id is None else [self.start_id])]:
             if token < 0:
                 raise ExportError(f"start_id and end_ids: expected ids from 0, got {token}")
+
+    def with_vocabulary(self, vocabulary: VocabularyFile | None) -> ExportOptions:
+        """These options with another vocabulary, whose target side gets the start and end symbols given.
+
+        Raises:
+            ExportError: symbols are given, but there is no target vocabulary.
+        """
+        named = {"start": self.start_symbol, "end": self.end_symbol}
+        named = {name: symbol for name, symbol in named.items() if symbol is not None}
+        if named and (vocabulary is None or vocabulary.target is None):
+            raise ExportError(
+                f"{' and '.join(named)}: there is no target vocabulary to find them in; give --vocab or --vocab-from, "
+                "or --start-id N and --end-id N"
+            )
+        if named and vocabulary is not None and vocabulary.target is not None:
+            vocabulary = replace(vocabulary, target=replace(vocabulary.target, **named))
+        return replace(self, vocabulary=vocabulary)
 
     @property
     def first_token(self) -> int | None:

@@ -6,7 +6,6 @@ The graph tells shapes and dtypes, a vocabulary tells symbols; what neither tell
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 import numpy as np
@@ -14,9 +13,10 @@ from keras import tree
 
 from s2s_export.errors import ExportError
 from s2s_export.options import ExportOptions
+from s2s_export.padding_policy import PaddingFinder
 from s2s_runtime.bundle import SourceSpec, TargetSpec, TensorSpec
 from s2s_runtime.padding import PaddingPolicy
-from s2s_runtime.vocabulary import Vocabulary, VocabularyFile
+from s2s_runtime.vocabulary import Vocabulary
 from s2s_training.attention_weights import noise_for
 from s2s_training.split import SplitModel
 
@@ -55,11 +55,14 @@ def understand(model: keras.Model, split: SplitModel, options: ExportOptions) ->
     sides = (vocabulary.source, vocabulary.target) if vocabulary is not None else (None, None)
     if len(split.source_indices) != 1:
         names = ", ".join(model.inputs[i].name for i in split.source_indices) or "none"
-        raise ExportError(f"expected one source input beside the decoder's, found {names}")
+        raise ExportError(
+            f"expected one source input beside the decoder's, found {names}: a bundle's encoder reads one source; join "
+            "the features into one input (Concatenate) in a model around this one"
+        )
     probabilities = _gives_probabilities(split)
     target, one_hot_target = _target(model, split, sides[1], options, probabilities=probabilities)
     source = _source(model, split, sides[0], options, one_hot_target=one_hot_target)
-    padding = _Padding(split, source, vocabulary, options, notes).policy(model.inputs[split.source_indices[0]].shape[1])
+    padding = PaddingFinder(split, source, options, notes).policy(model.inputs[split.source_indices[0]].shape[1])
     if target.max_length is None:
         notes.append("the longest target is unknown: callers must give max_length (--max-length records it)")
     return Understanding(source, target, padding, *sides, one_hot_target, probabilities, tuple(notes))
@@ -198,100 +201,3 @@ def _embedding_size(split: SplitModel) -> int | None:
         if isinstance(call.operation, keras.layers.Embedding)
     ]
     return min(sizes, default=None)
-
-
-@dataclass(frozen=True)
-class _Padding:
-    """Finds the padding policy; whether the model masks its padding is seen by running it with and without."""
-
-    split: SplitModel
-    source: SourceSpec
-    vocabulary: VocabularyFile | None
-    options: ExportOptions
-    notes: list[str]
-
-    @property
-    def _recorded(self) -> PaddingPolicy | None:
-        return None if self.vocabulary is None else self.vocabulary.padding
-
-    def policy(self, fixed_length: int | None) -> PaddingPolicy:
-        """The policy, for a source input whose time dimension is fixed to a length or free."""
-        recorded, options = self._recorded, self.options
-        side = options.padding_side or (recorded.side if recorded is not None else "right")
-        length = options.source_length or (recorded.length if recorded is not None else None) or fixed_length
-        if self.source.kind == "values":
-            return PaddingPolicy(False, None, side, length)
-        padding_id = self._id()
-        said_masked = recorded is not None and recorded.masked
-        if recorded is None or said_masked:
-            if side == "right" and _ignores_padding(self.split, self.source, padding_id):
-                return PaddingPolicy(True, padding_id, "right", options.source_length)
-            if said_masked:
-                raise ExportError(
-                    f"the vocabulary says that id {padding_id} is masked, but padding changes what the model gives: "
-                    "set padding.masked to false and padding.length to the padded length of training"
-                )
-        if length is None:
-            raise ExportError(
-                "this model reads its padding (it has no mask), so a sentence decodes the same only when padded to the "
-                "length of training, which its free time dimension doesn't show: give --source-length N, and "
-                "--padding SYMBOL or zeros"
-            )
-        self.notes.append(
-            f"the model reads its padding: every source is padded to {length} with {_padding_name(padding_id)}"
-        )
-        return PaddingPolicy(False, padding_id, side, length)
-
-    def _id(self) -> int:
-        given, kind = self.options.padding, self.source.kind
-        if given == "zeros":
-            if kind != "one-hot":
-                raise ExportError("--padding zeros: only one-hot sources have rows of zeros; give a symbol or an id")
-            return -1
-        if given is not None:
-            return _named_padding(given, None if self.vocabulary is None else self.vocabulary.source, self.source.size)
-        if self._recorded is not None and self._recorded.id is not None:
-            return self._recorded.id
-        assumed = -1 if kind == "one-hot" else 0
-        self.notes.append(f"padding is assumed to be {_padding_name(assumed)} (--padding says otherwise)")
-        return assumed
-
-
-def _named_padding(given: str, vocabulary: Vocabulary | None, size: int) -> int:
-    if vocabulary is not None and given in vocabulary.symbols:
-        return vocabulary.symbols.index(given)
-    if given.isdecimal() and int(given) < size:
-        return int(given)
-    raise ExportError(f"--padding: expected 'zeros', a source symbol, or an id from 0 to {size - 1}, got {given!r}")
-
-
-def _padding_name(padding_id: int | None) -> str:
-    return "rows of zeros" if padding_id == -1 else f"id {padding_id}"
-
-
-def _ignores_padding(split: SplitModel, source: SourceSpec, padding_id: int | None) -> bool:
-    """Whether one decoder step gives the same for a source with padding after it as without."""
-    rng = np.random.default_rng(1)
-    usable = [i for i in range(source.size) if i != padding_id]
-    row = rng.choice(usable, size=5)
-    padded = np.concatenate([row, np.full(4, padding_id)])
-    outputs = []
-    for ids in (row, padded):
-        memory = tree.flatten(split.encoder([source_array(split, source, ids[None])], training=False))
-        for tensor in memory:
-            tensor._keras_mask = None  # masks are inputs of the step decoder, not riders
-        fed = (
-            [] if split.fed in ("none", "probabilities") else [keras.ops.ones((1, *split.decoder.inputs[0].shape[1:]))]
-        )
-        fed = [keras.ops.cast(tensor, split.decoder.inputs[0].dtype) for tensor in fed]
-        outputs.append([np.asarray(t) for t in tree.flatten(split.decoder([*fed, *memory], training=False))])
-    count = 1 + split.state_count
-    return all(np.allclose(a, b, atol=1e-6) for a, b in zip(outputs[0][:count], outputs[1][:count], strict=True))
-
-
-def source_array(split: SplitModel, source: SourceSpec, ids: np.ndarray) -> Any:
-    """What the Keras encoder reads for ids (batch, time): the ids themselves, or their one-hot rows (-1 = zeros)."""
-    tensor = split.encoder.inputs[0]
-    if source.kind == "one-hot":
-        ids = np.vstack([np.eye(source.size), np.zeros(source.size)])[ids]
-    return keras.ops.convert_to_tensor(ids.astype(keras.backend.standardize_dtype(tensor.dtype)))

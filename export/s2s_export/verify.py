@@ -20,7 +20,8 @@ from keras import tree
 import s2s_runtime
 from s2s_export.errors import ExportError, VerificationError
 from s2s_export.oracle import Decoded, Oracle
-from s2s_export.understand import Understanding, source_array
+from s2s_export.padding_policy import source_array
+from s2s_export.understand import Understanding
 from s2s_runtime.bundle import Manifest
 from s2s_training.split import SplitModel
 

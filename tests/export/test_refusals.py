@@ -6,6 +6,7 @@ import keras
 import pytest
 from keras import layers, ops
 
+from s2s_export import ExportError, ExportOptions
 from s2s_training.errors import SplitError
 from s2s_training.split import split
 
@@ -101,3 +102,57 @@ def test_final_state_of_the_decoder() -> None:
     )
     y = y + ops.expand_dims(last, 1)
     refused(keras.Model([source, target], layers.Dense(9)(y)), 'the final state of layer "reader" (GRU) is read')
+
+
+def test_two_sources() -> None:
+    """A bundle's encoder reads one source."""
+    source, target = inputs()
+    other = keras.Input((None,), dtype="int32", name="tags")
+    x = layers.Concatenate()([layers.Embedding(9, 4)(source), layers.Embedding(5, 2)(other)])
+    state = layers.GRU(8, return_state=True)(x)[1]
+    y = layers.GRU(8, return_sequences=True)(layers.Embedding(9, 4)(target), initial_state=state)
+    model = keras.Model([source, other, target], layers.Dense(9)(y))
+    not_exported(model, "expected one source input beside the decoder's, found source, tags")
+
+
+def test_half_precision() -> None:
+    """A bundle computes in float32; the layer and its policy are named."""
+    source, target = inputs()
+    y = layers.GRU(8, return_sequences=True)(layers.Embedding(9, 4)(target), initial_state=encoded(source))
+    y = layers.Dense(9, dtype="mixed_float16", name="half")(y)
+    not_exported(
+        keras.Model([source, target], y), "layer \"half\" (Dense) has the dtype policy 'mixed_float16', and bundles"
+    )
+
+
+def test_left_padding() -> None:
+    """A model that skips padding wherever it stands is padded on the right; one that doesn't is refused."""
+    from s2s_export.exporter import take_apart
+
+    source, target = inputs()
+    embedded = layers.Embedding(9, 4, mask_zero=True)(source)
+    state = layers.GRU(8, return_state=True)(embedded)[1]
+    embedded_target = layers.Embedding(9, 4)(target)
+    y = layers.GRU(8, return_sequences=True)(embedded_target, initial_state=state)
+    options = ExportOptions(start_id=1, padding_side="left")
+    _, _, facts = take_apart(keras.Model([source, target], layers.Dense(9)(y)), options)
+    assert (facts.padding.masked, facts.padding.side) == (True, "right")
+    assert any("wherever it stands" in note for note in facts.notes)
+
+    counted = ops.cumsum(ops.ones_like(ops.cast(source, "float32")), axis=1)
+    placed = layers.Concatenate()([embedded, ops.expand_dims(counted, -1)])
+    state = layers.GRU(8, return_state=True)(placed, mask=ops.not_equal(source, 0))[1]
+    y = layers.GRU(8, return_sequences=True)(embedded_target, initial_state=state)
+    not_exported(
+        keras.Model([source, target], layers.Dense(9)(y)),
+        "--padding-side left: the model masks padding on the right, but padding on the left changes what it gives",
+        padding_side="left",
+    )
+
+
+def not_exported(model: keras.Model, message: str, **options: str) -> None:
+    from s2s_export.exporter import take_apart
+
+    with pytest.raises(ExportError, match=re.escape(message)) as caught:
+        take_apart(model, ExportOptions(start_id=1, **options))
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,135 @@
+"""Vocabularies that no file beside the model holds: rebuilt from pairs, or found in the model's text layers."""
+
+from pathlib import Path
+
+import keras
+import pytest
+from architectures import TARGET, UNITS, embed_target, head, target_ids
+from keras import layers
+from save_architectures import randomise
+from test_export_command import fails, run
+
+import s2s_runtime
+from s2s_export.errors import ExportError
+from s2s_export.vocabularies import PairsRecipe, unescape, vocabularies_from_pairs
+from s2s_runtime import Vocabulary
+
+pytestmark = pytest.mark.tensorflow
+
+PAIRS = "Go.\tVa !\tCC-BY\nHi.\tSalut.\tCC-BY\nRun!\tCours\u202f!\tCC-BY\nWow!\tÇa alors !\n"
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
+    """A file of sentence pairs as the tutorials read it."""
+    path = tmp_path / "fra.txt"
+    path.write_text(PAIRS, encoding="utf-8")
+    return path
+
+
+def test_sorted_characters_of_the_first_rows(pairs: Path) -> None:
+    """Ids are positions in the sorted set of characters of the first rows, the wrappers among the target's."""
+    file, longest = vocabularies_from_pairs(pairs, PairsRecipe(rows=3, start="\t", end="\n"))
+    assert file.source.symbols == tuple(sorted(set("Go.Hi.Run!")))
+    assert file.target.symbols == tuple(sorted(set("\t\nVa !Salut.Cours\u202f!")))
+    assert (file.target.start, file.target.end) == ("\t", "\n")
+    assert longest == len("Run!")
+    assert file.max_length == len("Cours\u202f!") + 1
+
+
+def test_words(pairs: Path) -> None:
+    """Other units cut rows into words."""
+    file, longest = vocabularies_from_pairs(pairs, PairsRecipe(rows=2, unit="word", start="<s>", end="</s>"))
+    assert file.target.symbols == ("!", ".", "</s>", "<s>", "Salut", "Va")
+    assert longest == 2
+
+
+def test_escapes() -> None:
+    """Tabs and line feeds can be typed in any shell."""
+    assert [unescape(text) for text in (r"\t", r"\n", r"\s", "x", None)] == ["\t", "\n", " ", "x", None]
+
+
+def test_what_is_no_pairs_file(tmp_path: Path) -> None:
+    """A line without a tab is shown; so is a symbol that isn't one."""
+    (tmp_path / "a.tsv").write_text("one\ttwo\nthree\n", encoding="utf-8")
+    with pytest.raises(ExportError, match="line 2: no tab; expected source, tab, target, got 'three'"):
+        vocabularies_from_pairs(tmp_path / "a.tsv", PairsRecipe())
+    (tmp_path / "b.tsv").write_text("\n", encoding="utf-8")
+    with pytest.raises(ExportError, match="no pairs"):
+        vocabularies_from_pairs(tmp_path / "b.tsv", PairsRecipe())
+    with pytest.raises(ExportError, match="start: expected one character"):
+        PairsRecipe(start="<s>")
+
+
+def tutorial(pairs: Path) -> keras.Model:
+    file, _ = vocabularies_from_pairs(pairs, PairsRecipe(start="\t", end="\n"))
+    source, target = keras.Input((None, len(file.source))), keras.Input((None, len(file.target)))
+    _, h, c = layers.LSTM(UNITS, return_state=True)(source)
+    y = layers.LSTM(UNITS, return_sequences=True)(target, initial_state=[h, c])
+    model = keras.Model([source, target], layers.Dense(len(file.target), activation="softmax")(y))
+    randomise(model)
+    return model
+
+
+def test_export_with_pairs(pairs: Path, tmp_path: Path) -> None:
+    """The tutorial's model and its pairs are all the command needs: texts decode."""
+    tutorial(pairs).save(tmp_path / "m.keras")
+    arguments = [tmp_path / "m.keras", "--vocab-from", pairs, "--start", r"\t", "--end", r"\n"]
+    fails([*arguments, "--rows", "2"], "the target vocabulary has 11 symbols but the model gives")
+    code, output, errors = run(*arguments)
+    assert code == 0, errors
+    assert "every source is padded to 4 with rows of zeros" in " ".join(output.split())
+    model = s2s_runtime.load(tmp_path / "m.s2s")
+    (result,) = model.generate(["Hi."])
+    assert set(result.text) <= set(PAIRS)
+    assert run(*arguments, "--force", "--vocab", pairs)[0] == 2
+
+
+def test_symbols_need_a_vocabulary(pairs: Path, tmp_path: Path) -> None:
+    """A start symbol without symbols to look it up in is an error."""
+    tutorial(pairs).save(tmp_path / "m.keras")
+    fails([tmp_path / "m.keras", "--start", r"\t"], "start: there is no target vocabulary to find them in")
+
+
+def reads_text(layer: keras.Layer, shape: tuple[int | None, ...]) -> keras.Model:
+    text, target = keras.Input(shape, dtype="string", name="text"), target_ids()
+    embedded = layers.Embedding(6, 5, mask_zero=True)(layer(text))
+    _, state = layers.GRU(UNITS, return_state=True)(embedded)
+    y = layers.GRU(UNITS, return_sequences=True)(embed_target(target), initial_state=state)
+    model = keras.Model([text, target], head(y))
+    randomise(model)
+    return model
+
+
+def test_text_vectorization(tmp_path: Path) -> None:
+    """The layer's vocabulary and way of cutting become the bundle's; the graph reads ids."""
+    layer = layers.TextVectorization(vocabulary=["go", "hi", "run", "wow"], standardize="lower")
+    reads_text(layer, (1,)).save(tmp_path / "m.keras")
+    code, _, errors = run(tmp_path / "m.keras", "--start-id", "1", "--end-id", "2", "--max-length", "4")
+    assert code == 0, errors
+    model = s2s_runtime.load(tmp_path / "m.s2s")
+    expected = Vocabulary(
+        "symbol", ("<pad>", "[UNK]", "go", "hi", "run", "wow"), padding="<pad>", unknown="[UNK]", lowercase=True
+    )
+    assert model.source_vocabulary == expected
+    assert model.manifest.padding.masked
+    texts, ids = model.generate(["Go RUN what"]), model.generate([[2, 4, 1]])
+    assert texts[0].ids == ids[0].ids
+    assert max(texts[0].ids) < TARGET
+
+
+def test_string_lookup_and_what_is_not_kept(tmp_path: Path) -> None:
+    """`StringLookup` reads tokens; stripped punctuation is noted; outputs that are no ids are refused."""
+    from s2s_export.text_layers import without_text_layers
+
+    lookup = reads_text(layers.StringLookup(vocabulary=["go", "hi", "run"], mask_token="", name="words"), (None,))
+    found = without_text_layers(lookup)
+    assert found.vocabularies["text"].symbols == ("<pad>", "[UNK]", "go", "hi", "run")
+    assert found.notes == ()
+    stripped = without_text_layers(reads_text(layers.TextVectorization(vocabulary=["a"], name="tv"), (1,)))
+    assert stripped.notes == (
+        "the text layer 'tv' strips punctuation, which a bundle doesn't: do so to texts before decoding them",
+    )
+    several = reads_text(layers.StringLookup(vocabulary=["go"], num_oov_indices=2, name="words"), (None,))
+    with pytest.raises(ExportError, match=r'layer "words" .* several unknown ids'):
+        without_text_layers(several)
