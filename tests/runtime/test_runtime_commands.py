@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from s2s_runtime import Model, bench_cli, cli, inspect_cli
+from s2s_runtime import Model, Vocabulary, bench_cli, cli, inspect_cli
 from s2s_runtime.bench import measure, random_sources
+from s2s_runtime.description import describe
 
 TINY = str(Path(__file__).parents[1] / "fixtures" / "tiny.s2s")
 VALUES = TINY.replace("tiny.s2s", "tiny-values.s2s")
@@ -246,12 +250,41 @@ def test_random_sources_fit_the_bundle(tiny: Model, tiny_onehot: Model) -> None:
 
 
 def test_inspect_shows_the_manifest() -> None:
-    """The table names graphs, states, vocabularies and findings; --json is the manifest."""
+    """What it reads and writes, tensors, graphs with sizes, vocabularies and findings; --json is the manifest."""
     found = run(inspect_cli, TINY)
     assert found.exit_code == 0
-    for word in ("memory.1", "encoder.onnx", "masked", "verified.note", "made by hand", "unit char"):
-        assert word in found.stdout
+    for word in (
+        *("token ids (ids), 7 symbols", "feedback", "longest target", "masked by the model", "attention"),
+        *("memory.1", "(batch, time)", "encoder.onnx", "2,500", "3,918", "dbf3c44a4cb3..."),
+        *("unit char", "padding '<pad>'", "verified.note", "made by hand", "make_tiny_bundle"),
+    ):
+        assert word in found.stdout, word
     assert json.loads(run(inspect_cli, TINY, "--json").stdout)["format"] == "s2s-bundle"
+    for bundle, word in ((VALUES, "2 features"), (NUMBERS, "the model knows numbers only")):
+        assert word in run(inspect_cli, bundle).stdout
+
+
+def test_inspect_shows_what_the_exporter_recorded(tiny: Model) -> None:
+    """Checks become a table, node types one row a graph, nested findings dotted names, symbols all when asked for."""
+    checks = [{"what": "greedy", "compared": 24, "difference": 1.5e-6}, {"what": "beam", "near_ties": 1}]
+    nodes = {"decoder": {"Gemm": 2, "Tanh": 1}}
+    symbols = tuple(chr(ord("!") + i) for i in range(40))
+    manifest = replace(
+        tiny.manifest,
+        verification={"checks": checks, "node_types": nodes, "atol": 1e-4},
+        source=replace(tiny.manifest.source, size=40),
+        source_vocabulary=Vocabulary("char", symbols, unknown="!", normalization="NFC", lowercase=True),
+    )
+    console = Console(file=io.StringIO(), width=200)
+    for table in describe("x", manifest):
+        console.print(table)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    for word in ("near ties", "1.5e-06", "verified.node_types.decoder", "Gemm 2, Tanh 1", "0.0001", "and 24 more"):
+        assert word in shown, word
+    assert "40 symbols, unit char, unknown '!', normal form NFC, lowercase" in shown
+    for table in describe("x", manifest, every_symbol=True):
+        console.print(table)
+    assert "'H'" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_commands_in_a_process_of_their_own() -> None:

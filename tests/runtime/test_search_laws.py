@@ -117,30 +117,39 @@ def _log_probabilities(model: Model, source: int, tokens: tuple[int, ...]) -> np
     return np.asarray(logits - np.logaddexp.reduce(logits))
 
 
-def _enumerate(
-    model: Model, longest: int, alpha: float, tokens: tuple[int, ...] = (), total: float = 0.0
-) -> Iterator[tuple[float, list[int]]]:
-    """Every possible output that starts with `tokens`, and its score."""
-    scores = _log_probabilities(model, 3, tokens)
-    for token in range(len(scores) - 1):  # the start token, which is last, is never generated
-        longer = (*tokens, token)
-        if token == 0 or len(longer) == longest:
-            yield (total + scores[token]) / len(longer) ** alpha, list(longer)
-        else:
-            yield from _enumerate(model, longest, alpha, longer, total + scores[token])
+def _enumerate(model: Model, longest: int, alpha: float) -> Iterator[tuple[float, list[int]]]:
+    """Every possible output and its score, all of one length at a time."""
+    size = model.manifest.target.size
+    alive, totals = np.zeros((1, 0), np.int64), np.zeros(1)
+    for length in range(1, longest + 1):
+        logits = np.asarray(model.step_model.logits(np.full((len(alive), 1), 3), alive), np.float64)  # type: ignore[attr-defined]
+        scores = totals[:, None] + logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+        for token in range(size - 1):  # the start token, which is last, is never generated
+            if token == 0 or length == longest:
+                for row, tokens in enumerate(alive.tolist()):
+                    yield scores[row, token] / length**alpha, [*tokens, token]
+        if size == 2:  # nothing but the end can be written
+            return
+        alive = np.concatenate([np.insert(alive, length - 1, token, axis=1) for token in range(1, size - 1)])
+        totals = scores[:, 1 : size - 1].T.reshape(-1)
 
 
 @pytest.mark.parametrize("seed", range(200))
 def test_a_beam_as_large_as_the_outputs_is_exhaustive(random_model: Callable[..., Model], seed: int) -> None:
-    """A beam that holds every possible output finds the true best, by enumeration of them all."""
+    """A beam that holds every possible output finds the true best, by enumeration of them all.
+
+    Vocabularies of up to 5 tokens that can be written, the end token among them, and lengths up to 6.
+    """
     random = np.random.default_rng(seed)
-    size = int(random.integers(2, 6))  # with the start token, which is never generated
-    longest = int(random.integers(1, {2: 6, 3: 6, 4: 5, 5: 4}[size] + 1))
+    size = 2 + seed % 5  # with the start token, which is never generated
+    longest = 1 + seed // 5 % 6
     alpha = float(random.choice([0.0, 0.5, 1.0, 1.5]))
     model = random_model(seed, size, max_length=longest)
     outputs = sum((size - 2) ** length for length in range(longest)) + (size - 2) ** longest
     [result] = model.generate([[3]], beam_size=max(2, outputs), length_penalty=alpha, return_end_token=True)
-    score, tokens = max(_enumerate(model, longest, alpha), key=lambda output: output[0])
+    every = list(_enumerate(model, longest, alpha))
+    assert len(every) == outputs
+    score, tokens = max(every, key=lambda output: output[0])
     assert result.ids == tokens
     assert result.score == pytest.approx(score, abs=1e-4)
 
@@ -193,7 +202,14 @@ option_sets = st.fixed_dictionaries(
     seed=st.integers(0, 10_000),
     size=st.integers(5, 8),
     options=option_sets,
-    more=st.fixed_dictionaries({"ends": st.sampled_from([(0,), (0,), (0, 2)]), "min_length": st.integers(0, 2)}),
+    more=st.fixed_dictionaries(
+        {
+            "ends": st.sampled_from([(0,), (0,), (0, 2)]),
+            "min_length": st.integers(0, 2),
+            "no_repeat_ngram_size": st.sampled_from([0, 0, 1, 2]),
+            "suppress_sequences": st.sampled_from([[], [], [[1, 1]], [[3, 1, 3], [1, 2]]]),
+        }
+    ),
 )
 def test_the_naive_twin_agrees(
     random_model: Callable[..., Model], seed: int, size: int, options: dict[str, Any], more: dict[str, Any]
@@ -208,6 +224,8 @@ def test_the_naive_twin_agrees(
         "prefix": [list(prefix), None, list(prefix)],
         "return_end_token": True,
         "end_tokens": list(ends),
+        "no_repeat_ngram_size": more["no_repeat_ngram_size"],
+        "suppress_sequences": more["suppress_sequences"],
     }
     model = random_model(seed, size)
 
@@ -217,6 +235,12 @@ def test_the_naive_twin_agrees(
             logits[token] *= options["repetition_penalty"] ** (-1 if logits[token] > 0 else 1)
         scores = logits - np.logaddexp.reduce(logits)
         banned = {size - 1, *options["suppress_tokens"], *(ends if len(tokens) < given_options["min_length"] else ())}
+        banned |= {
+            each[-1] for each in more["suppress_sequences"] if tokens[len(tokens) + 1 - len(each) :] == tuple(each[:-1])
+        }
+        if n := more["no_repeat_ngram_size"]:
+            pairs = [tokens[i : i + n] for i in range(len(tokens) + 1 - n)]
+            banned |= {pair[-1] for pair in pairs if pair[:-1] == tokens[len(tokens) + 1 - n :]}
         if len(tokens) < len(prefix):
             banned = set(range(size)) - {prefix[len(tokens)]}
         scores[list(banned)] = -math.inf

@@ -1,0 +1,154 @@
+"""A manifest as tables for a person to read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, TypeGuard
+
+from rich.table import Table
+
+from s2s_runtime.manifest import Manifest, TensorSpec
+from s2s_runtime.vocabulary import Vocabulary
+
+_SAMPLE: Final = 16
+_FEEDBACKS: Final = {
+    "token": "the token chosen is read next",
+    "probabilities": "the softmax of each step is read next",
+    "value": "the values written are read next",
+    "none": "nothing is read next",
+}
+
+
+def describe(name: str, manifest: Manifest, *, every_symbol: bool = False) -> Iterator[Table]:
+    """Tables that hold everything the manifest does, but for the hashes' tails and, unless asked for, most symbols.
+
+    Args:
+        name: of the bundle.
+        manifest: its manifest.
+        every_symbol: whether the vocabularies' symbols are all listed.
+    """
+    yield _listed(name, _model(manifest))
+    yield _tensors(manifest)
+    yield _graphs(manifest)
+    yield _listed("Vocabularies", _vocabularies(manifest, every_symbol))
+    rest = dict(manifest.verification)
+    checks = rest.get("checks")
+    if _is_table(checks):
+        yield _table("Checks of the export", checks)
+        del rest["checks"]
+    if rest:
+        yield _listed("Verification", _flat("verified", rest))
+    yield _listed("Made with", iter(manifest.producers.items()))
+
+
+def _model(manifest: Manifest) -> Iterator[tuple[str, str]]:
+    source, target, padding = manifest.source, manifest.target, manifest.padding
+    kinds = {"ids": "token ids", "one-hot": "token ids, looked up as one-hot rows", "values": "values"}
+    unit = "features" if source.kind == "values" else "symbols"
+    yield "reads", f"{kinds[source.kind]} ({source.kind}), {source.size} {unit}"
+    yield "writes", f"{target.size} {'features' if target.feedback == 'value' else 'symbols'}"
+    yield "feedback", f"{target.feedback}: {_FEEDBACKS[target.feedback]}"
+    yield "longest target", str(target.max_length or "unknown")
+    if target.feedback != "value":
+        ids = {"start": target.start_id, "end": list(target.end_ids), "padding": target.padding_id}
+        named = {**ids, "unknown": target.unknown_id}
+        yield "target ids", ", ".join(f"{name} {_or_none(value)}" for name, value in named.items())
+    masked = "masked by the model" if padding.masked else "read by the model"
+    length = "any length" if padding.length is None else f"to {padding.length}"
+    yield "padding", f"{masked}, id {_or_none(padding.id)}, {padding.side}, {length}"
+    yield "attention", "yes" if manifest.attention else "no"
+
+
+def _or_none(value: object) -> str:
+    return "none" if value in (None, []) else str(value)
+
+
+def _tensors(manifest: Manifest) -> Table:
+    table = Table("tensor", "what", "dtype", "shape", title="Inputs, states and memory", title_justify="left")
+    groups = (("encoder input", manifest.source.inputs), ("state", manifest.states), ("memory", manifest.memory))
+    for what, tensors in groups:
+        for tensor in tensors:
+            table.add_row(tensor.name, what, tensor.dtype, _shape(tensor))
+    return table
+
+
+def _shape(tensor: TensorSpec) -> str:
+    """Batch first, then time, where these are free."""
+    names = ("batch", "time")
+    sizes = [names[i] if size is None and i < len(names) else str(size or "?") for i, size in enumerate(tensor.shape)]
+    return f"({', '.join(sizes)})"
+
+
+def _graphs(manifest: Manifest) -> Table:
+    table = Table("graph", "file", "bytes", "SHA-256, as recorded", title="Graphs", title_justify="left")
+    table.columns[2].justify = "right"
+    for name, graph in manifest.graphs.items():
+        table.add_row(name, graph.file, f"{graph.bytes:,}", f"{graph.sha256[:12]}...")
+    table.add_section()
+    table.add_row("all", "", f"{sum(graph.bytes for graph in manifest.graphs.values()):,}", "")
+    return table
+
+
+def _vocabularies(manifest: Manifest, every_symbol: bool) -> Iterator[tuple[str, str]]:
+    for side, vocabulary in (("source", manifest.source_vocabulary), ("target", manifest.target_vocabulary)):
+        if vocabulary is None:
+            yield side, "none: the model knows numbers only"
+        else:
+            yield side, _how_cut(vocabulary)
+            shown = vocabulary.symbols if every_symbol else vocabulary.symbols[:_SAMPLE]
+            more = len(vocabulary) - len(shown)
+            yield "", " ".join(map(repr, shown)) + (f" and {more} more" if more else "")
+
+
+def _how_cut(vocabulary: Vocabulary) -> str:
+    parts = [f"{len(vocabulary)} symbols, unit {vocabulary.unit}"]
+    for name in ("padding", "unknown", "start", "end"):
+        symbol = getattr(vocabulary, name)
+        if symbol is not None:
+            parts.append(f"{name} {symbol!r}")
+    if vocabulary.normalization is not None:
+        parts.append(f"normal form {vocabulary.normalization}")
+    parts += [name for name in ("lowercase", "reverse") if getattr(vocabulary, name)]
+    return ", ".join(parts)
+
+
+def _is_table(value: object) -> TypeGuard[Sequence[Mapping[str, object]]]:
+    return isinstance(value, Sequence) and bool(value) and all(isinstance(row, Mapping) for row in value)
+
+
+def _table(title: str, rows: Sequence[Mapping[str, object]]) -> Table:
+    """Objects with like fields, one row each."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    table = Table(*(column.replace("_", " ") for column in columns), title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*(_shown(row.get(column)) for column in columns))
+    return table
+
+
+def _listed(title: str, rows: Iterator[tuple[str, str]]) -> Table:
+    table = Table(title=title, title_justify="left", show_header=False)
+    for name, value in rows:
+        table.add_row(name, value)
+    return table
+
+
+def _flat(name: str, value: object) -> Iterator[tuple[str, str]]:
+    """Nested findings as rows with dotted names; a mapping to plain values, such as node types, as one row."""
+    if isinstance(value, Mapping) and any(isinstance(inner, Mapping) for inner in value.values()):
+        for key, inner in value.items():
+            yield from _flat(f"{name}.{key}", inner)
+    elif isinstance(value, Mapping) and name == "verified":
+        for key, inner in value.items():
+            yield f"{name}.{key}", _shown(inner)
+    else:
+        yield name, _shown(value)
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_shown(inner)}" for key, inner in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_shown, value))
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
