@@ -12,7 +12,7 @@ from pathlib import Path
 import keras
 
 from s2s_export.dtypes import refuse_other_dtypes
-from s2s_export.graphs import build_graphs
+from s2s_export.graphs import Graphs, build_graphs
 from s2s_export.options import ExportOptions
 from s2s_export.text_layers import without_text_layers
 from s2s_export.understand import Understanding, understand
@@ -94,9 +94,22 @@ def _export(model: keras.Model, path: Path, options: ExportOptions, progress: Pr
         progress("verifying")
         report = verify(folder, Subject(model, parts, facts, manifest), options.verify_with, options.atol)
         refuse_failed(report)
+        report = replace(report, facts=_facts(parts, graphs))
         manifest = replace(manifest, verification=report.to_dict())
         write_manifest(folder, manifest)
     return Exported(path, parts, facts, manifest, report, graphs.node_types())
+
+
+def _facts(parts: SplitModel, graphs: Graphs) -> dict[str, object]:
+    """What the report says of the model beside what was compared; sizes stand with the manifest's graphs."""
+    types = graphs.node_types()
+    return {
+        "source_inputs": len(parts.source_indices),
+        "states": len(graphs.states),
+        "memories": len(graphs.memory),
+        "parameters": {"encoder": parts.encoder.count_params(), "decoder": parts.decoder.count_params()},
+        "nodes": {name: ", ".join(f"{count} {kind}" for kind, count in each.items()) for name, each in types.items()},
+    }
 
 
 def take_apart(model: keras.Model, options: ExportOptions) -> tuple[keras.Model, SplitModel, Understanding]:

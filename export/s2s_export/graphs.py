@@ -16,7 +16,7 @@ from onnx import TensorProto, helper
 from s2s_export.convert import convert
 from s2s_export.editor import GraphEditor
 from s2s_export.errors import ExportError
-from s2s_export.passes import cancel_reshapes, free_name, strip_softmax, tabulate_tokens
+from s2s_export.passes import cancel_reshapes, free_name, look_up_kernels, strip_softmax, tabulate_tokens
 from s2s_export.understand import Understanding
 from s2s_runtime.bundle import TensorSpec
 from s2s_training.split import SplitModel
@@ -83,7 +83,9 @@ def _encoder(split: SplitModel, facts: Understanding, crossing: Sequence[TensorS
     read = _reader(facts.source.size, one_hot=facts.source.kind == "one-hot", dtype=tensor.dtype)
     signature = [tf.TensorSpec(spec.shape, spec.dtype, name=spec.name)]
     names = [tensor.name for tensor in crossing]
-    return _ordered(convert(split.encoder, lambda source: [read(source)], signature, names, opset), ["source"], names)
+    editor = GraphEditor(convert(split.encoder, lambda source: [read(source)], signature, names, opset))
+    look_up_kernels(editor)
+    return _ordered(editor.finish(), ["source"], names)
 
 
 def _decoder(

@@ -6,6 +6,10 @@
 `tabulate_tokens`   whatever depends on the token alone has only as many values as the vocabulary has symbols. It is
                     computed for all of them and becomes one row look-up: one-hot or embedding, input kernel and bias
                     in a single Gather.
+
+And one over the encoder's:
+
+`look_up_kernels`   a one-hot row times an input kernel is a row of the kernel, where that is the smaller product.
 """
 
 from __future__ import annotations
@@ -170,3 +174,45 @@ def _evaluate(editor: GraphEditor, token: str, size: int, tensors: Iterable[str]
         for name, value in zip(wanted, values, strict=True)
         if value.dtype == np.float32 and value.ndim > 1 and len(value) == size and value.nbytes <= MAX_TABLE_BYTES
     }
+
+
+def look_up_kernels(editor: GraphEditor) -> int:
+    """Lets recurrent nodes that read one-hot rows look their input kernel up by id, where that is less work.
+
+    ONNX's recurrent nodes always multiply their input by a kernel W. Reading one-hot rows, which a look-up in an
+    identity makes, the product takes symbols x gates a step. Looked up in the kernel itself, the rows are the
+    products already and W is an identity: gates x gates a step, and rows as wide as that. So the identity look-up stays
+    for small vocabularies (71 characters against 4 x 256 gates), and the kernel takes its place for large ones.
+
+    Returns:
+        how many nodes were changed.
+    """
+    count = 0
+    for node in [node for node in editor.nodes if node.op_type in ("LSTM", "GRU", "RNN")]:
+        steps = editor.producer(node.input[0])
+        rows = editor.producer(steps.input[0]) if steps is not None and steps.op_type == "Transpose" else None
+        kernel = editor.constants.get(node.input[1])
+        if rows is None or rows.op_type != "Gather" or kernel is None:
+            continue
+        directions, gates, symbols = kernel.shape
+        wide = directions * gates
+        if symbols <= wide or not _is_identity(editor.constants.get(rows.input[0]), symbols):
+            continue
+        table = np.zeros((symbols + 1, wide), np.float32)  # its last row, id -1, stays zeros
+        table[:-1] = kernel.reshape(wide, symbols).T
+        (looked_up,) = editor.add("Gather", [editor.constant(table, "kernels"), rows.input[1]])
+        (sequence,) = editor.add("Transpose", [looked_up], perm=[1, 0, 2])
+        node.input[0] = sequence
+        node.input[1] = editor.constant(np.eye(wide, dtype=np.float32).reshape(directions, gates, wide), "kernel")
+        count += 1
+    return count
+
+
+def _is_identity(rows: np.ndarray | None, size: int) -> bool:
+    """Whether rows are one-hot rows in order, then a row of zeros."""
+    return (
+        rows is not None
+        and rows.shape == (size + 1, size)
+        and np.array_equal(rows[:-1], np.eye(size))
+        and not rows[-1].any()
+    )

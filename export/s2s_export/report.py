@@ -18,6 +18,7 @@ from s2s_training.split import SplitModel
 def print_exported(console: Console, exported: Exported) -> None:
     """Prints what was checked, what was written, and what to know."""
     console.print(_checks(exported.report.checks, exported.report.inputs))
+    console.print(_model(exported))
     console.print(_files(exported))
     _print_notes(console, exported.facts)
     console.print(f"wrote {exported.path} (every check within {exported.report.atol:g})", soft_wrap=True)
@@ -61,12 +62,26 @@ def _checks(checks: tuple[Check, ...], inputs: str) -> Table:
     return table
 
 
+def _model(exported: Exported) -> Table:
+    """What was exported: inputs, what crosses, parameters."""
+    manifest, facts = exported.manifest, exported.report.facts
+    table = Table(title="Model", title_justify="left", show_header=False)
+    table.add_row("source", f"{manifest.source.kind}, size {manifest.source.size}")
+    table.add_row("target", f"feedback {manifest.target.feedback}, size {manifest.target.size}")
+    for name, tensors in (("states", manifest.states), ("memories", manifest.memory)):
+        table.add_row(name, ", ".join(f"{tensor.name} {_shape(tensor.shape)}" for tensor in tensors) or "none")
+    table.add_row("attention", "yes" if manifest.attention else "no")
+    parameters = facts["parameters"]
+    if isinstance(parameters, dict):
+        table.add_row("parameters", ", ".join(f"{name} {count:,}" for name, count in parameters.items()))
+    return table
+
+
 def _files(exported: Exported) -> Table:
     table = Table("graph", "kB", "nodes", title="Bundle", title_justify="left")
     for name, graph in exported.manifest.graphs.items():
-        types = exported.node_types[name]
-        shown = ", ".join(f"{count} {kind}" for kind, count in list(types.items())[:8])
-        table.add_row(name, f"{graph.bytes / 1000:,.0f}", shown + (", ..." if len(types) > 8 else ""))
+        shown = ", ".join(f"{count} {kind}" for kind, count in exported.node_types[name].items())
+        table.add_row(name, f"{graph.bytes / 1000:,.0f}", shown)
     return table
 
 

@@ -7,8 +7,8 @@ oracle, batched and one by one. A difference where the two best candidates are n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -60,11 +60,19 @@ class Check:
 
 @dataclass(frozen=True)
 class Report:
-    """What verification found; kept in the manifest."""
+    """What verification found; kept in the manifest.
+
+    Attributes:
+        checks: a line each.
+        atol: largest difference allowed in tensors.
+        inputs: what was decoded to compare.
+        facts: what was exported: inputs, states, memories, parameters, nodes of each graph.
+    """
 
     checks: tuple[Check, ...]
     atol: float
     inputs: str
+    facts: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:
@@ -77,6 +85,9 @@ class Report:
             "atol": self.atol,
             "inputs": self.inputs,
             "passed": self.passed,
+            "sequences": sum(check.compared for check in self.checks if check.difference is None),
+            "largest_difference": max((c.difference for c in self.checks if c.difference is not None), default=0.0),
+            **self.facts,
             "checks": [asdict(check) for check in self.checks],
         }
 

@@ -61,11 +61,17 @@ def test_writes_a_bundle_beside_the_model(run_folder: Path) -> None:
     """The shortest command: vocabulary found, bundle verified, text decoded."""
     code, output, errors = run(run_folder / "model.keras")
     assert code == 0, errors
-    assert "beam 5" in output
+    assert all(part in output for part in ("beam 5", "states", "memories", "parameters", "near ties", "1 GRU"))
     model = s2s_runtime.load(run_folder / "model.s2s")
     (result,) = model.generate(["abc"])
     assert set(result.text) <= set("ABCDEFGH")
-    assert model.manifest.verification["passed"] is True
+    found = model.manifest.verification
+    assert found["passed"] is True
+    assert found["states"] == 1
+    assert found["sequences"] > 20
+    assert 0 < found["largest_difference"] < 1e-4
+    assert set(found["parameters"]) == {"encoder", "decoder"}
+    assert "1 GRU" in found["nodes"]["encoder"]
     assert not list(run_folder.glob(".*tmp*"))
 
 
