@@ -28,7 +28,7 @@ from s2s_training.split import SplitModel
 NEAR_TIE = 1e-4
 BEAM_SIZE = 5
 _GREEDY_SENTENCES = 24
-_BEAM_SENTENCES = 3
+_BEAM_SENTENCES = 8
 _LONGEST = 40
 _UNKNOWN_LENGTH = 12
 _FORCED_STEPS = 8
@@ -259,7 +259,7 @@ def _sequence_checks(runtime: Any, oracle: Oracle, sources: list[np.ndarray], ma
     expected = oracle.greedy(sources, max_length)
     single = [runtime.generate([row], **options)[0] for row in rows[:4]]
     few = range(min(_BEAM_SENTENCES, len(rows)))
-    beams = [oracle.beam(sources[i], BEAM_SIZE, max_length)[0] for i in few]
+    beams = [ranked[0] for ranked in oracle.beam([sources[i] for i in few], BEAM_SIZE, max_length)]
     searched = {**options, "beam_size": BEAM_SIZE, "length_penalty": 1.0, "return_scores": True}
     return [
         _compare("greedy, one mixed batch", runtime.generate(rows, **options), expected),

@@ -124,8 +124,9 @@ def compare(run: Path, pairs: Path, count: int, beam: int) -> bool:
             wanted = greedy_of_keras(keras_model, oracle, file, sources)
             near = [decoded.gap < NEAR_TIE for decoded in wanted]
         else:
-            walk = track(sources, f"Keras, {name}", console=ERRORS)
-            wanted = [oracle.beam(source, size, file.max_length)[0] for source in walk]
+            chunks = [sources[i : i + CHUNK // size] for i in range(0, len(sources), CHUNK // size)]
+            walk = track(chunks, f"Keras, {name}", console=ERRORS)
+            wanted = [ranked[0] for chunk in walk for ranked in oracle.beam(chunk, size, file.max_length)]
             near = [abs(r.score - d.score) < NEAR_TIE for r, d in zip(together, wanted, strict=True)]
         agreed &= report(f"{name}: bundle against Keras", ids, [decoded.tokens for decoded in wanted], near)
     return agreed
