@@ -10,7 +10,6 @@ them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Generic, NamedTuple
 
 import numpy as np
@@ -24,8 +23,7 @@ from s2s_runtime.search import Batch, Ended, SearchPlan
 from s2s_runtime.step_model import StatesT, StepModel, StepOutput
 
 
-@dataclass(frozen=True, slots=True)
-class Beams(Generic[StatesT]):
+class Beams(NamedTuple, Generic[StatesT]):
     """The sequences alive. Row i of states and history is beam i % width of sentence i // width.
 
     Attributes:
@@ -45,8 +43,7 @@ class Beams(Generic[StatesT]):
     attended: Floats | None
 
 
-@dataclass(frozen=True, slots=True)
-class Candidates:
+class Candidates(NamedTuple):
     """The best extensions of each sentence, best first; all (sentences, candidates).
 
     Attributes:
@@ -61,11 +58,12 @@ class Candidates:
     tokens: Ints
     ends: NDArray[np.bool_]
 
+    def first(self, width: int) -> Candidates:
+        """The best `width`."""
+        return Candidates(self.scores[:, :width], self.parents[:, :width], self.tokens[:, :width], self.ends[:, :width])
+
     def alive(self, width: int) -> Candidates:
         """The best `width` of those that don't end; where there are fewer, the others' scores become -inf."""
-        if not self.ends.any():
-            first = slice(None, width)
-            return Candidates(self.scores[:, first], self.parents[:, first], self.tokens[:, first], self.ends[:, first])
         order = np.argsort(self.ends, axis=1, kind="stable")[:, :width]
         place = np.arange(len(order))[:, None]
         ends = self.ends[place, order]
@@ -115,7 +113,9 @@ class _BeamSearch(Generic[StatesT]):
                 ended = candidates.ends & (candidates.scores > -np.inf)
                 ended[:, self.plan.beam_size :] = False
                 self.set_aside(beams, attention, candidates, ended, "end")
-            alive = candidates.alive(self.plan.beam_size)
+                alive = candidates.alive(self.plan.beam_size)
+            else:
+                alive = candidates.first(self.plan.beam_size)
             beams = self.advance(beams, attention, alive, self.going_on(beams, attention, alive))
         return self.pool.best()
 
@@ -144,11 +144,12 @@ class _BeamSearch(Generic[StatesT]):
         rules.penalize(logits, written)
         offset = scores - log_normalizer(logits)
         forced = self.batch.forced(beams.sentences, beams.history.length)
-        rules.mask(logits, written, None if forced is None else np.repeat(forced, width), scores > -np.inf)
+        living = None if rules.allowed_next is None else scores > -np.inf
+        rules.mask(logits, written, None if forced is None else np.repeat(forced, width), living)
         logits += offset[:, None]
         best, places = top_candidates(logits.reshape(sentences, -1), self.examined)
         parents, tokens = np.divmod(places, logits.shape[1])
-        return Candidates(best, parents, tokens, self.plan.is_end[tokens])
+        return Candidates(best, parents, tokens, self.plan.is_end.take(tokens))
 
     def set_aside(
         self,
@@ -179,11 +180,10 @@ class _BeamSearch(Generic[StatesT]):
 
     def going_on(self, beams: Beams[StatesT], attention: _Attention, alive: Candidates) -> NDArray[np.intp]:
         """Places of the sentences that go on; what is alive in those that have reached their limit ends."""
-        length, living = beams.history.length + 1, alive.scores > -np.inf
-        left = living[:, 0]
+        length, left = beams.history.length + 1, alive.scores[:, 0] > -np.inf
         if length >= self.first_limit:
             last = self.batch.limits[beams.sentences] <= length
-            self.set_aside(beams, attention, alive, living & last[:, None], "length")
+            self.set_aside(beams, attention, alive, (alive.scores > -np.inf) & last[:, None], "length")
             left = left & ~last
         if not left.all():
             self.rescue(beams, (~left).nonzero()[0])

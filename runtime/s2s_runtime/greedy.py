@@ -132,7 +132,7 @@ class _GreedySearch(Generic[StatesT]):
 
     def done(self, rows: _Rows[StatesT], choice: _Choice) -> NDArray[np.bool_]:
         """The live rows that end with this step."""
-        done: NDArray[np.bool_] = self.plan.is_end[choice.tokens]
+        done: NDArray[np.bool_] = self.plan.is_end.take(choice.tokens)
         if choice.blocked is not None:
             done |= choice.blocked
         if rows.history.length >= self.first_limit:

@@ -44,14 +44,15 @@ class Buffers:
 
     Attributes:
         feed: tokens (rows,) or values (rows, features); None where the decoder reads nothing but its states.
-        logits: (rows, size), overwritten by each step; for value models the output.
-        attention: (rows, source time), overwritten by each step; None where it isn't asked for.
+        output: logits (rows, size), for value models the values; attention (rows, source time) or None where it isn't
+            asked for. Views of what each step overwrites.
+        held: the memory that these are views of.
         bindings: the first reads `States.sets[0]` and writes `States.sets[1]`, the second the other way round.
     """
 
     feed: Tensor | None
-    logits: Tensor
-    attention: Tensor | None
+    output: StepOutput
+    held: tuple[Tensor | None, ...]
     bindings: tuple[Any, Any]
 
 
@@ -128,7 +129,7 @@ class OnnxStepModel:
     def step(self, states: States, tokens: NDArray[Any], *, attention: bool = False) -> StepOutput:
         """Advance by one step; see `StepModel.step`. Value models take float32 (rows, features) for `tokens`."""
         buffers = states.buffers
-        if buffers is None or (buffers.attention is not None) != attention:
+        if buffers is None or (buffers.output.attention is not None) != attention:
             buffers = states.buffers = self._bind(states, attention)
         binding = buffers.bindings[states.current]
         if buffers.feed is not None:
@@ -137,7 +138,7 @@ class OnnxStepModel:
                 binding.bind_ortvalue_input(self._feed_name, buffers.feed.value)  # copied to the device when bound
         self._decoder.run_with_iobinding(binding)
         states.current ^= 1
-        return StepOutput(buffers.logits.host, buffers.attention.host if buffers.attention is not None else None)
+        return buffers.output
 
     def reorder(self, states: States, rows: NDArray[np.int64]) -> None:
         """Move rows among beams of their own sentence; see `StepModel.reorder`."""
@@ -147,7 +148,7 @@ class OnnxStepModel:
         else:
             for tensor, free in zip(now, spare, strict=True):
                 # mode: numpy would gather into a copy of `out` first were it to raise; rows are in range
-                np.take(tensor.host, rows, axis=0, out=free.host, mode="clip")
+                tensor.host.take(rows, axis=0, out=free.host, mode="clip")
         states.current ^= 1
 
     def select(self, states: States, rows: NDArray[np.int64]) -> States:
@@ -192,7 +193,8 @@ class OnnxStepModel:
         outputs = {self._output_name: logits.value} | ({} if weights is None else {"attention": weights.value})
         first, second = states.sets
         directions = self._binding(inputs, outputs, first, second), self._binding(inputs, outputs, second, first)
-        return Buffers(feed, logits, weights, directions)
+        output = StepOutput(logits.host, None if weights is None else weights.host)
+        return Buffers(feed, output, (logits, weights), directions)
 
     def _binding(
         self,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -16,13 +15,20 @@ if TYPE_CHECKING:
 
 
 def option_problems(options: DecodingOptions) -> list[str]:
-    """Everything that is wrong with options, one line each; contradictions only where all values are sound."""
-    return [*_type_problems(options), *_range_problems(options)] or _contradictions(options)
+    """Everything that is wrong with options, one line each; contradictions only where all values are sound.
+
+    Defaults are sound: only what differs from them is looked at, as checking all takes as long as writing some tokens.
+    """
+    kind = type(options)
+    given = {name for name, value in vars(options).items() if value is not getattr(kind, name)}
+    if not given:
+        return []
+    return [*_type_problems(options, given), *_range_problems(options, given)] or _contradictions(options)
 
 
-def _type_problems(options: DecodingOptions) -> list[str]:
+def _type_problems(options: DecodingOptions, given: set[str]) -> list[str]:
     problems = []
-    for name in _FLAGS:
+    for name in sorted(given & _FLAGS):
         if not isinstance(getattr(options, name), bool):
             problems.append(f"{name}: expected True or False, got {getattr(options, name)!r}")
     for name in ("allowed_next", "callback"):
@@ -31,7 +37,7 @@ def _type_problems(options: DecodingOptions) -> list[str]:
             problems.append(f"{name}: expected a function, got {value!r}")
     if options.cancel is not None and not isinstance(options.cancel, CancelSignal):
         problems.append(f"cancel: expected a threading.Event or the like, with is_set(), got {options.cancel!r}")
-    for name in _SEQUENCES:
+    for name in sorted(given & _SEQUENCES):
         value = getattr(options, name)
         if value is not None and (isinstance(value, str) or not isinstance(value, Sequence | np.ndarray)):
             problems.append(f"{name}: expected a list, got {value!r}")
@@ -44,15 +50,15 @@ def _type_problems(options: DecodingOptions) -> list[str]:
     return problems
 
 
-def _range_problems(options: DecodingOptions) -> list[str]:
+def _range_problems(options: DecodingOptions, given: set[str]) -> list[str]:
     problems = []
     for name, lowest in _INTEGERS.items():
         value = getattr(options, name)
-        if not (value is None and name in _OPTIONAL) and not (_is_integer(value) and value >= lowest):
+        if name in given and not (value is None and name in _OPTIONAL) and not (_is_integer(value) and value >= lowest):
             problems.append(f"{name}: expected an integer of at least {lowest}, got {value!r}")
     for name, (expected, allowed) in _NUMBERS.items():
         value = getattr(options, name)
-        if not (value is None and name in _OPTIONAL) and not (_is_number(value) and allowed(value)):
+        if name in given and not (value is None and name in _OPTIONAL) and not (_is_number(value) and allowed(value)):
             problems.append(f"{name}: expected {expected}, got {value!r}")
     ratio = options.max_length_ratio
     pair = ratio if isinstance(ratio, tuple) and len(ratio) == 2 else (ratio, 0.0)
@@ -63,7 +69,7 @@ def _range_problems(options: DecodingOptions) -> list[str]:
 
 def _contradictions(options: DecodingOptions) -> list[str]:
     problems = []
-    defaults = {field.name: field.default for field in fields(options)}
+    kind = type(options)
     most = options.pool
     free = options.sampling or options.return_alternatives
     if options.num_hypotheses > most and not free:
@@ -85,7 +91,7 @@ def _contradictions(options: DecodingOptions) -> list[str]:
         ("min_alternative_probability", "return_alternatives", options.return_alternatives),
         ("coverage_penalty", "beam_size above 1", options.beam_size > 1),
     ):
-        if getattr(options, name) != defaults[name] and not present:
+        if getattr(options, name) != getattr(kind, name) and not present:
             problems.append(f"{name}: has no effect without {needed}; give that too or leave {name} out")
     if options.return_alternatives and (options.sampling or options.callback is not None):
         problems.append("return_alternatives: can't be combined with sampling or a callback")
@@ -102,16 +108,20 @@ def _is_number(value: object) -> bool:
     return (_is_integer(value) or isinstance(value, float | np.floating)) and math.isfinite(value)  # type: ignore[arg-type]
 
 
-_FLAGS: Final = (
-    "allow_unknown",
-    "return_end_token",
-    "replace_unknown",
-    "return_scores",
-    "return_token_scores",
-    "return_attention",
-    "return_alternatives",
+_FLAGS: Final = frozenset(
+    {
+        "allow_unknown",
+        "return_end_token",
+        "replace_unknown",
+        "return_scores",
+        "return_token_scores",
+        "return_attention",
+        "return_alternatives",
+    }
 )
-_SEQUENCES: Final = ("no_repeat_ngram_exclude", "suppress_tokens", "suppress_sequences", "end_tokens", "prefix")
+_SEQUENCES: Final = frozenset(
+    {"no_repeat_ngram_exclude", "suppress_tokens", "suppress_sequences", "end_tokens", "prefix"}
+)
 _CHOICES: Final = {
     "length_penalty_kind": ("average", "gnmt"),
     "batch_by": ("sentences", "tokens"),
