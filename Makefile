@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 RUNTIME_BIN := $(RUNTIME_VENV)/bin
 PROJECTS := $(wildcard */pyproject.toml)
 
-.PHONY: help setup test lint types demo clean test-runtime wheels parity
+.PHONY: help setup test lint types demo clean test-runtime wheels parity bench bench-peers
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -48,6 +48,13 @@ wheels: $(VENV)/.installed ## Build the three wheels into dist/
 
 parity: $(VENV)/.installed ## Compare RUN's bundle with Keras on 1,000 sentences of PAIRS, greedy and beam 5
 	$(BIN)/python tests/parity/compare_with_keras.py $(RUN) $(PAIRS) --sentences 1000 --beam 5
+
+bench: $(VENV)/.installed ## Time the runtime alone: latency and throughput, greedy and beam
+	$(BIN)/python benchmarks/own.py
+
+bench-peers: $(VENV)/.installed ## Time it beside what people would use instead, each in an environment of its own
+	$(BIN)/python benchmarks/compare.py
+	$(BIN)/python benchmarks/compare.py --cores 1
 
 demo: $(VENV)/.installed $(RUNTIME_VENV)/.installed ## Train on cmudict, export, decode unseen words without TensorFlow
 	bash benchmarks/demo.sh $(BIN) $(RUNTIME_BIN)

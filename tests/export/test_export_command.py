@@ -203,3 +203,15 @@ def test_python_function(tmp_path: Path) -> None:
     assert exported.report.passed
     assert isinstance(model, keras.Model)
     assert len(s2s_runtime.load(tmp_path / "m.s2s").generate([[3, 4, 5], [6]], max_length=5)) == 2
+
+
+def test_tokens_of_no_probability(tmp_path: Path) -> None:
+    """A token that Keras's float32 softmax rounds to probability 0 is compared as the unlikely token it is."""
+    from s2s_export import ExportOptions, export
+
+    model = gru_reset_after()
+    randomise(model)
+    bias = model.layers[-1].bias
+    bias.assign(keras.ops.convert_to_numpy(bias) - 120.0 * (keras.ops.convert_to_numpy(keras.ops.arange(11)) == 5))
+    options = ExportOptions(start_id=1, end_ids=(2,), max_length=5)
+    assert export(model, tmp_path / "m.s2s", options).report.passed
