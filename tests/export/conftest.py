@@ -31,8 +31,13 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
     folder = tmp_path_factory.mktemp("architectures")
     finish(start_python("save_architectures.py", str(folder)))
     parts = [start_python("export_architectures.py", str(folder), str(part), "2") for part in range(2)]
-    for process in parts:
-        finish(process)
+    try:
+        for process in parts:
+            finish(process)
+    finally:
+        for process in parts:
+            process.kill()  # a failure of one leaves nothing behind; those that ended are past this
+            process.communicate()
     reports: dict[str, dict] = {}
     for file in folder.glob("reports-*.json"):
         reports |= json.loads(file.read_text(encoding="utf-8"))

@@ -92,3 +92,12 @@ def test_other_softmaxes_are_not_attention() -> None:
     y = layers.GRU(UNITS, return_sequences=True)(embed_target(target), initial_state=state)
     gated = layers.Multiply()([y, layers.Dense(UNITS, activation="softmax")(y)])
     assert not split(keras.Model([source, target], layers.Dense(TARGET)(gated))).attention
+
+
+def test_names_of_a_loaded_model(tmp_path: Path) -> None:
+    """Operations made while splitting never take the name of one that came with the file."""
+    from s2s_training.split import split
+
+    attention_by_hand_additive().save(tmp_path / "m.keras")
+    keras.utils.clear_session()
+    assert split(keras.models.load_model(tmp_path / "m.keras", compile=False)).attention

@@ -165,6 +165,23 @@ def substitute(structure: Any, replacements: Mapping[Value, Any]) -> Any:
     return tree.map_structure(lambda leaf: replacements.get(leaf, leaf) if isinstance(leaf, Value) else leaf, structure)
 
 
+def reserve_names(graph: Graph) -> None:
+    """Keeps Keras from naming new operations like those of the graph.
+
+    A loaded model brings names that Keras has not given out in this process, and a model that holds two operations of
+    one name is an error.
+    """
+    for call in graph.calls:
+        stem, _, number = call.operation.name.rpartition("_")
+        numbered = stem and number.isdecimal() and len(number) < len(str(_HIGHEST_NUMBER))
+        prefix, least = (stem, int(number)) if numbered else (call.operation.name, 0)
+        while keras.backend.get_uid(prefix) <= least:
+            pass
+
+
+_HIGHEST_NUMBER = 10_000  # no process gets there by itself
+
+
 def _functional(model: Any) -> Any:
     """The Functional that holds a model's graph."""
     if isinstance(model, keras.Sequential):

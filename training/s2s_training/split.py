@@ -22,7 +22,7 @@ from keras import ops
 
 from s2s_training.assemble import Assembled, Crossing, Step, assemble, step_outputs
 from s2s_training.errors import SplitError
-from s2s_training.graph import Call, Graph, Value, flatten_model, replay, values_in
+from s2s_training.graph import Call, Graph, Value, flatten_model, replay, reserve_names, values_in
 from s2s_training.partition import Partition, partition
 from s2s_training.split_unrolled import split_unrolled
 from s2s_training.step import InitialState, StepTracer, initial_states, state_sizes
@@ -82,6 +82,7 @@ def split(model: keras.Model, *, decoder_input: str | None = None, start_id: int
         SplitError: the model has no graph, no valid reading or several, or a layer refuses a single step.
     """
     graph = flatten_model(model)
+    reserve_names(graph)
     loop = roll_up(graph, decoder_input)
     if loop is not None:
         parts, reading = split_unrolled(graph, loop, start_id)
