@@ -44,6 +44,13 @@ def finished(config, tmp_path_factory):
     return folder, train(config, folder)
 
 
+def keras_callback():
+    """Keras's callback class, loaded when a test needs it."""
+    import keras
+
+    return keras.callbacks.Callback
+
+
 def figures(folder):
     """The history without what depends on the clock."""
     history = json.loads((folder / "history.json").read_text(encoding="utf-8"))
@@ -114,8 +121,7 @@ def test_a_killed_run_continues_as_if_it_had_not_been(finished, config, tmp_path
     )
     command = [sys.executable, "-c", script, json.dumps(config.to_dict()), str(folder)]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    backup = folder / "backup" / "training_metadata.json"
-    while not backup.is_file() and process.poll() is None:
+    while not [*folder.glob("backup/epoch-*")] and process.poll() is None:
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
@@ -126,6 +132,26 @@ def test_a_killed_run_continues_as_if_it_had_not_been(finished, config, tmp_path
     assert figures(folder) == figures(finished[0])
     assert summary["errors"] == finished[1]["errors"]
     assert {path.name for path in folder.iterdir()} == {path.name for path in finished[0].iterdir()}
+
+
+def test_killed_between_record_and_backup_an_epoch_is_trained_again(config, finished, tmp_path):
+    """The history is one epoch ahead and half a backup lies about: the last whole state counts."""
+    from s2s_training.run_folder import RunFolder
+    from s2s_training.train import train
+
+    class Die(keras_callback()):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 1:
+                (RunFolder(folder).backup / "tmp.weights.h5").write_bytes(b"half")
+                raise KeyboardInterrupt
+
+    folder = tmp_path / "ahead"
+    with pytest.raises(KeyboardInterrupt):
+        train(config, folder, callbacks=[Die()])
+    assert figures(folder)["epoch"] == [1, 2]
+    assert [path.name for path in sorted((folder / "backup").iterdir())] == ["epoch-1.weights.h5", "tmp.weights.h5"]
+    train(config, folder, resume=True)
+    assert figures(folder) == figures(finished[0])
 
 
 def test_a_complete_run_is_not_resumed_but_reported(finished, config):

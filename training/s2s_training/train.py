@@ -13,6 +13,7 @@ import keras
 
 from s2s_runtime.vocabulary import VocabularyFile
 from s2s_training.arrays import BucketedPairs, Layout, encode_pairs
+from s2s_training.backup import Backup
 from s2s_training.build_vocabulary import build_vocabulary, drop_long
 from s2s_training.config import FitConfig, TrainingConfig
 from s2s_training.corpus import Corpus, Example
@@ -129,11 +130,15 @@ def _fit(
     pairs = prepared.bucketed(prepared.corpus.train, config)
     valid = prepared.bucketed(prepared.corpus.valid, config)
     order = EpochOrder(config.seed)
+    backup = Backup(folder.backup)
+    epochs_done = backup.restore(prepared.model)
+    history.truncate(epochs_done)  # an epoch may be recorded that was not backed up before a kill
     schedule = Schedule(config, pairs.steps, progress=history.last("progress", 0.0))
     prepared.model.fit(
         make_dataset(pairs, prepared.layout, order),
         validation_data=make_dataset(valid, prepared.layout),
         epochs=config.epochs,
+        initial_epoch=epochs_done,
         shuffle=False,  # the dataset shuffles
         verbose=0,
         callbacks=[
@@ -141,8 +146,7 @@ def _fit(
             schedule,
             KeepHistory(history, schedule, config, folder),
             *callbacks,
-            # After the history: what is backed up has been recorded. Removed by hand when the model is written.
-            keras.callbacks.BackupAndRestore(folder.backup, double_checkpoint=True, delete_checkpoint=False),
+            backup,  # after the history: what is backed up has been recorded
         ],
     )
     return history
