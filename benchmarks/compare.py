@@ -22,6 +22,8 @@ from peers.interface import Problem, Weights
 from rich.console import Console
 from tables import README, RESULTS, peer_tables, write_tables
 
+from s2s_runtime.bench import cpu_name
+
 
 def compare(
     *,
@@ -101,7 +103,7 @@ def _compare(folder: Path, plan: _Plan, progress: Callable[[str], None]) -> dict
         "batches": plan.batches,
         "rounds": plan.rounds,
         "machine": {
-            "cpu": _cpu_name(),
+            "cpu": cpu_name(),
             "cores": os.cpu_count(),
             "cores_used": plan.cores or os.cpu_count(),
             "system": f"{platform.system()} {platform.machine()}",
@@ -109,15 +111,6 @@ def _compare(folder: Path, plan: _Plan, progress: Callable[[str], None]) -> dict
         "peers": described,
         "series": [asdict(each) for each in series],
     }
-
-
-def _cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 if __name__ == "__main__":

@@ -48,10 +48,6 @@ class GraphEditor:
         """The node that makes a tensor; None for inputs and constants."""
         return next((node for node in self.nodes if tensor in node.output), None)
 
-    def consumers(self, tensor: str) -> list[onnx.NodeProto]:
-        """The nodes that read a tensor."""
-        return [node for node in self.nodes if tensor in node.input]
-
     def is_read_once(self, tensor: str) -> bool:
         """Whether one node input reads the tensor and no graph output shows it."""
         reads = sum(list(node.input).count(tensor) for node in self.nodes)

@@ -97,7 +97,7 @@ def describe_setting(bundle: Path, inputs: str, model: Model, load_seconds: floa
         load_seconds=load_seconds,
         provider=model.provider,
         threads=threads,
-        cpu=_cpu_name(),
+        cpu=cpu_name(),
         cores=os.cpu_count() or 1,
         versions=versions,
     )
@@ -173,7 +173,7 @@ def _batches(sources: Sequence[object], size: int) -> Iterator[Inputs]:
         place += size
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
     """The processor's name as Linux tells it, elsewhere as Python does."""
     info = Path("/proc/cpuinfo")
     if info.is_file():
