@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -99,37 +99,47 @@ class GraphEditor:
                 if name == old:
                     node.input[position] = new
 
+    def move(self, old: str, new: str) -> None:
+        """Gives a tensor another name, where it is made and where it is read."""
+        for node in self.nodes:
+            for position, name in enumerate(node.output):
+                if name == old:
+                    node.output[position] = new
+        self.rename(old, new)
+
+    def ranks(self) -> dict[str, int]:
+        """Number of dimensions of the tensors for which ONNX's shape inference finds it."""
+        inferred = onnx.shape_inference.infer_shapes(self._model).graph
+        values = [*inferred.value_info, *inferred.input, *inferred.output]
+        typed = {value.name: value.type.tensor_type for value in values}
+        return {name: len(tensor.shape.dim) for name, tensor in typed.items() if tensor.HasField("shape")}
+
     def finish(self) -> onnx.ModelProto:
         """The edited model: unread nodes and constants dropped, nodes in running order, checked by ONNX."""
-        self._drop_unread()
+        self.nodes = self.running(self.outputs)
         graph = self._model.graph
-        ordered = self._in_running_order()
         del graph.node[:], graph.initializer[:], graph.value_info[:]
-        graph.node.extend(ordered)
-        used = {name for node in ordered for name in node.input}
-        graph.initializer.extend(
-            numpy_helper.from_array(value, name)
-            for name, value in self.constants.items()
-            if name in used or name in self.outputs
-        )
+        graph.node.extend(self.nodes)
+        graph.initializer.extend(self.initializers({*self.outputs, *(n for node in self.nodes for n in reads(node))}))
         onnx.checker.check_model(self._model)
         return self._model
 
-    def _drop_unread(self) -> None:
-        while True:
-            read = {name for node in self.nodes for name in node.input} | set(self.outputs)
-            kept = [node for node in self.nodes if read.intersection(node.output)]
-            if len(kept) == len(self.nodes):
-                return
-            self.nodes = kept
+    def initializers(self, names: Collection[str]) -> list[onnx.TensorProto]:
+        """The constants among the names, as a graph holds them."""
+        return [numpy_helper.from_array(value, name) for name, value in self.constants.items() if name in names]
 
-    def _in_running_order(self) -> list[onnx.NodeProto]:
-        made_here = {name for node in self.nodes for name in node.output if name}
+    def running(self, wanted: Iterable[str]) -> list[onnx.NodeProto]:
+        """The nodes that some tensors need, in an order in which they can run.
+
+        Raises:
+            ValueError: the graph has a cycle.
+        """
+        waiting = self._needed(set(wanted))
+        made_here = {name for node in waiting for name in node.output if name}
         ready: set[str] = set()
         ordered: list[onnx.NodeProto] = []
-        waiting = self.nodes
         while waiting:
-            runnable = [node for node in waiting if all(n in ready or n not in made_here for n in _reads(node))]
+            runnable = [node for node in waiting if all(n in ready or n not in made_here for n in reads(node))]
             if not runnable:
                 raise ValueError(f"the graph has a cycle through {waiting[0].name!r}")
             ordered += runnable
@@ -138,12 +148,22 @@ class GraphEditor:
             waiting = [node for node in waiting if id(node) not in chosen]
         return ordered
 
+    def _needed(self, wanted: set[str]) -> list[onnx.NodeProto]:
+        """The nodes that some tensors are made by, directly or not, as they stand."""
+        kept: list[onnx.NodeProto] = []
+        while True:
+            more = [node for node in self.nodes if wanted.intersection(node.output)]
+            if len(more) == len(kept):
+                return kept
+            kept = more
+            wanted = wanted.union(*(reads(node) for node in kept))
 
-def _reads(node: onnx.NodeProto) -> set[str]:
+
+def reads(node: onnx.NodeProto) -> set[str]:
     """Names a node reads, those that its subgraphs take from outside included."""
     names = set(node.input)
     for attribute in node.attribute:
         if attribute.type == onnx.AttributeProto.GRAPH:
-            inner = {name for child in attribute.g.node for name in _reads(child)}
+            inner = {name for child in attribute.g.node for name in reads(child)}
             names |= inner - {name for child in attribute.g.node for name in child.output}
     return names

@@ -78,8 +78,10 @@ def _export(model: keras.Model, path: Path, options: ExportOptions, progress: Pr
     progress("converting")
     graphs = build_graphs(parts, facts, options.opset)
     with new_folder(path) as folder:
+        files, weights = write_graphs(folder, graphs.models)
         manifest = Manifest(
-            graphs=write_graphs(folder, graphs.models),
+            graphs=files,
+            weights=weights,
             source=facts.source,
             target=facts.target,
             states=graphs.states,

@@ -1,9 +1,9 @@
-"""The graphs of a bundle, made from a split model: encoder, decoder step, row selection."""
+"""The graphs of a bundle, made from a split model: encoder, decoder step, whole search, row selection."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from s2s_export.convert import convert
 from s2s_export.editor import GraphEditor
 from s2s_export.errors import ExportError
 from s2s_export.passes import cancel_reshapes, free_name, look_up_kernels, strip_softmax, tabulate_tokens
+from s2s_export.search_graphs import Carried, greedy_graph
 from s2s_export.understand import Understanding
 from s2s_runtime.bundle import TensorSpec
 from s2s_training.split import SplitModel
@@ -40,9 +41,18 @@ class Graphs:
     def node_types(self) -> dict[str, dict[str, int]]:
         """How many nodes of each type each graph has, most frequent first."""
         return {
-            name: dict(Counter(node.op_type for node in model.graph.node).most_common())
+            name: dict(Counter(node.op_type for node in _all_nodes(model.graph)).most_common())
             for name, model in self.models.items()
         }
+
+
+def _all_nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    """The nodes of a graph, those inside its loops included."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                yield from _all_nodes(attribute.g)
 
 
 def build_graphs(split: SplitModel, facts: Understanding, opset: int) -> Graphs:
@@ -61,6 +71,9 @@ def build_graphs(split: SplitModel, facts: Understanding, opset: int) -> Graphs:
     }
     if memory:
         models["select_memory"] = _select("memory", memory, opset)
+    if facts.target.feedback != "value":
+        carried = Carried(states, memory, facts.target.size, fed=facts.target.feedback == "token")
+        models["greedy"] = greedy_graph(models["decoder"], carried)
     return Graphs(models, states, memory)
 
 

@@ -265,7 +265,8 @@ def _sequence_checks(runtime: Any, oracle: Oracle, sources: list[np.ndarray], ma
     beams = [ranked[0] for ranked in oracle.beam([sources[i] for i in few], BEAM_SIZE, max_length)]
     searched = {**options, "beam_size": BEAM_SIZE, "length_penalty": 1.0, "return_scores": True}
     return [
-        _compare("greedy, one mixed batch", runtime.generate(rows, **options), expected),
+        _compare("greedy, one mixed batch", runtime.generate(rows, **options, engine="graph"), expected),
+        _compare("greedy, step by step", runtime.generate(rows, **options, engine="steps"), expected),
         _compare("greedy, one by one", single, expected[: len(single)]),
         _compare(f"beam {BEAM_SIZE}, one mixed batch", runtime.generate([rows[i] for i in few], **searched), beams),
     ]

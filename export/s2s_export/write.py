@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import BinaryIO, Final
+
+import onnx
 
 from s2s_export.errors import ExportError
-
-if TYPE_CHECKING:
-    import onnx
 from s2s_runtime.bundle import GraphFile, describe_file
+
+WEIGHTS: Final = "weights.bin"
+_SMALL: Final = 1024  # bytes; smaller constants stay where they are: shapes and axes have to be read while loading
+_ALIGNMENT: Final = 4096  # a page, so that onnxruntime can map a constant into memory instead of reading it
 
 
 def refuse_existing(path: Path, *, force: bool) -> None:
@@ -49,14 +53,42 @@ def new_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(work, ignore_errors=True)  # gone already where the block ended well
 
 
-def write_graphs(folder: Path, models: dict[str, onnx.ModelProto]) -> dict[str, GraphFile]:
-    """Writes each graph as NAME.onnx and describes it for the manifest."""
-    files = {}
-    for name, model in models.items():
-        file = folder / f"{name}.onnx"
-        file.write_bytes(model.SerializeToString())
-        files[name] = describe_file(file)
-    return files
+def write_graphs(folder: Path, models: Mapping[str, onnx.ModelProto]) -> tuple[dict[str, GraphFile], GraphFile | None]:
+    """Writes each graph as NAME.onnx, and the large constants of all into one file, equal ones once.
+
+    Returns:
+        for the manifest: the graph files by name, and the file of the constants, None where none is large.
+    """
+    written, places = {}, dict[bytes, int]()
+    with (folder / WEIGHTS).open("wb") as weights:
+        for name, model in models.items():
+            file = folder / f"{name}.onnx"
+            file.write_bytes(_with_external_weights(model, weights, places).SerializeToString())
+            written[name] = file
+    files = {name: describe_file(file) for name, file in written.items()}
+    if not places:
+        (folder / WEIGHTS).unlink()
+    return files, describe_file(folder / WEIGHTS) if places else None
+
+
+def _with_external_weights(model: onnx.ModelProto, weights: BinaryIO, places: dict[bytes, int]) -> onnx.ModelProto:
+    """A copy of the model that finds its large constants in another file, to which new ones are added."""
+    slim = onnx.ModelProto()
+    slim.CopyFrom(model)
+    for tensor in slim.graph.initializer:
+        content = tensor.raw_data
+        if len(content) < _SMALL:
+            continue
+        digest = hashlib.sha256(content).digest()
+        if digest not in places:
+            weights.write(b"\0" * (-weights.tell() % _ALIGNMENT))
+            places[digest] = weights.tell()
+            weights.write(content)
+        tensor.ClearField("raw_data")
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        for key, value in (("location", WEIGHTS), ("offset", places[digest]), ("length", len(content))):
+            tensor.external_data.add(key=key, value=str(value))
+    return slim
 
 
 def _umask() -> int:

@@ -74,8 +74,10 @@ def read_manifest(
         raise BundleError(f"{place}: not a JSON file in UTF-8: {error}") from error
     except BundleError as error:
         raise BundleError(f"{place}: {error}") from error
-    graphs = [graph for name, graph in manifest.graphs.items() if name not in without]
-    problems = [problem for graph in graphs for problem in _altered(files, graph, verify_hashes)]
+    needed = [graph for name, graph in manifest.graphs.items() if name not in without]
+    if manifest.weights is not None and needed:
+        needed.append(manifest.weights)
+    problems = [problem for file in needed for problem in _altered(files, file, verify_hashes)]
     if problems:
         raise BundleError(f"{files.name}: {'; '.join(problems)}; export the model again or copy the whole folder")
     return manifest

@@ -1,19 +1,22 @@
 """Cancelling a running call.
 
-A call given `cancel` looks at it once before each run of the encoder and each step of the decoder, and raises
-`CancelledError` as soon as it is set: what was decoded so far is dropped, because half of a batch is seldom what the
-caller waits for (to keep what a sentence has so far, let a `callback` return True instead). The model stays as it was.
+A call given `cancel` looks at it before each run of the encoder and each step of the decoder, or before every eighth
+step where the steps run inside one graph, and raises `CancelledError` as soon as it is set: what was decoded so far is
+dropped, because half of a batch is seldom what the caller waits for (to keep what a sentence has so far, let a
+`callback` return True instead). The model stays as it was.
 """
 
 from __future__ import annotations
 
-from typing import Generic, Protocol, runtime_checkable
+from typing import Final, Generic, Protocol, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from s2s_runtime.errors import CancelledError
-from s2s_runtime.step_model import StatesT, StepModel, StepOutput
+from s2s_runtime.step_model import StatesT, StepModel, StepOutput, Writing, WritingModel, can_write
+
+_STEPS_BETWEEN: Final = 8  # where the steps run inside one graph: each return to Python costs about as much as a step
 
 
 @runtime_checkable
@@ -21,7 +24,7 @@ class CancelSignal(Protocol):
     """Says whether a call is to end: a `threading.Event`, or anything else with this method, such as a deadline."""
 
     def is_set(self) -> bool:
-        """Whether the call is to end. Called once per step, from the thread that decodes."""
+        """Whether the call is to end. Called before steps, from the thread that decodes."""
         ...
 
 
@@ -46,6 +49,17 @@ class CancellableModel(Generic[StatesT]):
         """See `StepModel.step`."""
         self._check()
         return self._model.step(states, tokens, attention=attention)
+
+    @property
+    def can_write(self) -> bool:
+        """See `WritingModel.can_write`."""
+        return can_write(self._model)
+
+    def write(self, states: StatesT, tokens: NDArray[np.int64], writing: Writing) -> NDArray[np.int64]:
+        """See `WritingModel.write`."""
+        self._check()
+        model = cast("WritingModel[StatesT]", self._model)
+        return model.write(states, tokens, writing._replace(steps=min(writing.steps, _STEPS_BETWEEN)))
 
     def reorder(self, states: StatesT, rows: NDArray[np.int64]) -> None:
         """See `StepModel.reorder`."""

@@ -72,6 +72,7 @@ def decode(
     sampling_top_k: o.TopK = None,
     sampling_top_p: o.TopP = None,
     seed: o.Seed = None,
+    engine: o.Engines = o.Engine.AUTO,
     max_batch_size: o.BatchSize = 64,
     batch_by: o.By = o.BatchBy.SENTENCES,
     read_ahead: o.ReadAhead = 4096,

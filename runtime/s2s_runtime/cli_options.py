@@ -30,6 +30,14 @@ class BatchBy(StrEnum):
     TOKENS = "tokens"
 
 
+class Engine(StrEnum):
+    """What --engine takes."""
+
+    AUTO = "auto"
+    GRAPH = "graph"
+    STEPS = "steps"
+
+
 class Unknown(StrEnum):
     """What --unknown takes."""
 
@@ -133,6 +141,10 @@ TopK = Annotated[int | None, _option(_SAMPLING, "Draw among the k likeliest.", "
 TopP = Annotated[float | None, _option(_SAMPLING, "Draw among the likeliest that together reach p.")]
 Seed = Annotated[int | None, _option(_SAMPLING, "Same seed, same samples.", min=0)]
 
+Engines = Annotated[
+    Engine,
+    _option(_RUNNING, "Greedy search in one graph, or step by step; auto: the graph where it can.", "--engine"),
+]
 BatchSize = Annotated[int, _option(_RUNNING, "Most sentences (or tokens) decoded at once.", "--batch-size", min=1)]
 By = Annotated[BatchBy, _option(_RUNNING, "What --batch-size counts.", "--batch-by")]
 ReadAhead = Annotated[int, _option(_RUNNING, "Most lines read before the first of them is written.", min=1)]

@@ -7,12 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from s2s_runtime.batching import make_batches
-from s2s_runtime.beam import beam_search
 from s2s_runtime.cancellation import cancellable
+from s2s_runtime.engines import search
 from s2s_runtime.errors import OptionError
 from s2s_runtime.finish import Finisher
 from s2s_runtime.forced import likeliest_next
-from s2s_runtime.greedy import greedy_search
 from s2s_runtime.manifest import Manifest
 from s2s_runtime.options import Callback, DecodingOptions, Prefix
 from s2s_runtime.plan import make_plan, prefix_ids
@@ -64,7 +63,7 @@ class Decoding:
 
     def search(self, batch: Batch, plan: SearchPlan) -> list[list[Ended]]:
         """The hypotheses of each sentence of a batch."""
-        return (greedy_search if plan.beam_size == 1 else beam_search)(self.model, batch, plan)
+        return search(self.model, batch, plan, self.options.engine)
 
     def _results(self, sources: Sources, prefixes: Sequence[Sequence[int]], plan: SearchPlan) -> list[Result]:
         results: dict[int, Result] = {}

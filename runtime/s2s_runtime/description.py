@@ -82,10 +82,11 @@ def _shape(tensor: TensorSpec) -> str:
 def _graphs(manifest: Manifest) -> Table:
     table = Table("graph", "file", "bytes", "SHA-256, as recorded", title="Graphs", title_justify="left")
     table.columns[2].justify = "right"
-    for name, graph in manifest.graphs.items():
-        table.add_row(name, graph.file, f"{graph.bytes:,}", f"{graph.sha256[:12]}...")
+    files = dict(manifest.graphs) | ({} if manifest.weights is None else {"constants of all": manifest.weights})
+    for name, file in files.items():
+        table.add_row(name, file.file, f"{file.bytes:,}", f"{file.sha256[:12]}...")
     table.add_section()
-    table.add_row("all", "", f"{sum(graph.bytes for graph in manifest.graphs.values()):,}", "")
+    table.add_row("all", "", f"{sum(file.bytes for file in files.values()):,}", "")
     return table
 
 

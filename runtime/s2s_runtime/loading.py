@@ -7,11 +7,12 @@ from typing import Any
 
 from s2s_runtime.bundle import read_manifest
 from s2s_runtime.bundle_files import BundleFiles, BundleSource, find_files
-from s2s_runtime.errors import BundleError, OptionError
+from s2s_runtime.errors import OptionError
+from s2s_runtime.graphs import Graphs
 from s2s_runtime.manifest import Manifest
 from s2s_runtime.model import Model
 from s2s_runtime.onnx_model import OnnxStepModel
-from s2s_runtime.sessions import ProviderOptions, SessionSettings, open_session, settings_like
+from s2s_runtime.sessions import ProviderOptions, SessionSettings, settings_like
 
 
 def load(
@@ -67,7 +68,9 @@ def open_step_model(
     *,
     on_device: bool | None = None,
 ) -> OnnxStepModel:
-    """Open the graphs that decoding needs, and make sure that each has the inputs and outputs the manifest promises.
+    """Open the encoder and the graph that decodes most often; the others follow when they are needed.
+
+    Each is made sure to have the inputs and outputs that the manifest promises.
 
     Args:
         files: of the bundle.
@@ -85,42 +88,5 @@ def open_step_model(
         device, settings = own.device, own if settings.providers is None else settings
     else:
         device = settings.device
-    promised = _promised(manifest)
-    if not (device[0] != "cpu" if on_device is None else on_device):
-        promised = {name: promised[name] for name in ("encoder", "decoder")}
-    sessions = {}
-    for name, (inputs, outputs) in promised.items():
-        file = manifest.graphs[name].file
-        place = f"{files.name}/{file}"
-        session = ready[name] if name in ready else open_session(files.graph(file), settings, place)
-        _check_names(f"sessions[{name!r}]" if name in ready else place, session, inputs, outputs)
-        sessions[name] = session
-    return OnnxStepModel(manifest, sessions, device, on_device=on_device)
-
-
-def _promised(manifest: Manifest) -> dict[str, tuple[list[str], list[str]]]:
-    """The inputs and outputs of each graph."""
-    states, memory = ([tensor.name for tensor in tensors] for tensors in (manifest.states, manifest.memory))
-    following = [f"next_{name}" for name in states]
-    fed = {"token": ["token"], "value": ["value"]}.get(manifest.target.feedback, [])
-    given = "output" if manifest.target.feedback == "value" else "logits"
-    graphs = {
-        "encoder": (["source"], [*states, *memory]),
-        "decoder": ([*fed, *states, *memory], [given, *following, *(["attention"] if manifest.attention else [])]),
-        "select_state": (["rows", *states], following),
-    }
-    if memory:
-        graphs["select_memory"] = (["rows", *memory], [f"next_{name}" for name in memory])
-    return graphs
-
-
-def _check_names(place: str, session: Any, inputs: Sequence[str], outputs: Sequence[str]) -> None:
-    found_inputs = [each.name for each in session.get_inputs()]
-    found_outputs = [each.name for each in session.get_outputs()]
-    missing = [name for name in outputs if name not in found_outputs]
-    if sorted(found_inputs) != sorted(inputs) or missing:
-        raise BundleError(
-            f"{place}: the graph doesn't fit the manifest: expected inputs {', '.join(inputs)} and outputs "
-            f"{', '.join(outputs)}, got {', '.join(found_inputs)} and {', '.join(found_outputs)}; "
-            f"export the model again"
-        )
+    graphs = Graphs(files, manifest, settings, ready)
+    return OnnxStepModel(manifest, graphs, device, on_device=on_device)

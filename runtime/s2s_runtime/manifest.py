@@ -5,7 +5,9 @@
     {
       "format": "s2s-bundle", "version": 1,
       "graphs": {"encoder": {"file": "encoder.onnx", "sha256": "...", "bytes": 123456},
-                 "decoder": {...}, "select_state": {...}, "select_memory": {... only where there is memory}},
+                 "decoder": {...}, "select_state": {...}, "select_memory": {... only where there is memory},
+                 "greedy": {... where the target is tokens; older bundles lack it}},
+      "weights": {"file": "weights.bin", ...},  large constants of all graphs, null where each holds its own
       "source": {"kind": "ids",              "ids", "one-hot" (ids too; -1 = a row of zeros) or "values"
                  "size": 71,                 symbols of the source vocabulary, or features of a step
                  "inputs": [{"name": "source", "dtype": "int64", "shape": [null, null]}]},
@@ -30,6 +32,10 @@ In shapes, null is a free dimension; batch comes first, then time. The graphs:
   "probabilities" what the decoder reads next is one of its states.
 - `select_state`, `select_memory`: `rows` int64 (n,) and `state.*` or `memory.*` -> `next_state.*` or `next_memory.*`,
   the rows gathered along the batch axis.
+- `greedy`, up to `steps` (int64) steps of greedy search: `token` (where it is fed back), `state.*`, `memory.*`; `mask`
+  float32 (size,), added to the logits; `goes_on` float32 (size,), 0 at tokens that end a sequence and 1 elsewhere;
+  `live` float32 (batch,), 0 at rows that have ended; `least` float32, stop once no more rows than this are live ->
+  `tokens` int64 (steps taken, batch); `next_state.*`.
 """
 
 from __future__ import annotations
@@ -65,6 +71,7 @@ class Manifest:
     memory: tuple[TensorSpec, ...]
     attention: bool
     padding: PaddingPolicy
+    weights: GraphFile | None = None
     source_vocabulary: Vocabulary | None = None
     target_vocabulary: Vocabulary | None = None
     verification: Mapping[str, object] = field(default_factory=dict)
@@ -129,6 +136,7 @@ class Manifest:
             "format": FORMAT,
             "version": VERSION,
             "graphs": {name: graph.to_dict() for name, graph in self.graphs.items()},
+            "weights": None if self.weights is None else self.weights.to_dict(),
             "source": self.source.to_dict(),
             "target": self.target.to_dict(),
             "states": [tensor.to_dict() for tensor in self.states],
@@ -157,6 +165,7 @@ class Manifest:
         vocabulary = fields.child("vocabulary")
         parts = {
             "graphs": {name: GraphFile.read(Fields(item, f"graphs.{name}", problems)) for name, item in graphs.items()},
+            "weights": _read_weights(fields, problems),
             "source": SourceSpec.read(fields.child("source")),
             "target": TargetSpec.read(fields.child("target")),
             "states": tuple(TensorSpec.read(item) for item in fields.children("states")),
@@ -185,6 +194,11 @@ def _check_format(fields: Fields) -> None:
         problems.append(f"version: this version of s2s-runtime reads {VERSION}, got {version!r}{advice}")
     if problems:
         raise BundleError("; ".join(problems))
+
+
+def _read_weights(fields: Fields, problems: list[str]) -> GraphFile | None:
+    data = fields.raw("weights", None)
+    return None if data is None else GraphFile.read(Fields(data, "weights", problems))
 
 
 def _read_padding(fields: Fields, problems: list[str]) -> PaddingPolicy:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from s2s_runtime.bundle import Manifest
 from s2s_runtime.sessions import import_onnxruntime
-from s2s_runtime.step_model import StepOutput
+from s2s_runtime.step_model import StepOutput, Writing
 
 OrtValue = Any  # onnxruntime ships no types
 Session = Any
@@ -83,8 +83,7 @@ class OnnxStepModel:
 
     Args:
         manifest: of the bundle.
-        sessions: by graph name: "encoder", "decoder"; on a device also "select_state" and, where there is memory,
-            "select_memory". `s2s_runtime.loading` opens them.
+        sessions: by graph name, opened when they are asked for: see `s2s_runtime.graphs`.
         device: onnxruntime's name and number of the device on which the decoder keeps tensors.
         on_device: whether states stay in device memory, gathered by the select graphs. Default: when the device isn't
             the CPU. (True on the CPU runs the same code there, to test it.)
@@ -106,15 +105,20 @@ class OnnxStepModel:
         self._output_name = "output" if manifest.target.feedback == "value" else "logits"
         self._state_names = [tensor.name for tensor in manifest.states]
         self._memory_names = [tensor.name for tensor in manifest.memory]
+        self._sessions = sessions
+        first = "greedy" if self.can_write else "decoder"
+        self._provider = str(sessions[first].get_providers()[0])
         self._encoder = sessions["encoder"]
-        self._decoder = sessions["decoder"]
-        self._select_state = sessions["select_state"] if self._on_device else None
-        self._select_memory = sessions["select_memory"] if self._on_device and self._memory_names else None
 
     @property
     def provider(self) -> str:
-        """The execution provider that the decoder obtained, by onnxruntime's name."""
-        return str(self._decoder.get_providers()[0])
+        """The execution provider that decodes, by onnxruntime's name."""
+        return self._provider
+
+    @property
+    def can_write(self) -> bool:
+        """See `WritingModel.can_write`."""
+        return "greedy" in self._sessions
 
     def encode(self, source: NDArray[np.generic]) -> States:
         """States before the first step; see `StepModel.encode`."""
@@ -136,15 +140,37 @@ class OnnxStepModel:
             buffers.feed.host[:] = tokens
             if self._on_device:
                 binding.bind_ortvalue_input(self._feed_name, buffers.feed.value)  # copied to the device when bound
-        self._decoder.run_with_iobinding(binding)
+        self._sessions["decoder"].run_with_iobinding(binding)
         states.current ^= 1
         return buffers.output
+
+    def write(self, states: States, tokens: NDArray[np.int64], writing: Writing) -> NDArray[np.int64]:
+        """Write many tokens in one run; see `WritingModel.write`."""
+        session = self._sessions["greedy"]
+        inputs: dict[str, NDArray[Any]] = {
+            "steps": np.array(writing.steps, np.int64),
+            "mask": writing.mask,
+            "goes_on": writing.goes_on,
+            "live": writing.live,
+            "least": np.array(writing.least, np.float32),
+        }
+        if self._feed_name == "token":
+            inputs["token"] = tokens
+        held = {name: self._host(array).value for name, array in inputs.items()}
+        held |= {name: tensor.value for name, tensor in zip(self._memory_names, states.memory, strict=True)}
+        reads, writes = states.sets[states.current], states.sets[states.current ^ 1]
+        binding = self._binding(session, held, {}, reads, writes)
+        binding.bind_output("tokens", "cpu")
+        session.run_with_iobinding(binding)
+        states.current ^= 1
+        written: NDArray[np.int64] = binding.get_outputs()[-1].numpy()
+        return written
 
     def reorder(self, states: States, rows: NDArray[np.int64]) -> None:
         """Move rows among beams of their own sentence; see `StepModel.reorder`."""
         now, spare = states.sets[states.current], states.sets[states.current ^ 1]
         if self._on_device:
-            self._gather_on_device(self._select_state, "state", now, rows, into=spare)
+            self._gather_on_device("state", now, rows, into=spare)
         else:
             for tensor, free in zip(now, spare, strict=True):
                 # mode: numpy would gather into a copy of `out` first were it to raise; rows are in range
@@ -155,8 +181,8 @@ class OnnxStepModel:
         """States made of some of the rows; see `StepModel.select`."""
         now = states.sets[states.current]
         if self._on_device:
-            recurrent = self._gather_on_device(self._select_state, "state", now, rows)
-            memory = self._gather_on_device(self._select_memory, "memory", states.memory, rows)
+            recurrent = self._gather_on_device("state", now, rows)
+            memory = self._gather_on_device("memory", states.memory, rows)
         else:
             recurrent = [self._host(tensor.host.take(rows, axis=0)) for tensor in now]
             memory = [self._host(tensor.host.take(rows, axis=0)) for tensor in states.memory]
@@ -192,19 +218,24 @@ class OnnxStepModel:
             inputs[str(self._feed_name)] = feed.value
         outputs = {self._output_name: logits.value} | ({} if weights is None else {"attention": weights.value})
         first, second = states.sets
-        directions = self._binding(inputs, outputs, first, second), self._binding(inputs, outputs, second, first)
+        decoder = self._sessions["decoder"]
+        directions = (
+            self._binding(decoder, inputs, outputs, first, second),
+            self._binding(decoder, inputs, outputs, second, first),
+        )
         output = StepOutput(logits.host, None if weights is None else weights.host)
         return Buffers(feed, output, (logits, weights), directions)
 
     def _binding(
         self,
+        session: Session,
         inputs: dict[str, OrtValue],
         outputs: dict[str, OrtValue],
         reads: Sequence[Tensor],
         writes: Sequence[Tensor],
     ) -> Any:
-        """An I/O binding of the decoder that reads one set of states and writes the other."""
-        binding = self._decoder.io_binding()
+        """An I/O binding that reads one set of states and writes the other."""
+        binding = session.io_binding()
         for name, value in inputs.items():
             binding.bind_ortvalue_input(name, value)
         for name, value in outputs.items():
@@ -216,7 +247,6 @@ class OnnxStepModel:
 
     def _gather_on_device(
         self,
-        session: Session,
         kind: str,
         tensors: Sequence[Tensor],
         rows: NDArray[np.int64],
@@ -224,6 +254,7 @@ class OnnxStepModel:
     ) -> list[Tensor]:
         if not tensors:
             return []
+        session = self._sessions[f"select_{kind}"]
         inputs = {"rows": self._host(rows).value}
         inputs |= {f"{kind}.{i}": tensor.value for i, tensor in enumerate(tensors)}
         return self._run_on_device(session, inputs, [f"next_{kind}.{i}" for i in range(len(tensors))], into)
@@ -248,7 +279,7 @@ class OnnxStepModel:
         return [Tensor(value) for value in binding.get_outputs()]
 
     def _host(self, array: NDArray[Any]) -> Tensor:
-        array = np.ascontiguousarray(array)
+        array = np.asarray(array, order="C")
         return Tensor(self._ort.OrtValue.ortvalue_from_numpy(array), array)  # shares the array's memory
 
     def _placed(self, array: NDArray[Any]) -> Tensor:

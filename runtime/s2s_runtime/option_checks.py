@@ -126,6 +126,7 @@ _CHOICES: Final = {
     "length_penalty_kind": ("average", "gnmt"),
     "batch_by": ("sentences", "tokens"),
     "unknown_symbols": ("error", "unk", "skip"),
+    "engine": ("auto", "graph", "steps"),
 }
 _INTEGERS: Final = {
     "beam_size": 1,

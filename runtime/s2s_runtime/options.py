@@ -18,6 +18,7 @@ from s2s_runtime.results import TokenEvent
 from s2s_runtime.scoring import LengthPenaltyKind
 from s2s_runtime.vocabulary_side import UnknownPolicy
 
+Engine = Literal["auto", "graph", "steps"]
 Token = int | str
 Prefix = str | Sequence[int]
 AllowedNext = Callable[[int, list[int]], object]
@@ -60,6 +61,7 @@ class OptionValues(TypedDict, total=False):
     callback: Callback | None
     cancel: CancelSignal | None
     unknown_symbols: UnknownPolicy | None
+    engine: Engine
     max_batch_size: int
     batch_by: Literal["sentences", "tokens"]
 
@@ -181,13 +183,18 @@ class DecodingOptions:
     reason "stopped"). Needs beam_size 1."""
 
     cancel: CancelSignal | None = None
-    """A `threading.Event`, or anything else with `is_set()`. Looked at once per step; once set, the call raises
+    """A `threading.Event`, or anything else with `is_set()`. Looked at before steps; once set, the call raises
     `CancelledError` and returns nothing. To keep what a sentence has so far, use a callback."""
 
     unknown_symbols: UnknownPolicy | None = None
     """What becomes of symbols of a source text that the vocabulary lacks. "error": they are one. "unk": the unknown
     symbol stands for them. "skip": they are left out. None = "unk" where the vocabulary has an unknown symbol, else
     "error". Results list them as `unknown_symbols`."""
+
+    engine: Engine = "auto"
+    """"graph": the bundle's graph of greedy search writes many tokens in one run; "steps": each token is one run of the
+    step graph. The tokens are the same. "auto": the graph, which is faster, wherever it can do what the other options
+    ask for; `s2s_runtime.engines` says what it can't."""
 
     max_batch_size: int = 64
     """Most sentences (or tokens, see batch_by) decoded at once; longer lists are sorted by length and cut."""

@@ -29,6 +29,9 @@ class TokenRules:
         ngram_exclude: n-grams that hold one of these ids may.
         sequences: id sequences never completed.
         allowed_next: called per row.
+
+    Attributes:
+        always: float32 (vocabulary,), what is added to the logits at every step: -inf at `banned`.
     """
 
     size: int
@@ -40,12 +43,12 @@ class TokenRules:
     ngram_exclude: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
     sequences: Sequence[Ints] = ()
     allowed_next: AllowedNext | None = None
-    _always: Floats = field(init=False, repr=False)
+    always: Floats = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         always = np.zeros(self.size, np.float32)  # adding a row is much quicker than writing into a few columns
         always[self.banned] = _NEVER
-        object.__setattr__(self, "_always", always)
+        object.__setattr__(self, "always", always)
 
     @property
     def may_block(self) -> bool:
@@ -77,7 +80,7 @@ class TokenRules:
         if forced is not None:
             rows = np.flatnonzero(forced >= 0)
             kept = logits[rows, forced[rows]]
-        logits += self._always
+        logits += self.always
         if tokens.shape[1] < self.min_length:
             logits[:, self.end_ids] = _NEVER
         if self.ngram_size:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +63,7 @@ class SearchPlan:
         token_scores: whether those of each token are kept.
         attention: whether the attention of each token is kept.
         sampler: draws tokens; None = the likeliest is taken.
+        goes_on: float32 (vocabulary,), 0 at tokens that end a sequence, 1 at the others.
         notify: called with (sentence in the caller's inputs, step, token, log-probability, is last) for each token;
             True stops the sentence.
     """
@@ -81,6 +82,10 @@ class SearchPlan:
     attention: bool = False
     sampler: Sampler | None = None
     notify: Notify | None = None
+    goes_on: Floats = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "goes_on", np.where(self.is_end, np.float32(0), np.float32(1)))
 
     @property
     def looks(self) -> bool:

@@ -98,13 +98,16 @@ def import_onnxruntime() -> ModuleType:
         ) from error
 
 
-def open_session(graph: Path | bytes, settings: SessionSettings, name: str = "") -> Any:  # onnxruntime is untyped
+def open_session(  # onnxruntime is untyped
+    graph: Path | bytes, settings: SessionSettings, name: str = "", weights: Mapping[str, bytes] | None = None
+) -> Any:
     """Open one graph and make sure that it runs where it was asked to.
 
     Args:
         graph: the ONNX file, or its content.
         settings: providers and threads.
         name: what to call it in messages; default: its path.
+        weights: content of the files that the graph names for its constants, where it doesn't lie beside them.
 
     Raises:
         MissingExtraError: onnxruntime is not installed.
@@ -115,10 +118,14 @@ def open_session(graph: Path | bytes, settings: SessionSettings, name: str = "")
     _check_available(ort.get_available_providers(), settings)
     options = settings.provider_options
     state = ort.capi.onnxruntime_pybind11_state  # its errors have no common base but Exception
+    session_options = _session_options(ort, settings)
+    if weights:
+        sizes = [len(content) for content in weights.values()]
+        session_options.add_external_initializers_from_files_in_memory(list(weights), list(weights.values()), sizes)
     try:
         session = ort.InferenceSession(
             graph if isinstance(graph, bytes) else str(graph),
-            _session_options(ort, settings),
+            session_options,
             providers=list(settings.requested),
             provider_options=None if options is None else [_as_text(each) for each in options],
         )

@@ -1,7 +1,8 @@
 """The small interface through which search sees a model.
 
 Search needs three things: states for a batch of sources (`encode`), logits for one step (`step`), and rows picked out
-of the states (`select`, `reorder`). `s2s_runtime.onnx_model` implements it over a bundle; tests fake it with a table.
+of the states (`select`, `reorder`). Models that can write many tokens at once (`write`) are asked to where the options
+allow it. `s2s_runtime.onnx_model` implements it over a bundle; tests fake it with a table.
 """
 
 from __future__ import annotations
@@ -62,6 +63,52 @@ class StepModel(Protocol[StatesT]):
     def select(self, states: StatesT, rows: NDArray[np.int64]) -> StatesT:
         """New states made of the given rows, memory too; rows may be left out or repeated."""
         ...
+
+
+class Writing(NamedTuple):
+    """How many tokens `WritingModel.write` writes, and which.
+
+    Attributes:
+        mask: float32 (vocabulary,), added to the logits: -inf at tokens that never follow.
+        goes_on: float32 (vocabulary,): 0 at tokens that end a sequence, 1 at the others.
+        live: float32 (rows,): 0 at rows that have ended before, 1 at the others.
+        least: stop once no more rows than this are live.
+        steps: most tokens to write.
+    """
+
+    mask: NDArray[np.float32]
+    goes_on: NDArray[np.float32]
+    live: NDArray[np.float32]
+    least: int
+    steps: int
+
+
+class WritingModel(StepModel[StatesT], Protocol[StatesT]):
+    """A step model that can also write many tokens by itself, always the likeliest."""
+
+    @property
+    def can_write(self) -> bool:
+        """Whether it can; older bundles lack the graph."""
+        ...
+
+    def write(self, states: StatesT, tokens: NDArray[np.int64], writing: Writing) -> NDArray[np.int64]:
+        """Feed the token of each row, take the likeliest, and so on; advance `states` in place.
+
+        Args:
+            states: advanced by as many steps as tokens were written.
+            tokens: int64 (rows,), the last token of each.
+            writing: how many, and which.
+
+        Returns:
+            int64 (steps, rows), at least one and at most `writing.steps` steps. Rows that have ended are written on
+            like the others.
+        """
+        ...
+
+
+def can_write(model: StepModel[Any]) -> bool:
+    """Whether a model is a `WritingModel` that can write; by its attribute, which is looked up at every call."""
+    return getattr(model, "can_write", False)
 
 
 @runtime_checkable

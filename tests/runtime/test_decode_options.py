@@ -59,6 +59,7 @@ SAME: list[tuple[list[str], dict[str, Any]]] = [
     (["--token-scores"], {"return_token_scores": True}),
     (["--attention"], {"return_attention": True}),
     (["--unknown", "skip"], {"unknown_symbols": "skip"}),
+    (["--engine", "steps"], {"engine": "steps"}),
     (["--batch-size", "3", "--batch-by", "tokens"], {"max_batch_size": 3, "batch_by": "tokens"}),
 ]
 

@@ -92,6 +92,7 @@ from s2s_runtime.options import OptionValues
         ({"cancel": True}, "cancel: expected a threading.Event or the like, with is_set(), got True"),
         ({"unknown_symbols": "drop"}, "unknown_symbols: expected 'error' or 'unk' or 'skip', got 'drop'"),
         ({"unknown_symbols": "unk"}, "unknown_symbols: 'unk' needs an unknown symbol in the source vocabulary"),
+        ({"engine": "loop"}, "engine: expected 'auto' or 'graph' or 'steps', got 'loop'"),
         ({"max_batch_size": 0}, "max_batch_size: expected an integer of at least 1, got 0"),
         ({"batch_by": "words"}, "batch_by: expected 'sentences' or 'tokens', got 'words'"),
         (
@@ -179,10 +180,10 @@ EFFECTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 def test_every_option_changes_some_result(tiny: Model) -> None:
-    """No option is accepted and ignored; how batches are cut is the one thing that must change nothing."""
+    """No option is accepted and ignored; how batches are cut, and which engine runs, must change nothing."""
     unseen = {field.name for field in fields(DecodingOptions)} - set(EFFECTS)
-    # the last two decide whether there is a result at all, and have tests of their own
-    assert unseen == {"max_batch_size", "batch_by", "cancel", "unknown_symbols"}
+    # the last two decide whether there is a result at all; those and `engine` have tests of their own
+    assert unseen == {"max_batch_size", "batch_by", "engine", "cancel", "unknown_symbols"}
     for name, (base, change) in EFFECTS.items():
         without = [result.to_dict() for result in tiny.generate(SOURCES, **base)]
         assert [result.to_dict() for result in tiny.generate(SOURCES, **{**base, **change})] != without, name

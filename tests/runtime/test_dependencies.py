@@ -150,7 +150,14 @@ def test_graphs_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"x.onnx: onnxruntime can't load this graph: "):
         open_session(tmp_path / "x.onnx", SessionSettings())
     manifest = read_manifest(TINY)
-    swapped = {**manifest.graphs, "decoder": manifest.graphs["encoder"]}
-    data = {**manifest.to_dict(), "graphs": {name: graph.to_dict() for name, graph in swapped.items()}}
-    with pytest.raises(BundleError, match=r"the graph doesn't fit the manifest: expected inputs token, state.0"):
-        open_step_model(FolderFiles(TINY), s2s_runtime.Manifest.from_dict(data), SessionSettings())
+    for name, inputs in (("encoder", "source"), ("greedy", "steps, mask"), ("decoder", "token, state.0")):
+        swapped = {**manifest.graphs, name: manifest.graphs["select_state"]}
+        data = {**manifest.to_dict(), "graphs": {name: graph.to_dict() for name, graph in swapped.items()}}
+        with pytest.raises(BundleError, match=f"the graph doesn't fit the manifest: expected inputs {inputs}"):
+            _open_and_step(s2s_runtime.Manifest.from_dict(data))
+
+
+def _open_and_step(manifest: s2s_runtime.Manifest) -> None:
+    """Open a bundle's graphs; the decoder's is opened when something goes step by step."""
+    model = open_step_model(FolderFiles(TINY), manifest, SessionSettings())
+    s2s_runtime.Model(manifest, model).generate(["abc"], engine="steps")
