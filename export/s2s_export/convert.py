@@ -141,19 +141,20 @@ def lower(proto: onnx.ModelProto, placeholders: _Placeholders) -> onnx.ModelProt
 
 def _refuse_unconverted(proto: onnx.ModelProto, opset: int) -> None:
     """tf2onnx logs what it can't convert and leaves the TensorFlow operation in the graph."""
-    strange = sorted({node.op_type for node in _all_nodes(proto.graph) if not _known(node, opset)})
+    strange = sorted({node.op_type for node in all_nodes(proto.graph) if not _known(node, opset)})
     if strange:
         raise ExportError(
             f"no ONNX operator for TensorFlow's {', '.join(strange)}; rebuild that part of the model from other layers"
         )
 
 
-def _all_nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+def all_nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    """The nodes of a graph, those inside its loops and branches included."""
     for node in graph.node:
         yield node
         for attribute in node.attribute:
             if attribute.type == onnx.AttributeProto.GRAPH:
-                yield from _all_nodes(attribute.g)
+                yield from all_nodes(attribute.g)
 
 
 def _known(node: onnx.NodeProto, opset: int) -> bool:

@@ -165,5 +165,6 @@ def reads(node: onnx.NodeProto) -> set[str]:
     for attribute in node.attribute:
         if attribute.type == onnx.AttributeProto.GRAPH:
             inner = {name for child in attribute.g.node for name in reads(child)}
+            inner -= {tensor.name for tensor in attribute.g.initializer}
             names |= inner - {name for child in attribute.g.node for name in child.output}
     return names

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ import onnx
 import tensorflow as tf
 from onnx import TensorProto, helper
 
-from s2s_export.convert import convert
+from s2s_export.convert import all_nodes, convert
 from s2s_export.editor import GraphEditor
 from s2s_export.errors import ExportError
 from s2s_export.passes import cancel_reshapes, free_name, look_up_kernels, strip_softmax, tabulate_tokens
@@ -41,18 +41,9 @@ class Graphs:
     def node_types(self) -> dict[str, dict[str, int]]:
         """How many nodes of each type each graph has, most frequent first."""
         return {
-            name: dict(Counter(node.op_type for node in _all_nodes(model.graph)).most_common())
+            name: dict(Counter(node.op_type for node in all_nodes(model.graph)).most_common())
             for name, model in self.models.items()
         }
-
-
-def _all_nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    """The nodes of a graph, those inside its loops included."""
-    for node in graph.node:
-        yield node
-        for attribute in node.attribute:
-            if attribute.type == onnx.AttributeProto.GRAPH:
-                yield from _all_nodes(attribute.g)
 
 
 def build_graphs(split: SplitModel, facts: Understanding, opset: int) -> Graphs:

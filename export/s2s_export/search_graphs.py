@@ -4,7 +4,7 @@
 between two steps: mask, arg-max, look whether enough rows have ended. One run writes many tokens, so nothing is bound,
 copied or handed to Python per token, and on a device only ids leave it. Two things are done once instead of per step:
 what depends on the memory alone (keys of an attention, its mask) is computed before the loop, and the mask goes into
-the bias of the output layer.
+the bias of the output layer. Where it pays for many rows (`s2s_export.gates`) there are two loops and the rows decide.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from s2s_export.editor import GraphEditor, reads
+from s2s_export.gates import separate_gates
 from s2s_runtime.bundle import TensorSpec
 
 _DTYPES = {
@@ -25,6 +26,7 @@ _DTYPES = {
     "int64": TensorProto.INT64,
     "int32": TensorProto.INT32,
 }
+_FEW = 48  # rows up to which gates are computed together; measured: equal at 32, a seventh of the time at 256
 _INNER = "step."  # what names get in front inside the loop: ONNX forbids those that stand outside it too
 
 
@@ -139,21 +141,15 @@ def _choose(editor: GraphEditor, logits: str, *, fed: bool) -> None:
 
 def _looped(editor: GraphEditor, once: Sequence[onnx.NodeProto], carried: Carried) -> onnx.ModelProto:
     """The loop with what comes before it, as a graph of its own."""
-    following = [f"{_INNER}next_{tensor.name}" for tensor in carried.rows]
-    body = helper.make_graph(
-        editor.running(["continue", "chosen", *following]),
-        "step",
-        [_scalar("iteration", "int64"), _scalar("go", "bool"), *(_value(tensor, _INNER) for tensor in carried.rows)],
-        [
-            _scalar("continue", "bool"),
-            *(_value(tensor, f"{_INNER}next_") for tensor in carried.rows),
-            helper.make_tensor_value_info("chosen", TensorProto.INT64, ["batch"]),
-        ],
-    )
-    inputs = ["steps", editor.constant(np.array(True), "true"), *(tensor.name for tensor in carried.rows)]
+    yes = editor.constant(np.array(True), "true")
     outputs = [*(f"next_{tensor.name}" for tensor in carried.rows), "tokens"]
-    nodes = [*once, helper.make_node("Loop", inputs, outputs, name="search", body=body)]
-    read = {name for node in nodes for name in reads(node)}
+    few = _loop(editor, carried, yes, outputs)
+    nodes = [*once, few]
+    if separate_gates(editor):
+        few.output[:] = [f"few.{name}" for name in outputs]
+        many = _loop(editor, carried, yes, [f"many.{name}" for name in outputs])
+        nodes = [*once, *_by_rows(editor, outputs, few, many)]
+    read = {name for node in nodes for name in reads(node)} - {""}
     vocabulary = [TensorSpec(name, "float32", (carried.size,)) for name in ("mask", "goes_on")]
     graph = helper.make_graph(
         nodes,
@@ -173,6 +169,48 @@ def _looped(editor: GraphEditor, once: Sequence[onnx.NodeProto], carried: Carrie
     model = helper.make_model(graph, opset_imports=editor.opsets, ir_version=editor.ir_version)
     onnx.checker.check_model(model, full_check=True)
     return model
+
+
+def _loop(editor: GraphEditor, carried: Carried, yes: str, outputs: Sequence[str]) -> onnx.NodeProto:
+    """The steps as they stand in the editor, in a loop that holds the constants of its steps itself.
+
+    onnxruntime packs the kernels of matrix products beforehand where they are constants of the graph of the product or
+    of the one around it, not further out: two loops in branches would be half as fast with shared constants.
+    """
+    following = [f"{_INNER}next_{tensor.name}" for tensor in carried.rows]
+    nodes = []
+    for node in editor.running(["continue", "chosen", *following]):
+        copied = onnx.NodeProto()
+        copied.CopyFrom(node)
+        nodes.append(copied)
+    body = helper.make_graph(
+        nodes,
+        "step",
+        [_scalar("iteration", "int64"), _scalar("go", "bool"), *(_value(tensor, _INNER) for tensor in carried.rows)],
+        [
+            _scalar("continue", "bool"),
+            *(_value(tensor, f"{_INNER}next_") for tensor in carried.rows),
+            helper.make_tensor_value_info("chosen", TensorProto.INT64, ["batch"]),
+        ],
+        editor.initializers({name for node in nodes for name in reads(node)}),
+    )
+    inputs = ["steps", yes, *(tensor.name for tensor in carried.rows)]
+    return helper.make_node("Loop", inputs, list(outputs), name="search", body=body)
+
+
+def _by_rows(
+    editor: GraphEditor, outputs: Sequence[str], few: onnx.NodeProto, many: onnx.NodeProto
+) -> list[onnx.NodeProto]:
+    """One loop or the other, as many rows as there are: chosen once a run, not once a step."""
+    branches = {}
+    for name, loop in (("then_branch", many), ("else_branch", few)):
+        shown = [onnx.ValueInfoProto(name=output) for output in loop.output]
+        branches[name] = helper.make_graph([loop], name, [], shown)
+    return [
+        helper.make_node("Size", ["live"], ["rows"], name="rows"),
+        helper.make_node("Greater", ["rows", editor.constant(np.array(_FEW), "few")], ["are_many"], name="are_many"),
+        helper.make_node("If", ["are_many"], list(outputs), name="by_rows", **branches),
+    ]
 
 
 def _scalar(name: str, dtype: str) -> onnx.ValueInfoProto:

@@ -30,6 +30,7 @@ BEAM_SIZE = 5
 _GREEDY_SENTENCES = 24
 _BEAM_SENTENCES = 8
 _LONGEST = 40
+_TIMES = 3  # so many copies of the sources are a batch for which the graph takes its way for many rows
 _UNKNOWN_LENGTH = 12
 _FORCED_STEPS = 8
 _UNLIKELY = -20.0  # Keras's float32 softmax rounds what lies below to few digits, or to 0; only that it is below counts
@@ -266,6 +267,9 @@ def _sequence_checks(runtime: Any, oracle: Oracle, sources: list[np.ndarray], ma
     searched = {**options, "beam_size": BEAM_SIZE, "length_penalty": 1.0, "return_scores": True}
     return [
         _compare("greedy, one mixed batch", runtime.generate(rows, **options, engine="graph"), expected),
+        _compare(
+            "greedy, a large batch", runtime.generate(rows * _TIMES, **options, engine="graph"), expected * _TIMES
+        ),
         _compare("greedy, step by step", runtime.generate(rows, **options, engine="steps"), expected),
         _compare("greedy, one by one", single, expected[: len(single)]),
         _compare(f"beam {BEAM_SIZE}, one mixed batch", runtime.generate([rows[i] for i in few], **searched), beams),

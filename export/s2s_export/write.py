@@ -75,7 +75,7 @@ def _with_external_weights(model: onnx.ModelProto, weights: BinaryIO, places: di
     """A copy of the model that finds its large constants in another file, to which new ones are added."""
     slim = onnx.ModelProto()
     slim.CopyFrom(model)
-    for tensor in slim.graph.initializer:
+    for tensor in _constants(slim.graph):
         content = tensor.raw_data
         if len(content) < _SMALL:
             continue
@@ -89,6 +89,15 @@ def _with_external_weights(model: onnx.ModelProto, weights: BinaryIO, places: di
         for key, value in (("location", WEIGHTS), ("offset", places[digest]), ("length", len(content))):
             tensor.external_data.add(key=key, value=str(value))
     return slim
+
+
+def _constants(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    """The initialisers of a graph and of the loops and branches in it."""
+    yield from graph.initializer
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                yield from _constants(attribute.g)
 
 
 def _umask() -> int:
