@@ -22,7 +22,7 @@ def load(
     provider_options: Sequence[ProviderOptions] | None = None,
     intra_op_threads: int | None = None,
     inter_op_threads: int | None = None,
-    spinning: bool = False,
+    spinning: bool | None = None,
     verify_hashes: bool = True,
     sessions: Mapping[str, Any] | None = None,
 ) -> Model:
@@ -36,7 +36,7 @@ def load(
         provider_options: one mapping per provider, such as `[{"device_id": 1}]`.
         intra_op_threads: threads inside one operator; None = one per physical core.
         inter_op_threads: threads across operators; None = operators run one after the other.
-        spinning: whether idle threads wait actively; see `SessionSettings`.
+        spinning: whether threads wait actively for work within a run; see `SessionSettings`.
         verify_hashes: whether the graph files are compared with the SHA-256 in the manifest.
         sessions: an open `onnxruntime.InferenceSession` by graph name ("encoder", "decoder", ...) for graphs that
             should run in it; their files are not looked at. Other graphs are opened as the other arguments say, or,

@@ -128,7 +128,7 @@ def test_providers_go_by_short_or_full_names() -> None:
             r"provider_options: expected one mapping per provider \(1\)",
         ),
         ({"intra_op_threads": 0}, r"intra_op_threads: expected an integer of at least 1 or None, got 0"),
-        ({"spinning": 1}, r"spinning: expected True or False, got 1"),
+        ({"spinning": 1}, r"spinning: expected True, False or None, got 1"),
         ({"inter_op_threads": "2"}, r"inter_op_threads: expected an integer of at least 1 or None, got '2'"),
     ],
 )
