@@ -16,18 +16,12 @@ from onnx import TensorProto, helper
 from s2s_export.convert import all_nodes, convert
 from s2s_export.editor import GraphEditor
 from s2s_export.errors import ExportError
+from s2s_export.loops import DTYPES
 from s2s_export.passes import cancel_reshapes, free_name, look_up_kernels, strip_softmax, tabulate_tokens
-from s2s_export.search_graphs import Carried, greedy_graph
+from s2s_export.search_graphs import Carried, beam_graph, greedy_graph
 from s2s_export.understand import Understanding
 from s2s_runtime.bundle import TensorSpec
 from s2s_training.split import SplitModel
-
-_DTYPES = {
-    "float32": TensorProto.FLOAT,
-    "bool": TensorProto.BOOL,
-    "int64": TensorProto.INT64,
-    "int32": TensorProto.INT32,
-}
 
 
 @dataclass(frozen=True)
@@ -65,6 +59,7 @@ def build_graphs(split: SplitModel, facts: Understanding, opset: int) -> Graphs:
     if facts.target.feedback != "value":
         carried = Carried(states, memory, facts.target.size, fed=facts.target.feedback == "token")
         models["greedy"] = greedy_graph(models["decoder"], carried)
+        models["beam"] = beam_graph(models["decoder"], carried)
     return Graphs(models, states, memory)
 
 
@@ -72,7 +67,7 @@ def _specs(stem: str, tensors: Sequence[Any]) -> tuple[TensorSpec, ...]:
     specs = []
     for i, tensor in enumerate(tensors):
         dtype = keras.backend.standardize_dtype(tensor.dtype)
-        if dtype not in _DTYPES:
+        if dtype not in DTYPES:
             raise ExportError(
                 f"{stem}.{i} is {dtype}: bundles carry float32; save the model with keras.config.set_dtype_policy"
                 "('float32') (its weights load unchanged)"
@@ -156,8 +151,8 @@ def _select(stem: str, tensors: Sequence[TensorSpec], opset: int) -> onnx.ModelP
     for spec in tensors:
         shape = [f"{spec.name}.{i}" if size is None else size for i, size in enumerate(spec.shape)]
         nodes.append(helper.make_node("Gather", [spec.name, "rows"], [f"next_{spec.name}"], axis=0))
-        inputs.append(helper.make_tensor_value_info(spec.name, _DTYPES[spec.dtype], ["batch", *shape[1:]]))
-        outputs.append(helper.make_tensor_value_info(f"next_{spec.name}", _DTYPES[spec.dtype], ["rows", *shape[1:]]))
+        inputs.append(helper.make_tensor_value_info(spec.name, DTYPES[spec.dtype], ["batch", *shape[1:]]))
+        outputs.append(helper.make_tensor_value_info(f"next_{spec.name}", DTYPES[spec.dtype], ["rows", *shape[1:]]))
     graph = helper.make_graph(nodes, f"select_{stem}", inputs, outputs)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)
     onnx.checker.check_model(model)

@@ -1,33 +1,21 @@
-"""Whole-search graphs: many decoder steps in one run, with the choice of each token inside.
+"""Whole-search graphs: many decoder steps in one run, with the choice of the tokens inside.
 
-`greedy_graph` puts the nodes of the step graph into the body of an ONNX `Loop`, and behind them what a host would do
-between two steps: mask, arg-max, look whether enough rows have ended. One run writes many tokens, so nothing is bound,
-copied or handed to Python per token, and on a device only ids leave it. Two things are done once instead of per step:
-what depends on the memory alone (keys of an attention, its mask) is computed before the loop, and the mask goes into
-the bias of the output layer. Where it pays for many rows (`s2s_export.gates`) there are two loops and the rows decide.
+Behind the nodes of the step graph comes what a host would do between two steps: mask, choose, reorder. One run writes
+many tokens, so nothing is bound, copied or handed to Python per token, and on a device only ids and scores leave it.
+What depends on the memory alone (keys of an attention, its mask) is computed once, before the loop.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from onnx import helper
 
 from s2s_export.editor import GraphEditor, reads
-from s2s_export.gates import separate_gates
+from s2s_export.loops import GO, Search, looped
 from s2s_runtime.bundle import TensorSpec
-
-_DTYPES = {
-    "float32": TensorProto.FLOAT,
-    "bool": TensorProto.BOOL,
-    "int64": TensorProto.INT64,
-    "int32": TensorProto.INT32,
-}
-_FEW = 48  # rows up to which gates are computed together; measured: equal at 32, a seventh of the time at 256
-_INNER = "step."  # what names get in front inside the loop: ONNX forbids those that stand outside it too
 
 
 @dataclass(frozen=True)
@@ -47,10 +35,13 @@ class Carried:
     fed: bool
 
     @property
-    def rows(self) -> list[TensorSpec]:
-        """What changes from step to step, one of each per sequence."""
-        token = [TensorSpec("token", "int64", (None,))] if self.fed else []
-        return [*token, TensorSpec("live", "float32", (None,)), *self.states]
+    def token(self) -> list[TensorSpec]:
+        """The token fed, where one is."""
+        return [TensorSpec("token", "int64", (None,))] if self.fed else []
+
+    def per_token(self, name: str) -> TensorSpec:
+        """A number for each symbol of the vocabulary."""
+        return TensorSpec(name, "float32", (self.size,))
 
 
 def greedy_graph(decoder: onnx.ModelProto, carried: Carried) -> onnx.ModelProto:
@@ -67,28 +58,89 @@ def greedy_graph(decoder: onnx.ModelProto, carried: Carried) -> onnx.ModelProto:
         decoder: the step graph, its passes applied; it is left as it is.
         carried: what it carries.
     """
+    editor, once = _step(decoder, carried)
+    masked, before = _mask_logits(editor)
+    (token,) = editor.add("ArgMax", [masked], ["tokens"], axis=1, keepdims=0)
+    if carried.fed:  # a tensor can't be carried and collected under one name
+        editor.add("Identity", [token], ["next_token"])
+    (going,) = editor.add("Gather", ["goes_on", token])
+    editor.add("Mul", ["live", going], ["next_live"])
+    (left,) = editor.add("ReduceSum", ["next_live"], keepdims=0)
+    (more,) = editor.add("Greater", [left, "least"])
+    search = Search(
+        name="greedy",
+        before=[*once, *before],
+        inputs=[
+            *(carried.per_token(name) for name in ("mask", "goes_on")),
+            TensorSpec("least", "float32", ()),
+            *carried.memory,
+        ],
+        carried=[TensorSpec("live", "float32", (None,)), *carried.token, *carried.states],
+        shown=carried.states,
+        collected=[TensorSpec("tokens", "int64", (None,))],
+        going=more,
+    )
+    return looped(editor, search)
+
+
+def beam_graph(decoder: onnx.ModelProto, carried: Carried) -> onnx.ModelProto:
+    """The graph of beam search over `steps` tokens; the host decides which sequences have ended and which are best.
+
+    Rows are beams, those of a sentence one after the other.
+
+    Inputs: `steps` int64 (): tokens to write. `width` int64 (1,): beams of a sentence. `examined` int64 (1,): best
+    extensions of each sentence to look at, at least `width` and at most `width` times the vocabulary. `mask` float32
+    (size,): added to the log-probabilities, -inf at tokens that never follow. `ending` float32 (size,): -inf at tokens
+    that end a sequence, 0 at the others. `scores` float32 (sentences, width): log-probability of each beam, -inf where
+    there is none. `token` int64 (rows,), where tokens are fed back. `state.*`, `memory.*`.
+
+    Outputs, the step as first axis: `candidate_scores`, `candidate_parents`, `candidate_tokens` (steps, sentences,
+    examined), best first, of equal ones the first; `beam_scores`, `beam_parents`, `beam_tokens` (steps, sentences,
+    width), the best of those that don't end. `next_scores`, `next_state.*`.
+
+    Args:
+        decoder: the step graph, its passes applied; it is left as it is.
+        carried: what it carries.
+    """
+    editor, once = _step(decoder, carried)
+    _extend_beams(editor, carried.size)
+    _keep_beams(editor, carried)
+    per_sentence = TensorSpec("scores", "float32", (None, None))
+    collected = [
+        TensorSpec(f"{what}_{name}", dtype, (None, None))
+        for what in ("candidate", "beam")
+        for name, dtype in (("scores", "float32"), ("parents", "int64"), ("tokens", "int64"))
+    ]
+    search = Search(
+        name="beam",
+        before=[*once, *_beam_sizes(editor, carried.size)],
+        inputs=[
+            *(TensorSpec(name, "int64", (1,)) for name in ("width", "examined")),
+            *(carried.per_token(name) for name in ("mask", "ending")),
+            *carried.memory,
+        ],
+        carried=[per_sentence, *carried.token, *carried.states],
+        shown=[per_sentence, *carried.states],
+        collected=collected,
+        going=editor.add("Identity", [GO])[0],
+        per_sentence=frozenset(tensor.name for tensor in (per_sentence, *collected)),
+    )
+    return looped(editor, search)
+
+
+def _step(decoder: onnx.ModelProto, carried: Carried) -> tuple[GraphEditor, list[onnx.NodeProto]]:
+    """An editor of a copy of the step graph, and the nodes that give the same at every step, taken out of it."""
     copied = onnx.ModelProto()
     copied.CopyFrom(decoder)
     editor = GraphEditor(copied)
-    once = _independent_nodes(editor, {tensor.name for tensor in carried.memory})
-    editor.remove(once)
-    masked, before = _mask_logits(editor)
-    _choose(editor, masked, fed=carried.fed)
-    for tensor in carried.rows:
-        editor.move(tensor.name, _INNER + tensor.name)
-        editor.move(f"next_{tensor.name}", f"{_INNER}next_{tensor.name}")
-    return _looped(editor, [*once, *before], carried)
-
-
-def _independent_nodes(editor: GraphEditor, memory: set[str]) -> list[onnx.NodeProto]:
-    """Nodes that give the same at every step: they read constants and memory only."""
-    known = {"", *editor.constants, *memory}
-    found = []
+    known = {"", *editor.constants, *(tensor.name for tensor in carried.memory)}
+    once = []
     for node in editor.running(editor.outputs):
         if reads(node) <= known and not set(node.output).intersection(editor.outputs):
             known.update(node.output)
-            found.append(node)
-    return found
+            once.append(node)
+    editor.remove(once)
+    return editor, once
 
 
 def _mask_logits(editor: GraphEditor) -> tuple[str, list[onnx.NodeProto]]:
@@ -128,98 +180,49 @@ def _is_rows_times_kernel(editor: GraphEditor, tensor: str) -> bool:
     return kernel is not None and kernel.ndim == 2 and editor.ranks().get(node.input[0]) == 2
 
 
-def _choose(editor: GraphEditor, logits: str, *, fed: bool) -> None:
-    """The token of each row, and whether enough rows go on."""
-    (token,) = editor.add("ArgMax", [logits], ["next_token" if fed else "chosen"], axis=1, keepdims=0)
-    if fed:  # a tensor can't be carried and collected under one name
-        editor.add("Identity", [token], ["chosen"])
-    (going,) = editor.add("Gather", ["goes_on", token])
-    editor.add("Mul", ["live", going], ["next_live"])
-    (left,) = editor.add("ReduceSum", ["next_live"], keepdims=0)
-    editor.add("Greater", [left, "least"], ["continue"])
-
-
-def _looped(editor: GraphEditor, once: Sequence[onnx.NodeProto], carried: Carried) -> onnx.ModelProto:
-    """The loop with what comes before it, as a graph of its own."""
-    yes = editor.constant(np.array(True), "true")
-    outputs = [*(f"next_{tensor.name}" for tensor in carried.rows), "tokens"]
-    few = _loop(editor, carried, yes, outputs)
-    nodes = [*once, few]
-    if separate_gates(editor):
-        few.output[:] = [f"few.{name}" for name in outputs]
-        many = _loop(editor, carried, yes, [f"many.{name}" for name in outputs])
-        nodes = [*once, *_by_rows(editor, outputs, few, many)]
-    read = {name for node in nodes for name in reads(node)} - {""}
-    vocabulary = [TensorSpec(name, "float32", (carried.size,)) for name in ("mask", "goes_on")]
-    graph = helper.make_graph(
-        nodes,
-        "greedy",
-        [
-            _scalar("steps", "int64"),
-            *(_value(tensor) for tensor in vocabulary),
-            _scalar("least", "float32"),
-            *(_value(tensor) for tensor in [*carried.rows, *carried.memory]),
-        ],
-        [
-            helper.make_tensor_value_info("tokens", TensorProto.INT64, ["steps_taken", "batch"]),
-            *(_value(tensor, "next_") for tensor in carried.states),
-        ],
-        editor.initializers(read),
+def _beam_sizes(editor: GraphEditor, size: int) -> list[onnx.NodeProto]:
+    """Shapes that stay the same: (rows, 1), (sentences, extensions), and the first row of each sentence."""
+    one, free, vocabulary = editor.integers([1]), editor.integers([-1]), editor.integers([size])
+    scalar_zero, scalar_one = editor.constant(np.array(0), "zero"), editor.constant(np.array(1), "one")
+    nodes = (
+        ("Concat", [free, one], "as_column", {"axis": 0}),
+        ("Mul", ["width", vocabulary], "extensions", {}),
+        ("Concat", [free, "extensions"], "per_sentence", {"axis": 0}),
+        ("Shape", ["scores"], "beams", {}),
+        ("Gather", ["beams", scalar_zero], "sentences", {}),
+        ("Range", [scalar_zero, "sentences", scalar_one], "numbers", {}),
+        ("Mul", ["numbers", "width"], "first_rows", {}),
+        ("Unsqueeze", ["first_rows", one], "first_row", {}),
     )
-    model = helper.make_model(graph, opset_imports=editor.opsets, ir_version=editor.ir_version)
-    onnx.checker.check_model(model, full_check=True)
-    return model
+    return [helper.make_node(kind, inputs, [name], name=name, **rest) for kind, inputs, name, rest in nodes]
 
 
-def _loop(editor: GraphEditor, carried: Carried, yes: str, outputs: Sequence[str]) -> onnx.NodeProto:
-    """The steps as they stand in the editor, in a loop that holds the constants of its steps itself.
-
-    onnxruntime packs the kernels of matrix products beforehand where they are constants of the graph of the product or
-    of the one around it, not further out: two loops in branches would be half as fast with shared constants.
-    """
-    following = [f"{_INNER}next_{tensor.name}" for tensor in carried.rows]
-    nodes = []
-    for node in editor.running(["continue", "chosen", *following]):
-        copied = onnx.NodeProto()
-        copied.CopyFrom(node)
-        nodes.append(copied)
-    body = helper.make_graph(
-        nodes,
-        "step",
-        [_scalar("iteration", "int64"), _scalar("go", "bool"), *(_value(tensor, _INNER) for tensor in carried.rows)],
-        [
-            _scalar("continue", "bool"),
-            *(_value(tensor, f"{_INNER}next_") for tensor in carried.rows),
-            helper.make_tensor_value_info("chosen", TensorProto.INT64, ["batch"]),
-        ],
-        editor.initializers({name for node in nodes for name in reads(node)}),
-    )
-    inputs = ["steps", yes, *(tensor.name for tensor in carried.rows)]
-    return helper.make_node("Loop", inputs, list(outputs), name="search", body=body)
+def _extend_beams(editor: GraphEditor, size: int) -> None:
+    """The best extensions of each sentence: score, beam that is extended, token."""
+    (probabilities,) = editor.add("LogSoftmax", ["logits"], axis=1)
+    (allowed,) = editor.add("Add", [probabilities, "mask"])
+    (so_far,) = editor.add("Reshape", ["scores", "as_column"])
+    (total,) = editor.add("Add", [allowed, so_far])
+    (joined,) = editor.add("Reshape", [total, "per_sentence"])
+    _, places = editor.add("TopK", [joined, "examined"], ["candidate_scores", "places"], axis=1, largest=1, sorted=1)
+    vocabulary = editor.constant(np.array(size), "size")
+    editor.add("Div", [places, vocabulary], ["candidate_parents"])
+    editor.add("Mod", [places, vocabulary], ["candidate_tokens"])
 
 
-def _by_rows(
-    editor: GraphEditor, outputs: Sequence[str], few: onnx.NodeProto, many: onnx.NodeProto
-) -> list[onnx.NodeProto]:
-    """One loop or the other, as many rows as there are: chosen once a run, not once a step."""
-    branches = {}
-    for name, loop in (("then_branch", many), ("else_branch", few)):
-        shown = [onnx.ValueInfoProto(name=output) for output in loop.output]
-        branches[name] = helper.make_graph([loop], name, [], shown)
-    return [
-        helper.make_node("Size", ["live"], ["rows"], name="rows"),
-        helper.make_node("Greater", ["rows", editor.constant(np.array(_FEW), "few")], ["are_many"], name="are_many"),
-        helper.make_node("If", ["are_many"], list(outputs), name="by_rows", **branches),
-    ]
-
-
-def _scalar(name: str, dtype: str) -> onnx.ValueInfoProto:
-    return helper.make_tensor_value_info(name, _DTYPES[dtype], [])
-
-
-def _value(tensor: TensorSpec, prefix: str = "") -> onnx.ValueInfoProto:
-    """A tensor of a graph's signature; the batch has one name everywhere, other free sizes one each."""
-    shape = [f"{tensor.name}.{axis}" if size is None else size for axis, size in enumerate(tensor.shape)]
-    if tensor.shape[0] is None:
-        shape[0] = "batch"
-    return helper.make_tensor_value_info(prefix + tensor.name, _DTYPES[tensor.dtype], shape)
+def _keep_beams(editor: GraphEditor, carried: Carried) -> None:
+    """The best extensions that don't end, and the states of the beams they extend."""
+    (ending,) = editor.add("Gather", ["ending", "candidate_tokens"])
+    (alive,) = editor.add("Add", ["candidate_scores", ending])
+    _, order = editor.add("TopK", [alive, "width"], ["beam_scores", "order"], axis=1, largest=1, sorted=1)
+    for name in ("parents", "tokens"):
+        editor.add("GatherElements", [f"candidate_{name}", order], [f"beam_{name}"], axis=1)
+    editor.add("Identity", ["beam_scores"], ["next_scores"])
+    free = editor.integers([-1])
+    (rows,) = editor.add("Add", ["beam_parents", "first_row"])
+    (rows,) = editor.add("Reshape", [rows, free])
+    if carried.fed:
+        editor.add("Reshape", ["beam_tokens", free], ["next_token"])
+    for state in carried.states:
+        editor.move(f"next_{state.name}", f"made_{state.name}")
+        editor.add("Gather", [f"made_{state.name}", rows], [f"next_{state.name}"], axis=0)

@@ -272,7 +272,10 @@ def _sequence_checks(runtime: Any, oracle: Oracle, sources: list[np.ndarray], ma
         ),
         _compare("greedy, step by step", runtime.generate(rows, **options, engine="steps"), expected),
         _compare("greedy, one by one", single, expected[: len(single)]),
-        _compare(f"beam {BEAM_SIZE}, one mixed batch", runtime.generate([rows[i] for i in few], **searched), beams),
+        _compare(f"beam {BEAM_SIZE}, one mixed batch", runtime.generate(rows[: len(few)], **searched), beams),
+        _compare(
+            f"beam {BEAM_SIZE}, step by step", runtime.generate(rows[: len(few)], **searched, engine="steps"), beams
+        ),
     ]
 
 

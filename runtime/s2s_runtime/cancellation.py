@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2s_runtime.errors import CancelledError
-from s2s_runtime.step_model import StatesT, StepModel, StepOutput, Writing, WritingModel, can_write
+from s2s_runtime.step_model import Beams, BeamSteps, StatesT, StepModel, StepOutput, Writing, WritingModel, can_write
 
 _STEPS_BETWEEN: Final = 8  # where the steps run inside one graph: each return to Python costs about as much as a step
 
@@ -60,6 +60,12 @@ class CancellableModel(Generic[StatesT]):
         self._check()
         model = cast("WritingModel[StatesT]", self._model)
         return model.write(states, tokens, writing._replace(steps=min(writing.steps, _STEPS_BETWEEN)))
+
+    def write_beams(self, states: StatesT, tokens: NDArray[np.int64], beams: Beams) -> BeamSteps:
+        """See `WritingModel.write_beams`."""
+        self._check()
+        model = cast("WritingModel[StatesT]", self._model)
+        return model.write_beams(states, tokens, beams._replace(steps=min(beams.steps, _STEPS_BETWEEN)))
 
     def reorder(self, states: StatesT, rows: NDArray[np.int64]) -> None:
         """See `StepModel.reorder`."""

@@ -1,8 +1,8 @@
 """Which way a batch is decoded: many tokens in one run of a graph, or step by step. The rule stands here alone.
 
-Both ways give the same tokens. The graph takes the likeliest token by itself and keeps everything inside onnxruntime,
-which makes it the faster one. It knows no scores and no attention, it can't look at what was written so far, and nobody
-can watch it: whatever needs one of these goes step by step.
+Both ways give the same tokens. The graphs choose tokens, or beams, by themselves and keep everything inside
+onnxruntime, which makes them the faster ones. They give no attention (and that of greedy search no scores), they can't
+look at what was written so far, and nobody can watch them: whatever needs one of these goes step by step.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from s2s_runtime.beam import beam_search
+from s2s_runtime.beam_graph import beam_graph_search
 from s2s_runtime.errors import OptionError
 from s2s_runtime.greedy import greedy_search
 from s2s_runtime.greedy_graph import greedy_graph_search
@@ -26,7 +27,8 @@ def search(model: StepModel[Any], batch: Batch, plan: SearchPlan, engine: Engine
     """
     obstacles = ["engine 'steps'"] if engine == "steps" else graph_obstacles(plan, prefix=batch.prefix is not None)
     if not obstacles and can_write(model):
-        return greedy_graph_search(cast("WritingModel[Any]", model), batch, plan)
+        writing = cast("WritingModel[Any]", model)
+        return (greedy_graph_search if plan.beam_size == 1 else beam_graph_search)(writing, batch, plan)
     if engine == "graph":
         raise OptionError(
             f"engine: 'graph' can't do what was asked for ({', '.join(obstacles) or 'this model has no such graph'}); "
@@ -39,9 +41,8 @@ def graph_obstacles(plan: SearchPlan, *, prefix: bool) -> list[str]:
     """What keeps a plan from the graph, by the names of options; nothing where it fits."""
     rules = plan.rules
     present = {
-        "beam_size": plan.beam_size > 1,
         "sampling": plan.sampler is not None,
-        "scores": plan.scores and plan.beam_size == 1,  # a beam needs them anyway
+        "scores": plan.scores and plan.beam_size == 1,
         "attention": plan.looks,
         "callback": plan.notify is not None,
         "prefix": prefix,

@@ -10,6 +10,7 @@ from s2s_runtime.bundle_files import BundleFiles
 from s2s_runtime.errors import BundleError
 from s2s_runtime.manifest import Manifest
 from s2s_runtime.sessions import SessionSettings, open_session
+from s2s_runtime.step_model import BeamSteps
 
 
 class Graphs(Mapping[str, Any]):
@@ -93,4 +94,8 @@ def promised(manifest: Manifest) -> dict[str, tuple[list[str], list[str]]]:
         "select_state": (["rows", *states], following),
         "select_memory": (["rows", *memory], [f"next_{name}" for name in memory]),
         "greedy": (["steps", "mask", "goes_on", "least", "live", *fed, *states, *memory], ["tokens", *following]),
+        "beam": (
+            ["steps", "width", "examined", "mask", "ending", "scores", *fed, *states, *memory],
+            [*BeamSteps._fields, "next_scores", *following],
+        ),
     }

@@ -6,7 +6,7 @@
       "format": "s2s-bundle", "version": 1,
       "graphs": {"encoder": {"file": "encoder.onnx", "sha256": "...", "bytes": 123456},
                  "decoder": {...}, "select_state": {...}, "select_memory": {... only where there is memory},
-                 "greedy": {... where the target is tokens; older bundles lack it}},
+                 "greedy": {...}, "beam": {... where the target is tokens; older bundles lack them}},
       "weights": {"file": "weights.bin", ...},  large constants of all graphs, null where each holds its own
       "source": {"kind": "ids",              "ids", "one-hot" (ids too; -1 = a row of zeros) or "values"
                  "size": 71,                 symbols of the source vocabulary, or features of a step
@@ -36,6 +36,12 @@ In shapes, null is a free dimension; batch comes first, then time. The graphs:
   float32 (size,), added to the logits; `goes_on` float32 (size,), 0 at tokens that end a sequence and 1 elsewhere;
   `live` float32 (batch,), 0 at rows that have ended; `least` float32, stop once no more rows than this are live ->
   `tokens` int64 (steps taken, batch); `next_state.*`.
+- `beam`, `steps` (int64) steps of beam search, the rows of a sentence one after the other: `token`, `state.*`,
+  `memory.*`; `width` and `examined` int64 (1,), beams kept and extensions shown per sentence; `mask` float32 (size,),
+  added to the log-probabilities; `ending` float32 (size,), -inf at tokens that end a sequence and 0 elsewhere; `scores`
+  float32 (sentences, width) -> of each step, best first, `candidate_scores`, `candidate_parents`, `candidate_tokens`
+  (steps, sentences, examined) and, of those that don't end, `beam_scores`, `beam_parents`, `beam_tokens` (steps,
+  sentences, width); `next_scores`; `next_state.*`.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from s2s_runtime.bundle import Manifest
 from s2s_runtime.sessions import import_onnxruntime
-from s2s_runtime.step_model import StepOutput, Writing
+from s2s_runtime.step_model import Beams, BeamSteps, StepOutput, Writing
 
 OrtValue = Any  # onnxruntime ships no types
 Session = Any
@@ -118,7 +118,7 @@ class OnnxStepModel:
     @property
     def can_write(self) -> bool:
         """See `WritingModel.can_write`."""
-        return "greedy" in self._sessions
+        return "greedy" in self._sessions and "beam" in self._sessions
 
     def encode(self, source: NDArray[np.generic]) -> States:
         """States before the first step; see `StepModel.encode`."""
@@ -146,7 +146,6 @@ class OnnxStepModel:
 
     def write(self, states: States, tokens: NDArray[np.int64], writing: Writing) -> NDArray[np.int64]:
         """Write many tokens in one run; see `WritingModel.write`."""
-        session = self._sessions["greedy"]
         inputs: dict[str, NDArray[Any]] = {
             "steps": np.array(writing.steps, np.int64),
             "mask": writing.mask,
@@ -154,17 +153,42 @@ class OnnxStepModel:
             "live": writing.live,
             "least": np.array(writing.least, np.float32),
         }
+        [written] = self._search("greedy", states, tokens, inputs, ["tokens"])
+        return written
+
+    def write_beams(self, states: States, tokens: NDArray[np.int64], beams: Beams) -> BeamSteps:
+        """Write many tokens of each beam in one run; see `WritingModel.write_beams`."""
+        inputs: dict[str, NDArray[Any]] = {
+            "steps": np.array(beams.steps, np.int64),
+            "width": np.array(beams.scores.shape[1:], np.int64),
+            "examined": np.array([beams.examined], np.int64),
+            "mask": beams.mask,
+            "ending": beams.ending,
+            "scores": beams.scores,
+        }
+        return BeamSteps(*self._search("beam", states, tokens, inputs, BeamSteps._fields))
+
+    def _search(
+        self,
+        name: str,
+        states: States,
+        tokens: NDArray[np.int64],
+        inputs: dict[str, NDArray[Any]],
+        outputs: Sequence[str],
+    ) -> list[NDArray[Any]]:
+        """Run a whole-search graph, which leaves the states where they lie; its outputs come to the host."""
+        session = self._sessions[name]
         if self._feed_name == "token":
             inputs["token"] = tokens
-        held = {name: self._host(array).value for name, array in inputs.items()}
-        held |= {name: tensor.value for name, tensor in zip(self._memory_names, states.memory, strict=True)}
+        held = {key: self._host(array).value for key, array in inputs.items()}
+        held |= {key: tensor.value for key, tensor in zip(self._memory_names, states.memory, strict=True)}
         reads, writes = states.sets[states.current], states.sets[states.current ^ 1]
         binding = self._binding(session, held, {}, reads, writes)
-        binding.bind_output("tokens", "cpu")
+        for key in outputs:
+            binding.bind_output(key, "cpu")
         session.run_with_iobinding(binding)
         states.current ^= 1
-        written: NDArray[np.int64] = binding.get_outputs()[-1].numpy()
-        return written
+        return [value.numpy() for value in binding.get_outputs()[-len(outputs) :]]
 
     def reorder(self, states: States, rows: NDArray[np.int64]) -> None:
         """Move rows among beams of their own sentence; see `StepModel.reorder`."""

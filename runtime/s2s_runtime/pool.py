@@ -25,10 +25,16 @@ class EndedPool:
         self._ended: list[list[Ended]] = [[] for _ in range(len(batch))]
         self._scores: list[list[float]] = [[] for _ in range(len(batch))]  # ascending
         self._counts: Ints = np.zeros(len(batch), np.int64)
+        self._most = 0
         self._best: Floats = np.full(len(batch), -np.inf, np.float32)
         self._needed: Floats = np.full(len(batch), -np.inf, np.float32)  # to be among the best that are returned
         # of sequences that differ in their end tokens only, one is returned
         self._capacity = plan.num_hypotheses * max(1, plan.ends)
+
+    @property
+    def is_enough_somewhere(self) -> bool:
+        """Whether in any sentence as many have ended as it takes to stop."""
+        return self._most >= self._plan.pool
 
     def is_empty(self, sentence: int) -> bool:
         """Whether nothing has ended in this sentence."""
@@ -46,6 +52,7 @@ class EndedPool:
             length: of the sequences, the end token included.
         """
         self._counts[sentences] += which.sum(axis=1)
+        self._most = int(self._counts.max())
         # before the coverage penalty, which only lowers them
         scores = log_probability / np.float32(self._plan.length_penalty.divisor(length))
         kept: NDArray[np.bool_] = which & (scores > self._needed[sentences][:, None])

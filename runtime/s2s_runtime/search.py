@@ -64,6 +64,7 @@ class SearchPlan:
         attention: whether the attention of each token is kept.
         sampler: draws tokens; None = the likeliest is taken.
         goes_on: float32 (vocabulary,), 0 at tokens that end a sequence, 1 at the others.
+        ending: float32 (vocabulary,), -inf at tokens that end a sequence, 0 at the others.
         notify: called with (sentence in the caller's inputs, step, token, log-probability, is last) for each token;
             True stops the sentence.
     """
@@ -83,9 +84,11 @@ class SearchPlan:
     sampler: Sampler | None = None
     notify: Notify | None = None
     goes_on: Floats = field(init=False, repr=False)
+    ending: Floats = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "goes_on", np.where(self.is_end, np.float32(0), np.float32(1)))
+        object.__setattr__(self, "ending", np.where(self.is_end, np.float32(-np.inf), np.float32(0)))
 
     @property
     def looks(self) -> bool:

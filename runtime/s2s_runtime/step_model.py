@@ -105,6 +105,75 @@ class WritingModel(StepModel[StatesT], Protocol[StatesT]):
         """
         ...
 
+    def write_beams(self, states: StatesT, tokens: NDArray[np.int64], beams: Beams) -> BeamSteps:
+        """Feed the token of each beam, keep the best extensions, and so on; advance `states` in place.
+
+        Args:
+            states: a row for each beam, those of a sentence one after the other; left as those of the last beams.
+            tokens: int64 (rows,), the last token of each.
+            beams: what to go on from.
+
+        Returns:
+            As many steps as asked for, or fewer.
+        """
+        ...
+
+
+class Beams(NamedTuple):
+    """What `WritingModel.write_beams` goes on from, and how.
+
+    Attributes:
+        scores: float32 (sentences, width), log-probability of each beam; -inf where there is none.
+        mask: float32 (vocabulary,), added to the log-probabilities: -inf at tokens that never follow.
+        ending: float32 (vocabulary,): -inf at tokens that end a sequence, 0 at the others.
+        examined: how many of the best extensions of each sentence to look at, at least the width.
+        steps: tokens to write.
+    """
+
+    scores: NDArray[np.float32]
+    mask: NDArray[np.float32]
+    ending: NDArray[np.float32]
+    examined: int
+    steps: int
+
+
+class Extensions(NamedTuple):
+    """Sequences extended by a token each, best first; all (sentences, extensions).
+
+    Attributes:
+        scores: float32, log-probability of the whole sequence; -inf where there are fewer.
+        parents: int64, number of the beam, within the sentence, that is extended.
+        tokens: int64, by which token.
+    """
+
+    scores: NDArray[np.float32]
+    parents: NDArray[np.int64]
+    tokens: NDArray[np.int64]
+
+
+class BeamSteps(NamedTuple):
+    """What beam search found: the fields of `Extensions` with the step as first axis.
+
+    Attributes:
+        candidate_scores, candidate_parents, candidate_tokens: the best extensions, as many as were to be examined.
+        beam_scores, beam_parents, beam_tokens: the best of those that don't end, as many as the width.
+    """
+
+    candidate_scores: NDArray[np.float32]
+    candidate_parents: NDArray[np.int64]
+    candidate_tokens: NDArray[np.int64]
+    beam_scores: NDArray[np.float32]
+    beam_parents: NDArray[np.int64]
+    beam_tokens: NDArray[np.int64]
+
+    def candidates(self, step: int) -> Extensions:
+        """The best extensions of one step."""
+        return Extensions(self.candidate_scores[step], self.candidate_parents[step], self.candidate_tokens[step])
+
+    def beams(self, step: int) -> Extensions:
+        """Those of one step that live on."""
+        return Extensions(self.beam_scores[step], self.beam_parents[step], self.beam_tokens[step])
+
 
 def can_write(model: StepModel[Any]) -> bool:
     """Whether a model is a `WritingModel` that can write; by its attribute, which is looked up at every call."""

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import s2s_runtime
-from s2s_runtime import CancelledError, Model, OptionError
+from s2s_runtime import CancelledError, Model, OptionError, Result
 from s2s_runtime.bundle import read_manifest
 from s2s_runtime.bundle_files import FolderFiles
 from s2s_runtime.loading import open_step_model
@@ -43,6 +43,12 @@ class Watched:
         """Note how many steps and rows were written, and pass on."""
         block = self._model.write(states, tokens, writing)
         self.written.append(block.shape)
+        return block
+
+    def write_beams(self, states: Any, tokens: Any, beams: Any) -> Any:
+        """Note how many steps and rows were written, and pass on."""
+        block = self._model.write_beams(states, tokens, beams)
+        self.written.append((len(block.beam_tokens), block.beam_tokens[0].size))
         return block
 
     def encode(self, source: Any) -> Any:
@@ -106,6 +112,55 @@ def test_any_batch_gives_the_same_on_both(tiny: Model, texts: list[str], length:
     assert [r.to_dict() for r in graph] == [r.to_dict() for r in steps]
 
 
+def alike(found: list[Result], expected: list[Result]) -> None:
+    """The same hypotheses with the same scores, up to rounding; where two have one score, in any order."""
+    for one, other in zip(found, expected, strict=True):
+        scores = [hypothesis.score for hypothesis in other.hypotheses]
+        assert [hypothesis.score for hypothesis in one.hypotheses] == pytest.approx(scores, abs=1e-5)
+        apart = np.abs(np.subtract.outer(scores, scores)) + np.eye(len(scores))
+        for place, (mine, theirs) in enumerate(zip(one.hypotheses, other.hypotheses, strict=True)):
+            if apart[place].min() > 1e-4 and place < len(scores) - 1:  # a last one may tie with one that was cut off
+                assert mine.ids == theirs.ids
+                assert mine.finish_reason == theirs.finish_reason
+                assert (mine.token_scores is None) == (theirs.token_scores is None)
+                if mine.token_scores is not None:
+                    assert mine.token_scores == pytest.approx(theirs.token_scores, abs=1e-5)
+
+
+@pytest.mark.parametrize("name", TOKEN_BUNDLES)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"beam_size": 2, "num_hypotheses": 2},
+        {"beam_size": 5, "num_hypotheses": 5, "return_token_scores": True, "return_end_token": True, "end_tokens": [1]},
+        {"beam_size": 3, "num_hypotheses": 3, "end_tokens": [1, 4], "length_penalty": 0.3},
+        {"beam_size": 4, "num_hypotheses": 4, "end_tokens": [], "max_length": 5},
+        {"beam_size": 30, "num_hypotheses": 10, "max_length_ratio": 1.5},
+        {"beam_size": 3, "num_hypotheses": 4, "patience": 2.0, "length_penalty_kind": "gnmt"},
+        {"beam_size": 3, "num_hypotheses": 3, "suppress_tokens": [3, 5], "max_batch_size": 4},
+    ],
+    ids="-".join,
+)
+def test_both_engines_find_the_same_beams(fixtures: Path, name: str, options: dict[str, Any]) -> None:
+    """The same hypotheses and scores, whichever way, for every kind of feedback, beams above the vocabulary too."""
+    model = s2s_runtime.load(fixtures / f"{name}.s2s")
+    for count in (1, 3, 20):
+        sources = random_sources(model, count, seed=count)
+        alike(model.generate(sources, **options, engine="graph"), model.generate(sources, **options, engine="steps"))
+
+
+def test_the_beam_graph_writes_a_few_steps_at_a_time(tiny: Model) -> None:
+    """Sentences that are done leave between runs; no step is run beyond the longest length."""
+    model, steps = watched(tiny)
+    model.generate(["abcde", "a"], beam_size=3, end_tokens=[], max_length=14)
+    assert steps.stepped == 0
+    assert steps.written == [(6, 6), (6, 6), (2, 6)]
+    steps.written.clear()
+    model.generate(["abcde", "a"], beam_size=3, max_length=30)
+    assert steps.written[0] == (6, 6)
+    assert steps.written[-1][1] == 3
+
+
 def test_plain_greedy_search_never_steps(tiny: Model) -> None:
     """Left to itself the graph writes, and comes back only for rows that have ended, in fewer runs than tokens."""
     model, steps = watched(tiny)
@@ -123,10 +178,9 @@ def test_plain_greedy_search_never_steps(tiny: Model) -> None:
 
 
 OBSTACLES = {
-    "beam_size": {"beam_size": 2},
     "sampling": {"sampling_top_k": 2, "seed": 1},
     "scores": {"return_scores": True},
-    "attention": {"return_attention": True},
+    "attention": {"beam_size": 2, "coverage_penalty": 0.1},
     "callback": {"callback": lambda event: False},
     "prefix": {"prefix": ["A", None]},
     "min_length": {"min_length": 2},
@@ -153,7 +207,7 @@ def test_a_bundle_without_the_graph_still_decodes(fixtures: Path, tmp_path: Path
     """Bundles written before there was one: step by step, and an error where the graph is asked for."""
     shutil.copytree(fixtures / "tiny.s2s", tmp_path / "old.s2s")
     manifest = read_manifest(tmp_path / "old.s2s")
-    graphs = {name: file for name, file in manifest.graphs.items() if name != "greedy"}
+    graphs = {name: file for name, file in manifest.graphs.items() if name not in ("greedy", "beam")}
     s2s_runtime.bundle.write_manifest(
         tmp_path / "old.s2s", s2s_runtime.bundle.Manifest(**{**vars(manifest), "graphs": graphs})
     )
@@ -171,8 +225,9 @@ def test_the_graph_on_the_device_path(fixtures: Path, name: str) -> None:
     device = Model(manifest, open_step_model(FolderFiles(folder), manifest, SessionSettings(), on_device=True))
     host = s2s_runtime.load(folder)
     sources = random_sources(host, 24)
-    found = [r.to_dict() for r in device.generate(sources, engine="graph")]
-    assert found == [r.to_dict() for r in host.generate(sources, engine="graph")]
+    for options in ({}, {"beam_size": 3, "num_hypotheses": 3}):
+        found = [r.to_dict() for r in device.generate(sources, engine="graph", **options)]
+        assert found == [r.to_dict() for r in host.generate(sources, engine="graph", **options)]
 
 
 def test_a_graph_that_writes_can_be_cancelled(tiny: Model) -> None:
@@ -181,6 +236,9 @@ def test_a_graph_that_writes_can_be_cancelled(tiny: Model) -> None:
     event = Event()
     model.generate(["abc"] * 4, max_length=40, end_tokens=[], cancel=event)
     assert [shape[0] for shape in steps.written] == [8] * 5
+    steps.written.clear()
+    model.generate(["abc"], beam_size=2, max_length=12, end_tokens=[], cancel=event)
+    assert [shape[0] for shape in steps.written] == [6, 6]
     event.set()
     with pytest.raises(CancelledError):
         model.generate(["abc"], cancel=event)

@@ -72,7 +72,9 @@ class CountedSignal:
         return self.looks < 0
 
 
-@pytest.mark.parametrize("options", [{"engine": "steps"}, {"beam_size": 3}, {"sampling_top_k": 3, "num_hypotheses": 2}])
+@pytest.mark.parametrize(
+    "options", [{"engine": "steps"}, {"beam_size": 3, "engine": "steps"}, {"sampling_top_k": 3, "num_hypotheses": 2}]
+)
 @pytest.mark.parametrize("looks", [0, 1, 3])
 def test_cancelling_ends_a_call_within_a_step(tiny: Model, options: dict[str, Any], looks: int) -> None:
     """Looked at before encoding and before each step; then nothing is returned and the model works on."""
