@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from s2s_runtime import cli_options as o
-from s2s_runtime.console import Providers, Threads, make_app, one_line_errors, typed_options, typer
+from s2s_runtime.console import AllowFallback, Providers, Threads, make_app, one_line_errors, typed_options, typer
 
 app = make_app()
 
@@ -80,6 +80,7 @@ def decode(
     ensemble_with: o.EnsembleWith = None,
     ensemble_mean: o.EnsembleMean = o.Mean.PROBABILITIES,
     provider: Providers = None,
+    allow_fallback: AllowFallback = False,
     threads: Threads = None,
 ) -> None:
     """Decode texts with a bundle, without TensorFlow.

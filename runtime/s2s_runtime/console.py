@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Final
 
 from s2s_runtime.errors import OptionError, S2SError
+from s2s_runtime.sessions import provider_name
 
 try:
     import typer
@@ -16,7 +17,18 @@ except ModuleNotFoundError as error:
     # A command can do nothing without it; this module is imported by commands only.
     raise SystemExit("error: typer is not installed: pip install 's2s-runtime[cli]'") from error
 
-__all__ = ["Providers", "Threads", "UsageError", "make_app", "one_line_errors", "typed_options", "typer", "warn"]
+__all__ = [
+    "AllowFallback",
+    "Providers",
+    "Threads",
+    "UsageError",
+    "make_app",
+    "one_line_errors",
+    "typed_options",
+    "typer",
+    "warn",
+    "warn_of_fallback",
+]
 
 _INTERRUPTED: Final = 130  # 128 + SIGINT, as shells count
 
@@ -25,6 +37,14 @@ Providers = Annotated[
     typer.Option(
         "--provider",
         help="Execution provider, such as cpu or cuda; may be repeated, in order of preference.",
+        rich_help_panel="Running",
+    ),
+]
+AllowFallback = Annotated[
+    bool,
+    typer.Option(
+        "--allow-fallback",
+        help="Go on with the next --provider, and at last the CPU, where one can't be had; says so on stderr.",
         rich_help_panel="Running",
     ),
 ]
@@ -68,6 +88,12 @@ def one_line_errors() -> Iterator[None]:
     except (S2SError, OSError) as error:
         warn(f"error: {error}")
         raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
+
+
+def warn_of_fallback(asked: Sequence[str] | None, obtained: str) -> None:
+    """Say on stderr that another provider decodes than the first asked for; only --allow-fallback gets so far."""
+    if asked and provider_name(asked[0]) != obtained:
+        warn(f"warning: --provider {asked[0]} was not obtained; {obtained} decodes")
 
 
 def typed_options(context: typer.Context) -> dict[str, str]:

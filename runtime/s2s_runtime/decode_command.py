@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any, Final, Self
 
 from s2s_runtime.cli_values import decoding_options, scoring_options
-from s2s_runtime.console import UsageError, warn
+from s2s_runtime.console import UsageError, warn, warn_of_fallback
 from s2s_runtime.ensembles import Mean, ensemble
 from s2s_runtime.errors import InputError, OptionError, UnknownSymbolError
 from s2s_runtime.files import (
@@ -38,7 +38,7 @@ _MODES: Final = ("stream", "score", "interactive")
 _REPORTED: Final = 10
 _WITH_SCORE: Final = {
     *("bundle", "texts", "input", "output", "resume", "force", "as_json", "score", "read_ahead"),
-    *("ensemble_with", "ensemble_mean", "provider", "threads"),
+    *("ensemble_with", "ensemble_mean", "provider", "allow_fallback", "threads"),
     *ScoreValues.__annotations__,
 }
 
@@ -70,6 +70,7 @@ class Settings:
     ensemble_with: Sequence[Path] | None
     ensemble_mean: Mean
     provider: Sequence[str] | None
+    allow_fallback: bool
     threads: int | None
     typed: Mapping[str, str]
     command_line: Mapping[str, Any]
@@ -144,7 +145,16 @@ def run(settings: Settings) -> None:
 
 def _load(settings: Settings) -> Model:
     bundles = [settings.bundle, *(settings.ensemble_with or ())]
-    models = [load(each, providers=settings.provider, intra_op_threads=settings.threads) for each in bundles]
+    models = [
+        load(
+            each,
+            providers=settings.provider,
+            intra_op_threads=settings.threads,
+            allow_fallback=settings.allow_fallback,
+        )
+        for each in bundles
+    ]
+    warn_of_fallback(settings.provider, models[0].provider)
     return models[0] if len(models) == 1 else ensemble(models, mean=settings.ensemble_mean)
 
 
