@@ -49,7 +49,8 @@ def load(
     Raises:
         BundleNotFoundError: there is no bundle at `path`.
         BundleError: it is incomplete, altered or malformed, or a session doesn't fit the manifest.
-        MissingExtraError: onnxruntime is not installed.
+        VocabularyError: the sentencepiece model of a vocabulary can't be used.
+        MissingExtraError: onnxruntime is not installed, or sentencepiece where a vocabulary needs it.
         ProviderError: a provider was not obtained.
         OptionError: an argument is out of range.
     """
@@ -59,6 +60,9 @@ def load(
     )
     files = find_files(path)
     manifest = read_manifest(files, verify_hashes=verify_hashes, without=ready)
+    for vocabulary in (manifest.source_vocabulary, manifest.target_vocabulary):
+        if vocabulary is not None:
+            vocabulary.check_model()  # now rather than with the first text
     unknown = [name for name in ready if name not in manifest.graphs]
     if unknown:
         raise OptionError(f"sessions: expected names among {', '.join(manifest.graphs)}, got {', '.join(unknown)}")
