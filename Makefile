@@ -3,11 +3,12 @@
 PYTHON ?= python3
 VENV := .venv
 RUNTIME_VENV := .venv-runtime
+DOCS_VENV := .venv-docs
 BIN := $(VENV)/bin
 RUNTIME_BIN := $(RUNTIME_VENV)/bin
 PROJECTS := $(wildcard */pyproject.toml)
 
-.PHONY: help setup test lint types demo clean test-runtime wheels parity bench bench-peers
+.PHONY: help setup test lint types demo docs clean test-runtime wheels parity bench bench-peers
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -46,6 +47,16 @@ wheels: $(VENV)/.installed ## Build the three wheels into dist/
 	rm -rf dist
 	for project in runtime training export; do $(BIN)/python -m build --quiet --no-isolation --wheel --outdir dist $$project; done
 
+# An environment of its own: building the guide needs nothing of what the guide is about.
+$(DOCS_VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(DOCS_VENV)
+	$(DOCS_VENV)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(DOCS_VENV)/bin/python -m pip install --quiet --constraint constraints.txt --group docs
+	touch $@
+
+docs: $(DOCS_VENV)/.installed ## Build the guide and the API reference into site/, broken links being errors
+	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --quiet --strict
+
 parity: $(VENV)/.installed ## Compare RUN's bundle with Keras on 1,000 sentences of PAIRS, greedy and beam 5
 	$(BIN)/python tests/parity/compare_with_keras.py $(RUN) $(PAIRS) --sentences 1000 --beam 5
 
@@ -60,4 +71,4 @@ demo: $(VENV)/.installed $(RUNTIME_VENV)/.installed ## Train on cmudict, export,
 	bash benchmarks/demo.sh $(BIN) $(RUNTIME_BIN)
 
 clean: ## Remove environments, builds and runs
-	rm -rf $(VENV) $(RUNTIME_VENV) dist runs
+	rm -rf $(VENV) $(RUNTIME_VENV) $(DOCS_VENV) dist runs site

@@ -1,7 +1,7 @@
 """Vocabularies: text to token ids and back, and the file that holds them.
 
 `vocab.json` is written by training, read by the exporter, and simple enough to write by hand for a model that came
-without one. The two sides and the padding policy are copied into the bundle's manifest in the same form::
+without one. The two sides and the padding policy are copied into the bundle's manifest in the same form:
 
     {
       "format": "s2s-vocabulary",
@@ -15,7 +15,9 @@ without one. The two sides and the padding policy are copied into the bundle's m
         "end": null,                           symbol put after the tokens, or null
         "normalization": "NFC",                "NFC", "NFKC", "NFD", "NFKD" or null: applied to text before cutting
         "lowercase": false,                    text is lowercased before cutting; default false
-        "reverse": false                       the order of the tokens is reversed; default false
+        "reverse": false,                      the order of the tokens is reversed; default false
+        "model": "CrcB...",                    for "sentencepiece": what spm_train wrote as .model, in base64; or
+        "model_file": "spm.model"              that file, beside vocab.json (what is written holds "model")
       },
       "target": { ... the same fields ... },
       "padding": {
@@ -37,15 +39,11 @@ Units:
   space is dropped. `decode` joins words with spaces, without the space before closing and after opening punctuation.
 - `symbol`: whatever white space separates; `decode` joins with one space. For phones, or text tokenised elsewhere.
 - `sentencepiece`: pieces of a sentencepiece model, cut and joined by the package of that name (the extra
-  `s2s-runtime[sentencepiece]`). Two more fields, of which one is given::
-
-      "model": "CrcBCg...",              what spm_train wrote into its .model file, in base64
-      "model_file": "spm.model"          or that file, beside vocab.json; whatever writes a vocabulary puts in "model"
-
-  `symbols`, `padding` and `unknown`, where left out, are the model's own pieces, in the order of its ids. Symbols in
-  another order, with others between them, suit a network whose ids aren't the model's; every piece that a text can be
-  cut into has to be among them. What the model doesn't know is one unknown symbol; `decode` spells it " \u2047 ", as
-  sentencepiece does. By hand: `{"unit": "sentencepiece", "model_file": "spm.model", "end": "</s>"}`.
+  `s2s-runtime[sentencepiece]`). `symbols`, `padding` and `unknown`, where left out, are the model's own pieces, in the
+  order of its ids. Symbols in another order, with others between them, suit a network whose ids aren't the model's;
+  every piece that a text can be cut into has to be among them. What the model doesn't know is one unknown symbol;
+  `decode` spells it " \u2047 ", as sentencepiece does. By hand:
+  `{"unit": "sentencepiece", "model_file": "spm.model", "end": "</s>"}`.
 
 The named symbols are ordinary members of `symbols`. In the canonical character translator `start` is a tab and `end`
 a line feed; there the padding policy has id -1 (rows of zeros), or the id of the space character.
