@@ -35,8 +35,10 @@ lint: $(VENV)/.installed ## Check style and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(VENV)/.installed ## Check types (strict in the runtime)
+types: $(VENV)/.installed ## Check types: the runtime's, and what a user's program sees of them, at the checkers' strictest
 	$(BIN)/mypy
+	$(BIN)/mypy --strict tests/typing/user_program.py examples
+	$(BIN)/pyright --project tests/typing --pythonpath $(BIN)/python
 
 test-runtime: $(RUNTIME_VENV)/.installed ## Run the runtime's tests in an environment without TensorFlow, Keras or onnx
 	$(RUNTIME_BIN)/python -m pip install --quiet --no-deps --force-reinstall ./runtime

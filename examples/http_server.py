@@ -22,9 +22,10 @@ import threading
 import time
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Final, Unpack
+from typing import Any, Final, Unpack, cast
 
 import s2s_runtime
 from s2s_runtime.options import OptionValues
@@ -37,7 +38,7 @@ class Job:
     """A text, and the result that somebody waits for."""
 
     text: str
-    result: Future[s2s_runtime.Result] = field(default_factory=Future)
+    result: Future[s2s_runtime.Result] = field(default_factory=Future[s2s_runtime.Result])
 
 
 class Batcher:
@@ -125,15 +126,17 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 128  # connections that may wait to be accepted
 
     def __init__(self, address: tuple[str, int], batcher: Batcher) -> None:
-        super().__init__(address, Handler)
-        self.batcher = batcher
+        super().__init__(address, partial(Handler, batcher))
 
 
 class Handler(BaseHTTPRequestHandler):
     """Answers with JSON."""
 
-    server: Server
     timeout = 10  # seconds that a client may take to send its request
+
+    def __init__(self, batcher: Batcher, *request: Any) -> None:
+        self._batcher = batcher
+        super().__init__(*request)  # answers
 
     def do_GET(self) -> None:
         """`/health`."""
@@ -152,15 +155,16 @@ class Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.BAD_REQUEST, f"expected a Content-Length of at most {MOST_BYTES}, got {length!r}")
             return
         try:
-            request = json.loads(self.rfile.read(int(length)))
+            request: object = json.loads(self.rfile.read(int(length)))
         except ValueError as error:
             self._refuse(HTTPStatus.BAD_REQUEST, f"expected JSON: {error}")
             return
-        if not isinstance(request, dict) or not isinstance(request.get("text"), str):
+        text = cast("dict[str, object]", request).get("text") if isinstance(request, dict) else None
+        if not isinstance(text, str):
             self._refuse(HTTPStatus.BAD_REQUEST, 'expected {"text": "..."}')
             return
         try:
-            result = self.server.batcher.submit(request["text"]).result()
+            result = self._batcher.submit(text).result()
         except queue.Full:
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too many requests wait; try again later")
         except s2s_runtime.S2SError as error:
