@@ -59,7 +59,7 @@ def _model(manifest: Manifest, size: int | None) -> Iterator[tuple[str, str]]:
     yield "padding", f"{masked}, id {_or_none(padding.id)}, {padding.side}, {length}"
     yield "attention", "yes" if manifest.attention else "no"
     if size is not None:
-        yield "size", f"{size:,} bytes: {len(manifest.graphs)} graphs and the manifest"
+        yield "size", f"{size:,} bytes, the manifest included"
 
 
 def _or_none(value: object) -> str:

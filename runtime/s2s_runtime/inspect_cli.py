@@ -45,7 +45,8 @@ def inspect(
         from s2s_runtime.description import describe
 
         console = Console()
-        size = (files.size(MANIFEST) or 0) + sum(graph.bytes for graph in manifest.graphs.values())
+        parts = [*manifest.graphs.values(), *([] if manifest.weights is None else [manifest.weights])]
+        size = (files.size(MANIFEST) or 0) + sum(part.bytes for part in parts)
         for table in describe(str(bundle), manifest, size=size, every_symbol=symbols):
             console.print(table, highlight=False, markup=False)
 

@@ -207,7 +207,7 @@ SEARCH_ONLY = [
     *(["--suppress-sequence", "BB"], ["--allow-unknown"], ["--replace-unknown"], ["--phrase-table", "x"]),
     *(["--end-token", "D"], ["--return-end-token"], ["--sampling-temperature", "3"], ["--sampling-top-k", "3"]),
     *(["--sampling-top-p", "0.7"], ["--seed", "1"], ["--batch-by", "tokens"], ["--token-scores"], ["--attention"]),
-    *(["--scores"], ["--keep-empty"], ["--beam-size", "1"]),
+    *(["--scores"], ["--keep-empty"], ["--beam-size", "1"], ["--engine", "steps"]),
 ]
 
 

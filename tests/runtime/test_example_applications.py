@@ -49,10 +49,12 @@ class Counted:
     def __init__(self, model: Any, seconds: float = 0.0) -> None:
         self.model, self.seconds = model, seconds
         self.batches: list[int] = []
+        self.begun = threading.Event()
 
     def encode(self, source: np.ndarray) -> Any:
         """Count, then encode."""
         self.batches.append(len(source))
+        self.begun.set()
         time.sleep(self.seconds)
         return self.model.encode(source)
 
@@ -67,8 +69,7 @@ def test_requests_that_come_together_are_decoded_together(tiny: Model) -> None:
         counted = Counted(tiny.step_model, 0.2)
         batcher = http_server.Batcher(Model(tiny.manifest, counted), max_batch=most, wait=0.02, beam_size=2)
         first = batcher.submit("abc")
-        while not counted.batches:
-            time.sleep(0.001)
+        counted.begun.wait(30)
         futures = [batcher.submit(text) for text in TEXTS]
         batcher.close()
         assert first.result().text == tiny.generate(["abc"], beam_size=2)[0].text
@@ -111,8 +112,7 @@ def test_too_many_that_wait_are_refused(tiny: Model) -> None:
     counted = Counted(tiny.step_model, 0.3)
     batcher = http_server.Batcher(Model(tiny.manifest, counted), max_batch=1, max_waiting=2)
     futures = [batcher.submit("abc")]
-    while not counted.batches:
-        time.sleep(0.001)
+    counted.begun.wait(30)
     futures += [batcher.submit("abc"), batcher.submit("abc")]
     with pytest.raises(queue.Full):
         batcher.submit("abc")
@@ -202,9 +202,8 @@ def test_a_cancelled_task_ends_its_call(tiny: Model) -> None:
     model = Model(tiny.manifest, slow)
 
     async def run() -> int:
-        task = asyncio.create_task(asyncio_decode.generate(model, TEXTS * 8, max_batch_size=1))
-        while not slow.steps:
-            await asyncio.sleep(0.001)
+        task = asyncio.create_task(asyncio_decode.generate(model, TEXTS * 8, max_batch_size=1, engine="steps"))
+        assert await asyncio.to_thread(slow.begun.wait, 30)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
