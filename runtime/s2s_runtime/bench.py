@@ -76,10 +76,12 @@ class Setting:
         return asdict(self)
 
 
-def timed_load(path: Path, providers: Sequence[str] | None, threads: int | None) -> tuple[Model, float]:
+def timed_load(
+    path: Path, providers: Sequence[str] | None, threads: int | None, allow_fallback: bool = False
+) -> tuple[Model, float]:
     """Load a bundle and tell how many seconds that took."""
     start = time.perf_counter()
-    model = load(path, providers=providers, intra_op_threads=threads)
+    model = load(path, providers=providers, intra_op_threads=threads, allow_fallback=allow_fallback)
     return model, time.perf_counter() - start
 
 

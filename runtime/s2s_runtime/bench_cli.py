@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from s2s_runtime.console import Providers, Threads, make_app, one_line_errors, typer
+from s2s_runtime.console import AllowFallback, Providers, Threads, make_app, one_line_errors, typer, warn_of_fallback
 from s2s_runtime.errors import InputError, OptionError
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def bench(
     as_json: Annotated[bool, typer.Option("--json", help="Write one JSON object instead of a table.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Draw latencies into this file (.png, .svg, .pdf).")] = None,
     provider: Providers = None,
+    allow_fallback: AllowFallback = False,
     threads: Threads = None,
 ) -> None:
     """Measure how fast a bundle decodes here.
@@ -56,7 +57,8 @@ def bench(
         lines = None if text is None else _lines(text)
         from s2s_runtime.bench import describe_setting, random_sources, timed_load
 
-        model, load_seconds = timed_load(bundle, provider, threads)
+        model, load_seconds = timed_load(bundle, provider, threads, allow_fallback)
+        warn_of_fallback(provider, model.provider)
         sources = random_sources(model.manifest, 256, source_length) if lines is None else lines
         named = str(text) if text is not None else f"random, up to {source_length} long"
         setting = describe_setting(bundle, named, model, load_seconds, threads)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from s2s_runtime import cli_options as o
-from s2s_runtime.console import Providers, Threads, make_app, one_line_errors
+from s2s_runtime.console import AllowFallback, Providers, Threads, make_app, one_line_errors, typed_options, typer
 
 app = make_app()
 
@@ -20,7 +20,7 @@ EPILOG = """
 
 `s2s-decode model.s2s --json --beam-size 4 < sentences.txt | jq -r .hypotheses[0].text`
 
-`s2s-decode model.s2s --score --scores < pairs.tsv`
+`s2s-decode model.s2s --score --length-penalty 0 < pairs.tsv`
 
 `s2s-decode model.s2s --sampling-temperature 0.8 --sampling-top-p 0.9 --seed 1 -n 5 "Run!"`
 
@@ -30,6 +30,7 @@ EPILOG = """
 
 @app.command(epilog=EPILOG)
 def decode(
+    context: typer.Context,
     bundle: o.Bundle,
     texts: o.Texts = None,
     input: o.Input = None,
@@ -79,6 +80,7 @@ def decode(
     ensemble_with: o.EnsembleWith = None,
     ensemble_mean: o.EnsembleMean = o.Mean.PROBABILITIES,
     provider: Providers = None,
+    allow_fallback: AllowFallback = False,
     threads: Threads = None,
 ) -> None:
     """Decode texts with a bundle, without TensorFlow.
@@ -93,7 +95,7 @@ def decode(
     with one_line_errors():
         from s2s_runtime.decode_command import Settings, run
 
-        run(Settings.from_command_line(given))
+        run(Settings.from_command_line({**given, "typed": typed_options(context)}))
 
 
 def main() -> None:

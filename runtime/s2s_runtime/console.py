@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Final
 
-from s2s_runtime.errors import S2SError
+from s2s_runtime.errors import OptionError, S2SError
+from s2s_runtime.sessions import provider_name
 
 try:
     import typer
@@ -16,7 +17,18 @@ except ModuleNotFoundError as error:
     # A command can do nothing without it; this module is imported by commands only.
     raise SystemExit("error: typer is not installed: pip install 's2s-runtime[cli]'") from error
 
-__all__ = ["Providers", "Threads", "make_app", "one_line_errors", "typer", "warn"]
+__all__ = [
+    "AllowFallback",
+    "Providers",
+    "Threads",
+    "UsageError",
+    "make_app",
+    "one_line_errors",
+    "typed_options",
+    "typer",
+    "warn",
+    "warn_of_fallback",
+]
 
 _INTERRUPTED: Final = 130  # 128 + SIGINT, as shells count
 
@@ -28,12 +40,24 @@ Providers = Annotated[
         rich_help_panel="Running",
     ),
 ]
+AllowFallback = Annotated[
+    bool,
+    typer.Option(
+        "--allow-fallback",
+        help="Go on with the next --provider, and at last the CPU, where one can't be had; says so on stderr.",
+        rich_help_panel="Running",
+    ),
+]
 Threads = Annotated[
     int | None,
     typer.Option(
         "--threads", min=1, help="Threads inside an operator; default: one per core.", rich_help_panel="Running"
     ),
 ]
+
+
+class UsageError(OptionError):
+    """Options of a command that don't go together: exit code 2."""
 
 
 def make_app() -> typer.Typer:
@@ -48,7 +72,7 @@ def make_app() -> typer.Typer:
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Turn what can go wrong for a user into `error: ...` on stderr and exit code 1.
+    """Turn what can go wrong for a user into `error: ...` on stderr and exit code 1, or 2 for wrong usage.
 
     A reader of the output that has gone away (`| head`) is no error worth a message.
     """
@@ -63,7 +87,23 @@ def one_line_errors() -> Iterator[None]:
         raise typer.Exit(_INTERRUPTED) from None
     except (S2SError, OSError) as error:
         warn(f"error: {error}")
-        raise typer.Exit(1) from None
+        raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
+
+
+def warn_of_fallback(asked: Sequence[str] | None, obtained: str) -> None:
+    """Say on stderr that another provider decodes than the first asked for; only --allow-fallback gets so far."""
+    if asked and provider_name(asked[0]) != obtained:
+        warn(f"warning: --provider {asked[0]} was not obtained; {obtained} decodes")
+
+
+def typed_options(context: typer.Context) -> dict[str, str]:
+    """The options that were typed, defaults left out: parameter name -> the option as `--help` spells it."""
+    found = {}
+    for parameter in context.command.params:
+        source = None if parameter.name is None else context.get_parameter_source(parameter.name)
+        if parameter.name is not None and source is not None and source.name == "COMMANDLINE":
+            found[parameter.name] = max(parameter.opts, key=len)
+    return found
 
 
 def warn(message: str) -> None:

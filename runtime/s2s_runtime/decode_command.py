@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any, Final, Self
 
 from s2s_runtime.cli_values import decoding_options, scoring_options
-from s2s_runtime.console import warn
+from s2s_runtime.console import UsageError, warn, warn_of_fallback
 from s2s_runtime.ensembles import Mean, ensemble
 from s2s_runtime.errors import InputError, OptionError, UnknownSymbolError
 from s2s_runtime.files import (
@@ -30,11 +30,17 @@ from s2s_runtime.files import (
 from s2s_runtime.loading import load
 from s2s_runtime.model import Model
 from s2s_runtime.pair_lines import ScoreLines
+from s2s_runtime.pairs import ScoreValues
 from s2s_runtime.plots import plot_attention
 from s2s_runtime.terminal import byte_progress, prompted
 
 _MODES: Final = ("stream", "score", "interactive")
 _REPORTED: Final = 10
+_WITH_SCORE: Final = {
+    *("bundle", "texts", "input", "output", "resume", "force", "as_json", "score", "read_ahead"),
+    *("ensemble_with", "ensemble_mean", "provider", "allow_fallback", "threads"),
+    *ScoreValues.__annotations__,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +48,8 @@ class Settings:
     """What the command was asked, beside how to decode. Fields are its options.
 
     Raises:
-        OptionError: options that don't go together.
+        UsageError: options that don't go together, or would have no effect.
+        OptionError: the output holds something.
     """
 
     bundle: Path
@@ -63,7 +70,9 @@ class Settings:
     ensemble_with: Sequence[Path] | None
     ensemble_mean: Mean
     provider: Sequence[str] | None
+    allow_fallback: bool
     threads: int | None
+    typed: Mapping[str, str]
     command_line: Mapping[str, Any]
 
     @classmethod
@@ -92,10 +101,27 @@ class Settings:
             problems.append(f"--attention-plot: expected one text, got {got}")
         if self.output is not None and self.input is not None and self.output.resolve() == self.input.resolve():
             problems.append(f"--output: expected another file than --input, got {self.output}")
-        elif self.output is not None and not (self.resume or self.force) and _holds_something(self.output):
-            problems.append(f"{self.output}: exists already; give --resume to go on behind it or --force to replace it")
+        problems += self._without_effect()
         if problems:
-            raise OptionError("; ".join(problems))
+            raise UsageError("; ".join(problems))
+        if self.output is not None and not (self.resume or self.force) and _holds_something(self.output):
+            advice = "give --resume to go on behind it or --force to replace it"
+            raise OptionError(f"{self.output}: exists already; {advice}")
+
+    def _without_effect(self) -> list[str]:
+        """Options typed that nothing would look at."""
+        if self.score:
+            ignored = [option for name, option in self.typed.items() if name not in _WITH_SCORE]
+            return [f"{', '.join(ignored)}: no effect with --score, which searches nothing"] if ignored else []
+        problems = []
+        if not self.as_json:
+            shown = ["token_scores", *([] if self.attention_plot is not None else ["attention"])]
+            problems += [f"{self.typed[name]}: needs --json, which shows them" for name in shown if name in self.typed]
+        if self.ensemble_with is None and "ensemble_mean" in self.typed:
+            problems.append("--ensemble-mean: needs --ensemble-with")
+        if (self.stream or self.interactive) and "read_ahead" in self.typed:
+            problems.append("--read-ahead: no effect where texts are decoded one by one")
+        return problems
 
 
 def run(settings: Settings) -> None:
@@ -119,7 +145,16 @@ def run(settings: Settings) -> None:
 
 def _load(settings: Settings) -> Model:
     bundles = [settings.bundle, *(settings.ensemble_with or ())]
-    models = [load(each, providers=settings.provider, intra_op_threads=settings.threads) for each in bundles]
+    models = [
+        load(
+            each,
+            providers=settings.provider,
+            intra_op_threads=settings.threads,
+            allow_fallback=settings.allow_fallback,
+        )
+        for each in bundles
+    ]
+    warn_of_fallback(settings.provider, models[0].provider)
     return models[0] if len(models) == 1 else ensemble(models, mean=settings.ensemble_mean)
 
 

@@ -19,15 +19,16 @@ _FEEDBACKS: Final = {
 }
 
 
-def describe(name: str, manifest: Manifest, *, every_symbol: bool = False) -> Iterator[Table]:
+def describe(name: str, manifest: Manifest, *, size: int | None = None, every_symbol: bool = False) -> Iterator[Table]:
     """Tables that hold everything the manifest does, but for the hashes' tails and, unless asked for, most symbols.
 
     Args:
         name: of the bundle.
         manifest: its manifest.
+        size: bytes of all that belongs to it, the manifest too; None = not shown.
         every_symbol: whether the vocabularies' symbols are all listed.
     """
-    yield _listed(name, _model(manifest))
+    yield _listed(name, _model(manifest, size))
     yield _tensors(manifest)
     yield _graphs(manifest)
     yield _listed("Vocabularies", _vocabularies(manifest, every_symbol))
@@ -41,7 +42,7 @@ def describe(name: str, manifest: Manifest, *, every_symbol: bool = False) -> It
     yield _listed("Made with", iter(manifest.producers.items()))
 
 
-def _model(manifest: Manifest) -> Iterator[tuple[str, str]]:
+def _model(manifest: Manifest, size: int | None) -> Iterator[tuple[str, str]]:
     source, target, padding = manifest.source, manifest.target, manifest.padding
     kinds = {"ids": "token ids", "one-hot": "token ids, looked up as one-hot rows", "values": "values"}
     unit = "features" if source.kind == "values" else "symbols"
@@ -57,6 +58,8 @@ def _model(manifest: Manifest) -> Iterator[tuple[str, str]]:
     length = "any length" if padding.length is None else f"to {padding.length}"
     yield "padding", f"{masked}, id {_or_none(padding.id)}, {padding.side}, {length}"
     yield "attention", "yes" if manifest.attention else "no"
+    if size is not None:
+        yield "size", f"{size:,} bytes, the manifest included"
 
 
 def _or_none(value: object) -> str:

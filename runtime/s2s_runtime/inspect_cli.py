@@ -32,9 +32,11 @@ def inspect(
     The graph files are compared with the manifest's SHA-256; a bundle that was altered is an error.
     """
     with one_line_errors():
-        from s2s_runtime.bundle import read_manifest
+        from s2s_runtime.bundle import MANIFEST, read_manifest
+        from s2s_runtime.bundle_files import find_files
 
-        manifest = read_manifest(bundle)
+        files = find_files(bundle)
+        manifest = read_manifest(files)
         if as_json:
             typer.echo(json.dumps(manifest.to_dict(), indent=1, ensure_ascii=False))
             return
@@ -43,7 +45,9 @@ def inspect(
         from s2s_runtime.description import describe
 
         console = Console()
-        for table in describe(str(bundle), manifest, every_symbol=symbols):
+        parts = [*manifest.graphs.values(), *([] if manifest.weights is None else [manifest.weights])]
+        size = (files.size(MANIFEST) or 0) + sum(part.bytes for part in parts)
+        for table in describe(str(bundle), manifest, size=size, every_symbol=symbols):
             console.print(table, highlight=False, markup=False)
 
 

@@ -52,6 +52,10 @@ class Fields:
         """Whether the field is present (null counts as present)."""
         return key in self._data
 
+    def to_dict(self) -> dict[str, object]:
+        """All fields as they are."""
+        return dict(self._data)
+
     def raw(self, key: str, default: object = _REQUIRED) -> object:
         """The field as it is."""
         return self._get(key, default)

@@ -23,6 +23,7 @@ def load(
     intra_op_threads: int | None = None,
     inter_op_threads: int | None = None,
     spinning: bool | None = None,
+    allow_fallback: bool = False,
     verify_hashes: bool = True,
     sessions: Mapping[str, Any] | None = None,
 ) -> Model:
@@ -32,11 +33,14 @@ def load(
         path: the bundle's folder, or a zip file of it; or the bytes of a zip file, or a mapping of the names of its
             files to their bytes.
         providers: execution providers in order of preference, by onnxruntime's name ("CUDAExecutionProvider") or a
-            short one ("cuda"); None = the CPU. One that isn't obtained is an error, never a silent fall-back.
+            short one ("cuda"); None = the CPU. One that isn't obtained is an error, never a silent fall-back, unless
+            `allow_fallback` is set.
         provider_options: one mapping per provider, such as `[{"device_id": 1}]`.
         intra_op_threads: threads inside one operator; None = one per physical core.
         inter_op_threads: threads across operators; None = operators run one after the other.
         spinning: whether threads wait actively for work within a run; see `SessionSettings`.
+        allow_fallback: whether a provider that isn't obtained is passed over for the next one asked for, and in the
+            end for the CPU; `Model.provider` tells which one decodes.
         verify_hashes: whether the graph files are compared with the SHA-256 in the manifest.
         sessions: an open `onnxruntime.InferenceSession` by graph name ("encoder", "decoder", ...) for graphs that
             should run in it; their files are not looked at. Other graphs are opened as the other arguments say, or,
@@ -45,14 +49,20 @@ def load(
     Raises:
         BundleNotFoundError: there is no bundle at `path`.
         BundleError: it is incomplete, altered or malformed, or a session doesn't fit the manifest.
-        MissingExtraError: onnxruntime is not installed.
+        VocabularyError: the sentencepiece model of a vocabulary can't be used.
+        MissingExtraError: onnxruntime is not installed, or sentencepiece where a vocabulary needs it.
         ProviderError: a provider was not obtained.
         OptionError: an argument is out of range.
     """
     ready = dict(sessions or {})
-    settings = SessionSettings(providers, provider_options, intra_op_threads, inter_op_threads, spinning)
+    settings = SessionSettings(
+        providers, provider_options, intra_op_threads, inter_op_threads, spinning, allow_fallback=allow_fallback
+    )
     files = find_files(path)
     manifest = read_manifest(files, verify_hashes=verify_hashes, without=ready)
+    for vocabulary in (manifest.source_vocabulary, manifest.target_vocabulary):
+        if vocabulary is not None:
+            vocabulary.check_model()  # now rather than with the first text
     unknown = [name for name in ready if name not in manifest.graphs]
     if unknown:
         raise OptionError(f"sessions: expected names among {', '.join(manifest.graphs)}, got {', '.join(unknown)}")
@@ -89,4 +99,6 @@ def open_step_model(
     else:
         device = settings.device
     graphs = Graphs(files, manifest, settings, ready)
+    if settings.allow_fallback:
+        device = settings_like(graphs["encoder"]).device  # what was obtained
     return OnnxStepModel(manifest, graphs, device, on_device=on_device)

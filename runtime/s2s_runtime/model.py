@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, Self, Unpack, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +19,7 @@ from s2s_runtime.files import READ_AHEAD, FileReport, decode_file
 from s2s_runtime.manifest import Manifest
 from s2s_runtime.options import DecodingOptions, OptionValues, Prefix
 from s2s_runtime.pairs import ScoreValues, Target, score_options, score_pairs
+from s2s_runtime.prediction import Stop
 from s2s_runtime.results import Result, TargetScore
 from s2s_runtime.sources import Inputs
 from s2s_runtime.step_model import StepModel
@@ -206,30 +207,66 @@ class Model:
         chosen = score_options(options)
         return score_pairs(self._manifest, self.step_model, sources, targets, chosen, add_end=add_end)
 
+    @overload
     def predict(
         self,
         inputs: Inputs,
         *,
         steps: int | None = None,
         start: ArrayLike | None = None,
+        stop: None = None,
         max_batch_size: int = 64,
         cancel: CancelSignal | None = None,
-    ) -> NDArray[np.float32]:
+    ) -> NDArray[np.float32]: ...
+
+    @overload
+    def predict(
+        self,
+        inputs: Inputs,
+        *,
+        steps: int | None = None,
+        start: ArrayLike | None = None,
+        stop: Stop,
+        max_batch_size: int = 64,
+        cancel: CancelSignal | None = None,
+    ) -> list[NDArray[np.float32]]: ...
+
+    def predict(
+        self,
+        inputs: Inputs,
+        *,
+        steps: int | None = None,
+        start: ArrayLike | None = None,
+        stop: Stop | None = None,
+        max_batch_size: int = 64,
+        cancel: CancelSignal | None = None,
+    ) -> NDArray[np.float32] | list[NDArray[np.float32]]:
         """Predict sequences of values, each output fed back as the next input.
 
         Args:
             inputs: float (sentences, time, features), or a list of (time, features).
-            steps: how many to predict; None = the bundle's.
+            steps: how many to predict, with `stop` at most; None = the bundle's.
             start: value read at the first step, (features,) or (sentences, features); None = zeros.
+            stop: called after each step with what the sequences that still run have so far, float32 (rows, steps,
+                features), not to be written to; returns one bool per row, True where the step just made is the last.
+                Rows are those of a batch, in no order to rely on: decide by a row's values alone.
             max_batch_size: most sequences computed at once.
             cancel: see `DecodingOptions`.
 
         Returns:
-            float32 (sentences, steps, features).
+            float32 (sentences, steps, features); with `stop` a list of float32 (steps, features), as many steps as
+            each sequence has.
         """
         count = self._count_steps("predict", steps)
+        if stop is not None and not callable(stop):
+            raise OptionError(f"stop: expected a function of the values so far or None, got {stop!r}")
         model = cancellable(self.step_model, cancel)
-        return prediction.predict(self._manifest, model, inputs, start, count=count, max_batch_size=max_batch_size)
+        found = prediction.predict(
+            self._manifest, model, inputs, start, count=count, max_batch_size=max_batch_size, stop=stop
+        )
+        if stop is not None:
+            return found
+        return np.stack(found) if found else np.zeros((0, count, self._manifest.target.size), np.float32)
 
     def encode(
         self, inputs: Inputs, *, start: ArrayLike | None = None, unknown_symbols: UnknownPolicy | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from s2s_runtime.options import DecodingOptions
 from s2s_runtime.scoring import Floats
 from s2s_runtime.sources import Inputs, read_sources
 from s2s_runtime.step_model import StatesT, StepModel
+
+Stop = Callable[[NDArray[np.float32]], ArrayLike]
 
 
 def count_steps(manifest: Manifest, steps: int | None) -> int:
@@ -53,18 +56,24 @@ def predict(
     *,
     count: int,
     max_batch_size: int,
-) -> Floats:
-    """Predict `count` steps for each input; see `Model.predict`."""
+    stop: Stop | None = None,
+) -> list[Floats]:
+    """Predict (steps, features) for each input: `count` steps, or fewer where `stop` says so; see `Model.predict`."""
     sources = read_sources(inputs, manifest).arrays
     empty = [i for i, source in enumerate(sources) if len(source) == 0]
     if empty:
         raise InputError(f"inputs[{empty[0]}]: empty; there is nothing to predict from")
     first = first_values(manifest, start, len(sources))
     options = DecodingOptions(max_length=count, max_batch_size=max_batch_size)
-    predicted = np.zeros((len(sources), count, manifest.target.size), np.float32)
+    predicted = [first[:0]] * len(sources)
     for batch in make_batches(sources, [[]] * len(sources), options, manifest):
         states = model.encode(batch.source)
-        predicted[batch.indices] = feed_back(model, states, first[batch.indices], count)
+        if stop is None:
+            found = list(feed_back(model, states, first[batch.indices], count))
+        else:
+            found = _feed_back_until(model, states, first[batch.indices], count, stop)
+        for place, sequence in zip(batch.indices.tolist(), found, strict=True):
+            predicted[place] = sequence
     return predicted
 
 
@@ -75,3 +84,42 @@ def feed_back(model: StepModel[StatesT], states: StatesT, value: NDArray[Any], c
         value = model.step(states, value).logits
         predicted[:, step] = value
     return predicted
+
+
+def _feed_back_until(
+    model: StepModel[StatesT], states: StatesT, value: NDArray[Any], count: int, stop: Stop
+) -> list[Floats]:
+    """Step at most `count` times, a row no further than `stop` says: (steps, features) of each row."""
+    alive = np.arange(len(value))
+    predicted = np.zeros((len(value), count, value.shape[1]), np.float32)  # of the rows alive
+    finished: list[Floats] = [predicted[0, :0]] * len(value)
+    for step in range(1, count + 1):
+        value = model.step(states, value).logits
+        predicted[:, step - 1] = value
+        ended = _ask(stop, predicted[:, :step]) if step < count else np.ones(len(alive), np.bool_)
+        if ended.any():
+            for row in np.flatnonzero(ended):
+                finished[alive[row]] = predicted[row, :step].copy()
+            going = np.flatnonzero(~ended)
+            if not len(going):
+                break
+            alive, predicted, value = alive[going], predicted[going], value[going]
+            states = model.select(states, going)
+    return finished
+
+
+def _ask(stop: Stop, predicted: Floats) -> NDArray[np.bool_]:
+    """Which rows are to stop.
+
+    Raises:
+        OptionError: the answer isn't one bool per row.
+    """
+    seen = predicted.view()
+    seen.flags.writeable = False
+    answer = np.asarray(stop(seen))
+    if answer.dtype != np.bool_ or answer.shape != (len(predicted),):
+        raise OptionError(
+            f"stop: expected one bool per row, shape ({len(predicted)},), "
+            f"got {answer.dtype} of shape {answer.shape}; such as lambda values: values[:, -1, 0] > 1"
+        )
+    return answer

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -46,6 +46,8 @@ class SessionSettings:
             don't take the cores from each other. Ten microseconds bridge the gap between two operators: on two free
             cores a sentence alone takes an eighth less time than without, and no more than that is gained by waiting
             longer. On cores that others use too, waiting longer took up to 1.7 times as long as not waiting at all.
+        allow_fallback: whether a provider that isn't obtained is passed over for the next one asked for, and in the
+            end for the CPU; otherwise it is an error.
 
     Raises:
         OptionError: a thread count below 1, or options that don't match the providers.
@@ -56,6 +58,7 @@ class SessionSettings:
     intra_op_threads: int | None = None
     inter_op_threads: int | None = None
     spinning: bool | None = None
+    allow_fallback: bool = False
     _requested: tuple[str, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -65,9 +68,11 @@ class SessionSettings:
                 raise OptionError(f"{name}: expected an integer of at least 1 or None, got {value!r}")
         if self.spinning is not None and not isinstance(self.spinning, bool):
             raise OptionError(f"spinning: expected True, False or None, got {self.spinning!r}")
+        if not isinstance(self.allow_fallback, bool):
+            raise OptionError(f"allow_fallback: expected True or False, got {self.allow_fallback!r}")
         if isinstance(self.providers, str) or (self.providers is not None and not self.providers):
             raise OptionError(f"providers: expected a list of names such as ['cuda', 'cpu'], got {self.providers!r}")
-        names = (CPU,) if self.providers is None else tuple(_SHORT_NAMES.get(p.lower(), p) for p in self.providers)
+        names = (CPU,) if self.providers is None else tuple(map(provider_name, self.providers))
         object.__setattr__(self, "_requested", names)
         if self.provider_options is not None and len(self.provider_options) != len(names):
             raise OptionError(
@@ -86,6 +91,11 @@ class SessionSettings:
             return "cpu", 0  # the other providers take and give tensors in host memory
         options = self.provider_options[0] if self.provider_options else {}
         return "cuda", int(options.get("device_id", 0))
+
+
+def provider_name(name: str) -> str:
+    """Onnxruntime's name of a provider that may be called by a short one."""
+    return _SHORT_NAMES.get(name.lower(), name)
 
 
 def import_onnxruntime() -> ModuleType:
@@ -120,18 +130,30 @@ def open_session(  # onnxruntime is untyped
     """
     ort = import_onnxruntime()
     _check_available(ort.get_available_providers(), settings)
-    options = settings.provider_options
-    state = ort.capi.onnxruntime_pybind11_state  # its errors have no common base but Exception
-    session_options = _session_options(ort, settings)
+    first, *others = _attempts(settings, ort.get_available_providers())
+    session_options = _session_options(ort, first)
     if weights:
         sizes = [len(content) for content in weights.values()]
         session_options.add_external_initializers_from_files_in_memory(list(weights), list(weights.values()), sizes)
+    try:
+        return _start(ort, graph, first, session_options, name)
+    except ProviderError:
+        if not others:
+            raise
+    return open_session(graph, others[0], name, weights)
+
+
+def _start(ort: ModuleType, graph: Path | bytes, settings: SessionSettings, session_options: Any, name: str) -> Any:
+    """Open a graph with exactly the providers that the settings ask for."""
+    options = settings.provider_options
+    state = ort.capi.onnxruntime_pybind11_state  # its errors have no common base but Exception
     try:
         session = ort.InferenceSession(
             graph if isinstance(graph, bytes) else str(graph),
             session_options,
             providers=list(settings.requested),
             provider_options=None if options is None else [_as_text(each) for each in options],
+            enable_fallback=0,  # else onnxruntime prints, and changes the provider even in the middle of a run
         )
     except (
         state.InvalidProtobuf,
@@ -148,9 +170,30 @@ def open_session(  # onnxruntime is untyped
     if refused:
         raise ProviderError(
             f"providers: asked for {', '.join(refused)} but onnxruntime fell back to {', '.join(obtained)}; "
-            f"its log on stderr says why (often a missing or mismatched driver library)"
+            f"its log on stderr says why (often a missing or mismatched driver library); allow_fallback=True "
+            f"(--allow-fallback) takes what there is"
         )
     return session
+
+
+def _attempts(settings: SessionSettings, available: Sequence[str]) -> list[SessionSettings]:
+    """What is tried in turn: the settings as they are; where falling back is allowed, without the first provider."""
+    if not settings.allow_fallback:
+        return [settings]
+    options = settings.provider_options
+    kept = [i for i, name in enumerate(settings.requested) if name in available]
+    attempts = [
+        replace(
+            settings,
+            providers=[settings.requested[i] for i in places],
+            provider_options=None if options is None else [options[i] for i in places],
+        )
+        for places in (kept, kept[1:])
+        if places
+    ]
+    if settings.requested != (CPU,):
+        attempts.append(replace(settings, providers=None, provider_options=None))
+    return attempts
 
 
 def settings_like(session: Any) -> SessionSettings:
@@ -161,10 +204,11 @@ def settings_like(session: Any) -> SessionSettings:
 
 def _check_available(available: Sequence[str], settings: SessionSettings) -> None:
     absent = [name for name in settings.requested if name not in available]
-    if absent:
+    if absent and not settings.allow_fallback:
         advice = "; for CUDA install 's2s-runtime[gpu]' instead of [cpu]" if CUDA in absent else ""
         raise ProviderError(
-            f"providers: {', '.join(absent)} not in this onnxruntime, which has {', '.join(available)}{advice}"
+            f"providers: {', '.join(absent)} not in this onnxruntime, which has {', '.join(available)}{advice}; "
+            f"allow_fallback=True (--allow-fallback) takes what there is"
         )
 
 

@@ -92,10 +92,13 @@ def stream_pieces(
 
 
 def _pieces(decoding: Decoding, batches: Sequence[Batch]) -> Iterator[str]:
-    given = ""
+    given = text = ""
     for batch in batches:  # one, or none where the source is empty
         for ids in greedy_stream(decoding.model, batch, decoding.plan_from(0)):
             text = decoding.finisher.text(ids)
-            if len(text) > len(given):
-                yield text[len(given) :]
-                given = text
+            settled = text.rstrip("\N{REPLACEMENT CHARACTER}")  # byte pieces: of a character that may become whole
+            if len(settled) > len(given):
+                yield settled[len(given) :]
+                given = settled
+    if len(text) > len(given):
+        yield text[len(given) :]

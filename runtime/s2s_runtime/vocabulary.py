@@ -1,13 +1,13 @@
 """Vocabularies: text to token ids and back, and the file that holds them.
 
 `vocab.json` is written by training, read by the exporter, and simple enough to write by hand for a model that came
-without one. The two sides and the padding policy are copied into the bundle's manifest in the same form::
+without one. The two sides and the padding policy are copied into the bundle's manifest in the same form:
 
     {
       "format": "s2s-vocabulary",
       "version": 1,
       "source": {
-        "unit": "char",                        "char", "word" or "symbol": how text is cut (below)
+        "unit": "char",                        "char", "word", "symbol" or "sentencepiece": how text is cut (below)
         "symbols": ["<pad>", "<unk>", "a"],    the symbol of each id: id = position in the list
         "padding": "<pad>",                    symbol that fills short rows, or null; default null
         "unknown": "<unk>",                    symbol that stands for all others, or null: unknown symbols are errors
@@ -15,7 +15,9 @@ without one. The two sides and the padding policy are copied into the bundle's m
         "end": null,                           symbol put after the tokens, or null
         "normalization": "NFC",                "NFC", "NFKC", "NFD", "NFKD" or null: applied to text before cutting
         "lowercase": false,                    text is lowercased before cutting; default false
-        "reverse": false                       the order of the tokens is reversed; default false
+        "reverse": false,                      the order of the tokens is reversed; default false
+        "model": "CrcB...",                    for "sentencepiece": what spm_train wrote as .model, in base64; or
+        "model_file": "spm.model"              that file, beside vocab.json (what is written holds "model")
       },
       "target": { ... the same fields ... },
       "padding": {
@@ -36,6 +38,12 @@ Units:
   underscores, with inner apostrophes and hyphens ("don't", "well-known"), or one other non-space character. White
   space is dropped. `decode` joins words with spaces, without the space before closing and after opening punctuation.
 - `symbol`: whatever white space separates; `decode` joins with one space. For phones, or text tokenised elsewhere.
+- `sentencepiece`: pieces of a sentencepiece model, cut and joined by the package of that name (the extra
+  `s2s-runtime[sentencepiece]`). `symbols`, `padding` and `unknown`, where left out, are the model's own pieces, in the
+  order of its ids. Symbols in another order, with others between them, suit a network whose ids aren't the model's;
+  every piece that a text can be cut into has to be among them. What the model doesn't know is one unknown symbol;
+  `decode` spells it " \u2047 ", as sentencepiece does. By hand:
+  `{"unit": "sentencepiece", "model_file": "spm.model", "end": "</s>"}`.
 
 The named symbols are ordinary members of `symbols`. In the canonical character translator `start` is a tab and `end`
 a line feed; there the padding policy has id -1 (rows of zeros), or the id of the space character.
@@ -119,11 +127,16 @@ class VocabularyFile:
         }
 
     @classmethod
-    def from_dict(cls, data: object) -> VocabularyFile:
+    def from_dict(cls, data: object, folder: Path | None = None) -> VocabularyFile:
         """Read the content of `vocab.json`.
+
+        Args:
+            data: the parsed JSON object.
+            folder: in which a `model_file` lies; None = none may be named.
 
         Raises:
             VocabularyError: names every field that is missing or has a wrong value.
+            MissingExtraError: a side needs sentencepiece and it is not installed.
         """
         problems: list[str] = []
         fields = Fields(data, "", problems)
@@ -133,7 +146,7 @@ class VocabularyFile:
         if version != VERSION and not problems:
             fields.problem("version", f"this version reads {VERSION}, got {version}; use a newer s2s-runtime")
         max_length = fields.optional_integer("max_length", None)
-        source, target = (_side(fields, name, problems) for name in ("source", "target"))
+        source, target = (_side(fields, name, problems, folder) for name in ("source", "target"))
         try:
             padding = PaddingPolicy.from_dict(
                 fields.raw("padding", None), None if source is None else source.padding_id
@@ -151,9 +164,10 @@ class VocabularyFile:
         Raises:
             FileNotFoundError: there is no such file.
             VocabularyError: the file isn't JSON, or names every field that is missing or has a wrong value.
+            MissingExtraError: a side needs sentencepiece and it is not installed.
         """
         try:
-            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")), Path(path).parent)
         except (UnicodeDecodeError, json.JSONDecodeError) as error:
             raise VocabularyError(f"{path}: not a JSON file in UTF-8: {error}") from error
         except VocabularyError as error:
@@ -164,12 +178,14 @@ class VocabularyFile:
         write_json(Path(path), self.to_dict())
 
 
-def _side(fields: Fields, name: str, problems: list[str]) -> Vocabulary | None:
+def _side(fields: Fields, name: str, problems: list[str], folder: Path | None) -> Vocabulary | None:
     data = fields.raw(name)
     if data is None:
         return None
     try:
-        return Vocabulary.from_dict(data, name)
+        side = Vocabulary.from_dict(data, name, folder)
+        side.check_model()
+        return side
     except VocabularyError as error:
         problems.append(str(error))
         return None

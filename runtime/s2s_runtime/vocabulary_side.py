@@ -6,19 +6,21 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, Literal, cast
 
 from s2s_runtime.errors import UnknownSymbolError, VocabularyError
 from s2s_runtime.json_fields import Fields
+from s2s_runtime.pieces import PieceModel, read_model, to_base64, with_pieces
 
-Unit = Literal["char", "word", "symbol"]
+Unit = Literal["char", "word", "symbol", "sentencepiece"]
 Normalization = Literal["NFC", "NFKC", "NFD", "NFKD"]
 UnknownPolicy = Literal["error", "unk", "skip"]
 
 WORD_PATTERN: Final = re.compile(r"\w+(?:['\u2019-]\w+)*|[^\w\s]")
 _NO_SPACE_BEFORE: Final = frozenset(".,;:!?%)]}…»”")
 _NO_SPACE_AFTER: Final = frozenset("([{«“¿¡")
-_UNIT_NAMES: Final = {"char": "character", "word": "word", "symbol": "symbol"}
+_UNIT_NAMES: Final = {"char": "character", "word": "word", "symbol": "symbol", "sentencepiece": "piece"}
 _NORMALIZATIONS: Final = ("NFC", "NFKC", "NFD", "NFKD")
 
 
@@ -27,7 +29,7 @@ class Vocabulary:
     """The symbols of one side and how text is cut into them.
 
     Args:
-        unit: "char", "word" or "symbol"; see the module's documentation.
+        unit: "char", "word", "symbol" or "sentencepiece"; see the module's documentation.
         symbols: the symbol of each id, distinct and not empty.
         padding: symbol that fills short rows, or None.
         unknown: symbol that stands for symbols not in the list; None = they are errors.
@@ -36,6 +38,7 @@ class Vocabulary:
         normalization: Unicode normal form applied to text, or None.
         lowercase: whether text is lowercased.
         reverse: whether the order of tokens is reversed (sources only).
+        model: content of the sentencepiece model, for that unit only.
 
     Raises:
         VocabularyError: symbols empty or not distinct, or a named symbol not among them.
@@ -50,17 +53,38 @@ class Vocabulary:
     normalization: Normalization | None = None
     lowercase: bool = False
     reverse: bool = False
+    model: bytes | None = field(default=None, repr=False)
     _ids: dict[str, int] = field(init=False, repr=False, compare=False)
+    _pieces: PieceModel | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "symbols", tuple(self.symbols))
         object.__setattr__(self, "_ids", {symbol: i for i, symbol in enumerate(self.symbols)})
+        object.__setattr__(self, "_pieces", None if self.model is None else PieceModel(self.model))
         problems = self._problems()
         if problems:
             raise VocabularyError("; ".join(problems))
 
+    def check_model(self) -> None:
+        """Load the sentencepiece model, where there is one, and make sure that its pieces are among the symbols.
+
+        Raises:
+            MissingExtraError: sentencepiece is not installed.
+            VocabularyError: the model can't be loaded, or cuts text into pieces that aren't symbols.
+        """
+        if self._pieces is not None:
+            missing = [piece for piece in self._pieces.written() if piece not in self._ids]
+            if missing:
+                raise VocabularyError(
+                    f"symbols: expected every piece of the sentencepiece model, {len(missing)} are missing, such as "
+                    f"{missing[0]!r}; leave symbols out to take the model's pieces in its order"
+                )
+
     def _problems(self) -> list[str]:
         problems = []
+        if (self.unit == "sentencepiece") != (self.model is not None):
+            expected = "a sentencepiece model" if self.model is None else "none"
+            problems.append(f"model: expected {expected}, as unit is {self.unit!r}")
         if not self.symbols:
             problems.append("symbols: expected at least one")
         if "" in self._ids:
@@ -115,6 +139,8 @@ class Vocabulary:
         text = self.normalize(text)
         if self.unit == "char":
             return list(text)
+        if self._pieces is not None:
+            return self._pieces.cut(text)
         return WORD_PATTERN.findall(text) if self.unit == "word" else text.split()
 
     def encode(self, text: str, unknown: UnknownPolicy | None = None) -> list[int]:
@@ -141,7 +167,8 @@ class Vocabulary:
             UnknownSymbolError: a symbol is not in the vocabulary, and not to be replaced or left out.
         """
         symbols = self.split(text)
-        ids = list(map(self._ids.get, symbols))
+        known = symbols if self._pieces is None else self._pieces.known(self.normalize(text), symbols)
+        ids = list(map(self._ids.get, known))
         missing: list[str] = []
         if None in ids:
             missing = [symbol for symbol, token in zip(symbols, ids, strict=True) if token is None]
@@ -184,7 +211,8 @@ class Vocabulary:
         """Text of a sequence of ids.
 
         Start and end symbols and the padding at either end are left out; unknown symbols stay, spelled as in
-        `symbols`. The inverse of `encode` where the unit allows: white space between words is not remembered.
+        `symbols` (by sentencepiece as " \u2047 "). The inverse of `encode` where the unit allows: white space between
+        words is not remembered.
 
         Raises:
             VocabularyError: an id is outside the vocabulary.
@@ -201,6 +229,8 @@ class Vocabulary:
         >>> Vocabulary("word", ("<unk>",)).join(["He", "(", "Tom", ")", "left", "."])
         'He (Tom) left.'
         """
+        if self._pieces is not None:
+            return self._pieces.join(symbols)
         if self.unit == "char":
             return "".join(symbols)
         if self.unit == "symbol":
@@ -223,21 +253,27 @@ class Vocabulary:
             "normalization": self.normalization,
             "lowercase": self.lowercase,
             "reverse": self.reverse,
+            **({} if self.model is None else {"model": to_base64(self.model)}),
         }
 
     @classmethod
-    def from_dict(cls, data: object, where: str = "vocabulary") -> Vocabulary:
+    def from_dict(cls, data: object, where: str = "vocabulary", folder: Path | None = None) -> Vocabulary:
         """Read one side of `vocab.json`.
 
         Args:
             data: the parsed JSON object.
             where: what to call it in messages.
+            folder: in which a `model_file` lies; None = it may not be given.
 
         Raises:
             VocabularyError: names every field that is missing or has a wrong value.
+            MissingExtraError: fields were left out that only sentencepiece can tell, and it is not installed.
         """
         problems: list[str] = []
         fields = Fields(data, where, problems)
+        model = read_model(fields, folder)
+        if model is not None and not problems:
+            fields = Fields(with_pieces(fields.to_dict(), PieceModel(model), where), where, problems)
         symbols = fields.items("symbols")
         for i, symbol in enumerate(symbols):
             if not isinstance(symbol, str):
@@ -247,6 +283,7 @@ class Vocabulary:
             **{name: fields.optional_text(name, None) for name in ("padding", "unknown", "start", "end")},
             "lowercase": fields.boolean("lowercase", False),
             "reverse": fields.boolean("reverse", False),
+            "model": model,
         }
         if fields.raw("normalization", None) is not None:
             values["normalization"] = fields.choice("normalization", _NORMALIZATIONS)

@@ -16,6 +16,7 @@ from s2s_runtime import DecodingOptions, Model, cli, ensemble, load
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 TINY, NUMBERS = str(FIXTURES / "tiny.s2s"), str(FIXTURES / "tiny-probabilities.s2s")
 TEXTS = ["abcab", "edc", "aaaaaa", "dcbe"]
+SCORING = ("length-penalty", "length-penalty-kind", "coverage-penalty", "repetition-penalty")
 
 
 def run(*arguments: str, stdin: str | None = None) -> Result:
@@ -199,6 +200,50 @@ def test_n_best_files_are_resumed_at_a_whole_text(tmp_path: Path) -> None:
     assert (tmp_path / "out").read_text() == whole
 
 
+SEARCH_ONLY = [
+    *(["--beam-size", "4"], ["-n", "3"], ["--patience", "2"], ["--alternatives"], ["--max-length", "2"]),
+    *(["--min-alternative-probability", "0.2"], ["--max-length-ratio", "1"], ["--min-length", "7"], ["--prefix", "A"]),
+    *(["--no-repeat-ngram-size", "1"], ["--no-repeat-ngram-exclude", "B"], ["--suppress-token", "B"]),
+    *(["--suppress-sequence", "BB"], ["--allow-unknown"], ["--replace-unknown"], ["--phrase-table", "x"]),
+    *(["--end-token", "D"], ["--return-end-token"], ["--sampling-temperature", "3"], ["--sampling-top-k", "3"]),
+    *(["--sampling-top-p", "0.7"], ["--seed", "1"], ["--batch-by", "tokens"], ["--token-scores"], ["--attention"]),
+    *(["--scores"], ["--keep-empty"], ["--beam-size", "1"], ["--engine", "steps"]),
+]
+
+
+@pytest.mark.parametrize("options", SEARCH_ONLY)
+def test_options_of_the_search_go_not_with_score(options: list[str]) -> None:
+    """--score with an option that it would ignore, even at its default, is one line that names it, exit 2."""
+    found = run(TINY, "--score", *options, stdin="abc\tABC\n")
+    name = "--num-hypotheses" if options[0] == "-n" else options[0]
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert found.stderr == f"error: {name}: no effect with --score, which searches nothing\n"
+
+
+def test_score_takes_or_refuses_every_option() -> None:
+    """Of the options that say how to decode, those not refused are those of `Model.score`."""
+    refused = {each[0] for each in SEARCH_ONLY}
+    rest = {option for options, _ in SAME for option in options if option.startswith("--")} - refused
+    assert rest == {f"--{name}" for name in (*SCORING, "unknown", "batch-size")}
+
+
+def test_options_that_score_takes_change_scores(tiny: Model) -> None:
+    """What is not refused with --score has its meaning there."""
+    pairs = ["abca", "de"], ["ABBA", "DDDD"]
+    lines = "".join(f"{source}\t{target}\n" for source, target in zip(*pairs, strict=True))
+    plain = run(TINY, "--score", stdin=lines).stdout
+    for options, values in (
+        (["--length-penalty", "0.3"], {"length_penalty": 0.3}),
+        (["--length-penalty-kind", "gnmt"], {"length_penalty_kind": "gnmt"}),
+        (["--coverage-penalty", "2"], {"coverage_penalty": 2.0}),
+        (["--repetition-penalty", "3"], {"repetition_penalty": 3.0}),
+    ):
+        found = run(TINY, "--score", *options, stdin=lines)
+        expected = "".join(f"{s.score:.4f}\t{s.log_probability:.4f}\n" for s in tiny.score(*pairs, **values))
+        assert found.stdout == expected != plain
+    assert run(TINY, "--score", "--unknown", "skip", stdin="aXbcXa\tABBA\nde\tDDDD\n").stdout == plain
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -210,6 +255,23 @@ def test_n_best_files_are_resumed_at_a_whole_text(tmp_path: Path) -> None:
         (["--resume", "--force", "--output", "x"], "--resume and --force: expected one of these at most"),
         (["--input", "x", "--output", "x"], "--output: expected another file than --input, got x"),
         (["--input", "x", "--attention-plot", "x.png"], "--attention-plot: expected one text, got a file"),
+        (["abc", "--token-scores"], "--token-scores: needs --json, which shows them"),
+        (["abc", "--attention"], "--attention: needs --json, which shows them"),
+        (["abc", "--ensemble-mean", "probabilities"], "--ensemble-mean: needs --ensemble-with"),
+        (["--stream", "--read-ahead", "9"], "--read-ahead: no effect where texts are decoded one by one"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(arguments: list[str], message: str) -> None:
+    """Wrong usage: one line that says which, exit 2, nothing written."""
+    found = run(TINY, *arguments)
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert found.stderr.startswith(f"error: {message}")
+    assert found.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
         (
             ["abc", "--max-length-ratio", "1,2,3"],
             "max_length_ratio: expected A or A,B such as 1.5 or 2,10; got '1,2,3'",
@@ -220,7 +282,7 @@ def test_n_best_files_are_resumed_at_a_whole_text(tmp_path: Path) -> None:
         (["--input", "no-such-file"], "[Errno 2] No such file or directory: 'no-such-file'"),
     ],
 )
-def test_options_that_do_not_go_together_are_refused(arguments: list[str], message: str) -> None:
+def test_options_that_a_bundle_refuses(arguments: list[str], message: str) -> None:
     """One line that says which, exit 1, nothing written."""
     found = run(TINY, *arguments)
     assert (found.exit_code, found.stdout) == (1, "")

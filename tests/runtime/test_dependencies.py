@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 import s2s_runtime
-from s2s_runtime import BundleError, MissingExtraError, OptionError, ProviderError, read_manifest, sessions
+from s2s_runtime import (
+    BundleError,
+    MissingExtraError,
+    OptionError,
+    ProviderError,
+    bench_cli,
+    cli,
+    read_manifest,
+    sessions,
+)
 from s2s_runtime.bundle_files import FolderFiles
 from s2s_runtime.loading import open_step_model
 from s2s_runtime.sessions import SessionSettings, open_session
@@ -87,27 +98,81 @@ def test_commands_without_typer_say_so() -> None:
     assert (found.returncode, found.stderr) == (1, "error: typer is not installed: pip install 's2s-runtime[cli]'\n")
 
 
-def test_a_silent_fall_back_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where onnxruntime quietly obtains another provider than asked for, loading fails."""
-    ort = sessions.import_onnxruntime()
+Asked = list[tuple[list[str], list[dict[str, str]] | None]]
 
-    class Fallen:
-        def __init__(self, *arguments: Any, **more: Any) -> None:
-            self.arguments = arguments
 
-        def get_providers(self) -> list[str]:
-            return ["CPUExecutionProvider"]
+@pytest.fixture
+def without_cuda(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Asked]:
+    """An onnxruntime built with CUDA and TensorRT where these don't start; returns what sessions are asked for."""
 
-    fake = SimpleNamespace(
-        get_available_providers=lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"],
-        InferenceSession=Fallen,
-        SessionOptions=ort.SessionOptions,
-        capi=ort.capi,
-    )
-    monkeypatch.setattr(sessions, "import_onnxruntime", lambda: fake)
-    with pytest.raises(ProviderError, match="asked for CUDAExecutionProvider but onnxruntime fell back to CPU"):
+    def install(available: Sequence[str], *, broken: str = "") -> Asked:
+        ort, asked = sessions.import_onnxruntime(), []
+
+        def make(graph: Any, options: Any, *, providers: list[str], **more: Any) -> Any:
+            assert more["enable_fallback"] == 0
+            assert set(providers) <= {*available}
+            asked.append((providers, more["provider_options"]))
+            if broken in providers:
+                raise ort.capi.onnxruntime_pybind11_state.EPFail("no driver\nand more")
+            return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+        fake = SimpleNamespace(**{**vars(ort), "InferenceSession": make})
+        fake.get_available_providers = lambda: list(available)
+        monkeypatch.setattr(sessions, "import_onnxruntime", lambda: fake)
+        return asked
+
+    return install
+
+
+CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+
+
+def test_a_silent_fall_back_is_an_error(without_cuda: Callable[..., Asked]) -> None:
+    """Where onnxruntime quietly obtains another provider than asked for, loading fails and says what would allow it."""
+    without_cuda([CUDA, CPU])
+    with pytest.raises(
+        ProviderError, match="asked for CUDAExecutionProvider but onnxruntime fell back to CPU"
+    ) as found:
         open_session(TINY / "decoder.onnx", SessionSettings(["cuda", "cpu"]))
-    assert open_session(TINY / "decoder.onnx", SessionSettings(["cpu"])).get_providers()
+    assert "allow_fallback=True (--allow-fallback) takes what there is" in str(found.value)
+    assert open_session(TINY / "decoder.onnx", SessionSettings(["cpu"])).get_providers() == [CPU]
+
+
+@pytest.mark.parametrize(
+    ("available", "broken", "expected"),
+    [
+        ([CUDA, CPU], "", [([CUDA, CPU], [{"device_id": "1"}, {}]), ([CPU], [{}])]),  # fell back silently
+        ([CPU], "", [([CPU], [{}])]),  # not built in: never asked for, so that onnxruntime doesn't warn
+        ([CUDA, CPU], CUDA, [([CUDA, CPU], [{"device_id": "1"}, {}]), ([CPU], [{}])]),  # fails to start
+        ([CUDA], "", [([CUDA], [{"device_id": "1"}]), ([CPU], None)]),  # the CPU is always there
+    ],
+)
+def test_a_fall_back_that_is_allowed(
+    without_cuda: Callable[..., Asked], available: list[str], broken: str, expected: Asked
+) -> None:
+    """allow_fallback: what can't be had is passed over; the model decodes on the host and tells with what."""
+    asked = without_cuda([*available, *([] if CPU in available else [CPU])], broken=broken)
+    wanted = ["cuda", "cpu"] if CPU in available else ["cuda"]
+    options = [{"device_id": 1}, {}][: len(wanted)]
+    model = s2s_runtime.load(TINY, providers=wanted, provider_options=options, allow_fallback=True)
+    assert asked[: len(expected)] == expected
+    assert model.provider == CPU
+    assert model.generate(["abc"], beam_size=2)[0].ids
+    if broken or available != [CPU]:
+        with pytest.raises(ProviderError):
+            s2s_runtime.load(TINY, providers=wanted)
+
+
+@pytest.mark.parametrize("module", [cli, bench_cli])
+def test_commands_say_that_they_fell_back(without_cuda: Callable[..., Asked], module: ModuleType) -> None:
+    """--allow-fallback: one warning on stderr; without it one error."""
+    without_cuda([CUDA, CPU])
+    texts = ["abc"] if module is cli else ["--batch-size", "1", "--beam-size", "1", "--repeats", "1"]
+    found = CliRunner().invoke(module.app, [str(TINY), *texts, "--provider", "cuda", "--allow-fallback"])
+    assert (found.exit_code, found.stderr) == (0, f"warning: --provider cuda was not obtained; {CPU} decodes\n")
+    refused = CliRunner().invoke(module.app, [str(TINY), *texts, "--provider", "cuda"])
+    assert (refused.exit_code, refused.stderr.count("\n")) == (1, 1)
+    assert refused.stderr.startswith("error: providers: asked for CUDAExecutionProvider but onnxruntime fell back")
 
 
 def test_providers_go_by_short_or_full_names() -> None:
@@ -128,6 +193,7 @@ def test_providers_go_by_short_or_full_names() -> None:
             r"provider_options: expected one mapping per provider \(1\)",
         ),
         ({"intra_op_threads": 0}, r"intra_op_threads: expected an integer of at least 1 or None, got 0"),
+        ({"allow_fallback": "no"}, r"allow_fallback: expected True or False, got 'no'"),
         ({"spinning": 1}, r"spinning: expected True, False or None, got 1"),
         ({"inter_op_threads": "2"}, r"inter_op_threads: expected an integer of at least 1 or None, got '2'"),
     ],

@@ -107,10 +107,6 @@ def test_empty_lines_are_an_error_or_kept() -> None:
             "error: num_hypotheses: expected at most beam_size * patience = 1 (beam_size 1, patience 1), got 3\n",
         ),
         (
-            [TINY, "a", "b", "--attention-plot", "x.png"],
-            "error: --attention-plot: expected one text, got 2\n",
-        ),
-        (
             [NUMBERS, "1", "--attention-plot", "x.png"],
             "error: return_attention: needs attention, which this bundle's model doesn't have\n",
         ),
@@ -260,6 +256,8 @@ def test_inspect_shows_the_manifest() -> None:
         *("unit char", "padding '<pad>'", "verified.note", "made by hand", "make_tiny_bundle"),
     ):
         assert word in found.stdout, word
+    whole = sum(path.stat().st_size for path in Path(TINY).iterdir())
+    assert f"{whole:,} bytes, the manifest included" in found.stdout
     assert json.loads(run(inspect_cli, TINY, "--json").stdout)["format"] == "s2s-bundle"
     for bundle, word in ((VALUES, "2 features"), (NUMBERS, "the model knows numbers only")):
         assert word in run(inspect_cli, bundle).stdout
@@ -280,6 +278,8 @@ def test_inspect_shows_what_the_exporter_recorded(tiny: Model) -> None:
     for table in describe("x", manifest):
         console.print(table)
     shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "Checks of the export" in shown
+    assert "[{" not in shown
     for word in ("near ties", "1.5e-06", "verified.node_types.decoder", "Gemm 2, Tanh 1", "0.0001", "and 24 more"):
         assert word in shown, word
     assert "40 symbols, unit char, unknown '!', normal form NFC, lowercase" in shown

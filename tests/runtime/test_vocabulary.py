@@ -153,7 +153,7 @@ def test_every_problem_of_a_file_is_reported_at_once(tmp_path: Path) -> None:
     message = str(caught.value)
     for part in (
         f"{path}: max_length: expected an integer, got 'long'",
-        "source.unit: expected one of 'char', 'word', 'symbol', got 'syllable'",
+        "source.unit: expected one of 'char', 'word', 'symbol', 'sentencepiece', got 'syllable'",
         "source.symbols[1]: expected a string, got 3",
         "target: end: 'b' is not among the symbols",
         "padding.masked: expected true or false, got 'yes'",

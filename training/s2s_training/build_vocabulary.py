@@ -11,7 +11,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from math import inf
+from pathlib import Path
 
+from s2s_runtime.pieces import PieceModel
 from s2s_runtime.vocabulary import PaddingPolicy, Vocabulary, VocabularyFile
 from s2s_training.config import DataConfig, ModelConfig, TrainingConfig
 from s2s_training.corpus import Corpus, Example
@@ -62,25 +64,19 @@ def _masked(examples: Sequence[Example], data: DataConfig, model: ModelConfig) -
     # Padding needs an id of its own where embeddings look it up; one-hot rows of it are zeros.
     padding = [PADDING] if model.embedding else []
     sources, targets = _cut(examples, data)
-    source = Vocabulary(
-        data.source_unit,
-        (*padding, UNKNOWN, *_symbols(sources, data.min_count, (*padding, UNKNOWN))),
+    cutter, target_cutter = _cutters(data)
+    source = dataclasses.replace(
+        cutter,
+        symbols=_named_first((*padding, UNKNOWN), cutter, sources, data.min_count),
         padding=PADDING if padding else None,
-        unknown=UNKNOWN,
-        normalization=data.normalization,
-        lowercase=data.lowercase,
         reverse=data.reverse,
     )
-    named = (*padding, UNKNOWN, START, END)
-    target = Vocabulary(
-        data.target_unit,
-        (*named, *_symbols(targets, data.min_count, named)),
+    target = dataclasses.replace(
+        target_cutter,
+        symbols=_named_first((*padding, UNKNOWN, START, END), target_cutter, targets, data.min_count),
         padding=PADDING if padding else None,
-        unknown=UNKNOWN,
         start=START,
         end=END,
-        normalization=data.normalization,
-        lowercase=data.lowercase,
     )
     policy = PaddingPolicy(masked=True, id=0 if padding else ZERO_ROW)
     return VocabularyFile(source, target, policy, max_length=max(map(len, targets)) + 1)
@@ -123,14 +119,36 @@ def _published(examples: Sequence[Example], config: TrainingConfig) -> Vocabular
 
 def _cut(examples: Sequence[Example], data: DataConfig) -> tuple[list[list[str]], list[list[str]]]:
     """The symbols of every source and of every first target."""
-    source, target = (
-        Vocabulary(unit, (UNKNOWN,), normalization=data.normalization, lowercase=data.lowercase)
-        for unit in (data.source_unit, data.target_unit)
-    )
+    source, target = _cutters(data)
     return (
         [source.split(example.source) for example in examples],
         [target.split(example.targets[0]) for example in examples],
     )
+
+
+def _cutters(data: DataConfig) -> tuple[Vocabulary, Vocabulary]:
+    """Something that cuts the texts of each side; which symbols it knows plays no part in that."""
+    source, target = (
+        Vocabulary(
+            unit,
+            (UNKNOWN,),
+            unknown=UNKNOWN,
+            normalization=data.normalization,
+            lowercase=data.lowercase,
+            model=None if model is None else Path(model).read_bytes(),
+        )
+        for unit, model in ((data.source_unit, data.source_model), (data.target_unit, data.target_model))
+    )
+    return source, target
+
+
+def _named_first(
+    named: Sequence[str], cutter: Vocabulary, texts: Sequence[Sequence[str]], min_count: int
+) -> tuple[str, ...]:
+    """The named symbols, then those of the texts, or every piece that a text can be cut into."""
+    if cutter.model is None:
+        return (*named, *_symbols(texts, min_count, named))
+    return tuple(dict.fromkeys([*named, *PieceModel(cutter.model).written()]))
 
 
 def _symbols(texts: Iterable[Sequence[str]], min_count: int, named: Sequence[str]) -> list[str]:

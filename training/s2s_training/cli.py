@@ -51,6 +51,8 @@ def train(
     test_fraction: Annotated[float | None, data("test_fraction", "Share held out for scoring.")] = None,
     source_unit: Annotated[Unit | None, data("source_unit", "How source text is cut.")] = None,
     target_unit: Annotated[Unit | None, data("target_unit", "How target text is cut.")] = None,
+    source_model: Annotated[str | None, data("source_model", "For unit sentencepiece: its .model file.")] = None,
+    target_model: Annotated[str | None, data("target_model", "The same for targets.")] = None,
     lowercase: Annotated[bool | None, data("lowercase", "Lowercase both sides.", "--lowercase/--no-lowercase")] = None,
     reverse: Annotated[bool | None, data("reverse", "Reverse the source.", "--reverse/--no-reverse")] = None,
     min_count: Annotated[int | None, data("min_count", "Rarer symbols become the unknown symbol.")] = None,

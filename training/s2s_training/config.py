@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 
 from s2s_training.errors import ConfigError
 
-Unit = Literal["char", "word", "symbol"]
+Unit = Literal["char", "word", "symbol", "sentencepiece"]
 Padding = Literal["mask", "space", "zeros"]
 Split = Literal["hash", "last"]
 Kind = Literal["encoder-decoder", "repeat-vector"]
@@ -34,12 +34,14 @@ class DataConfig:
             and a pair stays on its side whatever else the data holds; "last" = the last rows are for validation.
         valid_fraction: share of the rows held out for validation, 0 < share < 1.
         test_fraction: share of the rows held out for scoring, 0 <= share < 1; 0 with split "last".
-        source_unit: how a source text is cut: "char", "word" or "symbol" (by white space).
+        source_unit: how a source text is cut: "char", "word", "symbol" (by white space) or "sentencepiece".
         target_unit: how a target text is cut.
+        source_model: the `.model` file of `spm_train` that cuts sources, for that unit only.
+        target_model: the one that cuts targets.
         normalization: Unicode normal form of both sides, or None.
         lowercase: whether both sides are lowercased.
         reverse: whether the order of source symbols is reversed (Sutskever et al. 2014).
-        min_count: symbols seen fewer times in the training pairs become the unknown symbol.
+        min_count: symbols seen fewer times in the training pairs become the unknown symbol; pieces all stay.
         max_source_length: training pairs with more source symbols are left out; None = no limit.
         max_target_length: training pairs with more target symbols are left out; None = no limit.
         digits: most digits of a number ("addition" only).
@@ -52,6 +54,8 @@ class DataConfig:
     test_fraction: float = 0.05
     source_unit: Unit = "char"
     target_unit: Unit = "char"
+    source_model: str | None = None
+    target_model: str | None = None
     normalization: Literal["NFC", "NFKC", "NFD", "NFKD"] | None = "NFC"
     lowercase: bool = False
     reverse: bool = False
@@ -69,6 +73,11 @@ class DataConfig:
                 f"valid_fraction, test_fraction: expected shares above 0 and at least 0 that sum to less than 1, "
                 f"got {self.valid_fraction} and {self.test_fraction}"
             )
+        for side in ("source", "target"):
+            unit, model = getattr(self, f"{side}_unit"), getattr(self, f"{side}_model")
+            if (unit == "sentencepiece") != (model is not None):
+                expected = "none" if model is not None else "the .model file of spm_train"
+                found.append(f"{side}_model: expected {expected}, as {side}_unit is {unit!r}; got {model!r}")
         if self.split == "last" and self.test_fraction:
             found.append(f"test_fraction: split 'last' has no test part, expected 0, got {self.test_fraction}")
         return found
@@ -205,6 +214,8 @@ class TrainingConfig:
                 f"padding: 'space' needs characters on both sides, got units {self.data.source_unit!r} and "
                 f"{self.data.target_unit!r}"
             )
+        if self.model.padding != "mask" and "sentencepiece" in (self.data.source_unit, self.data.target_unit):
+            problems.append(f"padding: expected 'mask' with pieces of sentencepiece, got {self.model.padding!r}")
         if problems:
             raise ConfigError("; ".join(problems))
 

@@ -16,7 +16,7 @@ class DataError(S2SError, ValueError):
 
 
 class DataNotFoundError(S2SError, FileNotFoundError):
-    """There is no such file and no such built-in data set."""
+    """There is no such file, and no such built-in data set."""
 
 
 class RunFolderError(S2SError, FileExistsError):

@@ -97,11 +97,15 @@ def load_corpus(config: DataConfig, seed: int) -> Corpus:
 
 
 def require_data(config: DataConfig) -> None:
-    """See whether the pairs are there, without reading them.
+    """See whether the pairs, and the models that cut them, are there, without reading them.
 
     Raises:
-        DataNotFoundError: neither a file nor a built-in data set.
+        DataNotFoundError: neither a file nor a built-in data set; no such sentencepiece model.
     """
+    for name in ("source_model", "target_model"):
+        model = getattr(config, name)
+        if model is not None and not Path(model).is_file():
+            raise DataNotFoundError(f"{name}: no file {model!r}; expected the .model file of spm_train")
     if config.data not in BUILT_IN and not Path(config.data).is_file():
         raise DataNotFoundError(
             f"no file {config.data!r}: expected a TSV file of pairs or a built-in data set ({', '.join(BUILT_IN)})"

@@ -1,0 +1,136 @@
+"""The guide in docs/: every snippet runs and gives what stands below it.
+
+Fences mean: `python` runs, all of a page in one namespace; `text` behind it is what it prints. `console` holds commands
+after `$ ` and what they write, as a person sees it. `json title="NAME"` becomes a file. `sh` is for installing only and
+isn't run. A line `...` in an output stands for any lines, trailing spaces don't count.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+NEEDS_TENSORFLOW = {"export"}
+_FENCE = re.compile(r'^```(?P<kind>\w+)(?: title="(?P<title>[^"]+)")?\n(?P<body>.*?)^```$', re.MULTILINE | re.DOTALL)
+
+
+class Snippet(NamedTuple):
+    """A fenced block and the line where it begins."""
+
+    kind: str
+    title: str | None
+    body: str
+    line: int
+
+
+def snippets(page: Path) -> list[Snippet]:
+    """The fenced blocks of a page."""
+    text = page.read_text(encoding="utf-8")
+    found = [
+        Snippet(match["kind"], match["title"], match["body"], text.count("\n", 0, match.start("body")) + 1)
+        for match in _FENCE.finditer(text)
+    ]
+    assert text.count("\n```") + text.startswith("```") == 2 * len(found), "a fence without a kind, or not closed"
+    return found
+
+
+def matches(expected: str, got: str) -> bool:
+    """Whether an output is as written, `...` standing for any lines."""
+    lines = [line.rstrip() for line in expected.rstrip("\n").split("\n")]
+    pattern = "\n".join("(?:.*\n)*?.*" if line == "..." else re.escape(line) for line in lines)
+    return re.fullmatch(pattern, "\n".join(line.rstrip() for line in got.rstrip("\n").split("\n"))) is not None
+
+
+def commands(body: str) -> Iterator[tuple[str, str]]:
+    """Each command of a console snippet and the output below it."""
+    for part in re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]:
+        command, _, output = part.partition("\n")
+        yield command, output
+
+
+def run_console(snippet: Snippet, place: str) -> None:
+    """Run the commands of a snippet; where no output stands below one, only its success counts."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    for command, expected in commands(snippet.body):
+        done = subprocess.run(
+            ["bash", "-c", command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment,
+            check=False,
+        )
+        failed = expected.startswith("error: ")
+        assert (done.returncode != 0) == failed, f"{place}: {command} ended with {done.returncode}:\n{done.stdout}"
+        assert not expected or matches(expected, done.stdout), f"{place}: {command} gave\n{done.stdout}"
+
+
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(p, id=p.stem, marks=[pytest.mark.tensorflow] if p.stem in NEEDS_TENSORFLOW else []) for p in PAGES],
+)
+def test_snippets_give_what_stands_below_them(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In order, in a folder that holds the toy bundles; a page that exports makes its own."""
+    monkeypatch.chdir(tmp_path)
+    if page.stem not in NEEDS_TENSORFLOW:
+        for name, bundle in (("model.s2s", "tiny.s2s"), ("values.s2s", "tiny-values.s2s")):
+            shutil.copytree(ROOT / "tests" / "fixtures" / bundle, name)
+    namespace: dict[str, object] = {"__name__": "__main__"}
+    printed, told = "", True
+    for snippet in snippets(page):
+        place = f"{page.name}, line {snippet.line}"
+        if snippet.kind == "text":
+            assert matches(snippet.body, printed), f"{place}: printed\n{printed}"
+            told = True
+            continue
+        assert told, f"{place}: what the snippet before prints stands nowhere:\n{printed}"
+        if snippet.kind == "python":
+            output = io.StringIO()
+            with contextlib.redirect_stdout(output):
+                exec(compile("\n" * (snippet.line - 1) + snippet.body, str(page), "exec"), namespace)
+            printed = output.getvalue()
+            told = not printed
+        elif snippet.kind == "console":
+            run_console(snippet, place)
+        elif snippet.kind == "json":
+            assert snippet.title is not None, f"{place}: a file needs a title"
+            Path(snippet.title).write_text(snippet.body, encoding="utf-8")
+        else:
+            assert snippet.kind == "sh", f"{place}: no such kind of snippet: {snippet.kind}"
+            assert all(line.startswith("pip install ") for line in snippet.body.splitlines()), place
+    assert told
+
+
+@pytest.mark.parametrize(
+    ("expected", "got", "same"),
+    [
+        ("a\nb\n", "a\nb  \n", True),
+        ("a\n", "a\nb\n", False),
+        ("a\n...\n", "a\nb\nc\n", True),
+        ("...\nc\n", "a\nb\nc\n", True),
+        ("a\n...\nd\n", "a\nb\nc\n", False),
+        ("1.5\n", "1x5\n", False),
+    ],
+)
+def test_the_runner_compares(expected: str, got: str, same: bool) -> None:
+    """Outputs are compared line by line; `...` stands for any lines and nothing else is special."""
+    assert matches(expected, got) == same
+
+
+def test_the_guide_has_five_pages() -> None:
+    """All of them in the navigation of mkdocs.yml."""
+    settings = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^  - .*: (\w+\.md)$", settings, re.MULTILINE)) == [page.name for page in PAGES]
+    assert len(PAGES) == 5
