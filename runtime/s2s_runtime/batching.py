@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,13 +11,14 @@ from numpy.typing import NDArray
 from s2s_runtime.errors import OptionError
 from s2s_runtime.manifest import Manifest
 from s2s_runtime.options import DecodingOptions
+from s2s_runtime.padding import PaddingPolicy
 from s2s_runtime.scoring import Ints
 from s2s_runtime.search import Batch
-from s2s_runtime.sources import Source
+from s2s_runtime.sources import Source, Sources
 
 
 def make_batches(
-    sources: Sequence[Source], prefixes: Sequence[Sequence[int]], options: DecodingOptions, manifest: Manifest
+    sources: Sources, prefixes: Sequence[Sequence[int]], options: DecodingOptions, manifest: Manifest
 ) -> list[Batch]:
     """Cut sentences into batches, longest first, empty ones left out.
 
@@ -26,17 +28,17 @@ def make_batches(
     Raises:
         OptionError: a prefix is as long as its sentence may get, or longer.
     """
-    limits = [target_limit(len(source), options, manifest) for source in sources]
+    arrays = sources.arrays
+    limits = [target_limit(len(source), options, manifest) for source in arrays]
     for i, prefix in enumerate(prefixes):
         if len(prefix) > limits[i]:
             raise OptionError(f"prefix[{i}]: {len(prefix)} tokens, but the target may have {limits[i]}; shorten it")
-    places = [place for place in range(len(sources)) if len(sources[place])]
-    places.sort(key=lambda place: -len(sources[place]))
-    fixed = manifest.padding.length
-    together = manifest.padding.masked or fixed is not None
+    alike = [lengths_to_share(arrays[i], sources.others[i], manifest) for i in range(len(arrays))]
+    places = [place for place in range(len(arrays)) if len(arrays[place])]
+    places.sort(key=lambda place: (-len(arrays[place]), alike[place]))
     batches = []
-    for group in _cut(places, [len(source) for source in sources], options, fixed, together):
-        array, columns = pad([sources[place] for place in group], manifest)
+    for group in _cut(places, [len(source) for source in arrays], alike, options, manifest.padding.length):
+        array, columns = pad([arrays[place] for place in group], manifest.padding)
         batches.append(
             Batch(
                 source=array,
@@ -44,6 +46,7 @@ def make_batches(
                 limits=np.array([limits[place] for place in group], np.int64),
                 prefix=pad_prefixes([prefixes[place] for place in group]),
                 indices=np.array(group, np.int64),
+                others=pad_others([sources.others[place] for place in group], manifest),
             )
         )
     return batches
@@ -59,8 +62,21 @@ def target_limit(source_length: int, options: DecodingOptions, manifest: Manifes
     return min(limits)
 
 
+def lengths_to_share(source: Source, others: Sequence[Source], manifest: Manifest) -> tuple[int, ...]:
+    """Lengths of a sentence that must be those of its batch: where padding is read and its length isn't fixed."""
+    own = [(source, manifest.padding)]
+    for array, other in zip(others, manifest.source.others, strict=True):
+        if other.kind != "vector" and not other.aligned:  # what goes with the source step by step is as long as it
+            own.append((array, other.padding))
+    return tuple(len(array) for array, policy in own if not policy.masked and policy.length is None)
+
+
 def _cut(
-    places: Sequence[int], lengths: Sequence[int], options: DecodingOptions, fixed: int | None, together: bool
+    places: Sequence[int],
+    lengths: Sequence[int],
+    alike: Sequence[tuple[int, ...]],
+    options: DecodingOptions,
+    fixed: int | None,
 ) -> Iterator[list[int]]:
     """Cut places, sorted longest first, into groups of at most `max_batch_size` sentences or tokens."""
     group: list[int] = []
@@ -68,7 +84,7 @@ def _cut(
         if group:
             longest = fixed or lengths[group[0]]
             cost = (len(group) + 1) * (longest if options.batch_by == "tokens" else 1)
-            if cost > options.max_batch_size or (not together and lengths[place] != longest):
+            if cost > options.max_batch_size or alike[place] != alike[group[0]]:
                 yield group
                 group = []
         group.append(place)
@@ -76,13 +92,12 @@ def _cut(
         yield group
 
 
-def pad(sources: Sequence[Source], manifest: Manifest) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
-    """Put sources into one array.
+def pad(sources: Sequence[Source], policy: PaddingPolicy) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
+    """Put sources into one array, padded as a policy says.
 
     Returns:
         The array, (sentences, time) or (sentences, time, features), and where it holds sources, (sentences, time).
     """
-    policy = manifest.padding
     time = policy.length or max(len(source) for source in sources)
     first = sources[0]
     fill = 0 if first.ndim == 2 or policy.id is None else policy.id
@@ -93,6 +108,16 @@ def pad(sources: Sequence[Source], manifest: Manifest) -> tuple[NDArray[np.gener
         array[row, place] = source
         columns[row, place] = True
     return array, columns
+
+
+def pad_others(others: Sequence[Sequence[Source]], manifest: Manifest) -> tuple[NDArray[Any], ...]:
+    """What the encoder reads beside its first source, one array for each input, the sentences first."""
+    columns = zip(*others, strict=True)
+    specs = manifest.source.others
+    return tuple(
+        np.stack(rows) if spec.kind == "vector" else pad(rows, spec.padding)[0]
+        for spec, rows in zip(specs, columns, strict=True)
+    )
 
 
 def pad_prefixes(prefixes: Sequence[Sequence[int]]) -> Ints | None:

@@ -123,7 +123,7 @@ class _BeamSearch(Generic[StatesT]):
         """One beam per sentence: at the first step there are no others to tell apart."""
         count, time = len(self.batch), self.batch.source.shape[1]
         return Beams(
-            states=self.model.encode(self.batch.source),
+            states=self.model.encode(self.batch.source, *self.batch.others),
             sentences=np.arange(count),
             scores=np.zeros((count, 1), np.float32),
             tokens=np.full(count, self.plan.start_id, np.int64),

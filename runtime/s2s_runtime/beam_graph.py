@@ -27,7 +27,7 @@ def beam_graph_search(model: WritingModel[StatesT], batch: Batch, plan: SearchPl
         For each sentence of the batch its best distinct hypotheses, best first, at most `num_hypotheses`.
     """
     width, sentences = plan.beam_size, np.arange(len(batch))
-    states = model.select(model.encode(batch.source), np.repeat(sentences, width))
+    states = model.select(model.encode(batch.source, *batch.others), np.repeat(sentences, width))
     tokens = np.full(len(batch) * width, plan.start_id, np.int64)
     scores = np.full((len(batch), width), -np.inf, np.float32)
     scores[:, 0] = 0.0  # at the first step there are no others to tell apart

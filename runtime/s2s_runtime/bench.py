@@ -10,13 +10,15 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from s2s_runtime.errors import InputError
 from s2s_runtime.loading import load
-from s2s_runtime.manifest import Manifest
+from s2s_runtime.manifest import Manifest, OtherSource, SourceSpec
 from s2s_runtime.model import Model
+from s2s_runtime.padding import PaddingPolicy
 from s2s_runtime.sources import Inputs
 
 _PACKAGES = ("s2s-runtime", "onnxruntime", "onnxruntime-gpu", "numpy")
@@ -105,8 +107,10 @@ def describe_setting(bundle: Path, inputs: str, model: Model, load_seconds: floa
     )
 
 
-def random_sources(manifest: Manifest, count: int, length: int, seed: int = 0) -> list[np.ndarray]:
+def random_sources(manifest: Manifest, count: int, length: int, seed: int = 0) -> list[Any]:
     """Sources made up for a bundle: random ids, or values from a normal distribution.
+
+    For a model of several sources each is a mapping from their names to such.
 
     Args:
         manifest: of the bundle.
@@ -117,10 +121,23 @@ def random_sources(manifest: Manifest, count: int, length: int, seed: int = 0) -
     random = np.random.default_rng(seed)
     longest = min(length, manifest.padding.length or length)
     lengths = random.integers((longest + 1) // 2, longest + 1, size=count)
-    if manifest.source.kind == "values":
-        return [random.normal(size=(each, manifest.source.size)).astype(np.float32) for each in lengths]
-    ids = [token for token in range(manifest.source.size) if token != manifest.padding.id]
-    return [random.choice(ids, size=each) for each in lengths]
+    source = manifest.source
+    first = _random_rows(random, source, manifest.padding, lengths)
+    if not source.others:
+        return first
+    others = [_random_rows(random, other, other.padding, lengths) for other in source.others]
+    return [dict(zip(source.names, rows, strict=True)) for rows in zip(first, *others, strict=True)]
+
+
+def _random_rows(
+    random: np.random.Generator, source: SourceSpec | OtherSource, padding: PaddingPolicy, lengths: np.ndarray
+) -> list[np.ndarray]:
+    if source.kind == "vector":
+        return [random.normal(size=source.size).astype(np.float32) for _ in lengths]
+    if source.kind == "values":
+        return [random.normal(size=(each, source.size)).astype(np.float32) for each in lengths]
+    ids = [token for token in range(source.size) if token != padding.id]
+    return [random.choice(ids, size=min(each, padding.length or each)) for each in lengths]
 
 
 def measure(

@@ -40,10 +40,10 @@ class CancellableModel(Generic[StatesT]):
         self._model = model
         self._signal = signal
 
-    def encode(self, source: NDArray[np.generic]) -> StatesT:
+    def encode(self, source: NDArray[np.generic], *others: NDArray[np.generic]) -> StatesT:
         """See `StepModel.encode`."""
         self._check()
-        return self._model.encode(source)
+        return self._model.encode(source, *others)
 
     def step(self, states: StatesT, tokens: NDArray[np.int64], *, attention: bool = False) -> StepOutput:
         """See `StepModel.step`."""

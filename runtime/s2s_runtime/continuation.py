@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from s2s_runtime.batching import pad, pad_prefixes, target_limit
+from s2s_runtime.batching import lengths_to_share, pad, pad_others, pad_prefixes, target_limit
 from s2s_runtime.decoding import Decoding
 from s2s_runtime.errors import InputError, OptionError
 from s2s_runtime.finish import Finisher
@@ -20,7 +20,7 @@ from s2s_runtime.manifest import Manifest
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.pairs import Target, target_ids
 from s2s_runtime.plan import prefix_ids
-from s2s_runtime.prediction import feed_back
+from s2s_runtime.prediction import feed_back, first_values
 from s2s_runtime.results import Result
 from s2s_runtime.scoring import Floats
 from s2s_runtime.search import Batch
@@ -59,7 +59,7 @@ class DecoderState:
 
 
 def encode(
-    manifest: Manifest, model: StepModel[Any], inputs: Inputs, options: DecodingOptions, values: Floats | None
+    manifest: Manifest, model: StepModel[Any], inputs: Inputs, options: DecodingOptions, start: ArrayLike | None
 ) -> DecoderState:
     """The state before the first step; see `Model.encode`.
 
@@ -68,24 +68,28 @@ def encode(
         model: encodes.
         inputs: as `Model.generate` takes them.
         options: says what becomes of unknown symbols.
-        values: what the first step reads, (rows, features), for models of values.
+        start: what the first step reads, for models of values; see `Model.predict`.
     """
     portable = _portable(model)
-    arrays = read_sources(inputs, manifest, options.unknown_symbols).arrays
+    read = read_sources(inputs, manifest, options.unknown_symbols)
+    arrays = read.arrays
     lengths = [len(array) for array in arrays]
     if not arrays:
         raise InputError("inputs: expected at least one source to encode, got none")
     if 0 in lengths:
         raise InputError(f"inputs[{lengths.index(0)}]: empty; there is nothing to encode")
-    if len(set(lengths)) > 1 and not manifest.padding.masked and manifest.padding.length is None:
+    if len({lengths_to_share(*each, manifest) for each in zip(arrays, read.others, strict=True)}) > 1:
         raise InputError(
             f"inputs: expected sources of one length, as this bundle's model reads its padding; got lengths "
             f"{', '.join(map(str, sorted(set(lengths))))}; encode them apart"
         )
-    source, columns = pad(arrays, manifest)
-    fed = np.full(len(arrays), manifest.target.start_id or 0, np.int64) if values is None else values
+    source, columns = pad(arrays, manifest.padding)
+    is_value = manifest.target.feedback == "value"
+    token = np.full(len(arrays), manifest.target.start_id or 0, np.int64)
+    fed = first_values(manifest, start, len(arrays)) if is_value else token
     tokens = [Finisher(manifest, options).source_tokens(array) for array in arrays]
-    return DecoderState(portable.to_arrays(portable.encode(source)), fed, columns, tokens)
+    states = portable.encode(source, *pad_others(read.others, manifest))
+    return DecoderState(portable.to_arrays(states), fed, columns, tokens)
 
 
 def advance(manifest: Manifest, model: StepModel[Any], state: DecoderState, targets: Sequence[Target]) -> DecoderState:
@@ -160,7 +164,7 @@ class _ResumedModel(Generic[StatesT]):
         self._model = model
         self._state = state
 
-    def encode(self, source: NDArray[np.generic]) -> _Resumed[StatesT]:
+    def encode(self, source: NDArray[np.generic], *others: NDArray[np.generic]) -> _Resumed[StatesT]:
         state = self._state
         return _Resumed(self._model.from_arrays(state.arrays, source.shape[1]), state.fed)
 

@@ -155,6 +155,12 @@ def _load(settings: Settings) -> Model:
         for each in bundles
     ]
     warn_of_fallback(settings.provider, models[0].provider)
+    source = models[0].manifest.source
+    if source.others:
+        raise InputError(
+            f"{settings.bundle}: this bundle's model reads {' and '.join(map(repr, source.names))}, but a line holds "
+            "one text: decode from Python with s2s_runtime.load(...).generate({name: [...], ...})"
+        )
     return models[0] if len(models) == 1 else ensemble(models, mean=settings.ensemble_mean)
 
 

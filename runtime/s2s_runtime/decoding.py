@@ -67,7 +67,7 @@ class Decoding:
 
     def _results(self, sources: Sources, prefixes: Sequence[Sequence[int]], plan: SearchPlan) -> list[Result]:
         results: dict[int, Result] = {}
-        for batch in make_batches(sources.arrays, prefixes, self.options, self.manifest):
+        for batch in make_batches(sources, prefixes, self.options, self.manifest):
             for row, ended in enumerate(self.search(batch, plan)):
                 place = int(batch.indices[row])
                 tokens = self.finisher.source_tokens(sources.arrays[place])
@@ -80,9 +80,13 @@ class Decoding:
     def _alternatives(self, sources: Sources, prefixes: Sequence[Sequence[int]], plan: SearchPlan) -> list[Result]:
         """Each of the likeliest next tokens as one more forced token, decoded to its best end."""
         followed = self._followed(sources, prefixes, plan)
-        repeated = [array for array, each in zip(sources.arrays, followed, strict=True) for _ in each]
+        repeated = Sources(
+            [array for array, each in zip(sources.arrays, followed, strict=True) for _ in each],
+            {},
+            [others for others, each in zip(sources.others, followed, strict=True) for _ in each],
+        )
         forced = [prefix for each in followed for prefix in each]
-        decoded = iter(self._results(Sources(repeated, {}), forced, replace(plan, num_hypotheses=1)))
+        decoded = iter(self._results(repeated, forced, replace(plan, num_hypotheses=1)))
         results = []
         for place, each in enumerate(followed):
             unknown = sources.unknown.get(place)
@@ -98,7 +102,7 @@ class Decoding:
         """For each source its prefix with each of the likeliest next tokens behind it."""
         options = self.options
         followed: list[list[list[int]]] = [[] for _ in sources.arrays]
-        for batch in make_batches(sources.arrays, prefixes, options, self.manifest):
+        for batch in make_batches(sources, prefixes, options, self.manifest):
             if batch.prefix is not None and bool(((batch.prefix >= 0).sum(axis=1) >= batch.limits).any()):
                 raise OptionError("prefix: leaves no room for alternatives; shorten it or raise max_length")
             found = likeliest_next(self.model, batch, plan, options.num_hypotheses, options.min_alternative_probability)

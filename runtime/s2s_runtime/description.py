@@ -7,10 +7,17 @@ from typing import Final, TypeGuard
 
 from rich.table import Table
 
-from s2s_runtime.manifest import Manifest, TensorSpec
+from s2s_runtime.manifest import Manifest, OtherSource, SourceSpec, TensorSpec
+from s2s_runtime.padding import PaddingPolicy
 from s2s_runtime.vocabulary import Vocabulary
 
 _SAMPLE: Final = 16
+_KINDS: Final = {
+    "ids": "token ids",
+    "one-hot": "token ids, looked up as one-hot rows",
+    "values": "values",
+    "vector": "one vector a sentence",
+}
 _FEEDBACKS: Final = {
     "token": "the token chosen is read next",
     "probabilities": "the softmax of each step is read next",
@@ -44,9 +51,11 @@ def describe(name: str, manifest: Manifest, *, size: int | None = None, every_sy
 
 def _model(manifest: Manifest, size: int | None) -> Iterator[tuple[str, str]]:
     source, target, padding = manifest.source, manifest.target, manifest.padding
-    kinds = {"ids": "token ids", "one-hot": "token ids, looked up as one-hot rows", "values": "values"}
-    unit = "features" if source.kind == "values" else "symbols"
-    yield "reads", f"{kinds[source.kind]} ({source.kind}), {source.size} {unit}"
+    yield "reads", (f"{source.name}: " if source.others else "") + _kind(source)
+    for other in source.others:
+        steps = ", step by step beside it" if other.aligned else ""
+        padded = "" if other.kind == "vector" else f"; padding {_padding(other.padding)}"
+        yield "", f"{other.name}: {_kind(other)}{steps}{padded}"
     yield "writes", f"{target.size} {'features' if target.feedback == 'value' else 'symbols'}"
     yield "feedback", f"{target.feedback}: {_FEEDBACKS[target.feedback]}"
     yield "longest target", str(target.max_length or "unknown")
@@ -54,12 +63,21 @@ def _model(manifest: Manifest, size: int | None) -> Iterator[tuple[str, str]]:
         ids = {"start": target.start_id, "end": list(target.end_ids), "padding": target.padding_id}
         named = {**ids, "unknown": target.unknown_id}
         yield "target ids", ", ".join(f"{name} {_or_none(value)}" for name, value in named.items())
-    masked = "masked by the model" if padding.masked else "read by the model"
-    length = "any length" if padding.length is None else f"to {padding.length}"
-    yield "padding", f"{masked}, id {_or_none(padding.id)}, {padding.side}, {length}"
+    yield "padding", _padding(padding)
     yield "attention", "yes" if manifest.attention else "no"
     if size is not None:
         yield "size", f"{size:,} bytes, the manifest included"
+
+
+def _kind(source: SourceSpec | OtherSource) -> str:
+    unit = "symbols" if source.kind in ("ids", "one-hot") else "features"
+    return f"{_KINDS[source.kind]} ({source.kind}), {source.size} {unit}"
+
+
+def _padding(padding: PaddingPolicy) -> str:
+    masked = "masked by the model" if padding.masked else "read by the model"
+    length = "any length" if padding.length is None else f"to {padding.length}"
+    return f"{masked}, id {_or_none(padding.id)}, {padding.side}, {length}"
 
 
 def _or_none(value: object) -> str:

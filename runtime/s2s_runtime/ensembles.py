@@ -60,6 +60,7 @@ def _differences(first: Manifest, other: Manifest) -> list[str]:
     parts = {
         "source kind": (first.source.kind, other.source.kind),
         "source size": (first.source.size, other.source.size),
+        "list of other sources": (first.source.others, other.source.others),
         "source vocabulary": (first.source_vocabulary, other.source_vocabulary),
         "padding": (first.padding, other.padding),
         "target size": (first.target.size, other.target.size),
@@ -82,9 +83,9 @@ class EnsembleModel:
         self._members = list(members)
         self._mean = mean
 
-    def encode(self, source: NDArray[np.generic]) -> list[Any]:
+    def encode(self, source: NDArray[np.generic], *others: NDArray[np.generic]) -> list[Any]:
         """The states of each member; see `StepModel.encode`."""
-        return [member.encode(source) for member in self._members]
+        return [member.encode(source, *others) for member in self._members]
 
     def step(self, states: list[Any], tokens: NDArray[np.int64], *, attention: bool = False) -> StepOutput:
         """Feed every member the same tokens; see `StepModel.step`."""

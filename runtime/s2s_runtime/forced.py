@@ -31,7 +31,7 @@ def score_targets(model: StepModel[StatesT], batch: Batch, targets: list[list[in
     given = np.zeros((len(targets), longest), np.int64)
     for row, target in enumerate(targets):
         given[row, : len(target)] = target
-    states = model.encode(batch.source)
+    states = model.encode(batch.source, *batch.others)
     scores = np.zeros(given.shape, np.float32)
     attended = np.zeros((longest, *batch.columns.shape), np.float32) if plan.looks else None
     tokens, rows = np.full(len(targets), plan.start_id, np.int64), np.arange(len(targets))
@@ -68,7 +68,7 @@ def likeliest_next(model: StepModel[StatesT], batch: Batch, plan: SearchPlan, co
     prefix = np.zeros((len(batch), 0), np.int64) if batch.prefix is None else batch.prefix
     lengths = (prefix >= 0).sum(axis=1)
     found: list[Ints] = [np.zeros(0, np.int64)] * len(batch)
-    states, tokens = model.encode(batch.source), np.full(len(batch), plan.start_id, np.int64)
+    states, tokens = model.encode(batch.source, *batch.others), np.full(len(batch), plan.start_id, np.int64)
     for step in range(int(lengths.max()) + 1):
         logits = model.step(states, tokens).logits
         here = np.flatnonzero(lengths == step)

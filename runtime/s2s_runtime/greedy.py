@@ -103,7 +103,7 @@ class _GreedySearch(Generic[StatesT]):
 
     def start(self) -> _Rows[StatesT]:
         batch, plan = self.batch, self.plan
-        sentences, states = np.arange(len(batch)), self.model.encode(batch.source)
+        sentences, states = np.arange(len(batch)), self.model.encode(batch.source, *batch.others)
         generators: list[np.random.Generator] = []
         if plan.sampler is not None:
             generators = plan.sampler.generators(len(batch), plan.num_hypotheses)

@@ -23,7 +23,7 @@ def greedy_graph_search(model: WritingModel[StatesT], batch: Batch, plan: Search
     Returns:
         For each sentence of the batch its only hypothesis, without a score.
     """
-    states, sentences = model.encode(batch.source), np.arange(len(batch))
+    states, sentences = model.encode(batch.source, *batch.others), np.arange(len(batch))
     live, tokens = np.ones(len(batch), np.float32), np.full(len(batch), plan.start_id, np.int64)
     written = _Written(batch, plan)
     while len(sentences):

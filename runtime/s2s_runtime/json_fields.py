@@ -121,10 +121,10 @@ class Fields:
             return Fields({}, where, [])  # reported as missing already: its own fields are not reported too
         return Fields(value, where, self._problems)
 
-    def children(self, key: str) -> list[Fields]:
+    def children(self, key: str, default: object = _REQUIRED) -> list[Fields]:
         """A field that is a list of objects."""
         where = f"{self._where}.{key}" if self._where else key
-        return [Fields(item, f"{where}[{i}]", self._problems) for i, item in enumerate(self.items(key))]
+        return [Fields(item, f"{where}[{i}]", self._problems) for i, item in enumerate(self.items(key, default))]
 
     def mapping(self, key: str, default: object = _REQUIRED) -> dict[str, object]:
         """An object field as a dict."""

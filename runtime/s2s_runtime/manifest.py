@@ -11,6 +11,9 @@
       "source": {"kind": "ids",              "ids", "one-hot" (ids too; -1 = a row of zeros) or "values"
                  "size": 71,                 symbols of the source vocabulary, or features of a step
                  "inputs": [{"name": "source", "dtype": "int64", "shape": [null, null]}]},
+                 models with several sources have more: "inputs" of the graph named "source.1" ..., "name": "words",
+                 what callers call the first, and "others": [{"name": "tags", "kind": "ids" or the like or "vector",
+                 "size": 5, "aligned": true (as many steps as the first), "padding": {...}}]
       "target": {"feedback": "token",        what the decoder reads next: "token", "probabilities", "value" or "none"
                  "size": 93,                 symbols of the target vocabulary, or features of a step
                  "start_id": 0, "end_ids": [1], "padding_id": null, "unknown_id": null,
@@ -25,7 +28,7 @@
 
 In shapes, null is a free dimension; batch comes first, then time. The graphs:
 
-- `encoder`: `source` -> `state.0`, ..., `memory.0`, ...
+- `encoder`: `source` (and `source.1`, ... where there are others) -> `state.0`, ..., `memory.0`, ...
 - `decoder`, one step: `token` int64 (batch,) where feedback is "token", or `value` float32 (batch, features) where it
   is "value"; `state.*`; `memory.*` -> `logits` float32 (batch, size), or `output` (batch, features) where feedback is
   "value"; `next_state.*`; `attention` float32 (batch, source time) where there is one. With feedback "none" or
@@ -53,10 +56,10 @@ from typing import Final
 from s2s_runtime.errors import BundleError, VocabularyError
 from s2s_runtime.json_fields import Fields
 from s2s_runtime.padding import PaddingPolicy
-from s2s_runtime.specs import Feedback, GraphFile, SourceKind, SourceSpec, TargetSpec, TensorSpec
+from s2s_runtime.specs import Feedback, GraphFile, OtherSource, SourceKind, SourceSpec, TargetSpec, TensorSpec
 from s2s_runtime.vocabulary import Vocabulary
 
-__all__ = ["Feedback", "GraphFile", "Manifest", "SourceKind", "SourceSpec", "TargetSpec", "TensorSpec"]
+__all__ = ["Feedback", "GraphFile", "Manifest", "OtherSource", "SourceKind", "SourceSpec", "TargetSpec", "TensorSpec"]
 
 FORMAT: Final = "s2s-bundle"
 VERSION: Final = 1
@@ -101,27 +104,10 @@ class Manifest:
         return problems
 
     def _source_problems(self) -> list[str]:
-        problems = []
-        if self.source.size < 1:
-            problems.append(f"source.size: expected at least 1, got {self.source.size}")
-        if [tensor.name for tensor in self.source.inputs] != ["source"]:
-            problems.append(f"source.inputs: expected one named 'source', got {[t.name for t in self.source.inputs]}")
-            return problems
-        dtype, rank = ("float32", 3) if self.source.kind == "values" else ("int64", 2)
-        tensor = self.source.inputs[0]
-        if tensor.dtype != dtype or len(tensor.shape) != rank:
-            problems.append(f"source.inputs[0]: expected {dtype} of {rank} dimensions, got {tensor.to_dict()}")
-        return problems + self._padding_problems()
-
-    def _padding_problems(self) -> list[str]:
-        padding = self.padding.id
-        fills = self.padding.masked or self.padding.length is not None
-        if self.source.kind == "values":
-            return [] if padding is None else [f"padding.id: expected null for a source of values, got {padding}"]
-        lowest = -1 if self.source.kind == "one-hot" else 0
-        if (fills and padding is None) or (padding is not None and not lowest <= padding < self.source.size):
-            return [f"padding.id: expected {lowest} to {self.source.size - 1} (source.size), got {padding}"]
-        return []
+        problems = [*self.source.problems(), *_padding_problems("", self.source, self.padding)]
+        for i, other in enumerate(self.source.others):
+            problems += _padding_problems(f"source.others[{i}].", other, other.padding)
+        return problems
 
     def _vocabulary_problems(self) -> list[str]:
         problems = []
@@ -186,6 +172,16 @@ class Manifest:
         if problems:
             raise BundleError("; ".join(problems))
         return cls(**parts)  # type: ignore[arg-type]  # each part was checked above
+
+
+def _padding_problems(where: str, source: SourceSpec | OtherSource, padding: PaddingPolicy) -> list[str]:
+    fills = padding.masked or padding.length is not None
+    if source.kind in ("values", "vector"):
+        return [] if padding.id is None else [f"{where}padding.id: expected null for values, got {padding.id}"]
+    lowest = -1 if source.kind == "one-hot" else 0
+    if (fills and padding.id is None) or (padding.id is not None and not lowest <= padding.id < source.size):
+        return [f"{where}padding.id: expected {lowest} to {source.size - 1} (its size), got {padding.id}"]
+    return []
 
 
 def _check_format(fields: Fields) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, Unpack, overload
 
@@ -21,7 +21,7 @@ from s2s_runtime.options import DecodingOptions, OptionValues, Prefix
 from s2s_runtime.pairs import ScoreValues, Target, score_options, score_pairs
 from s2s_runtime.prediction import Stop
 from s2s_runtime.results import Result, TargetScore
-from s2s_runtime.sources import Inputs
+from s2s_runtime.sources import Inputs, Row
 from s2s_runtime.step_model import StepModel
 from s2s_runtime.streaming import generate_windows, stream_pieces
 from s2s_runtime.vocabulary import Vocabulary
@@ -113,7 +113,8 @@ class Model:
         Args:
             inputs: texts, where the bundle has a source vocabulary; lists of ids of any lengths; an integer array
                 (sentences, time); float arrays (sentences, time, features) where the source is values; one-hot
-                arrays too where the model reads these.
+                arrays too where the model reads these. A model of several sources takes a mapping from their names
+                (`manifest.source.names`) to any of these, with as many rows for each name.
             **options: the fields of `DecodingOptions`.
 
         Returns:
@@ -125,7 +126,7 @@ class Model:
 
     def generate_iter(
         self,
-        inputs: Iterable[str | Sequence[int] | NDArray[Any]],
+        inputs: Iterable[Row | Mapping[str, Row]],
         *,
         prefixes: Iterable[Prefix | None] | None = None,
         read_ahead: int = READ_AHEAD,
@@ -134,7 +135,8 @@ class Model:
         """Decode sources of any number, in memory that doesn't grow with it.
 
         Args:
-            inputs: what `generate` takes, one at a time; read as the results are taken.
+            inputs: what `generate` takes, one at a time (for several sources a mapping each, names to rows); read as
+                the results are taken.
             prefixes: forced first tokens of each source, read along with them; instead of the option `prefix`.
             read_ahead: so many sources are read, sorted by length, decoded together and given out in order, before
                 the next are read.
@@ -177,13 +179,13 @@ class Model:
         decoding = self._decoding("generate_file", chosen)
         return decode_file(decoding, source, target, resume=resume, read_ahead=read_ahead, on_progress=on_progress)
 
-    def stream(self, source: str | Sequence[int], **options: Unpack[OptionValues]) -> Iterator[str]:
+    def stream(self, source: Row | Mapping[str, Row], **options: Unpack[OptionValues]) -> Iterator[str]:
         """Decode one source greedily (or by sampling) and yield its text piece by piece as it is written.
 
         The pieces put together are the text that `generate` gives.
 
         Args:
-            source: a text, or ids.
+            source: a text, or ids; for several sources a mapping from their names to these.
             **options: as for `generate`; beam search, several hypotheses, alternatives and replaced unknown tokens
                 can't be streamed.
         """
@@ -278,14 +280,10 @@ class Model:
             start: as for `predict`, where the model gives values.
             unknown_symbols: see `DecodingOptions`.
         """
-        values = None
-        if self._manifest.target.feedback == "value":
-            inputs = list(inputs)
-            values = prediction.first_values(self._manifest, start, len(inputs))
-        elif start is not None:
+        if start is not None and self._manifest.target.feedback != "value":
             raise OptionError("start: this bundle's model generates tokens, not values; leave it out")
         options = DecodingOptions(unknown_symbols=unknown_symbols)
-        return continuation.encode(self._manifest, self.step_model, inputs, options, values)
+        return continuation.encode(self._manifest, self.step_model, inputs, options, start)
 
     def advance(self, state: DecoderState, targets: Sequence[Target]) -> DecoderState:
         """The state after the given tokens have been written.

@@ -103,6 +103,7 @@ class OnnxStepModel:
         self._size = manifest.target.size
         self._feed_name = {"token": "token", "value": "value"}.get(manifest.target.feedback)
         self._output_name = "output" if manifest.target.feedback == "value" else "logits"
+        self._source_names = [tensor.name for tensor in manifest.source.inputs]
         self._state_names = [tensor.name for tensor in manifest.states]
         self._memory_names = [tensor.name for tensor in manifest.memory]
         self._sessions = sessions
@@ -120,13 +121,15 @@ class OnnxStepModel:
         """See `WritingModel.can_write`."""
         return "greedy" in self._sessions and "beam" in self._sessions
 
-    def encode(self, source: NDArray[np.generic]) -> States:
+    def encode(self, source: NDArray[np.generic], *others: NDArray[np.generic]) -> States:
         """States before the first step; see `StepModel.encode`."""
         names = [*self._state_names, *self._memory_names]
+        sources = dict(zip(self._source_names, (source, *others), strict=True))
         if self._on_device:
-            tensors = self._run_on_device(self._encoder, {"source": self._host(source).value}, names)
+            values = {name: self._host(array).value for name, array in sources.items()}
+            tensors = self._run_on_device(self._encoder, values, names)
         else:
-            tensors = [self._host(array) for array in self._encoder.run(names, {"source": source})]
+            tensors = [self._host(array) for array in self._encoder.run(names, sources)]
         count = len(self._state_names)
         return self._states(source.shape, tensors[:count], tensors[count:])
 

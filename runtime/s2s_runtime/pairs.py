@@ -64,11 +64,11 @@ def score_pairs(
         first: how many pairs came before these, for messages.
     """
     plan, model = make_plan(options, manifest), cancellable(model, options.cancel)
-    read = read_sources(sources, manifest, options.unknown_symbols, first).arrays
+    read = read_sources(sources, manifest, options.unknown_symbols, first)
     given = [target_ids(target, f"targets[{first + i}]", manifest, add_end) for i, target in enumerate(targets)]
     if len(read) != len(given):
         raise InputError(f"targets: expected one per source ({len(read)}), got {len(given)}")
-    empty = [i for i, source in enumerate(read) if len(source) == 0]
+    empty = [i for i, source in enumerate(read.arrays) if len(source) == 0]
     if empty:
         raise InputError(f"sources[{first + empty[0]}]: empty; there is nothing to score a target against")
     scores: list[TargetScore] = [TargetScore(0.0, 0.0, [])] * len(read)

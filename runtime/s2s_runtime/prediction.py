@@ -59,15 +59,15 @@ def predict(
     stop: Stop | None = None,
 ) -> list[Floats]:
     """Predict (steps, features) for each input: `count` steps, or fewer where `stop` says so; see `Model.predict`."""
-    sources = read_sources(inputs, manifest).arrays
-    empty = [i for i, source in enumerate(sources) if len(source) == 0]
+    sources = read_sources(inputs, manifest)
+    empty = [i for i, source in enumerate(sources.arrays) if len(source) == 0]
     if empty:
         raise InputError(f"inputs[{empty[0]}]: empty; there is nothing to predict from")
     first = first_values(manifest, start, len(sources))
     options = DecodingOptions(max_length=count, max_batch_size=max_batch_size)
     predicted = [first[:0]] * len(sources)
     for batch in make_batches(sources, [[]] * len(sources), options, manifest):
-        states = model.encode(batch.source)
+        states = model.encode(batch.source, *batch.others)
         if stop is None:
             found = list(feed_back(model, states, first[batch.indices], count))
         else:

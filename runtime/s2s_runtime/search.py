@@ -26,6 +26,7 @@ class Batch:
         limits: (sentences,) longest target of each, at least 1.
         prefix: (sentences, steps) forced tokens, -1 after each sentence's last; None where there are none.
         indices: (sentences,) place of each in the caller's inputs.
+        others: what the encoder reads beside `source`, padded, sentences first.
     """
 
     source: NDArray[np.generic]
@@ -33,6 +34,7 @@ class Batch:
     limits: Ints
     prefix: Ints | None
     indices: Ints
+    others: tuple[NDArray[np.generic], ...] = ()
 
     def __len__(self) -> int:
         return len(self.source)

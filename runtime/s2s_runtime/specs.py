@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, cast
 
+from s2s_runtime.errors import VocabularyError
 from s2s_runtime.json_fields import Fields
+from s2s_runtime.padding import PaddingPolicy
 
-SourceKind = Literal["ids", "one-hot", "values"]
+SourceKind = Literal["ids", "one-hot", "values", "vector"]
 Feedback = Literal["token", "probabilities", "value", "none"]
 _SOURCE_KINDS: Final = ("ids", "one-hot", "values")
+_OTHER_KINDS: Final = (*_SOURCE_KINDS, "vector")
+_GRAPH_FORMS: Final = {"ids": ("int64", 2), "one-hot": ("int64", 2), "values": ("float32", 3), "vector": ("float32", 2)}
 _FEEDBACKS: Final = ("token", "probabilities", "value", "none")
 _STATE_DTYPES: Final = ("float32", "float64", "float16", "int64", "int32", "bool")
 
@@ -60,28 +64,94 @@ class GraphFile:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherSource:
+    """What the encoder reads beside its first source: another sequence, or one vector a sentence.
+
+    Args:
+        name: what callers call it.
+        kind: as in `SourceSpec`, or "vector": features of a whole sentence, without a time axis.
+        size: different ids, or features.
+        aligned: whether each sentence has as many steps here as in the first source.
+        padding: how it is padded; nothing pads a vector.
+    """
+
+    name: str
+    kind: SourceKind
+    size: int
+    aligned: bool
+    padding: PaddingPolicy
+
+    def to_dict(self) -> dict[str, object]:
+        """This input as it stands in the manifest."""
+        padding = self.padding.to_dict()
+        return {"name": self.name, "kind": self.kind, "size": self.size, "aligned": self.aligned, "padding": padding}
+
+    @classmethod
+    def read(cls, fields: Fields) -> OtherSource:
+        """Read this part of the manifest, its problems reported to `fields`."""
+        try:
+            padding = PaddingPolicy.from_dict(fields.raw("padding", None))
+        except VocabularyError as error:
+            fields.problem("", str(error))
+            padding = PaddingPolicy(masked=False)
+        kind = cast("SourceKind", fields.choice("kind", _OTHER_KINDS))
+        return cls(fields.text("name"), kind, fields.integer("size"), fields.boolean("aligned"), padding)
+
+
+@dataclass(frozen=True, slots=True)
 class SourceSpec:
     """What the encoder reads.
 
     Args:
         kind: "ids", "one-hot" (the graph takes ids and looks up one-hot rows itself; -1 = zeros) or "values".
         size: symbols in the source vocabulary, or features of a step for "values".
-        inputs: inputs of the encoder graph; the first is `source`.
+        inputs: inputs of the encoder graph: `source`, then `source.1` and so on for the others.
+        name: what callers call the first source, where there are others.
+        others: what is read beside it.
     """
 
     kind: SourceKind
     size: int
     inputs: tuple[TensorSpec, ...]
+    name: str = "source"
+    others: tuple[OtherSource, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What callers call the sources, in the order of `inputs`."""
+        return (self.name, *(other.name for other in self.others))
 
     def to_dict(self) -> dict[str, object]:
         """This part as it stands in the manifest."""
-        return {"kind": self.kind, "size": self.size, "inputs": [tensor.to_dict() for tensor in self.inputs]}
+        inputs = [tensor.to_dict() for tensor in self.inputs]
+        made: dict[str, object] = {"kind": self.kind, "size": self.size, "inputs": inputs}
+        return made | ({"name": self.name, "others": [o.to_dict() for o in self.others]} if self.others else {})
 
     @classmethod
     def read(cls, fields: Fields) -> SourceSpec:
         """Read this part of the manifest, its problems reported to `fields`."""
-        kind = cast("SourceKind", fields.choice("kind", _SOURCE_KINDS))
-        return cls(kind, fields.integer("size"), tuple(TensorSpec.read(item) for item in fields.children("inputs")))
+        return cls(
+            kind=cast("SourceKind", fields.choice("kind", _SOURCE_KINDS)),
+            size=fields.integer("size"),
+            inputs=tuple(TensorSpec.read(item) for item in fields.children("inputs")),
+            name=fields.text("name", "source"),
+            others=tuple(OtherSource.read(item) for item in fields.children("others", [])),
+        )
+
+    def problems(self) -> list[str]:
+        """What contradicts itself here."""
+        problems = [f"source.size: expected at least 1, got {self.size}"] if self.size < 1 else []
+        expected = ["source", *(f"source.{i}" for i in range(1, len(self.others) + 1))]
+        if [tensor.name for tensor in self.inputs] != expected:
+            problems.append(f"source.inputs: expected {', '.join(expected)}, got {[t.name for t in self.inputs]}")
+            return problems
+        if len(set(self.names)) < len(self.names):
+            problems.append(f"source.others: expected different names, got {', '.join(self.names)}")
+        for i, (kind, tensor) in enumerate(zip([self.kind, *(o.kind for o in self.others)], self.inputs, strict=True)):
+            dtype, rank = _GRAPH_FORMS[kind]
+            if tensor.dtype != dtype or len(tensor.shape) != rank:
+                problems.append(f"source.inputs[{i}]: expected {dtype} of {rank} dimensions, got {tensor.to_dict()}")
+        return problems
 
 
 @dataclass(frozen=True, slots=True)

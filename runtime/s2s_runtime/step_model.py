@@ -35,11 +35,12 @@ class StepModel(Protocol[StatesT]):
     recurrent states and its memory (what stays constant through a sequence, such as the encoder's outputs).
     """
 
-    def encode(self, source: NDArray[np.generic]) -> StatesT:
+    def encode(self, source: NDArray[np.generic], *others: NDArray[np.generic]) -> StatesT:
         """States before the first step, one row per source.
 
         Args:
             source: int64 (rows, time) or float32 (rows, time, features), padded.
+            others: likewise, or float32 (rows, features), for models that read more than one source.
         """
         ...
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
-
-from numpy.typing import NDArray
 
 from s2s_runtime.batching import make_batches
 from s2s_runtime.decoding import Decoding
@@ -17,12 +15,12 @@ from s2s_runtime.options import Prefix
 from s2s_runtime.plan import prefix_ids
 from s2s_runtime.results import Result
 from s2s_runtime.search import Batch
-from s2s_runtime.sources import read_sources
+from s2s_runtime.sources import Row, read_sources
 
 
 def generate_windows(
     decoding: Decoding,
-    inputs: Iterable[str | Sequence[int] | NDArray[Any]],
+    inputs: Iterable[Row | Mapping[str, Row]],
     prefixes: Iterable[Prefix | None] | None,
     read_ahead: int,
 ) -> Iterator[Result]:
@@ -59,7 +57,7 @@ def _windows(
 
 def stream_pieces(
     decoding: Decoding,
-    source: str | Sequence[int],
+    source: Row | Mapping[str, Row],
     prefix: Prefix | None = None,
     unknown: Counter[str] | None = None,
 ) -> Iterator[str]:
@@ -67,7 +65,7 @@ def stream_pieces(
 
     Args:
         decoding: the options made ready.
-        source: a text or ids.
+        source: a text or ids, or a mapping as `read_sources` takes it.
         prefix: forced first tokens, unless the options hold them.
         unknown: counts symbols that the vocabulary lacks.
 
@@ -88,7 +86,7 @@ def stream_pieces(
     if unknown is not None:
         unknown.update(sources.unknown.get(0, ()))
     prefixes = prefix_ids([prefix] if options.prefix is None else options.prefix, 1, decoding.manifest)
-    return _pieces(decoding, make_batches(sources.arrays, prefixes, options, decoding.manifest))
+    return _pieces(decoding, make_batches(sources, prefixes, options, decoding.manifest))
 
 
 def _pieces(decoding: Decoding, batches: Sequence[Batch]) -> Iterator[str]:

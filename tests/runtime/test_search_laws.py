@@ -322,7 +322,7 @@ def test_a_beam_of_one_is_greedy(random_model: Callable[..., Model], seed: int, 
     model = random_model(seed, size, max_length=longest)
     options = DecodingOptions(length_penalty=0, return_scores=True)
     plan = make_plan(options, model.manifest)
-    sources = read_sources([[1], [2, 3], [4]], model.manifest).arrays
+    sources = read_sources([[1], [2, 3], [4]], model.manifest)
     [batch] = make_batches(sources, [[]] * 3, options, model.manifest)
     for one, other in zip(
         greedy_search(model._steps, batch, plan), beam_search(model._steps, batch, plan), strict=True
