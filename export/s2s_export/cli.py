@@ -88,6 +88,14 @@ def export(
     decoder_input: Annotated[
         str | None, typer.Option(help="Name of the input that gets the target.", rich_help_panel=_GRAPH)
     ] = None,
+    source_input: Annotated[
+        str | None,
+        typer.Option(help="Name of the input that gets the text, where there are several.", rich_help_panel=_GRAPH),
+    ] = None,
+    one_hot_input: Annotated[
+        list[str] | None,
+        typer.Option(help="A further source input of one-hot rows, by name; may be repeated.", rich_help_panel=_GRAPH),
+    ] = None,
     trust_lambda: Annotated[
         bool, typer.Option("--trust-lambda", help="Run the Python code of Lambda layers.", rich_help_panel=_GRAPH)
     ] = False,
@@ -135,6 +143,8 @@ def export(
             "max_length": max_length,
             "source_kind": source_kind,
             "decoder_input": decoder_input,
+            "source_input": source_input,
+            "one_hot_inputs": tuple(one_hot_input or ()),
             "opset": opset,
             "atol": atol,
             "force": force,

@@ -126,14 +126,19 @@ def take_apart(model: keras.Model, options: ExportOptions) -> tuple[keras.Model,
     refuse_other_dtypes(model)
     text = without_text_layers(model)
     options = options if text.vocabularies else options.with_vocabulary(options.vocabulary)
-    parts = split(text.model, decoder_input=options.decoder_input, start_id=options.first_token)
+    parts = _split(text.model, options, options.source_input)
     if text.vocabularies:
-        names = [tensor.name for tensor in text.model.inputs]
-        target = None if parts.target_index is None else names[parts.target_index]
-        merged = text.merged(options.vocabulary, [names[i] for i in parts.source_indices], target)
-        options = options.with_vocabulary(merged)
+        read = [source.name for source in parts.sources if source.name in text.vocabularies]
+        if options.source_input is None and read and read[0] != parts.sources[0].name:
+            parts = _split(text.model, options, read[0])  # the text goes to the input that reads text
+        target = None if parts.target_index is None else text.model.inputs[parts.target_index].name
+        options = options.with_vocabulary(text.merged(options.vocabulary, parts.sources[0].name, target))
     facts = understand(text.model, parts, options)
     return text.model, parts, replace(facts, notes=(*text.notes, *facts.notes))
+
+
+def _split(model: keras.Model, options: ExportOptions, source_input: str | None) -> SplitModel:
+    return split(model, decoder_input=options.decoder_input, start_id=options.first_token, source_input=source_input)
 
 
 @contextmanager

@@ -77,14 +77,19 @@ def _specs(stem: str, tensors: Sequence[Any]) -> tuple[TensorSpec, ...]:
 
 
 def _encoder(split: SplitModel, facts: Understanding, crossing: Sequence[TensorSpec], opset: int) -> onnx.ModelProto:
-    tensor = split.encoder.inputs[0]
-    spec = facts.source.inputs[0]
-    read = _reader(facts.source.size, one_hot=facts.source.kind == "one-hot", dtype=tensor.dtype)
-    signature = [tf.TensorSpec(spec.shape, spec.dtype, name=spec.name)]
+    readers = [
+        _reader(source.size, one_hot=source.kind == "one-hot", dtype=tensor.dtype)
+        for source, tensor in zip(facts.sources, split.encoder.inputs, strict=True)
+    ]
+
+    def prepare(*inputs: Any) -> list[Any]:
+        return [read(tensor) for read, tensor in zip(readers, inputs, strict=True)]
+
+    signature = [tf.TensorSpec(spec.shape, spec.dtype, name=spec.name) for spec in facts.source.inputs]
     names = [tensor.name for tensor in crossing]
-    editor = GraphEditor(convert(split.encoder, lambda source: [read(source)], signature, names, opset))
+    editor = GraphEditor(convert(split.encoder, prepare, signature, names, opset))
     look_up_kernels(editor)
-    return _ordered(editor.finish(), ["source"], names)
+    return _ordered(editor.finish(), [spec.name for spec in facts.source.inputs], names)
 
 
 def _decoder(

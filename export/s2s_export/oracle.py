@@ -17,7 +17,10 @@ import tensorflow as tf
 from keras import tree
 
 from s2s_export.understand import Understanding
+from s2s_runtime.bundle import OtherSource
 from s2s_training.split import SplitModel
+
+Sentence = Sequence[np.ndarray]  # one array for each source input
 
 _TIME_STEP = 16  # prefixes are padded to multiples of this, so that few shapes are compiled
 
@@ -113,19 +116,23 @@ class Oracle:
         structure = inputs[0] if one else tree.pack_sequence_as(self._model.input, list(inputs))
         return tree.flatten(self._model(structure, training=False))[self._split.output_index]
 
-    def log_probabilities(self, sources: Sequence[np.ndarray], prefixes: Sequence[Sequence[int]]) -> np.ndarray:
+    def log_probabilities(self, sources: Sequence[Sentence], prefixes: Sequence[Sequence[int]]) -> np.ndarray:
         """Log-probabilities (sentences, symbols) of the token after each prefix, the start token not counted."""
         lengths = np.array([len(prefix) for prefix in prefixes])
         output = self.outputs(sources, self._fed(prefixes))
         at = output[np.arange(len(sources)), lengths].astype(np.float64)
         return _log(at, probabilities=self._facts.probabilities)
 
-    def outputs(self, sources: Sequence[np.ndarray], fed: np.ndarray | None) -> np.ndarray:
+    def outputs(self, sources: Sequence[Sentence], fed: np.ndarray | None) -> np.ndarray:
         """The training model's output (sentences, time, features) for sources and a decoder input of arrays."""
         arrays: list[Any] = [None] * len(self._model.inputs)
-        arrays[self._split.source_indices[0]] = self._source(sources)
         if self._split.target_index is not None:
             arrays[self._split.target_index] = fed
+        for place, index in enumerate(self._split.source_indices):
+            arrays[index] = self._source(self._facts.sources[place], [source[place] for source in sources])
+        for index, spec in enumerate(self._model.inputs):
+            if arrays[index] is None:  # what nothing decoded depends on
+                arrays[index] = np.zeros([len(sources), *(size or 1 for size in spec.shape[1:])])
         fixed = self._model.inputs[0].shape[0]  # a model may fix its batch: the last one is filled up
         starts = range(0, len(sources), fixed) if fixed else [0]
         return np.concatenate(
@@ -142,9 +149,11 @@ class Oracle:
         ]
         return np.asarray(self._forward(*tensors))[:count]
 
-    def _source(self, sources: Sequence[np.ndarray]) -> np.ndarray:
-        """Sources padded as the policy says: to the fixed length, or to the longest."""
-        policy, kind = self._facts.padding, self._facts.source.kind
+    def _source(self, spec: OtherSource, sources: Sequence[np.ndarray]) -> np.ndarray:
+        """One input's rows padded as its policy says: to the fixed length, or to the longest."""
+        policy, kind = spec.padding, spec.kind
+        if kind == "vector":
+            return np.stack(sources)
         width = policy.length or max(len(source) for source in sources)
         rows = []
         for source in sources:
@@ -155,7 +164,7 @@ class Oracle:
             else:
                 rows.append(np.pad(source, (before, after), constant_values=policy.id or 0))
         batch = np.stack(rows)
-        return _one_hot(batch, self._facts.source.size) if kind == "one-hot" else batch
+        return _one_hot(batch, spec.size) if kind == "one-hot" else batch
 
     def _fed(self, prefixes: Sequence[Sequence[int]]) -> np.ndarray | None:
         if self._split.target_index is None:
@@ -177,7 +186,7 @@ class Oracle:
             return start
         return _one_hot(start, self._facts.target.size).reshape(count, *spec.shape[1:])
 
-    def greedy(self, sources: Sequence[np.ndarray], max_length: int) -> list[Decoded]:
+    def greedy(self, sources: Sequence[Sentence], max_length: int) -> list[Decoded]:
         """The likeliest token at every step, all sentences side by side."""
         allowed = self._allowed()
         tokens: list[list[int]] = [[] for _ in sources]
@@ -195,7 +204,7 @@ class Oracle:
             live = [i for i in live if tokens[i][-1] not in self._facts.target.end_ids]
         return [Decoded(t, s / max(len(t), 1), g) for t, s, g in zip(tokens, scores, gaps, strict=True)]
 
-    def beam(self, sources: Sequence[np.ndarray], beam_size: int, max_length: int) -> list[list[Decoded]]:
+    def beam(self, sources: Sequence[Sentence], beam_size: int, max_length: int) -> list[list[Decoded]]:
         """Beam search, the hypotheses of each sentence best first; sentences side by side, which saves calls only."""
         beams = [Beam(beam_size, max_length, frozenset(self._facts.target.end_ids)) for _ in sources]
         while searching := [i for i, beam in enumerate(beams) if not beam.done]:
@@ -206,7 +215,7 @@ class Oracle:
                 beams[i].extend([next(rows) for _ in beams[i].live])
         return [beam.ranked() for beam in beams]
 
-    def values(self, sources: Sequence[np.ndarray], steps: int) -> np.ndarray:
+    def values(self, sources: Sequence[Sentence], steps: int) -> np.ndarray:
         """A continuous model fed its own outputs, beginning with zeros: (sentences, steps, features)."""
         made = np.zeros((len(sources), 0, self._facts.target.size), dtype=np.float32)
         width = self.target_width or steps

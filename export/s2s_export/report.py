@@ -26,8 +26,8 @@ def print_exported(console: Console, exported: Exported) -> None:
 
 def print_understanding(console: Console, split: SplitModel, facts: Understanding) -> None:
     """Prints what is encoder, what is decoder and what crosses, without writing anything."""
-    source, target = facts.source, facts.target
-    console.print(f"source: {source.kind}, size {source.size}; target: feedback {target.feedback}, size {target.size}")
+    target = facts.target
+    console.print(f"source: {_sources(facts)}; target: feedback {target.feedback}, size {target.size}")
     console.print(_calls("encoder (once per sentence)", split.reading.encoder_calls))
     crossing = Table("crosses to the decoder", "shape", "dtype", title_justify="left")
     for i, tensor in enumerate(split.encoder.outputs):
@@ -66,7 +66,7 @@ def _model(exported: Exported) -> Table:
     """What was exported: inputs, what crosses, parameters."""
     manifest, facts = exported.manifest, exported.report.facts
     table = Table(title="Model", title_justify="left", show_header=False)
-    table.add_row("source", f"{manifest.source.kind}, size {manifest.source.size}")
+    table.add_row("source", _sources(exported.facts))
     table.add_row("target", f"feedback {manifest.target.feedback}, size {manifest.target.size}")
     for name, tensors in (("states", manifest.states), ("memories", manifest.memory)):
         table.add_row(name, ", ".join(f"{tensor.name} {_shape(tensor.shape)}" for tensor in tensors) or "none")
@@ -75,6 +75,13 @@ def _model(exported: Exported) -> Table:
     if isinstance(parameters, dict):
         table.add_row("parameters", ", ".join(f"{name} {count:,}" for name, count in parameters.items()))
     return table
+
+
+def _sources(facts: Understanding) -> str:
+    """What is read, by name where there are several."""
+    several = len(facts.sources) > 1
+    named = [(f"{each.name}: " if several else "", each) for each in facts.sources]
+    return "; ".join(f"{name}{each.kind}, size {each.size}" for name, each in named)
 
 
 def _files(exported: Exported) -> Table:

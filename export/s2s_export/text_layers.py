@@ -35,15 +35,15 @@ class TextModel:
     vocabularies: dict[str, Vocabulary]
     notes: tuple[str, ...]
 
-    def merged(self, given: VocabularyFile | None, sources: Sequence[str], target: str | None) -> VocabularyFile | None:
+    def merged(self, given: VocabularyFile | None, name: str, target: str | None) -> VocabularyFile | None:
         """The vocabularies given, with those of text layers where none is given.
 
         Args:
             given: what the caller knows.
-            sources: names of the source inputs.
+            name: of the source input that gets the text.
             target: name of the decoder input.
         """
-        source = next((self.vocabularies[name] for name in sources if name in self.vocabularies), None)
+        source = self.vocabularies.get(name)
         other = self.vocabularies.get(target) if target is not None else None
         if source is None and other is None:
             return given

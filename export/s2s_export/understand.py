@@ -5,7 +5,7 @@ The graph tells shapes and dtypes, a vocabulary tells symbols; what neither tell
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
@@ -14,10 +14,11 @@ from keras import tree
 from s2s_export.errors import ExportError
 from s2s_export.options import ExportOptions
 from s2s_export.padding_policy import PaddingFinder
-from s2s_runtime.bundle import SourceSpec, TargetSpec, TensorSpec
+from s2s_runtime.bundle import OtherSource, SourceKind, SourceSpec, TargetSpec, TensorSpec
 from s2s_runtime.padding import PaddingPolicy
 from s2s_runtime.vocabulary import Vocabulary
 from s2s_training.attention_weights import noise_for
+from s2s_training.graph import Graph, Value
 from s2s_training.split import SplitModel
 
 
@@ -42,6 +43,12 @@ class Understanding:
     probabilities: bool
     notes: tuple[str, ...]
 
+    @property
+    def sources(self) -> tuple[OtherSource, ...]:
+        """All source inputs, in the order of the encoder's, each described alike."""
+        first = OtherSource(self.source.name, self.source.kind, self.source.size, aligned=True, padding=self.padding)
+        return (first, *self.source.others)
+
 
 def understand(model: keras.Model, split: SplitModel, options: ExportOptions) -> Understanding:
     """Puts graph, vocabulary and options together.
@@ -53,16 +60,18 @@ def understand(model: keras.Model, split: SplitModel, options: ExportOptions) ->
     notes: list[str] = []
     vocabulary = options.vocabulary
     sides = (vocabulary.source, vocabulary.target) if vocabulary is not None else (None, None)
-    if len(split.source_indices) != 1:
-        names = ", ".join(model.inputs[i].name for i in split.source_indices) or "none"
-        raise ExportError(
-            f"expected one source input beside the decoder's, found {names}: a bundle's encoder reads one source; join "
-            "the features into one input (Concatenate) in a model around this one"
-        )
     probabilities = _gives_probabilities(split)
     target, one_hot_target = _target(model, split, sides[1], options, probabilities=probabilities)
     source = _source(model, split, sides[0], options, one_hot_target=one_hot_target)
-    padding = PaddingFinder(split, source, options, notes).policy(model.inputs[split.source_indices[0]].shape[1])
+    others = _others(split, options)
+    tensors = (_graph_input(i, other) for i, other in enumerate(others, 1))
+    source = replace(source, inputs=(*source.inputs, *tensors))
+    finder = PaddingFinder(split, (_alone(source), *others), options, notes)
+    padding = finder.policy()
+    if others:
+        padded = tuple(replace(other, padding=finder.beside(i, padding)) for i, other in enumerate(others, 1))
+        source = replace(source, name=split.sources[0].name, others=padded)
+        notes.append(f"several sources: decode with a mapping from {', '.join(source.names)} to rows")
     if target.max_length is None:
         notes.append("the longest target is unknown: callers must give max_length (--max-length records it)")
     return Understanding(source, target, padding, *sides, one_hot_target, probabilities, tuple(notes))
@@ -161,7 +170,7 @@ def _source(
 ) -> SourceSpec:
     tensor = split.encoder.inputs[0]
     if len(tensor.shape) == 2:
-        size = _embedding_size(split) or (len(vocabulary) if vocabulary is not None else None)
+        size = _embedding_size(split, split.sources[0]) or (len(vocabulary) if vocabulary is not None else None)
         if size is None:
             raise ExportError("the number of source ids is unknown: no Embedding reads them; give --vocab FILE")
         _check_size(vocabulary, size, exact=False)
@@ -185,6 +194,38 @@ def _source(
     return SourceSpec("values", size, (TensorSpec("source", "float32", (None, None, size)),))
 
 
+def _alone(source: SourceSpec) -> OtherSource:
+    return OtherSource(source.name, source.kind, source.size, aligned=True, padding=PaddingPolicy(masked=False))
+
+
+def _others(split: SplitModel, options: ExportOptions) -> tuple[OtherSource, ...]:
+    """What the encoder reads beside its first source, the padding still to be found."""
+    known = [value.name for value in split.sources[1:] if len(value.shape) == 3]
+    for name in options.one_hot_inputs:
+        if name not in known:
+            names = ", ".join(known) or "none"
+            raise ExportError(f"--one-hot-input: expected a further source input of vectors ({names}), got {name!r}")
+    found = []
+    for i, value in list(enumerate(split.sources))[1:]:
+        size = value.shape[-1] if len(value.shape) == 3 or split.vectors[i] else _embedding_size(split, value)
+        if len(value.shape) not in (2, 3) or size is None:
+            raise ExportError(
+                f"the source input {value.name!r} has shape {value.shape}; expected ids (batch, time) that an "
+                "Embedding reads, values (batch, time, features), or one vector (batch, features)"
+            )
+        vectors: SourceKind = "one-hot" if value.name in options.one_hot_inputs else "values"
+        kind: SourceKind = "vector" if split.vectors[i] else (vectors if len(value.shape) == 3 else "ids")
+        nothing = PaddingPolicy(masked=False)
+        found.append(OtherSource(value.name, kind, int(size), aligned=split.aligned[i], padding=nothing))
+    return tuple(found)
+
+
+def _graph_input(place: int, source: OtherSource) -> TensorSpec:
+    if source.kind in ("ids", "one-hot"):
+        return TensorSpec(f"source.{place}", "int64", (None, None))
+    return TensorSpec(f"source.{place}", "float32", (None, *([] if source.kind == "vector" else [None]), source.size))
+
+
 def _check_size(vocabulary: Vocabulary | None, size: int, *, exact: bool) -> None:
     if vocabulary is not None and (len(vocabulary) > size or (exact and len(vocabulary) != size)):
         raise ExportError(
@@ -193,11 +234,13 @@ def _check_size(vocabulary: Vocabulary | None, size: int, *, exact: bool) -> Non
         )
 
 
-def _embedding_size(split: SplitModel) -> int | None:
-    """How many ids the encoder's embedding knows."""
+def _embedding_size(split: SplitModel, value: Value) -> int | None:
+    """How many ids the encoder's embedding of an input knows."""
+    calls = split.reading.encoder_calls
+    behind = Graph((), calls, ()).dependents([value])
     sizes = [
         int(call.operation.input_dim)
-        for call in split.reading.encoder_calls
-        if isinstance(call.operation, keras.layers.Embedding)
+        for call in calls
+        if isinstance(call.operation, keras.layers.Embedding) and behind.intersection(call.inputs)
     ]
     return min(sizes, default=None)

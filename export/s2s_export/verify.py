@@ -18,18 +18,17 @@ import onnxruntime
 from keras import tree
 
 import s2s_runtime
-from s2s_export.errors import ExportError, VerificationError
+from s2s_export.errors import VerificationError
 from s2s_export.oracle import Decoded, Oracle
-from s2s_export.padding_policy import source_array
+from s2s_export.padding_policy import for_encoder
+from s2s_export.samples import Sentence, encoded, for_runtime, generated, padded
 from s2s_export.understand import Understanding
 from s2s_runtime.bundle import Manifest
 from s2s_training.split import SplitModel
 
 NEAR_TIE = 1e-4
 BEAM_SIZE = 5
-_GREEDY_SENTENCES = 24
 _BEAM_SENTENCES = 8
-_LONGEST = 40
 _TIMES = 3  # so many copies of the sources are a batch for which the graph takes its way for many rows
 _UNKNOWN_LENGTH = 12
 _FORCED_STEPS = 8
@@ -114,14 +113,14 @@ def verify(folder: Path, subject: Subject, texts: Sequence[str], atol: float) ->
         atol: largest difference allowed in any tensor.
     """
     oracle = Oracle(subject.model, subject.split, subject.facts)
-    sources = _encoded(texts, subject.facts) if texts else _generated(subject.facts)
+    sources = encoded(texts, subject.facts) if texts else generated(subject.facts)
     max_length = subject.facts.target.max_length or _UNKNOWN_LENGTH
     runtime = s2s_runtime.load(folder)
     checks = _tensor_checks(folder, subject, oracle, sources[:8], atol)
     if subject.facts.target.feedback == "value":
-        checks.append(_value_check(runtime, oracle, sources, max_length, atol))
+        checks.append(_value_check((runtime, oracle, subject.facts), sources, max_length, atol))
     else:
-        checks += _sequence_checks(runtime, oracle, sources, max_length)
+        checks += _sequence_checks((runtime, oracle, subject.facts), sources, max_length)
     return Report(tuple(checks), atol, f"{len(sources)} {'sentences given' if texts else 'generated sources'}")
 
 
@@ -139,39 +138,17 @@ def _by(check: Check) -> str:
     return "" if check.difference is None else f", by up to {check.difference:.2g}"
 
 
-def _encoded(texts: Sequence[str], facts: Understanding) -> list[np.ndarray]:
-    if facts.source_vocabulary is None:
-        raise ExportError("texts to verify with need a source vocabulary: give --vocab FILE")
-    return [np.asarray(facts.source_vocabulary.encode_sentence(text), dtype=np.int64) for text in texts]
-
-
-def _generated(facts: Understanding) -> list[np.ndarray]:
-    """Random sources of several lengths, of ordinary symbols where a vocabulary tells which those are."""
-    rng = np.random.default_rng(0)
-    longest = facts.padding.length or _LONGEST
-    if facts.source.kind == "values":
-        lengths = [longest if facts.padding.length else int(n) for n in rng.integers(1, longest + 1, _GREEDY_SENTENCES)]
-        return [rng.normal(size=(n, facts.source.size)).astype(np.float32) for n in lengths]
-    vocabulary = facts.source_vocabulary
-    special = {facts.padding.id}
-    if vocabulary is not None:
-        special |= {vocabulary.padding_id, vocabulary.start_id, vocabulary.end_id}
-    ordinary = [i for i in range(facts.source.size) if i not in special]
-    return [rng.choice(ordinary, size=int(n)) for n in rng.integers(1, longest + 1, _GREEDY_SENTENCES)]
-
-
-def _tensor_checks(
-    folder: Path, subject: Subject, oracle: Oracle, sources: list[np.ndarray], atol: float
-) -> list[Check]:
+def _tensor_checks(folder: Path, subject: Subject, oracle: Oracle, sources: list[Sentence], atol: float) -> list[Check]:
     facts, split = subject.facts, subject.split
     sessions = {
         name: onnxruntime.InferenceSession(folder / f"{name}.onnx", providers=["CPUExecutionProvider"])
         for name in ("encoder", "decoder")
     }
-    batch = _padded(sources, facts)
-    made = sessions["encoder"].run(None, {"source": batch})
-    array = batch if facts.source.kind == "values" else source_array(split, facts.source, batch)
-    expected = [np.asarray(tensor) for tensor in tree.flatten(split.encoder([array], training=False))]
+    batch = padded(sources, facts)
+    names = [tensor.name for tensor in facts.source.inputs]
+    made = sessions["encoder"].run(None, dict(zip(names, batch, strict=True)))
+    arrays = for_encoder(split, facts.sources, batch)
+    expected = [np.asarray(tensor) for tensor in tree.flatten(split.encoder(arrays, training=False))]
     crossing = [_largest(one, other) for one, other in zip(made, expected, strict=True)]
     steps = min(facts.target.max_length or _UNKNOWN_LENGTH, _FORCED_STEPS)
     wanted, fed = _training_outputs(oracle, facts, sources, steps)
@@ -193,18 +170,8 @@ def _largest(one: np.ndarray, other: np.ndarray) -> float:
     return float(difference.max(initial=0.0)) if np.isfinite(difference).all() else float("inf")
 
 
-def _padded(sources: list[np.ndarray], facts: Understanding) -> np.ndarray:
-    """Sources as one batch of graph input."""
-    width = facts.padding.length or max(len(source) for source in sources)
-    shape = (len(sources), width, *sources[0].shape[1:])
-    batch = np.full(shape, 0 if facts.padding.id is None else facts.padding.id, dtype=sources[0].dtype)
-    for row, source in zip(batch, sources, strict=True):
-        row[(slice(-len(source), None) if facts.padding.side == "left" else slice(len(source)))] = source
-    return batch
-
-
 def _training_outputs(
-    oracle: Oracle, facts: Understanding, sources: list[np.ndarray], steps: int
+    oracle: Oracle, facts: Understanding, sources: list[Sentence], steps: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """The training model's outputs for a random target (log-probabilities, or values), and what was fed."""
     count, rng = len(sources), np.random.default_rng(2)
@@ -244,38 +211,39 @@ def _log_softmax(logits: np.ndarray) -> np.ndarray:
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
 
 
-def _value_check(runtime: Any, oracle: Oracle, sources: list[np.ndarray], steps: int, atol: float) -> Check:
+def _value_check(subject: tuple[Any, Oracle, Understanding], sources: list[Sentence], steps: int, atol: float) -> Check:
     """A continuous model fed its own outputs, every step compared."""
-    by_length: dict[int, list[np.ndarray]] = {}
+    runtime, oracle, facts = subject
+    by_length: dict[tuple[int, ...], list[Sentence]] = {}
     for source in sources:
-        by_length.setdefault(len(source), []).append(source)
+        by_length.setdefault(tuple(len(array) for array in source), []).append(source)
     differences = [
-        _largest(runtime.predict(np.stack(group), steps=steps), oracle.values(group, steps))
+        _largest(runtime.predict(for_runtime(group, facts), steps=steps), oracle.values(group, steps))
         for group in by_length.values()
     ]
     different = sum(difference > atol for difference in differences)
     return Check("fed-back values, against the training model", len(sources), max(differences), different)
 
 
-def _sequence_checks(runtime: Any, oracle: Oracle, sources: list[np.ndarray], max_length: int) -> list[Check]:
-    rows = [source.tolist() for source in sources]
+def _sequence_checks(
+    subject: tuple[Any, Oracle, Understanding], sources: list[Sentence], max_length: int
+) -> list[Check]:
+    runtime, oracle, facts = subject
     options: dict[str, Any] = {"max_length": max_length, "return_end_token": bool(runtime.manifest.target.end_ids)}
     expected = oracle.greedy(sources, max_length)
-    single = [runtime.generate([row], **options)[0] for row in rows[:4]]
-    few = range(min(_BEAM_SENTENCES, len(rows)))
-    beams = [ranked[0] for ranked in oracle.beam([sources[i] for i in few], BEAM_SIZE, max_length)]
+    mixed, large = for_runtime(sources, facts), for_runtime(sources * _TIMES, facts)
+    single = [runtime.generate(for_runtime([source], facts), **options)[0] for source in sources[:4]]
+    few = sources[:_BEAM_SENTENCES]
+    searching = for_runtime(few, facts)
+    beams = [ranked[0] for ranked in oracle.beam(few, BEAM_SIZE, max_length)]
     searched = {**options, "beam_size": BEAM_SIZE, "length_penalty": 1.0, "return_scores": True}
     return [
-        _compare("greedy, one mixed batch", runtime.generate(rows, **options, engine="graph"), expected),
-        _compare(
-            "greedy, a large batch", runtime.generate(rows * _TIMES, **options, engine="graph"), expected * _TIMES
-        ),
-        _compare("greedy, step by step", runtime.generate(rows, **options, engine="steps"), expected),
+        _compare("greedy, one mixed batch", runtime.generate(mixed, **options, engine="graph"), expected),
+        _compare("greedy, a large batch", runtime.generate(large, **options, engine="graph"), expected * _TIMES),
+        _compare("greedy, step by step", runtime.generate(mixed, **options, engine="steps"), expected),
         _compare("greedy, one by one", single, expected[: len(single)]),
-        _compare(f"beam {BEAM_SIZE}, one mixed batch", runtime.generate(rows[: len(few)], **searched), beams),
-        _compare(
-            f"beam {BEAM_SIZE}, step by step", runtime.generate(rows[: len(few)], **searched, engine="steps"), beams
-        ),
+        _compare(f"beam {BEAM_SIZE}, one mixed batch", runtime.generate(searching, **searched), beams),
+        _compare(f"beam {BEAM_SIZE}, step by step", runtime.generate(searching, **searched, engine="steps"), beams),
     ]
 
 

@@ -14,7 +14,7 @@ from typing import Final
 from s2s_runtime.bundle_files import BundleFiles, BundleSource, FolderFiles, find_files
 from s2s_runtime.errors import BundleError, BundleNotFoundError
 from s2s_runtime.json_fields import write_json
-from s2s_runtime.manifest import GraphFile, Manifest, OtherSource, SourceSpec, TargetSpec, TensorSpec
+from s2s_runtime.manifest import GraphFile, Manifest, OtherSource, SourceKind, SourceSpec, TargetSpec, TensorSpec
 
 __all__ = [
     "MANIFEST",
@@ -23,6 +23,7 @@ __all__ = [
     "GraphFile",
     "Manifest",
     "OtherSource",
+    "SourceKind",
     "SourceSpec",
     "TargetSpec",
     "TensorSpec",

@@ -582,6 +582,42 @@ def convolved_encoder():
     return keras.Model([source, target], head(layers.Concatenate()([y, layers.Attention()([y, memory])])))
 
 
+def words_and_tags():
+    """Two id sources step by step beside each other (words and their tags), masked, concatenated."""
+    words, tags, target = (keras.Input((None,), dtype="int32", name=name) for name in ("words", "tags", "target"))
+    x = layers.Concatenate()([embed_source(words), layers.Embedding(5, 3, mask_zero=True)(tags)])
+    memory, state = layers.GRU(UNITS, return_sequences=True, return_state=True)(x)
+    y = layers.GRU(UNITS, return_sequences=True)(embed_target(target), initial_state=state)
+    return keras.Model([words, tags, target], head(layers.Concatenate()([y, layers.Attention()([y, memory])])))
+
+
+def features_beside_words():
+    """Word ids and an array of features beside them, without a mask."""
+    features, words, target = keras.Input((None, 4), name="features"), source_ids(), target_ids()
+    _, state = layers.GRU(UNITS, return_state=True)(layers.Concatenate()([features, embed_source(words, False)]))
+    y = layers.GRU(UNITS, return_sequences=True)(embed_target(target, False), initial_state=state)
+    return keras.Model([features, words, target], head(y))
+
+
+def one_vector_beside_words():
+    """Word ids and one vector for the whole sentence (a speaker, a picture), in a dictionary of inputs."""
+    words, speaker, target = source_ids(), keras.Input((3,), name="speaker"), target_ids()
+    _, h, c = layers.LSTM(UNITS, return_state=True)(embed_source(words))
+    h = layers.Dense(UNITS, activation="tanh")(layers.Concatenate()([h, speaker]))
+    y = layers.LSTM(UNITS, return_sequences=True)(embed_target(target), initial_state=[h, c])
+    return keras.Model({"speaker": speaker, "source_tokens": words, "target_tokens": target}, head(y))
+
+
+def two_sources_two_encoders():
+    """Two encoders of sources of their own lengths (a question and frames), attention over either."""
+    question, frames, target = source_ids(), keras.Input((None, 5), name="frames"), target_ids()
+    asked, one = layers.GRU(UNITS, return_sequences=True, return_state=True)(embed_source(question))
+    seen, other, _ = layers.LSTM(UNITS, return_sequences=True, return_state=True)(layers.Masking()(frames))
+    y = layers.GRU(UNITS, return_sequences=True)(embed_target(target), initial_state=layers.Add()([one, other]))
+    y = layers.Concatenate()([y, layers.Attention()([y, asked]), layers.AdditiveAttention()([y, seen])])
+    return keras.Model([question, frames, target], head(y))
+
+
 ARCHITECTURES = {
     function.__name__: function
     for function in (
@@ -645,5 +681,9 @@ ARCHITECTURES = {
         deep_encoder,
         pooled_context,
         convolved_encoder,
+        words_and_tags,
+        features_beside_words,
+        one_vector_beside_words,
+        two_sources_two_encoders,
     )
 }

@@ -27,6 +27,7 @@ READS_PADDING = {
     "probabilities_lstm",
     "attention_multi_head_twice",
     "convolved_encoder",
+    "features_beside_words",
 }
 WITHOUT_TOKENS = {"repeat_vector", "continuous"}
 

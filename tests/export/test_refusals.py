@@ -104,17 +104,6 @@ def test_final_state_of_the_decoder() -> None:
     refused(keras.Model([source, target], layers.Dense(9)(y)), 'the final state of layer "reader" (GRU) is read')
 
 
-def test_two_sources() -> None:
-    """A bundle's encoder reads one source."""
-    source, target = inputs()
-    other = keras.Input((None,), dtype="int32", name="tags")
-    x = layers.Concatenate()([layers.Embedding(9, 4)(source), layers.Embedding(5, 2)(other)])
-    state = layers.GRU(8, return_state=True)(x)[1]
-    y = layers.GRU(8, return_sequences=True)(layers.Embedding(9, 4)(target), initial_state=state)
-    model = keras.Model([source, other, target], layers.Dense(9)(y))
-    not_exported(model, "expected one source input beside the decoder's, found source, tags")
-
-
 def test_half_precision() -> None:
     """A bundle computes in float32; the layer and its policy are named."""
     source, target = inputs()

@@ -11,6 +11,7 @@ from keras import ops
 
 from s2s_training.attention_weights import distributions
 from s2s_training.graph import Value, ancestors, flatten_model
+from s2s_training.source_inputs import weights_over_first
 from s2s_training.step import StepTracer
 
 
@@ -40,17 +41,23 @@ class Crossing:
     Attributes:
         memory: the encoder's tensor for each value the decoder reads at every step.
         masks: the mask that rides on such a tensor, as a tensor of its own.
+        sources: the encoder's inputs.
+        vectors: which of these have no time axis.
     """
 
     memory: dict[Value, Any]
     masks: dict[Value, Any]
+    sources: Sequence[Any]
+    vectors: Sequence[bool]
 
     @classmethod
-    def of(cls, environment: dict[Value, Any], values: Sequence[Value]) -> Crossing:
+    def of(
+        cls, environment: dict[Value, Any], values: Sequence[Value], sources: Sequence[Any], vectors: Sequence[bool]
+    ) -> Crossing:
         """Collects tensors and masks of the values."""
         memory = {value: environment[value] for value in values}
         masks = {value: getattr(tensor, "_keras_mask", None) for value, tensor in memory.items()}
-        return cls(memory, {value: mask for value, mask in masks.items() if mask is not None})
+        return cls(memory, {value: mask for value, mask in masks.items() if mask is not None}, sources, vectors)
 
     def inputs(self) -> tuple[dict[Value, Any], dict[Value, Any]]:
         """Fresh inputs of the step for memory and masks."""
@@ -74,16 +81,21 @@ class Assembled:
     attention: bool
 
 
-def step_outputs(output: Any, following: Sequence[Any], tracer: StepTracer, inputs: Sequence[Any]) -> list[Any]:
+def step_outputs(
+    output: Any, following: Sequence[Any], tracer: StepTracer, given: tuple[Sequence[Any], Crossing]
+) -> list[Any]:
     """Output without its time axis, next states, and the attention weights found while tracing.
 
     Args:
         output: what the model gives for the step: (batch, 1, features) or (batch, features).
         following: the next states.
         tracer: what traced the step.
-        inputs: all inputs of the step.
+        given: all inputs of the step, memory and masks last, and what the encoder makes for these.
     """
+    inputs, crossing = given
     weights = [*tracer.attention, *(found.over_source() for found in distributions(inputs, tracer.candidates))]
+    made = [*crossing.memory.values(), *crossing.masks.values()]
+    weights = weights_over_first((crossing.sources, crossing.vectors, made), inputs, weights)
     flat = ops.squeeze(output, axis=1) if len(output.shape) > 2 else output
     mean = weights if len(weights) < 2 else [sum(weights[1:], weights[0]) / float(len(weights))]
     return [flat, *following, *mean]

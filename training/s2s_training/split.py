@@ -24,6 +24,7 @@ from s2s_training.assemble import Assembled, Crossing, Step, assemble, step_outp
 from s2s_training.errors import SplitError
 from s2s_training.graph import Call, Graph, Value, flatten_model, replay, reserve_names, values_in
 from s2s_training.partition import Partition, partition
+from s2s_training.source_inputs import aligned_with_first, is_vector, order_sources
 from s2s_training.split_unrolled import split_unrolled
 from s2s_training.step import InitialState, StepTracer, initial_states, state_sizes
 from s2s_training.unrolled import Unrolled, roll_up
@@ -36,7 +37,7 @@ class SplitModel:
     """A training model taken apart.
 
     Attributes:
-        encoder: from the source input(s), in the training model's order, to the states, then the memory.
+        encoder: from the source input(s), the one with the text first, to the states, then the memory.
         decoder: from what is fed (when something is), the states and the memory to the output of one step
             (batch, features), the next states in the same order, and attention weights (batch, source time) if
             `attention`.
@@ -48,7 +49,10 @@ class SplitModel:
         attention: whether the decoder's last output holds attention weights: those of attention layers, of softmaxes
             over the source, and of custom layers that return them. With several they are the mean of all, with
             several heads the mean over heads.
-        source_indices: which of the training model's inputs, in its order, are the source's.
+        source_indices: which of the training model's inputs are the source's, in the order of the encoder's inputs.
+        sources: those inputs as values of its graph.
+        vectors: which of them hold one vector for a sentence, without a time axis; never the first.
+        aligned: which of them have as many steps as the first, itself among them.
         target_index: which is the decoder's; None where nothing is fed.
         output_index: which of the training model's outputs is decoded.
         steps: how many target steps the model was unrolled to; None where it was not.
@@ -62,13 +66,22 @@ class SplitModel:
     memory_count: int
     attention: bool
     source_indices: tuple[int, ...]
+    sources: tuple[Value, ...]
+    vectors: tuple[bool, ...]
+    aligned: tuple[bool, ...]
     target_index: int | None
     output_index: int
     steps: int | None
     reading: Partition
 
 
-def split(model: keras.Model, *, decoder_input: str | None = None, start_id: int | None = None) -> SplitModel:
+def split(
+    model: keras.Model,
+    *,
+    decoder_input: str | None = None,
+    start_id: int | None = None,
+    source_input: str | None = None,
+) -> SplitModel:
     """Splits an encoder-decoder by what depends on the decoder input.
 
     Args:
@@ -77,6 +90,8 @@ def split(model: keras.Model, *, decoder_input: str | None = None, start_id: int
             called once per step on their own output.
         decoder_input: name of the input that gets the target, for graphs with two readings.
         start_id: the token that an unrolled model's first step reads; needed for those only.
+        source_input: name of the source input that comes first, where there are several; by default the first that
+            holds ids.
 
     Raises:
         SplitError: the model has no graph, no valid reading or several, or a layer refuses a single step.
@@ -85,18 +100,28 @@ def split(model: keras.Model, *, decoder_input: str | None = None, start_id: int
     reserve_names(graph)
     loop = roll_up(graph, decoder_input)
     if loop is not None:
-        parts, reading = split_unrolled(graph, loop, start_id)
-        return _described(graph, parts, reading, loop)
+        used = order_sources(graph, (*loop.encoder_calls, *loop.calls), loop.decoder_input, source_input)
+        parts, reading = split_unrolled(loop, used, _vectors(graph, used), start_id)
+        return _described(graph, parts, reading, used, loop)
     reading = partition(graph, decoder_input)
     recurrent = [call for call in reading.decoder_calls if isinstance(call.operation, keras.layers.RNN)]
-    sources, environment = _run_encoder(graph, reading)
+    used = order_sources(graph, (*reading.encoder_calls, *reading.decoder_calls), reading.decoder_input, source_input)
+    vectors = _vectors(graph, used)
+    sources, environment = _run_encoder(used, vectors, reading)
     states = _first_states(recurrent, sources, environment)
-    crossing = Crossing.of(environment, _memory_values(reading))
+    crossing = Crossing.of(environment, _memory_values(reading), sources, vectors)
     parts = assemble(sources, states, crossing, _run_step(reading, recurrent, crossing))
-    return _described(graph, parts, reading, None)
+    return _described(graph, parts, reading, used, None)
 
 
-def _described(graph: Graph, parts: Assembled, reading: Partition, loop: Unrolled | None) -> SplitModel:
+def _vectors(graph: Graph, sources: Sequence[Value]) -> tuple[bool, ...]:
+    return tuple(i > 0 and is_vector(graph, value) for i, value in enumerate(sources))
+
+
+def _described(
+    graph: Graph, parts: Assembled, reading: Partition, sources: tuple[Value, ...], loop: Unrolled | None
+) -> SplitModel:
+    vectors = _vectors(graph, sources)
     return SplitModel(
         encoder=parts.encoder,
         decoder=parts.decoder,
@@ -104,7 +129,10 @@ def _described(graph: Graph, parts: Assembled, reading: Partition, loop: Unrolle
         state_count=parts.state_count,
         memory_count=parts.memory_count,
         attention=parts.attention,
-        source_indices=tuple(i for i, value in enumerate(graph.inputs) if value is not reading.decoder_input),
+        source_indices=tuple(graph.inputs.index(value) for value in sources),
+        sources=sources,
+        vectors=vectors,
+        aligned=aligned_with_first(parts.encoder.inputs, vectors, parts.encoder.outputs),
         target_index=next((i for i, value in enumerate(graph.inputs) if value is reading.decoder_input), None),
         output_index=graph.outputs.index(reading.output if loop is None else loop.decoded),
         steps=None if loop is None else loop.steps,
@@ -112,23 +140,24 @@ def _described(graph: Graph, parts: Assembled, reading: Partition, loop: Unrolle
     )
 
 
-def _run_encoder(graph: Graph, reading: Partition) -> tuple[list[Any], dict[Value, Any]]:
+def _run_encoder(
+    inputs: Sequence[Value], vectors: Sequence[bool], reading: Partition
+) -> tuple[list[Any], dict[Value, Any]]:
     """Replays the encoder's calls on fresh inputs; free in time where its layers allow, else as recorded."""
-    inputs = [value for value in graph.inputs if value is not reading.decoder_input]
     try:
-        return _replay_encoder(inputs, reading, free_time=True)
+        return _replay_encoder(inputs, reading, [not vector for vector in vectors])
     except (ValueError, TypeError):
         # A layer such as Flatten needs the recorded length; raised again below if that is not the reason.
-        return _replay_encoder(inputs, reading, free_time=False)
+        return _replay_encoder(inputs, reading, [False] * len(inputs))
 
 
 def _replay_encoder(
-    inputs: Sequence[Value], reading: Partition, *, free_time: bool
+    inputs: Sequence[Value], reading: Partition, free_time: Sequence[bool]
 ) -> tuple[list[Any], dict[Value, Any]]:
     environment: dict[Value, Any] = {}
-    for value in inputs:
+    for value, free in zip(inputs, free_time, strict=True):
         shape = value.shape[1:]
-        shape = (None, *shape[1:]) if free_time and len(shape) > 0 else shape
+        shape = (None, *shape[1:]) if free and len(shape) > 0 else shape
         environment[value] = keras.Input(shape, dtype=value.dtype, name=value.name)
     sources = [environment[value] for value in inputs]
     replay(reading.encoder_calls, environment)
@@ -175,7 +204,7 @@ def _run_step(reading: Partition, recurrent: Sequence[Call], crossing: Crossing)
     following = [state for call in recurrent for state in tracer.next_states[call]]
     states = [state for call in recurrent for state in state_inputs[call]]
     everything = [*fed, *states, *memory.values(), *masks.values()]
-    outputs = step_outputs(environment[reading.output], following, tracer, everything)
+    outputs = step_outputs(environment[reading.output], following, tracer, (everything, crossing))
     has_weights = len(outputs) > 1 + len(following)
     return Step(fed, states, [*memory.values(), *masks.values()], outputs, has_weights)
 

@@ -11,7 +11,7 @@ from keras import ops
 
 from s2s_training.assemble import Assembled, Crossing, Step, assemble, step_outputs
 from s2s_training.errors import SplitError
-from s2s_training.graph import Graph, Value, replay
+from s2s_training.graph import Value, replay
 from s2s_training.partition import Partition
 from s2s_training.step import StepTracer
 from s2s_training.unrolled import Unrolled, memory_values
@@ -44,21 +44,23 @@ class FirstInput(keras.layers.Layer):
         return {**super().get_config(), "row": self.row, "row_dtype": self.row_dtype}
 
 
-def split_unrolled(graph: Graph, loop: Unrolled, start_id: int | None) -> tuple[Assembled, Partition]:
+def split_unrolled(
+    loop: Unrolled, sources: Sequence[Value], vectors: Sequence[bool], start_id: int | None
+) -> tuple[Assembled, Partition]:
     """Encoder and single step of an unrolled model.
 
     Everything the loop carries is a state, what it feeds back among them; states of shape (batch, 1, features) cross
     without their time axis.
 
     Args:
-        graph: the whole training model.
-        loop: its loop.
+        loop: the model's loop.
+        sources: its source inputs, in order.
+        vectors: which of them have no time axis.
         start_id: the token that the first step reads.
 
     Raises:
         SplitError: the start token is not known, or a layer refuses to be called alone.
     """
-    sources = [value for value in graph.inputs if value is not loop.decoder_input]
     if not sources:
         raise SplitError("the model was saved unrolled, but has no source input beside the first step's")
     environment = {value: _input(value) for value in sources}
@@ -68,7 +70,7 @@ def split_unrolled(graph: Graph, loop: Unrolled, start_id: int | None) -> tuple[
         environment[loop.decoder_input] = first(environment[sources[0]])
     tensors = [environment[value] for value in sources]
     replay(loop.encoder_calls, environment)
-    crossing = Crossing.of(environment, memory_values(loop))
+    crossing = Crossing.of(environment, memory_values(loop), tensors, vectors)
     reading = Partition(loop.decoder_input, loop.encoder_calls, loop.calls, loop.values, loop.output, ())
     states = [_flat(environment[each.first]) for each in loop.carried]
     return assemble(tensors, states, crossing, _step(loop, reading, crossing, states)), reading
@@ -90,7 +92,7 @@ def _step(loop: Unrolled, reading: Partition, crossing: Crossing, states: Sequen
         made = environment[each.following]
         following.append(ops.squeeze(made, axis=1) if _has_step_axis(each.first) else made)
     everything = [*inputs, *memory.values(), *masks.values()]
-    outputs = step_outputs(environment[loop.output], following, tracer, everything)
+    outputs = step_outputs(environment[loop.output], following, tracer, (everything, crossing))
     has_weights = len(outputs) > 1 + len(following)
     return Step([], inputs, [*memory.values(), *masks.values()], outputs, has_weights)
 

@@ -1,0 +1,115 @@
+"""What the encoder reads, where a model has more inputs than one for it: their order, and whose lengths go together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops, tree
+
+from s2s_training.errors import SplitError
+from s2s_training.graph import Call, Graph, Value
+
+_STEPS, _MORE_STEPS = 5, 7
+
+
+def order_sources(
+    graph: Graph, calls: Iterable[Call], decoder_input: Value | None, first: str | None = None
+) -> tuple[Value, ...]:
+    """The inputs that are the source's: the named one first, else the first that holds ids, then the model's order.
+
+    Inputs that nothing decoded depends on (those of a second head, say) are left out.
+
+    Args:
+        graph: the whole training model.
+        calls: those of encoder and decoder.
+        decoder_input: the input that isn't the source's.
+        first: name of the input that comes first.
+
+    Raises:
+        SplitError: no source input has that name.
+    """
+    read = {value for call in calls for value in call.inputs}
+    found = [value for value in graph.inputs if value is not decoder_input and value in read]
+    if first is not None and first not in [value.name for value in found]:
+        known = ", ".join(value.name for value in found) or "none"
+        raise SplitError(f"no source input is called {first!r} (--source-input); the model's source inputs are {known}")
+    ids = next((value for value in found if holds_ids(graph, value)), None)
+    chosen = next((value for value in found if value.name == first), ids)
+    return tuple(sorted(found, key=lambda value: value is not chosen))
+
+
+def holds_ids(graph: Graph, value: Value) -> bool:
+    """Whether an input holds ids: integers, or what an `Embedding` reads."""
+    embedded = any(value in call.inputs and isinstance(call.operation, keras.layers.Embedding) for call in graph.calls)
+    return len(value.shape) == 2 and (embedded or value.dtype.startswith(("int", "uint")))
+
+
+def is_vector(graph: Graph, value: Value) -> bool:
+    """Whether an input beside the first holds one vector for a whole sentence: floats without a time axis."""
+    return len(value.shape) == 2 and value.shape[1] is not None and not holds_ids(graph, value)
+
+
+def aligned_with_first(sources: Sequence[Any], vectors: Sequence[bool], outputs: Sequence[Any]) -> tuple[bool, ...]:
+    """Which sources must have as many steps as the first, seen by running with another number.
+
+    Args:
+        sources: the encoder's inputs, the first one True in the result.
+        vectors: which of them have no time axis.
+        outputs: what the encoder makes of them.
+    """
+    if len(sources) == 1:
+        return (True,)
+    encoder = keras.Model(list(sources), list(outputs))
+    found = [True]
+    for i in range(1, len(sources)):
+        free = not vectors[i] and sources[i].shape[1] is None
+        found.append(free and not _runs(encoder, vectors, {i: _MORE_STEPS}))
+    return tuple(found)
+
+
+def _runs(encoder: keras.Model, vectors: Sequence[bool], steps: dict[int, int]) -> bool:
+    try:
+        encoder(_made_up(encoder.inputs, vectors, steps), training=False)
+    except (ValueError, tf.errors.InvalidArgumentError):
+        return False
+    return True
+
+
+def weights_over_first(
+    encoder: tuple[Sequence[Any], Sequence[bool], Sequence[Any]], inputs: Sequence[Any], weights: Sequence[Any]
+) -> list[Any]:
+    """Those attention weights that lie over the first source, seen by running with sources of different lengths.
+
+    Args:
+        encoder: its inputs, which of them have no time axis, and its outputs that the step reads as memory.
+        inputs: the step's inputs, the memory last, in the order of the encoder's outputs.
+        weights: tensors (batch, source time) made of `inputs`.
+    """
+    sources, vectors, memory = encoder
+    if len(sources) < 2 or not weights:
+        return list(weights)
+    aligned = aligned_with_first(sources, vectors, memory)
+    steps = {i: _MORE_STEPS + i for i in range(1, len(sources)) if not aligned[i]}
+    made = tree.flatten(keras.Model(list(sources), list(memory))(_made_up(sources, vectors, steps), training=False))
+    for tensor in made:
+        tensor._keras_mask = None  # masks are inputs of the step, not riders
+    others = [np.ones([1 if size is None else size for size in t.shape]) for t in inputs[: len(inputs) - len(made)]]
+    fed = [ops.cast(value, tensor.dtype) for value, tensor in zip(others, inputs, strict=False)]
+    found = tree.flatten(keras.Model(list(inputs), list(weights))([*fed, *made], training=False))
+    first = sources[0].shape[1] or _STEPS
+    return [weight for weight, value in zip(weights, found, strict=True) if value.shape[1] == first]
+
+
+def _made_up(sources: Sequence[Any], vectors: Sequence[bool], steps: dict[int, int]) -> list[Any]:
+    """One sentence of ones, with a number of steps for each source whose time is free."""
+    made = []
+    for i, (tensor, vector) in enumerate(zip(sources, vectors, strict=True)):
+        shape = [1, *tensor.shape[1:]]
+        if not vector and shape[1] is None:
+            shape[1] = steps.get(i, _STEPS)
+        made.append(ops.ones(shape, dtype=tensor.dtype))
+    return made
