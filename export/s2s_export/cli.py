@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -120,6 +121,9 @@ def export(
         bool, typer.Option("--dry-run", help="Show what is understood of the model; write nothing.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Where it fails, show where in the code, before the error.")
+    ] = False,
 ) -> None:
     """Turn a Keras encoder-decoder into a bundle that decodes without TensorFlow.
 
@@ -156,6 +160,8 @@ def export(
         else:
             _write(loading, path, options, as_json=as_json)
     except (S2SError, OSError) as error:
+        if verbose:
+            typer.echo("".join(traceback.format_exception(error)), err=True)
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
 

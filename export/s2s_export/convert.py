@@ -6,7 +6,6 @@ afterwards (`recurrent`); everything else tf2onnx converts.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +17,7 @@ import tensorflow as tf
 import tf2onnx
 from keras import tree
 
+from s2s_export.conversion_errors import conversion_errors, layer_of
 from s2s_export.editor import GraphEditor
 from s2s_export.errors import ExportError
 from s2s_export.recurrent import Emission, NativeLayer, emit, native_layer
@@ -94,16 +94,16 @@ def convert(
         tensors = tree.flatten(hidden(list(prepare(*inputs)), training=False))
         return {name: tf.identity(tensor) for name, tensor in zip(outputs, tensors, strict=True)}
 
-    logging.getLogger("tf2onnx").setLevel(logging.CRITICAL)  # what it can't convert is raised below
-    proto, _ = tf2onnx.convert.from_function(
-        run,
-        input_signature=list(signature),
-        opset=opset,
-        custom_ops={"PyFunc": _DOMAIN},
-        custom_op_handlers={"Erfc": (_complementary_error_function, [])},
-    )
-    _refuse_unconverted(proto, opset)
-    return lower(proto, placeholders)
+    with conversion_errors(model):
+        proto, _ = tf2onnx.convert.from_function(
+            run,
+            input_signature=list(signature),
+            opset=opset,
+            custom_ops={"PyFunc": _DOMAIN},
+            custom_op_handlers={"Erfc": (_complementary_error_function, [])},
+        )
+        _refuse_unconverted(proto, opset, model)
+        return lower(proto, placeholders)
 
 
 def _complementary_error_function(context: Any, node: Any, name: str, _: Any) -> Any:
@@ -139,12 +139,13 @@ def lower(proto: onnx.ModelProto, placeholders: _Placeholders) -> onnx.ModelProt
     return model
 
 
-def _refuse_unconverted(proto: onnx.ModelProto, opset: int) -> None:
+def _refuse_unconverted(proto: onnx.ModelProto, opset: int, model: keras.Model) -> None:
     """tf2onnx logs what it can't convert and leaves the TensorFlow operation in the graph."""
-    strange = sorted({node.op_type for node in all_nodes(proto.graph) if not _known(node, opset)})
+    strange = {node.op_type: layer_of(model, node.name) for node in all_nodes(proto.graph) if not _known(node, opset)}
     if strange:
+        named = [kind if layer is None else f"{kind} in {layer}" for kind, layer in sorted(strange.items())]
         raise ExportError(
-            f"no ONNX operator for TensorFlow's {', '.join(strange)}; rebuild that part of the model from other layers"
+            f"no ONNX operator for TensorFlow's {', '.join(named)}; rebuild that part of the model from other layers"
         )
 
 

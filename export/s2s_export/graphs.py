@@ -13,6 +13,7 @@ import onnx
 import tensorflow as tf
 from onnx import TensorProto, helper
 
+from s2s_export.conversion_errors import checked
 from s2s_export.convert import all_nodes, convert
 from s2s_export.editor import GraphEditor
 from s2s_export.errors import ExportError
@@ -89,7 +90,9 @@ def _encoder(split: SplitModel, facts: Understanding, crossing: Sequence[TensorS
     names = [tensor.name for tensor in crossing]
     editor = GraphEditor(convert(split.encoder, prepare, signature, names, opset))
     look_up_kernels(editor)
-    return _ordered(editor.finish(), [spec.name for spec in facts.source.inputs], names)
+    with checked("encoder"):
+        made = editor.finish()
+    return _ordered(made, [spec.name for spec in facts.source.inputs], names)
 
 
 def _decoder(
@@ -119,7 +122,9 @@ def _decoder(
     if target.feedback == "token":
         tabulate_tokens(editor, "token", target.size)
     inputs = [spec.name for spec in [*fed, *carried]]
-    return _ordered(editor.finish(), inputs, names)
+    with checked("decoder"):
+        made = editor.finish()
+    return _ordered(made, inputs, names)
 
 
 def _reader(size: int, *, one_hot: bool, dtype: Any) -> Callable[[Any], Any]:
@@ -160,5 +165,6 @@ def _select(stem: str, tensors: Sequence[TensorSpec], opset: int) -> onnx.ModelP
         outputs.append(helper.make_tensor_value_info(f"next_{spec.name}", DTYPES[spec.dtype], ["rows", *shape[1:]]))
     graph = helper.make_graph(nodes, f"select_{stem}", inputs, outputs)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)
-    onnx.checker.check_model(model)
+    with checked(f"select_{stem}"):
+        onnx.checker.check_model(model)
     return model
