@@ -65,6 +65,12 @@ def export(
     ] = None,
     end: Annotated[str | None, typer.Option(help="End symbol of the target, likewise.", rich_help_panel=_TEXT)] = None,
     start_id: Annotated[int | None, typer.Option(min=0, help="Token fed first.", rich_help_panel=_TEXT)] = None,
+    start_zeros: Annotated[
+        bool,
+        typer.Option(
+            "--start-zeros", help="A row of zeros is fed first (models saved unrolled).", rich_help_panel=_TEXT
+        ),
+    ] = False,
     end_id: Annotated[
         list[int] | None,
         typer.Option(min=0, help="Token that ends a sequence; may be repeated.", rich_help_panel=_TEXT),
@@ -140,6 +146,7 @@ def export(
             "start_symbol": unescape(start),
             "end_symbol": unescape(end),
             "start_id": start_id,
+            "start_zeros": start_zeros,
             "end_ids": tuple(end_id or ()),
             "padding": padding,
             "padding_side": padding_side,

@@ -138,7 +138,12 @@ def take_apart(model: keras.Model, options: ExportOptions) -> tuple[keras.Model,
 
 
 def _split(model: keras.Model, options: ExportOptions, source_input: str | None) -> SplitModel:
-    return split(model, decoder_input=options.decoder_input, start_id=options.first_token, source_input=source_input)
+    return split(
+        model,
+        decoder_input=options.decoder_input,
+        start="zeros" if options.start_zeros else options.first_token,
+        source_input=source_input,
+    )
 
 
 @contextmanager

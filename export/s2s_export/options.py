@@ -17,6 +17,7 @@ class ExportOptions:
     Args:
         vocabulary: both sides' symbols and the padding policy; None for models that only know numbers.
         start_id: token fed at the first step; overrides the vocabulary's.
+        start_zeros: the first step of a model that feeds its probabilities back reads a row of zeros, no token.
         end_ids: tokens that end a sequence; override the vocabulary's.
         source_length: length every source is padded to, for models that read their padding.
         max_length: most tokens to generate unless a caller says otherwise, the end token counted.
@@ -42,6 +43,7 @@ class ExportOptions:
 
     vocabulary: VocabularyFile | None = None
     start_id: int | None = None
+    start_zeros: bool = False
     end_ids: tuple[int, ...] = ()
     source_length: int | None = None
     max_length: int | None = None
@@ -74,6 +76,8 @@ class ExportOptions:
             raise ExportError(f"padding_side: expected 'right' or 'left', got {self.padding_side!r}")
         if self.source_kind not in ("auto", "one-hot", "values"):
             raise ExportError(f"source_kind: expected 'auto', 'one-hot' or 'values', got {self.source_kind!r}")
+        if self.start_zeros and self.start_id is not None:
+            raise ExportError(f"start_zeros: expected no start_id beside it, got {self.start_id}")
         for token in [*self.end_ids, *([] if self.start_id is None else [self.start_id])]:
             if token < 0:
                 raise ExportError(f"start_id and end_ids: expected ids from 0, got {token}")
@@ -99,4 +103,6 @@ class ExportOptions:
     def first_token(self) -> int | None:
         """The token fed first: as given, or the vocabulary's; None where neither says."""
         target = self.vocabulary.target if self.vocabulary is not None else None
+        if self.start_zeros:
+            return None
         return self.start_id if self.start_id is not None or target is None else target.start_id

@@ -181,7 +181,8 @@ class Oracle:
     def _first_steps(self, count: int) -> np.ndarray:
         """What an unrolled model reads: the start token alone; all later steps read what the model itself gave."""
         spec = self._model.inputs[self._split.target_index]
-        start = np.full((count, 1), self._facts.target.start_id)
+        token = self._facts.target.start_id
+        start = np.full((count, 1), -1 if token is None else token)  # -1: a row of zeros
         if "int" in keras.backend.standardize_dtype(spec.dtype):
             return start
         return _one_hot(start, self._facts.target.size).reshape(count, *spec.shape[1:])

@@ -519,6 +519,32 @@ def probabilities_attention():
     return keras.Model([source, start], ops.stack(outputs, axis=1))
 
 
+def probabilities_first_state_left_out():
+    """Saved unrolled, the first step without an initial state, the encoder's vector read at every step."""
+    source, start = keras.Input((None, SOURCE)), keras.Input((1, TARGET))
+    context = layers.RepeatVector(1)(layers.LSTM(UNITS)(source))
+    recurrent = layers.LSTM(UNITS, return_sequences=True, return_state=True)
+    dense, fed, states, outputs = layers.Dense(TARGET, activation="softmax"), start, None, []
+    for _ in range(5):
+        y, *states = recurrent(layers.Concatenate()([fed, context]), initial_state=states)
+        fed = dense(y)
+        outputs.append(fed)
+    return keras.Model([source, start], layers.Concatenate(axis=1)(outputs))
+
+
+def probabilities_shared_layer():
+    """Saved unrolled, one LSTM for encoder and decoder, a row of zeros fed first."""
+    source, start = keras.Input((None, TARGET)), keras.Input((1, TARGET))
+    recurrent = layers.LSTM(UNITS, return_sequences=True, return_state=True)
+    _, *states = recurrent(source)
+    dense, fed, outputs = layers.Dense(TARGET, activation="softmax"), start, []
+    for _ in range(5):
+        y, *states = recurrent(fed, initial_state=states)
+        fed = dense(y)
+        outputs.append(fed)
+    return keras.Model([source, start], layers.Concatenate(axis=1)(outputs))
+
+
 def masking_of_features():
     """Masking over a source of measurements."""
     source, target = keras.Input((None, 5)), target_ids()
@@ -677,6 +703,8 @@ ARCHITECTURES = {
         probabilities_lstm,
         probabilities_gru,
         probabilities_attention,
+        probabilities_first_state_left_out,
+        probabilities_shared_layer,
         continuous,
         deep_encoder,
         pooled_context,

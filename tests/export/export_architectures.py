@@ -25,17 +25,22 @@ READS_PADDING = {
     "probabilities_attention",
     "probabilities_gru",
     "probabilities_lstm",
+    "probabilities_first_state_left_out",
+    "probabilities_shared_layer",
     "attention_multi_head_twice",
     "convolved_encoder",
     "features_beside_words",
 }
+ZEROS_FIRST = {"probabilities_shared_layer"}
 WITHOUT_TOKENS = {"repeat_vector", "continuous"}
 
 
 def options(name: str) -> ExportOptions:
     """The few facts a graph can't tell."""
     return ExportOptions(
-        **({} if name in WITHOUT_TOKENS else {"start_id": 1, "end_ids": (2,), "max_length": 5}),
+        **({} if name in WITHOUT_TOKENS else {"end_ids": (2,), "max_length": 5}),
+        **({} if name in WITHOUT_TOKENS | ZEROS_FIRST else {"start_id": 1}),
+        start_zeros=name in ZEROS_FIRST,
         **({"source_length": 6} if name in READS_PADDING else {}),
     )
 

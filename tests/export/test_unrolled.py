@@ -3,7 +3,7 @@
 import keras
 import pytest
 from architectures import SOURCE, TARGET, UNITS, probabilities_attention, probabilities_lstm
-from keras import layers
+from keras import layers, ops
 
 from s2s_training.errors import SplitError
 from s2s_training.graph import flatten_model
@@ -35,7 +35,7 @@ def test_start_token_is_asked_for() -> None:
     with pytest.raises(SplitError, match="give --start-id N"):
         split(probabilities_lstm())
     with pytest.raises(SplitError, match="expected 0 to 10"):
-        split(probabilities_lstm(), start_id=11)
+        split(probabilities_lstm(), start=11)
 
 
 def test_steps_that_differ_are_no_loop() -> None:
@@ -49,5 +49,41 @@ def test_steps_that_differ_are_no_loop() -> None:
         outputs.append(fed)
     model = keras.Model([source, start], layers.Concatenate(axis=1)(outputs))
     assert roll_up(flatten_model(model)) is None
-    with pytest.raises(SplitError, match="can't be run one step at a time"):
-        split(model, start_id=1)
+    with pytest.raises(
+        SplitError,
+        match=r'differ at layers "dense\w*" \(Dense\) and "dense\w*" \(Dense\), each with weights of its own',
+    ):
+        split(model, start=1)
+
+
+def test_step_that_is_called_otherwise() -> None:
+    """A step that calls the same layers in another way is named, the layer where it differs with it."""
+    source, start = keras.Input((None, SOURCE)), keras.Input((1, TARGET))
+    _, state = layers.GRU(UNITS, return_state=True)(source)
+    cell, out = layers.GRU(UNITS, return_sequences=True, return_state=True), layers.Dense(TARGET, name="out")
+    fed, outputs = start, []
+    for step in range(4):
+        y, state = cell(fed, initial_state=state)
+        fed = out(ops.concatenate([y, y], axis=-1)) if step else out(ops.concatenate([y, y], axis=2))
+        outputs.append(fed)
+    model = keras.Model([source, start], layers.Concatenate(axis=1)(outputs))
+    assert roll_up(flatten_model(model)) is None
+    with pytest.raises(SplitError, match=r"its first and second step differ at layer") as caught:
+        split(model, start=1)
+    assert "\n" not in str(caught.value)
+
+
+def test_row_of_zeros_for_ids() -> None:
+    """Ids have no row of zeros: the option is refused by the input's name."""
+    source, start = keras.Input((None, SOURCE)), keras.Input((1,), dtype="int32", name="first")
+    _, state = layers.GRU(UNITS, return_state=True)(source)
+    cell, out = layers.GRU(UNITS, return_sequences=True, return_state=True), layers.Dense(TARGET)
+    fed, outputs = layers.Embedding(TARGET, TARGET)(start), []
+    for _ in range(4):
+        y, state = cell(fed, initial_state=state)
+        fed = out(y)
+        outputs.append(fed)
+    model = keras.Model([source, start], layers.Concatenate(axis=1)(outputs))
+    with pytest.raises(SplitError, match="--start-zeros: the first step's input 'first' holds ids; give --start-id N"):
+        split(model, start="zeros")
+    assert split(model, start=1).steps == 4

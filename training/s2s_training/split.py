@@ -25,9 +25,9 @@ from s2s_training.errors import SplitError
 from s2s_training.graph import Call, Graph, Value, flatten_model, replay, reserve_names, values_in
 from s2s_training.partition import Partition, partition
 from s2s_training.source_inputs import aligned_with_first, is_vector, order_sources
-from s2s_training.split_unrolled import split_unrolled
+from s2s_training.split_unrolled import split_unrolled, with_first_states
 from s2s_training.step import InitialState, StepTracer, initial_states, state_sizes
-from s2s_training.unrolled import Unrolled, roll_up
+from s2s_training.unrolled import Unrolled, roll_up, why_not_rolled_up
 
 Fed = Literal["token", "value", "none", "probabilities"]
 
@@ -79,7 +79,7 @@ def split(
     model: keras.Model,
     *,
     decoder_input: str | None = None,
-    start_id: int | None = None,
+    start: int | Literal["zeros"] | None = None,
     source_input: str | None = None,
 ) -> SplitModel:
     """Splits an encoder-decoder by what depends on the decoder input.
@@ -89,7 +89,8 @@ def split(
             the target fed in, to one output per target step; or one that was saved unrolled, with the same layers
             called once per step on their own output.
         decoder_input: name of the input that gets the target, for graphs with two readings.
-        start_id: the token that an unrolled model's first step reads; needed for those only.
+        start: the token that an unrolled model's first step reads, or "zeros" for a row of zeros; needed for those
+            only.
         source_input: name of the source input that comes first, where there are several; by default the first that
             holds ids.
 
@@ -98,12 +99,14 @@ def split(
     """
     graph = flatten_model(model)
     reserve_names(graph)
-    loop = roll_up(graph, decoder_input)
+    stepwise = with_first_states(graph)
+    loop = roll_up(stepwise, decoder_input)
     if loop is not None:
+        graph = stepwise
         used = order_sources(graph, (*loop.encoder_calls, *loop.calls), loop.decoder_input, source_input)
-        parts, reading = split_unrolled(loop, used, _vectors(graph, used), start_id)
+        parts, reading = split_unrolled(loop, used, _vectors(graph, used), start)
         return _described(graph, parts, reading, used, loop)
-    reading = partition(graph, decoder_input)
+    reading = _partition(graph, decoder_input)
     recurrent = [call for call in reading.decoder_calls if isinstance(call.operation, keras.layers.RNN)]
     used = order_sources(graph, (*reading.encoder_calls, *reading.decoder_calls), reading.decoder_input, source_input)
     vectors = _vectors(graph, used)
@@ -112,6 +115,14 @@ def split(
     crossing = Crossing.of(environment, _memory_values(reading), sources, vectors)
     parts = assemble(sources, states, crossing, _run_step(reading, recurrent, crossing))
     return _described(graph, parts, reading, used, None)
+
+
+def _partition(graph: Graph, decoder_input: str | None) -> Partition:
+    try:
+        return partition(graph, decoder_input)
+    except SplitError as error:
+        reason = why_not_rolled_up(graph)
+        raise error if reason is None else SplitError(reason) from error
 
 
 def _vectors(graph: Graph, sources: Sequence[Value]) -> tuple[bool, ...]:

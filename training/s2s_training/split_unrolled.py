@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -11,10 +11,12 @@ from keras import ops
 
 from s2s_training.assemble import Assembled, Crossing, Step, assemble, step_outputs
 from s2s_training.errors import SplitError
-from s2s_training.graph import Value, replay
+from s2s_training.graph import Call, Graph, Value, replay
 from s2s_training.partition import Partition
-from s2s_training.step import StepTracer
+from s2s_training.step import InitialState, StepTracer, initial_states, state_sizes
 from s2s_training.unrolled import Unrolled, memory_values
+
+Start = int | Literal["zeros"] | None
 
 
 @keras.saving.register_keras_serializable(package="s2s")
@@ -44,8 +46,30 @@ class FirstInput(keras.layers.Layer):
         return {**super().get_config(), "row": self.row, "row_dtype": self.row_dtype}
 
 
+def with_first_states(graph: Graph) -> Graph:
+    """The graph with an initial state written down wherever a layer has one in one call and none in another.
+
+    A loop's first step often leaves to the layer what the later ones hand on.
+    """
+    started = {
+        call.operation
+        for call in graph.calls
+        if isinstance(call.operation, keras.layers.RNN) and initial_states(call) is not None
+    }
+    calls: list[Call] = []
+    for call in graph.calls:
+        if call.operation in started and initial_states(call) is None:
+            layer, sequence = call.operation, next(iter(call.arguments().values()))
+            states = tuple(Value(f"{layer.name}_{i}", (None, n), "float32") for i, n in enumerate(state_sizes(call)))
+            calls.append(Call(InitialState(layer.cell), (sequence,), {}, states))
+            calls.append(Call(layer, call.args, {**call.kwargs, "initial_state": list(states)}, call.outputs))
+        else:
+            calls.append(call)
+    return Graph(graph.inputs, tuple(calls), graph.outputs)
+
+
 def split_unrolled(
-    loop: Unrolled, sources: Sequence[Value], vectors: Sequence[bool], start_id: int | None
+    loop: Unrolled, sources: Sequence[Value], vectors: Sequence[bool], start: Start
 ) -> tuple[Assembled, Partition]:
     """Encoder and single step of an unrolled model.
 
@@ -56,7 +80,7 @@ def split_unrolled(
         loop: the model's loop.
         sources: its source inputs, in order.
         vectors: which of them have no time axis.
-        start_id: the token that the first step reads.
+        start: what the first step reads: a token, or a row of zeros.
 
     Raises:
         SplitError: the start token is not known, or a layer refuses to be called alone.
@@ -65,7 +89,7 @@ def split_unrolled(
         raise SplitError("the model was saved unrolled, but has no source input beside the first step's")
     environment = {value: _input(value) for value in sources}
     if loop.decoder_input is not None:
-        row = _start_row(loop.decoder_input, start_id)
+        row = _start_row(loop.decoder_input, start)
         first = FirstInput(row.tolist(), loop.decoder_input.dtype)
         environment[loop.decoder_input] = first(environment[sources[0]])
     tensors = [environment[value] for value in sources]
@@ -109,18 +133,23 @@ def _input(value: Value) -> Any:
     return keras.Input(value.shape[1:], dtype=value.dtype, name=value.name)
 
 
-def _start_row(value: Value, start_id: int | None) -> np.ndarray:
-    """The decoder input of one sentence: the start token's one-hot row, or its id."""
-    if start_id is None:
+def _start_row(value: Value, start: Start) -> np.ndarray:
+    """The decoder input of one sentence: the start token's one-hot row, or its id, or zeros."""
+    if start is None:
         raise SplitError(
             f"this model was saved unrolled and feeds its own output back, so the first step's input {value.name!r} "
-            "becomes part of the encoder: put a vocab.json with target.start beside the model, or give --start-id N"
+            "becomes part of the encoder: put a vocab.json with target.start beside the model, give --start-id N, or "
+            "--start-zeros for a row of zeros"
         )
     shape = tuple(1 if size is None else size for size in value.shape[1:])
     if value.dtype.startswith(("int", "uint")):
-        return np.full(shape, start_id)
-    if start_id >= shape[-1]:
-        raise SplitError(f"start_id: expected 0 to {shape[-1] - 1} (the size of {value.name!r}), got {start_id}")
+        if start == "zeros":
+            raise SplitError(f"--start-zeros: the first step's input {value.name!r} holds ids; give --start-id N")
+        return np.full(shape, start)
     row = np.zeros(shape)
-    row[..., start_id] = 1
+    if start == "zeros":
+        return row
+    if start >= shape[-1]:
+        raise SplitError(f"start_id: expected 0 to {shape[-1] - 1} (the size of {value.name!r}), got {start}")
+    row[..., start] = 1
     return row

@@ -17,7 +17,7 @@ import keras
 from keras import tree
 
 from s2s_training.errors import SplitError
-from s2s_training.graph import Call, Graph, Value, ancestors, substitute, values_in
+from s2s_training.graph import Call, Graph, Value, ancestors, is_recurrent, substitute, values_in
 
 _FEWEST_STEPS = 3  # two show what is carried, the third what becomes of it
 
@@ -87,6 +87,34 @@ def roll_up(graph: Graph, decoder_input: str | None = None) -> Unrolled | None:
     return None
 
 
+def why_not_rolled_up(graph: Graph) -> str | None:
+    """What keeps a model from being read as unrolled that looks like one; None where it doesn't look so.
+
+    It does where three or more outputs of one kind of layer are joined.
+    """
+    producers = graph.producers()
+    for decoded in graph.outputs:
+        joined = _joined(decoded, producers)
+        if joined is None:
+            continue
+        first, second = (producers[value] for value in joined[0][:2])
+        if type(first.operation) is not type(second.operation):
+            continue
+        at = f"layer {first.name}"
+        if first.operation is second.operation:
+            try:
+                _Comparison(producers).stand_in(*joined[0][:2])
+            except _NotPeriodicError as error:
+                at = f"layer {error}"
+        else:
+            at = f"layers {first.name} and {second.name}, each with weights of its own"
+        return (
+            f"the model joins {len(joined[0])} steps as one saved unrolled does, but its first and second step differ "
+            f"at {at}; call the same layers in the same way in every step (the first one's states given too)"
+        )
+    return None
+
+
 def _joined(value: Value, producers: dict[Value, Call]) -> tuple[list[Value], list[Call]] | None:
     """The outputs of all steps that a value joins, and the calls between the joint and the value."""
     after: list[Call] = []
@@ -103,7 +131,10 @@ def _joined(value: Value, producers: dict[Value, Call]) -> tuple[list[Value], li
 
 
 class _NotPeriodicError(Exception):
-    """Two steps differ in more than what they read."""
+    """Two steps differ in more than what they read; the call at which they do."""
+
+    def __init__(self, call: Call) -> None:
+        super().__init__(call.name)
 
 
 @dataclass
@@ -128,28 +159,37 @@ class _Comparison:
             self.carried[one, other] = Value(one.name, one.shape, one.dtype)
             return self.carried[one, other]
         if above.outputs.index(one) != beside.outputs.index(other):
-            raise _NotPeriodicError
-        self._compare(above, beside)
+            raise _NotPeriodicError(above)
+        before = dict(self.carried), dict(self.calls)
+        try:
+            self._compare(above, beside)
+        except _NotPeriodicError:
+            if above in before[1] or not is_recurrent(above.operation):
+                raise
+            # The encoder's call of a layer that the decoder shares: there the loop starts.
+            self.carried, self.calls = before
+            self.carried[one, other] = Value(one.name, one.shape, one.dtype)
+            return self.carried[one, other]
         return one
 
     def _compare(self, above: Call, beside: Call) -> None:
         if above in self.calls:
             if self.calls[above][0] is not beside:
-                raise _NotPeriodicError
+                raise _NotPeriodicError(above)
             return
         ours, theirs = tree.flatten((above.args, above.kwargs)), tree.flatten((beside.args, beside.kwargs))
         if len(ours) != len(theirs):
-            raise _NotPeriodicError
+            raise _NotPeriodicError(above)
         self.calls[above] = (beside, above)
-        filled = [self._argument(one, other) for one, other in zip(ours, theirs, strict=True)]
+        filled = [self._argument(above, one, other) for one, other in zip(ours, theirs, strict=True)]
         args, kwargs = tree.pack_sequence_as((above.args, above.kwargs), filled)
         self.calls[above] = (beside, Call(above.operation, args, kwargs, above.outputs))
 
-    def _argument(self, one: Any, other: Any) -> Any:
+    def _argument(self, call: Call, one: Any, other: Any) -> Any:
         if isinstance(one, Value) and isinstance(other, Value):
             return self.stand_in(one, other)
         if type(one) is not type(other) or repr(one) != repr(other):
-            raise _NotPeriodicError
+            raise _NotPeriodicError(call)
         return one
 
 
