@@ -1,4 +1,4 @@
-"""`.h5` files, put into words that Keras 3 understands.
+"""Files of Keras 2, and `.h5` files of Keras 3, put into words that Keras 3 understands.
 
 A copy of the file is made with its configuration and weights translated; Keras 3 then loads the copy. What differs in
 files that Keras 2 wrote:
@@ -21,6 +21,7 @@ import inspect
 import json
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,10 +29,11 @@ from typing import Any
 
 import h5py
 import keras
-import numpy as np
 from keras import ops
 
 from s2s_export.errors import ModelFileError
+from s2s_export.legacy_weights import convert_cudnn_weights
+from s2s_training.graph import reserve_name
 
 _CUDNN = {"CuDNNLSTM": "LSTM", "CuDNNGRU": "GRU"}
 _ACTIVATIONS = ("activation", "recurrent_activation")
@@ -45,7 +47,14 @@ _WITHOUT_EFFECT = (
     "fused",
     "sparse",
     "input_dtype",
+    "query_shape",
+    "key_shape",
+    "value_shape",
+    "optional",
 )
+_MODULES = {"Sequential": "keras", "Functional": "keras.src.models.functional"}  # as Keras 3 writes them
+_MODELS = ("Model", "Functional", "Sequential")
+_OF_THE_WRITER = ("build_config", "compile_config", "shared_object_id")  # what Keras 3 finds out by itself
 
 
 @keras.saving.register_keras_serializable(package="s2s", name="hard_sigmoid_2")
@@ -55,7 +64,11 @@ def hard_sigmoid_2(x: Any) -> Any:
 
 
 def keras_version(path: Path) -> str:
-    """The version of Keras that wrote an `.h5` file; "" where it doesn't say."""
+    """The version of Keras that wrote a file; "" where it doesn't say."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            held = "metadata.json" in archive.namelist()
+            return str(json.loads(archive.read("metadata.json")).get("keras_version", "")) if held else ""
     with h5py.File(path, "r") as file:
         for group in (file, file.get("model_weights", file)):
             if "keras_version" in group.attrs:
@@ -65,10 +78,10 @@ def keras_version(path: Path) -> str:
 
 @contextmanager
 def translated(path: Path) -> Iterator[Path]:
-    """A translated copy of a file.
+    """A translated copy of a file; the file itself where Keras 3 reads it as it is.
 
     Args:
-        path: `.h5` file of a whole model or of weights.
+        path: `.keras` file, or `.h5` file of a whole model or of weights.
 
     Raises:
         ModelFileError: Keras 1 wrote it, or a layer has something that Keras 3 has no equal for.
@@ -76,17 +89,57 @@ def translated(path: Path) -> Iterator[Path]:
     version = keras_version(path)
     if version.startswith("1"):
         raise ModelFileError(f"{path}: saved by Keras {version}; load it with Keras 2 and save it again")
+    if zipfile.is_zipfile(path) and not version.startswith("2"):
+        yield path
+        return
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / path.name
+        if zipfile.is_zipfile(path):
+            _translate_archive(path, copy)
+            yield copy
+            return
         shutil.copyfile(path, copy)
         with h5py.File(copy, "r+") as file:
             if "model_config" in file.attrs:
                 config = json.loads(_text(file.attrs["model_config"]))
-                made = translate_config(config) if version.startswith("2") else _readable(config)
+                made = translated_model(config) if version.startswith("2") else _readable(config)
                 file.attrs["model_config"] = json.dumps(made)
             if version.startswith("2"):
-                _convert_weights(file)
+                convert_cudnn_weights(file)
         yield copy
+
+
+def _translate_archive(path: Path, copy: Path) -> None:
+    """A `.keras` file of Keras 2.13 to 2.15, of tf_keras too: its weights lie as Keras 3 looks for them."""
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(copy, "w") as new:
+        if "model.weights.h5" not in old.namelist():
+            raise ModelFileError(f"{path}: holds no model.weights.h5; save it again with model.save()")
+        config = translated_model(json.loads(old.read("config.json")))
+        new.writestr("metadata.json", json.dumps({"keras_version": keras.__version__, "date_saved": ""}))
+        new.writestr("config.json", json.dumps(config))
+        for name in old.namelist():
+            if name not in ("metadata.json", "config.json"):
+                new.writestr(name, old.read(name))
+
+
+def translated_model(config: dict[str, Any]) -> dict[str, Any]:
+    """A whole model's configuration translated, its names kept from operations that Keras makes while loading it.
+
+    Raises:
+        ModelFileError: as `translate_config`.
+    """
+    made = translate_config(config)
+    for name in _layer_names(made):
+        reserve_name(name)
+    return made
+
+
+def _layer_names(entry: Any) -> Iterator[str]:
+    config = entry["config"]
+    if isinstance(config, dict):
+        yield str(config.get("name"))
+        for layer in config.get("layers", []):
+            yield from _layer_names(layer)
 
 
 def translate_config(entry: dict[str, Any]) -> dict[str, Any]:
@@ -98,9 +151,11 @@ def translate_config(entry: dict[str, Any]) -> dict[str, Any]:
     Raises:
         ModelFileError: it has something that Keras 3 has no equal for.
     """
+    entry = {key: value for key, value in entry.items() if key not in _OF_THE_WRITER}
     kind, config = entry["class_name"], entry["config"]
-    if kind in ("Model", "Functional", "Sequential"):
-        return _model(entry, kind, config)
+    if kind in _MODELS:
+        module = _MODULES["Sequential" if kind == "Sequential" else "Functional"]
+        return {**_model(entry, kind, config), "module": module, "registered_name": None}
     if kind in ("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer"):
         raise ModelFileError(
             f"layer {config.get('name')!r} ({kind}) is a bare TensorFlow call, which Keras 3 can't load; rebuild the "
@@ -127,8 +182,31 @@ def _model(entry: dict[str, Any], kind: str, config: Any) -> dict[str, Any]:
             first = {"batch_shape": shape, "dtype": dtype, "name": f"{layers[0]['config']['name']}_input"}
             layers.insert(0, {"class_name": "InputLayer", "config": first})
         return {"class_name": "Sequential", "config": {"name": config.get("name"), "layers": layers}}
+    config = _counted_from_0(config)
     layers = [_with_nodes(translate_config(layer), layer) for layer in config["layers"]]
     return {**entry, "class_name": "Functional", "config": {**config, "layers": layers}}
+
+
+def _counted_from_0(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration of a Functional model, the calls of models inside it counted as Keras 3 does.
+
+    Keras 2 counts the call by which a model is built, and leaves it out of the file. So does Keras 3 where it lists
+    outputs, for Functional models alone.
+    """
+    nodes, outputs = (
+        json.dumps([layer["inbound_nodes"] for layer in config["layers"]]),
+        json.dumps(config["output_layers"]),
+    )
+    for layer in [layer for layer in config["layers"] if layer["class_name"] in _MODELS]:
+        name, calls = json.dumps(layer["name"]), len(layer["inbound_nodes"])
+        if f"[{name}, {calls}," in nodes + outputs:
+            for call in range(1, calls + 1):
+                nodes = nodes.replace(f"[{name}, {call},", f"[{name}, {call - 1},")
+                if layer["class_name"] == "Sequential":
+                    outputs = outputs.replace(f"[{name}, {call},", f"[{name}, {call - 1},")
+    inbound = zip(config["layers"], json.loads(nodes), strict=True)
+    layers = [{**layer, "inbound_nodes": each} for layer, each in inbound]
+    return {**config, "layers": layers, "output_layers": json.loads(outputs)}
 
 
 def _with_nodes(made: dict[str, Any], layer: dict[str, Any]) -> dict[str, Any]:
@@ -174,7 +252,7 @@ def _arguments(kind: str, config: dict[str, Any]) -> dict[str, Any]:
         elif key == "cells":
             made[key] = [_wrapped(cell) for cell in value]
         elif key in _ACTIVATIONS and value == "hard_sigmoid":
-            made[key] = "s2s>hard_sigmoid_2"
+            made[key] = keras.saving.serialize_keras_object(hard_sigmoid_2)
         elif key == "dtype" and isinstance(value, dict):
             made[key] = value.get("config", {}).get("name", "float32")
         elif key == "axis" and isinstance(value, list) and len(value) == 1:
@@ -234,46 +312,6 @@ def _accepted(layer_class: type) -> set[str]:
 
 def _inert(key: str, value: Any) -> bool:
     return key in _WITHOUT_EFFECT or key.endswith(_UNTRAINED) or value in (None, False)
-
-
-def _convert_weights(file: h5py.File) -> None:
-    """Turns the weights of cuDNN layers, known by the length of their bias, into those of ordinary layers."""
-    groups: list[h5py.Group] = [file]
-    file.visititems(lambda _, item: groups.append(item) if isinstance(item, h5py.Group) else None)
-    for group in groups:
-        names = {"kernel", "recurrent_kernel", "bias"}
-        found = {name.split(":")[0]: item for name, item in group.items() if isinstance(item, h5py.Dataset)}
-        if not names <= set(found):
-            continue
-        kernel, recurrent, bias = (found[name][()] for name in ("kernel", "recurrent_kernel", "bias"))
-        gates = recurrent.shape[1] // recurrent.shape[0]
-        if recurrent.ndim == 2 and bias.shape == (2 * recurrent.shape[1],):
-            for name, value in from_cudnn(kernel, recurrent, bias, gates).items():
-                key = Path(found[name].name).name
-                del group[key]
-                group.create_dataset(key, data=value)
-
-
-def from_cudnn(kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray, gates: int) -> dict[str, np.ndarray]:
-    """Weights of a cuDNN layer as those of an LSTM (4 gates) or of a GRU with `reset_after` (3 gates).
-
-    cuDNN reads each gate's matrices by columns where Keras reads them by rows. It has a bias for the input and one for
-    the state: an LSTM needs their sum, a GRU both.
-
-    Args:
-        kernel: (features, gates * units).
-        recurrent: (units, gates * units).
-        bias: (2 * gates * units,).
-        gates: how many there are.
-    """
-    inputs = [gate.T.reshape(gate.shape, order="F") for gate in np.split(kernel, gates, axis=1)]
-    states = [gate.T for gate in np.split(recurrent, gates, axis=1)]
-    both = bias.reshape(2, -1)
-    return {
-        "kernel": np.concatenate(inputs, axis=1),
-        "recurrent_kernel": np.concatenate(states, axis=1),
-        "bias": both if gates == 3 else both.sum(axis=0),
-    }
 
 
 def _text(value: Any) -> str:

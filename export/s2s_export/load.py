@@ -37,7 +37,7 @@ def load_model(
     if not zipfile.is_zipfile(path) and not h5py.is_hdf5(path):
         raise ModelFileError(f"{path}: no Keras model: expected a .keras archive or an .h5 file, saved by model.save()")
     try:
-        with translated(path) if h5py.is_hdf5(path) else nullcontext(path) as readable:
+        with translated(path) as readable:
             model = keras.models.load_model(
                 readable, compile=False, safe_mode=not trust_lambda, custom_objects=custom_objects
             )

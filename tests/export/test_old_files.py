@@ -1,7 +1,9 @@
 """Model files other than .keras: Keras 2's and Keras 3's .h5, and weights with the code that builds their model."""
 
 import json
+import shutil
 import sys
+import zipfile
 from pathlib import Path
 
 import h5py
@@ -68,6 +70,28 @@ def test_keras_2(build: object, tmp_path: Path) -> None:
     randomise(model)
     save_as_keras_2(model, tmp_path / "old.h5")
     assert same(load_model(tmp_path / "old.h5"), model)
+
+
+@pytest.mark.parametrize("name", ["keras-2.keras", "keras-2.h5"])
+def test_files_that_keras_2_wrote(name: str) -> None:
+    """Files of the real Keras 2: nested models, stacked cells, attention and all give what they gave there."""
+    fixtures = Path(__file__).parents[1] / "fixtures"
+    expected = np.load(fixtures / "keras-2.npz")
+    model = load_model(fixtures / name)
+    given = model([expected["source"], expected["target"]], training=False)
+    np.testing.assert_allclose(given, expected["output"], atol=1e-6)
+
+
+def test_archive_of_keras_2_exports(tmp_path: Path) -> None:
+    """The whole command over a .keras file of Keras 2; without its weights it is refused."""
+    path = shutil.copy(Path(__file__).parents[1] / "fixtures" / "keras-2.keras", tmp_path / "old.keras")
+    code, _, errors = run(path, *TOKENS)
+    assert code == 0, errors
+    assert (tmp_path / "old.s2s" / "manifest.json").is_file()
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(tmp_path / "bare.keras", "w") as bare:
+        for kept in ("metadata.json", "config.json"):
+            bare.writestr(kept, old.read(kept))
+    fails([tmp_path / "bare.keras", *TOKENS], "holds no model.weights.h5; save it again")
 
 
 @pytest.mark.parametrize("build", [plain_lstm, gru_reset_after, bidirectional_states])

@@ -172,11 +172,16 @@ def reserve_names(graph: Graph) -> None:
     one name is an error.
     """
     for call in graph.calls:
-        stem, _, number = call.operation.name.rpartition("_")
-        numbered = stem and number.isdecimal() and len(number) < len(str(_HIGHEST_NUMBER))
-        prefix, least = (stem, int(number)) if numbered else (call.operation.name, 0)
-        while keras.backend.get_uid(prefix) <= least:
-            pass
+        reserve_name(call.operation.name)
+
+
+def reserve_name(name: str) -> None:
+    """Keeps Keras from giving a name to operations it makes from now on."""
+    stem, _, number = name.rpartition("_")
+    numbered = stem and number.isdecimal() and len(number) < len(str(_HIGHEST_NUMBER))
+    prefix, least = (stem, int(number)) if numbered else (name, 0)
+    while keras.backend.get_uid(prefix) <= least:
+        pass
 
 
 _HIGHEST_NUMBER = 10_000  # no process gets there by itself
