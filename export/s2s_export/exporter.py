@@ -19,6 +19,7 @@ from s2s_export.understand import Understanding, understand
 from s2s_export.verify import Report, Subject, refuse_failed, verify
 from s2s_export.write import new_folder, refuse_existing, write_graphs
 from s2s_runtime.bundle import Manifest, write_manifest
+from s2s_training.graph import distinct_names, flatten_model
 from s2s_training.split import SplitModel, split
 
 Progress = Callable[[str], None]
@@ -68,7 +69,7 @@ def export(
     options = options or ExportOptions()
     path = Path(path)
     refuse_existing(path, force=options.force)
-    with stateless(model):
+    with stateless(model), distinct_names(flatten_model(model)):
         return _export(model, path, options, progress)
 
 

@@ -376,6 +376,24 @@ def nested_models():
     return keras.Model([english, french], decoder([french, *encoder(english)]))
 
 
+def nested_models_of_one_naming():
+    """Several models inside whose layers have the same names."""
+
+    def encoder(name):
+        ids = keras.Input((None,), dtype="int32", name="ids")
+        x = layers.Embedding(SOURCE, EMBEDDED, mask_zero=True, name="embed")(ids)
+        return keras.Model(ids, layers.GRU(UNITS, return_state=True, name="rnn")(x)[1], name=name)
+
+    def dense(name, size, activation):
+        y = keras.Input((None, UNITS), name="y")
+        return keras.Model(y, layers.Dense(size, activation=activation, name="dense")(y), name=name)
+
+    source, target = source_ids(), target_ids()
+    state = layers.Add()([encoder("one")(source), encoder("other")(source)])
+    y = layers.GRU(UNITS, return_sequences=True, name="rnn")(embed_target(target), initial_state=state)
+    return keras.Model([source, target], dense("last", TARGET, "softmax")(dense("first", UNITS, "tanh")(y)))
+
+
 def sequential_parts():
     """Sequential models inside."""
     source, target = source_ids(), target_ids()
@@ -686,6 +704,7 @@ ARCHITECTURES = {
         untyped_inputs,
         fixed_times,
         nested_models,
+        nested_models_of_one_naming,
         sequential_parts,
         attention_dot,
         attention_scaled,

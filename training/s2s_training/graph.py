@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -163,6 +164,31 @@ def ancestors(calls: Iterable[Call], wanted: Iterable[Value]) -> list[Call]:
 def substitute(structure: Any, replacements: Mapping[Value, Any]) -> Any:
     """The structure with some of its values replaced."""
     return tree.map_structure(lambda leaf: replacements.get(leaf, leaf) if isinstance(leaf, Value) else leaf, structure)
+
+
+@contextmanager
+def distinct_names(graph: Graph) -> Iterator[None]:
+    """Lets every operation have a name of its own for a while.
+
+    Layers inside two models may share names; a model that holds both sets of layers may not.
+    """
+    renamed: list[tuple[Any, str]] = []
+    operations = {id(call.operation): call.operation for call in graph.calls}.values()
+    names = {operation.name for operation in operations}
+    taken: set[str] = set()
+    for operation in operations:
+        name, number = operation.name, 1
+        while operation.name in taken:
+            number += 1
+            if (other := f"{name}_{number}") not in names:
+                renamed.append((operation, name))
+                operation.name = other
+        taken.add(operation.name)
+    try:
+        yield
+    finally:
+        for operation, name in renamed:
+            operation.name = name
 
 
 def reserve_names(graph: Graph) -> None:

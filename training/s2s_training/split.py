@@ -22,7 +22,7 @@ from keras import ops
 
 from s2s_training.assemble import Assembled, Crossing, Step, assemble, step_outputs
 from s2s_training.errors import SplitError
-from s2s_training.graph import Call, Graph, Value, flatten_model, replay, reserve_names, values_in
+from s2s_training.graph import Call, Graph, Value, distinct_names, flatten_model, replay, reserve_names, values_in
 from s2s_training.partition import Partition, partition
 from s2s_training.source_inputs import aligned_with_first, is_vector, order_sources
 from s2s_training.split_unrolled import split_unrolled, with_first_states
@@ -98,7 +98,14 @@ def split(
         SplitError: the model has no graph, no valid reading or several, or a layer refuses a single step.
     """
     graph = flatten_model(model)
-    reserve_names(graph)
+    with distinct_names(graph):
+        reserve_names(graph)
+        return _split(graph, decoder_input, start, source_input)
+
+
+def _split(
+    graph: Graph, decoder_input: str | None, start: int | Literal["zeros"] | None, source_input: str | None
+) -> SplitModel:
     stepwise = with_first_states(graph)
     loop = roll_up(stepwise, decoder_input)
     if loop is not None:
