@@ -109,6 +109,26 @@ def translated(path: Path) -> Iterator[Path]:
         yield copy
 
 
+def lambda_layers(path: Path) -> list[str]:
+    """Names of the Lambda layers in a file of a whole model."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            config = json.loads(archive.read("config.json"))
+    else:
+        with h5py.File(path, "r") as file:
+            config = json.loads(_text(file.attrs["model_config"]))
+    return [str(entry["config"].get("name")) for entry in _entries(config) if entry["class_name"] == "Lambda"]
+
+
+def _entries(config: Any) -> Iterator[dict[str, Any]]:
+    """Every object with a class name in a configuration, however deep."""
+    inner = config.values() if isinstance(config, dict) else config if isinstance(config, list) else ()
+    if isinstance(config, dict) and "class_name" in config and isinstance(config.get("config"), dict):
+        yield config
+    for each in inner:
+        yield from _entries(each)
+
+
 def _translate_archive(path: Path, copy: Path) -> None:
     """A `.keras` file of Keras 2.13 to 2.15, of tf_keras too: its weights lie as Keras 3 looks for them."""
     with zipfile.ZipFile(path) as old, zipfile.ZipFile(copy, "w") as new:

@@ -15,7 +15,7 @@ import h5py
 import keras
 
 from s2s_export.errors import ModelFileError
-from s2s_export.legacy import translated
+from s2s_export.legacy import lambda_layers, translated
 
 
 def load_model(
@@ -44,7 +44,7 @@ def load_model(
     except ModelFileError:
         raise
     except (ValueError, TypeError, KeyError, OSError, AttributeError, NameError, NotImplementedError) as error:
-        raise ModelFileError(f"{path}: {_advice(error)}") from error
+        raise ModelFileError(f"{path}: {_advice(error, path)}") from error
     if not isinstance(model, keras.Model):
         raise ModelFileError(f"{path}: holds a {type(model).__name__}, expected a whole model")
     return model
@@ -100,12 +100,13 @@ def import_objects(names: Sequence[str], option: str = "custom objects") -> dict
     return objects
 
 
-def _advice(error: Exception) -> str:
+def _advice(error: Exception, path: Path) -> str:
     said = " ".join(str(error).split())
     if "Lambda" in said and ("safe_mode" in said or "unsafe" in said):
+        names = ", ".join(f'"{name}"' for name in lambda_layers(path))
         return (
-            "it holds a Lambda layer, whose Python code would run on loading; if you trust the file, allow it with "
-            "--trust-lambda (trust_lambda=True in Python)"
+            f"it holds a Lambda layer ({names}), whose Python code would run on loading; if you trust the file, allow "
+            "it with --trust-lambda (trust_lambda=True in Python)"
         )
     if "Could not locate class" in said or "Unknown layer" in said or "Could not locate function" in said:
         return (

@@ -81,9 +81,14 @@ class PaddingFinder:
 
     def _refuse_left(self, side: str) -> None:
         """A model that masks its padding on the left too does as well with it on the right, where ONNX wants it."""
+        ignored = self._ignores(self._together(), before=True)
         if side == "right":
+            if not ignored:
+                self.notes.append(
+                    "padding on the left changes what the model gives: decode unpadded sources, or pad right"
+                )
             return
-        if not self._ignores(self._together(), before=True):
+        if not ignored:
             raise ExportError(
                 "--padding-side left: the model masks padding on the right, but padding on the left changes what it "
                 "gives, and ONNX's recurrent layers can't skip leading steps: leave --padding-side out and decode "

@@ -154,6 +154,7 @@ class RowReader:
             what = "a row of zeros" if padding.id in (None, -1) else f"padding id {padding.id}"
             raise InputError(
                 f"{self.label}[{place}]: {what} at position {int(np.argmin(real))}, before a token; this bundle's "
-                f"model masks padding and takes it only at the end: move it there or leave it out"
+                f"model masks padding and takes it only at the end: move it there (padding='post' of pad_sequences) or "
+                f"leave it out"
             )
         return source[:length]

@@ -390,7 +390,7 @@ def nested_models_of_one_naming():
 
     source, target = source_ids(), target_ids()
     state = layers.Add()([encoder("one")(source), encoder("other")(source)])
-    y = layers.GRU(UNITS, return_sequences=True, name="rnn")(embed_target(target), initial_state=state)
+    y = layers.GRU(UNITS, return_sequences=True, name="rnn")(embed_target(target, False), initial_state=state)
     return keras.Model([source, target], dense("last", TARGET, "softmax")(dense("first", UNITS, "tanh")(y)))
 
 

@@ -184,7 +184,9 @@ def test_lambda_needs_trust(tmp_path: Path) -> None:
     model.save(tmp_path / "model.keras")
     arguments = [tmp_path / "model.keras", "--start-id", "1", "--end-id", "2", "--max-length", "5"]
     arguments += ["--source-length", "6", "--padding", "zeros"]
-    fails(arguments, "it holds a Lambda layer")
+    fails(
+        arguments, f'it holds a Lambda layer ("{doubled._keras_history.operation.name}"), whose Python code would run'
+    )
     assert run(*arguments, "--trust-lambda")[0] == 0
 
 

@@ -77,6 +77,37 @@ def test_subclassed_model() -> None:
     refused(Translator(), "Translator has no graph of layers that can be read")
 
 
+def test_subclassed_model_inside() -> None:
+    """Nor has one that is used as a layer; what to do is said."""
+
+    class Inner(keras.Model):
+        def call(self, x: object) -> object:
+            return x
+
+    source, target = inputs()
+    y = layers.GRU(8, return_sequences=True)(layers.Embedding(9, 4)(target), initial_state=encoded(source))
+    refused(keras.Model([source, target], Inner()(layers.Dense(9)(y))), "Inner has no graph of layers that can be read")
+
+
+def test_transformer_decoder() -> None:
+    """A decoder without recurrence has no state to carry: every layer that looks at the target is named."""
+    source, target = inputs()
+    memory, y = layers.Embedding(9, 4)(source), layers.Embedding(9, 4)(target)
+    y = layers.Add()([y, layers.MultiHeadAttention(2, 4, name="self_attention")(y, y, use_causal_mask=True)])
+    y = layers.LayerNormalization()(layers.Add()([y, layers.MultiHeadAttention(2, 4, name="cross")(y, memory)]))
+    model = keras.Model([source, target], layers.Dense(9)(y))
+    refused(model, 'layer "self_attention" (MultiHeadAttention) attends over target positions', decoder_input="target")
+    refused(model, "no recurrent layer depends on it", decoder_input="target")
+
+
+def test_pooling_over_the_target() -> None:
+    """A mean over the target's positions needs tokens not yet made."""
+    source, target = inputs()
+    y = layers.GRU(8, return_sequences=True)(layers.Embedding(9, 4)(target), initial_state=encoded(source))
+    y = layers.MaxPooling1D(2, strides=1, padding="same", name="best")(y)
+    refused(keras.Model([source, target], layers.Dense(9)(y)), 'layer "best" (MaxPooling1D) reads other target')
+
+
 def test_no_decoder() -> None:
     """A tagger has no second sequence."""
     source = keras.Input((None,), dtype="int32", name="words")
@@ -90,7 +121,11 @@ def test_inputs_that_cannot_be_told_apart() -> None:
     left = layers.GRU(8, return_sequences=True)(layers.Embedding(9, 4)(one))
     right = layers.GRU(8, return_sequences=True)(layers.Embedding(9, 4)(other))
     model = keras.Model([one, other], layers.Dense(9)(layers.Add()([left, right])))
-    refused(model, "encoder and decoder can't be told apart: the inputs source, target could each be the decoder's")
+    refused(
+        model,
+        "encoder and decoder can't be told apart: the inputs source, target could each be the decoder's; say which "
+        "with --decoder-input NAME",
+    )
     refused(model, "no input is called 'tgt'; the model's inputs are source, target", decoder_input="tgt")
 
 
@@ -137,6 +172,8 @@ def test_left_padding() -> None:
         "--padding-side left: the model masks padding on the right, but padding on the left changes what it gives",
         padding_side="left",
     )
+    _, _, facts = take_apart(keras.Model([source, target], layers.Dense(9)(y)), ExportOptions(start_id=1))
+    assert any(note.startswith("padding on the left changes what the model gives") for note in facts.notes)
 
 
 def not_exported(model: keras.Model, message: str, **options: str) -> None:
