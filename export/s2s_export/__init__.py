@@ -4,9 +4,14 @@
 """
 
 import importlib
+from typing import TYPE_CHECKING
 
 from s2s_export.errors import ExportError, ModelFileError, VerificationError
-from s2s_export.options import ExportOptions
+
+if TYPE_CHECKING:
+    from s2s_export.exporter import Exported, export
+    from s2s_export.load import build_model, load_model
+    from s2s_export.options import ExportOptions
 
 __version__ = "0.1.0"
 
@@ -22,11 +27,17 @@ __all__ = [
 ]
 
 
-_HEAVY = {"export": "exporter", "Exported": "exporter", "build_model": "load", "load_model": "load"}
+_LATER = {
+    "ExportOptions": "options",
+    "Exported": "exporter",
+    "build_model": "load",
+    "export": "exporter",
+    "load_model": "load",
+}
 
 
 def __getattr__(name: str) -> object:
-    """What imports TensorFlow is imported when it is first asked for."""
-    if name in _HEAVY:
-        return getattr(importlib.import_module(f"s2s_export.{_HEAVY[name]}"), name)
+    """What takes its time, TensorFlow above all, is imported when it is first asked for: `--help` needs none of it."""
+    if name in _LATER:
+        return getattr(importlib.import_module(f"s2s_export.{_LATER[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
