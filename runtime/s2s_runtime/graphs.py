@@ -52,6 +52,10 @@ class Graphs(Mapping[str, Any]):
                     self._open[name] = self._opened(name)
         return self._open[name]
 
+    def __contains__(self, name: object) -> bool:
+        """Whether the bundle has such a graph; doesn't open it."""
+        return name in self._manifest.graphs
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._manifest.graphs)
 

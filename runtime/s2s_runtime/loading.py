@@ -23,6 +23,7 @@ def load(
     intra_op_threads: int | None = None,
     inter_op_threads: int | None = None,
     spinning: bool | None = None,
+    shared_threads: bool = False,
     allow_fallback: bool = False,
     verify_hashes: bool = True,
     sessions: Mapping[str, Any] | None = None,
@@ -39,6 +40,8 @@ def load(
         intra_op_threads: threads inside one operator; None = one per physical core.
         inter_op_threads: threads across operators; None = operators run one after the other.
         spinning: whether threads wait actively for work within a run; see `SessionSettings`.
+        shared_threads: whether this model's graphs use the threads that all models of the process share; see
+            `SessionSettings`.
         allow_fallback: whether a provider that isn't obtained is passed over for the next one asked for, and in the
             end for the CPU; `Model.provider` tells which one decodes.
         verify_hashes: whether the graph files are compared with the SHA-256 in the manifest.
@@ -56,7 +59,13 @@ def load(
     """
     ready = dict(sessions or {})
     settings = SessionSettings(
-        providers, provider_options, intra_op_threads, inter_op_threads, spinning, allow_fallback=allow_fallback
+        providers,
+        provider_options,
+        intra_op_threads,
+        inter_op_threads,
+        spinning,
+        allow_fallback=allow_fallback,
+        shared_threads=shared_threads,
     )
     files = find_files(path)
     manifest = read_manifest(files, verify_hashes=verify_hashes, without=ready)

@@ -48,6 +48,10 @@ class SessionSettings:
             longer. On cores that others use too, waiting longer took up to 1.7 times as long as not waiting at all.
         allow_fallback: whether a provider that isn't obtained is passed over for the next one asked for, and in the
             end for the CPU; otherwise it is an error.
+        shared_threads: whether to use the threads that all sessions of the process share, instead of a pool for each
+            graph: for processes that hold many models. The application makes them, before it opens any session, with
+            `onnxruntime.set_global_thread_pool_sizes`, which decides for every session in the process: from then on
+            each has to share, and thread counts and spinning are no longer a session's own.
 
     Raises:
         OptionError: a thread count below 1, or options that don't match the providers.
@@ -59,6 +63,7 @@ class SessionSettings:
     inter_op_threads: int | None = None
     spinning: bool | None = None
     allow_fallback: bool = False
+    shared_threads: bool = False
     _requested: tuple[str, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -68,8 +73,13 @@ class SessionSettings:
                 raise OptionError(f"{name}: expected an integer of at least 1 or None, got {value!r}")
         if self.spinning is not None and not isinstance(self.spinning, bool):
             raise OptionError(f"spinning: expected True, False or None, got {self.spinning!r}")
-        if not isinstance(self.allow_fallback, bool):
-            raise OptionError(f"allow_fallback: expected True or False, got {self.allow_fallback!r}")
+        for name in ("allow_fallback", "shared_threads"):
+            if not isinstance(getattr(self, name), bool):
+                raise OptionError(f"{name}: expected True or False, got {getattr(self, name)!r}")
+        if self.shared_threads:
+            for name in ("intra_op_threads", "inter_op_threads", "spinning"):
+                if getattr(self, name) is not None:
+                    raise OptionError(f"{name}: expected None with shared_threads, got {getattr(self, name)!r}")
         if isinstance(self.providers, str) or (self.providers is not None and not self.providers):
             raise OptionError(f"providers: expected a list of names such as ['cuda', 'cpu'], got {self.providers!r}")
         names = (CPU,) if self.providers is None else tuple(map(provider_name, self.providers))
@@ -163,6 +173,14 @@ def _start(ort: ModuleType, graph: Path | bytes, settings: SessionSettings, sess
         state.NotImplemented,
     ) as error:
         raise BundleError(f"{name or graph!s}: onnxruntime can't load this graph: {_first_line(error)}") from error
+    except RuntimeError as error:
+        if "use_per_session_threads" not in str(error) and "GlobalThreadPools" not in str(error):
+            raise
+        has = "has none; make them with" if settings.shared_threads else "has, made with"
+        raise OptionError(
+            f"shared_threads: got {settings.shared_threads}, but threads that all sessions share this process {has} "
+            "onnxruntime.set_global_thread_pool_sizes"
+        ) from error
     except (state.EPFail, state.RuntimeException) as error:
         raise ProviderError(f"providers: {', '.join(settings.requested)}: {_first_line(error)}") from error
     obtained = session.get_providers()
@@ -220,6 +238,9 @@ def _session_options(ort: ModuleType, settings: SessionSettings) -> Any:
     if settings.inter_op_threads is not None:
         options.inter_op_num_threads = settings.inter_op_threads
         options.execution_mode = ort.ExecutionMode.ORT_PARALLEL
+    if settings.shared_threads:
+        options.use_per_session_threads = False
+        return options
     options.add_session_config_entry("session.force_spinning_stop", "1")
     for pool in ("intra_op", "inter_op"):
         options.add_session_config_entry(f"session.{pool}.allow_spinning", "0" if settings.spinning is False else "1")

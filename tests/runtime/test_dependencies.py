@@ -194,6 +194,12 @@ def test_providers_go_by_short_or_full_names() -> None:
         ),
         ({"intra_op_threads": 0}, r"intra_op_threads: expected an integer of at least 1 or None, got 0"),
         ({"allow_fallback": "no"}, r"allow_fallback: expected True or False, got 'no'"),
+        ({"shared_threads": 1}, r"shared_threads: expected True or False, got 1"),
+        ({"shared_threads": True, "spinning": True}, r"spinning: expected None with shared_threads, got True"),
+        (
+            {"shared_threads": True, "intra_op_threads": 2},
+            r"intra_op_threads: expected None with shared_threads, got 2",
+        ),
         ({"spinning": 1}, r"spinning: expected True, False or None, got 1"),
         ({"inter_op_threads": "2"}, r"inter_op_threads: expected an integer of at least 1 or None, got '2'"),
     ],
@@ -208,6 +214,33 @@ def test_threads_are_passed_on() -> None:
     """Thread counts reach onnxruntime, and the results stay."""
     model = s2s_runtime.load(TINY, intra_op_threads=1, inter_op_threads=2, spinning=True, providers=["cpu"])
     assert model.generate(["abc"])[0].ids == s2s_runtime.load(TINY).generate(["abc"])[0].ids
+
+
+def test_models_may_share_threads() -> None:
+    """Where the application made shared threads, models add none of their own; where the two disagree, an error."""
+    program = f"""
+import os, onnxruntime, s2s_runtime
+def load(**arguments):
+    try:
+        model = s2s_runtime.load({str(TINY)!r}, **arguments)
+    except s2s_runtime.OptionError as error:
+        return print(error)
+    return [result.ids for beams in (1, 2) for result in model.generate(["abcde"] * 40, beam_size=beams)]
+own = load()
+load(shared_threads=True)
+onnxruntime.set_global_thread_pool_sizes(3, 1)
+before = len(os.listdir("/proc/self/task"))
+print(load(shared_threads=True) == load(shared_threads=True) == own, len(os.listdir("/proc/self/task")) - before)
+load()
+"""
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.splitlines() == [
+        "shared_threads: got True, but threads that all sessions share this process has none; make them with "
+        "onnxruntime.set_global_thread_pool_sizes",
+        "True 0",
+        "shared_threads: got False, but threads that all sessions share this process has, made with "
+        "onnxruntime.set_global_thread_pool_sizes",
+    ]
 
 
 def test_graphs_that_do_not_fit_are_refused(tmp_path: Path) -> None:

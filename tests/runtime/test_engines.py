@@ -16,7 +16,9 @@ import s2s_runtime
 from s2s_runtime import CancelledError, Model, OptionError, Result
 from s2s_runtime.bundle import read_manifest
 from s2s_runtime.bundle_files import FolderFiles
+from s2s_runtime.graphs import Graphs
 from s2s_runtime.loading import open_step_model
+from s2s_runtime.onnx_model import OnnxStepModel
 from s2s_runtime.sessions import SessionSettings
 
 TOKEN_BUNDLES = ("tiny", "tiny-onehot", "tiny-none", "tiny-probabilities")
@@ -201,6 +203,21 @@ def test_what_the_graph_cannot_do_goes_step_by_step(tiny: Model, obstacle: str) 
     assert not steps.written
     with pytest.raises(OptionError, match=rf"engine: 'graph' can't do what was asked for \({obstacle}\); leave it out"):
         model.generate(["abc", "de"], **options, engine="graph")
+
+
+def test_graphs_are_opened_when_they_are_needed(fixtures: Path) -> None:
+    """Who decodes greedily never opens the graphs of beam search, whose weights would take as much memory again."""
+    manifest = read_manifest(fixtures / "tiny.s2s")
+    graphs = Graphs(FolderFiles(fixtures / "tiny.s2s"), manifest, SessionSettings(), {})
+    opened: list[str] = []
+    graphs._opened = lambda name: opened.append(name) or open_graph(name)  # type: ignore[method-assign, func-returns-value]
+    open_graph = Graphs._opened.__get__(graphs)
+    model = Model(manifest, OnnxStepModel(manifest, graphs))
+    model.generate(["abc"] * 60)
+    assert opened == ["greedy", "encoder"]
+    model.generate(["abc"], beam_size=2)
+    model.generate(["abc"], return_attention=True)
+    assert opened == ["greedy", "encoder", "beam", "decoder"]
 
 
 def test_a_bundle_without_the_graph_still_decodes(fixtures: Path, tmp_path: Path, tiny: Model) -> None:
