@@ -19,8 +19,8 @@ from s2s_export.understand import Understanding, understand
 from s2s_export.verify import Report, Subject, refuse_failed, verify
 from s2s_export.write import new_folder, refuse_existing, write_graphs
 from s2s_runtime.bundle import Manifest, write_manifest
-from s2s_training.graph import distinct_names, flatten_model
-from s2s_training.split import SplitModel, split
+from s2s_training.splitting.graph import distinct_names, flatten_model
+from s2s_training.splitting.splitter import SplitModel, split
 
 Progress = Callable[[str], None]
 

@@ -22,7 +22,7 @@ from s2s_export.passes import cancel_reshapes, free_name, look_up_kernels, strip
 from s2s_export.search_graphs import Carried, beam_graph, greedy_graph
 from s2s_export.understand import Understanding
 from s2s_runtime.bundle import TensorSpec
-from s2s_training.split import SplitModel
+from s2s_training.splitting.splitter import SplitModel
 
 
 @dataclass(frozen=True)

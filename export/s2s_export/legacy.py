@@ -33,7 +33,7 @@ from keras import ops
 
 from s2s_export.errors import ModelFileError
 from s2s_export.legacy_weights import convert_cudnn_weights
-from s2s_training.graph import reserve_name
+from s2s_training.splitting.graph import reserve_name
 
 _CUDNN = {"CuDNNLSTM": "LSTM", "CuDNNGRU": "GRU"}
 _ACTIVATIONS = ("activation", "recurrent_activation")

@@ -18,7 +18,7 @@ from keras import tree
 
 from s2s_export.understand import Understanding
 from s2s_runtime.bundle import OtherSource
-from s2s_training.split import SplitModel
+from s2s_training.splitting.splitter import SplitModel
 
 Sentence = Sequence[np.ndarray]  # one array for each source input
 

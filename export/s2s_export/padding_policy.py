@@ -16,7 +16,7 @@ from s2s_export.options import ExportOptions
 from s2s_runtime.bundle import OtherSource
 from s2s_runtime.padding import PaddingPolicy
 from s2s_runtime.vocabulary import Vocabulary
-from s2s_training.split import SplitModel
+from s2s_training.splitting.splitter import SplitModel
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from rich.table import Table
 from s2s_export.exporter import Exported
 from s2s_export.understand import Understanding
 from s2s_export.verify import Check
-from s2s_training.graph import Call
-from s2s_training.split import SplitModel
+from s2s_training.splitting.graph import Call
+from s2s_training.splitting.splitter import SplitModel
 
 
 def print_exported(console: Console, exported: Exported) -> None:

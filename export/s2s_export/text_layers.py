@@ -15,7 +15,7 @@ import keras
 from s2s_export.errors import ExportError
 from s2s_runtime.padding import PaddingPolicy
 from s2s_runtime.vocabulary import Unit, Vocabulary, VocabularyFile
-from s2s_training.graph import Call, Graph, Value, flatten_model, replay
+from s2s_training.splitting.graph import Call, Graph, Value, flatten_model, replay
 
 _TEXT_LAYERS = (keras.layers.TextVectorization, keras.layers.StringLookup)
 _PADDING = "<pad>"

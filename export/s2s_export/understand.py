@@ -17,9 +17,9 @@ from s2s_export.padding_policy import PaddingFinder
 from s2s_runtime.bundle import OtherSource, SourceKind, SourceSpec, TargetSpec, TensorSpec
 from s2s_runtime.padding import PaddingPolicy
 from s2s_runtime.vocabulary import Vocabulary
-from s2s_training.attention_weights import noise_for
-from s2s_training.graph import Graph, Value
-from s2s_training.split import SplitModel
+from s2s_training.splitting.attention_weights import noise_for
+from s2s_training.splitting.graph import Graph, Value
+from s2s_training.splitting.splitter import SplitModel
 
 
 @dataclass(frozen=True)

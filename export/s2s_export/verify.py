@@ -24,7 +24,7 @@ from s2s_export.padding_policy import for_encoder
 from s2s_export.samples import Sentence, encoded, for_runtime, generated, padded
 from s2s_export.understand import Understanding
 from s2s_runtime.bundle import Manifest
-from s2s_training.split import SplitModel
+from s2s_training.splitting.splitter import SplitModel
 
 NEAR_TIE = 1e-4
 BEAM_SIZE = 5

@@ -75,7 +75,7 @@ def test_custom_layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_softmax_by_hand() -> None:
     """A softmax along the source axis, wherever that axis is, becomes the step's weights (batch, source time)."""
-    from s2s_training.split import split
+    from s2s_training.splitting.splitter import split
 
     parts = split(attention_by_hand_additive())
     assert parts.attention
@@ -85,7 +85,7 @@ def test_softmax_by_hand() -> None:
 
 def test_other_softmaxes_are_not_attention() -> None:
     """A softmax over features, such as a gate's, is no attention."""
-    from s2s_training.split import split
+    from s2s_training.splitting.splitter import split
 
     source, target = source_ids(), target_ids()
     _, state = layers.GRU(UNITS, return_state=True)(embed_source(source))
@@ -96,7 +96,7 @@ def test_other_softmaxes_are_not_attention() -> None:
 
 def test_names_of_a_loaded_model(tmp_path: Path) -> None:
     """Operations made while splitting never take the name of one that came with the file."""
-    from s2s_training.split import split
+    from s2s_training.splitting.splitter import split
 
     attention_by_hand_additive().save(tmp_path / "m.keras")
     keras.utils.clear_session()

@@ -4,8 +4,8 @@ import keras
 import pytest
 from architectures import nested_models_of_one_naming
 
-from s2s_training.graph import flatten_model
-from s2s_training.split import split
+from s2s_training.splitting.graph import flatten_model
+from s2s_training.splitting.splitter import split
 
 pytestmark = pytest.mark.tensorflow
 

@@ -8,7 +8,7 @@ from keras import layers, ops
 
 from s2s_export import ExportError, ExportOptions
 from s2s_training.errors import SplitError
-from s2s_training.split import split
+from s2s_training.splitting.splitter import split
 
 pytestmark = pytest.mark.tensorflow
 

@@ -6,9 +6,9 @@ from architectures import SOURCE, TARGET, UNITS, probabilities_attention, probab
 from keras import layers, ops
 
 from s2s_training.errors import SplitError
-from s2s_training.graph import flatten_model
-from s2s_training.split import split
-from s2s_training.unrolled import roll_up
+from s2s_training.splitting.graph import flatten_model
+from s2s_training.splitting.splitter import split
+from s2s_training.splitting.unrolled import roll_up
 
 pytestmark = pytest.mark.tensorflow
 

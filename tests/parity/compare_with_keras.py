@@ -26,7 +26,7 @@ from s2s_export import ExportOptions, load_model
 from s2s_export.oracle import Decoded, Oracle
 from s2s_export.understand import understand
 from s2s_runtime import VocabularyFile
-from s2s_training.split import split
+from s2s_training.splitting.splitter import split
 
 NEAR_TIE = 1e-4
 CHUNK = 200

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import keras
 
 from s2s_training.errors import SplitError
-from s2s_training.graph import Call, Graph, Value, ancestors, is_recurrent, values_in
+from s2s_training.splitting.graph import Call, Graph, Value, ancestors, is_recurrent, values_in
 
 _ATTENTION = (
     keras.layers.Attention,

@@ -9,12 +9,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from s2s_training.assemble import Assembled, Crossing, Step, assemble, step_outputs
 from s2s_training.errors import SplitError
-from s2s_training.graph import Call, Graph, Value, replay
-from s2s_training.partition import Partition
-from s2s_training.step import InitialState, StepTracer, initial_states, state_sizes
-from s2s_training.unrolled import Unrolled, memory_values
+from s2s_training.splitting.assemble import Assembled, Crossing, Step, assemble, step_outputs
+from s2s_training.splitting.graph import Call, Graph, Value, replay
+from s2s_training.splitting.partition import Partition
+from s2s_training.splitting.step import InitialState, StepTracer, initial_states, state_sizes
+from s2s_training.splitting.unrolled import Unrolled, memory_values
 
 Start = int | Literal["zeros"] | None
 

@@ -14,10 +14,10 @@ from typing import Any
 import keras
 from keras import ops, tree
 
-from s2s_training.attention_weights import Candidate, extra_outputs, softmax_over_source
 from s2s_training.errors import SplitError
-from s2s_training.graph import Call, Value, substitute, values_in
-from s2s_training.partition import Partition
+from s2s_training.splitting.attention_weights import Candidate, extra_outputs, softmax_over_source
+from s2s_training.splitting.graph import Call, Value, substitute, values_in
+from s2s_training.splitting.partition import Partition
 
 Fill = Callable[[Any], Any]
 

@@ -20,14 +20,23 @@ from typing import Any, Literal
 import keras
 from keras import ops
 
-from s2s_training.assemble import Assembled, Crossing, Step, assemble, step_outputs
 from s2s_training.errors import SplitError
-from s2s_training.graph import Call, Graph, Value, distinct_names, flatten_model, replay, reserve_names, values_in
-from s2s_training.partition import Partition, partition
-from s2s_training.source_inputs import aligned_with_first, is_vector, order_sources
-from s2s_training.split_unrolled import split_unrolled, with_first_states
-from s2s_training.step import InitialState, StepTracer, initial_states, state_sizes
-from s2s_training.unrolled import Unrolled, roll_up, why_not_rolled_up
+from s2s_training.splitting.assemble import Assembled, Crossing, Step, assemble, step_outputs
+from s2s_training.splitting.graph import (
+    Call,
+    Graph,
+    Value,
+    distinct_names,
+    flatten_model,
+    replay,
+    reserve_names,
+    values_in,
+)
+from s2s_training.splitting.partition import Partition, partition
+from s2s_training.splitting.source_inputs import aligned_with_first, is_vector, order_sources
+from s2s_training.splitting.split_unrolled import split_unrolled, with_first_states
+from s2s_training.splitting.step import InitialState, StepTracer, initial_states, state_sizes
+from s2s_training.splitting.unrolled import Unrolled, roll_up, why_not_rolled_up
 
 Fed = Literal["token", "value", "none", "probabilities"]
 

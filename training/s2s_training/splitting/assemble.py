@@ -9,10 +9,10 @@ from typing import Any
 import keras
 from keras import ops
 
-from s2s_training.attention_weights import distributions
-from s2s_training.graph import Value, ancestors, flatten_model
-from s2s_training.source_inputs import weights_over_first
-from s2s_training.step import StepTracer
+from s2s_training.splitting.attention_weights import distributions
+from s2s_training.splitting.graph import Value, ancestors, flatten_model
+from s2s_training.splitting.source_inputs import weights_over_first
+from s2s_training.splitting.step import StepTracer
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import keras
 from keras import tree
 
 from s2s_training.errors import SplitError
-from s2s_training.graph import Call, Graph, Value, ancestors, is_recurrent, substitute, values_in
+from s2s_training.splitting.graph import Call, Graph, Value, ancestors, is_recurrent, substitute, values_in
 
 _FEWEST_STEPS = 3  # two show what is carried, the third what becomes of it
 

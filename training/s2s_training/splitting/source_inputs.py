@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras import ops, tree
 
 from s2s_training.errors import SplitError
-from s2s_training.graph import Call, Graph, Value
+from s2s_training.splitting.graph import Call, Graph, Value
 
 _STEPS, _MORE_STEPS = 5, 7
 
