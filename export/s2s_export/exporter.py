@@ -14,6 +14,7 @@ import keras
 from s2s_export.dtypes import refuse_other_dtypes
 from s2s_export.graphs import Graphs, build_graphs
 from s2s_export.options import ExportOptions
+from s2s_export.quantize import quantize_bundle
 from s2s_export.text_layers import without_text_layers
 from s2s_export.understand import Understanding, understand
 from s2s_export.verify import Report, Subject, refuse_failed, verify
@@ -99,6 +100,9 @@ def _export(model: keras.Model, path: Path, options: ExportOptions, progress: Pr
         refuse_failed(report)
         report = replace(report, facts=_facts(parts, graphs))
         manifest = replace(manifest, verification=report.to_dict())
+        if options.quantize:
+            progress("quantising")
+            graphs, manifest = quantize_bundle(folder, graphs, manifest, facts, options)
         write_manifest(folder, manifest)
     return Exported(path, parts, facts, manifest, report, graphs.node_types())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -57,11 +57,17 @@ def build_graphs(split: SplitModel, facts: Understanding, opset: int) -> Graphs:
     }
     if memory:
         models["select_memory"] = _select("memory", memory, opset)
-    if facts.target.feedback != "value":
-        carried = Carried(states, memory, facts.target.size, fed=facts.target.feedback == "token")
-        models["greedy"] = greedy_graph(models["decoder"], carried)
-        models["beam"] = beam_graph(models["decoder"], carried)
-    return Graphs(models, states, memory)
+    return with_searches(Graphs(models, states, memory), facts)
+
+
+def with_searches(graphs: Graphs, facts: Understanding) -> Graphs:
+    """The same graphs with whole-search graphs of their step graph, where tokens are written."""
+    if facts.target.feedback == "value":
+        return graphs
+    decoder = graphs.models["decoder"]
+    carried = Carried(graphs.states, graphs.memory, facts.target.size, fed=facts.target.feedback == "token")
+    searches = {"greedy": greedy_graph(decoder, carried), "beam": beam_graph(decoder, carried)}
+    return replace(graphs, models={**graphs.models, **searches})
 
 
 def _specs(stem: str, tensors: Sequence[Any]) -> tuple[TensorSpec, ...]:

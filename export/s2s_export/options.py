@@ -36,6 +36,8 @@ class ExportOptions:
             unless `source_length` says otherwise.
         start_symbol, end_symbol: the target vocabulary's start and end, where it doesn't say them itself.
         verify_with: texts to verify with; otherwise inputs are generated.
+        references: the right target of each text in `verify_with`, for error rates with quantised weights.
+        quantize: "int8" for weights of 8 bits; None keeps float32.
 
     Raises:
         ExportError: names the option that is out of range, what it got and what is allowed.
@@ -60,6 +62,8 @@ class ExportOptions:
     start_symbol: str | None = None
     end_symbol: str | None = None
     verify_with: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+    quantize: Literal["int8"] | None = None
 
     def __post_init__(self) -> None:
         for name in ("source_length", "max_length"):
@@ -78,6 +82,13 @@ class ExportOptions:
             raise ExportError(f"source_kind: expected 'auto', 'one-hot' or 'values', got {self.source_kind!r}")
         if self.start_zeros and self.start_id is not None:
             raise ExportError(f"start_zeros: expected no start_id beside it, got {self.start_id}")
+        if self.references and len(self.references) != len(self.verify_with):
+            raise ExportError(
+                f"references: expected one for each text of verify_with ({len(self.verify_with)}), "
+                f"got {len(self.references)}"
+            )
+        if self.quantize not in (None, "int8"):
+            raise ExportError(f"quantize: expected 'int8' or None, got {self.quantize!r}")
         for token in [*self.end_ids, *([] if self.start_id is None else [self.start_id])]:
             if token < 0:
                 raise ExportError(f"start_id and end_ids: expected ids from 0, got {token}")

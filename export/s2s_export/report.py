@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import keras
@@ -20,6 +21,8 @@ def print_exported(console: Console, exported: Exported) -> None:
     console.print(_checks(exported.report.checks, exported.report.inputs))
     console.print(_model(exported))
     console.print(_files(exported))
+    if exported.manifest.precision != "float32":
+        console.print(_quality(exported))
     _print_notes(console, exported.facts)
     console.print(f"wrote {exported.path} (every check within {exported.report.atol:g})", soft_wrap=True)
 
@@ -90,6 +93,32 @@ def _files(exported: Exported) -> Table:
         shown = ", ".join(f"{count} {kind}" for kind, count in exported.node_types[name].items())
         table.add_row(name, f"{graph.bytes / 1000:,.0f}", shown)
     return table
+
+
+def _quality(exported: Exported) -> Table:
+    """What the weights of 8 bits changed."""
+    found = exported.manifest.verification["quantization"]
+    if not isinstance(found, dict):
+        raise TypeError(f"expected what was measured, got {found!r}")
+    table = Table(title=f"{exported.manifest.precision} beside float32, on {found['inputs']}", title_justify="left")
+    for heading in ("search", "sentences changed", "tokens changed", "wrong sentences", "wrong tokens"):
+        table.add_column(heading, justify="left" if heading == "search" else "right")
+    for each in found["searches"]:
+        table.add_row(
+            each["search"],
+            f"{each['sentences_changed']} of {each['sentences']}",
+            f"{each['tokens_changed']} of {each['tokens']}",
+            _before_after(each, "error_rate"),
+            _before_after(each, "token_error_rate"),
+        )
+    return table
+
+
+def _before_after(found: Mapping[str, float], name: str) -> str:
+    """Two shares as percentages; unknown without references."""
+    if f"{name}_before" not in found:
+        return "no references"
+    return f"{found[f'{name}_before']:.1%} -> {found[f'{name}_after']:.1%}"
 
 
 def _calls(title: str, calls: tuple[Call, ...]) -> Table:

@@ -65,6 +65,7 @@ def _model(manifest: Manifest, size: int | None) -> Iterator[tuple[str, str]]:
         yield "target ids", ", ".join(f"{name} {_or_none(value)}" for name, value in named.items())
     yield "padding", _padding(padding)
     yield "attention", "yes" if manifest.attention else "no"
+    yield "weights", manifest.precision
     if size is not None:
         yield "size", f"{size:,} bytes, the manifest included"
 

@@ -21,6 +21,8 @@
       "states": [{"name": "state.0", "dtype": "float32", "shape": [null, 256]}],
       "memory": [{"name": "memory.0", "dtype": "float32", "shape": [null, null, 256]}],
       "attention": false,                    whether the decoder has the output `attention`
+      "precision": "float32",                of the weights: "float32" or "int8" (then activations are quantised too,
+                                             with one scale for the whole batch: results may depend on it)
       "padding": {...}, "vocabulary": {"source": {...}, "target": {...}},      as in `vocab.json`
       "verification": {...},                 what the exporter checked and found
       "producers": {"s2s_export": "0.1.0"}   versions of what made the bundle
@@ -51,7 +53,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 from s2s_runtime.errors import BundleError, VocabularyError
 from s2s_runtime.json_fields import Fields
@@ -63,6 +65,9 @@ __all__ = ["Feedback", "GraphFile", "Manifest", "OtherSource", "SourceKind", "So
 
 FORMAT: Final = "s2s-bundle"
 VERSION: Final = 1
+
+Precision = Literal["float32", "int8"]
+_PRECISIONS: Final = ("float32", "int8")
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,7 @@ class Manifest:
     attention: bool
     padding: PaddingPolicy
     weights: GraphFile | None = None
+    precision: Precision = "float32"
     source_vocabulary: Vocabulary | None = None
     target_vocabulary: Vocabulary | None = None
     verification: Mapping[str, object] = field(default_factory=dict)
@@ -134,6 +140,7 @@ class Manifest:
             "states": [tensor.to_dict() for tensor in self.states],
             "memory": [tensor.to_dict() for tensor in self.memory],
             "attention": self.attention,
+            "precision": self.precision,
             "padding": self.padding.to_dict(),
             "vocabulary": {
                 "source": None if source is None else source.to_dict(),
@@ -163,6 +170,7 @@ class Manifest:
             "states": tuple(TensorSpec.read(item) for item in fields.children("states")),
             "memory": tuple(TensorSpec.read(item) for item in fields.children("memory")),
             "attention": fields.boolean("attention"),
+            "precision": fields.choice("precision", _PRECISIONS, "float32"),
             "padding": _read_padding(fields, problems),
             "source_vocabulary": _read_vocabulary(vocabulary, "source", problems),
             "target_vocabulary": _read_vocabulary(vocabulary, "target", problems),
