@@ -85,13 +85,14 @@ class Finisher:
 
     def _hypothesis(self, ended: Ended, source_tokens: list[str], columns: NDArray[np.bool_]) -> Hypothesis:
         options = self.options
-        ids = ended.ids if options.return_end_token else ended.bare
+        bare = ended.bare
+        ids = ended.ids if options.return_end_token else bare
         attention = None if ended.attention is None else ended.attention[: len(ids), columns]
-        tokens, text = self.tokens(ids), self.text(ended.bare)
+        tokens, text = self.tokens(ids), self.text(bare)
         vocabulary = self.manifest.target_vocabulary
         if options.replace_unknown and attention is not None and vocabulary is not None:
             tokens = self._replaced(ids, tokens, attention, source_tokens)
-            text = vocabulary.join(tokens[: len(ended.bare)])
+            text = vocabulary.join(tokens[: len(bare)])
         scores = None
         if options.return_token_scores and ended.token_scores is not None:
             scores = [float(score) for score in ended.token_scores[: len(ids)]]

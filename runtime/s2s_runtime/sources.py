@@ -69,9 +69,10 @@ def read_sources(inputs: Inputs, manifest: Manifest, policy: UnknownPolicy | Non
         if missing:
             unknown[i] = missing
         arrays.append(array)
-        read = [reader.read(first + i, item, policy)[0] for reader, item in zip(readers[1:], rest, strict=True)]
-        others.append(_beside(first + i, (row, array), read, manifest))
-    return Sources(arrays, unknown, others)
+        if rest:
+            read = [reader.read(first + i, item, policy)[0] for reader, item in zip(readers[1:], rest, strict=True)]
+            others.append(_beside(first + i, (row, array), read, manifest))
+    return Sources(arrays, unknown, others or [()] * len(arrays))
 
 
 def _columns(inputs: Inputs, names: Sequence[str]) -> list[Any]:

@@ -55,11 +55,14 @@ class Vocabulary:
     reverse: bool = False
     model: bytes | None = field(default=None, repr=False)
     _ids: dict[str, int] = field(init=False, repr=False, compare=False)
+    _left_out: frozenset[int | None] = field(init=False, repr=False, compare=False)
     _pieces: PieceModel | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "symbols", tuple(self.symbols))
         object.__setattr__(self, "_ids", {symbol: i for i, symbol in enumerate(self.symbols)})
+        left_out = frozenset(self._ids.get(symbol) for symbol in (self.start, self.end, self.padding) if symbol)
+        object.__setattr__(self, "_left_out", left_out)
         object.__setattr__(self, "_pieces", None if self.model is None else PieceModel(self.model))
         problems = self._problems()
         if problems:
@@ -202,10 +205,14 @@ class Vocabulary:
             VocabularyError: an id is outside the vocabulary.
         """
         found, symbols = list(ids), self.symbols
-        if found and not (min(found) >= 0 and max(found) < len(symbols)):
+        try:
+            named = [symbols[token] for token in found]
+        except IndexError:
+            named = []
+        if len(named) < len(found) or (found and min(found) < 0):
             wrong = next(token for token in found if not 0 <= token < len(symbols))
             raise VocabularyError(f"id {wrong} is outside the vocabulary: expected 0 to {len(symbols) - 1}")
-        return [symbols[token] for token in found]
+        return named
 
     def decode(self, ids: Iterable[int]) -> str:
         """Text of a sequence of ids.
@@ -218,7 +225,10 @@ class Vocabulary:
             VocabularyError: an id is outside the vocabulary.
         """
         start, end = self.start_id, self.end_id
-        bare = [token for token in ids if token not in (start, end)]
+        bare = list(ids)
+        if self._left_out.isdisjoint(bare) and not self.reverse:
+            return self.join(self.tokens(bare))
+        bare = [token for token in bare if token not in (start, end)]
         if self.reverse:
             bare.reverse()
         return self.join(self.tokens(_strip(bare, self.padding_id)))
