@@ -37,11 +37,7 @@ def load(
             short one ("cuda"); None = the CPU. One that isn't obtained is an error, never a silent fall-back, unless
             `allow_fallback` is set.
         provider_options: one mapping per provider, such as `[{"device_id": 1}]`.
-        intra_op_threads: threads inside one operator; None = one per physical core.
-        inter_op_threads: threads across operators; None = operators run one after the other.
-        spinning: whether threads wait actively for work within a run; see `SessionSettings`.
-        shared_threads: whether this model's graphs use the threads that all models of the process share; see
-            `SessionSettings`.
+        intra_op_threads, inter_op_threads, spinning, shared_threads: of threads; see `SessionSettings`.
         allow_fallback: whether a provider that isn't obtained is passed over for the next one asked for, and in the
             end for the CPU; `Model.provider` tells which one decodes.
         verify_hashes: whether the graph files are compared with the SHA-256 in the manifest.

@@ -89,7 +89,7 @@ def greedy_of_keras(model: Any, oracle: Oracle, file: VocabularyFile, sources: l
     return [
         decoded
         for chunk in track(chunks, "Keras, re-fed with its prefix", console=ERRORS)
-        for decoded in oracle.greedy(chunk, file.max_length)
+        for decoded in oracle.greedy([(source,) for source in chunk], file.max_length)
     ]
 
 
@@ -113,7 +113,7 @@ def compare(run: Path, pairs: Path, count: int, beam: int) -> bool:
     order = random.Random(1).sample(range(len(texts)), len(texts))
     agreed = True
     for name, size in (("greedy", 1), *([(f"beam {beam}", beam)] if beam > 1 else [])):
-        options: dict[str, Any] = {"beam_size": size, "return_end_token": True, "return_scores": True}
+        options: dict[str, Any] = {"beam_size": size, "return_end_token": True, "return_scores": size > 1}
         together = model.generate(texts, **options)
         alone = [model.generate([text], **options)[0].ids for text in texts]
         shuffled = dict(zip(order, model.generate([texts[i] for i in order], **options), strict=True))
@@ -126,8 +126,12 @@ def compare(run: Path, pairs: Path, count: int, beam: int) -> bool:
         else:
             chunks = [sources[i : i + CHUNK // size] for i in range(0, len(sources), CHUNK // size)]
             walk = track(chunks, f"Keras, {name}", console=ERRORS)
-            wanted = [ranked[0] for chunk in walk for ranked in oracle.beam(chunk, size, file.max_length)]
-            near = [abs(r.score - d.score) < NEAR_TIE for r, d in zip(together, wanted, strict=True)]
+            wanted = [
+                ranked[0]
+                for chunk in walk
+                for ranked in oracle.beam([(source,) for source in chunk], size, file.max_length)
+            ]
+            near = [abs((r.score or 0.0) - d.score) < NEAR_TIE for r, d in zip(together, wanted, strict=True)]
         agreed &= report(f"{name}: bundle against Keras", ids, [decoded.tokens for decoded in wanted], near)
     return agreed
 
