@@ -37,7 +37,10 @@ def load(
             short one ("cuda"); None = the CPU. One that isn't obtained is an error, never a silent fall-back, unless
             `allow_fallback` is set.
         provider_options: one mapping per provider, such as `[{"device_id": 1}]`.
-        intra_op_threads, inter_op_threads, spinning, shared_threads: of threads; see `SessionSettings`.
+        intra_op_threads: threads inside one operator; None = one per physical core.
+        inter_op_threads: threads across operators; None = operators run one after the other.
+        spinning: whether threads that wait for work stay awake; see `SessionSettings`.
+        shared_threads: whether to use threads that all models share; see `SessionSettings`.
         allow_fallback: whether a provider that isn't obtained is passed over for the next one asked for, and in the
             end for the CPU; `Model.provider` tells which one decodes.
         verify_hashes: whether the graph files are compared with the SHA-256 in the manifest.
@@ -54,15 +57,8 @@ def load(
         OptionError: an argument is out of range.
     """
     ready = dict(sessions or {})
-    settings = SessionSettings(
-        providers,
-        provider_options,
-        intra_op_threads,
-        inter_op_threads,
-        spinning,
-        allow_fallback=allow_fallback,
-        shared_threads=shared_threads,
-    )
+    threads = (intra_op_threads, inter_op_threads, spinning)
+    settings = SessionSettings(providers, provider_options, *threads, allow_fallback, shared_threads)
     files = find_files(path)
     manifest = read_manifest(files, verify_hashes=verify_hashes, without=ready)
     for vocabulary in (manifest.source_vocabulary, manifest.target_vocabulary):
