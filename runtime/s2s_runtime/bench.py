@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from s2s_runtime.errors import InputError
 from s2s_runtime.loading import load
 from s2s_runtime.manifest import Manifest, OtherSource, SourceSpec
 from s2s_runtime.model import Model
+from s2s_runtime.options import Engine
 from s2s_runtime.padding import PaddingPolicy
 from s2s_runtime.sources import Inputs
 
@@ -31,6 +32,7 @@ class Measurement:
     Attributes:
         batch_size: sentences in one call.
         beam_size: of the search; 1 = greedy.
+        engine: see `DecodingOptions`.
         repeats: how many batches were timed.
         p50_ms: median latency of a batch in milliseconds; p90_ms and p99_ms accordingly.
         sentences_per_second: over all timed batches.
@@ -40,6 +42,7 @@ class Measurement:
 
     batch_size: int
     beam_size: int
+    engine: Engine
     repeats: int
     p50_ms: float
     p90_ms: float
@@ -140,47 +143,52 @@ def _random_rows(
     return [random.choice(ids, size=min(each, padding.length or each)) for each in lengths]
 
 
-def measure(
-    model: Model, sources: Sequence[object], batch_size: int, beam_size: int, *, repeats: int, warm_up: int
-) -> Measurement:
+class Case(NamedTuple):
+    """What is measured: the first three fields of `Measurement`."""
+
+    batch_size: int
+    beam_size: int = 1
+    engine: Engine = "auto"
+
+
+def measure(model: Model, sources: Sequence[object], case: Case, *, repeats: int, warm_up: int) -> Measurement:
     """Time the decoding of batches, each made of the next sources in turn.
 
     Args:
         model: the model.
         sources: what to decode, used again from the start when they run out.
-        batch_size: sentences in one call, decoded at once.
-        beam_size: 1 = greedy.
+        case: how they are decoded, so many in one call, all at once.
         repeats: batches timed.
         warm_up: batches decoded before.
 
     Raises:
         InputError: there are no sources.
+        OptionError: the engine can't do what is measured.
     """
     if not sources:
         raise InputError("benchmark: expected at least one source, got none")
     run = _predict if model.manifest.target.feedback == "value" else _generate
-    batches = _batches(sources, batch_size)
+    batches = _batches(sources, case.batch_size)
     for batch in islice(batches, warm_up):
-        run(model, batch, beam_size)
+        run(model, batch, case)
     seconds, tokens = [], 0
     for batch in islice(batches, repeats):
         start = time.perf_counter()
-        tokens_of = run(model, batch, beam_size)
+        tokens_of = run(model, batch, case)
         seconds.append(time.perf_counter() - start)
         tokens += tokens_of()
     p50, p90, p99 = (float(value) * 1e3 for value in np.percentile(seconds, (50, 90, 99)))
-    sentences, total = repeats * batch_size, sum(seconds)
-    return Measurement(
-        batch_size, beam_size, repeats, p50, p90, p99, sentences / total, tokens / total, tokens / sentences
-    )
+    sentences, total = repeats * case.batch_size, sum(seconds)
+    return Measurement(*case, repeats, p50, p90, p99, sentences / total, tokens / total, tokens / sentences)
 
 
-def _generate(model: Model, batch: Inputs, beam_size: int) -> Callable[[], int]:
-    results = model.generate(batch, beam_size=beam_size, max_batch_size=len(list(batch)))
+def _generate(model: Model, batch: Inputs, case: Case) -> Callable[[], int]:
+    size = len(list(batch))
+    results = model.generate(batch, beam_size=case.beam_size, engine=case.engine, max_batch_size=size)
     return lambda: sum(len(r.ids) + (r.hypotheses[0].finish_reason == "end") for r in results)
 
 
-def _predict(model: Model, batch: Inputs, beam_size: int) -> Callable[[], int]:
+def _predict(model: Model, batch: Inputs, _: Case) -> Callable[[], int]:
     predicted = model.predict(batch, max_batch_size=len(list(batch)))
     return lambda: predicted.shape[0] * predicted.shape[1]
 

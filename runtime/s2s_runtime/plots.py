@@ -47,7 +47,7 @@ def plot_attention(hypothesis: Hypothesis, source_tokens: Sequence[str], path: s
 
 
 def plot_latency(measurements: Sequence[Measurement], path: str | os.PathLike[str]) -> None:
-    """Draw the median latency of a batch over the batch size, a line for each beam size, p90 as a band.
+    """Draw the median latency of a batch over the batch size, a line for each beam size and engine, p90 as a band.
 
     Args:
         measurements: what was measured.
@@ -59,10 +59,12 @@ def plot_latency(measurements: Sequence[Measurement], path: str | os.PathLike[st
     """
     figure = _figure(6.4, 4.2)
     axes = figure.add_subplot()
-    for beam_size in sorted({each.beam_size for each in measurements}):
-        found = sorted((each for each in measurements if each.beam_size == beam_size), key=lambda m: m.batch_size)
-        sizes = [each.batch_size for each in found]
-        axes.plot(sizes, [each.p50_ms for each in found], marker="o", label=f"beam {beam_size}")
+    several = len({each.engine for each in measurements}) > 1
+    for beam_size, engine in sorted({(each.beam_size, each.engine) for each in measurements}):
+        chosen = [each for each in measurements if (each.beam_size, each.engine) == (beam_size, engine)]
+        found = sorted(chosen, key=lambda measurement: measurement.batch_size)
+        sizes, label = [each.batch_size for each in found], f"beam {beam_size}" + (f", {engine}" if several else "")
+        axes.plot(sizes, [each.p50_ms for each in found], marker="o", label=label)
         axes.fill_between(sizes, [each.p50_ms for each in found], [each.p90_ms for each in found], alpha=0.2)
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")

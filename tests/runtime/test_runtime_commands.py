@@ -16,7 +16,7 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from s2s_runtime import Model, Vocabulary, bench_cli, cli, inspect_cli
-from s2s_runtime.bench import measure, random_sources
+from s2s_runtime.bench import Case, measure, random_sources
 from s2s_runtime.description import describe
 
 TINY = str(Path(__file__).parents[1] / "fixtures" / "tiny.s2s")
@@ -212,12 +212,16 @@ def test_bench_prints_a_table(tmp_path: Path) -> None:
     for word in ("lines.txt", "CPUExecutionProvider", "numpy", "load", "p99 ms", "tokens/s"):
         assert word in found.stdout
     assert run(bench_cli, VALUES, "--batch-size", "2", "--repeats", "2").exit_code == 0
+    swept = run(bench_cli, TINY, "--batch-size", "2", "--repeats", "2", "--engine", "graph,steps", "--json")
+    cases = [(each["beam_size"], each["engine"]) for each in json.loads(swept.stdout)["measurements"]]
+    assert cases == [(1, "graph"), (1, "steps"), (5, "graph"), (5, "steps")]
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--batch-size", "1,x"], "error: --batch-size: expected numbers of at least 1 separated by commas, such as"),
+        (["--engine", "loop"], "error: --engine: expected any of auto, graph, steps, separated by commas; got 'loop'"),
         (["--beam-size", "0"], "error: --beam-size: expected numbers of at least 1 separated by commas, such as"),
         (["--text", "no-such-file"], "error: [Errno 2] No such file or directory: 'no-such-file'"),
     ],
@@ -232,7 +236,7 @@ def test_bench_refuses_bad_arguments(arguments: list[str], message: str) -> None
 
 def test_measure_counts_tokens_with_their_end(tiny: Model) -> None:
     """Tokens per second count the end tokens, as the model had to compute them."""
-    found = measure(tiny, ["abc"], 2, 1, repeats=2, warm_up=0)
+    found = measure(tiny, ["abc"], Case(2), repeats=2, warm_up=0)
     assert found.tokens_per_sentence == len(tiny.generate(["abc"])[0].ids) + 1
 
 
