@@ -67,6 +67,16 @@ class RowReader:
         if isinstance(rows, np.ndarray) and rows.dtype.kind not in "US" and rows.ndim not in _RANKS[self.kind]:
             raise InputError(f"{self.label}: expected {self.expected}, got {rows.dtype} of shape {rows.shape}")
 
+    def read_whole(self, rows: object) -> list[Source] | None:
+        """The rows of an array of ids, checked all at once; None where they have to be looked at one by one."""
+        if not isinstance(rows, np.ndarray) or rows.ndim != 2 or rows.dtype.kind not in "iu" or rows.size == 0:
+            return None
+        length = self.padding.length
+        if self.kind not in ("ids", "one-hot") or self.padding.masked or (length and rows.shape[1] > length):
+            return None
+        lowest = -1 if self.kind == "one-hot" else 0
+        return list(rows.astype(np.int64)) if rows.min() >= lowest and rows.max() < self.size else None
+
     def read(self, place: int, item: object, policy: UnknownPolicy | None) -> tuple[Source, list[str]]:
         """The array of one sentence, and symbols of a text that the vocabulary lacks.
 

@@ -62,6 +62,9 @@ def read_sources(inputs: Inputs, manifest: Manifest, policy: UnknownPolicy | Non
     columns = _columns(inputs, manifest.source.names)
     for reader, column in zip(readers, columns, strict=True):
         reader.check_rank(column)
+    whole = readers[0].read_whole(columns[0]) if len(readers) == 1 else None
+    if whole is not None:
+        return Sources(whole, {}, [()] * len(whole))
     unknown: dict[int, list[str]] = {}
     arrays, others = [], []
     for i, (row, *rest) in enumerate(zip(*columns, strict=True)):

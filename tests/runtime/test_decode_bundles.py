@@ -311,3 +311,20 @@ def test_score_refuses_what_it_cannot_score(tiny: Model) -> None:
     with pytest.raises(InputError, match=r"sources\[1\]: empty"):
         tiny.score(["a", ""], ["A", "A"])
     assert tiny.score([], []) == []
+
+
+@pytest.mark.parametrize("name", ["tiny", "tiny-onehot", "tiny-none"])
+def test_an_array_of_ids_is_the_list_of_its_rows(fixtures: Path, name: str) -> None:
+    """Whatever its integer type; what is wrong with a row is said of that row."""
+    model = s2s_runtime.load(fixtures / f"{name}.s2s")
+    for dtype in (np.int64, np.int8):
+        array = np.array([[2, 3, 4, 1], [3, 2, 2, 1], [4, 4, 4, 1]], dtype)
+        found, expected = model.generate(array), model.generate(array.tolist())
+        assert [result.to_dict() for result in found] == [result.to_dict() for result in expected]
+    array[1, 2] = 100
+    with pytest.raises(InputError, match=r"inputs\[1\]: expected ids from .* got 100"):
+        model.generate(array)
+    assert model.generate(np.zeros((0, 4), np.int64)) == []
+    if model.manifest.padding.length:
+        with pytest.raises(InputError, match=r"inputs\[0\]: 9 tokens, but this bundle's model reads sources padded to"):
+            model.generate(np.ones((2, 9), np.int64))
