@@ -32,7 +32,14 @@ KINDS = {
     "deeper encoder": {"encoder_layers": 2, "bidirectional": True},
     "deeper decoder": {"decoder_layers": 2, "dropout": 0.3},
     "bridged": {"decoder_units": 6},
+    "always bridged": {"bridge": "dense", "bidirectional": True},
+    "from zeros": {"bridge": "none", "attention": "dot"},
+    "multi-head": {"attention": "multi-head", "heads": 2, "decoder_units": 6},
+    "peek concat": {"peek": "concat", "bidirectional": True},
+    "peek add": {"peek": "add", "cell": "gru", "bridge": "none"},
+    "residual, normalised": {"residual": True, "layer_norm": True, "encoder_layers": 3, "decoder_layers": 2},
 }
+TIED = {"tied": True, "attention": "general"}
 
 
 def build(layout=IDS, **options):
@@ -109,11 +116,11 @@ def test_attention_reads_the_encoder_outputs(kind):
 )
 def test_decoder_layers_start_from_their_peers_from_the_top(layers, peers):
     """The top decoder layer starts from the top encoder layer; missing peers are the bottom one's."""
-    from s2s_training.models import LayerStates, _states_per_layer
+    from s2s_training.encoder_stack import LayerStates, states_per_layer
 
     encoder_layers, decoder_layers = layers
     states = [LayerStates([f"state {i}"], []) for i in range(encoder_layers)]
-    assert _states_per_layer(states, decoder_layers) == [[f"state {peer}"] for peer in peers]
+    assert states_per_layer(states, decoder_layers) == [[f"state {peer}"] for peer in peers]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -13,10 +13,12 @@ from s2s_runtime.console import make_app, one_line_errors
 from s2s_training.cli_options import data, fit, model
 from s2s_training.config import (
     AttentionForm,
+    Bridge,
     CellName,
     Kind,
     OptimizerName,
     Padding,
+    Peek,
     ScheduleName,
     Split,
     TrainingConfig,
@@ -71,6 +73,14 @@ def train(
     embedding: Annotated[int | None, model("embedding", "Size of embeddings; 0 = one-hot vectors.")] = None,
     dropout: Annotated[float | None, model("dropout", "Share of activations dropped.")] = None,
     attention: Annotated[AttentionForm | None, model("attention", "How the decoder looks at the source.")] = None,
+    heads: Annotated[int | None, model("heads", "Heads of multi-head attention.")] = None,
+    peek: Annotated[Peek | None, model("peek", "The source's last output at every decoder step.")] = None,
+    bridge: Annotated[Bridge | None, model("bridge", "From encoder states to what the decoder starts from.")] = None,
+    tied: Annotated[bool | None, model("tied", "Target embedding = output kernel.", "--tied/--no-tied")] = None,
+    residual: Annotated[bool | None, model("residual", "Add a layer's input.", "--residual/--no-residual")] = None,
+    layer_norm: Annotated[
+        bool | None, model("layer_norm", "Normalise outputs of layers.", "--layer-norm/--no-layer-norm")
+    ] = None,
     padding: Annotated[Padding | None, model("padding", "Masked; or read by the model, as spaces or zeros.")] = None,
     epochs: Annotated[int | None, fit("epochs", "Passes over the pairs.")] = None,
     batch_size: Annotated[int | None, fit("batch_size", "Pairs per step.")] = None,

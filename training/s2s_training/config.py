@@ -12,13 +12,16 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from s2s_training.errors import ConfigError
+from s2s_training.model_checks import contradictions
 
 Unit = Literal["char", "word", "symbol", "sentencepiece"]
 Padding = Literal["mask", "space", "zeros"]
 Split = Literal["hash", "last"]
 Kind = Literal["encoder-decoder", "repeat-vector"]
 CellName = Literal["lstm", "gru"]
-AttentionForm = Literal["none", "dot", "general", "additive"]
+AttentionForm = Literal["none", "dot", "general", "additive", "multi-head"]
+Peek = Literal["none", "concat", "add"]
+Bridge = Literal["auto", "dense", "none"]
 OptimizerName = Literal["adam", "rmsprop"]
 ScheduleName = Literal["constant", "cosine"]
 
@@ -100,7 +103,16 @@ class ModelConfig:
         bidirectional: whether the encoder reads both ways.
         embedding: size of the embeddings of either side; 0 = one-hot vectors.
         dropout: share of activations dropped before, between and after recurrent layers, 0 <= share < 1.
-        attention: "dot", "general" (Luong et al. 2015), "additive" (Bahdanau et al. 2014) or "none".
+        attention: "dot", "general" (Luong et al. 2015), "additive" (Bahdanau et al. 2014), "multi-head" (Vaswani et
+            al. 2017) or "none".
+        heads: how many heads, for "multi-head" only.
+        peek: whether the decoder reads the source's last encoder output at every step: "concat" = beside its input
+            (Cho et al. 2014), "add" = added to it, or "none".
+        bridge: what the decoder starts from: "auto" = the encoder's states, through a dense tanh layer where sizes
+            differ; "dense" = always through that; "none" = zeros.
+        tied: whether the target embedding is the output kernel too (Press & Wolf 2017).
+        residual: whether a layer's input is added to its output where both are equally wide (Wu et al. 2016).
+        layer_norm: whether the outputs of recurrent layers are normalised (Ba et al. 2016).
         padding: "mask" = the model masks padding, any length goes; "space" = padded with spaces to the longest
             length, which the model reads as it reads text; "zeros" = the same with vectors of zeros.
     """
@@ -115,12 +127,19 @@ class ModelConfig:
     embedding: int = 64
     dropout: float = 0.0
     attention: AttentionForm = "none"
+    heads: int = 4
+    peek: Peek = "none"
+    bridge: Bridge = "auto"
+    tied: bool = False
+    residual: bool = False
+    layer_norm: bool = False
     padding: Padding = "mask"
 
     def problems(self) -> list[str]:
         """What is wrong with the values, one line each."""
         found = _wrong_choices(self, kind=Kind, cell=CellName, attention=AttentionForm, padding=Padding)
-        found += _below(self, 1, "units", "decoder_units", "encoder_layers", "decoder_layers")
+        found += _wrong_choices(self, peek=Peek, bridge=Bridge)
+        found += _below(self, 1, "units", "decoder_units", "encoder_layers", "decoder_layers", "heads")
         found += _below(self, 0, "embedding")
         if not 0 <= self.dropout < 1:
             found.append(f"dropout: expected 0 <= dropout < 1, got {self.dropout}")
@@ -136,12 +155,17 @@ class ModelConfig:
                 f"decoder_units: dot attention needs as many as the encoder's outputs have, {self.memory_units}, got "
                 f"{self.decoder_units}; use that many, or attention 'general'"
             )
-        return found
+        return found + contradictions(self)
 
     @property
     def memory_units(self) -> int:
         """Features of an encoder output: twice the units where bidirectional."""
         return self.units * 2 if self.bidirectional else self.units
+
+    @property
+    def decoder_width(self) -> int:
+        """Units of a decoder layer."""
+        return self.decoder_units or self.memory_units
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,23 +1,33 @@
-"""Builders of training models: ordinary Keras Functional models of standard layers, as a notebook would write them.
+"""Builders of training models: ordinary Keras Functional models, as a notebook would write them.
 
 Every builder takes the model section of the configuration and the layout of the arrays, and returns an untrained
 model. Inputs are `source` and, where the decoder is fed, `target` (the target one step earlier); each is `(batch,
 time)` int32 ids, or `(batch, time, symbols)` float32 one-hot vectors. The output is `(batch, target time, target
 symbols)` float32 probabilities. Nothing depends on the names of layers.
+
+Layers are Keras's own wherever Keras has them. A decoder that feeds its own output back (input feeding, scheduled
+sampling, free running) is one layer of this package, which has to be importable when such a model is loaded.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 from s2s_training.arrays import Layout
 from s2s_training.config import ModelConfig
-
-CELLS = {"lstm": layers.LSTM, "gru": layers.GRU}
+from s2s_training.encoder_stack import (
+    CELLS,
+    LayerStates,
+    after_layer,
+    bridged,
+    context_of,
+    dropped,
+    encode,
+    encoder_layer,
+)
 
 
 def build_model(config: ModelConfig, layout: Layout) -> keras.Model:
@@ -34,20 +44,26 @@ def build_encoder_decoder(config: ModelConfig, layout: Layout) -> keras.Model:
     """A decoder that starts from the encoder's states (Sutskever et al. 2014), with attention or without.
 
     With attention the decoder's output and the context are combined by a dense tanh layer before the softmax (Luong
-    et al. 2015, equation 5; without input feeding).
+    et al. 2015, equation 5). With `peek` the decoder reads the source's last encoder output at every step (Cho et al.
+    2014).
     """
     source, embedded = _input("source", layout.source_size, config, layout)
-    memory, states = _encode(embedded, config)
-    target, embedded = _input("target", layout.target_size, config, layout)
-    decoder_units = config.decoder_units or config.memory_units
-    initial = [_bridge(own, decoder_units) for own in _states_per_layer(states, config.decoder_layers)]
-    output = embedded  # (batch, target time, features)
-    for layer, state in enumerate(initial, start=1):
-        recurrent = CELLS[config.cell](decoder_units, return_sequences=True, name=f"decoder_{layer}")
-        output = _dropout(recurrent(output, initial_state=state), config)
+    memory, states = encode(embedded, config)
+    target, embedded, reverse = _target(config, layout)
+    output = _peek(embedded, states, config)  # (batch, target time, features)
+    for layer, state in enumerate(bridged(states, config), start=1):
+        recurrent = CELLS[config.cell](config.decoder_width, return_sequences=True, name=f"decoder_{layer}")
+        given = output
+        output = recurrent(given) if state is None else recurrent(given, initial_state=state)
+        output = dropped(after_layer(given, output, config), config)
     if config.attention != "none":
-        output = _dropout(_attend(output, memory, decoder_units, config), config)
-    probabilities = layers.Dense(layout.target_size, activation="softmax", name="probabilities")(output)
+        output = dropped(_attend(output, memory, config), config)
+    if reverse is None:
+        probabilities = layers.Dense(layout.target_size, activation="softmax", name="probabilities")(output)
+    else:
+        if output.shape[-1] != config.embedding:
+            output = layers.Dense(config.embedding, name="projection")(output)
+        probabilities = layers.Softmax(name="probabilities")(reverse(output, reverse=True))
     return keras.Model([source, target], probabilities, name="encoder_decoder")
 
 
@@ -59,32 +75,19 @@ def build_repeat_vector(config: ModelConfig, layout: Layout) -> keras.Model:
     source, output = _input("source", layout.source_size, config, layout)
     for layer in range(1, config.encoder_layers + 1):
         last = layer == config.encoder_layers
-        output = _dropout(_encoder_layer(config, layer, return_sequences=not last)(output), config)
+        given = output
+        output = encoder_layer(config, layer, return_sequences=not last)(given)
+        output = dropped(after_layer(given, output, config), config)
     output = layers.RepeatVector(layout.target_length)(output)  # (batch, target time, features)
     for layer in range(1, config.decoder_layers + 1):
-        recurrent = CELLS[config.cell](
-            config.decoder_units or config.memory_units, return_sequences=True, name=f"decoder_{layer}"
-        )
-        output = _dropout(recurrent(output), config)
+        given = output
+        output = CELLS[config.cell](config.decoder_width, return_sequences=True, name=f"decoder_{layer}")(given)
+        output = dropped(after_layer(given, output, config), config)
     probabilities = layers.TimeDistributed(layers.Dense(layout.target_size, activation="softmax"))(output)
     return keras.Model(source, probabilities, name="repeat_vector")
 
 
 BUILDERS = {"encoder-decoder": build_encoder_decoder, "repeat-vector": build_repeat_vector}
-
-
-@dataclass(frozen=True)
-class LayerStates:
-    """The final states of one encoder layer: one tensor (GRU) or two (LSTM) per direction, each (batch, units)."""
-
-    forward: list[Any]
-    backward: list[Any]
-
-    def joined(self) -> list[Any]:
-        """Both directions side by side, state by state."""
-        if not self.backward:
-            return self.forward
-        return [layers.Concatenate()([f, b]) for f, b in zip(self.forward, self.backward, strict=True)]
 
 
 def _input(name: str, size: int, config: ModelConfig, layout: Layout) -> tuple[Any, Any]:
@@ -97,48 +100,53 @@ def _input(name: str, size: int, config: ModelConfig, layout: Layout) -> tuple[A
         # epoch of cmudict ended at a validation cross-entropy of 1.68 with it, and of 0.58 with this.
         initial = keras.initializers.RandomNormal(stddev=1.0)
         embedding = layers.Embedding(size, config.embedding, initial, mask_zero=masked, name=f"{name}_embedding")
-        return ids, _dropout(embedding(ids), config)
+        return ids, dropped(embedding(ids), config)
     one_hot = keras.Input((length, size), name=name)
     return one_hot, layers.Masking(name=f"{name}_mask")(one_hot) if masked else one_hot
 
 
-def _encoder_layer(config: ModelConfig, layer: int, **options: Any) -> keras.Layer:
-    name = f"encoder_{layer}"
-    if not config.bidirectional:
-        return CELLS[config.cell](config.units, name=name, **options)
-    return layers.Bidirectional(CELLS[config.cell](config.units, **options), name=name)
+def _target(config: ModelConfig, layout: Layout) -> tuple[Any, Any, Any]:
+    """The decoder's input, its vectors, and the embedding whose transpose gives the logits (None: not tied).
+
+    Tied: one matrix is target embedding and output kernel (Press & Wolf 2017; Inan et al. 2017).
+    """
+    if not config.tied:
+        return *_input("target", layout.target_size, config, layout), None
+    ids = keras.Input((None,), dtype="int32", name="target")
+    # Rows of length one: with those of `_input` the first logits would spread by the root of the embedding's size.
+    initial = keras.initializers.RandomNormal(stddev=config.embedding**-0.5)
+    embedding = layers.ReversibleEmbedding(
+        layout.target_size,
+        config.embedding,
+        tie_weights=True,
+        embeddings_initializer=initial,
+        mask_zero=config.padding == "mask",
+        name="target_embedding",
+    )
+    return ids, dropped(embedding(ids), config), embedding
 
 
-def _encode(vectors: Any, config: ModelConfig) -> tuple[Any, list[LayerStates]]:
-    """Encoder outputs (batch, source time, memory units), and the final states of each layer."""
-    output, states = vectors, []
-    for layer in range(1, config.encoder_layers + 1):
-        # Only attention and further layers read the outputs; else a single last one costs no time axis.
-        sequences = layer < config.encoder_layers or config.attention != "none"
-        recurrent = _encoder_layer(config, layer, return_sequences=sequences, return_state=True)
-        output, *final = recurrent(output)
-        output = _dropout(output, config)
-        half = len(final) // 2 if config.bidirectional else len(final)
-        states.append(LayerStates(final[:half], final[half:]))
-    return output, states
+def _peek(embedded: Any, states: list[LayerStates], config: ModelConfig) -> Any:
+    """The decoder's input (batch, target time, features) with the context at every step."""
+    if config.peek == "none":
+        return embedded
+    context = context_of(states)
+    if config.peek == "add":
+        if context.shape[-1] != embedded.shape[-1]:
+            context = layers.Dense(embedded.shape[-1], name="peek")(context)
+        return embedded + ops.expand_dims(context, 1)
+    repeated = ops.expand_dims(context, 1) + ops.zeros_like(embedded[..., :1])  # (batch, target time, memory units)
+    return layers.Concatenate(name="peek")([embedded, repeated])
 
 
-def _states_per_layer(states: list[LayerStates], decoder_layers: int) -> list[list[Any]]:
-    """The states each decoder layer starts from: its peer's, counted from the top; the bottom one's below that."""
-    encoder_layers = len(states)
-    peers = [max(0, encoder_layers - decoder_layers + i) for i in range(decoder_layers)]
-    joined = {peer: states[peer].joined() for peer in sorted(set(peers))}
-    return [joined[peer] for peer in peers]
-
-
-def _bridge(states: list[Any], units: int) -> list[Any]:
-    """States of the decoder's size: as they are, or through a dense tanh layer each."""
-    return [state if state.shape[-1] == units else layers.Dense(units, activation="tanh")(state) for state in states]
-
-
-def _attend(query: Any, memory: Any, units: int, config: ModelConfig) -> Any:
+def _attend(query: Any, memory: Any, config: ModelConfig) -> Any:
     """The decoder's output (batch, target time, units) combined with what it attends to in the memory."""
-    if config.attention == "additive":
+    units = config.decoder_width
+    if config.attention == "multi-head":  # Vaswani et al. 2017, section 3.2.2, over the encoder's outputs
+        context = layers.MultiHeadAttention(config.heads, max(1, units // config.heads), name="attention")(
+            query, memory
+        )
+    elif config.attention == "additive":
         # Keras adds query and key as they are: the two projections of Bahdanau et al. are layers of their own.
         key = layers.Dense(units, use_bias=False, name="attention_key")(memory)
         scored = layers.Dense(units, use_bias=False, name="attention_query")(query)
@@ -150,7 +158,3 @@ def _attend(query: Any, memory: Any, units: int, config: ModelConfig) -> Any:
         context = layers.Attention(name="attention")([query, memory])
     combined = layers.Concatenate(name="context_and_output")([context, query])
     return layers.Dense(units, activation="tanh", name="attentional")(combined)
-
-
-def _dropout(vectors: Any, config: ModelConfig) -> Any:
-    return layers.Dropout(config.dropout)(vectors) if config.dropout else vectors
