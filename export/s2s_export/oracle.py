@@ -170,7 +170,7 @@ class Oracle:
         if self._split.target_index is None:
             return None
         if self._facts.target.feedback == "probabilities":
-            return self._first_steps(len(prefixes))
+            return self._first_steps(len(prefixes), max(len(prefix) for prefix in prefixes) + 1)
         longest = max(len(prefix) for prefix in prefixes) + 1
         width = self.target_width or -(-longest // _TIME_STEP) * _TIME_STEP
         ids = np.zeros((len(prefixes), width), dtype=np.int64)
@@ -178,14 +178,19 @@ class Oracle:
             row[: len(prefix) + 1] = [self._facts.target.start_id, *prefix]
         return _one_hot(ids, self._facts.target.size) if self._facts.one_hot_target else ids
 
-    def _first_steps(self, count: int) -> np.ndarray:
-        """What an unrolled model reads: the start token alone; all later steps read what the model itself gave."""
+    def _first_steps(self, count: int, steps: int) -> np.ndarray:
+        """What a model reads that feeds itself: the start token alone, or as often as it is to take a step.
+
+        All later steps read what the model itself gave.
+        """
         spec = self._model.inputs[self._split.target_index]
         token = self._facts.target.start_id
-        start = np.full((count, 1), -1 if token is None else token)  # -1: a row of zeros
+        free = self._split.steps is None  # unrolled models read one step, others are as long as their input
+        start = np.full((count, steps if free else 1), -1 if token is None else token)  # -1: a row of zeros
         if "int" in keras.backend.standardize_dtype(spec.dtype):
             return start
-        return _one_hot(start, self._facts.target.size).reshape(count, *spec.shape[1:])
+        rows = _one_hot(start, self._facts.target.size)
+        return rows if free else rows.reshape(count, *spec.shape[1:])
 
     def greedy(self, sources: Sequence[Sentence], max_length: int) -> list[Decoded]:
         """The likeliest token at every step, all sentences side by side."""

@@ -22,9 +22,18 @@ MODELS = {  # an export takes seconds: options that don't touch each other share
         **{"residual": True, "layer_norm": True},
     },
     "tied through a projection": {"tied": True, "attention": "additive"},
+    "input feeding, additive": {
+        **{"input_feeding": True, "attention": "additive", "bidirectional": True, "decoder_layers": 2},
+        **{"residual": True, "layer_norm": True, "dropout": 0.2},
+    },
+    "input feeding, general, tied": {"input_feeding": True, "attention": "general", "tied": True, "cell": "gru"},
+    "scheduled sampling": {"scheduled_sampling": 0.5, "cell": "gru", "tied": True},
+    "free running": {"free_running": True, "input_feeding": True, "attention": "dot"},
 }
+FEEDBACK = {"scheduled sampling": "token", "free running": "probabilities"}
 ONE_HOT = {
     "peek, one-hot": {"peek": "add", "padding": "space"},
+    "input feeding, one-hot, masked": {"input_feeding": True, "attention": "dot"},
 }
 
 
@@ -43,6 +52,7 @@ def layout(config: ModelConfig, **options: object) -> Layout:
         "source_side": "right",
         "padding_counts": False,
         "per_step": not masked,
+        "start_id": 1,
     }
     return Layout(**facts | options)
 
@@ -71,6 +81,7 @@ def test_bundle_gives_the_tokens_of_keras(name: str, tmp_path: Path) -> None:
     """Saved, loaded, exported; every tensor and every sequence is Keras's."""
     done = exported(made(**SMALL | MODELS[name]), tmp_path)
     assert done.manifest.attention == ("attention" in MODELS[name])
+    assert done.manifest.target.feedback == FEEDBACK.get(name, "token")
 
 
 @pytest.mark.parametrize("name", ONE_HOT)

@@ -38,6 +38,7 @@ class Layout:
         padding_counts: whether padded steps count as predictions (the model learns to write its padding).
         per_step: whether a batch's loss is divided by all its steps, padded ones too, as the published models do;
             else by the steps that count.
+        start_id: what a fed decoder reads first; None where nothing is fed.
     """
 
     source_size: int
@@ -51,6 +52,7 @@ class Layout:
     source_side: str
     padding_counts: bool
     per_step: bool
+    start_id: int | None = None
 
     @classmethod
     def of(cls, vocabulary: VocabularyFile, model: ModelConfig) -> Layout:
@@ -70,6 +72,7 @@ class Layout:
             source_side=policy.side,
             padding_counts=padding_counts,
             per_step=not policy.masked,
+            start_id=target.start_id,
         )
 
 

@@ -74,12 +74,24 @@ def train(
     dropout: Annotated[float | None, model("dropout", "Share of activations dropped.")] = None,
     attention: Annotated[AttentionForm | None, model("attention", "How the decoder looks at the source.")] = None,
     heads: Annotated[int | None, model("heads", "Heads of multi-head attention.")] = None,
+    input_feeding: Annotated[
+        bool | None,
+        model("input_feeding", "Feed the attentional vector to the next step.", "--input-feeding/--no-input-feeding"),
+    ] = None,
     peek: Annotated[Peek | None, model("peek", "The source's last output at every decoder step.")] = None,
     bridge: Annotated[Bridge | None, model("bridge", "From encoder states to what the decoder starts from.")] = None,
     tied: Annotated[bool | None, model("tied", "Target embedding = output kernel.", "--tied/--no-tied")] = None,
     residual: Annotated[bool | None, model("residual", "Add a layer's input.", "--residual/--no-residual")] = None,
     layer_norm: Annotated[
         bool | None, model("layer_norm", "Normalise outputs of layers.", "--layer-norm/--no-layer-norm")
+    ] = None,
+    scheduled_sampling: Annotated[
+        float | None, model("scheduled_sampling", "Share of inputs that are the model's own guesses (training).")
+    ] = None,
+    sampling_steps: Annotated[int | None, model("sampling_steps", "Training steps until that share.")] = None,
+    free_running: Annotated[
+        bool | None,
+        model("free_running", "Feed output probabilities back, never targets.", "--free-running/--no-free-running"),
     ] = None,
     padding: Annotated[Padding | None, model("padding", "Masked; or read by the model, as spaces or zeros.")] = None,
     epochs: Annotated[int | None, fit("epochs", "Passes over the pairs.")] = None,

@@ -106,6 +106,8 @@ class ModelConfig:
         attention: "dot", "general" (Luong et al. 2015), "additive" (Bahdanau et al. 2014), "multi-head" (Vaswani et
             al. 2017) or "none".
         heads: how many heads, for "multi-head" only.
+        input_feeding: whether the attentional vector of a step is part of the next step's input (Luong et al. 2015,
+            section 3.3).
         peek: whether the decoder reads the source's last encoder output at every step: "concat" = beside its input
             (Cho et al. 2014), "add" = added to it, or "none".
         bridge: what the decoder starts from: "auto" = the encoder's states, through a dense tanh layer where sizes
@@ -113,6 +115,10 @@ class ModelConfig:
         tied: whether the target embedding is the output kernel too (Press & Wolf 2017).
         residual: whether a layer's input is added to its output where both are equally wide (Wu et al. 2016).
         layer_norm: whether the outputs of recurrent layers are normalised (Ba et al. 2016).
+        scheduled_sampling: share of decoder inputs that are the model's own guess instead of the target, 0 <= share <=
+            1, in training only (Bengio et al. 2015); it grows linearly up to this share.
+        sampling_steps: training steps until the share is reached.
+        free_running: whether the decoder is fed its own output probabilities, in training too, and never the target.
         padding: "mask" = the model masks padding, any length goes; "space" = padded with spaces to the longest
             length, which the model reads as it reads text; "zeros" = the same with vectors of zeros.
     """
@@ -128,18 +134,24 @@ class ModelConfig:
     dropout: float = 0.0
     attention: AttentionForm = "none"
     heads: int = 4
+    input_feeding: bool = False
     peek: Peek = "none"
     bridge: Bridge = "auto"
     tied: bool = False
     residual: bool = False
     layer_norm: bool = False
+    scheduled_sampling: float = 0.0
+    sampling_steps: int = 5000
+    free_running: bool = False
     padding: Padding = "mask"
 
     def problems(self) -> list[str]:
         """What is wrong with the values, one line each."""
         found = _wrong_choices(self, kind=Kind, cell=CellName, attention=AttentionForm, padding=Padding)
         found += _wrong_choices(self, peek=Peek, bridge=Bridge)
-        found += _below(self, 1, "units", "decoder_units", "encoder_layers", "decoder_layers", "heads")
+        found += _below(
+            self, 1, "units", "decoder_units", "encoder_layers", "decoder_layers", "heads", "sampling_steps"
+        )
         found += _below(self, 0, "embedding")
         if not 0 <= self.dropout < 1:
             found.append(f"dropout: expected 0 <= dropout < 1, got {self.dropout}")

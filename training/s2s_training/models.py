@@ -28,6 +28,8 @@ from s2s_training.encoder_stack import (
     encode,
     encoder_layer,
 )
+from s2s_training.feedback_decoder import decode
+from s2s_training.model_checks import feeds_back
 
 
 def build_model(config: ModelConfig, layout: Layout) -> keras.Model:
@@ -45,10 +47,15 @@ def build_encoder_decoder(config: ModelConfig, layout: Layout) -> keras.Model:
 
     With attention the decoder's output and the context are combined by a dense tanh layer before the softmax (Luong
     et al. 2015, equation 5). With `peek` the decoder reads the source's last encoder output at every step (Cho et al.
-    2014).
+    2014). With `free_running` the target only says how many steps there are.
     """
     source, embedded = _input("source", layout.source_size, config, layout)
     memory, states = encode(embedded, config)
+    if feeds_back(config):
+        shape, dtype = ((None, layout.target_size), "float32") if layout.one_hot else ((None,), "int32")
+        target = keras.Input(shape, dtype=dtype, name="target")
+        probabilities = decode(target, (source, memory, states), config, layout)
+        return keras.Model([source, target], probabilities, name="encoder_decoder")
     target, embedded, reverse = _target(config, layout)
     output = _peek(embedded, states, config)  # (batch, target time, features)
     for layer, state in enumerate(bridged(states, config), start=1):

@@ -37,9 +37,10 @@ class EpochOrder(keras.callbacks.Callback):
         """Move to this epoch."""
         self.epoch = epoch
         generator = np.random.default_rng((self._seed, epoch, 1))
-        for layer in self.model.layers:
-            if isinstance(layer, keras.layers.Dropout):
-                state = layer.seed_generator.state
+        for layer in self.model._flatten_layers():  # also cells inside layers
+            seeds = getattr(layer, "seed_generator", None)
+            if seeds is not None:
+                state = seeds.state
                 state.assign(generator.integers(2**32, size=state.shape, dtype=np.uint32))
 
 

@@ -20,6 +20,8 @@ from typing import Any, Literal
 import keras
 from keras import ops
 
+from s2s_training.cells import feeds_itself
+from s2s_training.conditioned_rnn import ConditionedRNN
 from s2s_training.errors import SplitError
 from s2s_training.splitting.assemble import Assembled, Crossing, Step, assemble, step_outputs
 from s2s_training.splitting.graph import (
@@ -52,7 +54,7 @@ class SplitModel:
             `attention`.
         fed: what the decoder input takes: integer ids (batch,), vectors (batch, features), or nothing: either the
             decoder reads its states and memory alone ("none"), or its own last output is one of its states
-            ("probabilities", models that were saved unrolled).
+            ("probabilities", models that were saved unrolled or run freely).
         state_count: how many states there are.
         memory_count: how many memories there are, masks among them.
         attention: whether the decoder's last output holds attention weights: those of attention layers, of softmaxes
@@ -195,8 +197,10 @@ def _first_states(recurrent: Sequence[Call], sources: Sequence[Any], environment
     """The tensor each decoder state starts from, in the order of the recurrent calls."""
     tensors: list[Any] = []
     for call in recurrent:
-        given = initial_states(call)
-        tensors += InitialState(call.operation.cell)(sources[0]) if given is None else [environment[v] for v in given]
+        given = initial_states(call) or []
+        tensors += [environment[value] for value in given]
+        if len(given) < len(state_sizes(call)):  # a layer of this package may be given the first few
+            tensors += InitialState(call.operation.cell)(sources[0])[len(given) :]
     return tensors
 
 
@@ -233,7 +237,14 @@ def _run_step(reading: Partition, recurrent: Sequence[Call], crossing: Crossing)
     everything = [*fed, *states, *memory.values(), *masks.values()]
     outputs = step_outputs(environment[reading.output], following, tracer, (everything, crossing))
     has_weights = len(outputs) > 1 + len(following)
+    fed = [] if _feeds_itself(reading) else fed
     return Step(fed, states, [*memory.values(), *masks.values()], outputs, has_weights)
+
+
+def _feeds_itself(reading: Partition) -> bool:
+    """Whether the decoder takes from its input no more than how many steps there are."""
+    first = [call for call in reading.decoder_calls if isinstance(call.operation, ConditionedRNN)][:1]
+    return any(feeds_itself(call.operation.cell) and reading.decoder_input in call.inputs for call in first)
 
 
 def _fed(graph: Graph, reading: Partition) -> Fed:
@@ -241,6 +252,8 @@ def _fed(graph: Graph, reading: Partition) -> Fed:
     value = reading.decoder_input
     if value is None:
         return "none"
+    if _feeds_itself(reading):
+        return "probabilities"
     embedded = any(value in call.inputs and isinstance(call.operation, keras.layers.Embedding) for call in graph.calls)
     if embedded or value.dtype.startswith(("int", "uint")):
         if len(value.shape) != 2:

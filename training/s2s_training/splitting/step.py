@@ -14,6 +14,8 @@ from typing import Any
 import keras
 from keras import ops, tree
 
+from s2s_training.cells import feeds_itself
+from s2s_training.conditioned_rnn import ConditionedRNN, ConditionedStep
 from s2s_training.errors import SplitError
 from s2s_training.splitting.attention_weights import Candidate, extra_outputs, softmax_over_source
 from s2s_training.splitting.graph import Call, Value, substitute, values_in
@@ -196,9 +198,23 @@ class StepTracer:
         if isinstance(mask, Value) and mask not in self.partition.decoder_values:
             raise ValueError("its mask is the source's, whose positions are not the target's")
         step = ops.squeeze(fill(next(iter(arguments.values()))), axis=1)  # (batch, features)
-        output, *states = OneStep(layer.cell)(step, *self.states[call])
+        if isinstance(layer, ConditionedRNN):
+            output, *states = self._conditioned(call, fill, step)
+        else:
+            output, *states = OneStep(layer.cell)(step, *self.states[call])
         self.next_states[call] = states
         return [ops.expand_dims(output, axis=1), *(self.next_states[call] if layer.return_state else [])]
+
+    def _conditioned(self, call: Call, fill: Fill, step: Any) -> list[Any]:
+        """One call of a cell that reads a memory, or its own last output, beside what is fed."""
+        cell, states = call.operation.cell, self.states[call]
+        known = {**call.arguments(), **self._kwargs(call)}
+        read = {name: fill(known[name]) for name in ("memory", "keys", "memory_mask") if known.get(name) is not None}
+        # What feeds itself doesn't read the sequence: the step must not ask for a decoder input.
+        output, *rest = ConditionedStep(cell)(states[0] if feeds_itself(cell) else step, *states, **read)
+        if cell.attends:
+            self.attention.append(rest.pop())
+        return [output, *rest]
 
     def _carried(self, call: Call, fill: Fill) -> list[Any]:
         """One call of an unrolled model's layer, on a sequence of length 1 and states that are values of the graph."""
