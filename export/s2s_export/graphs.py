@@ -112,7 +112,7 @@ def _decoder(
     if target.feedback == "token":
         fed = [tf.TensorSpec((None,), tf.int64, name="token")]
         read = _reader(target.size, one_hot=facts.one_hot_target, dtype=split.decoder.inputs[0].dtype)
-    elif target.feedback == "value":
+    elif target.feedback == "value" and split.fed == "value":
         fed = [tf.TensorSpec((None, *split.decoder.inputs[0].shape[1:]), tf.float32, name="value")]
         read = _reader(0, one_hot=False, dtype=split.decoder.inputs[0].dtype)
 
@@ -130,6 +130,9 @@ def _decoder(
     inputs = [spec.name for spec in [*fed, *carried]]
     with checked("decoder"):
         made = editor.finish()
+    if target.feedback == "value" and not fed:  # whoever runs the graph feeds values back: it takes and ignores them
+        made.graph.input.append(helper.make_tensor_value_info("value", TensorProto.FLOAT, ["batch", target.size]))
+        inputs = ["value", *inputs]
     return _ordered(made, inputs, names)
 
 

@@ -72,6 +72,11 @@ def understand(model: keras.Model, split: SplitModel, options: ExportOptions) ->
         padded = tuple(replace(other, padding=finder.beside(i, padding)) for i, other in enumerate(others, 1))
         source = replace(source, name=split.sources[0].name, others=padded)
         notes.append(f"several sources: decode with a mapping from {', '.join(source.names)} to rows")
+    if target.feedback == "value" and split.fed == "none":
+        notes.append(
+            "the output is taken for values, as nothing says that it is tokens (--vocab, or --end-id, would); what the "
+            "decoder reads is among its own states, a start value given to predict is not looked at"
+        )
     if target.max_length is None:
         notes.append("the longest target is unknown: callers must give max_length (--max-length records it)")
     return Understanding(source, target, padding, *sides, one_hot_target, probabilities, tuple(notes))
@@ -98,6 +103,10 @@ def _target(
     start_id = options.first_token
     one_hot = split.fed == "value" and fed_size == size and (probabilities or start_id is not None)
     max_length = _max_length(model, split, options)
+    # Nothing says symbols: neither a softmax, nor a vocabulary, nor a token that ends or begins.
+    without_tokens = not (probabilities or vocabulary or options.end_ids) and start_id is None
+    if split.fed == "none" and without_tokens:
+        return TargetSpec("value", size, max_length=max_length), False
     if split.fed == "value" and not one_hot:
         if vocabulary is not None:
             raise ExportError(

@@ -1,4 +1,4 @@
-"""Token decoders whose steps read more of the step before than states: attention, guesses or probabilities of theirs."""
+"""Decoders of tokens whose steps read more of the step before than its states."""
 
 from __future__ import annotations
 
@@ -32,8 +32,11 @@ class ConstantRow(keras.layers.Layer):
 
     def call(self, x: Any) -> Any:
         """(batch, ...) to (batch, size) of the compute dtype."""
-        ids = ops.full((ops.shape(x)[0],), -1 if self.hot is None else self.hot, dtype="int32")
-        return ops.one_hot(ids, self.size, dtype=self.compute_dtype)
+        row = [[float(i == self.hot) for i in range(self.size)]]
+        return ops.repeat(ops.convert_to_tensor(row, dtype=self.compute_dtype), ops.shape(x)[0], axis=0)
+
+    def compute_mask(self, x: Any, mask: Any = None) -> None:
+        """None: what the input masks is not in the row."""
 
     def compute_output_spec(self, x: Any) -> keras.KerasTensor:
         """(batch, size)."""

@@ -108,10 +108,21 @@ def split(
     Raises:
         SplitError: the model has no graph, no valid reading or several, or a layer refuses a single step.
     """
-    graph = flatten_model(model)
+    graph = _without_truth(flatten_model(model))
     with distinct_names(graph):
         reserve_names(graph)
         return _split(graph, decoder_input, start, source_input)
+
+
+def _without_truth(graph: Graph) -> Graph:
+    """The graph without the target that teacher forcing reads in training: in inference nobody looks at it."""
+    calls = [
+        Call(call.operation, call.args, {**call.kwargs, "truth": None}, call.outputs)
+        if isinstance(call.operation, ConditionedRNN) and call.kwargs.get("truth") is not None
+        else call
+        for call in graph.calls
+    ]
+    return Graph(graph.inputs, tuple(calls), graph.outputs)
 
 
 def _split(
