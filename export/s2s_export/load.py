@@ -16,6 +16,7 @@ import keras
 
 from s2s_export.errors import ModelFileError
 from s2s_export.legacy import lambda_layers, translated
+from s2s_training import layers as _  # noqa: F401  (registers the layers that s2s-train's models hold)
 
 
 def load_model(

@@ -662,6 +662,55 @@ def two_sources_two_encoders():
     return keras.Model([question, frames, target], head(y))
 
 
+def input_feeding():
+    """s2s-train --input-feeding: the attentional vector is part of the next step's input."""
+    return trained(attention="additive", input_feeding=True, bidirectional=True, decoder_layers=2)
+
+
+def scheduled_sampling():
+    """s2s-train --scheduled-sampling: the model's own guesses in training, plain tokens afterwards."""
+    return trained(cell="gru", attention="general", scheduled_sampling=0.5, tied=True)
+
+
+def probabilities_free_running():
+    """s2s-train --free-running: the softmax fed back by one layer, states and attention with it."""
+    return trained(attention="dot", free_running=True)
+
+
+def trained(**options):
+    from s2s_training.arrays import Layout
+    from s2s_training.config import ModelConfig
+    from s2s_training.models import build_model
+
+    lengths = {"source_length": None, "target_length": None, "source_side": "right"}
+    layout = Layout(
+        **{"source_size": SOURCE, "target_size": TARGET, "one_hot": False, "fed": True, "start_id": 1, **lengths},
+        **{"source_padding": 0, "target_padding": 0, "padding_counts": False, "per_step": False},
+    )
+    return build_model(ModelConfig(units=UNITS, embedding=EMBEDDED, **options), layout)
+
+
+def simple_seq2seq():
+    """SimpleSeq2Seq: values, the context at every step."""
+    from s2s_training.seq2seq import SimpleSeq2Seq
+
+    return SimpleSeq2Seq(3, 4, hidden_dim=UNITS, input_dim=2, depth=2)
+
+
+def seq2seq_readout():
+    """Seq2Seq: values, the readout fed back inside, teacher forcing in training, peek."""
+    from s2s_training.seq2seq import Seq2Seq
+
+    return Seq2Seq(3, 4, hidden_dim=UNITS, input_dim=2, depth=2, teacher_force=True, peek=True)
+
+
+def attention_seq2seq():
+    """AttentionSeq2Seq: values, the readout fed back inside, Bahdanau's alignment."""
+    from s2s_training.seq2seq import AttentionSeq2Seq
+
+    return AttentionSeq2Seq(3, 4, hidden_dim=UNITS, input_dim=2)
+
+
 ARCHITECTURES = {
     function.__name__: function
     for function in (
@@ -732,5 +781,11 @@ ARCHITECTURES = {
         features_beside_words,
         one_vector_beside_words,
         two_sources_two_encoders,
+        input_feeding,
+        scheduled_sampling,
+        probabilities_free_running,
+        simple_seq2seq,
+        seq2seq_readout,
+        attention_seq2seq,
     )
 }

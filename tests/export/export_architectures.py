@@ -29,10 +29,13 @@ READS_PADDING = {
     "probabilities_shared_layer",
     "attention_multi_head_twice",
     "convolved_encoder",
+    "simple_seq2seq",
+    "seq2seq_readout",
+    "attention_seq2seq",
     "features_beside_words",
 }
 ZEROS_FIRST = {"probabilities_shared_layer"}
-WITHOUT_TOKENS = {"repeat_vector", "continuous"}
+WITHOUT_TOKENS = {"repeat_vector", "continuous", "simple_seq2seq", "seq2seq_readout", "attention_seq2seq"}
 
 
 def options(name: str) -> ExportOptions:
