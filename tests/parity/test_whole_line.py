@@ -21,6 +21,11 @@ KINDS = {
     "a bidirectional LSTM with attention": [
         *["--bidirectional", "--attention", "dot", "--units", "12", "--embedding", "12", "--epochs", "2"],
     ],
+    "input feeding and scheduled sampling": [
+        *["--attention", "additive", "--input-feeding", "--scheduled-sampling", "0.5", "--sampling-steps", "4"],
+        *["--dropout", "0.1", "--units", "12", "--embedding", "12", "--epochs", "2"],
+    ],
+    "free running": ["--free-running", "--bidirectional", "--units", "8", "--embedding", "0", "--epochs", "2"],
 }
 
 

@@ -142,6 +142,25 @@ def test_a_free_running_model_trains_and_the_share_is_saved(tmp_path):
     assert again.get_layer("decoder").trained == 1
 
 
+@pytest.mark.parametrize("kind", ["scheduled sampling", "input feeding"])
+def test_chance_inside_the_decoder_is_a_function_of_seed_and_epoch(kind):
+    """What a resumed run draws, also in cells inside layers, is what it would have drawn."""
+    from s2s_training.pipeline import EpochOrder
+
+    model = build(**KINDS[kind] | {"dropout": 0.5})
+    order = EpochOrder(3)
+    order.set_model(model)
+
+    def drawn(epoch):
+        order.on_epoch_begin(epoch)
+        if kind == "scheduled sampling":
+            model.get_layer("decoder").trained.assign(1)
+        return say(model, training=True)
+
+    np.testing.assert_array_equal(drawn(2), drawn(2))
+    assert np.abs(drawn(2) - drawn(1)).max() > 1e-3
+
+
 def test_contradictions_name_the_option():
     """Options that don't go together are refused with what is allowed."""
     problems = "; ".join(

@@ -10,7 +10,7 @@ from keras import ops
 from s2s_training.cells import PACKAGE, Given, StepCell, WrappingCell, build_once
 
 FORMS = ("dot", "general", "additive")
-_NEVER = -1e9
+_NEVER = -6e4  # a float16 too
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
