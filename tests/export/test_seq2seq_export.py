@@ -16,9 +16,9 @@ pytestmark = pytest.mark.tensorflow
 
 SIZES = {"output_dim": 3, "output_length": 4, "hidden_dim": 5, "input_dim": 2}
 MODELS = {
-    "simple": lambda: SimpleSeq2Seq(**SIZES, depth=2),
+    "simple": lambda: SimpleSeq2Seq(**SIZES, depth=2, cell="gru"),
     "seq2seq": lambda: Seq2Seq(**SIZES, depth=(2, 3), peek=True, teacher_force=True, dropout=0.2),
-    "seq2seq, states apart": lambda: Seq2Seq(**SIZES, depth=2, inner_broadcast_state=False, peek="add"),
+    "seq2seq, states apart": lambda: Seq2Seq(**SIZES, depth=2, inner_broadcast_state=False, peek="add", cell="gru"),
     "attention": lambda: AttentionSeq2Seq(**SIZES, depth=(1, 2)),
 }
 

@@ -160,6 +160,15 @@ def test_stateful_models_go_on_where_they_ended(name):
 
 
 @pytest.mark.parametrize("name", BUILDERS)
+def test_gru_cells(name):
+    """Three gates instead of four on either side, states handed over as they are."""
+    model = build(name, cell="gru", depth=2)
+    assert model.count_params() < build(name, depth=2).count_params()
+    assert not lstm_layers(model)
+    assert say(model, SOURCE).shape == (2, 4, 3)
+
+
+@pytest.mark.parametrize("name", BUILDERS)
 def test_dropout_counts_in_training_only(name):
     """Two calls in training differ, two in inference don't, and inference is the model without dropout."""
     model, plain = build(name, dropout=0.5, depth=2), build(name, depth=2)
@@ -228,6 +237,7 @@ def test_gradients_reach_every_weight(name):
         ({"dropout": 1.0}, ValueError, "dropout: expected 0 <= dropout < 1, got 1.0"),
         ({"stateful": True}, ValueError, "stateful=True needs a fixed batch size"),
         ({"unroll": True}, ValueError, "unroll=True needs a fixed input length"),
+        ({"cell": "rnn"}, ValueError, "cell: expected one of lstm, gru, got 'rnn'"),
         ({"colour": "red"}, TypeError, "unexpected keyword argument 'colour'"),
     ],
 )

@@ -13,6 +13,7 @@ output_dim), float32. Each returns a `keras.Model` to be trained as it is or cal
 - `unroll`: write the loop over time out; needs fixed lengths.
 - `stateful`: each row of a batch starts where that row of the batch before ended, until `reset_state()` of the layers;
   needs a fixed batch size. The decoder's readout, and states that the encoder hands over, start anew all the same.
+- `cell`: "lstm" as in the library, or "gru", which its users asked for.
 
 Where they differ from the library, which ran on Keras 1 and 2:
 
@@ -22,7 +23,7 @@ Where they differ from the library, which ran on Keras 1 and 2:
   model reads its own output and the target is not looked at.
 - `depth=1` is one decoder layer; the library built two.
 - The library passed inputs through a dense layer and added the encoder's own output to its next input; here the
-  encoder is a plain stack of LSTM layers.
+  encoder is a plain stack of recurrent layers.
 - The context is the encoder's last output as it is where `hidden_dim == output_dim`, and only else goes through a
   dense layer.
 - `peek=True` gives the context as a further input (Cho et al. 2014); `peek="add"` adds it, as the library did.
@@ -49,6 +50,7 @@ from s2s_training.feedback_decoder import ConstantRow
 __all__ = ["AttentionSeq2Seq", "Seq2Seq", "SimpleSeq2Seq"]
 
 Depth = int | Sequence[int]
+_LAYERS = {"lstm": (layers.LSTM, layers.LSTMCell), "gru": (layers.GRU, layers.GRUCell)}
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
@@ -71,7 +73,7 @@ def SimpleSeq2Seq(  # noqa: N802  (the library's name)
         output_dim: features of the output; the decoder's top layer has as many units.
         output_length: steps of the output.
         hidden_dim: units of all other layers; None = `output_dim`.
-        options: see the module: shapes, `depth`, `dropout`, `unroll`, `stateful`.
+        options: see the module: shapes, `depth`, `dropout`, `unroll`, `stateful`, `cell`.
 
     Returns:
         (batch, time, input_dim) to (batch, output_length, output_dim).
@@ -85,7 +87,7 @@ def SimpleSeq2Seq(  # noqa: N802  (the library's name)
     output, _ = _encode(source, plan, chained=False)
     output = layers.RepeatVector(output_length)(output)
     for units in [plan.units] * (plan.decoder_depth - 1) + [output_dim]:
-        output = layers.LSTM(units, return_sequences=True, **plan.recurrent)(_dropped(output, plan))
+        output = plan.layer(units, return_sequences=True)(_dropped(output, plan))
     return Seq2SeqModel(source, output, name="simple_seq2seq")
 
 
@@ -114,7 +116,7 @@ def Seq2Seq(  # noqa: N802  (the library's name)
         teacher_force: a second input, the target (batch, output_length, output_dim), is read in training, one step
             late, instead of the model's own output.
         peek: the decoder sees the context at every step: True or "concat" as a further input, "add" added to it.
-        options: see the module: shapes, `depth`, `dropout`, `unroll`, `stateful`.
+        options: see the module: shapes, `depth`, `dropout`, `unroll`, `stateful`, `cell`.
 
     Returns:
         (batch, time, input_dim), or that and the target, to (batch, output_length, output_dim).
@@ -128,8 +130,7 @@ def Seq2Seq(  # noqa: N802  (the library's name)
     context, states = _encode(source, plan, chained=inner_broadcast_state)
     if plan.units != output_dim:
         context = layers.Dense(output_dim, name="context")(context)
-    cells = [layers.LSTMCell(plan.units) for _ in range(plan.decoder_depth)]
-    stack = StackCell(cells, dropout=plan.dropout, passes_state=inner_broadcast_state)
+    stack = StackCell(plan.cells(), dropout=plan.dropout, passes_state=inner_broadcast_state)
     readout = ReadoutCell(OutputCell(stack, output_dim, "tanh"), "concat" if peek is True else peek or None)
     count = 1 if inner_broadcast_state else plan.decoder_depth
     started = [state for layer in _peers(states, count) for state in layer] if broadcast_state else []
@@ -156,7 +157,7 @@ def AttentionSeq2Seq(  # noqa: N802  (the library's name)
         output_length: steps of the output.
         hidden_dim: units of a recurrent layer (of each direction), and of the alignment; None = `output_dim`.
         bidirectional: the encoder reads both ways, each layer's two outputs side by side.
-        options: see the module: shapes, `depth`, `dropout`, `unroll`, `stateful`.
+        options: see the module: shapes, `depth`, `dropout`, `unroll`, `stateful`, `cell`.
 
     Returns:
         (batch, time, input_dim) to (batch, output_length, output_dim).
@@ -169,10 +170,10 @@ def AttentionSeq2Seq(  # noqa: N802  (the library's name)
     source = keras.Input(batch_shape=plan.shape)
     memory = source
     for _ in range(plan.encoder_depth):
-        layer = layers.LSTM(plan.units, return_sequences=True, **plan.recurrent)
+        layer = plan.layer(plan.units, return_sequences=True)
         memory = (layers.Bidirectional(layer) if bidirectional else layer)(_dropped(memory, plan))
     keys = layers.Dense(plan.units, use_bias=False, name="keys")(memory)
-    stack = StackCell([layers.LSTMCell(plan.units) for _ in range(plan.decoder_depth)], dropout=plan.dropout)
+    stack = StackCell(plan.cells(), dropout=plan.dropout)
     aligned = AlignedCell(stack, Alignment("additive", plan.units), memory.shape[-1])
     decoder = ConditionedRNN(
         ReadoutCell(OutputCell(aligned, output_dim, "tanh")), return_sequences=True, name="decoder", **plan.recurrent
@@ -192,6 +193,7 @@ class _Plan:
         encoder_depth, decoder_depth: how many layers.
         dropout: share of inputs dropped.
         recurrent: options of every recurrent layer.
+        cell: "lstm" or "gru".
     """
 
     shape: tuple[int | None, int | None, int]
@@ -200,6 +202,15 @@ class _Plan:
     decoder_depth: int
     dropout: float
     recurrent: dict[str, bool]
+    cell: str
+
+    def layer(self, units: int, **options: Any) -> keras.Layer:
+        """A recurrent layer."""
+        return _LAYERS[self.cell][0](units, **options, **self.recurrent)
+
+    def cells(self) -> list[Any]:
+        """The decoder's recurrent cells, bottom first."""
+        return [_LAYERS[self.cell][1](self.units) for _ in range(self.decoder_depth)]
 
     @classmethod
     def of(
@@ -212,6 +223,7 @@ class _Plan:
         dropout: float = 0.0,
         unroll: bool = False,
         stateful: bool = False,
+        cell: str = "lstm",
         **shapes: Any,
     ) -> _Plan:
         """Reads the arguments.
@@ -225,6 +237,8 @@ class _Plan:
         for name, value in (named | {"depth": min(encoder, decoder)}).items():
             if value < 1:
                 raise ValueError(f"{name}: expected at least 1, got {value}")
+        if cell not in _LAYERS:
+            raise ValueError(f"cell: expected one of {', '.join(_LAYERS)}, got {cell!r}")
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout: expected 0 <= dropout < 1, got {dropout}")
         shape = _input_shape(**shapes)
@@ -232,7 +246,7 @@ class _Plan:
             raise ValueError("stateful=True needs a fixed batch size: give batch_input_shape=(batch, time, features)")
         if unroll and shape[1] is None:
             raise ValueError("unroll=True needs a fixed input length: give input_length, or input_shape with a time")
-        return cls(shape, units, encoder, decoder, dropout, {"unroll": unroll, "stateful": stateful})
+        return cls(shape, units, encoder, decoder, dropout, {"unroll": unroll, "stateful": stateful}, cell)
 
 
 def _input_shape(
@@ -260,7 +274,7 @@ def _encode(source: Any, plan: _Plan, *, chained: bool) -> tuple[Any, list[list[
     output, states = source, []
     for layer in range(plan.encoder_depth):
         last = layer == plan.encoder_depth - 1
-        recurrent = layers.LSTM(plan.units, return_sequences=not last, return_state=True, **plan.recurrent)
+        recurrent = plan.layer(plan.units, return_sequences=not last, return_state=True)
         started = {"initial_state": states[-1]} if chained and states else {}
         output, *final = recurrent(_dropped(output, plan), **started)
         states.append(final)
