@@ -9,6 +9,9 @@ from matplotlib.ticker import MaxNLocator
 
 from s2s_training.history import History
 
+TEXT_TITLES = {"cross_entropy": "cross-entropy (nats per token)", "token_accuracy": "token accuracy"}
+SERIES_TITLES = {"loss": "mean squared error, fed the truth", "error": "mean squared error, fed its own values"}
+
 
 def plot_losses(history: History, path: Path) -> None:
     """Draw the loss and the token accuracy of both parts over the epochs, the best epoch marked, as a PNG.
@@ -19,11 +22,12 @@ def plot_losses(history: History, path: Path) -> None:
     """
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     panels = figure.subplots(1, 2)
-    titles = {"cross_entropy": "cross-entropy (nats per token)", "token_accuracy": "token accuracy"}
+    titles = TEXT_TITLES if "cross_entropy" in history.columns else SERIES_TITLES
     epochs = history.columns["epoch"]
     for axes, (name, title) in zip(panels, titles.items(), strict=True):
-        axes.plot(epochs, history.columns[name], marker=".", label="training")
-        axes.plot(epochs, history.columns[f"val_{name}"], marker=".", label="validation")
+        for column, label in ((name, "training"), (f"val_{name}", "validation")):
+            if column in history.columns:
+                axes.plot(epochs, history.columns[column], marker=".", label=label)
         axes.axvline(epochs[history.best()], color="0.6", linestyle=":", label="best epoch")
         axes.set(title=title, xlabel="epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
