@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 import s2s_training
+from s2s_runtime.pictures import plot_history
 from s2s_training.averaging import make_averaging
 from s2s_training.backup import Backup
 from s2s_training.config import FitConfig, TrainingConfig
@@ -20,7 +21,6 @@ from s2s_training.datasets import SERIES, require_data
 from s2s_training.event_log import EventLog
 from s2s_training.history import History, KeepHistory
 from s2s_training.pipeline import EpochOrder
-from s2s_training.plots import plot_losses
 from s2s_training.run_folder import RunFolder
 from s2s_training.schedule import Schedule
 from s2s_training.series_task import SeriesTask
@@ -71,7 +71,7 @@ def train(
     history = _fit(task, config.fit, folder, callbacks)
     minutes = (time.monotonic() - started) / 60
     task.model.load_weights(folder.best_weights)
-    plot_losses(history, folder.plot)
+    plot_history({str(folder.path): history.columns}, folder.plot)
     summary = _summary(history, task, config, minutes)
     folder.finish(task.trained(), summary)
     return summary
