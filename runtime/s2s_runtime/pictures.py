@@ -138,6 +138,7 @@ def plot_lengths(lengths: Mapping[str, Sequence[int]], path: str | os.PathLike[s
     for axes, (kind, found) in zip(panels, lengths.items(), strict=True):
         axes.hist(found, bins=np.arange(min(found), max(found) + 2) - 0.5)
         axes.set(title=f"{kind}, mean {np.mean(found):.1f}", xlabel="tokens")
+        axes.locator_params(axis="x", integer=True)
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("sequences")
     save_figure(figure, Path(path))
@@ -164,6 +165,7 @@ def plot_errors(
     edits, by_length = figure.subplots(1, 2)
     edits.hist(found[:, 0], bins=np.arange(found[:, 0].max() + 2) - 0.5)
     edits.set(title=f"wrong: {np.mean(found[:, 0] > 0):.1%} of {len(found)}", xlabel="edits", ylabel="sequences")
+    edits.locator_params(axis="x", integer=True)
     lengths, counts = np.unique(found[:, 1], return_counts=True)
     wrong = [np.mean(found[found[:, 1] == length, 0] > 0) for length in lengths]
     by_length.bar(lengths, wrong, width=0.9)

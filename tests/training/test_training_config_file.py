@@ -1,6 +1,7 @@
 """Configurations as TOML files: what a run keeps, and what `--config` reads."""
 
 import json
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -10,6 +11,7 @@ from s2s_training.config_file import read_config, read_options, write_config
 from s2s_training.datasets import BUILT_IN, SERIES, default_config, tutorial_config
 from s2s_training.errors import ConfigError
 
+RECIPES = Path(__file__).parents[2] / "training" / "recipes"
 ALL = [default_config("x.tsv"), tutorial_config("a \\ \"b\"\t'c'.tsv"), *map(default_config, (*BUILT_IN, *SERIES))]
 
 
@@ -18,6 +20,14 @@ def test_a_file_keeps_every_field(config, tmp_path):
     """Also those that are None where the default isn't, and strings with any character."""
     write_config(tmp_path / "config.toml", config)
     assert read_config(tmp_path / "config.toml") == config
+
+
+@pytest.mark.parametrize("recipe", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+def test_recipes_are_configurations(recipe):
+    """Every option in them exists and they contradict neither themselves nor the presets."""
+    options = read_options(recipe)
+    config = default_config(options.get("data", "pairs.tsv")).override(**options)
+    assert config.differences(default_config(config.data.data))
 
 
 @pytest.mark.parametrize(

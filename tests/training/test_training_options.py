@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from s2s_training.datasets import default_config
 from s2s_training.schedule import learning_rate_at, plateau_scale
 from s2s_training.seeds import summarize
+from s2s_training.summaries import describe
 
 OPTIONS = {"units": 6, "embedding": 5, "epochs": 3, "batch_size": 16, "score": 0, "learning_rate": 0.02}
 
@@ -217,6 +219,27 @@ def test_summaries_of_seeds_hold_mean_and_spread():
     }
     assert found["errors"]["plain"]["sequence_error_rate"]["mean"] == pytest.approx(0.2)
     assert summarize([4], summaries[:1])["best"]["val_loss"]["deviation"] == 0
+
+
+def test_summaries_are_a_few_lines_to_read():
+    """Of texts, of continuous data, and of several seeds."""
+    best = {"epoch": 2, "val_loss": 0.5, "val_token_accuracy": 0.75}
+    rates = {"sequences": 9, "sequence_error_rate": 0.25, "token_error_rate": 0.125}
+    run = {"best": best, "epochs": 3, "minutes": 1.5, "errors": {"plain": rates}}
+    assert describe(run, Path("a")).splitlines() == [
+        "a: best epoch 2 of 3, validation loss 0.5000, token accuracy 75.00%, 1.5 minutes",
+        "9 held-out sources decoded, plain: 25.0% wrong, 12.5% of tokens wrong",
+    ]
+    curves = {"all windows": {"sequences": 76, "mean_squared_error": 0.25}}
+    assert describe({**run, "errors": curves}, Path("a")).splitlines()[1] == (
+        "76 windows predicted from their own values, all windows: mean squared error 0.250000"
+    )
+    several = summarize([1, 2], [run, {**run, "best": {**best, "val_loss": 0.7}}])
+    assert describe(several, Path("a")).splitlines()[:3] == [
+        "a: 2 seeds, mean and standard deviation",
+        "validation loss 0.6000 ± 0.1414",
+        "plain: sequence error rate 0.2500 ± 0.0000",
+    ]
 
 
 @pytest.mark.tensorflow
