@@ -62,8 +62,9 @@ def evaluate(
         if outputs is not None:
             _write(decoded, outputs)
         if as_json:
-            setting = {"bundle": str(bundle), "ensemble_with": [str(each) for each in ensemble_with or ()]}
-            setting |= {"pairs": str(pairs), "beam_size": beam_size, "length_penalty": length_penalty}
+            setting: dict[str, object] = {"bundle": str(bundle), "pairs": str(pairs)}
+            setting |= {"ensemble_with": [str(each) for each in ensemble_with or ()]}
+            setting |= {"beam_size": beam_size, "length_penalty": length_penalty}
             typer.echo(json.dumps({**setting, **found.to_dict()}, indent=1, ensure_ascii=False))
         else:
             typer.echo(_describe(found))

@@ -24,7 +24,7 @@ DATA_HELP = "File of pairs, or: addition, cmudict, sine-cosine, damped, powers."
 @app.command(epilog="RUN holds model.keras and vocab.json for `s2s-export`, and history.json, loss.png, summary.json.")
 def train(
     context: typer.Context,
-    pairs: Annotated[str | None, typer.Argument(metavar="[DATA]", help=DATA_HELP, show_default=False)] = None,
+    pairs: Annotated[str | None, typer.Argument(metavar="DATA", help=DATA_HELP, show_default=False)] = None,
     *,
     run: Annotated[Path, typer.Option("--output", "-o", metavar="RUN", help="Folder of the run, to be made.")],
     config: Annotated[
