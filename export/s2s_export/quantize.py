@@ -29,7 +29,7 @@ from s2s_export.understand import Understanding
 from s2s_export.write import write_graphs
 from s2s_runtime import Model, load
 from s2s_runtime.bundle import Manifest, write_manifest
-from s2s_training.metrics import edit_distance, error_rates
+from s2s_runtime.error_rates import edit_distance, error_rates
 
 _BEAM_SIZE = 5
 _UNKNOWN = 12  # steps, where the longest target isn't known

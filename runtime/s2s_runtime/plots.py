@@ -34,7 +34,7 @@ def plot_attention(hypothesis: Hypothesis, source_tokens: Sequence[str], path: s
     if weights is None or weights.size == 0:
         raise InputError("attention plot: there is no attention to draw; decode a text with return_attention")
     rows, columns = weights.shape
-    figure = _figure(1.5 + 0.32 * columns, 1.2 + 0.32 * rows)
+    figure = new_figure(1.5 + 0.32 * columns, 1.2 + 0.32 * rows)
     axes = figure.add_subplot()
     image = axes.imshow(weights, cmap="Greys", vmin=0.0, vmax=1.0, aspect="auto")
     axes.set_xticks(range(columns), [_SHOWN.get(token, token) for token in source_tokens])
@@ -43,7 +43,7 @@ def plot_attention(hypothesis: Hypothesis, source_tokens: Sequence[str], path: s
     axes.set_xlabel("source")
     axes.set_ylabel("target")
     figure.colorbar(image, label="attention weight")
-    _save(figure, Path(path))
+    save_figure(figure, Path(path))
 
 
 def plot_latency(measurements: Sequence[Measurement], path: str | os.PathLike[str]) -> None:
@@ -57,7 +57,7 @@ def plot_latency(measurements: Sequence[Measurement], path: str | os.PathLike[st
         MissingExtraError: matplotlib is not installed.
         OptionError: the ending is no format that matplotlib writes.
     """
-    figure = _figure(6.4, 4.2)
+    figure = new_figure(6.4, 4.2)
     axes = figure.add_subplot()
     several = len({each.engine for each in measurements}) > 1
     for beam_size, engine in sorted({(each.beam_size, each.engine) for each in measurements}):
@@ -72,10 +72,10 @@ def plot_latency(measurements: Sequence[Measurement], path: str | os.PathLike[st
     axes.set_ylabel("latency of a batch, median to p90 (ms)")
     axes.grid(visible=True, which="both", alpha=0.3)
     axes.legend()
-    _save(figure, Path(path))
+    save_figure(figure, Path(path))
 
 
-def _figure(width: float, height: float) -> Any:
+def new_figure(width: float, height: float) -> Any:
     """A figure in inches; made without pyplot, which would keep global state and look for a display."""
     try:
         figures = importlib.import_module("matplotlib.figure")
@@ -84,7 +84,7 @@ def _figure(width: float, height: float) -> Any:
     return figures.Figure(figsize=(width, height), layout="constrained")
 
 
-def _save(figure: Any, path: Path) -> None:
+def save_figure(figure: Any, path: Path) -> None:
     """Write beside the place, then rename."""
     known = figure.canvas.get_supported_filetypes()
     kind = path.suffix.removeprefix(".").lower()

@@ -61,7 +61,10 @@ def test_bad_rows_are_named_by_line(file, content, message):
 
 def test_a_missing_file_names_the_built_in_data_sets():
     """A name that is neither a file nor built in says what it may be."""
-    with pytest.raises(DataNotFoundError, match=r"no file 'nowhere.tsv': expected .* \(addition, cmudict\)"):
+    with pytest.raises(
+        DataNotFoundError,
+        match=r"no file 'nowhere.tsv': expected .* \(addition, cmudict, sine-cosine, damped, powers\)",
+    ):
         load_corpus(DataConfig(data="nowhere.tsv"), seed=1)
 
 

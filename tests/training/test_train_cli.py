@@ -19,7 +19,7 @@ def call(*arguments, code=MAIN):
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (["no.tsv", "-o", "{}/run"], 1, "error: no file 'no.tsv': expected a TSV file of pairs or a built-in data set"),
+        (["no.tsv", "-o", "{}/run"], 1, "error: no file 'no.tsv': expected a file of pairs or a built-in data set"),
         (["{}/bad.tsv", "-o", "{}/run"], 1, "error: {}/bad.tsv, line 2: expected source<TAB>target, got no tab"),
         (["{}/empty.tsv", "-o", "{}/run"], 1, "error: {}/empty.tsv is empty: expected lines of source<TAB>target"),
         (["{}/bad.tsv", "-o", "{}"], 1, "error: {} exists: choose another folder, continue its run with --resume"),

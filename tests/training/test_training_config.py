@@ -28,7 +28,7 @@ def test_unknown_options_are_errors():
 
 @pytest.mark.parametrize("config", [default_config("x.tsv"), tutorial_config("x.tsv"), *map(default_config, BUILT_IN)])
 def test_a_configuration_survives_its_file(config):
-    """What `config.json` holds is the whole configuration."""
+    """What a dictionary of sections holds is the whole configuration."""
     assert TrainingConfig.from_dict(config.to_dict()) == config
 
 

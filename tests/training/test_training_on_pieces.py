@@ -13,7 +13,8 @@ from s2s_training.build_vocabulary import build_vocabulary
 from s2s_training.cli import app
 from s2s_training.corpus import Corpus, Example
 from s2s_training.datasets import default_config
-from s2s_training.errors import ConfigError
+from s2s_training.errors import ConfigError, DataError
+from s2s_training.pieces import train_pieces
 
 WORDS = ["tom", "went", "home", "late", "mary", "stayed", "here", "we", "won"]
 LINES = [" ".join(WORDS[(i * k) % 9] for k in (1, 2, 5)) for i in range(60)]
@@ -58,7 +59,7 @@ def test_symbols_are_the_named_ones_and_every_piece(model: Path):
     [
         (
             {"source_model": None},
-            "source_model: expected the .model file of spm_train, as source_unit is 'sentencepiece'",
+            "source_model: expected the .model file of spm_train, or a vocabulary_size to train one with, as",
         ),
         ({"target_unit": "char"}, "target_model: expected none, as target_unit is 'char'; got"),
         ({"padding": "zeros", "embedding": 0}, "padding: expected 'mask' with pieces of sentencepiece, got 'zeros'"),
@@ -103,3 +104,25 @@ def test_from_pairs_to_text_through_pieces(model: Path, tmp_path: Path):
     [result] = loaded.generate(["tom went home"], beam_size=3)
     assert result.source_tokens == processor.encode("tom went home", out_type=str)
     assert result.text == processor.decode(result.tokens)
+
+
+@pytest.mark.tensorflow
+def test_a_model_may_be_trained_from_the_data(tmp_path: Path):
+    """No model named, a size given: pieces are learned from the training sources and targets, always the same."""
+    from s2s_training.train import prepare
+
+    (tmp_path / "pairs.tsv").write_text("".join(f"{line}\t{line.upper()}\n" for line in LINES))
+    sides = {"source_unit": "sentencepiece", "target_unit": "sentencepiece", "vocabulary_size": 40}
+    own = default_config(str(tmp_path / "pairs.tsv")).override(**sides, units=4)
+    first, again = prepare(own).vocabulary, prepare(own).vocabulary
+    assert first == again
+    first.source.check_model()
+    assert first.source.decode(first.source.encode("tom went home")) == "tom went home"
+    assert first.target.decode(first.target.encode("TOM WENT HOME")) == "TOM WENT HOME"
+    assert 20 < len(first.source) <= 42
+
+
+def test_too_few_pieces_for_the_characters_is_an_error():
+    """With what sentencepiece says about it."""
+    with pytest.raises(DataError, match=r"^vocabulary_size: no sentencepiece model of 5 pieces from these texts: .*"):
+        train_pieces(LINES, 5)

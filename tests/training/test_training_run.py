@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from s2s_runtime.vocabulary import VocabularyFile
+from s2s_training.config_file import read_config
 from s2s_training.datasets import default_config
 from s2s_training.errors import RunFolderError
 
@@ -61,9 +62,9 @@ def figures(folder):
 def test_a_run_leaves_what_it_promises_and_nothing_else(finished, config):
     """The configuration is whole, the vocabulary readable, the figures per epoch, the curves a PNG."""
     folder, summary = finished
-    names = {"config.json", "vocab.json", "test.tsv", "history.json", "loss.png", "summary.json", "model.keras"}
+    names = {"config.toml", "vocab.json", "test.tsv", "history.json", "loss.png", "summary.json", "model.keras"}
     assert {path.name for path in folder.iterdir()} == names
-    assert json.loads((folder / "config.json").read_text()) == config.to_dict()
+    assert read_config(folder / "config.toml") == config
     assert VocabularyFile.read(folder / "vocab.json").target.start == "<s>"
     assert figures(folder)["epoch"] == [1, 2, 3]
     assert (folder / "loss.png").read_bytes().startswith(b"\x89PNG")
@@ -179,7 +180,7 @@ def test_force_replaces_runs_only(config, tmp_path):
     from s2s_training.run_folder import RunFolder
 
     (tmp_path / "photo.jpg").touch()
-    with pytest.raises(RunFolderError, match=r"is not the folder of a run \(no config.json in it\): choose another"):
+    with pytest.raises(RunFolderError, match=r"is not the folder of a run \(no config.toml in it\): choose another"):
         RunFolder(tmp_path).check(config, resume=False, force=True)
 
 

@@ -1,7 +1,7 @@
-"""What a training run is made of: three frozen sections, kept whole in the run folder's `config.json`.
+"""What a training run is made of: three frozen sections, kept whole in the run folder's `config.toml`.
 
 `TrainingConfig.override` takes the options that somebody gave by name and leaves the rest as a preset has them, so the
-command line, presets and (stored) files all speak the same names.
+command line, presets and files all speak the same names.
 """
 
 from __future__ import annotations
@@ -9,81 +9,22 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
+from s2s_training.config_checks import below as _below
+from s2s_training.config_checks import wrong_choices as _wrong_choices
+from s2s_training.config_checks import wrong_types
+from s2s_training.data_config import DataConfig
 from s2s_training.errors import ConfigError
+from s2s_training.fit_config import FitConfig
 from s2s_training.model_checks import contradictions
 
-Unit = Literal["char", "word", "symbol", "sentencepiece"]
 Padding = Literal["mask", "space", "zeros"]
-Split = Literal["hash", "last"]
 Kind = Literal["encoder-decoder", "repeat-vector"]
 CellName = Literal["lstm", "gru"]
 AttentionForm = Literal["none", "dot", "general", "additive", "multi-head"]
 Peek = Literal["none", "concat", "add"]
 Bridge = Literal["auto", "dense", "none"]
-OptimizerName = Literal["adam", "rmsprop"]
-ScheduleName = Literal["constant", "cosine"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class DataConfig:
-    """Which pairs are read, how they are split, and how text becomes symbols.
-
-    Args:
-        data: path of a TSV file of pairs, or the name of a built-in data set.
-        rows: only the first so many rows; None = all.
-        split: "hash" = held-out pairs are chosen by a hash of their source, so that no source stands on both sides
-            and a pair stays on its side whatever else the data holds; "last" = the last rows are for validation.
-        valid_fraction: share of the rows held out for validation, 0 < share < 1.
-        test_fraction: share of the rows held out for scoring, 0 <= share < 1; 0 with split "last".
-        source_unit: how a source text is cut: "char", "word", "symbol" (by white space) or "sentencepiece".
-        target_unit: how a target text is cut.
-        source_model: the `.model` file of `spm_train` that cuts sources, for that unit only.
-        target_model: the one that cuts targets.
-        normalization: Unicode normal form of both sides, or None.
-        lowercase: whether both sides are lowercased.
-        reverse: whether the order of source symbols is reversed (Sutskever et al. 2014).
-        min_count: symbols seen fewer times in the training pairs become the unknown symbol; pieces all stay.
-        max_source_length: training pairs with more source symbols are left out; None = no limit.
-        max_target_length: training pairs with more target symbols are left out; None = no limit.
-        digits: most digits of a number ("addition" only).
-    """
-
-    data: str
-    rows: int | None = None
-    split: Split = "hash"
-    valid_fraction: float = 0.05
-    test_fraction: float = 0.05
-    source_unit: Unit = "char"
-    target_unit: Unit = "char"
-    source_model: str | None = None
-    target_model: str | None = None
-    normalization: Literal["NFC", "NFKC", "NFD", "NFKD"] | None = "NFC"
-    lowercase: bool = False
-    reverse: bool = False
-    min_count: int = 1
-    max_source_length: int | None = None
-    max_target_length: int | None = None
-    digits: int = 3
-
-    def problems(self) -> list[str]:
-        """What is wrong with the values, one line each."""
-        found = _wrong_choices(self, split=Split, source_unit=Unit, target_unit=Unit)
-        found += _below(self, 1, "rows", "min_count", "max_source_length", "max_target_length", "digits")
-        if not 0 < self.valid_fraction < 1 or not 0 <= self.test_fraction < 1 - self.valid_fraction:
-            found.append(
-                f"valid_fraction, test_fraction: expected shares above 0 and at least 0 that sum to less than 1, "
-                f"got {self.valid_fraction} and {self.test_fraction}"
-            )
-        for side in ("source", "target"):
-            unit, model = getattr(self, f"{side}_unit"), getattr(self, f"{side}_model")
-            if (unit == "sentencepiece") != (model is not None):
-                expected = "none" if model is not None else "the .model file of spm_train"
-                found.append(f"{side}_model: expected {expected}, as {side}_unit is {unit!r}; got {model!r}")
-        if self.split == "last" and self.test_fraction:
-            found.append(f"test_fraction: split 'last' has no test part, expected 0, got {self.test_fraction}")
-        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,52 +122,6 @@ class ModelConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FitConfig:
-    """The optimisation.
-
-    Args:
-        epochs: passes over the training pairs.
-        batch_size: pairs per step.
-        optimizer: "adam" or "rmsprop".
-        learning_rate: the highest one.
-        schedule: "constant", or "cosine" = a short linear warm-up, then half a cosine down to zero.
-        clip_norm: gradients are scaled down to this global norm; 0 = never.
-        label_smoothing: share of the target distribution spread over all symbols, 0 <= share < 1.
-        patience: stop after so many epochs without a better validation loss; 0 = never.
-        max_minutes: stop training after so many minutes, the schedule fitted to end by then; None = no limit.
-        buckets: number of groups of similar length that batches are drawn from.
-        seed: seed of initial weights, order of batches and dropout.
-        score: how many held-out sources are decoded at the end to count errors; 0 = none.
-    """
-
-    epochs: int = 20
-    batch_size: int = 128
-    optimizer: OptimizerName = "adam"
-    learning_rate: float = 0.002
-    schedule: ScheduleName = "constant"
-    clip_norm: float = 1.0
-    label_smoothing: float = 0.0
-    patience: int = 3
-    max_minutes: float | None = None
-    buckets: int = 6
-    seed: int = 1
-    score: int = 500
-
-    def problems(self) -> list[str]:
-        """What is wrong with the values, one line each."""
-        found = _wrong_choices(self, optimizer=OptimizerName, schedule=ScheduleName)
-        found += _below(self, 1, "epochs", "batch_size", "buckets")
-        found += _below(self, 0, "clip_norm", "patience", "seed", "score")
-        if not 0 <= self.label_smoothing < 1:
-            found.append(f"label_smoothing: expected 0 <= label_smoothing < 1, got {self.label_smoothing}")
-        for name in ("learning_rate", "max_minutes"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                found.append(f"{name}: expected more than 0, got {value}")
-        return found
-
-
-@dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
     """A whole run; see the three sections.
 
@@ -244,7 +139,9 @@ class TrainingConfig:
     fit: FitConfig = field(default_factory=FitConfig)
 
     def __post_init__(self) -> None:
-        problems = [*self.data.problems(), *self.model.problems(), *self.fit.problems()]
+        problems = [*self.data.problems(), *(wrong_types(self.model) or self.model.problems()), *self.fit.problems()]
+        if problems:
+            raise ConfigError("; ".join(problems))
         if self.model.padding == "space" and (self.data.source_unit, self.data.target_unit) != ("char", "char"):
             problems.append(
                 f"padding: 'space' needs characters on both sides, got units {self.data.source_unit!r} and "
@@ -252,6 +149,11 @@ class TrainingConfig:
             )
         if self.model.padding != "mask" and "sentencepiece" in (self.data.source_unit, self.data.target_unit):
             problems.append(f"padding: expected 'mask' with pieces of sentencepiece, got {self.model.padding!r}")
+        if self.model.padding != "mask" and (self.data.min_count > 1 or self.data.vocabulary_size is not None):
+            problems.append(
+                f"min_count, vocabulary_size: a model that reads its padding has no unknown symbol, expected padding "
+                f"'mask', got {self.model.padding!r}"
+            )
         if problems:
             raise ConfigError("; ".join(problems))
 
@@ -274,7 +176,7 @@ class TrainingConfig:
         return TrainingConfig(**sections)
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
-        """The content of `config.json`: one object per section."""
+        """Every field, by section and name."""
         return dataclasses.asdict(self)
 
     @classmethod
@@ -298,21 +200,3 @@ class TrainingConfig:
             others = other.to_dict()[name]
             found += [f"{key} ({value!r}, {others[key]!r})" for key, value in section.items() if value != others[key]]
         return found
-
-
-def _wrong_choices(section: Any, **choices: Any) -> list[str]:
-    found = []
-    for name, literal in choices.items():
-        value, allowed = getattr(section, name), get_args(literal)
-        if value not in allowed:
-            found.append(f"{name}: expected one of {', '.join(map(repr, allowed))}, got {value!r}")
-    return found
-
-
-def _below(section: Any, least: int, *names: str) -> list[str]:
-    values = {name: getattr(section, name) for name in names}
-    return [
-        f"{name}: expected at least {least}, got {value}"
-        for name, value in values.items()
-        if value is not None and value < least
-    ]

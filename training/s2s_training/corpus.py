@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from s2s_training.config import Split
+from s2s_training.data_config import Split
 from s2s_training.errors import DataError
 
 Tokens = Sequence[str]
@@ -43,8 +43,13 @@ class Corpus:
 
         The order is by hash of the source, so that the first n are a fair sample whatever order the data came in.
         """
+        return self.merged(self.test or self.valid)
+
+    @staticmethod
+    def merged(examples: Iterable[Example]) -> list[Example]:
+        """Each source once, with all its targets, in an order of which the first n are a fair sample."""
         targets: dict[str, dict[str, None]] = {}  # a dict as an ordered set
-        for source, right in self.test or self.valid:
+        for source, right in examples:
             targets.setdefault(source, {}).update(dict.fromkeys(right))
         merged = [Example(source, tuple(right)) for source, right in targets.items()]
         return sorted(merged, key=lambda example: hash_share(example.source, salt="order"))

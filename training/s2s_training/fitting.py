@@ -38,12 +38,16 @@ def compile_model(model: keras.Model, config: FitConfig, layout: Layout) -> None
 
 def make_optimizer(config: FitConfig) -> keras.optimizers.Optimizer:
     """The optimizer of a configuration."""
-    clip = config.clip_norm or None
+    common = {
+        "global_clipnorm": config.clip_norm or None,
+        "use_ema": config.average > 0,
+        "ema_momentum": config.average,
+    }
     if config.optimizer == "rmsprop":
         # Keras 3 adds epsilon inside the square root, where Keras 2's 1e-7 outside would be 1e-14: with the default the
         # step vanishes on gradients as small as those of a mean over all padded steps.
-        return keras.optimizers.RMSprop(config.learning_rate, epsilon=1e-14, global_clipnorm=clip)
-    return keras.optimizers.Adam(config.learning_rate, global_clipnorm=clip)
+        return keras.optimizers.RMSprop(config.learning_rate, epsilon=1e-14, **common)
+    return keras.optimizers.Adam(config.learning_rate, **common)
 
 
 class CrossEntropy(keras.losses.Loss):

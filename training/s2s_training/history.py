@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from s2s_runtime.json_fields import write_json
+from s2s_training.averaging import Averaging, averaged
 from s2s_training.config import FitConfig
 from s2s_training.fitting import MONITORED
 from s2s_training.run_folder import RunFolder
@@ -24,15 +25,17 @@ class History:
 
     Args:
         columns: the figures so far.
+        monitored: name of the figure that tells the best epoch, the least being best.
     """
 
-    def __init__(self, columns: dict[str, list[float]] | None = None) -> None:
+    def __init__(self, columns: dict[str, list[float]] | None = None, monitored: str = MONITORED) -> None:
         self.columns: dict[str, list[float]] = columns or {}
+        self._monitored = monitored
 
     @classmethod
-    def read(cls, path: Path) -> History:
+    def read(cls, path: Path, monitored: str = MONITORED) -> History:
         """What `write` wrote, or nothing where there is no such file."""
-        return cls(json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None)
+        return cls(json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None, monitored)
 
     def write(self, path: Path) -> None:
         """Write the figures as a JSON object of lists."""
@@ -54,9 +57,13 @@ class History:
         """A figure of the last epoch, or `default` before the first."""
         return self.columns[name][-1] if len(self) else default
 
+    def watched(self) -> list[float]:
+        """The monitored figure of every epoch so far."""
+        return self.columns.get(self._monitored, [])
+
     def best(self) -> int:
-        """Index of the epoch of least validation loss, the earliest of equals; -1 before the first."""
-        watched = self.columns.get(MONITORED, [])
+        """Index of the epoch whose monitored figure is least, the earliest of equals; -1 before the first."""
+        watched = self.watched()
         return watched.index(min(watched)) if watched else -1
 
     def finished(self, epochs: int, patience: int) -> bool:
@@ -75,14 +82,23 @@ class KeepHistory(keras.callbacks.Callback):
         schedule: gives the learning rate's progress.
         config: epochs and patience.
         folder: where the history and the best weights go.
+        averaging: of the weights, which are saved averaged then; or None.
     """
 
-    def __init__(self, history: History, schedule: Schedule, config: FitConfig, folder: RunFolder) -> None:
+    def __init__(
+        self,
+        history: History,
+        schedule: Schedule,
+        config: FitConfig,
+        folder: RunFolder,
+        averaging: Averaging | None = None,
+    ) -> None:
         super().__init__()
         self.history = history
         self._schedule = schedule
         self._config = config
         self._folder = folder
+        self._averaging = averaging
         self._begun = 0.0
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -98,7 +114,8 @@ class KeepHistory(keras.callbacks.Callback):
         if self.history.best() == epoch:
             best_weights = self._folder.best_weights
             beside = best_weights.with_name(f"tmp-{best_weights.name}")
-            self.model.save_weights(beside, overwrite=True)
+            with averaged(self._averaging):
+                self.model.save_weights(beside, overwrite=True)
             beside.replace(best_weights)
         self.history.write(self._folder.history)
         if self.history.finished(self._config.epochs, self._config.patience):

@@ -61,15 +61,15 @@ class ShowProgress(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """A line of figures."""
         figures = logs or {}
-        self._console.print(
-            f"epoch {epoch + 1:>3}/{self._epochs}  "
-            f"loss {figures['loss']:.4f}  validation {figures['val_loss']:.4f}  "
-            f"cross-entropy {figures['cross_entropy']:.4f}, {figures['val_cross_entropy']:.4f}  "
-            f"token accuracy {figures['val_token_accuracy']:.2%}  "
-            f"{time.monotonic() - self._begun:.1f} s",
-            highlight=False,
-            soft_wrap=True,
-        )
+        parts = [f"epoch {epoch + 1:>3}/{self._epochs}"]
+        parts.append(f"loss {figures['loss']:.4f}  validation {figures['val_loss']:.4f}")
+        if "cross_entropy" in figures:  # texts
+            parts.append(f"cross-entropy {figures['cross_entropy']:.4f}, {figures['val_cross_entropy']:.4f}")
+            parts.append(f"token accuracy {figures['val_token_accuracy']:.2%}")
+        if "val_error" in figures:
+            parts.append(f"decoded error {figures['val_error']:.4f}")
+        parts.append(f"{time.monotonic() - self._begun:.1f} s")
+        self._console.print("  ".join(parts), highlight=False, soft_wrap=True)
 
 
 class ConsoleHandler(logging.Handler):

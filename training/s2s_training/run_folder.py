@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from s2s_runtime.json_fields import write_json
-from s2s_runtime.vocabulary import VocabularyFile
 from s2s_training.config import TrainingConfig
-from s2s_training.corpus import Example, write_tsv
+from s2s_training.config_file import read_config, write_config
 from s2s_training.errors import RunFolderError
 
 if TYPE_CHECKING:
     import keras  # heavy: the folder is looked at before anything is loaded
 
-RESUMABLE = frozenset({"max_minutes"})  # options that may differ when a run is resumed
+RESUMABLE = frozenset({"max_minutes", "tensorboard"})  # options that may differ when a run is resumed
 
 
 class RunFolder:
     """Paths and states of a run's folder.
 
-    `config.json` (the whole configuration), `vocab.json`, `test.tsv` (held-out pairs), `history.json`, `loss.png`,
-    `summary.json` (results) and `model.keras`, which comes last: a folder that holds it is complete. While training
-    also `backup/` and `best.weights.h5`.
+    `config.toml` (the whole configuration), `vocab.json`, `test.tsv` (held-out pairs) or `windows.npz` (continuous
+    data), `history.json`, `loss.png`, `tensorboard/` where asked for, `summary.json` (results) and `model.keras`, which
+    comes last: a folder that holds it is complete. While training also `backup/` and `best.weights.h5`.
 
     Args:
         path: the folder, existing or not.
@@ -33,9 +31,11 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.config = path / "config.json"
+        self.config = path / "config.toml"
         self.vocabulary = path / "vocab.json"
         self.held_out = path / "test.tsv"
+        self.windows = path / "windows.npz"
+        self.events = path / "tensorboard"
         self.history = path / "history.json"
         self.plot = path / "loss.png"
         self.summary = path / "summary.json"
@@ -61,9 +61,9 @@ class RunFolder:
                 f"{self.path} exists: choose another folder, continue its run with --resume, or replace it with --force"
             )
         if not self.path.is_dir() or (any(self.path.iterdir()) and not self.config.is_file()):
-            raise RunFolderError(f"{self.path} is not the folder of a run (no config.json in it): choose another")
+            raise RunFolderError(f"{self.path} is not the folder of a run (no config.toml in it): choose another")
         if resume and self.config.is_file():
-            stored = TrainingConfig.from_dict(json.loads(self.config.read_text(encoding="utf-8")))
+            stored = read_config(self.config)
             differences = [text for text in stored.differences(config) if text.split(" ")[0] not in RESUMABLE]
             if differences:
                 raise RunFolderError(
@@ -71,16 +71,12 @@ class RunFolder:
                     f"ones to resume, or --force to start anew"
                 )
 
-    def prepare(
-        self, config: TrainingConfig, vocabulary: VocabularyFile, held_out: Iterable[Example], *, resume: bool
-    ) -> None:
-        """Make the folder and write what is known before training; what an old run left goes, unless resumed."""
+    def prepare(self, config: TrainingConfig, *, resume: bool) -> None:
+        """Make the folder and write the configuration; what an old run left goes, unless resumed."""
         if self.path.exists() and not resume:
             shutil.rmtree(self.path)
         self.path.mkdir(parents=True, exist_ok=True)
-        write_json(self.config, config.to_dict())
-        vocabulary.write(self.vocabulary)
-        write_tsv(self.held_out, held_out)
+        write_config(self.config, config)
 
     def finish(self, model: keras.Model, summary: dict[str, Any]) -> None:
         """Write the results, the model last, and remove what was only needed to resume."""

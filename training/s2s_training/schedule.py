@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 
 from s2s_training.config import FitConfig
 
-WARM_UP = 0.05  # share of the run
 MEASURE_FROM = 20  # the first steps include tracing and say nothing about speed
 MEASURE_EVERY = 10
 
@@ -23,11 +22,29 @@ def learning_rate_at(progress: float, config: FitConfig) -> float:
         progress: 0 at the first step, 1 after the last.
         config: schedule and highest learning rate.
     """
-    if config.schedule == "constant":
-        return config.learning_rate
-    if progress < WARM_UP:
-        return config.learning_rate * (progress + WARM_UP / 10) / (WARM_UP * 1.1)
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (progress - WARM_UP) / (1 - WARM_UP)))
+    warm_up = config.warm_up_share
+    if progress < warm_up:
+        return config.learning_rate * (progress + warm_up / 10) / (warm_up * 1.1)
+    done = (progress - warm_up) / (1 - warm_up)  # of what follows the warm-up
+    if config.schedule == "linear":
+        return config.learning_rate * (1 - done)
+    if config.schedule == "cosine":
+        return config.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+    return config.learning_rate
+
+
+def plateau_scale(watched: Sequence[float], config: FitConfig) -> float:
+    """What schedule "plateau" multiplies the learning rate by, after epochs with these monitored figures.
+
+    It depends on the figures alone, so a resumed run goes on as if it had not been interrupted.
+    """
+    scale, best, waited = 1.0, math.inf, 0
+    for value in watched:
+        waited = 0 if value < best else waited + 1
+        best = min(best, value)
+        if waited == config.plateau_patience:
+            scale, waited = scale * config.plateau_factor, 0
+    return scale
 
 
 class Schedule(keras.callbacks.Callback):
@@ -42,6 +59,7 @@ class Schedule(keras.callbacks.Callback):
         steps_per_epoch: batches in an epoch.
         progress: how far the schedule is already, of a resumed run.
         clock: seconds; for tests.
+        watched: gives the monitored figures of the epochs so far, which schedule "plateau" goes by.
     """
 
     def __init__(
@@ -50,9 +68,12 @@ class Schedule(keras.callbacks.Callback):
         steps_per_epoch: int,
         progress: float = 0.0,
         clock: Callable[[], float] = time.monotonic,
+        watched: Callable[[], Sequence[float]] = tuple,
     ) -> None:
         super().__init__()
         self.progress = progress
+        self._watched = watched
+        self._scale = 1.0
         self._config = config
         self._steps_per_epoch = steps_per_epoch
         self._planned = config.epochs * steps_per_epoch
@@ -64,14 +85,16 @@ class Schedule(keras.callbacks.Callback):
         self._first_step: int | None = None
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Count from this epoch's first step."""
+        """Count from this epoch's first step; see whether the validation figure still gets better."""
+        if self._config.schedule == "plateau":
+            self._scale = plateau_scale(self._watched(), self._config)
         self._step = epoch * self._steps_per_epoch
         if self._first_step is None:
             self._first_step = self._step
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Set the learning rate of this step."""
-        self.model.optimizer.learning_rate = learning_rate_at(self.progress, self._config)
+        self.model.optimizer.learning_rate = learning_rate_at(self.progress, self._config) * self._scale
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Move on by one step of those that are left; stop where none are."""

@@ -5,28 +5,28 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
+import tensorflow as tf
 
-from s2s_runtime.vocabulary import VocabularyFile
-from s2s_training.arrays import BucketedPairs, Layout, encode_pairs
+import s2s_training
+from s2s_runtime.pictures import plot_history
+from s2s_training.averaging import make_averaging
 from s2s_training.backup import Backup
-from s2s_training.build_vocabulary import build_vocabulary, drop_long
 from s2s_training.config import FitConfig, TrainingConfig
-from s2s_training.corpus import Corpus, Example
-from s2s_training.datasets import load_corpus
-from s2s_training.decode import GreedyDecoder
-from s2s_training.fitting import compile_model
+from s2s_training.datasets import SERIES, require_data
+from s2s_training.event_log import EventLog
 from s2s_training.history import History, KeepHistory
-from s2s_training.metrics import error_rates
-from s2s_training.models import build_model
-from s2s_training.pipeline import EpochOrder, make_dataset
-from s2s_training.plots import plot_losses
+from s2s_training.pipeline import EpochOrder
 from s2s_training.run_folder import RunFolder
 from s2s_training.schedule import Schedule
+from s2s_training.series_task import SeriesTask
+from s2s_training.task import Task
+from s2s_training.text_task import TextTask
+from s2s_training.validation import VALIDATION_ERROR, DecodeValidation
 
 logger = logging.getLogger(__name__)
 
@@ -64,79 +64,45 @@ def train(
         logger.info("%s is complete: nothing to resume", folder.path)
         return folder.read_summary()
 
-    prepared = prepare(config)
-    folder.prepare(config, prepared.vocabulary, prepared.corpus.held_out(), resume=resume)
+    task = prepare(config)
+    folder.prepare(config, resume=resume)
+    task.write(folder)
     started = time.monotonic()
-    history = _fit(prepared, config.fit, folder, callbacks)
+    history = _fit(task, config.fit, folder, callbacks)
     minutes = (time.monotonic() - started) / 60
-    prepared.model.load_weights(folder.best_weights)
-    plot_losses(history, folder.plot)
-    summary = _summary(history, prepared, config, minutes)
-    # A model of its own around the same layers: neither the optimizer's state nor the loss goes into the file, so it is
-    # a third of the size and loads without this package.
-    model = prepared.model
-    folder.finish(keras.Model(model.input, model.output, name=model.name), summary)
+    task.model.load_weights(folder.best_weights)
+    plot_history({str(folder.path): history.columns}, folder.plot)
+    summary = _summary(history, task, config, minutes)
+    folder.finish(task.trained(), summary)
     return summary
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """A run's data and untrained model.
-
-    Attributes:
-        corpus: training pairs within the length limits, and held-out pairs.
-        vocabulary: of both sides.
-        layout: how pairs become arrays.
-        model: compiled.
-    """
-
-    corpus: Corpus
-    vocabulary: VocabularyFile
-    layout: Layout
-    model: keras.Model
-
-    def bucketed(self, examples: Sequence[Example], config: FitConfig) -> BucketedPairs:
-        """Examples as padded arrays."""
-        pairs = encode_pairs(examples, self.vocabulary)
-        return BucketedPairs(pairs, self.layout, config.buckets, config.batch_size)
-
-
-def prepare(config: TrainingConfig) -> Prepared:
+def prepare(config: TrainingConfig) -> Task:
     """Read the data, build vocabularies and model. Sets Keras's global random seed.
 
     Raises:
         DataNotFoundError, DataError, MissingExtraError: the data can't be read.
+        ConfigError: continuous data with options that are for texts.
     """
+    require_data(config.data)
     keras.utils.set_random_seed(config.fit.seed)
-    corpus = drop_long(load_corpus(config.data, config.fit.seed), config.data)
-    parts = (len(corpus.train), len(corpus.valid), len(corpus.test))
-    logger.info("%d pairs to train on, %d for validation, %d for testing", *parts)
-    vocabulary = build_vocabulary(corpus, config)
-    layout = Layout.of(vocabulary, config.model)
-    model = build_model(config.model, layout)
-    compile_model(model, config.fit, layout)
-    sizes = (layout.source_size, layout.target_size, f"{model.count_params():,}")
-    logger.info("%d source and %d target symbols, %s parameters", *sizes)
-    return Prepared(corpus, vocabulary, layout, model)
+    return SeriesTask(config) if config.data.data in SERIES else TextTask(config)
 
 
-def _fit(
-    prepared: Prepared, config: FitConfig, folder: RunFolder, callbacks: Sequence[keras.callbacks.Callback]
-) -> History:
+def _fit(task: Task, config: FitConfig, folder: RunFolder, callbacks: Sequence[keras.callbacks.Callback]) -> History:
     """Train, or continue from the backup in the folder, until done."""
-    history = History.read(folder.history)
+    history = History.read(folder.history, VALIDATION_ERROR if config.select == "error" else task.monitored)
     if history.finished(config.epochs, config.patience):  # killed after the last epoch
         return history
-    pairs = prepared.bucketed(prepared.corpus.train, config)
-    valid = prepared.bucketed(prepared.corpus.valid, config)
     order = EpochOrder(config.seed)
     backup = Backup(folder.backup)
-    epochs_done = backup.restore(prepared.model)
+    epochs_done = backup.restore(task.model)
     history.truncate(epochs_done)  # an epoch may be recorded that was not backed up before a kill
-    schedule = Schedule(config, pairs.steps, progress=history.last("progress", 0.0))
-    prepared.model.fit(
-        make_dataset(pairs, prepared.layout, order),
-        validation_data=make_dataset(valid, prepared.layout),
+    schedule = Schedule(config, task.steps, progress=history.last("progress", 0.0), watched=history.watched)
+    averaging = make_averaging(config)
+    task.model.fit(
+        task.training(order),
+        validation_data=task.validation(),
         epochs=config.epochs,
         initial_epoch=epochs_done,
         shuffle=False,  # the dataset shuffles
@@ -144,7 +110,10 @@ def _fit(
         callbacks=[
             order,
             schedule,
-            KeepHistory(history, schedule, config, folder),
+            *([averaging] if averaging else []),
+            DecodeValidation(task, averaging),
+            KeepHistory(history, schedule, config, folder, averaging),
+            *([EventLog(folder.events)] if config.tensorboard else []),
             *callbacks,
             backup,  # after the history: what is backed up has been recorded
         ],
@@ -152,30 +121,15 @@ def _fit(
     return history
 
 
-def _summary(history: History, prepared: Prepared, config: TrainingConfig, minutes: float) -> dict[str, Any]:
+def _summary(history: History, task: Task, config: TrainingConfig, minutes: float) -> dict[str, Any]:
     best = history.best()
     return {
         "data": config.data.data,
-        "parameters": prepared.model.count_params(),
+        "seed": config.fit.seed,
+        "parameters": task.model.count_params(),
         "epochs": len(history),
         "minutes": round(minutes, 2),
         "best": {name: values[best] for name, values in history.columns.items()},
-        "errors": _score(prepared, config.fit.score),
+        "errors": task.errors(),
+        "versions": {module.__name__: module.__version__ for module in (s2s_training, keras, tf, np)},
     }
-
-
-def _score(prepared: Prepared, most: int) -> dict[str, dict[str, float]]:
-    """Error rates of at most so many held-out sources, as they are and under each further reading of the corpus."""
-    examples = prepared.corpus.held_out()[:most]
-    if not examples:
-        return {}
-    logger.info("decoding %d held-out sources", len(examples))
-    decoder = GreedyDecoder(prepared.model, prepared.layout, prepared.vocabulary)
-    target = prepared.vocabulary.target
-    decoded = [target.split(text) for text in decoder.decode([example.source for example in examples])]
-    references = [[target.split(text) for text in example.targets] for example in examples]
-    rates = {"plain": error_rates(decoded, references)}
-    for name, reading in prepared.corpus.readings.items():
-        read = [[reading(tokens) for tokens in right] for right in references]
-        rates[name] = error_rates([reading(tokens) for tokens in decoded], read)
-    return {name: figures.to_dict() for name, figures in rates.items()}

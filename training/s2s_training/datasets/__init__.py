@@ -1,7 +1,7 @@
-"""Data sets: TSV files, and those that are built in.
+"""Data sets: files, and those that are built in.
 
 A built-in data set is a `BuiltIn`: a function that makes the corpus, and the options in which its ordinary
-configuration differs from the general one.
+configuration differs from the general one. The continuous ones, in `SERIES`, hold no texts.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from typing import Any
 
 from s2s_training.config import DataConfig, TrainingConfig
 from s2s_training.corpus import Corpus, split_corpus
-from s2s_training.datasets import addition, cmudict
-from s2s_training.datasets.tsv import read_tsv
-from s2s_training.errors import DataNotFoundError
+from s2s_training.datasets import addition, cmudict, series
+from s2s_training.datasets.files import read_pairs
+from s2s_training.datasets.series import SERIES
+from s2s_training.errors import ConfigError, DataNotFoundError
 
-__all__ = ["BUILT_IN", "BuiltIn", "default_config", "load_corpus", "require_data", "tutorial_config"]
+__all__ = ["BUILT_IN", "SERIES", "BuiltIn", "default_config", "load_corpus", "require_data", "tutorial_config"]
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,8 @@ TUTORIAL: Mapping[str, Any] = MappingProxyType(
 def default_config(data: str) -> TrainingConfig:
     """The ordinary configuration for a data set: the general one, or that of the built-in data set of this name."""
     config = TrainingConfig(data=DataConfig(data=data))
+    if data in SERIES:
+        return config.override(**series.DEFAULTS)
     return config.override(**BUILT_IN[data].defaults) if data in BUILT_IN else config
 
 
@@ -92,21 +95,35 @@ def load_corpus(config: DataConfig, seed: int) -> Corpus:
     require_data(config)
     if config.data in BUILT_IN:
         return BUILT_IN[config.data].load(config, seed)
-    examples = read_tsv(Path(config.data), config.rows)
-    return split_corpus(examples, config.split, config.valid_fraction, config.test_fraction)
+    target_file = None if config.target_file is None else Path(config.target_file)
+    examples = read_pairs(config, Path(config.data), target_file, config.rows)
+    if config.valid_data is None:
+        return split_corpus(examples, config.split, config.valid_fraction, config.test_fraction)
+    test = [] if config.test_data is None else read_pairs(config, Path(config.test_data))
+    return Corpus(examples, read_pairs(config, Path(config.valid_data)), test)
 
 
 def require_data(config: DataConfig) -> None:
     """See whether the pairs, and the models that cut them, are there, without reading them.
 
     Raises:
-        DataNotFoundError: neither a file nor a built-in data set; no such sentencepiece model.
+        DataNotFoundError: neither a file nor a built-in data set; no such sentencepiece model or further file.
+        ConfigError: a built-in data set with options that are for files.
     """
     for name in ("source_model", "target_model"):
         model = getattr(config, name)
         if model is not None and not Path(model).is_file():
             raise DataNotFoundError(f"{name}: no file {model!r}; expected the .model file of spm_train")
-    if config.data not in BUILT_IN and not Path(config.data).is_file():
+    built_in = (*BUILT_IN, *SERIES)
+    if config.data in built_in:
+        for name in ("target_file", "source_column", "valid_data"):
+            if getattr(config, name) is not None:
+                raise ConfigError(f"{name}: expected none with the built-in data set {config.data!r}")
+    elif not Path(config.data).is_file():
         raise DataNotFoundError(
-            f"no file {config.data!r}: expected a TSV file of pairs or a built-in data set ({', '.join(BUILT_IN)})"
+            f"no file {config.data!r}: expected a file of pairs or a built-in data set ({', '.join(built_in)})"
         )
+    for name in ("target_file", "valid_data", "test_data"):
+        path = getattr(config, name)
+        if path is not None and not Path(path).is_file():
+            raise DataNotFoundError(f"{name}: no file {path!r}; expected a text file in UTF-8")

@@ -61,7 +61,7 @@ def error_rates(
             f"expected as many hypotheses as sets of references, at least one, and no set empty; got "
             f"{len(hypotheses)} and {len(references)}"
         )
-    edits, lengths = np.transpose([_nearest(*pair) for pair in zip(hypotheses, references, strict=True)])
+    edits, lengths = np.transpose([nearest(*pair) for pair in zip(hypotheses, references, strict=True)])
     right = float(np.mean(edits == 0))
     return ErrorRates(
         sequences=len(hypotheses),
@@ -71,7 +71,7 @@ def error_rates(
     )
 
 
-def _nearest(hypothesis: Sequence[Hashable], references: Sequence[Sequence[Hashable]]) -> tuple[int, int]:
+def nearest(hypothesis: Sequence[Hashable], references: Sequence[Sequence[Hashable]]) -> tuple[int, int]:
     """Edits to the nearest reference, and that one's length; of equally near ones the longest."""
     edits, length = min((edit_distance(hypothesis, reference), -len(reference)) for reference in references)
     return edits, -length

@@ -1,0 +1,177 @@
+"""Pictures of runs and of what models write; attention maps and latencies are in `s2s_runtime.plots`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2s_runtime.error_rates import nearest
+from s2s_runtime.errors import InputError
+from s2s_runtime.plots import new_figure, save_figure
+
+Columns = Mapping[str, Sequence[float]]
+PANELS = {
+    "cross_entropy": "cross-entropy (nats per token)",
+    "loss": "loss",
+    "token_accuracy": "token accuracy",
+    "error": "decoded error",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Windows of a continuous data set, as training leaves them in `windows.npz`.
+
+    Attributes:
+        points: where the curves were taken, (windows, time).
+        sources: (windows, time, features) float32.
+        targets: (windows, time, features) float32.
+        shown: numbers of the windows that pictures show.
+    """
+
+    points: NDArray[np.float32]
+    sources: NDArray[np.float32]
+    targets: NDArray[np.float32]
+    shown: Sequence[int]
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Windows:
+        """Read a `windows.npz`.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            InputError: the file holds something else.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as found:
+                return cls(found["points"], found["sources"], found["targets"], found["shown"].tolist())
+        except (KeyError, ValueError) as error:
+            raise InputError(f"{path}: expected the windows.npz of a run on continuous data: {error}") from error
+
+
+def plot_history(runs: Mapping[str, Columns], path: str | os.PathLike[str]) -> None:
+    """Draw losses and accuracies over the epochs.
+
+    Of a single run training and validation, the epoch of the least validation figure of each panel marked; of several
+    runs validation only, a line each.
+
+    Args:
+        runs: by name, the content of `history.json`: lists by the name of the figure, `epoch` among them.
+        path: where to write; its ending chooses the format (.png, .svg, .pdf).
+
+    Raises:
+        InputError: no run, or one without epochs or validation figures.
+        MissingExtraError: matplotlib is not installed.
+        OptionError: the ending is no format that matplotlib writes.
+    """
+    if not runs or not all(columns.get("epoch") for columns in runs.values()):
+        raise InputError("history plot: expected runs with at least one epoch each")
+    names = [name for name in PANELS if all(f"val_{name}" in columns for columns in runs.values())]
+    names = names if "cross_entropy" not in names else [name for name in names if name != "loss"]
+    if not names:
+        raise InputError("history plot: the runs have no validation figure in common")
+    figure = new_figure(4.5 * len(names), 3.6)
+    panels = figure.subplots(1, len(names), squeeze=False)[0]
+    for axes, name in zip(panels, names, strict=True):
+        for run, columns in runs.items():
+            validation, label = columns[f"val_{name}"], "validation" if len(runs) == 1 else run
+            axes.plot(columns["epoch"], validation, marker=".", label=label)
+            if len(runs) == 1 and name in columns:
+                axes.plot(columns["epoch"], columns[name], marker=".", label="training")
+        axes.set(title=PANELS[name], xlabel="epoch")
+        axes.locator_params(axis="x", integer=True)
+        axes.grid(alpha=0.3)
+    panels[0].legend()
+    save_figure(figure, Path(path))
+
+
+def plot_predictions(windows: Windows, predicted: NDArray[np.floating[Any]], path: str | os.PathLike[str]) -> None:
+    """Draw input, truth and prediction in each of the windows shown.
+
+    Args:
+        windows: of the data.
+        predicted: for each window shown, (windows shown, time, features).
+        path: where to write; its ending chooses the format (.png, .svg, .pdf).
+
+    Raises:
+        InputError: another number of predictions than windows are shown.
+        MissingExtraError: matplotlib is not installed.
+        OptionError: the ending is no format that matplotlib writes.
+    """
+    if len(predicted) != len(windows.shown):
+        raise InputError(f"prediction plot: expected {len(windows.shown)} predictions, got {len(predicted)}")
+    figure = new_figure(9.0, 6.4)
+    panels = figure.subplots(2, -(-len(predicted) // 2), squeeze=False).ravel()
+    for axes, number, values in zip(panels, windows.shown, predicted, strict=False):
+        points = windows.points[number]
+        for feature in range(values.shape[-1]):
+            label = "" if values.shape[-1] == 1 else f" {feature}"
+            axes.plot(points, windows.targets[number, :, feature], color="C2", label=f"truth{label}")
+            axes.plot(points, values[:, feature], "o", color="C1", markersize=4, label=f"prediction{label}")
+        axes.plot(points, windows.sources[number], color="C0", alpha=0.6, label="input")
+        off = float(np.mean((values - windows.targets[number]) ** 2))
+        axes.set(title=f"window {number}, mean squared error {off:.2g}")
+        axes.grid(alpha=0.3)
+    panels[0].legend()
+    save_figure(figure, Path(path))
+
+
+def plot_lengths(lengths: Mapping[str, Sequence[int]], path: str | os.PathLike[str]) -> None:
+    """Draw how many sequences have which length, a panel for each kind.
+
+    Args:
+        lengths: in tokens, by kind, such as "source".
+        path: where to write; its ending chooses the format (.png, .svg, .pdf).
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+        OptionError: the ending is no format that matplotlib writes.
+    """
+    figure = new_figure(3.6 * len(lengths), 3.2)
+    panels = figure.subplots(1, len(lengths), squeeze=False, sharey=True)[0]
+    for axes, (kind, found) in zip(panels, lengths.items(), strict=True):
+        axes.hist(found, bins=np.arange(min(found), max(found) + 2) - 0.5)
+        axes.set(title=f"{kind}, mean {np.mean(found):.1f}", xlabel="tokens")
+        axes.locator_params(axis="x", integer=True)
+        axes.grid(alpha=0.3)
+    panels[0].set_ylabel("sequences")
+    save_figure(figure, Path(path))
+
+
+def plot_errors(
+    outputs: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]], path: str | os.PathLike[str]
+) -> None:
+    """Draw how many edits sequences are from right, and the share of wrong ones by the length of the reference.
+
+    Args:
+        outputs: the tokens of each.
+        references: the right sequences of each, at least one; the nearest counts.
+        path: where to write; its ending chooses the format (.png, .svg, .pdf).
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+        OptionError: the ending is no format that matplotlib writes.
+    """
+    found = np.array(
+        [nearest(*pair) for pair in zip(outputs, references, strict=True)]
+    )  # (sequences, edits and length)
+    figure = new_figure(9.0, 3.6)
+    edits, by_length = figure.subplots(1, 2)
+    edits.hist(found[:, 0], bins=np.arange(found[:, 0].max() + 2) - 0.5)
+    edits.set(title=f"wrong: {np.mean(found[:, 0] > 0):.1%} of {len(found)}", xlabel="edits", ylabel="sequences")
+    edits.locator_params(axis="x", integer=True)
+    lengths, counts = np.unique(found[:, 1], return_counts=True)
+    wrong = [np.mean(found[found[:, 1] == length, 0] > 0) for length in lengths]
+    by_length.bar(lengths, wrong, width=0.9)
+    for length, share, count in zip(lengths, wrong, counts, strict=True):
+        by_length.annotate(str(count), (length, share), ha="center", va="bottom", fontsize=6)
+    by_length.set(title="by length (numbers: sequences)", xlabel="tokens of the reference", ylabel="share wrong")
+    for axes in (edits, by_length):
+        axes.grid(alpha=0.3)
+    save_figure(figure, Path(path))

@@ -1,0 +1,98 @@
+"""`s2s-evaluate`: pairs from a file, error rates against any right target, BLEU and chrF."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import s2s_runtime
+from s2s_runtime.errors import InputError, MissingExtraError
+from s2s_runtime.evaluate_cli import app
+from s2s_runtime.evaluation import decode_pairs, evaluate, read_references
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+TINY = FIXTURES / "tiny.s2s"  # decodes abc, ba, a to BBD, BA, B
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
+    """One right by its second target, one a token off, one right by another line."""
+    path = tmp_path / "pairs.tsv"
+    path.write_text("abc\tEEE\tBBD\nba\tBE\na\tD\na\tB\n")
+    return path
+
+
+def test_lines_of_one_source_are_joined(pairs: Path):
+    """Each source is decoded once; its targets keep the order of the file."""
+    assert read_references(pairs) == {"abc": ["EEE", "BBD"], "ba": ["BE"], "a": ["D", "B"]}
+    assert read_references(pairs, rows=1, first_only=True) == {"abc": ["EEE"]}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a\tb\nc\n", "line 2: expected source<TAB>right target, got 'c'"),
+        (b"a\tb\n \tc\n", "line 2: expected source<TAB>right target"),
+        (b"", "line 1: expected source<TAB>right target, got ''"),
+        (b"\xff\tc\n", "not a text file in UTF-8"),
+    ],
+)
+def test_bad_lines_are_named(tmp_path: Path, content: bytes, message: str):
+    """With the number of the line."""
+    path = tmp_path / "bad.tsv"
+    path.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        read_references(path)
+    assert str(caught.value).startswith(str(path))
+    assert message in str(caught.value)
+
+
+def test_any_right_target_counts(pairs: Path):
+    """Two of three right; one token of six wrong."""
+    found = CliRunner().invoke(app, [str(TINY), str(pairs), "--json"])
+    assert found.exit_code == 0, found.output
+    figures = json.loads(found.stdout)
+    assert figures["sequences"] == 3
+    assert figures["sequence_error_rate"] == pytest.approx(1 / 3)
+    assert figures["token_error_rate"] == pytest.approx(1 / 6)
+    assert "bleu" not in figures
+
+
+def test_outputs_may_be_kept_and_bundles_joined(pairs: Path, tmp_path: Path):
+    """An ensemble of a bundle with itself writes what the bundle writes."""
+    kept = tmp_path / "outputs.tsv"
+    options = ["--ensemble-with", str(TINY), "--outputs", str(kept), "--beam-size", "1", "--first-target"]
+    found = CliRunner().invoke(app, [str(TINY), str(pairs), *options])
+    assert found.exit_code == 0, found.output
+    assert kept.read_text() == "abc\tBBD\tEEE\nba\tBA\tBE\na\tB\tD\tB\n"
+    assert "wrong sequences  66.67%" in found.stdout
+
+
+def test_bleu_and_chrf_are_those_of_sacrebleu(pairs: Path):
+    """With as many references as each source has, and with its own signature."""
+    sacrebleu = pytest.importorskip("sacrebleu", reason="the optional package sacrebleu is not installed")
+    found = CliRunner().invoke(app, [str(TINY), str(pairs), "--bleu", "--json"])
+    assert found.exit_code == 0, found.output
+    figures = json.loads(found.stdout)
+    streams = [["EEE", "BE", "D"], ["BBD", None, "B"]]
+    assert figures["chrf"] == pytest.approx(sacrebleu.corpus_chrf(["BBD", "BA", "B"], streams).score)
+    assert figures["bleu"] == pytest.approx(sacrebleu.corpus_bleu(["BBD", "BA", "B"], streams).score)
+    assert figures["bleu_signature"].startswith("nrefs:var|")
+
+
+def test_without_sacrebleu_the_error_names_the_extra(pairs: Path, monkeypatch: pytest.MonkeyPatch):
+    """One clear line."""
+    monkeypatch.setitem(sys.modules, "sacrebleu.metrics", None)
+    model = s2s_runtime.load(TINY)
+    decoded = decode_pairs(model, read_references(pairs))
+    with pytest.raises(MissingExtraError, match=r"pip install 's2s-runtime\[evaluate\]'"):
+        evaluate(model, decoded, bleu=True)
+
+
+def test_bundles_without_vocabularies_are_refused(pairs: Path):
+    """Text can't be read by a model that knows numbers only."""
+    found = CliRunner().invoke(app, [str(FIXTURES / "tiny-values.s2s"), str(pairs)])
+    assert found.exit_code == 1
+    assert found.stderr.startswith("error: evaluation: expected a bundle with vocabularies on both sides")

@@ -1,0 +1,141 @@
+"""Pairs from parallel files and from files with a header, parts in files of their own, limits of the vocabulary."""
+
+import pytest
+
+from s2s_training.build_vocabulary import build_vocabulary
+from s2s_training.corpus import Corpus, Example
+from s2s_training.datasets import default_config, load_corpus
+from s2s_training.datasets.files import read_columns, read_parallel
+from s2s_training.errors import ConfigError, DataError, DataNotFoundError
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Writes a file and gives its path."""
+
+    def to_file(name, content):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return to_file
+
+
+def test_parallel_files_belong_together_line_by_line(write):
+    """Line ends of any system; a tab is text like any other character."""
+    source, target = write("a.en", "Go.\r\nRun\t!\n"), write("a.fr", "Va !\nCours !")
+    assert read_parallel(source, target) == [Example("Go.", ("Va !",)), Example("Run\t!", ("Cours !",))]
+    assert read_parallel(source, target, rows=1) == [Example("Go.", ("Va !",))]
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "message"),
+    [
+        ("a\nb\n", "A\n", "a.fr has 1 lines, "),
+        ("a\n", "A\nB\n", "a.en has 1 lines, "),
+        ("a\n\n", "A\nB\n", "a.en, line 2: empty; remove the line from both files or fill it in"),
+        ("", "", "a.en is empty: expected a source per line"),
+        ("a\n", b"\xff\n", "a.fr, line 1: not UTF-8 (invalid start byte); convert the file to UTF-8"),
+    ],
+)
+def test_parallel_files_that_do_not_fit_are_errors(write, source, target, message):
+    """Which file and which line."""
+    with pytest.raises(DataError) as caught:
+        read_parallel(write("a.en", source), write("a.fr", target))
+    assert message in str(caught.value)
+
+
+def test_csv_columns_go_by_name_and_may_be_quoted(write):
+    """Quotes, commas and line ends inside a cell as RFC 4180 has them; other columns don't matter."""
+    path = write("a.csv", '\ufeffid,fr,en\r\n1,"Va, toi !","Go ""now"""\r\n2,Cours !,Run\r\n')
+    expected = [Example('Go "now"', ("Va, toi !",)), Example("Run", ("Cours !",))]
+    assert read_columns(path, "en", "fr") == expected
+    assert read_columns(path, "en", "fr", rows=1) == expected[:1]
+
+
+def test_tsv_with_a_header_has_no_quotes(write):
+    """A quotation mark in a TSV file is text."""
+    assert read_columns(write("a.tsv", 'en\tfr\n"Go"\tVa\n'), "en", "fr") == [Example('"Go"', ("Va",))]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("en,de\na,b\n", "a.csv: no column 'fr': it has 'en', 'de'"),
+        ("en,fr\na,b\nc,\n", "a.csv, line 3: the target is empty; remove the row or fill it in"),
+        ("en,fr\na\n", "a.csv, line 2: the target is empty"),
+        ("en,fr\n", "a.csv: expected rows of pairs after the header, got none"),
+        ("", "a.csv: no column 'en': it has none"),
+        ('en,fr\n"a"b,c\n', "a.csv, line 2: "),
+    ],
+)
+def test_bad_tables_are_named_by_line(write, content, message):
+    """Each is one line that says where and what."""
+    with pytest.raises(DataError) as caught:
+        read_columns(write("a.csv", content), "en", "fr")
+    assert message in str(caught.value)
+
+
+def test_a_csv_file_needs_the_names_of_its_columns(write):
+    """The error lists them."""
+    config = default_config(str(write("a.csv", "en,fr\na,b\n"))).data
+    with pytest.raises(DataError, match=r"needs source_column and target_column, .* columns: en, fr$"):
+        load_corpus(config, seed=1)
+
+
+def test_parts_may_be_files_of_their_own(write):
+    """Then nothing of the data is held out, and the test file is what is scored."""
+    data, valid, test = (write(name, f"{name}\tx\n") for name in ("train", "valid", "test"))
+    config = default_config(str(data)).override(valid_data=str(valid), test_data=str(test)).data
+    corpus = load_corpus(config, seed=1)
+    assert [part[0].source for part in (corpus.train, corpus.valid, corpus.test)] == ["train", "valid", "test"]
+    without = load_corpus(default_config(str(data)).override(valid_data=str(valid)).data, seed=1)
+    assert without.test == []
+    assert without.held_out() == without.valid
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"source_column": "en"}, "source_column, target_column: expected both or none, got 'en' and None"),
+        ({"test_data": "x"}, "test_data: expected valid_data beside it, got 'x' alone"),
+        ({"target_file": "x", "source_column": "a", "target_column": "b"}, "two parallel files have no columns"),
+        ({"padding": "space", "vocabulary_size": 9}, "expected padding 'mask', got 'space'"),
+        ({"padding": "space", "min_count": 2}, "expected padding 'mask', got 'space'"),
+    ],
+)
+def test_contradictions_between_files_are_errors(options, message):
+    """Refused before anything is read."""
+    with pytest.raises(ConfigError) as caught:
+        default_config("pairs.tsv").override(**options)
+    assert message in str(caught.value)
+
+
+def test_files_that_are_missing_or_without_use_are_errors(write):
+    """Which option names them."""
+    data = default_config(str(write("a.tsv", "a\tb\n")))
+    with pytest.raises(DataNotFoundError, match=r"valid_data: no file 'none\.tsv'"):
+        load_corpus(data.override(valid_data="none.tsv").data, seed=1)
+    with pytest.raises(ConfigError, match="target_file: expected none with the built-in data set 'addition'"):
+        load_corpus(default_config("addition").override(target_file="x").data, seed=1)
+
+
+def test_vocabulary_size_keeps_the_most_frequent_symbols():
+    """Of equally frequent ones the first by code point; named symbols come on top; the rest is unknown."""
+    corpus = Corpus([Example("ccbbad", ("xyyz",))], [])
+    built = build_vocabulary(corpus, default_config("x").override(vocabulary_size=3))
+    assert built.source.symbols == ("<pad>", "<unk>", "a", "b", "c")
+    assert built.target.symbols == ("<pad>", "<unk>", "<s>", "</s>", "x", "y", "z")
+    assert built.source.encode("d") == [built.source.unknown_id]
+    rare = build_vocabulary(corpus, default_config("x").override(vocabulary_size=3, min_count=2))
+    assert rare.source.symbols == ("<pad>", "<unk>", "b", "c")
+
+
+def test_addition_inverts_its_sources_on_demand():
+    """`reverse` and `digits` reach the vocabulary and the sums: padded at the end, then turned round as a whole."""
+    config = default_config("addition").override(digits=2, rows=500, reverse=True)
+    corpus = load_corpus(config.data, seed=1)
+    assert max(len(e.source) for e in corpus.train) == len("99+99")
+    vocabulary = build_vocabulary(corpus, config)
+    assert vocabulary.source.tokens(vocabulary.source.encode_sentence("12+3")) == list("3+21")
+    assert (vocabulary.padding.side, vocabulary.padding.length) == ("left", 5)

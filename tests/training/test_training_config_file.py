@@ -1,0 +1,106 @@
+"""Configurations as TOML files: what a run keeps, and what `--config` reads."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from s2s_training.cli import app
+from s2s_training.config_file import read_config, read_options, write_config
+from s2s_training.datasets import BUILT_IN, SERIES, default_config, tutorial_config
+from s2s_training.errors import ConfigError
+
+RECIPES = Path(__file__).parents[2] / "training" / "recipes"
+ALL = [default_config("x.tsv"), tutorial_config("a \\ \"b\"\t'c'.tsv"), *map(default_config, (*BUILT_IN, *SERIES))]
+
+
+@pytest.mark.parametrize("config", ALL)
+def test_a_file_keeps_every_field(config, tmp_path):
+    """Also those that are None where the default isn't, and strings with any character."""
+    write_config(tmp_path / "config.toml", config)
+    assert read_config(tmp_path / "config.toml") == config
+
+
+@pytest.mark.parametrize("recipe", sorted(RECIPES.glob("*.toml")), ids=lambda path: path.stem)
+def test_recipes_are_configurations(recipe):
+    """Every option in them exists and they contradict neither themselves nor the presets."""
+    options = read_options(recipe)
+    config = default_config(options.get("data", "pairs.tsv")).override(**options)
+    assert config.differences(default_config(config.data.data))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[fit\n", "not a TOML file in UTF-8"),
+        ("[train]\nepochs = 3\n", "unknown section or option 'train': expected options in [data], [model], [fit]"),
+        ("epochs = 3\n", "unknown section or option 'epochs'"),
+        ("[fit]\nepoch = 3\nunits = 4\n", "[fit] has no option 'epoch'; [fit] has no option 'units'"),
+    ],
+)
+def test_bad_files_are_named_with_what_is_wrong(content, message, tmp_path):
+    """Every wrong name at once."""
+    path = tmp_path / "own.toml"
+    path.write_text(content)
+    with pytest.raises(ConfigError) as caught:
+        read_options(path)
+    assert str(caught.value).startswith(str(path))
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('[data]\ndata = "x"\n[model]\nunits = "many"\n', "units: expected int, got 'many'"),
+        ('[data]\ndata = "x"\n[fit]\nmax_minutes = "long"\n', "max_minutes: expected float or none, got 'long'"),
+        ('[data]\ndata = "x"\nlowercase = 1\n', "lowercase: expected bool, got 1"),
+        ("[fit]\nepochs = 3\n", "no `data` in [data]"),
+    ],
+)
+def test_values_of_a_wrong_type_are_errors(content, message, tmp_path):
+    """A file may hold anything: no such value gets as far as arithmetic."""
+    path = tmp_path / "own.toml"
+    path.write_text(content)
+    with pytest.raises(ConfigError) as caught:
+        read_config(path)
+    assert message in str(caught.value)
+
+
+def test_without_data_nothing_is_trained(tmp_path):
+    """Neither on the command line nor in a file: wrong usage."""
+    found = CliRunner().invoke(app, ["-o", str(tmp_path / "run")])
+    assert found.exit_code == 2
+    assert found.stderr.startswith("error: nothing to train on: give DATA")
+
+
+def test_seed_and_seeds_contradict(tmp_path):
+    """One of them; and seeds are numbers."""
+    for options, message in (
+        (["--seed", "1", "--seeds", "1,2"], "error: seed, seeds: expected one of them, got both"),
+        (["--seeds", "1,1"], "error: seeds: expected different numbers of at least 0 separated by commas, got '1,1'"),
+    ):
+        found = CliRunner().invoke(app, ["addition", "-o", str(tmp_path / "run"), *options])
+        assert found.exit_code == 2
+        assert found.stderr == f"{message}\n"
+
+
+@pytest.mark.tensorflow
+def test_the_command_line_wins_and_a_kept_configuration_repeats_the_run(tmp_path):
+    """File, then command line; and `--config RUN/config.toml` alone gives the same losses to the last bit."""
+    (tmp_path / "pairs.tsv").write_text("".join(f"{i}\t{i}\n" for i in range(100, 200)))
+    (tmp_path / "own.toml").write_text(
+        f'[data]\ndata = "{tmp_path}/pairs.tsv"\n[model]\nunits = 5\nembedding = 4\n[fit]\nepochs = 9\naverage = 0.5\n'
+    )
+    runs = [tmp_path / "one", tmp_path / "two"]
+    first = ["--config", str(tmp_path / "own.toml"), "-o", str(runs[0]), "--epochs", "2", "--seed", "3"]
+    for arguments in (first, ["--config", str(runs[0] / "config.toml"), "-o", str(runs[1])]):
+        done = CliRunner().invoke(app, arguments)
+        assert done.exit_code == 0, done.output
+    kept = [read_config(run / "config.toml") for run in runs]
+    assert kept[0] == kept[1]
+    assert (kept[0].model.units, kept[0].fit.epochs, kept[0].fit.seed) == (5, 2, 3)
+    histories = [json.loads((run / "history.json").read_text()) for run in runs]
+    for history in histories:
+        del history["seconds"]
+    assert histories[0] == histories[1]

@@ -1,0 +1,113 @@
+"""Pairs from files: TSV, CSV or TSV with column names, or two parallel text files."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from itertools import islice, zip_longest
+from pathlib import Path
+
+from s2s_training.config import DataConfig
+from s2s_training.corpus import Example
+from s2s_training.datasets.tsv import read_tsv
+from s2s_training.errors import DataError
+
+
+def read_pairs(
+    config: DataConfig, path: Path, target_file: Path | None = None, rows: int | None = None
+) -> list[Example]:
+    """Read the pairs of a file, in its order.
+
+    Args:
+        config: which columns hold them, for a file with a header.
+        path: the file of pairs, or of sources.
+        target_file: the file of targets, line by line; None = `path` holds both.
+        rows: only the first so many; None = all.
+
+    Raises:
+        DataError: a bad line (with its number), a missing column, no pairs, or files of different length.
+    """
+    if target_file is not None:
+        return read_parallel(path, target_file, rows)
+    if config.source_column is not None and config.target_column is not None:
+        return read_columns(path, config.source_column, config.target_column, rows)
+    if path.suffix.lower() == ".csv":
+        header = next(csv.reader(io.StringIO(_text(path))), [])
+        raise DataError(
+            f"{path}: a CSV file needs source_column and target_column, the names of two of its columns: "
+            f"{', '.join(header) or 'it is empty'}"
+        )
+    return read_tsv(path, rows)
+
+
+def read_columns(path: Path, source: str, target: str, rows: int | None = None) -> list[Example]:
+    """Read the pairs of a file whose first line names its columns.
+
+    Args:
+        path: separated by commas and quoted as RFC 4180 has it where it ends in .csv; else by tabs, without quotes.
+        source: name of the column of sources.
+        target: name of the column of targets.
+        rows: only the first so many; None = all.
+
+    Raises:
+        DataError: not UTF-8, no such column, an empty or missing cell (with its line), or no pairs.
+    """
+    quoted = path.suffix.lower() == ".csv"
+    layout = {"delimiter": ","} if quoted else {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
+    reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True, **layout)
+    try:
+        header = next(reader, [])
+        missing = [name for name in (source, target) if name not in header]
+        if missing:
+            raise DataError(f"{path}: no column {missing[0]!r}: it has {', '.join(map(repr, header)) or 'none'}")
+        places = header.index(source), header.index(target)
+        examples = [_example(path, reader.line_num, row, places) for row in islice(reader, rows)]
+    except csv.Error as error:
+        raise DataError(f"{path}, line {reader.line_num}: {error}; quote the cell as RFC 4180 has it") from error
+    if not examples:
+        raise DataError(f"{path}: expected rows of pairs after the header, got none")
+    return examples
+
+
+def read_parallel(path: Path, target_file: Path, rows: int | None = None) -> list[Example]:
+    r"""Read two text files, line by line; lines end with "\n" or "\r\n".
+
+    Raises:
+        DataError: not UTF-8, an empty line in one of them (with its number), no lines, or different numbers of lines.
+    """
+    examples = []
+    pairs = zip_longest(_lines(path), _lines(target_file))
+    for number, (source, target) in enumerate(islice(pairs, rows), start=1):
+        if source is None or target is None:
+            short, long = (path, target_file) if source is None else (target_file, path)
+            raise DataError(f"{short} has {number - 1} lines, {long} more: line n of one has to belong to line n")
+        for file, line in ((path, source), (target_file, target)):
+            if not line.strip():
+                raise DataError(f"{file}, line {number}: empty; remove the line from both files or fill it in")
+        examples.append(Example(source, (target,)))
+    if not examples:
+        raise DataError(f"{path} is empty: expected a source per line")
+    return examples
+
+
+def _example(path: Path, line: int, row: list[str], places: tuple[int, int]) -> Example:
+    cells = [row[place] if place < len(row) else "" for place in places]
+    for side, cell in zip(("source", "target"), cells, strict=True):
+        if not cell.strip():
+            raise DataError(f"{path}, line {line}: the {side} is empty; remove the row or fill it in")
+    return Example(cells[0], (cells[1],))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        number = error.object[: error.start].count(b"\n") + 1
+        raise DataError(f"{path}, line {number}: not UTF-8 ({error.reason}); convert the file to UTF-8") from error
+
+
+def _lines(path: Path) -> Iterator[str]:
+    # split, not splitlines: other line separators of Unicode are characters of the texts
+    lines = _text(path).split("\n")
+    return (line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1]))

@@ -1,0 +1,76 @@
+"""The same run with several seeds: how much of a figure is chance."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from s2s_runtime.json_fields import write_json
+from s2s_training.config import TrainingConfig
+from s2s_training.errors import ConfigError
+
+Train = Callable[[TrainingConfig, Path], dict[str, Any]]
+
+
+def seed_folder(path: Path, seed: int) -> Path:
+    """The run folder of a seed."""
+    return path / f"seed-{seed}"
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Seeds as typed: numbers of at least 0, separated by commas.
+
+    >>> parse_seeds("1,2,3")
+    [1, 2, 3]
+
+    Raises:
+        ConfigError: something else, or the same one twice.
+    """
+    try:
+        seeds = [int(part) for part in text.split(",")]
+    except ValueError:
+        seeds = []
+    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
+        raise ConfigError(f"seeds: expected different numbers of at least 0 separated by commas, got {text!r}")
+    return seeds
+
+
+def train_seeds(config: TrainingConfig, path: Path, seeds: Sequence[int], train: Train) -> dict[str, Any]:
+    """Train once per seed, into `seed-N` folders, and write `summary.json` over all of them.
+
+    Args:
+        config: of every run, but for the seed.
+        path: folder of the run folders.
+        seeds: at least one.
+        train: runs one configuration into one folder, and returns its summary.
+
+    Returns:
+        The content of `summary.json`: see `summarize`.
+    """
+    summaries = [train(config.override(seed=seed), seed_folder(path, seed)) for seed in seeds]
+    summary = summarize(seeds, summaries)
+    write_json(path / "summary.json", summary)
+    return summary
+
+
+def summarize(seeds: Sequence[int], summaries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Mean and spread of every figure that all summaries hold.
+
+    `seeds`, and for each figure of `best` and `errors` an object of `mean`, `deviation` (of the sample, 0 for a single
+    one), `least`, `most` and `values` in the order of the seeds.
+    """
+    return {"seeds": list(seeds), **{part: _spread([each[part] for each in summaries]) for part in ("best", "errors")}}
+
+
+def _spread(found: Sequence[Any]) -> Any:
+    if isinstance(found[0], Mapping):
+        return {name: _spread([each[name] for each in found]) for name in found[0] if all(name in e for e in found)}
+    return {
+        "mean": statistics.fmean(found),
+        "deviation": statistics.stdev(found) if len(found) > 1 else 0.0,
+        "least": min(found),
+        "most": max(found),
+        "values": list(found),
+    }

@@ -1,0 +1,51 @@
+"""Summaries of runs as a few lines to be read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+def describe(summary: Mapping[str, Any], run: Path) -> str:
+    """What a run, or several with different seeds, came to.
+
+    Args:
+        summary: the content of `summary.json`.
+        run: the folder, to be named.
+    """
+    return _describe_seeds(summary, run) if "seeds" in summary else _describe_run(summary, run)
+
+
+def _describe_run(summary: Mapping[str, Any], run: Path) -> str:
+    best = summary["best"]
+    parts = [f"{run}: best epoch {best['epoch']} of {summary['epochs']}", f"validation loss {best['val_loss']:.4f}"]
+    if "val_token_accuracy" in best:
+        parts.append(f"token accuracy {best['val_token_accuracy']:.2%}")
+    lines = [", ".join([*parts, f"{summary['minutes']} minutes"])]
+    for name, figures in summary["errors"].items():
+        lines.append(f"{figures['sequences']} {_errors(name, figures)}")
+    return "\n".join(lines)
+
+
+def _errors(name: str, figures: Mapping[str, Any]) -> str:
+    if "mean_squared_error" in figures:
+        return (
+            f"windows predicted from their own values, {name}: mean squared error {figures['mean_squared_error']:.6f}"
+        )
+    rates = f"{figures['sequence_error_rate']:.1%} wrong, {figures['token_error_rate']:.1%} of tokens wrong"
+    return f"held-out sources decoded, {name}: {rates}"
+
+
+def _describe_seeds(summary: Mapping[str, Any], run: Path) -> str:
+    lines = [f"{run}: {len(summary['seeds'])} seeds, mean and standard deviation"]
+    lines.append(f"validation loss {_mean(summary['best']['val_loss'])}")
+    for name, figures in summary["errors"].items():
+        for figure in ("sequence_error_rate", "token_error_rate", "mean_squared_error"):
+            if figure in figures:
+                lines.append(f"{name}: {figure.replace('_', ' ')} {_mean(figures[figure])}")
+    return "\n".join(lines)
+
+
+def _mean(figure: Mapping[str, float]) -> str:
+    return f"{figure['mean']:.4f} ± {figure['deviation']:.4f}"
