@@ -58,7 +58,7 @@ class Windows:
 def plot_history(runs: Mapping[str, Columns], path: str | os.PathLike[str]) -> None:
     """Draw losses and accuracies over the epochs.
 
-    Of a single run training and validation, the epoch of the least validation figure of each panel marked; of several
+    Of a single run training and validation, the epoch of the best validation figure of each panel ringed; of several
     runs validation only, a line each.
 
     Args:
@@ -84,6 +84,10 @@ def plot_history(runs: Mapping[str, Columns], path: str | os.PathLike[str]) -> N
             axes.plot(columns["epoch"], validation, marker=".", label=label)
             if len(runs) == 1 and name in columns:
                 axes.plot(columns["epoch"], columns[name], marker=".", label="training")
+            if len(runs) == 1:
+                best = int(np.argmax(validation) if "accuracy" in name else np.argmin(validation))
+                ring = {"marker": "o", "markersize": 10, "fillstyle": "none", "linestyle": "", "color": "black"}
+                axes.plot(columns["epoch"][best], validation[best], label="best epoch", **ring)
         axes.set(title=PANELS[name], xlabel="epoch")
         axes.locator_params(axis="x", integer=True)
         axes.grid(alpha=0.3)
