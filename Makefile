@@ -29,8 +29,8 @@ $(RUNTIME_VENV)/.installed: constraints.txt runtime/pyproject.toml
 	$(RUNTIME_BIN)/python -m pip install --quiet --constraint constraints.txt "./runtime[cpu,cli,plot,sentencepiece,evaluate]" pytest hypothesis
 	touch $@
 
-test: $(VENV)/.installed ## Run the tests
-	$(BIN)/python -m pytest
+test: $(VENV)/.installed ## Run the tests, two files at a time
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(VENV)/.installed ## Check style and formatting
 	$(BIN)/ruff check .
