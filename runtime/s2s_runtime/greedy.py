@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Generic, NamedTuple
+from typing import Generic, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 from s2s_runtime.history import History
 from s2s_runtime.results import FinishReason
 from s2s_runtime.scoring import Floats, Ints, log_normalizer
-from s2s_runtime.search import Batch, Ended, Notify, SearchPlan, rank
+from s2s_runtime.search import DROP_SHARE, Batch, Ended, Notify, SearchPlan, rank
 from s2s_runtime.step_model import StatesT, StepModel
-
-_DROP_SHARE: Final = 8  # ended rows are dropped once they are an eighth (measured): dropping copies, keeping computes
 
 
 @dataclass(slots=True)
@@ -98,7 +96,7 @@ class _GreedySearch(Generic[StatesT]):
                 self.collect(rows, choice, done)
                 rows.live &= ~done
                 left = int(rows.live.sum())
-                if 0 < left <= len(tokens) - len(tokens) / _DROP_SHARE:
+                if 0 < left <= len(tokens) - len(tokens) / DROP_SHARE:
                     tokens = tokens[rows.drop_ended(self.model)]
 
     def start(self) -> _Rows[StatesT]:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 from numpy.typing import NDArray
 
 from s2s_runtime.results import FinishReason
 from s2s_runtime.scoring import Ints
-from s2s_runtime.search import Batch, Ended, SearchPlan
+from s2s_runtime.search import DROP_SHARE, Batch, Ended, SearchPlan
 from s2s_runtime.step_model import StatesT, Writing, WritingModel
-
-_DROP_SHARE: Final = 8  # ended rows are dropped once they are an eighth, as step by step
 
 
 def greedy_graph_search(model: WritingModel[StatesT], batch: Batch, plan: SearchPlan) -> list[list[Ended]]:
@@ -28,7 +24,7 @@ def greedy_graph_search(model: WritingModel[StatesT], batch: Batch, plan: Search
     written = _Written(batch, plan)
     while len(sentences):
         steps = int(batch.limits[sentences[live > 0]].min()) - written.length
-        least = len(sentences) - -(-len(sentences) // _DROP_SHARE)
+        least = len(sentences) - -(-len(sentences) // DROP_SHARE)
         block = model.write(states, tokens, Writing(plan.rules.always, plan.goes_on, live, least, steps))
         live *= written.add(sentences, block, live > 0)
         kept = np.flatnonzero(live)

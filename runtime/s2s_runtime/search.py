@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from s2s_runtime.results import FinishReason
 from s2s_runtime.rules import TokenRules
 from s2s_runtime.sampling import Sampler
 from s2s_runtime.scoring import Floats, Ints, LengthPenalty, coverage_score
+
+DROP_SHARE: Final = 8  # ended rows are dropped once they are an eighth (measured): dropping copies, keeping computes
 
 Notify = Callable[[int, int, int, float | None, bool], bool]
 
