@@ -1,25 +1,15 @@
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from layouts import IDS
 
-from s2s_training.arrays import BucketedPairs, EncodedPairs, Layout, pad
+from s2s_training.arrays import BucketedPairs, EncodedPairs, pad
 
-FREE = Layout(
-    source_size=9,
-    target_size=9,
-    one_hot=False,
-    fed=True,
-    source_padding=0,
-    target_padding=0,
-    source_length=None,
-    target_length=None,
-    source_side="right",
-    padding_counts=False,
-    per_step=False,
-)
+FREE = replace(IDS, target_size=9)
 
 
 def test_padding_fills_either_side():

@@ -5,26 +5,13 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
+from layouts import IDS as PLAIN
 
-from s2s_training.arrays import Layout
 from s2s_training.config import ModelConfig
 
 pytestmark = pytest.mark.tensorflow
 
-IDS = Layout(
-    source_size=9,
-    target_size=8,
-    one_hot=False,
-    fed=True,
-    source_padding=0,
-    target_padding=0,
-    source_length=None,
-    target_length=None,
-    source_side="right",
-    padding_counts=False,
-    per_step=False,
-    start_id=1,
-)
+IDS = dataclasses.replace(PLAIN, start_id=1)
 SOURCE = np.array([[3, 4, 5, 6], [7, 8, 0, 0]])
 TARGET = np.array([[1, 2, 6, 3, 4], [1, 5, 3, 2, 2]])
 KINDS = {

@@ -1,24 +1,10 @@
 import numpy as np
 import pytest
+from layouts import IDS
 
-from s2s_training.arrays import Layout
 from s2s_training.config import FitConfig, ModelConfig
 
 pytestmark = pytest.mark.tensorflow
-
-IDS = Layout(
-    source_size=9,
-    target_size=8,
-    one_hot=False,
-    fed=True,
-    source_padding=0,
-    target_padding=0,
-    source_length=None,
-    target_length=None,
-    source_side="right",
-    padding_counts=False,
-    per_step=False,
-)
 
 
 def probabilities(shape, seed=0):

@@ -2,25 +2,12 @@ import dataclasses
 
 import numpy as np
 import pytest
+from layouts import IDS
 
-from s2s_training.arrays import Layout
 from s2s_training.config import ModelConfig
 
 pytestmark = pytest.mark.tensorflow
 
-IDS = Layout(
-    source_size=9,
-    target_size=8,
-    one_hot=False,
-    fed=True,
-    source_padding=0,
-    target_padding=0,
-    source_length=None,
-    target_length=None,
-    source_side="right",
-    padding_counts=False,
-    per_step=False,
-)
 ONE_HOT = dataclasses.replace(IDS, one_hot=True, source_padding=-1, target_padding=-1)
 SIZES = {"units": 4, "embedding": 3}
 KINDS = {
