@@ -26,13 +26,12 @@ from s2s_export.graphs import Graphs, with_searches
 from s2s_export.options import ExportOptions
 from s2s_export.samples import encoded, for_runtime, generated
 from s2s_export.understand import Understanding
+from s2s_export.verify import BEAM_SIZE, UNKNOWN_LENGTH
 from s2s_export.write import write_graphs
 from s2s_runtime import Model, load
 from s2s_runtime.bundle import Manifest, write_manifest
 from s2s_runtime.error_rates import edit_distance, error_rates
 
-_BEAM_SIZE = 5
-_UNKNOWN = 12  # steps, where the longest target isn't known
 _INTEGER_NODES = ("MatMulInteger", "DynamicQuantizeLSTM")
 
 
@@ -161,9 +160,12 @@ def quality(
         max_length: longest target, where known.
     """
     found = []
-    for search, beam_size in (("greedy", 1), (f"beam {_BEAM_SIZE}", _BEAM_SIZE)):
+    for search, beam_size in (("greedy", 1), (f"beam {BEAM_SIZE}", BEAM_SIZE)):
         one, other = (
-            [result.ids for result in model.generate(inputs, beam_size=beam_size, max_length=max_length or _UNKNOWN)]
+            [
+                result.ids
+                for result in model.generate(inputs, beam_size=beam_size, max_length=max_length or UNKNOWN_LENGTH)
+            ]
             for model in models
         )
         edits = [edit_distance(a, b) for a, b in zip(one, other, strict=True)]

@@ -30,7 +30,7 @@ NEAR_TIE = 1e-4
 BEAM_SIZE = 5
 _BEAM_SENTENCES = 8
 _TIMES = 3  # so many copies of the sources are a batch for which the graph takes its way for many rows
-_UNKNOWN_LENGTH = 12
+UNKNOWN_LENGTH = 12
 _FORCED_STEPS = 8
 _UNLIKELY = -20.0  # Keras's float32 softmax rounds what lies below to few digits, or to 0; only that it is below counts
 
@@ -114,7 +114,7 @@ def verify(folder: Path, subject: Subject, texts: Sequence[str], atol: float) ->
     """
     oracle = Oracle(subject.model, subject.split, subject.facts)
     sources = encoded(texts, subject.facts) if texts else generated(subject.facts)
-    max_length = subject.facts.target.max_length or _UNKNOWN_LENGTH
+    max_length = subject.facts.target.max_length or UNKNOWN_LENGTH
     runtime = s2s_runtime.load(folder)
     checks = _tensor_checks(folder, subject, oracle, sources[:8], atol)
     if subject.facts.target.feedback == "value":
@@ -150,7 +150,7 @@ def _tensor_checks(folder: Path, subject: Subject, oracle: Oracle, sources: list
     arrays = for_encoder(split, facts.sources, batch)
     expected = [np.asarray(tensor) for tensor in tree.flatten(split.encoder(arrays, training=False))]
     crossing = [_largest(one, other) for one, other in zip(made, expected, strict=True)]
-    steps = min(facts.target.max_length or _UNKNOWN_LENGTH, _FORCED_STEPS)
+    steps = min(facts.target.max_length or UNKNOWN_LENGTH, _FORCED_STEPS)
     wanted, fed = _training_outputs(oracle, facts, sources, steps)
     stepped = _stepped(sessions["decoder"], subject, made, fed, wanted.shape[1])
     if facts.target.feedback != "value":
