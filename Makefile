@@ -9,7 +9,8 @@ RUNTIME_BIN := $(RUNTIME_VENV)/bin
 PROJECTS := $(wildcard */pyproject.toml)
 
 .PHONY: help setup test lint types demo docs clean test-runtime wheels parity bench bench-peers \
-	recipe-translator recipe-words recipe-pronunciation recipe-addition recipe-curves
+	recipe-translator recipe-words recipe-words-baseline recipe-pronunciation recipe-cmudict recipe-addition \
+	recipe-curves
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
@@ -87,10 +88,24 @@ recipe-words: $(VENV)/.installed ## Recipe: word-level translation with attentio
 	$(BIN)/s2s-evaluate $(RUN)/model.s2s $(RUN)/test.tsv --rows 1000 --bleu
 	$(BIN)/s2s-evaluate $(RUN)/model.s2s $(RUN)/test.tsv --rows 1000 --bleu --beam-size 5
 
+recipe-words-baseline: RUN ?= runs/words-baseline
+recipe-words-baseline: $(VENV)/.installed ## The canonical character model on the same split and test sentences as recipe-words
+	$(BIN)/s2s-train $(PAIRS) --tutorial --split hash --valid-fraction 0.04 --test-fraction 0.07 --epochs 20 --score 0 \
+		--resume --output $(RUN)
+	$(BIN)/s2s-export $(RUN)/model.keras --force
+	$(BIN)/s2s-evaluate $(RUN)/model.s2s $(RUN)/test.tsv --rows 1000 --bleu
+	$(BIN)/s2s-evaluate $(RUN)/model.s2s $(RUN)/test.tsv --rows 1000 --bleu --beam-size 5
+
 recipe-pronunciation: RUN ?= runs/pronunciation
 recipe-pronunciation: SEEDS ?= 1,2,3,4,5
 recipe-pronunciation: $(VENV)/.installed ## Recipe: words to phones, on TRAIN and DEV (word TAB phones), for each of SEEDS
 	bash benchmarks/pronunciation.sh $(BIN) $(TRAIN) $(DEV) $(RUN) $(SEEDS)
+
+recipe-cmudict: RUN ?= runs/cmudict
+recipe-cmudict: $(VENV)/.installed ## Recipe: English words to phones, beside the package g2p_en on the same test words
+	$(BIN)/s2s-train --config training/recipes/cmudict.toml --resume --output $(RUN)
+	$(BIN)/s2s-export $(RUN)/model.keras --force
+	$(BIN)/python benchmarks/cmudict_words.py $(RUN)
 
 recipe-addition: RUN ?= runs/addition
 recipe-addition: $(VENV)/.installed ## Recipe: sums of three digits, inverted, as published

@@ -54,10 +54,13 @@ class PaddingFinder:
         side = options.padding_side or (recorded.side if recorded is not None else "right")
         recorded_length = recorded.length if recorded is not None else None
         length = options.source_length or recorded_length or fixed_length or options.longest_source
+        width = self.split.encoder.inputs[0].shape[1]
+        if width is not None and length != width:
+            raise ExportError(f"--source-length: the model takes sources of {width} steps only, got {length}")
         self._note_odd_masks()
         padding_id = self._filler(0)
         said_masked = recorded is not None and recorded.masked
-        if recorded is None or said_masked:
+        if width is None and (recorded is None or said_masked):
             if self._ignores(self._together(), before=False):
                 self._refuse_left(side)
                 return PaddingPolicy(True, padding_id, "right", options.source_length)
@@ -107,7 +110,8 @@ class PaddingFinder:
         if source.kind == "vector":
             return PaddingPolicy(masked=False)
         padding_id = self._filler(place)
-        masked = self._ignores({place}, before=False)
+        free = self.split.encoder.inputs[place].shape[1] is None
+        masked = free and self._ignores({place}, before=False)
         if source.aligned:  # the first source's mask, or its length, counts here too
             return PaddingPolicy(masked, padding_id, first.side, first.length)
         if masked:

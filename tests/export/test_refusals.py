@@ -176,6 +176,19 @@ def test_left_padding() -> None:
     assert any(note.startswith("padding on the left changes what the model gives") for note in facts.notes)
 
 
+def test_other_length_than_the_only_one() -> None:
+    """A source whose length the encoder's layers fix is padded to that length, and to no other."""
+    from s2s_export.exporter import take_apart
+
+    source, target = keras.Input((3,), dtype="int32"), keras.Input((None,), dtype="int32")
+    state = layers.Dense(8)(layers.Flatten()(layers.Embedding(9, 4)(source)))
+    y = layers.GRU(8, return_sequences=True)(layers.Embedding(9, 4)(target), initial_state=state)
+    model = keras.Model([source, target], layers.Dense(9)(y))
+    _, _, facts = take_apart(model, ExportOptions(start_id=1))
+    assert (facts.padding.masked, facts.padding.length) == (False, 3)
+    not_exported(model, "--source-length: the model takes sources of 3 steps only, got 4", source_length=4)
+
+
 def not_exported(model: keras.Model, message: str, **options: str) -> None:
     from s2s_export.exporter import take_apart
 

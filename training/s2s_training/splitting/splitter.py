@@ -184,21 +184,28 @@ def _run_encoder(
     inputs: Sequence[Value], vectors: Sequence[bool], reading: Partition
 ) -> tuple[list[Any], dict[Value, Any]]:
     """Replays the encoder's calls on fresh inputs; free in time where its layers allow, else as recorded."""
+    recorded = [value.shape[1:] for value in inputs]
+    free, longer = list(recorded), list(recorded)
+    for i, shape in enumerate(recorded):
+        if shape and not vectors[i]:
+            steps, *rest = shape
+            free[i], longer[i] = (None, *rest), (steps and steps + 1, *rest)
     try:
-        return _replay_encoder(inputs, reading, [not vector for vector in vectors])
+        if longer != recorded:
+            # A layer such as Flatten takes an unknown length while it is traced, but later no other than the recorded.
+            _replay_encoder(inputs, longer, reading)
+        return _replay_encoder(inputs, free, reading)
     except (ValueError, TypeError):
-        # A layer such as Flatten needs the recorded length; raised again below if that is not the reason.
-        return _replay_encoder(inputs, reading, [False] * len(inputs))
+        return _replay_encoder(inputs, recorded, reading)  # raises again if the length is not the reason
 
 
 def _replay_encoder(
-    inputs: Sequence[Value], reading: Partition, free_time: Sequence[bool]
+    inputs: Sequence[Value], shapes: Sequence[tuple[int | None, ...]], reading: Partition
 ) -> tuple[list[Any], dict[Value, Any]]:
-    environment: dict[Value, Any] = {}
-    for value, free in zip(inputs, free_time, strict=True):
-        shape = value.shape[1:]
-        shape = (None, *shape[1:]) if free and len(shape) > 0 else shape
-        environment[value] = keras.Input(shape, dtype=value.dtype, name=value.name)
+    environment: dict[Value, Any] = {
+        value: keras.Input(shape, dtype=value.dtype, name=value.name)
+        for value, shape in zip(inputs, shapes, strict=True)
+    }
     sources = [environment[value] for value in inputs]
     replay(reading.encoder_calls, environment)
     return sources, environment

@@ -1,0 +1,52 @@
+"""Writes the tables that the documentation takes from the tests: `python tests/docs/make_tables.py`.
+
+Each stands between two markers of a page. Every row is a case of a test that fails where the row doesn't hold; another
+test tells when this has to be run again.
+"""
+
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+TESTS = Path(__file__).parents[1]
+sys.path += [str(TESTS / "export"), str(TESTS / "systems")]
+
+from architectures import ARCHITECTURES  # noqa: E402
+from systems import SYSTEMS  # noqa: E402
+
+
+def architectures() -> str:
+    """One row for each model that the tests export."""
+    rows = [f"| {_summary(build)} | `{name}` |" for name, build in ARCHITECTURES.items()]
+    return "\n".join(["| model | its test |", "| --- | --- |", *rows])
+
+
+def systems() -> str:
+    """One row for each system that the tests take the whole way."""
+    rows = [f"| {system.what} | yes | yes | yes | `{name}` |" for name, system in SYSTEMS.items()]
+    head = ["| system | trained | exported | decoded = Keras | its test |", "| --- | --- | --- | --- | --- |"]
+    return "\n".join([*head, *rows])
+
+
+PAGES = {architectures: TESTS.parent / "export" / "README.md", systems: TESTS.parent / "docs" / "systems.md"}
+
+
+def with_table(text: str, table: Callable[[], str]) -> str:
+    """The text with what stands between the markers of a table replaced.
+
+    Raises:
+        ValueError: a marker is missing.
+    """
+    begin, end = (f"<!-- {table.__name__}: {side} -->" for side in ("begin", "end"))
+    start, stop = text.index(begin), text.index(end)
+    return f"{text[:start]}{begin}\n{table()}\n{text[stop:]}"
+
+
+def _summary(build: Callable[[], object]) -> str:
+    return " ".join((inspect.getdoc(build) or "").split()).rstrip(".")
+
+
+if __name__ == "__main__":
+    for made, page in PAGES.items():
+        page.write_text(with_table(page.read_text(encoding="utf-8"), made), encoding="utf-8")
