@@ -89,7 +89,7 @@ def start_series(found: Mapping[str, Any]) -> dict[str, Series]:
 def measure_cold_start(
     loading: Loading, model: Model, source: Any, repeats: int, progress: Callable[[int, int], None] | None = None
 ) -> ColdStart:
-    """Start processes in turn, and one pair before that isn't counted, as it finds files out of the system's cache.
+    """Start processes in turn, and one pair before that isn't counted: it compiles modules and fetches files from disk.
 
     Args:
         loading: the bundle, a folder.

@@ -23,6 +23,7 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from s2s_runtime.bench.timing import Measurement
 
@@ -115,11 +116,11 @@ def unpaired_ratio(of: Visits, to: Visits, seed: int = 0) -> Ratio:
         to: values by rounds, as many or others.
         seed: of the draws.
     """
-    value = _median_ratio(of, to)
+    value = float(np.median(_joined(of)) / np.median(_joined(to)))
     if min(len(of), len(to)) < _LEAST_ROUNDS:
         return Ratio(value, None, None)
     random = np.random.default_rng(seed)
-    drawn = [_median_ratio(_drawn(random, of), _drawn(random, to)) for _ in range(_DRAWS)]
+    drawn = _drawn_medians(random, of) / _drawn_medians(random, to)
     tail = (1 - CONFIDENCE) / 2
     low, high = (float(bound) for bound in np.quantile(drawn, (tail, 1 - tail)))
     return Ratio(value, low, high)
@@ -159,13 +160,17 @@ def describe_case(measured: Measurement, axes: Collection[str]) -> str:
     return ", ".join(parts)
 
 
-def _drawn(random: np.random.Generator, visits: Visits) -> Visits:
-    return [visits[i] for i in random.integers(len(visits), size=len(visits))]
+def _drawn_medians(random: np.random.Generator, visits: Visits) -> NDArray[np.float64]:
+    """Medians of as many rounds drawn with replacement, (draws,)."""
+    table = np.full((len(visits), max(map(len, visits))), np.nan)  # rounds may differ in length
+    for row, visit in zip(table, visits, strict=True):
+        row[: len(visit)] = visit
+    places = random.integers(len(visits), size=(_DRAWS, len(visits)))
+    drawn = np.sort(table[places].reshape(_DRAWS, -1), axis=1)  # NaN last
+    counts, rows = np.count_nonzero(~np.isnan(drawn), axis=1), np.arange(_DRAWS)
+    medians: NDArray[np.float64] = (drawn[rows, (counts - 1) // 2] + drawn[rows, counts // 2]) / 2
+    return medians
 
 
-def _median_ratio(of: Visits, to: Visits) -> float:
-    return float(np.median(_joined(of)) / np.median(_joined(to)))
-
-
-def _joined(visits: Visits) -> np.ndarray:
+def _joined(visits: Visits) -> NDArray[np.float64]:
     return np.concatenate([np.asarray(visit, np.float64) for visit in visits])

@@ -112,7 +112,7 @@ def measure_memory(
     repeats: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> Memory:
-    """Weigh fresh processes, in turn.
+    """Weigh fresh processes, in turn, after two that aren't counted, as they compile modules.
 
     Args:
         loading: the bundle, a folder.
@@ -141,6 +141,8 @@ def measure_memory(
             options = {"beam_size": case.beam_size, "engine": case.engine} if tokens else {}
             how = {**loading_request(loading), "options": options, "repeats": _BATCHES}
             requests.append({**how, **source_request(batch, folder / f"sources-{i}.npz")})
+        run_fresh(folder, "weigh bare", alone)
+        run_fresh(folder, "weigh runtime", requests[0])
         for turn in range(repeats):
             weighed = run_fresh(folder, "weigh bare", alone)
             bare.append(int(weighed["imported"]))

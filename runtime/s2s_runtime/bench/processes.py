@@ -21,8 +21,10 @@ _PROGRAM: Final = Path(__file__).with_name("fresh.py")
 def run_fresh(folder: Path, do: str, request: Mapping[str, object]) -> dict[str, Any]:
     """Start a Python and let it do one of the things in `s2s_runtime.bench.fresh`.
 
+    Compiled modules are kept in the folder: a first process compiles, later ones find what an installed package has.
+
     Args:
-        folder: where the request is written.
+        folder: where the request is written; the same for all processes that are compared.
         do: what it is called there.
         request: what it reads.
 
@@ -36,13 +38,19 @@ def run_fresh(folder: Path, do: str, request: Mapping[str, object]) -> dict[str,
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(part for part in sys.path if part)},
+        env=_environment(folder),
     )
     if done.returncode != 0:
         last = done.stderr.strip().splitlines()[-1:] or ["no message"]
         raise BenchmarkError(f"a process started to be measured ended with {done.returncode}: {last[0]}")
     found: dict[str, Any] = json.loads(done.stdout)
     return found
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    here = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    found_here = os.pathsep.join(part for part in sys.path if part)
+    return {**here, "PYTHONPATH": found_here, "PYTHONPYCACHEPREFIX": str(folder / "compiled")}
 
 
 def loading_request(loading: Loading) -> dict[str, object]:
