@@ -73,7 +73,29 @@ def test_onnxruntime_alone_does_the_same_work(name: str, tmp_path: Path) -> None
         assert [int(token) for token in outputs[0][: len(ids), 0]] == ids
     else:
         assert asked["graphs"][-1]["runs"] > 1
-    assert fresh.start_bare({**asked}).keys() == {"import", "load", "first_result"}
+    assert fresh.start_bare(asked).keys() == {"import", "load", "first_result"}
+
+
+@linux
+@pytest.mark.parametrize("name", BUNDLES)
+def test_sources_of_every_kind_reach_a_fresh_process(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ids, values and mappings arrive as they were: what is decoded there is what is decoded here."""
+    loading = Loading(FIXTURES / f"{name}.s2s")
+    model, _ = loading.open()
+    sources = random_sources(model.manifest, 12, 5)
+    asked = {**processes.loading_request(loading), **processes.source_request(sources, tmp_path / "sources.npz")}
+    given: list[object] = []
+    monkeypatch.setattr(fresh, "_decode", lambda _, arrived, options: given.extend(arrived))
+    assert set(fresh.weigh_runtime({**asked, "repeats": 1, "options": {}})) == {
+        "loaded",
+        "first_result",
+        "decoded",
+        "peak",
+    }
+    for arrived, source in zip(given[1:], sources, strict=True):
+        assert repr(arrived) == repr(source)
 
 
 @linux
