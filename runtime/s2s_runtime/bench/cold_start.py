@@ -107,9 +107,9 @@ def measure_cold_start(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         how = loading_request(loading)
-        bare = bare_request(loading, model, source, folder / "graphs.npz")
+        bare = bare_request(loading, model, source)
         requests: dict[str, dict[str, Any]] = {
-            "runtime": {**how, **source_request([source], folder / "source.npz")},
+            "runtime": {**how, **source_request([source])},
             "bare": bare,
         }
         for turn in range(repeats + 1):

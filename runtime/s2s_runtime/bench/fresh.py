@@ -113,9 +113,9 @@ def _sources(request: Mapping[str, Any]) -> list[Any]:
     return [row[""] if list(row) == [""] else row for _, row in sorted(rows.items(), key=lambda each: int(each[0]))]
 
 
-def _arrays(path: str) -> dict[str, Any]:
-    with importlib.import_module("numpy").load(path, allow_pickle=False) as found:
-        return dict(found)
+def _arrays(found: Mapping[str, Any]) -> dict[str, Any]:
+    numpy = importlib.import_module("numpy")
+    return {key: numpy.array(each["values"], each["dtype"]) for key, each in found.items()}
 
 
 WORK: Final[dict[str, Callable[[Mapping[str, Any]], Mapping[str, float]]]] = {

@@ -23,6 +23,7 @@ from s2s_runtime.manifest import Manifest
 from s2s_runtime.model import Model
 
 _FLOAT32: Final = 4
+_BATCHES: Final = 5  # decoded before memory is read again: what onnxruntime keeps for the next batch is there by then
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +135,13 @@ def measure_memory(
     weights = [Weight(case.batch_size, case.beam_size, [], [], [], []) for case in cases]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        alone = bare_request(loading, model, sources[0], folder / "graphs.npz")
+        alone = bare_request(loading, model, sources[0])
         requests = []
-        for i, case in enumerate(cases):
+        for case in cases:
             batch = [sources[place % len(sources)] for place in range(case.batch_size)]
             options = {"beam_size": case.beam_size, "engine": case.engine} if tokens else {}
             how = {**loading_request(loading), "options": options, "repeats": _BATCHES}
-            requests.append({**how, **source_request(batch, folder / f"sources-{i}.npz")})
+            requests.append({**how, **source_request(batch)})
         run_fresh(folder, "weigh bare", alone)
         run_fresh(folder, "weigh runtime", requests[0])
         for turn in range(repeats):
@@ -154,9 +155,6 @@ def measure_memory(
             if progress is not None:
                 progress(turn + 1, repeats)
     return Memory(bare, bare_first_result, weights_bytes, weights_from, weights)
-
-
-_BATCHES: Final = 5  # decoded before memory is read again: what onnxruntime keeps for the next batch is there by then
 
 
 def check_memory() -> None:

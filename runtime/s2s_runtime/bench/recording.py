@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from s2s_runtime.bench.processes import loading_request
+from s2s_runtime.bench.processes import array_request, loading_request
 from s2s_runtime.bench.settings import Loading
 from s2s_runtime.model import Model
 from s2s_runtime.step_model import StepOutput, Writing
 
 
-def bare_request(loading: Loading, model: Model, source: Any, path: Path) -> dict[str, Any]:
-    """What a process with onnxruntime alone is asked, to do as a model does.
+def bare_request(loading: Loading, model: Model, source: Any) -> dict[str, Any]:
+    """What a process with onnxruntime alone is asked, to do as a model does: graphs, and what they read.
+
+    States and memory aren't among that: the encoder gives them.
 
     Args:
         loading: how the model was loaded.
         model: it decodes the source here once, greedily, to see which graphs it runs.
         source: one.
-        path: the arrays that these graphs read are written here; states and memory, which the encoder gives, aren't.
     """
     recorder = _Recorder(model.step_model, [tensor.name for tensor in model.manifest.source.inputs])
     watched = Model(model.manifest, recorder, model.provider)
@@ -32,8 +32,8 @@ def bare_request(loading: Loading, model: Model, source: Any, path: Path) -> dic
         watched.generate([source])
     files = {name: str(loading.bundle.resolve() / model.manifest.graphs[name].file) for name in recorder.runs}
     graphs = [{"name": name, "file": files[name], "runs": runs} for name, runs in recorder.runs.items()]
-    np.savez(path, **recorder.arrays)  # type: ignore[arg-type]
-    return {**loading_request(loading), "provider": model.provider, "graphs": graphs, "arrays": str(path)}
+    arrays = array_request(recorder.arrays)
+    return {**loading_request(loading), "provider": model.provider, "graphs": graphs, "arrays": arrays}
 
 
 class _Recorder:
