@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import io
 import os
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
@@ -126,6 +126,7 @@ def find_files(bundle: BundleSource) -> BundleFiles:
 
 
 def _unzip(name: str, file: Path | io.BytesIO) -> MemoryFiles:
+    zipfile = importlib.import_module("zipfile")  # here, as it brings much that folders don't need
     try:
         with zipfile.ZipFile(file) as archive:
             entries = {entry.filename: archive.read(entry) for entry in archive.infolist() if not entry.is_dir()}

@@ -67,5 +67,9 @@ class ProviderError(S2SError, RuntimeError):
     """An execution provider was asked for and not obtained."""
 
 
+class BenchmarkError(S2SError, RuntimeError):
+    """Something can't be measured here, or a process started to be measured has failed."""
+
+
 def _shorten(text: str, limit: int = 60) -> str:
     return text if len(text) <= limit else text[: limit - 3] + "..."

@@ -1,4 +1,4 @@
-"""Pictures of runs and of what models write; attention maps and latencies are in `s2s_runtime.plots`."""
+"""Pictures of runs and of what models write; others are in `s2s_runtime.plots` and `s2s_runtime.bench.pictures`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures: attention maps and latencies. matplotlib is imported here, when a picture is drawn, and nowhere else."""
+"""Attention maps, and what all pictures share. matplotlib is imported here, when one is drawn, and nowhere else."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from s2s_runtime.errors import InputError, MissingExtraError, OptionError
 
 if TYPE_CHECKING:
-    from s2s_runtime.bench import Measurement
     from s2s_runtime.results import Hypothesis
 
 _SHOWN = {" ": "␣", "\t": "\\t", "\n": "\\n"}
@@ -46,35 +45,6 @@ def plot_attention(hypothesis: Hypothesis, source_tokens: Sequence[str], path: s
     save_figure(figure, Path(path))
 
 
-def plot_latency(measurements: Sequence[Measurement], path: str | os.PathLike[str]) -> None:
-    """Draw the median latency of a batch over the batch size, a line for each beam size and engine, p90 as a band.
-
-    Args:
-        measurements: what was measured.
-        path: where to write; its ending chooses the format (.png, .svg, .pdf).
-
-    Raises:
-        MissingExtraError: matplotlib is not installed.
-        OptionError: the ending is no format that matplotlib writes.
-    """
-    figure = new_figure(6.4, 4.2)
-    axes = figure.add_subplot()
-    several = len({each.engine for each in measurements}) > 1
-    for beam_size, engine in sorted({(each.beam_size, each.engine) for each in measurements}):
-        chosen = [each for each in measurements if (each.beam_size, each.engine) == (beam_size, engine)]
-        found = sorted(chosen, key=lambda measurement: measurement.batch_size)
-        sizes, label = [each.batch_size for each in found], f"beam {beam_size}" + (f", {engine}" if several else "")
-        axes.plot(sizes, [each.p50_ms for each in found], marker="o", label=label)
-        axes.fill_between(sizes, [each.p50_ms for each in found], [each.p90_ms for each in found], alpha=0.2)
-    axes.set_xscale("log", base=2)
-    axes.set_yscale("log")
-    axes.set_xlabel("batch size (sentences)")
-    axes.set_ylabel("latency of a batch, median to p90 (ms)")
-    axes.grid(visible=True, which="both", alpha=0.3)
-    axes.legend()
-    save_figure(figure, Path(path))
-
-
 def new_figure(width: float, height: float) -> Any:
     """A figure in inches; made without pyplot, which would keep global state and look for a display."""
     try:
@@ -84,12 +54,24 @@ def new_figure(width: float, height: float) -> Any:
     return figures.Figure(figsize=(width, height), layout="constrained")
 
 
+def check_picture(path: Path) -> None:
+    """Make sure that a picture of this name can be written, before the work that it is to show.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+        OptionError: the ending is no format that matplotlib writes.
+    """
+    _check_format(new_figure(1, 1), path)
+
+
+def _check_format(figure: Any, path: Path) -> None:
+    if path.suffix.removeprefix(".").lower() not in figure.canvas.get_supported_filetypes():
+        raise OptionError(f"{path}: expected a file name that ends in .png, .svg or .pdf, got {path.suffix!r}")
+
+
 def save_figure(figure: Any, path: Path) -> None:
     """Write beside the place, then rename."""
-    known = figure.canvas.get_supported_filetypes()
-    kind = path.suffix.removeprefix(".").lower()
-    if kind not in known:
-        raise OptionError(f"{path}: expected a file name that ends in .png, .svg or .pdf, got {path.suffix!r}")
+    _check_format(figure, path)
     beside = path.with_name(f".{path.stem}.tmp-{os.getpid()}{path.suffix}")
     try:
         figure.savefig(beside, dpi=150)

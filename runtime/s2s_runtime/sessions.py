@@ -108,6 +108,15 @@ def provider_name(name: str) -> str:
     return _SHORT_NAMES.get(name.lower(), name)
 
 
+def available_providers() -> list[str]:
+    """Providers that this onnxruntime was built with and that have a short name here, in its order.
+
+    Raises:
+        MissingExtraError: onnxruntime is not installed.
+    """
+    return [name for name in import_onnxruntime().get_available_providers() if name in _SHORT_NAMES.values()]
+
+
 def import_onnxruntime() -> ModuleType:
     """The onnxruntime module.
 

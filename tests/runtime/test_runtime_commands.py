@@ -10,13 +10,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from s2s_runtime import Model, Vocabulary, bench_cli, cli, inspect_cli
-from s2s_runtime.bench import Case, measure, random_sources
 from s2s_runtime.description import describe
 
 TINY = str(Path(__file__).parents[1] / "fixtures" / "tiny.s2s")
@@ -165,88 +163,6 @@ def test_attention_is_drawn(tmp_path: Path) -> None:
     assert wrong.exit_code == 1
     assert "expected a file name that ends in .png, .svg or .pdf, got '.txt'" in wrong.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["map.png", "map.svg"]
-
-
-def test_bench_reports_each_combination(tmp_path: Path) -> None:
-    """--json holds the setting and a measurement per batch and beam size; --plot draws them."""
-    found = run(
-        bench_cli,
-        *(TINY, "--batch-size", "1,4", "--beam-size", "1,3", "--repeats", "3", "--json"),
-        *("--threads", "1", "--plot", str(tmp_path / "latency.png")),
-    )
-    assert found.exit_code == 0
-    report = json.loads(found.stdout)
-    assert [(each["batch_size"], each["beam_size"]) for each in report["measurements"]] == [
-        (1, 1),
-        (4, 1),
-        (1, 3),
-        (4, 3),
-    ]
-    for each in report["measurements"]:
-        assert 0 < each["p50_ms"] <= each["p90_ms"] <= each["p99_ms"]
-        assert each["tokens_per_second"] == pytest.approx(
-            each["sentences_per_second"] * each["tokens_per_sentence"], rel=1e-6
-        )
-    assert report["provider"] == "CPUExecutionProvider"
-    assert report["load_seconds"] > 0
-    assert {"python", "numpy", "onnxruntime", "s2s-runtime"} <= set(report["versions"])
-    assert (tmp_path / "latency.png").read_bytes().startswith(b"\x89PNG")
-
-
-def test_bench_prints_a_table(tmp_path: Path) -> None:
-    """The table names provider, threads, CPU and versions; sources may come from a file; values work too."""
-    (tmp_path / "lines.txt").write_text("abc\n\nde\n")
-    found = run(
-        bench_cli,
-        TINY,
-        "--batch-size",
-        "2",
-        "--beam-size",
-        "1",
-        "--repeats",
-        "2",
-        "--text",
-        str(tmp_path / "lines.txt"),
-    )
-    assert found.exit_code == 0
-    for word in ("lines.txt", "CPUExecutionProvider", "numpy", "load", "p99 ms", "tokens/s"):
-        assert word in found.stdout
-    assert run(bench_cli, VALUES, "--batch-size", "2", "--repeats", "2").exit_code == 0
-    swept = run(bench_cli, TINY, "--batch-size", "2", "--repeats", "2", "--engine", "graph,steps", "--json")
-    cases = [(each["beam_size"], each["engine"]) for each in json.loads(swept.stdout)["measurements"]]
-    assert cases == [(1, "graph"), (1, "steps"), (5, "graph"), (5, "steps")]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--batch-size", "1,x"], "error: --batch-size: expected numbers of at least 1 separated by commas, such as"),
-        (["--engine", "loop"], "error: --engine: expected any of auto, graph, steps, separated by commas; got 'loop'"),
-        (["--beam-size", "0"], "error: --beam-size: expected numbers of at least 1 separated by commas, such as"),
-        (["--text", "no-such-file"], "error: [Errno 2] No such file or directory: 'no-such-file'"),
-    ],
-)
-def test_bench_refuses_bad_arguments(arguments: list[str], message: str) -> None:
-    """One line, exit 1."""
-    found = run(bench_cli, TINY, *arguments)
-    assert found.exit_code == 1
-    assert found.stderr.startswith(message)
-    assert found.stderr.count("\n") == 1
-
-
-def test_measure_counts_tokens_with_their_end(tiny: Model) -> None:
-    """Tokens per second count the end tokens, as the model had to compute them."""
-    found = measure(tiny, ["abc"], Case(2), repeats=2, warm_up=0)
-    assert found.tokens_per_sentence == len(tiny.generate(["abc"])[0].ids) + 1
-
-
-def test_random_sources_fit_the_bundle(tiny: Model, tiny_onehot: Model) -> None:
-    """No padding id, no longer than the fixed length, the same for the same seed."""
-    sources = random_sources(tiny.manifest, 50, 8)
-    assert all(4 <= len(source) <= 8 and source.min() > 0 for source in sources)
-    assert max(len(source) for source in random_sources(tiny_onehot.manifest, 50, 80)) <= 6
-    for one, other in zip(sources, random_sources(tiny.manifest, 50, 8), strict=True):
-        np.testing.assert_array_equal(one, other)
 
 
 def test_inspect_shows_the_manifest() -> None:

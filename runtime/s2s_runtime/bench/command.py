@@ -1,0 +1,162 @@
+"""What s2s-bench does once its options are parsed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+from rich.progress import Progress
+
+from s2s_runtime.bench import result_files, tables
+from s2s_runtime.bench.axes import Axes
+from s2s_runtime.bench.cold_start import measure_cold_start
+from s2s_runtime.bench.comparison import Compared, compare, latency_series, swept_axes
+from s2s_runtime.bench.machine import Setting, describe_setting
+from s2s_runtime.bench.memory import check_memory, measure_memory
+from s2s_runtime.bench.pictures import plot_sweep
+from s2s_runtime.bench.request import Request
+from s2s_runtime.bench.settings import Loading
+from s2s_runtime.bench.sources import line_sources, random_sources, read_lines
+from s2s_runtime.bench.timing import Measurement, Subject, measure_all
+from s2s_runtime.console import UsageError, typer, warn_of_fallback
+from s2s_runtime.model import Model
+from s2s_runtime.plots import check_picture
+
+__all__ = ["Request", "run"]
+
+_RANDOM_SOURCES: Final = 256
+
+
+def run(request: Request) -> None:
+    """Measure or compare, and show what was found.
+
+    Raises:
+        S2SError: it can't be done; see what each part raises.
+    """
+    if request.compare is not None:
+        _compare_files(request, *request.compare)
+    elif request.cold_start:
+        _cold_start(request)
+    elif request.memory:
+        _memory(request)
+    else:
+        _latency(request)
+
+
+def _latency(request: Request) -> None:
+    if request.plot is not None:
+        check_picture(request.plot)
+    opened = [(each, *each.open()) for each in request.loadings()]
+    loading, model, seconds = opened[0]
+    warn_of_fallback(loading.providers, model.provider)
+    axes = _fitting(request, model)
+    sources, named = _sources(request, model)
+    subjects = [Subject(model, loading, case) for loading, model, _ in opened for case in axes.cases()]
+    with _progress("measuring") as progress:
+        measured = measure_all(subjects, sources, request.effort, progress)
+    setting = describe_setting(request.folder, named, seconds, model.provider, loading.threads)
+    ratios = [] if request.against is None else _ratios(measured)
+    if request.as_json:
+        found: dict[str, object] = {"measurements": [each.to_dict() for each in measured]}
+        if request.against is not None:
+            found |= {"against": str(request.against), "comparisons": [each.to_dict() for each in ratios]}
+        _write(result_files.LATENCY, setting.to_dict(), found)
+    else:
+        tables.show_setting(setting, measured)
+        tables.show_latency(measured)
+        if request.against is not None:
+            tables.show_comparisons(ratios, "bundle", "against")
+    if request.plot is not None:
+        plot_sweep(measured, request.plot)
+
+
+def _ratios(measured: Sequence[Measurement]) -> list[Compared]:
+    of, baseline = ([each for each in measured if each.role == role] for role in ("bundle", "against"))
+    axes = swept_axes(of, baseline)
+    return compare(latency_series(of, axes), latency_series(baseline, axes), paired=True)
+
+
+def _fitting(request: Request, model: Model) -> Axes:
+    """The settings that a bundle has: one that predicts values searches nothing.
+
+    Raises:
+        UsageError: others were asked for.
+    """
+    if model.manifest.target.feedback != "value":
+        return request.axes
+    asked = [request.typed[name] for name in ("beam_size", "engine") if name in request.typed]
+    asked += [f"--sweep {name}" for name in request.sweep or () if name in ("beam", "engine")]
+    if asked:
+        raise UsageError(f"{', '.join(asked)}: no effect, as this bundle predicts values and searches nothing")
+    return replace(request.axes, beam_sizes=[1], engines=["auto"])
+
+
+def _sources(request: Request, model: Model) -> tuple[list[Any], str]:
+    """What is decoded, and what that is in words."""
+    if request.text is None:
+        named = f"random, up to {request.source_length} long"
+        return random_sources(model.manifest, _RANDOM_SOURCES, request.source_length), named
+    sources = line_sources(read_lines(request.text), model.manifest)
+    return sources, f"{request.text}, {len(sources)} lines in one run" if request.whole else str(request.text)
+
+
+def _opened(request: Request) -> tuple[Loading, Model, list[Any], Setting]:
+    """The bundle loaded as the processes will load it: what is wrong with it is said before one starts."""
+    [loading] = request.loadings()
+    model, seconds = loading.open()
+    sources, named = _sources(request, model)
+    return loading, model, sources, describe_setting(request.folder, named, seconds, model.provider, loading.threads)
+
+
+def _cold_start(request: Request) -> None:
+    loading, model, sources, setting = _opened(request)
+    with _progress("starting processes") as progress:
+        found = measure_cold_start(loading, model, sources[0], request.count, progress)
+    if request.as_json:
+        _write(result_files.COLD_START, setting.to_dict(), found.to_dict())
+    else:
+        tables.show_setting(setting)
+        tables.show_cold_start(found)
+
+
+def _memory(request: Request) -> None:
+    check_memory()
+    loading, model, sources, setting = _opened(request)
+    cases = _fitting(request, model).cases()
+    with _progress("starting processes") as progress:
+        found = measure_memory(loading, model, sources, cases, repeats=request.count, progress=progress)
+    if request.as_json:
+        _write(result_files.MEMORY, setting.to_dict(), found.to_dict())
+    else:
+        tables.show_setting(setting)
+        tables.show_memory(found)
+
+
+def _compare_files(request: Request, before: Path, after: Path) -> None:
+    found = result_files.compare_files(before, after)
+    if request.as_json:
+        _write(result_files.COMPARISON, {"before": str(before), "after": str(after)}, found.to_dict())
+    else:
+        tables.show_files(found, str(before), str(after))
+
+
+def _write(kind: str, *parts: dict[str, object]) -> None:
+    typer.echo(json.dumps(result_files.result(kind, *parts), indent=1, ensure_ascii=False))
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on stderr, where that is a terminal.
+
+    Yields:
+        To be called with what is done and all there is.
+    """
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,176 @@
+"""Ratios of measurements, with their confidence.
+
+What happens on a machine lasts longer than one run, so that runs of the same round aren't independent; rounds are taken
+to be. What differs between two occasions (another temperature, another neighbour) is more than rounds can show.
+
+- Measured in turn (two bundles, or a bundle and onnxruntime alone), both have the same rounds. The ratio is the median
+  of the ratios of the rounds, each of the medians of the two in that round. Its interval of 95% confidence lies between
+  two of these ratios, by the sign test: exact, whatever their distribution (Conover, Practical Nonparametric
+  Statistics, 3rd ed. 1999, section 3.2).
+- Measured at different times (two files), the ratio is that of the medians of all runs. Its interval comes from a
+  bootstrap (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, ch. 13: percentiles): whole rounds of each
+  are drawn with replacement, 2,000 times.
+
+With fewer than six rounds there is no interval: none between so few ratios would have that confidence.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2s_runtime.bench.timing import Measurement
+
+CONFIDENCE: Final = 0.95
+_DRAWS: Final = 2000
+_LEAST_ROUNDS: Final = 6
+
+Visits = Sequence[Sequence[float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Values of one thing that was measured.
+
+    Attributes:
+        visits: the values by rounds, at least one in each.
+        unit: what they are shown in: "ms" (the values are seconds) or "MB" (bytes).
+    """
+
+    visits: Visits
+    unit: str = "ms"
+
+    @property
+    def median(self) -> float:
+        """Of all values, in `unit`."""
+        return float(np.median(_joined(self.visits))) * {"ms": 1e3, "MB": 1e-6}[self.unit]
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """How many times as large one series is as another.
+
+    Attributes:
+        value: the ratio.
+        low, high: the interval that holds it with `CONFIDENCE`; None where there were too few rounds.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One thing measured twice.
+
+    Attributes:
+        what: in words, such as "batch 8, beam 1".
+        unit: of the medians: "ms" or "MB".
+        median: of what is compared.
+        baseline: median of what it is compared with.
+        ratio: of the first to the second.
+    """
+
+    what: str
+    unit: str
+    median: float
+    baseline: float
+    ratio: Ratio
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+def paired_ratio(of: Visits, to: Visits) -> Ratio:
+    """The ratio of two series measured in turn; the module's documentation has the method.
+
+    Args:
+        of: values by rounds.
+        to: values of the same rounds.
+
+    Raises:
+        ValueError: the numbers of rounds differ.
+    """
+    ratios = sorted(float(np.median(first) / np.median(second)) for first, second in zip(of, to, strict=True))
+    count, outside, left = len(ratios), 0, 0.0
+    while (left := left + math.comb(count, outside) / 2**count) <= (1 - CONFIDENCE) / 2:
+        outside += 1  # so many ratios at either end lie outside the interval
+    if outside == 0:
+        return Ratio(statistics.median(ratios), None, None)
+    return Ratio(statistics.median(ratios), ratios[outside - 1], ratios[count - outside])
+
+
+def unpaired_ratio(of: Visits, to: Visits, seed: int = 0) -> Ratio:
+    """The ratio of two series measured at different times; the module's documentation has the method.
+
+    Args:
+        of: values by rounds.
+        to: values by rounds, as many or others.
+        seed: of the draws.
+    """
+    value = float(np.median(_joined(of)) / np.median(_joined(to)))
+    if min(len(of), len(to)) < _LEAST_ROUNDS:
+        return Ratio(value, None, None)
+    random = np.random.default_rng(seed)
+    drawn = _drawn_medians(random, of) / _drawn_medians(random, to)
+    tail = (1 - CONFIDENCE) / 2
+    low, high = (float(bound) for bound in np.quantile(drawn, (tail, 1 - tail)))
+    return Ratio(value, low, high)
+
+
+def compare(series: Mapping[str, Series], baseline: Mapping[str, Series], *, paired: bool) -> list[Compared]:
+    """Compare what stands in both, by name; in the order of the first."""
+    ratio = paired_ratio if paired else unpaired_ratio
+    return [
+        Compared(what, each.unit, each.median, baseline[what].median, ratio(each.visits, baseline[what].visits))
+        for what, each in series.items()
+        if what in baseline
+    ]
+
+
+def latency_series(measurements: Sequence[Measurement], axes: Collection[str]) -> dict[str, Series]:
+    """The latencies of one bundle by setting, in words."""
+    return {describe_case(each, axes): Series(each.visits) for each in measurements}
+
+
+def swept_axes(*lists: Sequence[Measurement]) -> list[str]:
+    """Of engine, threads and provider those that have several values in one of the lists.
+
+    The others don't tell the settings of a list apart, so that lists can be compared that differ in them.
+    """
+    names = ("engine", "threads", "provider")
+    return [name for name in names if any(len({getattr(each, name) for each in found}) > 1 for found in lists)]
+
+
+def describe_case(measured: Measurement, axes: Collection[str]) -> str:
+    """A setting in words: batch and beam, those of engine, threads and provider that are named in `axes`."""
+    threads = "threads: one per core" if measured.threads is None else f"threads: {measured.threads}"
+    shown = {"engine": measured.engine, "threads": threads, "provider": measured.provider}
+    parts = [f"batch {measured.batch_size}", f"beam {measured.beam_size}", *(shown[axis] for axis in axes)]
+    if measured.run_sentences != measured.batch_size:
+        parts.append(f"{measured.run_sentences} sentences in a run")
+    return ", ".join(parts)
+
+
+def _drawn_medians(random: np.random.Generator, visits: Visits) -> NDArray[np.float64]:
+    """Medians of as many rounds drawn with replacement, (draws,)."""
+    table = np.full((len(visits), max(map(len, visits))), np.nan)  # rounds may differ in length
+    for row, visit in zip(table, visits, strict=True):
+        row[: len(visit)] = visit
+    places = random.integers(len(visits), size=(_DRAWS, len(visits)))
+    drawn = np.sort(table[places].reshape(_DRAWS, -1), axis=1)  # NaN last
+    counts, rows = np.count_nonzero(~np.isnan(drawn), axis=1), np.arange(_DRAWS)
+    medians: NDArray[np.float64] = (drawn[rows, (counts - 1) // 2] + drawn[rows, counts // 2]) / 2
+    return medians
+
+
+def _joined(visits: Visits) -> NDArray[np.float64]:
+    return np.concatenate([np.asarray(visit, np.float64) for visit in visits])

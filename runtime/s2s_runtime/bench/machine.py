@@ -1,0 +1,75 @@
+"""Where something was measured."""
+
+from __future__ import annotations
+
+import os
+import platform
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final
+
+_PACKAGES: Final = ("s2s-runtime", "onnxruntime", "onnxruntime-gpu", "numpy")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What was measured, where.
+
+    Attributes:
+        bundle: its path.
+        inputs: where the sources came from.
+        load_seconds: opening the bundle the first time, onnxruntime's import included where it was the first.
+        provider: the execution provider obtained then; each measurement has its own.
+        threads: inside an operator then; None = one per core.
+        cpu: the processor's name.
+        cores: how many it has.
+        versions: of Python and the packages that matter.
+    """
+
+    bundle: str
+    inputs: str
+    load_seconds: float
+    provider: str
+    threads: int | None
+    cpu: str
+    cores: int
+    versions: dict[str, str]
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+def describe_setting(bundle: Path, inputs: str, load_seconds: float, provider: str, threads: int | None) -> Setting:
+    """Note what is measured and where; see `Setting`."""
+    return Setting(
+        bundle=str(bundle),
+        inputs=inputs,
+        load_seconds=load_seconds,
+        provider=provider,
+        threads=threads,
+        cpu=cpu_name(),
+        cores=os.cpu_count() or 1,
+        versions=_versions(),
+    )
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:  # one of the two onnxruntime packages is always absent
+            continue
+    return versions
+
+
+def cpu_name() -> str:
+    """The processor's name as Linux tells it, elsewhere as Python does."""
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,75 @@
+"""Pictures of latency and throughput over the batch size, or over the threads where these were swept."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from s2s_runtime.bench.timing import Measurement
+from s2s_runtime.plots import new_figure, save_figure
+
+_AXES = {"batch_size": "batch size (sentences)", "threads": "threads"}
+
+
+def plot_sweep(measurements: Sequence[Measurement], path: str | os.PathLike[str]) -> None:
+    """Draw latency (median as a line, 90th percentile dashed, the middle half as a band) and sentences per second.
+
+    Over the threads where several numbers of them were measured, else over the batch size; a line for each combination
+    of the other things that were swept.
+
+    Args:
+        measurements: what was measured.
+        path: where to write; its ending chooses the format (.png, .svg, .pdf).
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+        OptionError: the ending is no format that matplotlib writes.
+    """
+    across = "threads" if len({each.threads for each in measurements}) > 1 else "batch_size"
+    figure = new_figure(10.4, 4.2)
+    latency, throughput = figure.subplots(1, 2)
+    for label, found in _lines(measurements, across).items():
+        x = [getattr(each, across) for each in found]
+        [line] = latency.plot(x, [each.p50_ms for each in found], marker="o", label=label)
+        latency.plot(x, [each.p90_ms for each in found], linestyle="--", color=line.get_color())
+        latency.fill_between(x, [each.p25_ms for each in found], [each.p75_ms for each in found], alpha=0.2)
+        throughput.plot(x, [each.sentences_per_second for each in found], marker="o", label=label)
+    for axes, y_label in (
+        (latency, "time of a run: median, middle half, p90 dashed (ms)"),
+        (throughput, "sentences/s"),
+    ):
+        axes.set(xlabel=_AXES[across], ylabel=y_label)
+        axes.set_xscale("log", base=2)
+        ticks = sorted({getattr(each, across) for each in measurements})
+        axes.set_xticks(ticks, [str(tick) for tick in ticks])
+        _scale(axes)
+        axes.grid(visible=True, which="both", alpha=0.3)
+        axes.legend(fontsize="small")
+    save_figure(figure, Path(path))
+
+
+def _lines(measurements: Sequence[Measurement], across: str) -> dict[str, list[Measurement]]:
+    """The measurements of each line, from left to right, by its label."""
+    others = [name for name in ("role", "batch_size", "beam_size", "engine", "threads", "provider") if name != across]
+    swept = [name for name in others if len({getattr(each, name) for each in measurements}) > 1] or ["beam_size"]
+    lines: dict[str, list[Measurement]] = {}
+    for each in sorted(measurements, key=lambda measured: getattr(measured, across)):
+        label = ", ".join(_words(name, getattr(each, name)) for name in swept)
+        lines.setdefault(label, []).append(each)
+    return lines
+
+
+def _words(name: str, value: object) -> str:
+    return str(value) if name == "role" else f"{name.removesuffix('_size')} {value}"
+
+
+def _scale(axes: Any) -> None:
+    """Logarithmic where values differ tenfold; else from zero, as ticks within a power of ten read badly."""
+    low, high = axes.dataLim.intervaly
+    if low > 0 and high > 10 * low:
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
+    else:
+        axes.set_ylim(bottom=0)

@@ -1,0 +1,140 @@
+"""What s2s-bench was asked: one of four things, and which options belong to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from s2s_runtime.bench.axes import Axes, engines, numbers, providers
+from s2s_runtime.bench.settings import Loading
+from s2s_runtime.bench.timing import Effort
+from s2s_runtime.console import UsageError
+
+_PLACE: Final = {"bundle", "text", "source_length", "threads", "provider", "repeats", "as_json"}
+_TAKEN: Final = {
+    "compare": {"compare", "as_json"},
+    "cold_start": _PLACE | {"cold_start"},
+    "memory": _PLACE | {"memory", "batch_size", "beam_size"},
+}
+_REPEATS: Final = {"latency": 30, "whole": 5, "cold_start": 10, "memory": 3}
+_SWEPT: Final = {"batch": "batch_size", "beam": "beam_size"}  # others are called as the option is
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """The options of the command by their names.
+
+    Attributes:
+        typed: those that were given, with how `--help` spells them.
+
+    Raises:
+        UsageError: options that don't go together, have no effect, or hold something else than they should.
+    """
+
+    bundle: Path | None
+    against: Path | None
+    cold_start: bool
+    memory: bool
+    compare: tuple[Path, Path] | None
+    batch_size: str
+    beam_size: str
+    engine: str
+    threads: str | None
+    provider: Sequence[str] | None
+    sweep: Sequence[str] | None
+    allow_fallback: bool
+    text: Path | None
+    whole: bool
+    source_length: int
+    repeats: int | None
+    rounds: int
+    warm_up: int
+    as_json: bool
+    plot: Path | None
+    typed: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        modes = [name for name in _TAKEN if getattr(self, name)]
+        problems = []
+        if len(modes) > 1:
+            problems.append(f"{' and '.join(map(_spelled, modes))}: expected one of these at most")
+        elif modes:
+            problems += self._foreign(modes[0])
+        if self.bundle is None and "compare" not in modes:
+            problems.append("BUNDLE: missing; expected a folder written by s2s-export, or --compare with two files")
+        if self.whole and self.text is None:
+            problems.append("--whole: needs --text")
+        if self.text is not None and "source_length" in self.typed:
+            problems.append("--source-length: no effect with --text")
+        for axis in self.sweep or ():
+            if _SWEPT.get(axis, axis) in self.typed:
+                problems.append(f"--sweep {axis}: expected no {self.typed[_SWEPT.get(axis, axis)]} beside it")
+        axes = self.given_axes  # raises where a value is wrong
+        if self.allow_fallback and (len(axes.providers) > 1 or "provider" in (self.sweep or ())):
+            problems.append("--allow-fallback: expected one provider; several would be measured as the same one")
+        if problems:
+            raise UsageError("; ".join(problems))
+
+    def _foreign(self, mode: str) -> list[str]:
+        """What was typed and has no effect in a mode, or only once."""
+        foreign = [
+            option if option.startswith("-") else option.upper()
+            for name, option in self.typed.items()
+            if name not in _TAKEN[mode]
+        ]
+        problems = [f"{', '.join(foreign)}: no effect with {_spelled(mode)}"] if foreign else []
+        for name, values in (("threads", self.given_axes.threads), ("provider", self.given_axes.providers)):
+            if len(values) > 1:
+                problems.append(f"--{name}: expected one value with {_spelled(mode)}, got {len(values)}")
+        return problems
+
+    @property
+    def given_axes(self) -> Axes:
+        """The values that were given for each setting, before sweeps."""
+        return Axes(
+            batch_sizes=numbers("--batch-size", self.batch_size),
+            beam_sizes=numbers("--beam-size", self.beam_size),
+            engines=engines(self.engine),
+            threads=[None] if self.threads is None else numbers("--threads", self.threads),
+            providers=providers(self.provider),
+        )
+
+    @property
+    def axes(self) -> Axes:
+        """The values of each setting."""
+        return self.given_axes.swept(self.sweep or ())
+
+    def loadings(self) -> list[Loading]:
+        """How the bundle, and the one it is compared with, are loaded."""
+        found = self.axes.loadings(self.folder, allow_fallback=self.allow_fallback)
+        if self.against is not None:
+            found += self.axes.loadings(self.against, "against", allow_fallback=self.allow_fallback)
+        return found
+
+    @property
+    def effort(self) -> Effort:
+        """How much is timed."""
+        return Effort(self.count, self.rounds, self.warm_up, self.whole)
+
+    @property
+    def count(self) -> int:
+        """Runs or processes."""
+        kind = next((name for name in ("cold_start", "memory", "whole") if getattr(self, name)), "latency")
+        return _REPEATS[kind] if self.repeats is None else self.repeats
+
+    @property
+    def folder(self) -> Path:
+        """The bundle.
+
+        Raises:
+            UsageError: there is none, as with --compare.
+        """
+        if self.bundle is None:
+            raise UsageError("BUNDLE: missing")
+        return self.bundle
+
+
+def _spelled(name: str) -> str:
+    return "--" + name.replace("_", "-")

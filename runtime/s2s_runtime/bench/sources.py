@@ -1,0 +1,73 @@
+"""Sources to decode: made up, or the lines of a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from s2s_runtime.errors import InputError
+from s2s_runtime.files import numbers
+from s2s_runtime.manifest import Manifest, OtherSource, SourceSpec
+from s2s_runtime.padding import PaddingPolicy
+
+
+def random_sources(manifest: Manifest, count: int, length: int, seed: int = 0) -> list[Any]:
+    """Sources made up for a bundle: random ids, or values from a normal distribution.
+
+    For a model of several sources each is a mapping from their names to such.
+
+    Args:
+        manifest: of the bundle.
+        count: how many.
+        length: of the longest; each is between half of it and all of it.
+        seed: of the generator.
+    """
+    random = np.random.default_rng(seed)
+    longest = min(length, manifest.padding.length or length)
+    lengths = random.integers((longest + 1) // 2, longest + 1, size=count)
+    source = manifest.source
+    first = _random_rows(random, source, manifest.padding, lengths)
+    if not source.others:
+        return first
+    others = [_random_rows(random, other, other.padding, lengths) for other in source.others]
+    return [dict(zip(source.names, rows, strict=True)) for rows in zip(first, *others, strict=True)]
+
+
+def _random_rows(
+    random: np.random.Generator, source: SourceSpec | OtherSource, padding: PaddingPolicy, lengths: np.ndarray
+) -> list[np.ndarray]:
+    if source.kind == "vector":
+        return [random.normal(size=source.size).astype(np.float32) for _ in lengths]
+    if source.kind == "values":
+        return [random.normal(size=(each, source.size)).astype(np.float32) for each in lengths]
+    ids = [token for token in range(source.size) if token != padding.id]
+    return [random.choice(ids, size=min(each, padding.length or each)) for each in lengths]
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a text file that hold anything.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: it isn't UTF-8, or holds nothing.
+    """
+    try:
+        lines = [line.rstrip("\r") for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not a text file in UTF-8: {error}") from error
+    if not lines:
+        raise InputError(f"{path}: expected at least one line of text, got none")
+    return lines
+
+
+def line_sources(lines: list[str], manifest: Manifest) -> list[Any]:
+    """Lines as a bundle reads them: texts, or ids where it has no source vocabulary.
+
+    Raises:
+        InputError: a line holds something else than ids.
+    """
+    if manifest.source_vocabulary is not None:
+        return list(lines)
+    return [numbers(line, place) for place, line in enumerate(lines)]

@@ -1,0 +1,140 @@
+"""What `s2s-bench` shows to people."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+
+from s2s_runtime.bench.cold_start import ColdStart
+from s2s_runtime.bench.comparison import CONFIDENCE, Compared, Ratio
+from s2s_runtime.bench.machine import Setting
+from s2s_runtime.bench.memory import STAGES, Memory
+from s2s_runtime.bench.result_files import FileComparison
+from s2s_runtime.bench.timing import Measurement
+
+_WIDTH: Final = 140  # where the output is no terminal: nothing is to be folded
+
+
+def show_setting(setting: Setting, measured: Sequence[Measurement] = ()) -> None:
+    """What was measured, where; provider and threads where they are the same in all measurements."""
+    swept = [name for name in ("provider", "threads") if len({getattr(each, name) for each in measured}) > 1]
+    provider = "see below" if "provider" in swept else setting.provider
+    threads = "see below" if "threads" in swept else _threads(setting.threads)
+    versions = ", ".join(f"{name} {number}" for name, number in setting.versions.items())
+    _line("bundle", f"{setting.bundle} (inputs: {setting.inputs})")
+    _line("provider", f"{provider}, threads: {threads}")
+    _line("cpu", f"{setting.cpu}, {setting.cores} cores")
+    _line("versions", versions)
+    _line("load", f"{setting.load_seconds:.3f} s (not part of the latencies)")
+
+
+def show_latency(measured: Sequence[Measurement]) -> None:
+    """A row a setting; role, engine, threads and provider where they differ."""
+    against = next((each.bundle for each in measured if each.role == "against"), None)
+    if against is not None:
+        _line("against", against)
+    names = ("role", "engine", "threads", "provider")
+    swept = [name for name in names if len({getattr(each, name) for each in measured}) > 1]
+    times = ["p50 ms", "middle half", "p90 ms", "p99 ms", "sent./s", "tokens/s", "tokens/sent."]
+    table = _table(["batch", "beam", *("of" if name == "role" else name for name in swept), *times])
+    for each in measured:
+        table.add_row(
+            str(each.batch_size),
+            str(each.beam_size),
+            *(_threads(each.threads) if name == "threads" else str(getattr(each, name)) for name in swept),
+            f"{each.p50_ms:.2f}",
+            f"{each.p25_ms:.2f} to {each.p75_ms:.2f}",
+            *(f"{value:.2f}" for value in (each.p90_ms, each.p99_ms)),
+            *(f"{value:,.0f}" for value in (each.sentences_per_second, each.tokens_per_second)),
+            f"{each.tokens_per_sentence:.1f}",
+        )
+    _console().print(table)
+
+
+def show_cold_start(found: ColdStart) -> None:
+    """Median milliseconds of each step, and how many times as long the runtime takes in all."""
+    table = _table(["ms", "import", "load", "first result", "total"])
+    medians = found.medians()
+    for who, title in (("runtime", "s2s_runtime"), ("bare", "onnxruntime alone")):
+        table.add_row(title, *(f"{value * 1e3:.1f}" for value in medians[who].values()))
+    console = _console()
+    console.print(table)
+    graphs = " and ".join(found.graphs)
+    console.print(
+        f"medians of {len(found.runtime)} processes each; onnxruntime alone opens and runs {graphs}", highlight=False
+    )
+    console.print(f"ratio {show_ratio(found.ratio)}", highlight=False)
+
+
+def show_memory(found: Memory) -> None:
+    """Megabytes beyond onnxruntime alone, and how many times the float32 weights that is."""
+    table = _table(["batch", "beam", *(f"{title} MB" for title in STAGES.values())])
+    for each in found.measurements:
+        beyond = [found.beyond(getattr(each, stage)) for stage in STAGES]
+        cells = [f"{value / 1e6:.1f} ({value / found.weights_bytes:.1f} times)" for value in beyond]
+        table.add_row(str(each.batch_size), str(each.beam_size), *cells)
+    console = _console()
+    console.print(table)
+    origin = {"parameters": "parameters counted at export", "files": "the bundle's files"}[found.weights_from]
+    alone = found.beyond(found.bare_first_result)
+    for line in (
+        f"beyond onnxruntime imported alone, {statistics.median(found.bare) / 1e6:.1f} MB; that with the same graphs "
+        f"opened and run: {alone / 1e6:.1f} MB ({alone / found.weights_bytes:.1f} times)",
+        f"in brackets: times the weights in float32, {found.weights_bytes / 1e6:.2f} MB ({origin})",
+        f"medians of {len(found.bare)} processes each",
+    ):
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def show_comparisons(rows: Sequence[Compared], of: str, baseline: str) -> None:
+    """A row for each thing measured twice."""
+    table = _table(["", of, baseline, "unit", f"{of} / {baseline} ({CONFIDENCE:.0%} confidence)"])
+    for each in rows:
+        table.add_row(each.what, f"{each.median:.2f}", f"{each.baseline:.2f}", each.unit, show_ratio(each.ratio))
+    _console().print(table)
+
+
+def show_files(found: FileComparison, before: str, after: str) -> None:
+    """What two files have in common, what differs in their setting, and what only one of them holds."""
+    _line("before", before)
+    _line("after", after)
+    for name, (first, second) in found.different.items():
+        _line("differs", f"{name}: {_words(first)} before, {_words(second)} after")
+    show_comparisons(found.rows, "after", "before")
+    for what in found.only_one:
+        _line("left out", f"{what}: in one of the files only")
+
+
+def show_ratio(ratio: Ratio) -> str:
+    """A ratio with its interval."""
+    if ratio.low is None or ratio.high is None:
+        return f"{ratio.value:.3f} (too few rounds for an interval)"
+    return f"{ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f})"
+
+
+def _console() -> Console:
+    console = Console()
+    return console if console.is_terminal else Console(width=_WIDTH)
+
+
+def _table(headings: Sequence[str]) -> Table:
+    table = Table()
+    for heading in headings:
+        table.add_column(heading, justify="right")
+    return table
+
+
+def _line(name: str, text: str) -> None:
+    _console().print(f"{name:<9} {text}", highlight=False, soft_wrap=True, markup=False)
+
+
+def _threads(threads: int | None) -> str:
+    return "one per core" if threads is None else str(threads)
+
+
+def _words(value: object) -> str:
+    return ", ".join(f"{name} {each}" for name, each in value.items()) if isinstance(value, Mapping) else str(value)
