@@ -61,24 +61,25 @@ def compare(
     output: Annotated[Path, typer.Option(help="Folder to write JSON into.", file_okay=False)] = RESULTS,
     tables: Annotated[bool, typer.Option(help="Renew the tables of README.md.")] = True,
 ) -> None:
-    """Time all peers, interleaved, case after case, and write JSON and tables."""
+    """Time all peers, interleaved, case after case, and write JSON and tables.
+
+    A case that fails is an error that names it; the others are measured all the same.
+    """
     plan = Plan(rounds, cores, patience, model, pairs)
-    console = Console(stderr=True)
-    for name in _names("--only", only, CASES):
-        case = _narrow(CASES[name], peers, batch_size)
-        missing = missing_files(plan) if name == "text" else ""
-        if missing:
-            console.print(f"{name}: left out, {missing}", highlight=False)
-            continue
-        if not case.cells:
-            console.print(f"{name}: left out, it has no such batch size", highlight=False)
+    cases = {name: _narrow(CASES[name], peers, batch_size) for name in _names("--only", only, CASES)}
+    console, failed = Console(stderr=True), False
+    for name, case in cases.items():
+        reason = missing_files(plan) if name == "text" else "" if case.cells else "it has no such batch size"
+        if reason:
+            console.print(f"{name}: left out, {reason}", highlight=False)
             continue
         try:
             with tempfile.TemporaryDirectory() as folder, console.status("") as status:
                 results = compare_case(Path(folder), name, case, plan, _prefixed(status.update, name))
         except (PeerError, subprocess.CalledProcessError, OSError) as error:
             console.print(f"error: {name}: {error}", style="red", highlight=False)
-            raise typer.Exit(1) from error
+            failed = True
+            continue
         suffix = "" if cores is None else f"-{cores}-core"
         output.mkdir(parents=True, exist_ok=True)
         (output / f"{name}{suffix}.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
@@ -87,6 +88,8 @@ def compare(
             write_tables(README, made)
             renew()
         print("\n\n".join(made.values()))
+    if failed:
+        raise typer.Exit(1)
 
 
 def _prefixed(update: Callable[[str], None], name: str) -> Callable[[str], None]:

@@ -62,7 +62,7 @@ class Ours:
             end_tokens=self._ends,
             beam_size=beam_size,
             length_penalty=0.0,
-            return_end_token=True,
+            return_end_token=bool(self._ends),
             max_batch_size=batch,
         )
         if not self._ends:
