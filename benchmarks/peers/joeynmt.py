@@ -17,7 +17,7 @@ from joeynmt.search import search
 from torch import nn
 
 from peers.interface import Ids, Problem
-from peers.torch_layers import copy_attention, copy_lstm
+from peers.torch_layers import TorchPeer, copy_attention, copy_lstm
 from peers.weights import AttentionWeights
 
 _BEAM = (
@@ -26,7 +26,7 @@ _BEAM = (
 )
 
 
-class JoeyNmt:
+class JoeyNmt(TorchPeer):
     """`joeynmt.search.search` on JoeyNMT's own modules, as its `translate` calls it once text has become numbers.
 
     `RecurrentEncoder` reads both ways, `RecurrentDecoder` with Luong attention and input feeding starts from zeros.
@@ -35,23 +35,18 @@ class JoeyNmt:
     """
 
     title = "JoeyNMT"
-    batch_sizes = None
 
     def __init__(self) -> None:
+        super().__init__()
         self.may_differ = {5: _BEAM}
 
     def versions(self) -> dict[str, str]:
         """Versions of JoeyNMT and PyTorch."""
         return {name: version(name) for name in ("joeynmt", "torch")}
 
-    def threads(self) -> int:
-        """Size of PyTorch's own pool."""
-        return torch.get_num_threads()
-
     def load(self, folder: Path, threads: int | None) -> None:
         """Build the model and copy the weights."""
-        if threads is not None:
-            torch.set_num_threads(threads)
+        self.limit_threads(threads)
         self._problem = Problem.read(folder)
         self._model = _build(AttentionWeights.read(folder), self._problem).eval()
 

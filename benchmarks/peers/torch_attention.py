@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -10,34 +9,21 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from peers.interface import Ids, Problem
-from peers.torch_layers import copy_attention, copy_lstm, copy_lstm_cell
+from peers.torch_layers import TorchPeer, copy_attention, copy_lstm, copy_lstm_cell
 from peers.weights import AttentionWeights
 
 
-class TorchAttention:
+class TorchAttention(TorchPeer):
     """A packed `nn.LSTM` reads, `nn.LSTMCell`s write, under `inference_mode`; keys are made once per sentence.
 
     Greedy alone: PyTorch has no beam search; JoeyNMT is one that people wrote with it.
     """
 
     title = "PyTorch eager"
-    batch_sizes = None
-
-    def __init__(self) -> None:
-        self.may_differ: dict[int, str] = {}
-
-    def versions(self) -> dict[str, str]:
-        """Version of PyTorch."""
-        return {"torch": version("torch")}
-
-    def threads(self) -> int:
-        """Size of PyTorch's own pool."""
-        return torch.get_num_threads()
 
     def load(self, folder: Path, threads: int | None) -> None:
         """Copy the weights."""
-        if threads is not None:
-            torch.set_num_threads(threads)
+        self.limit_threads(threads)
         weights = AttentionWeights.read(folder)
         problem = Problem.read(folder)
         self._start, self._end, self._padding = problem.start_id, problem.end_id, problem.padding_id

@@ -4,39 +4,27 @@ from __future__ import annotations
 
 import os
 import shutil
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
 
 from peers.interface import Ids, Problem, UnavailableError
+from peers.torch_layers import TorchPeer
 from peers.weights import Weights
 
 States = tuple[torch.Tensor, torch.Tensor]
 _COMPILERS = ("g++", "clang++", "c++")
 
 
-class TorchCompile:
+class TorchCompile(TorchPeer):
     """The step of the encoder and that of the decoder compiled by inductor, called from a Python loop.
 
     Each is compiled once per batch size. Rows of the input kernel are looked up instead of multiplied by one-hot
-    vectors, and the encoder's for all positions at once. Both loops in one compiled function are unrolled by the
-    compiler, 46 steps of them, which took minutes to compile and was no faster.
+    vectors, and the encoder's for all positions at once. The loops stay in Python: the compiler would unroll them, 46
+    steps here, for each number of steps anew.
     """
 
     title = "PyTorch, `torch.compile` of the step"
-    batch_sizes = None
-
-    def __init__(self) -> None:
-        self.may_differ: dict[int, str] = {}
-
-    def versions(self) -> dict[str, str]:
-        """Version of PyTorch."""
-        return {"torch": version("torch")}
-
-    def threads(self) -> int:
-        """Size of PyTorch's own pool."""
-        return torch.get_num_threads()
 
     def load(self, folder: Path, threads: int | None) -> None:
         """Make tensors of the weights; inductor compiles at the first call of each batch size.
@@ -46,8 +34,7 @@ class TorchCompile:
         """
         if not any(shutil.which(name) for name in (os.environ.get("CXX", ""), *_COMPILERS) if name):
             raise UnavailableError(f"inductor needs a C++ compiler, and none of {', '.join(_COMPILERS)} is there")
-        if threads is not None:
-            torch.set_num_threads(threads)
+        self.limit_threads(threads)
         weights = Weights.read(folder)
         w = {name: torch.from_numpy(value) for name, value in vars(weights).items()}
         problem = Problem.read(folder)

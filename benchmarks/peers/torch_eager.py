@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from peers.interface import Ids, Problem
-from peers.torch_layers import copy_lstm, copy_lstm_cell, linear
+from peers.torch_layers import TorchPeer, copy_lstm, copy_lstm_cell, linear
 from peers.weights import Lstm, Weights
 
 
-class TorchEager:
+class TorchEager(TorchPeer):
     """`nn.LSTM` reads, `nn.LSTMCell` and `nn.Linear` write, one-hot vectors in, under `inference_mode`.
 
     The faster of the ways in which a PyTorch user would write it: stepping an `nn.LSTM` was measured to take longer at
@@ -22,23 +21,10 @@ class TorchEager:
     """
 
     title = "PyTorch eager"
-    batch_sizes = None
-
-    def __init__(self) -> None:
-        self.may_differ: dict[int, str] = {}
-
-    def versions(self) -> dict[str, str]:
-        """Version of PyTorch."""
-        return {"torch": version("torch")}
-
-    def threads(self) -> int:
-        """Size of PyTorch's own pool."""
-        return torch.get_num_threads()
 
     def load(self, folder: Path, threads: int | None) -> None:
         """Copy the weights; PyTorch's gates have Keras's order, its kernels are transposed."""
-        if threads is not None:
-            torch.set_num_threads(threads)
+        self.limit_threads(threads)
         weights = Weights.read(folder)
         problem = Problem.read(folder)
         self._start, self._end = problem.start_id, problem.end_id

@@ -1,14 +1,40 @@
-"""PyTorch's layers with weights that Keras laid out: the gates have the same order, kernels are transposed."""
+"""What the peers written with PyTorch share.
+
+Layers take weights that Keras laid out: the gates have the same order, kernels are transposed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from importlib.metadata import version
 
 import numpy as np
 import torch
 from torch import nn
 
 from peers.weights import AttentionWeights, Lstm
+
+
+class TorchPeer:
+    """A peer that runs on PyTorch, at every batch size, and gives the reference's tokens."""
+
+    batch_sizes = None
+
+    def __init__(self) -> None:
+        self.may_differ: dict[int, str] = {}
+
+    def versions(self) -> dict[str, str]:
+        """Version of PyTorch."""
+        return {"torch": version("torch")}
+
+    def threads(self) -> int:
+        """Size of PyTorch's own pool."""
+        return torch.get_num_threads()
+
+    def limit_threads(self, threads: int | None) -> None:
+        """Make that pool smaller; None leaves it."""
+        if threads is not None:
+            torch.set_num_threads(threads)
 
 
 def copy_into(module: nn.Module, suffix: str, lstm: Lstm) -> None:
