@@ -141,14 +141,14 @@ def _about(name: str, peer: dict[str, Any], results: dict[str, Any]) -> str:
     if "unavailable" in peer:
         return f"- {peer['title']}: not measured, as {peer['unavailable']}"
     versions = ", ".join(f"{package} {version}" for package, version in peer["versions"].items())
-    counted = []
+    counted, differing = [], 0
     for series in results["series"]:
         cell = series["cell"]
         if series["peer"] == name and str(cell["beam"]) in peer["may_differ"]:
             search = "greedy" if cell["beam"] == 1 else f"beam {cell['beam']}"
-            counted.append(
-                f"{series['differing']:,} of {cell['sentences'] or cell['batch']:,} ({search}, batch {cell['batch']})"
-            )
-    reason = next(iter(peer["may_differ"].values()), "")
-    told = f"; sentences that differ from the reference: {', '.join(counted)}: {reason}" if counted else ""
+            count = cell["sentences"] or cell["batch"]
+            counted.append(f"{series['differing']:,} of {count:,} ({search}, batch {cell['batch']})")
+            differing += series["differing"]
+    reason = f": {next(iter(peer['may_differ'].values()))}" if differing else ""
+    told = f"; sentences that differ from the reference: {', '.join(counted)}{reason}" if counted else ""
     return f"- {peer['title']}: {versions}; {peer['threads']} threads{told}"

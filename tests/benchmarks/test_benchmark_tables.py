@@ -85,6 +85,9 @@ def test_differing_sentences_are_counted_with_their_reason() -> None:
     made = peer_tables(results(peers=peers, series=timed, cells=CELLS[1:]))
     assert "sentences that differ from the reference: 5 of 32 (greedy, batch 32): 8 bits" in made["canonical-setting"]
     assert "| s2s_runtime | 2.00 (" in made["canonical-ratios"]  # times as long as int8
+    timed[1]["differing"] = 0
+    made = peer_tables(results(peers=peers, series=timed, cells=CELLS[1:]))
+    assert made["canonical-setting"].endswith("0 of 32 (greedy, batch 32)")
 
 
 @pytest.mark.parametrize("name", CASES)
