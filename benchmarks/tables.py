@@ -105,12 +105,14 @@ def growth_tables(results: dict[str, Any]) -> dict[str, str]:
 
 
 def tables_of(results: dict[str, Any]) -> dict[str, str]:
-    """The tables of any result."""
+    """The tables of any result; none for what other programs keep there."""
     from peer_tables import peer_tables
 
     if "measurements" in results:
         return own_tables(results)
-    return growth_tables(results) if "lists" in results else peer_tables(results)
+    if "lists" in results:
+        return growth_tables(results)
+    return peer_tables(results) if "case" in results else {}
 
 
 def main() -> None:

@@ -10,8 +10,8 @@ from cases import CASES, Cell
 from compare import Plan, compare, missing_files
 from environments import PEERS, REQUIREMENTS
 from measure import PeerError, Worker
-from peers.interface import Ids, Problem
-from peers.worker import _once, wrong_rows
+from peers.interface import Ids, Problem, UnavailableError
+from peers.worker import _load, _once, wrong_rows
 
 PROBLEM = Problem(
     model="none",
@@ -71,6 +71,17 @@ def test_other_tokens_need_a_reason(
     else:
         with pytest.raises(PeerError, match="some peer: 2 of 3 sentences differ"):
             worker.decode(Cell(3), 1)
+
+
+def test_a_peer_says_why_it_cant_run() -> None:
+    """What a peer raises when it is loaded becomes its answer; the process goes on."""
+
+    class Missing(Echo):
+        def load(self, folder: Path, threads: int | None) -> None:
+            raise UnavailableError("it needs a compiler")
+
+    peer: Any = Missing()
+    assert _load(peer, Path(), None) == {"title": "echo", "unavailable": "it needs a compiler"}
 
 
 def test_every_peer_has_an_environment_and_a_file() -> None:
