@@ -64,12 +64,15 @@ docs: $(DOCS_VENV)/.installed ## Build the guide and the API reference into site
 parity: $(VENV)/.installed ## Compare RUN's bundle with Keras on 1,000 sentences of PAIRS, greedy and beam 5
 	$(BIN)/python tests/parity/compare_with_keras.py $(RUN) $(PAIRS) --sentences 1000 --beam 5
 
-bench: $(VENV)/.installed ## Time the runtime alone: latency and throughput, greedy and beam
+bench: $(VENV)/.installed ## Time the runtime alone: latency and throughput, greedy and beam, and how they grow
 	$(BIN)/python benchmarks/own.py
+	$(BIN)/python benchmarks/growth.py
 
-bench-peers: $(VENV)/.installed ## Time it beside what people would use instead, each in an environment of its own
-	$(BIN)/python benchmarks/compare.py
-	$(BIN)/python benchmarks/compare.py --cores 1
+bench-peers: ONLY ?= canonical,large,attention,words,text
+bench-peers: ROUNDS ?= 7
+bench-peers: $(VENV)/.installed ## Time it beside what people would use instead (ONLY=cases ROUNDS=n MODEL=translator PAIRS=tsv)
+	$(BIN)/python benchmarks/compare.py --only $(ONLY) --rounds $(ROUNDS) $(if $(MODEL),--model $(MODEL)) $(if $(PAIRS),--pairs $(PAIRS))
+	$(if $(findstring canonical,$(ONLY)),$(BIN)/python benchmarks/compare.py --only canonical --rounds $(ROUNDS) --cores 1)
 
 demo: $(VENV)/.installed $(RUNTIME_VENV)/.installed ## Train on cmudict, export, decode unseen words without TensorFlow
 	bash benchmarks/demo.sh $(BIN) $(RUNTIME_BIN)

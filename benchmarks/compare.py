@@ -10,97 +10,174 @@ import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from environments import PEERS
+from cases import CASES, Case
 from measure import HERE, PeerError, Worker, measure
-from peers.interface import Problem, Weights
+from peer_tables import peer_tables
+from peers.interface import Problem
 from rich.console import Console
-from tables import README, RESULTS, peer_tables, write_tables
+from tables import README, RESULTS, has_place, write_tables
+from targets import renew
 
 from s2s_runtime.bench import cpu_name
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What is measured; the fields are options of the command.
+
+    Args:
+        rounds: visits of each peer in each cell.
+        cores: how many each peer may use; None = all.
+        patience: seconds to wait per visit for a quiet machine.
+        model: a trained canonical translator, for real text.
+        pairs: file of real sentences.
+    """
+
+    rounds: int
+    cores: int | None
+    patience: float
+    model: Path | None
+    pairs: Path | None
+
+
 def compare(
     *,
-    model: Annotated[
-        Path | None, typer.Option(help="A trained canonical translator (model.keras); without it, random weights.")
-    ] = None,
-    peers: Annotated[str, typer.Option(help="Which, separated by commas.")] = ",".join(PEERS),
-    batch_size: Annotated[str, typer.Option(help="Sentences in a call; several, separated by commas.")] = "1,32,256",
-    rounds: Annotated[int, typer.Option(min=1, help="Visits of each peer at each batch size.")] = 15,
+    only: Annotated[str, typer.Option(help="Which cases, separated by commas.")] = ",".join(CASES),
+    peers: Annotated[str | None, typer.Option(help="Only these peers of each case, and ours.")] = None,
+    batch_size: Annotated[str | None, typer.Option(help="Only these batch sizes, separated by commas.")] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Visits of each peer at each batch size.")] = 7,
     cores: Annotated[int | None, typer.Option(min=1, help="Cores that each peer may use; without it, all.")] = None,
     patience: Annotated[float, typer.Option(min=0, help="Seconds to wait per visit for a quiet machine.")] = 5.0,
-    output: Annotated[Path | None, typer.Option(help="JSON to write.", show_default="results/peers*.json")] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="A trained canonical translator (model.keras beside vocab.json), for case text.")
+    ] = None,
+    pairs: Annotated[Path | None, typer.Option(help="Sentence pairs (TSV), such as fra.txt, for case text.")] = None,
+    output: Annotated[Path, typer.Option(help="Folder to write JSON into.", file_okay=False)] = RESULTS,
     tables: Annotated[bool, typer.Option(help="Renew the tables of README.md.")] = True,
 ) -> None:
-    """Time all peers, interleaved, and write JSON and tables."""
-    names = peers.split(",")
-    unknown = [name for name in names if name not in PEERS]
-    if unknown or "ours" not in names:
-        raise typer.BadParameter(f"--peers: expected 'ours' and any of {', '.join(PEERS)}; got {peers}")
-    plan = _Plan(names, [int(text) for text in batch_size.split(",")], rounds, cores, patience)
-    console = Console(stderr=True)
-    try:
-        with tempfile.TemporaryDirectory() as folder, console.status("preparing the model and its bundle") as status:
-            prepare_in_process(Path(folder), model)
-            results = _compare(Path(folder), plan, status.update)
-    except (PeerError, subprocess.CalledProcessError, OSError) as error:
-        console.print(f"error: {error}", style="red", highlight=False)
-        raise typer.Exit(1) from error
-    suffix = "" if cores is None else f"-{cores}-core"
-    output = output or RESULTS / f"peers{suffix}.json"
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    made = peer_tables(results)
-    if tables:
-        write_tables(README, made)
-    print("\n\n".join(made.values()))
+    """Time all peers, interleaved, case after case, and write JSON and tables.
+
+    A case that fails is an error that names it; the others are measured all the same.
+    """
+    plan = Plan(rounds, cores, patience, model, pairs)
+    cases = {name: _narrow(CASES[name], peers, batch_size) for name in _names("--only", only, CASES)}
+    console, failed = Console(stderr=True), False
+    for name, case in cases.items():
+        reason = missing_files(plan) if name == "text" else "" if case.cells else "it has no such batch size"
+        if reason:
+            console.print(f"{name}: left out, {reason}", highlight=False)
+            continue
+        try:
+            with tempfile.TemporaryDirectory() as folder, console.status("") as status:
+                results = compare_case(Path(folder), name, case, plan, _prefixed(status.update, name))
+        except (PeerError, subprocess.CalledProcessError, OSError) as error:
+            console.print(f"error: {name}: {error}", style="red", highlight=False)
+            failed = True
+            continue
+        suffix = "" if cores is None else f"-{cores}-core"
+        output.mkdir(parents=True, exist_ok=True)
+        (output / f"{name}{suffix}.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        made = peer_tables(results)
+        if tables and has_place(README, made):
+            write_tables(README, made)
+            renew()
+        print("\n\n".join(made.values()))
+    if failed:
+        raise typer.Exit(1)
 
 
-def prepare_in_process(folder: Path, model: Path | None) -> None:
+def _prefixed(update: Callable[[str], None], name: str) -> Callable[[str], None]:
+    """Progress that says which case it is about."""
+    return lambda words: update(f"{name}: {words}")
+
+
+def _names(option: str, text: str, known: dict[str, Any]) -> list[str]:
+    names = text.split(",")
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise typer.BadParameter(f"{option}: expected any of {', '.join(known)}; got {', '.join(unknown)}")
+    return names
+
+
+def _narrow(case: Case, peers: str | None, batch_size: str | None) -> Case:
+    """The case with some of its peers and batch sizes; ours is always there, as ratios are taken to it."""
+    if peers is not None:
+        known = {peer: None for each in CASES.values() for peer in each.peers}
+        wanted = {"ours", *_names("--peers", peers, known)}
+        case = replace(case, peers=tuple(peer for peer in case.peers if peer in wanted))
+    if batch_size is not None:
+        sizes = {int(text) for text in batch_size.split(",")}
+        case = replace(case, cells=tuple(cell for cell in case.cells if cell.batch in sizes))
+    return case
+
+
+def missing_files(plan: Plan) -> str:
+    """Why real text can't be decoded; empty where it can."""
+    for option, path in (("--model", plan.model), ("--pairs", plan.pairs)):
+        if path is None:
+            return f"it needs {option} FILE"
+        if not path.is_file():
+            return f"{option} {path}: no such file"
+    return ""
+
+
+def prepare_in_process(folder: Path, case: str, plan: Plan | None = None, *, int8: bool = True) -> None:
     """Run `prepare.py` in a process of its own: TensorFlow's threads must not stay beside what is timed.
 
     Raises:
         subprocess.CalledProcessError: it failed, and has said why.
     """
-    command = [sys.executable, str(HERE / "prepare.py"), str(folder)]
-    subprocess.run(command + ([] if model is None else ["--model", str(model.resolve())]), check=True)
+    command = [sys.executable, str(HERE / "prepare.py"), str(folder), "--case", case]
+    command += [] if int8 else ["--no-int8"]
+    given = [("--model", plan.model), ("--pairs", plan.pairs)] if plan and case == "text" else []
+    for option, path in given:
+        command += [] if path is None else [option, str(path.resolve())]
+    subprocess.run(command, check=True)
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """What is measured; the fields are the options of the command."""
+def compare_case(folder: Path, name: str, case: Case, plan: Plan, progress: Callable[[str], None]) -> dict[str, Any]:
+    """Measure one case.
 
-    names: list[str]
-    batches: list[int]
-    rounds: int
-    cores: int | None
-    patience: float
+    Args:
+        folder: empty, for weights and bundles.
+        name: of the case.
+        case: its peers and cells.
+        plan: how often, with what.
+        progress: called with a few words.
 
-
-def _compare(folder: Path, plan: _Plan, progress: Callable[[str], None]) -> dict[str, Any]:
-    problem, weights = Problem.read(folder), Weights.read(folder)
+    Raises:
+        PeerError: a peer ended or gave other tokens than the reference.
+        subprocess.CalledProcessError: an environment or the model could not be made.
+    """
+    progress("preparing the model and its bundles")
+    prepare_in_process(folder, name, plan)
+    problem = Problem.read(folder)
+    workers, described = [], {}
     with ExitStack() as stack:
-        workers, described = [], {}
-        for name in plan.names:
-            progress(f"starting {name}")
-            worker = Worker(name, folder / f"{name}.log", plan.cores)
+        for peer in case.peers:
+            progress(f"starting {peer}")
+            worker = Worker(peer, folder / f"{peer.replace(':', '-')}.log", plan.cores)
             stack.callback(worker.close)
-            described[name] = worker.load(folder)
-            workers.append(worker)
-        series = measure(workers, plan.batches, plan.rounds, plan.patience, progress)
+            described[peer] = worker.load(folder)
+            if "unavailable" not in described[peer]:
+                workers.append(worker)
+        series = measure(workers, case.cells, plan.rounds, plan.patience, progress)
     return {
+        "case": name,
+        "title": case.title,
+        "unit": case.unit,
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "model": problem.model,
-        "shape": f"{weights.source_size} and {weights.target_size} symbols, {weights.units} units, "
-        f"{problem.sources.shape[1]} in, {problem.steps} out",
+        "shape": problem.shape,
         "steps": problem.steps,
-        "batches": plan.batches,
+        "products": problem.products,
+        "cells": [asdict(cell) for cell in case.cells],
         "rounds": plan.rounds,
         "machine": {
             "cpu": cpu_name(),

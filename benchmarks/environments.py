@@ -9,14 +9,21 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = Path(__file__).resolve().parent / "peers"
 
-# Which environment each peer runs in; also the order of the tables.
+# Which environment each peer runs in.
 PEERS = {
     "keras_predict": "tensorflow",
     "torch_eager": "torch",
+    "torch_compile": "torch",
+    "torch_attention": "torch",
+    "joeynmt": "joeynmt",
     "xla": "tensorflow",
     "jax_scan": "jax",
     "tf2onnx_loop": "tensorflow",
     "ours": "ours",
+    "ours:int8": "ours",
+    "products:numpy": "ours",
+    "products:torch": "torch",
+    "products:onnxruntime": "ours",
 }
 
 
@@ -24,21 +31,26 @@ def python_of(environment: str) -> Path:
     """The interpreter of `.venv-bench-ENVIRONMENT` in the project's root, with everything installed.
 
     Args:
-        environment: NAME of `peers/requirements-NAME.txt`.
+        environment: NAME of `peers/requirements-NAME.txt`. What stands in `peers/requirements-NAME-alone.txt`, where
+            there is one, is installed without its own requirements: JoeyNMT's exclude today's versions, with which it
+            runs all the same.
 
     Raises:
         subprocess.CalledProcessError: pip could not install it; what it printed says why.
     """
     folder = ROOT / f".venv-bench-{environment}"
     python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-    requirements = (REQUIREMENTS / f"requirements-{environment}.txt").read_text(encoding="utf-8")
+    files = [REQUIREMENTS / f"requirements-{environment}{kind}.txt" for kind in ("", "-alone")]
+    files = [file for file in files if file.is_file()]
+    requirements = "".join(file.read_text(encoding="utf-8") for file in files)
     stamp = folder / "installed.txt"
     if stamp.is_file() and stamp.read_text(encoding="utf-8") == requirements:
         return python
     print(f"installing {folder.name}", file=sys.stderr)
     subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-    command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    command += ["--requirement", str(REQUIREMENTS / f"requirements-{environment}.txt")]
-    subprocess.run(command, check=True, cwd=ROOT)
+    for file in files:
+        command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        command += ["--no-deps"] if file.stem.endswith("-alone") else []
+        subprocess.run([*command, "--requirement", str(file)], check=True, cwd=ROOT)
     stamp.write_text(requirements, encoding="utf-8")
     return python

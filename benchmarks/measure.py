@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cases import Cell
 from environments import PEERS, python_of
 from quiet import Usage, foreign_cores, wait_until_quiet
 
@@ -21,7 +22,7 @@ HERE = Path(__file__).resolve().parent
 SETTLE_SECONDS = 0.3
 VISIT_SECONDS = 0.4
 SLOW_SECONDS = 1.0  # a peer slower than this is called once per visit, on few visits
-SLOW_ROUNDS = 3
+SLOW_ROUNDS = 5
 
 
 class PeerError(RuntimeError):
@@ -32,7 +33,7 @@ class Worker:
     """A peer in its own process, see `peers/worker.py`.
 
     Args:
-        name: module in `peers/`.
+        name: module in `peers/`, a variant after a colon.
         log: file that gets what the peer's framework writes.
         cores: how many the process may use; None = all.
 
@@ -73,26 +74,30 @@ class Worker:
         """Number of the process."""
         return self._process.pid
 
-    def decode(self, batch: int, repeats: int) -> list[float]:
-        """Seconds of each of `repeats` calls.
+    def decode(self, cell: Cell, repeats: int) -> tuple[list[float], int]:
+        """Seconds of each of `repeats` calls, and how many sentences differ from the reference.
 
         Raises:
-            PeerError: the tokens are not those of the reference.
+            PeerError: some do, and the peer has no reason to.
         """
-        answer = self.ask(do="decode", batch=batch, repeats=repeats)
-        if answer["wrong_rows"]:
-            raise PeerError(f"{self.name}: {answer['wrong_rows']} of {batch} sentences differ from the reference")
-        return [float(value) for value in answer["seconds"]]
+        answer = self.ask(do="decode", batch=cell.batch, beam=cell.beam, count=cell.count, repeats=repeats)
+        wrong: int = answer["wrong_rows"]
+        if wrong and str(cell.beam) not in self._about["may_differ"]:
+            raise PeerError(
+                f"{self.name}: {wrong} of {cell.count} sentences differ from the reference at batch {cell.batch}, "
+                f"beam {cell.beam}"
+            )
+        return [float(value) for value in answer["seconds"]], wrong
 
     def load(self, folder: Path) -> dict[str, Any]:
-        """Let it take the model in; returns what it says about itself."""
-        about = self.ask(do="load", folder=str(folder))
-        self._batch_sizes: list[int] | None = about["batch_sizes"]
-        return about
+        """Let it take the model in; returns what it says about itself, or why it is `unavailable`."""
+        self._about = self.ask(do="load", folder=str(folder))
+        return self._about
 
-    def times(self, batch: int) -> bool:
-        """Whether it is timed at this batch size."""
-        return self._batch_sizes is None or batch in self._batch_sizes
+    def times(self, cell: Cell) -> bool:
+        """Whether it is timed there."""
+        sizes = self._about["batch_sizes"]
+        return (sizes is None or cell.batch in sizes) and (cell.beam == 1 or self._about["beams"])
 
     def close(self) -> None:
         """End the process."""
@@ -101,43 +106,48 @@ class Worker:
 
 @dataclass(frozen=True)
 class Series:
-    """One peer at one batch size.
+    """One peer in one cell.
 
     Args:
-        peer: its module's name.
-        batch: sentences in one call.
+        peer: its name.
+        cell: how it was called.
+        repeats: calls timed in each visit.
+        differing: sentences whose tokens are not the reference's.
         visits: seconds of one call: the median of each visit, in order of time.
         foreign: cores that other programs used during each visit; None where unknown.
-        repeats: calls timed in each visit.
     """
 
     peer: str
-    batch: int
+    cell: Cell
+    repeats: int
+    differing: int
     visits: list[float]
     foreign: list[float | None]
-    repeats: int
 
 
 def measure(
-    workers: Sequence[Worker], batches: Sequence[int], rounds: int, patience: float, progress: Callable[[str], None]
+    workers: Sequence[Worker], cells: Sequence[Cell], rounds: int, patience: float, progress: Callable[[str], None]
 ) -> list[Series]:
-    """Time every peer at every batch size in rounds: each round visits each peer once.
+    """Time every peer in every cell in rounds: each round visits each peer once.
 
     Args:
         workers: loaded peers.
-        batches: sentences in one call.
-        rounds: visits of each peer at each batch size.
+        cells: how they are called.
+        rounds: visits of each peer in each cell.
         patience: seconds to wait before each visit, at most, for other programs to leave the processor alone.
         progress: called with a few words as each round begins.
     """
     found = []
-    for batch in batches:
-        present = [worker for worker in workers if worker.times(batch)]
-        progress(f"batch {batch}: checking tokens, warming up")
-        series = {worker.name: Series(worker.name, batch, [], [], _repeats(worker, batch)) for worker in present}
+    for cell in cells:
+        present = [worker for worker in workers if worker.times(cell)]
+        named = f"batch {cell.batch}, beam {cell.beam}"
+        series = {}
+        for worker in present:
+            progress(f"{named}: {worker.name} warms up, its tokens are checked")
+            series[worker.name] = _warm_up(worker, cell)
         for turn in range(rounds):
-            progress(f"batch {batch}: round {turn + 1} of {rounds}")
-            first = turn % len(present)
+            progress(f"{named}: round {turn + 1} of {rounds}")
+            first = turn % max(1, len(present))
             for worker in present[first:] + present[:first]:
                 if series[worker.name].repeats > 1 or turn < SLOW_ROUNDS:
                     _visit(worker, series[worker.name], patience)
@@ -148,15 +158,15 @@ def measure(
 def _visit(worker: Worker, series: Series, patience: float) -> None:
     wait_until_quiet(worker.pid, SETTLE_SECONDS, patience)
     before = Usage.read(worker.pid)
-    seconds = worker.decode(series.batch, series.repeats + 1)
+    wakes = 1 if series.repeats > 1 else 0  # a first call that wakes caches and threads; long ones do so by themselves
+    seconds, _ = worker.decode(series.cell, series.repeats + wakes)
     series.foreign.append(foreign_cores(before, Usage.read(worker.pid)))
-    series.visits.append(statistics.median(seconds[1:]))  # the first wakes caches and threads
+    series.visits.append(statistics.median(seconds[wakes:]))
 
 
-def _repeats(worker: Worker, batch: int) -> int:
-    """How many calls fill a visit, found while compiling and warming up."""
-    worker.decode(batch, 1)
-    once = min(worker.decode(batch, 1))
-    if once > SLOW_SECONDS:
-        return 1
-    return max(3, min(100, round(VISIT_SECONDS / once)))
+def _warm_up(worker: Worker, cell: Cell) -> Series:
+    """Compile, check the tokens, and find how many calls fill a visit."""
+    _, differing = worker.decode(cell, 1)
+    once = min(worker.decode(cell, 1)[0])
+    repeats = 1 if once > SLOW_SECONDS else max(3, min(100, round(VISIT_SECONDS / once)))
+    return Series(worker.name, cell, repeats, differing, [], [])

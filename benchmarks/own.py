@@ -13,6 +13,7 @@ import typer
 from compare import prepare_in_process
 from peers.interface import BUNDLE_FOLDER
 from tables import README, RESULTS, own_tables, write_tables
+from targets import renew
 
 RUN = "from s2s_runtime.bench_cli import main; main()"
 
@@ -35,7 +36,7 @@ def own(
     try:
         with tempfile.TemporaryDirectory() as folder:
             if bundle is None:
-                prepare_in_process(Path(folder), None)
+                prepare_in_process(Path(folder), "canonical", int8=False)
             results = _bench(bundle or Path(folder) / BUNDLE_FOLDER, options)
     except subprocess.CalledProcessError as error:
         raise typer.Exit(1) from error  # the program that failed has said why
@@ -46,6 +47,7 @@ def own(
     made = own_tables(results)
     if tables:
         write_tables(README, made)
+        renew()
     print("\n\n".join(made.values()))
 
 

@@ -1,118 +1,188 @@
-"""What all peers decode: weights, a bundle, sources, and the tokens that have to come out.
+"""What the peers of a case decode: weights, bundles, sources, and the tokens that have to come out.
 
 Needs TensorFlow, Keras and the exporter; `compare.py` runs it in a process of its own.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
+import attentional
+import canonical
 import numpy as np
 import typer
-from numpy.typing import NDArray
-from peers.interface import BUNDLE_FOLDER, Problem, Weights
+from cases import BEAM_SIZE
+from peers.interface import BUNDLE_FOLDER, INT8_FOLDER, PRODUCTS_FILE, Problem
+from peers.weights import AttentionWeights, Weights
 
-SOURCE_SIZE, TARGET_SIZE, UNITS = 71, 93, 256
-SOURCE_LENGTH, STEPS, SENTENCES = 16, 30, 256
-START_ID, END_ID, PADDING_ID = 0, 1, 0
+if TYPE_CHECKING:
+    from s2s_runtime.vocabulary import VocabularyFile
 
-# Nearer to a tie than this, rounding decides: such sentences aren't asked of anybody.
-MIN_MARGIN = 1e-3
+SENTENCES, SEARCHED, TEXT_SENTENCES = 256, 32, 10_000
+ATTENTION = attentional.Size(source=71, target=93, units=256, layers=1, embedding=256)
+WORDS = attentional.Size(source=8000, target=8000, units=512, layers=2, embedding=512)
 
 
 def prepare(
     folder: Annotated[Path, typer.Argument(help="Existing folder to write into.")],
-    model: Annotated[Path | None, typer.Option(help="A trained canonical translator; else random weights.")] = None,
+    case: Annotated[str, typer.Option(help="Case, see cases.py.")] = "canonical",
+    model: Annotated[Path | None, typer.Option(help="A trained canonical translator; for case text.")] = None,
+    pairs: Annotated[Path | None, typer.Option(help="Pairs (TSV) whose sources are decoded; for case text.")] = None,
+    int8: Annotated[bool, typer.Option(help="Write the bundle with weights of 8 bits, too.")] = True,
 ) -> None:
-    """Write weights.npz, problem.json and model.s2s."""
+    """Write weights.npz, problem.json, model.s2s, model-int8.s2s and, for canonical models, products.onnx."""
     from s2s_training.quiet import import_quietly
 
     import_quietly()
-    weights, start = (random_weights(seed=1), START_ID) if model is None else _trained(model)
+    if case == "text":
+        if model is None or pairs is None:
+            raise typer.BadParameter("case text: expected --model and --pairs")
+        _prepare_text(folder, model, pairs, int8)
+    elif case in ("attention", "words"):
+        _prepare_attention(folder, ATTENTION if case == "attention" else WORDS, int8)
+    else:
+        _prepare_canonical(folder, 1024 if case == "large" else 256, int8)
+
+
+def _prepare_canonical(folder: Path, units: int, int8: bool) -> None:
+    weights = canonical.random_weights(units, seed=1)
     weights.write(folder)
-    sources, expected = choose_sources(weights, start, SENTENCES, seed=2)
-    name = "random weights" if model is None else model.parent.name + "/" + model.name
-    Problem(name, start, STEPS, sources, expected).write(folder)
-    _export(weights, start, folder / BUNDLE_FOLDER)
+    sources, expected = canonical.random_sources(weights, canonical.START_ID, SENTENCES, seed=2)
+    products = canonical.products(weights)
+    problem = Problem(
+        model="random weights",
+        shape=f"{weights.source_size} and {weights.target_size} symbols, {weights.units} units, "
+        f"{canonical.SOURCE_LENGTH} in, {canonical.STEPS} out",
+        start_id=canonical.START_ID,
+        end_id=None,
+        padding_id=canonical.PADDING_ID,
+        steps=canonical.STEPS,
+        sources=sources,
+        expected={1: expected},
+        products=products,
+    )
+    problem.write(folder)
+    _write_products(products, folder / PRODUCTS_FILE)
+    _export_canonical(weights, problem, canonical.END_ID, folder, int8)
 
 
-def random_weights(seed: int) -> Weights:
-    """Weights of the canonical shape whose outputs vary from sentence to sentence and from step to step.
+def _prepare_text(folder: Path, model: Path, pairs: Path, int8: bool) -> None:
+    """Real sentences and a trained model: the first that it can read, that fit, and that stay clear of ties."""
+    weights, vocabulary = _trained(model)
+    weights.write(folder)
+    start, end = _special(vocabulary, "start"), _special(vocabulary, "end")
+    length, padding, steps = vocabulary.padding.length, vocabulary.padding.id, vocabulary.max_length
+    if length is None or padding is None or padding < 0 or steps is None:
+        raise typer.BadParameter(
+            f"{model}: expected sources padded with a symbol to a fixed length, as --tutorial does"
+        )
+    rows = _read_sources(pairs, vocabulary, length, TEXT_SENTENCES * 5 // 4)
+    sources = np.full((len(rows), length), padding)
+    for place, ids in enumerate(rows):
+        sources[place, : len(ids)] = ids
+    tokens, margins = canonical.decode(weights, sources, start, steps, end)
+    clear = np.flatnonzero(margins > canonical.MIN_MARGIN)[:TEXT_SENTENCES]
+    if len(clear) < TEXT_SENTENCES:
+        raise typer.BadParameter(f"{pairs}: expected {TEXT_SENTENCES} sentences that fit the model, got {len(clear)}")
+    problem = Problem(
+        model=f"{model.parent.name}/{model.name}",
+        shape=f"{len(clear)} sources of {pairs.name}, {weights.units} units, "
+        f"{(tokens[clear] >= 0).sum(axis=1).mean():.1f} characters out on average, at most {steps}",
+        start_id=start,
+        end_id=end,
+        padding_id=padding,
+        steps=steps,
+        sources=sources[clear],
+        expected={1: tokens[clear]},
+    )
+    problem.write(folder)
+    _export_canonical(weights, problem, end, folder, int8)
 
-    The start symbol is made as unlikely as training makes it.
-    """
-    random = np.random.default_rng(seed)
 
-    def normal(rows: int, columns: int, scale: float) -> NDArray[np.float32]:
-        return (random.normal(size=(rows, columns)) * scale).astype(np.float32)
-
-    bias = np.zeros(4 * UNITS, np.float32)
-    bias[UNITS : 2 * UNITS] = 1.0  # the forget gate's, as Keras starts it
-    dense_bias = np.zeros(TARGET_SIZE, np.float32)
-    dense_bias[START_ID] = -20.0
-    return Weights(
-        encoder_kernel=normal(SOURCE_SIZE, 4 * UNITS, 1.0),
-        encoder_recurrent=normal(UNITS, 4 * UNITS, UNITS**-0.5),
-        encoder_bias=bias,
-        decoder_kernel=normal(TARGET_SIZE, 4 * UNITS, 1.0),
-        decoder_recurrent=normal(UNITS, 4 * UNITS, UNITS**-0.5),
-        decoder_bias=bias,
-        dense_kernel=normal(UNITS, TARGET_SIZE, 0.5),
-        dense_bias=dense_bias,
+def _prepare_attention(folder: Path, size: attentional.Size, int8: bool) -> None:
+    weights = attentional.random_weights(size, seed=1)
+    weights.write(folder)
+    sources, expected = attentional.choose(weights, size, SENTENCES, SEARCHED, BEAM_SIZE)
+    lengths = (expected[1] >= 0).sum(axis=1)
+    Problem(
+        model="random weights",
+        shape=f"{size.source} and {size.target} symbols, {size.units} units, layers: {size.layers} and {size.layers}, "
+        f"embeddings of {size.embedding}, {attentional.SOURCE_LENGTH} in, {lengths.mean():.1f} out on average "
+        f"(greedy), at most {attentional.STEPS}",
+        start_id=attentional.START_ID,
+        end_id=attentional.END_ID,
+        padding_id=attentional.PADDING_ID,
+        steps=attentional.STEPS,
+        sources=sources,
+        expected=expected,
+    ).write(folder)
+    _export(
+        lambda: _attention_model(weights, size),
+        folder,
+        int8,
+        start_id=attentional.START_ID,
+        end_ids=(attentional.END_ID,),
+        max_length=attentional.STEPS,
     )
 
 
-def choose_sources(weights: Weights, start: int, count: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Random sentences, padded, none of which comes near a tie at any step; and their tokens."""
-    random = np.random.default_rng(seed)
-    sources = random.integers(1, weights.source_size, size=(8 * count, SOURCE_LENGTH))
-    lengths = random.integers(SOURCE_LENGTH // 2, SOURCE_LENGTH + 1, size=len(sources))
-    sources[np.arange(SOURCE_LENGTH) >= lengths[:, None]] = PADDING_ID
-    tokens, margins = decode(weights, sources, start, STEPS)
-    clear = np.flatnonzero(margins > MIN_MARGIN)[:count]
-    if len(clear) < count:
-        raise RuntimeError(f"{len(clear)} of {len(sources)} random sentences stay clear of ties, {count} are needed")
-    return sources[clear], tokens[clear]
+def _attention_model(weights: AttentionWeights, size: attentional.Size) -> Any:
+    """The training model of this project with these weights."""
+    from s2s_training.arrays import Layout
+    from s2s_training.config import ModelConfig
+    from s2s_training.models import build_model
+
+    config = ModelConfig(
+        units=size.units // 2,
+        decoder_units=size.units,
+        encoder_layers=size.layers,
+        decoder_layers=size.layers,
+        bidirectional=True,
+        embedding=size.embedding,
+        attention="general",
+        input_feeding=True,
+        bridge="none",
+    )
+    layout = Layout(
+        source_size=size.source,
+        target_size=size.target,
+        one_hot=False,
+        fed=True,
+        source_padding=attentional.PADDING_ID,
+        target_padding=attentional.PADDING_ID,
+        source_length=None,
+        target_length=None,
+        source_side="right",
+        padding_counts=False,
+        per_step=False,
+        start_id=attentional.START_ID,
+    )
+    model = build_model(config, layout)
+    model.get_layer("source_embedding").set_weights([weights.source_embedding])
+    for layer, both in enumerate(weights.encoder, start=1):
+        model.get_layer(f"encoder_{layer}").set_weights([array for lstm in both for array in lstm])
+    model.get_layer("attention_key").set_weights([weights.keys])
+    given = {
+        "embedding": weights.target_embedding,
+        "attentional_kernel": weights.attentional_kernel,
+        "attentional_bias": weights.attentional_bias,
+        "kernel": weights.dense_kernel,
+        "bias": np.zeros(size.target, np.float32),
+    }
+    decoder = model.get_layer("decoder")
+    arrays = [array for lstm in weights.decoder for array in lstm]
+    for variable in decoder.weights:
+        is_lstm = "lstm_cell" in variable.path
+        variable.assign(arrays.pop(0) if is_lstm else given.pop(variable.name))
+    if arrays or given:
+        raise RuntimeError(f"the decoder took no {', '.join(given) or 'LSTM weights'}")
+    return model
 
 
-def decode(
-    weights: Weights, sources: NDArray[np.int64], start: int, steps: int
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The reference: greedy decoding in float64, written down once more from the equations.
-
-    Returns:
-        Tokens (sentences, steps); for each sentence the least lead that the likeliest token ever had over the second.
-    """
-    w = {name: value.astype(np.float64) for name, value in vars(weights).items()}
-    state_h = state_c = np.zeros((len(sources), weights.units))
-    for column in sources.T:
-        gates = w["encoder_kernel"][column] + w["encoder_bias"] + state_h @ w["encoder_recurrent"]
-        state_h, state_c = _lstm(gates, state_c)
-    token, tokens, leads = np.full(len(sources), start), [], []
-    for _ in range(steps):
-        gates = w["decoder_kernel"][token] + w["decoder_bias"] + state_h @ w["decoder_recurrent"]
-        state_h, state_c = _lstm(gates, state_c)
-        logits = state_h @ w["dense_kernel"] + w["dense_bias"]
-        second, first = np.partition(logits, -2, axis=1)[:, -2:].T
-        leads.append(first - second)
-        token = logits.argmax(axis=1)
-        tokens.append(token)
-    return np.stack(tokens, axis=1), np.min(leads, axis=0)
-
-
-def _lstm(gates: NDArray[np.float64], state_c: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
-    i, f, c, o = np.split(gates, 4, axis=1)
-    state_c = _sigmoid(f) * state_c + _sigmoid(i) * np.tanh(c)
-    return _sigmoid(o) * np.tanh(state_c), state_c
-
-
-def _sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    return 1.0 / (1.0 + np.exp(-x))
-
-
-def _trained(path: Path) -> tuple[Weights, int]:
-    """Weights of a trained canonical translator and the id of its start symbol."""
+def _trained(path: Path) -> tuple[Weights, VocabularyFile]:
+    """Weights of a trained canonical translator, and the vocabulary beside it."""
     import keras
 
     from s2s_runtime.vocabulary import VocabularyFile
@@ -121,28 +191,82 @@ def _trained(path: Path) -> tuple[Weights, int]:
     vocabulary = VocabularyFile.read(path.parent / "vocab.json")
     lstms = [layer for layer in model.layers if isinstance(layer, keras.layers.LSTM)]
     dense = [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
-    if len(lstms) != 2 or len(dense) != 1 or vocabulary.target is None or vocabulary.target.start_id is None:
-        raise typer.BadParameter(f"{path}: not the canonical translator (two LSTM, one Dense, a start symbol)")
+    if len(lstms) != 2 or len(dense) != 1:
+        raise typer.BadParameter(f"{path}: not the canonical translator (two LSTM and one Dense)")
     encoder, decoder = lstms
-    arrays = [*encoder.get_weights(), *decoder.get_weights(), *dense[0].get_weights()]
-    return Weights(*arrays), vocabulary.target.start_id
+    return Weights(*encoder.get_weights(), *decoder.get_weights(), *dense[0].get_weights()), vocabulary
 
 
-def _export(weights: Weights, start: int, path: Path) -> None:
+def _special(vocabulary: VocabularyFile, name: str) -> int:
+    """Id of the start or end symbol."""
+    found = None if vocabulary.target is None else getattr(vocabulary.target, f"{name}_id")
+    if not isinstance(found, int):
+        raise typer.BadParameter(f"--model: its vocab.json has no {name} symbol of the target")
+    return found
+
+
+def _read_sources(pairs: Path, vocabulary: VocabularyFile, length: int, count: int) -> list[list[int]]:
+    """Ids of the first sources of a file of pairs that the model can read."""
+    from s2s_runtime.errors import UnknownSymbolError
+
+    if vocabulary.source is None:
+        raise typer.BadParameter("--model: its vocab.json has no source side")
+    found: list[list[int]] = []
+    for line in pairs.read_text(encoding="utf-8").splitlines():
+        try:
+            ids = vocabulary.source.encode(line.split("\t")[0])
+        except UnknownSymbolError:
+            continue
+        if 0 < len(ids) <= length:
+            found.append(ids)
+        if len(found) == count:
+            break
+    return found
+
+
+def _export_canonical(weights: Weights, problem: Problem, end: int, folder: Path, int8: bool) -> None:
     from peers.keras_tutorial import build_training_model
 
+    _export(
+        lambda: build_training_model(weights),
+        folder,
+        int8,
+        start_id=problem.start_id,
+        end_ids=(end,),
+        padding=str(problem.padding_id),
+        source_length=problem.sources.shape[1],
+        source_kind="one-hot",
+        max_length=problem.steps,
+    )
+
+
+def _export(build: Callable[[], Any], folder: Path, int8: bool, **options: Any) -> None:
+    """The bundle, and the one with weights of 8 bits."""
     from s2s_export.exporter import export
     from s2s_export.options import ExportOptions
 
-    options = ExportOptions(
-        start_id=start,
-        end_ids=(END_ID,),
-        padding=str(PADDING_ID),
-        source_length=SOURCE_LENGTH,
-        source_kind="one-hot",
-        max_length=STEPS,
-    )
-    export(build_training_model(weights), path, options)
+    export(build(), folder / BUNDLE_FOLDER, ExportOptions(**options))
+    if int8:
+        export(build(), folder / INT8_FOLDER, ExportOptions(**options, quantize="int8"))
+
+
+def _write_products(products: list[tuple[int, int, int]], path: Path) -> None:
+    """A graph of nothing but the matrix products of one decoding, each of rows of its own with the same weights."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    nodes, inputs, outputs, weights = [], [], [], []
+    for place, (times, shared, columns) in enumerate(products):
+        kernel = np.full((shared, columns), 0.5, np.float32)
+        weights.append(numpy_helper.from_array(kernel, f"kernel.{place}"))
+        rows = [f"rows.{place}.{i}" for i in range(times)]
+        made = [f"product.{place}.{i}" for i in range(times)]
+        inputs.append(helper.make_tensor_value_info(f"rows.{place}", TensorProto.FLOAT, [times, None, shared]))
+        nodes.append(helper.make_node("Split", [f"rows.{place}"], rows, axis=0, num_outputs=times))
+        nodes += [helper.make_node("MatMul", [a, f"kernel.{place}"], [b]) for a, b in zip(rows, made, strict=True)]
+        outputs += [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, None, columns]) for name in made]
+    graph = helper.make_graph(nodes, "products", inputs, outputs, weights)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
 
 
 if __name__ == "__main__":

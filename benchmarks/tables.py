@@ -8,10 +8,9 @@ from __future__ import annotations
 import json
 import statistics
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-from quiet import QUIET_CORES
 
 HERE = Path(__file__).resolve().parent
 RESULTS, README = HERE / "results", HERE / "README.md"
@@ -28,33 +27,46 @@ def write_tables(document: Path, tables: dict[str, str]) -> None:
         ValueError: a marker is missing.
     """
     text = document.read_text(encoding="utf-8")
-    for name, table in tables.items():
+    for name, made in tables.items():
         begin, end = f"<!-- {name} -->\n", f"<!-- end {name} -->"
         if begin not in text or end not in text:
             raise ValueError(f"{document}: expected the markers {begin.strip()} and {end}")
         head, rest = text.split(begin, 1)
-        text = head + begin + table.strip() + "\n" + end + rest.split(end, 1)[1]
+        text = head + begin + made.strip() + "\n" + end + rest.split(end, 1)[1]
     document.write_text(text, encoding="utf-8")
 
 
-def peer_tables(results: dict[str, Any]) -> dict[str, str]:
-    """Tables of a comparison, as `compare.py` writes it: times, ratios, setting."""
-    batches = results["batches"]
-    used, there = results["machine"]["cores_used"], results["machine"]["cores"]
-    suffix = "" if used == there else f"-{used}-core"
-    by = {(series["peer"], series["batch"]): series["visits"] for series in results["series"]}
-    times, ratios = [], []
-    for name, peer in results["peers"].items():
-        visits = [by.get((name, batch)) for batch in batches]
-        times.append([peer["title"], *(_time(each, results["steps"]) for each in visits)])
-        against = [_ratios(each, by[("ours", batch)]) for each, batch in zip(visits, batches, strict=True)]
-        ratios.append([peer["title"], *(_spread(each) for each in against)])
-    heads = [f"batch {batch}" for batch in batches]
-    return {
-        "times" + suffix: _table(["us per decoding step of the whole batch", *heads], times),
-        "ratios" + suffix: _table(["times as long as s2s_runtime", *heads], ratios),
-        "setting" + suffix: _setting(results),
-    }
+def has_place(document: Path, tables: dict[str, str]) -> bool:
+    """Whether a document has the markers of all tables: README.md shows one core for the canonical model alone."""
+    text = document.read_text(encoding="utf-8")
+    return all(f"<!-- {name} -->\n" in text for name in tables)
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table, its first column of words, the others of figures."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def figure(value: float) -> str:
+    """Three significant digits."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def spread(values: Sequence[float] | None) -> str:
+    """Median, and in brackets the middle half; nothing where there are no values."""
+    if not values:
+        return ""
+    low, middle, high = quartiles(values)
+    return f"{figure(middle)} ({figure(low)} to {figure(high)})"
+
+
+def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
+    """First quartile, median, third quartile."""
+    if len(values) == 1:
+        return values[0], values[0], values[0]
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return low, middle, high
 
 
 def own_tables(results: dict[str, Any]) -> dict[str, str]:
@@ -62,7 +74,7 @@ def own_tables(results: dict[str, Any]) -> dict[str, str]:
     head = ["batch", "beam", "median ms", "90th percentile ms", "99th percentile ms", "sentences/s", "tokens/s"]
     names = ("p50_ms", "p90_ms", "p99_ms", "sentences_per_second", "tokens_per_second")
     rows = [
-        [str(each["batch_size"]), str(each["beam_size"]), *(_figure(each[name]) for name in names)]
+        [str(each["batch_size"]), str(each["beam_size"]), *(figure(each[name]) for name in names)]
         for each in results["measurements"]
     ]
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
@@ -70,62 +82,48 @@ def own_tables(results: dict[str, Any]) -> dict[str, str]:
         f"{results['bundle']}, {results['inputs']}; {results['cpu']}, {results['cores']} cores; "
         f"{results['provider']}; {versions}; loaded in {results['load_seconds']:.2f} s."
     )
-    return {"bench": f"{_table(head, rows)}\n\n{setting}"}
+    return {"bench": f"{table(head, rows)}\n\n{setting}"}
 
 
-def _time(visits: list[float] | None, steps: int) -> str:
-    """Median and middle half of the visits, in microseconds per step."""
-    return _spread(None if visits is None else [value / steps * 1e6 for value in visits])
+def growth_tables(results: dict[str, Any]) -> dict[str, str]:
+    """The tables of what `growth.py` wrote."""
+    made = []
+    for kind, head in (("batches", "sentences in a batch"), ("lists", "sentences in a list")):
+        first = results[kind][0]
+        rows = []
+        for each in results[kind]:
+            ratios = [a / b for a, b in zip(each["seconds_per_token"], first["seconds_per_token"], strict=False)]
+            times = [value * 1e6 for value in each["seconds_per_token"]]
+            rows.append([f"{each['sentences']:,}", spread(times), spread(ratios)])
+        made.append(table([head, "us per token", f"times as long as with {first['sentences']:,}"], rows))
+    versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
+    setting = (
+        f"{results['date']}; {results['model']}; lists in batches of {results['list_batch']}; "
+        f"{results['rounds']} rounds; {results['cpu']}, {results['cores']} cores; {versions}."
+    )
+    return {"growth": "\n\n".join([*made, setting])}
 
 
-def _ratios(visits: list[float] | None, ours: list[float]) -> list[float] | None:
-    """Of each visit against our visit in the same round."""
-    return None if visits is None else [a / b for a, b in zip(visits, ours, strict=False)]
+def tables_of(results: dict[str, Any]) -> dict[str, str]:
+    """The tables of any result; none for what other programs keep there."""
+    from peer_tables import peer_tables
 
-
-def _spread(values: list[float] | None) -> str:
-    if values is None:
-        return ""
-    low, middle, high = _quartiles(values)
-    return f"{_figure(middle)} ({_figure(low)} to {_figure(high)})"
-
-
-def _quartiles(values: list[float]) -> tuple[float, ...]:
-    return tuple(statistics.quantiles(values, n=4, method="inclusive")) if len(values) > 1 else (values[0],) * 3
-
-
-def _figure(value: float) -> str:
-    """Three significant digits."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
-
-
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def _setting(results: dict[str, Any]) -> str:
-    machine = results["machine"]
-    foreign = [value for series in results["series"] for value in series["foreign"] if value is not None]
-    others = f"other programs used {statistics.median(foreign):.2f} cores (median of the visits); " if foreign else ""
-    busy = bool(foreign) and statistics.median(foreign) > QUIET_CORES
-    lines = [
-        f"{results['date']}; {machine['cpu']}, {machine['cores_used']} of {machine['cores']} cores, "
-        f"{machine['system']}; {others}{results['rounds']} rounds; {results['model']}: {results['shape']}."
-    ]
-    for peer in results["peers"].values():
-        versions = ", ".join(f"{name} {version}" for name, version in peer["versions"].items())
-        lines.append(f"- {peer['title']}: {versions}; {peer['threads']} threads")
-    if busy:
-        lines[0] = f"**The machine was busy with other programs: for direction only.** {lines[0]}"
-    return "\n".join([lines[0], "", *lines[1:]])
+    if "measurements" in results:
+        return own_tables(results)
+    if "lists" in results:
+        return growth_tables(results)
+    return peer_tables(results) if "case" in results else {}
 
 
 def main() -> None:
     """Draw the tables again."""
+    from targets import renew
+
     for path in [Path(name) for name in sys.argv[1:]] or sorted(RESULTS.glob("*.json")):
-        results = json.loads(path.read_text(encoding="utf-8"))
-        write_tables(README, own_tables(results) if "measurements" in results else peer_tables(results))
+        made = tables_of(json.loads(path.read_text(encoding="utf-8")))
+        if has_place(README, made):
+            write_tables(README, made)
+    renew()
 
 
 if __name__ == "__main__":

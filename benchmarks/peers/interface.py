@@ -1,28 +1,38 @@
-"""The one interface of all peers, and the weights that they share."""
+"""The one interface of all peers, and what they are asked to decode. The weights are in `peers.weights`."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-WEIGHTS_FILE, PROBLEM_FILE, BUNDLE_FOLDER = "weights.npz", "problem.json", "model.s2s"
+PROBLEM_FILE, BUNDLE_FOLDER, INT8_FOLDER = "problem.json", "model.s2s", "model-int8.s2s"
+PRODUCTS_FILE = "products.onnx"
+
+Ids = NDArray[np.int64]
+
+
+class UnavailableError(RuntimeError):
+    """A peer can't run here; the message says why in a few words. Its row says so instead of a time."""
 
 
 class Peer(Protocol):
-    """One way to decode with the canonical translator.
+    """One way to do the work.
 
     Attributes:
         title: what the tables call it.
         batch_sizes: those it is timed at; None = all.
+        may_differ: why its tokens may be others than the reference's, by beam size; how many sentences differ is
+            counted and told then. Empty = never, and a difference is an error.
     """
 
     title: str
     batch_sizes: tuple[int, ...] | None
+    may_differ: dict[int, str]
 
     def versions(self) -> dict[str, str]:
         """Versions of the packages that do the work."""
@@ -39,70 +49,53 @@ class Peer(Protocol):
             folder: what `prepare.py` wrote.
             threads: how many may work inside an operator, and cores that the process may use; None = the
                 framework's own choice. Frameworks that count the cores of the process need not be told.
+
+        Raises:
+            UnavailableError: it can't run here.
         """
         ...
 
-    def decode(self, sources: NDArray[np.int64], steps: int) -> NDArray[np.int64]:
-        """Decode greedily, all sources at once where the peer can, never stopping early.
+    def decode(self, sources: Ids, steps: int) -> Ids:
+        """Decode greedily, all sources at once where the peer can.
+
+        Where `Problem.end_id` is None nothing stops early. Else what follows a row's end token doesn't matter, and a
+        peer stops once every row has one.
 
         Args:
-            sources: (batch, source length) ids.
-            steps: tokens to generate.
+            sources: (batch, source length) ids; in models that mask padding longest first.
+            steps: most tokens to generate.
 
         Returns:
-            (batch, steps) ids; the start token is not among them.
+            (batch, at most `steps`) ids; the start token is not among them.
         """
         ...
 
 
-@dataclass(frozen=True)
-class Weights:
-    """Weights of the canonical translator as Keras lays them out: gates in the order input, forget, cell, output.
+@runtime_checkable
+class BeamPeer(Protocol):
+    """A peer that searches with a beam as well."""
 
-    Args:
-        encoder_kernel: (source size, 4 units).
-        encoder_recurrent: (units, 4 units).
-        encoder_bias: (4 units,).
-        decoder_kernel: (target size, 4 units).
-        decoder_recurrent: (units, 4 units).
-        decoder_bias: (4 units,).
-        dense_kernel: (units, target size).
-        dense_bias: (target size,).
-    """
+    def beam_search(self, sources: Ids, steps: int, beam_size: int) -> Ids:
+        """As `Peer.decode`; the best hypothesis by log-probability, without a length penalty."""
+        ...
 
-    encoder_kernel: NDArray[np.float32]
-    encoder_recurrent: NDArray[np.float32]
-    encoder_bias: NDArray[np.float32]
-    decoder_kernel: NDArray[np.float32]
-    decoder_recurrent: NDArray[np.float32]
-    decoder_bias: NDArray[np.float32]
-    dense_kernel: NDArray[np.float32]
-    dense_bias: NDArray[np.float32]
 
-    @property
-    def units(self) -> int:
-        """Size of a recurrent state."""
-        return len(self.encoder_recurrent)
+@runtime_checkable
+class ListPeer(Protocol):
+    """A peer that sorts a long list and cuts it into batches by itself."""
 
-    @property
-    def source_size(self) -> int:
-        """Symbols of the source."""
-        return len(self.encoder_kernel)
+    def decode_list(self, sources: Ids, steps: int, batch: int) -> Ids:
+        """As `Peer.decode`, any number of sources in any order, at most `batch` at once."""
+        ...
 
-    @property
-    def target_size(self) -> int:
-        """Symbols of the target."""
-        return len(self.decoder_kernel)
 
-    def write(self, folder: Path) -> None:
-        """Store them, so that no peer needs Keras to read them."""
-        np.savez(folder / WEIGHTS_FILE, **vars(self))
+@runtime_checkable
+class Multiplier(Protocol):
+    """Not a peer but a limit: does the matrix products of a decoding and nothing else."""
 
-    @classmethod
-    def read(cls, folder: Path) -> Weights:
-        """The weights that `write` stored."""
-        with np.load(folder / WEIGHTS_FILE) as arrays:
-            return cls(**arrays)
+    def multiply(self, batch: int) -> None:
+        """`Problem.products` for so many rows."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -111,26 +104,43 @@ class Problem:
 
     Args:
         model: where the weights came from.
+        shape: sizes of the model, in words.
         start_id: token fed at the first step.
-        steps: tokens generated.
+        end_id: token that ends a sequence; None = all rows go on for all steps.
+        padding_id: what fills short sources.
+        steps: most tokens generated.
         sources: (sentences, source length) ids.
-        expected: (sentences, steps) ids that every peer has to give.
+        expected: (sentences, at most `steps`) ids that every peer has to give, by beam size; -1 after the end token.
+        products: (how often, shared size, columns) of each float32 matrix product of one call that has a row per
+            sentence, or nothing where they aren't measured.
     """
 
     model: str
+    shape: str
     start_id: int
+    end_id: int | None
+    padding_id: int
     steps: int
-    sources: NDArray[np.int64]
-    expected: NDArray[np.int64]
+    sources: Ids
+    expected: dict[int, Ids]
+    products: list[tuple[int, int, int]] = field(default_factory=list)
 
     def write(self, folder: Path) -> None:
         """Store it beside the weights."""
-        fields = vars(self) | {"sources": self.sources.tolist(), "expected": self.expected.tolist()}
+        expected = {str(beam): ids.tolist() for beam, ids in self.expected.items()}
+        fields: dict[str, Any] = vars(self) | {"sources": self.sources.tolist(), "expected": expected}
         (folder / PROBLEM_FILE).write_text(json.dumps(fields), encoding="utf-8")
 
     @classmethod
     def read(cls, folder: Path) -> Problem:
         """The problem that `write` stored."""
         fields = json.loads((folder / PROBLEM_FILE).read_text(encoding="utf-8"))
-        arrays = {name: np.array(fields[name], np.int64) for name in ("sources", "expected")}
-        return cls(**{**fields, **arrays})
+        fields["sources"] = np.array(fields["sources"], np.int64)
+        fields["expected"] = {int(beam): np.array(ids, np.int64) for beam, ids in fields["expected"].items()}
+        fields["products"] = [tuple(each) for each in fields["products"]]
+        return cls(**fields)
+
+    def longest_first(self, count: int) -> NDArray[np.intp]:
+        """Places of the first `count` sentences, those with most ids before the padding first."""
+        lengths = (self.sources[:count] != self.padding_id).sum(axis=1)
+        return np.argsort(-lengths, kind="stable")

@@ -10,16 +10,22 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from numpy.typing import NDArray
 
-from peers.interface import Problem, Weights
+from peers.interface import Ids, Problem
+from peers.weights import Weights
 
 
 class JaxScan:
-    """`jax.jit` of two `lax.scan`, encoder and decoder, with look-ups of the input kernel's rows."""
+    """`jax.jit` of two `lax.scan`, encoder and decoder, with look-ups of the input kernel's rows.
+
+    Where sentences end, the decoder is a `lax.while_loop` that stops once all have.
+    """
 
     title = "JAX, `jit` of a `scan`"
     batch_sizes = None
+
+    def __init__(self) -> None:
+        self.may_differ: dict[int, str] = {}
 
     def versions(self) -> dict[str, str]:
         """Versions of JAX and its XLA."""
@@ -33,14 +39,15 @@ class JaxScan:
         """Put the weights into JAX arrays; XLA compiles at the first call of each batch size."""
         self._threads = threads or os.cpu_count() or 1  # it sees to that by itself
         weights = {name: jnp.asarray(value) for name, value in vars(Weights.read(folder)).items()}
-        self._run = jax.jit(partial(_decode, weights, Problem.read(folder).start_id), static_argnums=1)
+        problem = Problem.read(folder)
+        self._run = jax.jit(partial(_decode, weights, problem.start_id, problem.end_id), static_argnums=1)
 
-    def decode(self, sources: NDArray[np.int64], steps: int) -> NDArray[np.int64]:
+    def decode(self, sources: Ids, steps: int) -> Ids:
         """See `Peer.decode`."""
         return np.asarray(self._run(sources.astype(np.int32), steps))
 
 
-def _decode(weights: dict[str, jax.Array], start: int, sources: jax.Array, steps: int) -> jax.Array:
+def _decode(weights: dict[str, jax.Array], start: int, end: int | None, sources: jax.Array, steps: int) -> jax.Array:
     batch, units = sources.shape[0], weights["encoder_recurrent"].shape[0]
     read = (weights["encoder_kernel"] + weights["encoder_bias"])[sources.T]  # (time, batch, 4 units)
     table = weights["decoder_kernel"] + weights["decoder_bias"]
@@ -57,8 +64,22 @@ def _decode(weights: dict[str, jax.Array], start: int, sources: jax.Array, steps
 
     zeros = jnp.zeros((batch, units))
     states, _ = jax.lax.scan(encode, (zeros, zeros), read)
-    _, tokens = jax.lax.scan(write, (jnp.full(batch, start, jnp.int32), *states), None, length=steps)
-    return tokens.T
+    first = (jnp.full(batch, start, jnp.int32), *states)
+    if end is None:
+        _, tokens = jax.lax.scan(write, first, None, length=steps)
+        return tokens.T
+
+    def goes_on(loop: tuple[jax.Array, ...]) -> jax.Array:
+        step, ended, *_ = loop
+        return (step < steps) & ~ended.all()
+
+    def advance(loop: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+        step, ended, tokens, *carry = loop
+        carry, token = write(tuple(carry), None)
+        return step + 1, ended | (token == end), tokens.at[step].set(token), *carry
+
+    tokens = jnp.full((steps, batch), end, jnp.int32)
+    return jax.lax.while_loop(goes_on, advance, (0, jnp.zeros(batch, bool), tokens, *first))[2].T
 
 
 def _lstm(gates: jax.Array, state_c: jax.Array) -> tuple[jax.Array, jax.Array]:

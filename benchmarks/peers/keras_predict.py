@@ -10,8 +10,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from peers.interface import Problem, Weights
+from peers.interface import Ids, Problem
 from peers.keras_tutorial import build_inference_models, build_training_model
+from peers.weights import Weights
 
 
 class KerasPredict:
@@ -22,6 +23,9 @@ class KerasPredict:
 
     title = "Keras tutorial, `predict` per character"
     batch_sizes = (1,)
+
+    def __init__(self) -> None:
+        self.may_differ: dict[int, str] = {}
 
     def versions(self) -> dict[str, str]:
         """Versions of Keras and TensorFlow."""
@@ -39,7 +43,7 @@ class KerasPredict:
         self._start = Problem.read(folder).start_id
         self._encoder, self._decoder = build_inference_models(build_training_model(self._weights))
 
-    def decode(self, sources: NDArray[np.int64], steps: int) -> NDArray[np.int64]:
+    def decode(self, sources: Ids, steps: int) -> Ids:
         """See `Peer.decode`."""
         return np.array([self._decode_sequence(row, steps) for row in sources])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from peers.interface import Weights
+from peers.weights import Weights
 
 
 def build_training_model(weights: Weights) -> keras.Model:

@@ -11,10 +11,10 @@ import numpy as np
 import onnxruntime
 import tensorflow as tf
 import tf2onnx
-from numpy.typing import NDArray
 
-from peers.interface import Problem, Weights
+from peers.interface import Ids, Problem
 from peers.keras_tutorial import build_inference_models, build_training_model
+from peers.weights import Weights
 
 
 class Tf2onnxLoop:
@@ -22,6 +22,9 @@ class Tf2onnxLoop:
 
     title = "onnxruntime, plain tf2onnx graphs, Python loop"
     batch_sizes = None
+
+    def __init__(self) -> None:
+        self.may_differ: dict[int, str] = {}
 
     def versions(self) -> dict[str, str]:
         """Versions of the converter and of what runs its graphs."""
@@ -35,7 +38,8 @@ class Tf2onnxLoop:
         """Convert both models and open a session for each, nothing but defaults."""
         self._threads = threads or os.cpu_count() or 1
         weights = Weights.read(folder)
-        self._start = Problem.read(folder).start_id
+        problem = Problem.read(folder)
+        self._start, self._end = problem.start_id, problem.end_id
         self._source_rows = np.eye(weights.source_size, dtype=np.float32)
         self._target_rows = np.eye(weights.target_size, dtype=np.float32)
         encoder, decoder = build_inference_models(build_training_model(weights))
@@ -43,16 +47,20 @@ class Tf2onnxLoop:
         self._decoder = _session(decoder, threads)
         self._fed = [each.name for each in self._decoder.get_inputs()]
 
-    def decode(self, sources: NDArray[np.int64], steps: int) -> NDArray[np.int64]:
+    def decode(self, sources: Ids, steps: int) -> Ids:
         """See `Peer.decode`."""
         (name,) = [each.name for each in self._encoder.get_inputs()]
         states = self._encoder.run(None, {name: self._source_rows[sources]})
         token = np.full(len(sources), self._start)
-        tokens = np.empty((len(sources), steps), np.int64)
+        tokens, ended = np.zeros((len(sources), steps), np.int64), np.zeros(len(sources), np.bool_)
         for step in range(steps):
             fed = [self._target_rows[token][:, None], *states]
             probabilities, *states = self._decoder.run(None, dict(zip(self._fed, fed, strict=True)))
             token = tokens[:, step] = probabilities[:, -1].argmax(axis=-1)
+            if self._end is not None:
+                ended |= token == self._end
+                if ended.all():
+                    break
         return tokens
 
 

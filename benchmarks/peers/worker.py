@@ -1,7 +1,8 @@
 """A peer in its own process: one JSON object per line in, one out.
 
-Run from `benchmarks/` as `python -m peers.worker NAME [CORES]`; `compare.py` does. Requests are
-`{"do": "load", "folder": ...}` and `{"do": "decode", "batch": n, "repeats": n}`. The process ends when its stdin does.
+Run from `benchmarks/` as `python -m peers.worker NAME[:VARIANT] [CORES]`; `compare.py` does. Requests are
+`{"do": "load", "folder": ...}` and `{"do": "decode", "batch": n, "beam": n, "count": n, "repeats": n}`: the first
+`count` sentences, `batch` at once. The process ends when its stdin does.
 
 On one core the seconds are processor time of the whole process, which is what passes on the clock when nothing else
 runs, and is all but unmoved when something does.
@@ -20,7 +21,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from peers.interface import Peer, Problem
+from peers.interface import BeamPeer, Ids, ListPeer, Multiplier, Peer, Problem, UnavailableError
 
 Clock = Callable[[], float]
 
@@ -32,24 +33,18 @@ def main() -> None:
     if cores is not None:  # before anything is imported that counts cores to make threads
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-cores:])
     clock = time.perf_counter if cores != 1 else time.process_time
-    peer: Peer = importlib.import_module(f"peers.{sys.argv[1]}").make_peer()
+    module, *variant = sys.argv[1].split(":")
+    peer: Peer = importlib.import_module(f"peers.{module}").make_peer(*variant)
     problem: Problem | None = None
     for line in sys.stdin:
         request = json.loads(line)
         if request["do"] == "load":
-            folder = Path(request["folder"])
-            peer.load(folder, cores)
-            problem = Problem.read(folder)
-            answer: dict[str, Any] = {
-                "title": peer.title,
-                "versions": {"python": sys.version.split()[0], **peer.versions()},
-                "threads": peer.threads(),
-                "batch_sizes": peer.batch_sizes,
-            }
+            problem = Problem.read(Path(request["folder"]))
+            answer = _load(peer, Path(request["folder"]), cores)
         elif problem is None:
             raise RuntimeError("asked to decode before anything was loaded")
         else:
-            answer = _decode(peer, problem, request["batch"], request["repeats"], clock)
+            answer = _decode(peer, problem, request, clock)
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 
@@ -61,15 +56,58 @@ def _own_stdout() -> IO[str]:
     return answers
 
 
-def _decode(peer: Peer, problem: Problem, batch: int, repeats: int, clock: Clock) -> dict[str, Any]:
-    sources = problem.sources[:batch]
-    seconds = []
-    for _ in range(repeats):
+def _load(peer: Peer, folder: Path, cores: int | None) -> dict[str, Any]:
+    try:
+        peer.load(folder, cores)
+    except UnavailableError as error:
+        return {"title": peer.title, "unavailable": str(error)}
+    return {
+        "title": peer.title,
+        "versions": {"python": sys.version.split()[0], **peer.versions()},
+        "threads": peer.threads(),
+        "batch_sizes": peer.batch_sizes,
+        "beams": isinstance(peer, BeamPeer),
+        "may_differ": peer.may_differ,
+    }
+
+
+def _decode(peer: Peer, problem: Problem, request: dict[str, Any], clock: Clock) -> dict[str, Any]:
+    batch, beam, count = request["batch"], request["beam"], request["count"]
+    seconds, tokens = [], None
+    for _ in range(request["repeats"]):
         start = clock()
-        tokens = peer.decode(sources, problem.steps)
+        tokens = _once(peer, problem, batch, beam, count)
         seconds.append(clock() - start)
-    wrong = (np.asarray(tokens) != problem.expected[:batch]).any(axis=1)
-    return {"seconds": seconds, "wrong_rows": int(wrong.sum())}
+    wrong = 0 if tokens is None else wrong_rows(tokens, problem.expected[beam][:count])
+    return {"seconds": seconds, "wrong_rows": wrong}
+
+
+def _once(peer: Peer, problem: Problem, batch: int, beam: int, count: int) -> Ids | None:
+    """Tokens of the first `count` sentences, in their order; None from what only multiplies."""
+    if isinstance(peer, Multiplier):
+        peer.multiply(batch)
+        return None
+    if isinstance(peer, ListPeer) and batch > 1 and count > batch:
+        return peer.decode_list(problem.sources[:count], problem.steps, batch)
+    order = problem.longest_first(count)
+    tokens = np.full((count, problem.steps), -1)
+    for place in range(0, count, batch):
+        rows = order[place : place + batch]
+        sources = problem.sources[rows]
+        if beam == 1:
+            found = peer.decode(sources, problem.steps)
+        elif isinstance(peer, BeamPeer):
+            found = peer.beam_search(sources, problem.steps, beam)
+        else:
+            raise RuntimeError(f"{peer.title}: has no beam search")
+        tokens[rows, : found.shape[1]] = found
+    return tokens
+
+
+def wrong_rows(tokens: Ids, expected: Ids) -> int:
+    """How many rows differ; what is -1 in the expected ones, after their ends, doesn't count."""
+    width = expected.shape[1]
+    return int(((tokens[:, :width] != expected) & (expected >= 0)).any(axis=1).sum())
 
 
 if __name__ == "__main__":

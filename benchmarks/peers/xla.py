@@ -6,11 +6,10 @@ import os
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
-from peers.interface import Problem, Weights
+from peers.interface import Ids, Problem
+from peers.weights import Weights
 
 
 class Xla:
@@ -22,6 +21,9 @@ class Xla:
 
     title = "TensorFlow XLA, whole loop compiled"
     batch_sizes = None
+
+    def __init__(self) -> None:
+        self.may_differ: dict[int, str] = {}
 
     def versions(self) -> dict[str, str]:
         """Version of TensorFlow."""
@@ -36,10 +38,11 @@ class Xla:
         self._threads = threads or os.cpu_count() or 1
         tf.config.threading.set_intra_op_parallelism_threads(self._threads)
         self._weights = {name: tf.constant(value) for name, value in vars(Weights.read(folder)).items()}
-        self._start = Problem.read(folder).start_id
+        problem = Problem.read(folder)
+        self._start, self._end = problem.start_id, problem.end_id
         self._run = tf.function(self._loop, jit_compile=True)
 
-    def decode(self, sources: NDArray[np.int64], steps: int) -> NDArray[np.int64]:
+    def decode(self, sources: Ids, steps: int) -> Ids:
         """See `Peer.decode`."""
         return self._run(tf.constant(sources, tf.int32), steps).numpy()
 
@@ -53,13 +56,17 @@ class Xla:
             gates = read[position] + state_h @ weights["encoder_recurrent"]
             state_h, state_c = _lstm(gates, state_c)
         token = tf.fill([batch], self._start)
-        tokens = tf.TensorArray(tf.int32, steps)
+        tokens, ended = tf.TensorArray(tf.int32, steps), tf.zeros([batch], tf.bool)
         for step in tf.range(steps):
             gates = tf.gather(table, token) + state_h @ weights["decoder_recurrent"]
             state_h, state_c = _lstm(gates, state_c)
             logits = state_h @ weights["dense_kernel"] + weights["dense_bias"]
             token = tf.argmax(logits, axis=1, output_type=tf.int32)
             tokens = tokens.write(step, token)
+            if self._end is not None:
+                ended |= token == self._end
+                if tf.reduce_all(ended):
+                    break
         return tf.transpose(tokens.stack())
 
 

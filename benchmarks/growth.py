@@ -1,0 +1,133 @@
+"""Whether time per token stays the same as batches and lists grow: the runtime alone, greedy."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from canonical import PADDING_ID, SOURCE_LENGTH, SOURCE_SIZE, STEPS
+from compare import prepare_in_process
+from peers.interface import BUNDLE_FOLDER
+from rich.console import Console
+from tables import README, RESULTS, growth_tables, write_tables
+from targets import renew
+
+import s2s_runtime
+from s2s_runtime.bench import cpu_name
+
+LIST_BATCH = 256
+
+
+def growth(
+    *,
+    batch_size: Annotated[str, typer.Option(help="Sentences in a batch, separated by commas.")] = "256,1024,4096",
+    sentences: Annotated[
+        str, typer.Option(help="Sentences in a list, separated by commas; 1000000 takes some ten minutes a round.")
+    ] = "1000,10000,100000",
+    rounds: Annotated[int, typer.Option(min=1, help="How often each list is decoded.")] = 2,
+    batch_rounds: Annotated[int, typer.Option(min=1, help="How often each batch is decoded.")] = 7,
+    output: Annotated[Path, typer.Option(help="JSON to write.")] = RESULTS / "growth.json",
+    tables: Annotated[bool, typer.Option(help="Renew the table of README.md.")] = True,
+) -> None:
+    """Time batches and lists of growing size, and write JSON and tables.
+
+    The canonical translator with random weights writes exactly 30 tokens for each sentence. A batch is one call; a
+    list goes through `generate_iter`, in batches of 256, as a long file would. Sizes take turns in every round.
+    """
+    batches, lists = _numbers("--batch-size", batch_size), _numbers("--sentences", sentences)
+    console = Console(stderr=True)
+    with tempfile.TemporaryDirectory() as folder, console.status("preparing the model and its bundle") as status:
+        try:
+            prepare_in_process(Path(folder), "canonical", int8=False)
+        except subprocess.CalledProcessError as error:
+            raise typer.Exit(1) from error  # the program that failed has said why
+        with s2s_runtime.load(Path(folder) / BUNDLE_FOLDER) as model:
+            grown = {
+                "batches": _rounds(_batch(model), batches, batch_rounds, status.update),
+                "lists": _rounds(_list(model), lists, rounds, status.update),
+            }
+    results = {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "model": f"the canonical translator with random weights, {SOURCE_LENGTH} in, {STEPS} out",
+        "rounds": f"{batch_rounds} and {rounds}",
+        "list_batch": LIST_BATCH,
+        "cpu": cpu_name(),
+        "cores": os.cpu_count(),
+        "versions": {name: version(name) for name in ("s2s-runtime", "onnxruntime", "numpy")},
+        **grown,
+    }
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    made = growth_tables(results)
+    if tables:
+        write_tables(README, made)
+        renew()
+    print("\n\n".join(made.values()))
+
+
+def _numbers(option: str, text: str) -> list[int]:
+    try:
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if not numbers or min(numbers) < 1:
+        raise typer.BadParameter(f"{option}: expected numbers of at least 1 separated by commas, got {text!r}")
+    return numbers
+
+
+def _batch(model: s2s_runtime.Model) -> Callable[[int], int]:
+    """Decodes a batch of so many sentences and returns how many tokens that were."""
+
+    def decode(count: int) -> int:
+        sources = np.concatenate(list(_sources(count)))
+        results = model.generate(sources, max_length=STEPS, end_tokens=[], max_batch_size=count)
+        return sum(len(result.ids) for result in results)
+
+    return decode
+
+
+def _list(model: s2s_runtime.Model) -> Callable[[int], int]:
+    """The same for a list of so many sentences."""
+
+    def decode(count: int) -> int:
+        inputs = (row for block in _sources(count) for row in block)
+        results = model.generate_iter(inputs, max_length=STEPS, end_tokens=[], max_batch_size=LIST_BATCH)
+        return sum(len(result.ids) for result in results)
+
+    return decode
+
+
+def _sources(count: int) -> Iterator[np.ndarray]:
+    """Random sentences of 16 characters in blocks, made as they are read."""
+    random = np.random.default_rng(0)
+    for place in range(0, count, 4096):
+        yield random.integers(PADDING_ID + 1, SOURCE_SIZE, size=(min(4096, count - place), SOURCE_LENGTH))
+
+
+def _rounds(
+    decode: Callable[[int], int], sizes: list[int], rounds: int, progress: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """Seconds per token of each size, round by round."""
+    found: dict[int, list[float]] = {size: [] for size in sizes}
+    decode(min(sizes))
+    for turn in range(rounds):
+        for size in sizes:
+            progress(f"{size:,} sentences: round {turn + 1} of {rounds}")
+            start = time.perf_counter()
+            tokens = decode(size)
+            found[size].append((time.perf_counter() - start) / tokens)
+    return [{"sentences": size, "seconds_per_token": seconds} for size, seconds in found.items()]
+
+
+if __name__ == "__main__":
+    typer.run(growth)

@@ -1,0 +1,73 @@
+"""PyTorch, eager, batched: the model with attention and input feeding, greedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from peers.interface import Ids, Problem
+from peers.torch_layers import TorchPeer, copy_attention, copy_lstm, copy_lstm_cell
+from peers.weights import AttentionWeights
+
+
+class TorchAttention(TorchPeer):
+    """A packed `nn.LSTM` reads, `nn.LSTMCell`s write, under `inference_mode`; keys are made once per sentence.
+
+    Greedy alone: PyTorch has no beam search; JoeyNMT is one that people wrote with it.
+    """
+
+    title = "PyTorch eager"
+
+    def load(self, folder: Path, threads: int | None) -> None:
+        """Copy the weights."""
+        self.limit_threads(threads)
+        weights = AttentionWeights.read(folder)
+        problem = Problem.read(folder)
+        self._start, self._end, self._padding = problem.start_id, problem.end_id, problem.padding_id
+        self._source = nn.Embedding.from_pretrained(torch.from_numpy(weights.source_embedding))
+        self._target = nn.Embedding.from_pretrained(torch.from_numpy(weights.target_embedding))
+        self._encoder = nn.LSTM(
+            weights.source_embedding.shape[1],
+            weights.units // 2,
+            len(weights.encoder),
+            batch_first=True,
+            bidirectional=True,
+        )
+        copy_lstm(self._encoder, weights.encoder)
+        self._cells = [copy_lstm_cell(lstm) for lstm in weights.decoder]
+        self._keys, self._attentional, self._dense = copy_attention(weights, context_first=True)
+
+    @torch.inference_mode()
+    def decode(self, sources: Ids, steps: int) -> Ids:
+        """See `Peer.decode`."""
+        ids = torch.from_numpy(sources)
+        mask = ids != self._padding
+        packed = pack_padded_sequence(self._source(ids), mask.sum(dim=1), batch_first=True)
+        memory, _ = pad_packed_sequence(self._encoder(packed)[0], batch_first=True, total_length=ids.shape[1])
+        keys, blocked = self._keys(memory), ~mask
+        zeros = torch.zeros(len(ids), memory.shape[2])
+        states, vector = [(zeros, zeros) for _ in self._cells], zeros
+        token, tokens = torch.full((len(ids),), self._start), []
+        ended = torch.zeros(len(ids), dtype=torch.bool)
+        for _ in range(steps):
+            x = torch.cat([self._target(token), vector], dim=1)
+            for layer, cell in enumerate(self._cells):
+                states[layer] = cell(x, states[layer])
+                x = states[layer][0]
+            scores = torch.bmm(keys, x[:, :, None])[:, :, 0].masked_fill_(blocked, -torch.inf)
+            context = torch.bmm(scores.softmax(dim=1)[:, None], memory)[:, 0]
+            vector = torch.tanh(self._attentional(torch.cat([context, x], dim=1)))
+            token = self._dense(vector).argmax(dim=1)
+            tokens.append(token)
+            ended |= token == self._end
+            if ended.all():
+                break
+        return torch.stack(tokens, dim=1).numpy()
+
+
+def make_peer() -> TorchAttention:
+    """The peer of this file."""
+    return TorchAttention()

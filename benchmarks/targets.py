@@ -1,0 +1,134 @@
+"""What the project set out to reach, beside what the kept results say it reached.
+
+`python benchmarks/targets.py` renews the table of README.md; `compare.py`, `own.py` and `growth.py` do so too.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+from peer_tables import INT8, OURS, Visits, quotients
+from tables import README, RESULTS, figure, spread, table, write_tables
+
+HEAD = ["target", "float32: wanted", "reached", "int8: wanted", "reached"]
+
+Results = dict[str, dict[str, Any]]
+
+
+def targets_table(results: Results) -> dict[str, str]:
+    """The table by its marker.
+
+    Args:
+        results: what the programs wrote, by the name of the file without its ending; what isn't there stays blank.
+    """
+    rows = [
+        *_against_fastest(results, "canonical", "canonical", ("1.2", "2.2", "1.5"), ("2", "4", "3")),
+        ["batch 256, canonical, share of the matrix-product limit", "80%", _limit(results), "", ""],
+        ["batch 1, canonical, against the published `predict` loop", "1,500 times", *_predict(results)],
+        ["10,000 sentences of real text, against the fastest batched peer", "2.5 times", *_text(results)],
+        *_beam(results),
+        ["beam 5 against greedy, batch 1, same model", "at most 2.5 times the time", _beam_cost(results), "", ""],
+        *_growth(results),
+        *_against_fastest(results, "large", "1,024 units", ("1.2", "2.2", "1.5"), ("2", "4", "3")),
+        *_against_fastest(
+            results, "words", "512 units, two layers, 8,000 words", ("1.2", "2.2", "1.5"), ("2", "4", "3")
+        ),
+    ]
+    return {"targets": table(HEAD, rows)}
+
+
+def _against_fastest(
+    results: Results, case: str, label: str, wanted: tuple[str, ...], wanted8: tuple[str, ...]
+) -> list[list[str]]:
+    """A row for each greedy batch size: the fastest peer's time by ours."""
+    rows = []
+    for batch, want, want8 in zip((1, 32, 256), wanted, wanted8, strict=True):
+        reached = [_fastest(results.get(case), {"batch": batch, "beam": 1}, own) for own in (OURS, INT8)]
+        row = f"batch {batch}, {label}, against the fastest peer"
+        rows.append([row, f"{want} times", reached[0], f"{want8} times", reached[1]])
+    return rows
+
+
+def _fastest(results: dict[str, Any] | None, cell: dict[str, int], own: str) -> str:
+    visits = {} if results is None else _visits(results, cell)
+    peers = {name: found for name, found in visits.items() if name.split(":")[0] not in ("ours", "products")}
+    if not peers or own not in visits or results is None:
+        return ""
+    name = min(peers, key=lambda each: statistics.median(peers[each]))
+    return f"{spread(quotients(peers[name], visits[own]))}, {results['peers'][name]['title']}"
+
+
+def _visits(results: dict[str, Any], cell: dict[str, int]) -> dict[str, Visits]:
+    """Visits of each peer in the cell of these fields."""
+    return {
+        each["peer"]: each["visits"]
+        for each in results["series"]
+        if all(each["cell"][name] == value for name, value in cell.items())
+    }
+
+
+def _limit(results: Results) -> str:
+    visits = _visits(results["canonical"], {"batch": 256}) if "canonical" in results else {}
+    limits = [found for name, found in visits.items() if name.startswith("products:")]
+    if not limits or OURS not in visits:
+        return ""
+    return f"{100 * statistics.median(quotients(min(limits, key=statistics.median), visits[OURS])):.0f}%"
+
+
+def _predict(results: Results) -> list[str]:
+    return [_one(results, "canonical", "keras_predict", {"batch": 1}), "", ""]
+
+
+def _one(results: Results, case: str, peer: str, cell: dict[str, int]) -> str:
+    """Of one peer's visits by ours."""
+    visits = _visits(results[case], cell) if case in results else {}
+    return spread(quotients(visits.get(peer), visits.get(OURS)))
+
+
+def _text(results: Results) -> list[str]:
+    cell = {"batch": 256}
+    return [_fastest(results.get("text"), cell, OURS), "5 times", _fastest(results.get("text"), cell, INT8)]
+
+
+def _beam(results: Results) -> list[list[str]]:
+    rows = []
+    for batch, wanted in ((1, "8 times"), (32, "3 times")):
+        reached = _one(results, "attention", "joeynmt", {"batch": batch, "beam": 5})
+        rows.append([f"beam 5, batch {batch}, attention with input feeding, against JoeyNMT", wanted, reached, "", ""])
+    return rows
+
+
+def _beam_cost(results: Results) -> str:
+    measured = results.get("own", {}).get("measurements", [])
+    times = {each["beam_size"]: each["p50_ms"] for each in measured if each["batch_size"] == 1}
+    return f"{figure(times[5] / times[1])} times" if {1, 5} <= times.keys() else ""
+
+
+def _growth(results: Results) -> list[list[str]]:
+    rows = []
+    for kind, words in (("batches", "batch"), ("lists", "list")):
+        found = results.get("growth", {}).get(kind, [])
+        medians = {each["sentences"]: statistics.median(each["seconds_per_token"]) for each in found}
+        sizes = sorted(medians)
+        reached = ""
+        if len(sizes) > 1:
+            reached = f"{100 * (max(medians.values()) / medians[sizes[0]] - 1):+.0f}% ({sizes[0]:,} to {sizes[-1]:,})"
+        rows.append([f"time per token as the {words} grows", "at most +10%", reached, "", ""])
+    return rows
+
+
+def read_results(folder: Path = RESULTS) -> Results:
+    """All results of a folder by the names of their files."""
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
+
+
+def renew() -> None:
+    """Write the table from the kept results."""
+    write_tables(README, targets_table(read_results()))
+
+
+if __name__ == "__main__":
+    renew()

@@ -1,0 +1,136 @@
+"""Tables of the comparison: what is computed from visits, and where it lands."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cases import CASES
+from peer_tables import peer_tables
+from tables import README, growth_tables, has_place, write_tables
+from targets import targets_table
+
+CELLS = [{"batch": 1, "beam": 1, "sentences": 0}, {"batch": 32, "beam": 1, "sentences": 0}]
+
+
+def series(peer: str, cell: dict[str, int], visits: list[float], differing: int = 0) -> dict[str, Any]:
+    return {"peer": peer, "cell": cell, "repeats": 3, "differing": differing, "visits": visits, "foreign": [0.0]}
+
+
+def described(title: str, **more: Any) -> dict[str, Any]:
+    return {"title": title, "versions": {"it": "1.0"}, "threads": 2, "may_differ": {}} | more
+
+
+def results(**changes: Any) -> dict[str, Any]:
+    """Ours takes 1, 2, 3 s in three rounds, the other three times as long in each."""
+    found: dict[str, Any] = {
+        "case": "canonical",
+        "unit": "step",
+        "date": "today",
+        "model": "random weights",
+        "shape": "small",
+        "steps": 10,
+        "products": [],
+        "cells": CELLS[:1],
+        "rounds": 3,
+        "machine": {"cpu": "a CPU", "cores": 2, "cores_used": 2, "system": "Linux"},
+        "peers": {"other": described("The other"), "ours": described("s2s_runtime")},
+        "series": [series("other", CELLS[0], [3.0, 6.0, 9.0]), series("ours", CELLS[0], [1.0, 2.0, 3.0])],
+    }
+    return found | changes
+
+
+def test_ratios_are_taken_between_visits_of_the_same_round() -> None:
+    """However much the machine's speed changes from round to round, three times as long is three times as long."""
+    made = peer_tables(results())
+    assert "| The other | 3.00 (3.00 to 3.00) |" in made["canonical-ratios"]
+    assert "| The other | 600,000 (450,000 to 750,000) |" in made["canonical-times"]
+
+
+def test_units() -> None:
+    """A batch's time is that of one batch, however many were decoded; sentences per second count all of them."""
+    cell = {"batch": 1, "beam": 1, "sentences": 8}
+    timed = [series("ours", cell, [0.8])]
+    peers = {"ours": described("s2s_runtime")}
+    made = [
+        peer_tables(results(unit=unit, cells=[cell], series=timed, peers=peers))["canonical-times"]
+        for unit in ("batch", "sentences")
+    ]
+    assert "| s2s_runtime | 100 (" in made[0]
+    assert "| s2s_runtime | 10.0 (" in made[1]
+
+
+def test_share_of_the_limit() -> None:
+    """The limit is the fastest library's; a peer that takes twice as long reaches half of it."""
+    peers = {"ours": described("s2s_runtime")} | {f"products:{name}": described(name) for name in ("slow", "fast")}
+    timed = [series("ours", CELLS[0], [2.0]), series("products:slow", CELLS[0], [4.0])]
+    timed.append(series("products:fast", CELLS[0], [1.0]))
+    made = peer_tables(results(peers=peers, series=timed, products=[(10, 50, 1_000_000)]))
+    assert "1.00 GFLOP/s (fast)" in made["canonical-limit"]
+    assert "| s2s_runtime | 50% (50 to 50) |" in made["canonical-limit"]
+    assert "fast" not in made["canonical-times"]
+
+
+def test_a_peer_that_cant_run_has_a_row_and_a_reason() -> None:
+    """What is missing on a machine is said, not left out."""
+    peers = {"other": {"title": "The other", "unavailable": "it needs a compiler"}, "ours": described("s2s_runtime")}
+    made = peer_tables(results(peers=peers, series=[series("ours", CELLS[0], [1.0])]))
+    assert "| The other | not here |" in made["canonical-times"]
+    assert "- The other: not measured, as it needs a compiler" in made["canonical-setting"]
+
+
+def test_differing_sentences_are_counted_with_their_reason() -> None:
+    """A peer that may give other tokens says how often it did, and why."""
+    peers = {"ours": described("s2s_runtime"), "ours:int8": described("int8", may_differ={"1": "8 bits"})}
+    timed = [series("ours", CELLS[1], [2.0]), series("ours:int8", CELLS[1], [1.0], differing=5)]
+    made = peer_tables(results(peers=peers, series=timed, cells=CELLS[1:]))
+    assert "sentences that differ from the reference: 5 of 32 (greedy, batch 32): 8 bits" in made["canonical-setting"]
+    assert "| s2s_runtime | 2.00 (" in made["canonical-ratios"]  # times as long as int8
+    timed[1]["differing"] = 0
+    made = peer_tables(results(peers=peers, series=timed, cells=CELLS[1:]))
+    assert made["canonical-setting"].endswith("0 of 32 (greedy, batch 32)")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_case_has_its_place_in_the_readme(name: str) -> None:
+    """What `make bench-peers` measures, README.md shows."""
+    timed = results(case=name)
+    assert has_place(README, peer_tables(timed))
+    assert has_place(README, targets_table({}) | growth_tables(grown()))
+
+
+def grown() -> dict[str, Any]:
+    sizes = [
+        {"sentences": 1000, "seconds_per_token": [1e-6, 2e-6]},
+        {"sentences": 100_000, "seconds_per_token": [1e-6, 3e-6]},
+    ]
+    setting = {"date": "today", "model": "m", "list_batch": 256, "rounds": "2", "cpu": "c", "cores": 2, "versions": {}}
+    return {"batches": sizes[:1], "lists": sizes, **setting}
+
+
+def test_growth_is_against_the_smallest_of_the_same_round() -> None:
+    """Lists that take 1 and 1.5 times as long per token as the shortest in two rounds: 1.25 times."""
+    assert "| 100,000 | 2.00 (1.50 to 2.50) | 1.25 (1.12 to 1.38) |" in growth_tables(grown())["growth"]
+
+
+def test_targets_take_the_fastest_peer_of_each_batch_size() -> None:
+    """The target is against the fastest: not the mean, not the published loop."""
+    peers = {"keras_predict": described("Keras"), "jax_scan": described("JAX"), "ours": described("s2s_runtime")}
+    timed = [
+        series("keras_predict", CELLS[0], [1000.0]),
+        series("jax_scan", CELLS[0], [1.5]),
+        series("ours", CELLS[0], [1.0]),
+    ]
+    made = targets_table({"canonical": results(peers=peers, series=timed), "growth": grown()})["targets"]
+    assert "| batch 1, canonical, against the fastest peer | 1.2 times | 1.50 (1.50 to 1.50), JAX |" in made
+    assert "| 1,500 times | 1,000 (1,000 to 1,000) |" in made
+    assert "| time per token as the list grows | at most +10% | +33% (1,000 to 100,000) |" in made
+
+
+def test_a_missing_marker_is_named(tmp_path: Path) -> None:
+    """A document without a table's place is an error that names the place."""
+    document = tmp_path / "README.md"
+    document.write_text("<!-- times -->\nold\n<!-- end times -->\n", encoding="utf-8")
+    write_tables(document, {"times": "new"})
+    assert document.read_text(encoding="utf-8") == "<!-- times -->\nnew\n<!-- end times -->\n"
+    with pytest.raises(ValueError, match="<!-- ratios -->"):
+        write_tables(document, {"ratios": "new"})
