@@ -16,6 +16,7 @@ __all__ = [
     "BundleNotFoundError",
     "CancelledError",
     "ClosedModelError",
+    "Decoder",
     "DecoderState",
     "DecodingOptions",
     "FileReport",
@@ -27,6 +28,7 @@ __all__ = [
     "OptionError",
     "PaddingPolicy",
     "ProviderError",
+    "QueueFullError",
     "Result",
     "S2SError",
     "TargetScore",
@@ -43,6 +45,7 @@ __all__ = [
 if TYPE_CHECKING:
     from s2s_runtime.bundle import Manifest, read_manifest
     from s2s_runtime.continuation import DecoderState
+    from s2s_runtime.decoder import Decoder
     from s2s_runtime.ensembles import ensemble
     from s2s_runtime.errors import (
         BundleError,
@@ -53,6 +56,7 @@ if TYPE_CHECKING:
         MissingExtraError,
         OptionError,
         ProviderError,
+        QueueFullError,
         S2SError,
         UnknownSymbolError,
         VocabularyError,
@@ -68,6 +72,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "bundle": ("Manifest", "read_manifest"),
     "continuation": ("DecoderState",),
+    "decoder": ("Decoder",),
     "ensembles": ("ensemble",),
     "files": ("FileReport",),
     "loading": ("load",),

@@ -117,7 +117,7 @@ class _BeamSearch(Generic[StatesT]):
             else:
                 alive = candidates.first(self.plan.beam_size)
             beams = self.advance(beams, attention, alive, self.going_on(beams, attention, alive))
-        return self.pool.best()
+        return [self.pool.best(sentence) for sentence in range(len(self.batch))]
 
     def start(self) -> Beams[StatesT]:
         """One beam per sentence: at the first step there are no others to tell apart."""

@@ -67,6 +67,15 @@ class CancellableModel(Generic[StatesT]):
         model = cast("WritingModel[StatesT]", self._model)
         return model.write_beams(states, tokens, beams._replace(steps=min(beams.steps, _STEPS_BETWEEN)))
 
+    @property
+    def can_join(self) -> bool:
+        """See `WritingModel.can_join`."""
+        return cast("WritingModel[StatesT]", self._model).can_join
+
+    def join(self, states: StatesT, more: StatesT, time: int) -> StatesT | None:
+        """See `WritingModel.join`."""
+        return cast("WritingModel[StatesT]", self._model).join(states, more, time)
+
     def reorder(self, states: StatesT, rows: NDArray[np.int64]) -> None:
         """See `StepModel.reorder`."""
         self._model.reorder(states, rows)

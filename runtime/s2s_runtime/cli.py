@@ -76,6 +76,7 @@ def decode(
     engine: o.Engines = o.Engine.AUTO,
     max_batch_size: o.BatchSize = 64,
     batch_by: o.By = o.BatchBy.SENTENCES,
+    batching: o.Batchings = o.Batching.STATIC,
     read_ahead: o.ReadAhead = 4096,
     ensemble_with: o.EnsembleWith = None,
     ensemble_mean: o.EnsembleMean = o.Mean.PROBABILITIES,

@@ -38,6 +38,13 @@ class Engine(StrEnum):
     STEPS = "steps"
 
 
+class Batching(StrEnum):
+    """What --batching takes."""
+
+    STATIC = "static"
+    CONTINUOUS = "continuous"
+
+
 class Unknown(StrEnum):
     """What --unknown takes."""
 
@@ -147,6 +154,10 @@ Engines = Annotated[
 ]
 BatchSize = Annotated[int, _option(_RUNNING, "Most sentences (or tokens) decoded at once.", "--batch-size", min=1)]
 By = Annotated[BatchBy, _option(_RUNNING, "What --batch-size counts.", "--batch-by")]
+Batchings = Annotated[
+    Batching,
+    _option(_RUNNING, "Batch after batch, or lines that wait take the places of ended ones.", "--batching"),
+]
 ReadAhead = Annotated[int, _option(_RUNNING, "Most lines read before the first of them is written.", min=1)]
 EnsembleWith = Annotated[
     list[Path] | None, _option(_RUNNING, "Decode together with this bundle. Repeatable.", metavar="BUNDLE")

@@ -135,9 +135,10 @@ def generate_from(
         prefix=pad_prefixes(prefixes),
         indices=np.arange(len(state)),
     )
+    found = {row: ended for _, row, ended in decoding.search(batch, decoding.plan_from(0))}
     return [
-        decoding.finisher.result(ended, state.source_tokens[row], state.columns[row])
-        for row, ended in enumerate(decoding.search(batch, decoding.plan_from(0)))
+        decoding.finisher.result(found[row], tokens, state.columns[row])
+        for row, tokens in enumerate(state.source_tokens)
     ]
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from s2s_runtime.batching import make_batches
 from s2s_runtime.cancellation import cancellable
-from s2s_runtime.engines import search
+from s2s_runtime.engines import answers
 from s2s_runtime.errors import OptionError
 from s2s_runtime.finish import Finisher
+from s2s_runtime.flow import Answer
 from s2s_runtime.forced import likeliest_next
 from s2s_runtime.manifest import Manifest
 from s2s_runtime.options import Callback, DecodingOptions, Prefix
@@ -61,21 +65,25 @@ class Decoding:
         callback = self.options.callback
         return self.plan if callback is None else replace(self.plan, notify=self._notify(callback, first))
 
-    def search(self, batch: Batch, plan: SearchPlan) -> list[list[Ended]]:
+    def search(self, batch: Batch, plan: SearchPlan) -> Iterator[Answer]:
         """The hypotheses of each sentence of a batch."""
-        return search(self.model, batch, plan, self.options.engine)
+        return answers(self.model, [batch], plan, self.options)
 
     def _results(self, sources: Sources, prefixes: Sequence[Sequence[int]], plan: SearchPlan) -> list[Result]:
-        results: dict[int, Result] = {}
-        for batch in make_batches(sources, prefixes, self.options, self.manifest):
-            for row, ended in enumerate(self.search(batch, plan)):
-                place = int(batch.indices[row])
-                tokens = self.finisher.source_tokens(sources.arrays[place])
-                results[place] = self.finisher.result(ended, tokens, batch.columns[row], sources.unknown.get(place))
+        results = {}
+        batches = make_batches(sources, prefixes, self.options, self.manifest)
+        for batch, row, ended in answers(self.model, batches, plan, self.options):
+            place = int(batch.indices[row])
+            results[place] = self.result(ended, sources, place, batch.columns[row])
         return [
             results[place] if place in results else self.finisher.empty(sources.unknown.get(place))
             for place in range(len(sources.arrays))
         ]
+
+    def result(self, ended: list[Ended], sources: Sources, place: int, columns: NDArray[np.bool_]) -> Result:
+        """The result of the source at a place; `columns` (source time,) is False at its padding."""
+        tokens = self.finisher.source_tokens(sources.arrays[place])
+        return self.finisher.result(ended, tokens, columns, sources.unknown.get(place))
 
     def _alternatives(self, sources: Sources, prefixes: Sequence[Sequence[int]], plan: SearchPlan) -> list[Result]:
         """Each of the likeliest next tokens as one more forced token, decoded to its best end."""

@@ -1,46 +1,126 @@
-"""Which way a batch is decoded: many tokens in one run of a graph, or step by step. The rule stands here alone.
+"""Which way batches are decoded: by a graph or step by step, one after the other or together. The rules stand here.
 
-Both ways give the same tokens. The graphs choose tokens, or beams, by themselves and keep everything inside
+All ways give the same tokens. The graphs choose tokens, or beams, by themselves and keep everything inside
 onnxruntime, which makes them the faster ones. They give no attention (and that of greedy search no scores), they can't
 look at what was written so far, and nobody can watch them: whatever needs one of these goes step by step.
+
+With the graphs, sentences that wait can take the places of those that have ended, which needs states in host memory.
+They only do where that is asked for. Batches drop what has ended anyway, and those of a list are of similar lengths; of
+sentences that come one at a time, those under way are slowed down by others that join them. `benchmarks/continuous.py`
+measures it: what is gained is gained where lengths differ widely.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import chain
 from typing import Any, cast
 
 from s2s_runtime.beam import beam_search
-from s2s_runtime.beam_graph import beam_graph_search
+from s2s_runtime.beam_graph import BeamFlow
 from s2s_runtime.errors import OptionError
+from s2s_runtime.flow import Answer, Flow, Supply
 from s2s_runtime.greedy import greedy_search
-from s2s_runtime.greedy_graph import greedy_graph_search
-from s2s_runtime.options import Engine
-from s2s_runtime.search import Batch, Ended, SearchPlan
+from s2s_runtime.greedy_graph import GreedyFlow
+from s2s_runtime.options import DecodingOptions
+from s2s_runtime.search import Batch, SearchPlan
 from s2s_runtime.step_model import StepModel, WritingModel, can_write
 
 
-def search(model: StepModel[Any], batch: Batch, plan: SearchPlan, engine: Engine) -> list[list[Ended]]:
-    """The hypotheses of each sentence of a batch.
+def answers(
+    model: StepModel[Any], batches: Iterable[Batch], plan: SearchPlan, options: DecodingOptions
+) -> Iterator[Answer]:
+    """What each sentence of the batches of a list gives, in no order to rely on.
 
     Raises:
-        OptionError: `engine` is "graph", and something else is asked for that the graph can't do.
+        OptionError: `engine` or `batching` asks for what can't be.
     """
-    obstacles = ["engine 'steps'"] if engine == "steps" else graph_obstacles(plan, prefix=batch.prefix is not None)
-    if not obstacles and can_write(model):
+    waiting = list(batches)
+    if joins(model, plan, options, prefix=any(batch.prefix is not None for batch in waiting)):
+        supply = Supply(partial(next, iter(waiting), None), options, joins=True)
+        yield from decode(model, supply, plan, options)
+    else:
+        for batch in waiting:
+            supply = Supply(partial(next, iter([batch]), None), options, joins=False)
+            yield from decode(model, supply, plan, options, prefix=batch.prefix is not None)
+
+
+def decode(
+    model: StepModel[Any],
+    supply: Supply,
+    plan: SearchPlan,
+    options: DecodingOptions,
+    *,
+    prefix: bool = False,
+    steps: int | None = None,
+) -> Iterator[Answer]:
+    """What each sentence gives of what is supplied, until nothing is in flight and nothing comes.
+
+    Args:
+        model: decodes.
+        supply: what comes.
+        plan: how.
+        options: say which engine.
+        prefix: whether anything that comes has prefixes.
+        steps: tokens of each sentence that a graph may write before it is seen whether others came; None = any number.
+
+    Raises:
+        OptionError: `engine` is "graph", and something else is asked for that the graph can't do. At once.
+    """
+    if not check_engine(model, plan, options, prefix=prefix):
         writing = cast("WritingModel[Any]", model)
-        return (greedy_graph_search if plan.beam_size == 1 else beam_graph_search)(writing, batch, plan)
-    if engine == "graph":
-        raise OptionError(
-            f"engine: 'graph' can't do what was asked for ({', '.join(obstacles) or 'this model has no such graph'}); "
-            "leave it out, or give 'steps'"
-        )
-    return (greedy_search if plan.beam_size == 1 else beam_search)(model, batch, plan)
+        flow: Flow[Any, Any] = (GreedyFlow if plan.beam_size == 1 else BeamFlow)(writing, plan, supply)
+        return chain.from_iterable(iter(partial(flow.run, steps), None))
+    return _step_by_step(model, supply, plan)
 
 
-def graph_obstacles(plan: SearchPlan, *, prefix: bool) -> list[str]:
-    """What keeps a plan from the graph, by the names of options; nothing where it fits."""
+def _step_by_step(model: StepModel[Any], supply: Supply, plan: SearchPlan) -> Iterator[Answer]:
+    while (batch := supply.take()) is not None:
+        found = (greedy_search if plan.beam_size == 1 else beam_search)(model, batch, plan)
+        for place, hypotheses in enumerate(found):
+            yield Answer(batch, place, hypotheses)
+
+
+def joins(model: StepModel[Any], plan: SearchPlan, options: DecodingOptions, *, prefix: bool = False) -> bool:
+    """Whether sentences that wait take the places of those that have ended.
+
+    Raises:
+        OptionError: `batching` is "continuous", and that can't be.
+    """
+    if options.batching == "static":
+        return False
+    obstacles = graph_obstacles(model, plan, options, prefix=prefix)
+    if not obstacles and not cast("WritingModel[Any]", model).can_join:
+        obstacles = ["states in device memory, or a model that reads its padding at any length"]
+    if obstacles:
+        raise OptionError(_refusal("batching: 'continuous'", obstacles, "static"))
+    return True
+
+
+def _refusal(what: str, obstacles: list[str], instead: str) -> str:
+    return f"{what} can't do what was asked for ({', '.join(obstacles)}); leave it out, or give {instead!r}"
+
+
+def check_engine(
+    model: StepModel[Any], plan: SearchPlan, options: DecodingOptions, *, prefix: bool = False
+) -> list[str]:
+    """What keeps a search from the graph; nothing where it fits.
+
+    Raises:
+        OptionError: something does, and `engine` is "graph".
+    """
+    obstacles = graph_obstacles(model, plan, options, prefix=prefix)
+    if obstacles and options.engine == "graph":
+        raise OptionError(_refusal("engine: 'graph'", obstacles, "steps"))
+    return obstacles
+
+
+def graph_obstacles(model: StepModel[Any], plan: SearchPlan, options: DecodingOptions, *, prefix: bool) -> list[str]:
+    """What keeps a search from the graph, by the names of options; nothing where it fits."""
     rules = plan.rules
     present = {
+        "engine 'steps'": options.engine == "steps",
         "sampling": plan.sampler is not None,
         "scores": plan.scores and plan.beam_size == 1,
         "attention": plan.looks,
@@ -52,4 +132,5 @@ def graph_obstacles(plan: SearchPlan, *, prefix: bool) -> list[str]:
         "suppress_sequences": len(rules.sequences) > 0,
         "allowed_next": rules.allowed_next is not None,
     }
-    return [name for name, is_there in present.items() if is_there]
+    asked_for = [name for name, is_there in present.items() if is_there]
+    return asked_for or ([] if can_write(model) else ["this model has no such graph"])

@@ -4,6 +4,8 @@ Each is a `S2SError` and also the builtin nearest in meaning, so that callers ma
 what was wrong, what was expected, what to do.
 """
 
+from queue import Full
+
 
 class S2SError(Exception):
     """Base of every error raised on purpose by the s2s packages."""
@@ -57,6 +59,10 @@ class CancelledError(S2SError, RuntimeError):
 
 class ClosedModelError(S2SError, ValueError):
     """A model was used after `close()`."""
+
+
+class QueueFullError(S2SError, Full):
+    """As many sentences wait to be decoded as a `Decoder` lets wait."""
 
 
 class MissingExtraError(S2SError, ImportError):

@@ -1,81 +1,71 @@
-"""Greedy search by a graph that writes many tokens in one run; the same tokens as `s2s_runtime.greedy` takes."""
+"""Greedy search by a graph that writes many tokens in one run; the same tokens as `s2s_runtime.greedy` takes.
+
+The graph comes back when enough rows have ended to be worth dropping, or when a row reaches its longest length.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from s2s_runtime.results import FinishReason
+from s2s_runtime.flow import Answer, Flow
+from s2s_runtime.history import doubled
 from s2s_runtime.scoring import Ints
-from s2s_runtime.search import DROP_SHARE, Batch, Ended, SearchPlan
-from s2s_runtime.step_model import StatesT, Writing, WritingModel
+from s2s_runtime.search import Batch, Ended, SearchPlan
+from s2s_runtime.step_model import StatesT, Writing
+
+_FIRST_CAPACITY = 64
 
 
-def greedy_graph_search(model: WritingModel[StatesT], batch: Batch, plan: SearchPlan) -> list[list[Ended]]:
-    """Take the likeliest token at each step.
+class GreedyFlow(Flow[StatesT, "_Written"]):
+    """Sentences of which the likeliest token is taken at each step; each gives one hypothesis, without a score."""
 
-    The graph comes back when enough rows have ended to be worth dropping, or when a row reaches its longest length.
+    def _begin(self, batch: Batch) -> _Written:
+        return _Written(batch, self.plan)
 
-    Returns:
-        For each sentence of the batch its only hypothesis, without a score.
-    """
-    states, sentences = model.encode(batch.source, *batch.others), np.arange(len(batch))
-    live, tokens = np.ones(len(batch), np.float32), np.full(len(batch), plan.start_id, np.int64)
-    written = _Written(batch, plan)
-    while len(sentences):
-        steps = int(batch.limits[sentences[live > 0]].min()) - written.length
-        least = len(sentences) - -(-len(sentences) // DROP_SHARE)
-        block = model.write(states, tokens, Writing(plan.rules.always, plan.goes_on, live, least, steps))
-        live *= written.add(sentences, block, live > 0)
-        kept = np.flatnonzero(live)
-        if 0 < len(kept) <= least:
-            states, live = model.select(states, kept), live[kept]
-        if len(kept) <= least:
-            sentences, block = sentences[kept], block[:, kept]
-        tokens = block[-1]
-    return written.hypotheses()
+    def _write(self, states: StatesT, least: int, steps: int) -> list[Answer]:
+        tokens = np.concatenate([part.tokens for part in self.parts])
+        live = np.concatenate([part.going for part in self.parts]).astype(np.float32)
+        writing = Writing(self.plan.rules.always, self.plan.goes_on, live, least, steps)
+        block = self.model.write(states, tokens, writing)  # (steps, rows)
+        return [answer for part, place in self._pieces() for answer in part.add(block[:, place])]
 
 
 class _Written:
-    """Tokens of all sentences, block by block, and where each ended."""
+    """What has been written of a batch."""
 
     def __init__(self, batch: Batch, plan: SearchPlan) -> None:
-        self.length = 0
+        self.batch = batch
+        self.going: NDArray[np.bool_] = np.ones(len(batch), np.bool_)
+        self.tokens: Ints = np.full(len(batch), plan.start_id, np.int64)  # the last of each in flight
+        self._sentences = np.arange(len(batch))  # in flight: places in the batch
         self._plan = plan
-        self._limits = batch.limits
-        self._blocks: list[tuple[Ints, Ints]] = []
-        self._ends: Ints = np.zeros(len(batch), np.int64)
-        self._reasons: list[FinishReason] = ["length"] * len(batch)
+        self._length = 0
+        self._written: Ints = np.zeros((len(batch), _FIRST_CAPACITY), np.int64)  # of all sentences
 
-    def add(self, sentences: Ints, block: Ints, live: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Take in what was written.
+    @property
+    def room(self) -> int:
+        return int(self.batch.limits[self._sentences[self.going]].min()) - self._length
 
-        Args:
-            sentences: (rows,) place of each row in the batch.
-            block: (steps, rows) tokens.
-            live: (rows,) rows that had not ended before.
-
-        Returns:
-            (rows,) bool, False at rows that have ended by now.
-        """
-        self._blocks.append((sentences, block))
+    def add(self, block: Ints) -> Iterator[Answer]:
+        """Take in tokens (steps, sentences); rows that have ended are written on like the others."""
+        before, self._length = self._length, self._length + len(block)
+        while self._length > self._written.shape[1]:
+            self._written = doubled(self._written)
+        self._written[self._sentences, before : self._length] = block.T
+        self.tokens = block[-1]
         ends = self._plan.is_end[block]
-        ended = ends.any(axis=0) & live
-        self._ends[sentences[ended]] = self.length + ends.argmax(axis=0)[ended] + 1
-        for sentence in sentences[ended]:
-            self._reasons[sentence] = "end"
-        self.length += len(block)
-        full = (self._limits[sentences] <= self.length) & live & ~ended
-        self._ends[sentences[full]] = self.length
-        going: NDArray[np.bool_] = live & ~ended & ~full
-        return going
+        ended = ends.any(axis=0) & self.going
+        full = (self.batch.limits[self._sentences] <= self._length) & self.going & ~ended
+        self.going = self.going & ~ended & ~full
+        lengths = np.where(ended, before + ends.argmax(axis=0) + 1, self._length)
+        for row in np.flatnonzero(ended | full):
+            sentence = int(self._sentences[row])
+            ids = self._written[sentence, : lengths[row]].tolist()
+            yield Answer(self.batch, sentence, [Ended(ids, "end" if ended[row] else "length", None)])
 
-    def hypotheses(self) -> list[list[Ended]]:
-        """The sequence of each sentence."""
-        tokens = np.zeros((len(self._ends), self.length), np.int64)
-        start = 0
-        for sentences, block in self._blocks:
-            tokens[sentences, start : start + len(block)] = block.T
-            start += len(block)
-        rows = zip(tokens.tolist(), self._ends.tolist(), self._reasons, strict=True)
-        return [[Ended(ids[:end], reason, None)] for ids, end, reason in rows]
+    def drop(self) -> None:
+        self._sentences, self.tokens = self._sentences[self.going], self.tokens[self.going]
+        self.going = self.going[self.going]

@@ -40,9 +40,9 @@ class History:
     def append(self, tokens: Ints, scores: Floats | None, attention: Floats | None) -> None:
         """Add one step: tokens (rows,), scores (rows,), attention (rows, source time)."""
         if self.length == self._tokens.shape[1]:
-            self._tokens = _doubled(self._tokens)
-            self._scores = None if self._scores is None else _doubled(self._scores)
-            self._attention = None if self._attention is None else _doubled(self._attention)
+            self._tokens = doubled(self._tokens)
+            self._scores = None if self._scores is None else doubled(self._scores)
+            self._attention = None if self._attention is None else doubled(self._attention)
         self._tokens[:, self.length] = tokens
         if self._scores is not None:
             self._scores[:, self.length] = scores
@@ -65,5 +65,6 @@ class History:
         )
 
 
-def _doubled(array: NDArray[_Number]) -> NDArray[_Number]:
+def doubled(array: NDArray[_Number]) -> NDArray[_Number]:
+    """An array with room for twice as many steps, its second axis."""
     return np.concatenate([array, np.zeros_like(array)], axis=1)

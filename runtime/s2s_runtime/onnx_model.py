@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2s_runtime.bundle import Manifest
+from s2s_runtime.joining import Memory, MemoryJoiner
 from s2s_runtime.sessions import import_onnxruntime
 from s2s_runtime.step_model import Beams, BeamSteps, StepOutput, Writing
 
@@ -106,6 +107,7 @@ class OnnxStepModel:
         self._source_names = [tensor.name for tensor in manifest.source.inputs]
         self._state_names = [tensor.name for tensor in manifest.states]
         self._memory_names = [tensor.name for tensor in manifest.memory]
+        self._join_memory = MemoryJoiner(manifest)
         self._sessions = sessions
         first = "greedy" if self.can_write else "decoder"
         self._provider = str(sessions[first].get_providers()[0])
@@ -214,6 +216,21 @@ class OnnxStepModel:
             recurrent = [self._host(tensor.host.take(rows, axis=0)) for tensor in now]
             memory = [self._host(tensor.host.take(rows, axis=0)) for tensor in states.memory]
         return self._states((len(rows), states.time), recurrent, memory)
+
+    @property
+    def can_join(self) -> bool:
+        """See `WritingModel.can_join`."""
+        return not self._on_device and self._join_memory.joins_any
+
+    def join(self, states: States, more: States, time: int) -> States | None:
+        """States of the rows of both; see `WritingModel.join`."""
+        both = [Memory([tensor.host for tensor in each.memory], each.time) for each in (states, more)]
+        memory = self._join_memory(both[0], both[1], time)
+        if memory is None:
+            return None
+        pairs = zip(states.sets[states.current], more.sets[more.current], strict=True)
+        recurrent = [np.concatenate([one.host, other.host]) for one, other in pairs]
+        return self._states((states.rows + more.rows, time), [*map(self._host, recurrent)], [*map(self._host, memory)])
 
     def to_arrays(self, states: States) -> dict[str, NDArray[Any]]:
         """Copies of recurrent states and memory by name; see `PortableModel.to_arrays`."""

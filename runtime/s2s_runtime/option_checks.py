@@ -127,6 +127,7 @@ _CHOICES: Final = {
     "batch_by": ("sentences", "tokens"),
     "unknown_symbols": ("error", "unk", "skip"),
     "engine": ("auto", "graph", "steps"),
+    "batching": ("static", "continuous"),
 }
 _INTEGERS: Final = {
     "beam_size": 1,

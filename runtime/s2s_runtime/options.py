@@ -19,6 +19,7 @@ from s2s_runtime.scoring import LengthPenaltyKind
 from s2s_runtime.vocabulary_side import UnknownPolicy
 
 Engine = Literal["auto", "graph", "steps"]
+Batching = Literal["static", "continuous"]
 Token = int | str
 Prefix = str | Sequence[int]
 AllowedNext = Callable[[int, list[int]], object]
@@ -64,6 +65,7 @@ class OptionValues(TypedDict, total=False):
     engine: Engine
     max_batch_size: int
     batch_by: Literal["sentences", "tokens"]
+    batching: Batching
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,6 +203,11 @@ class DecodingOptions:
 
     batch_by: Literal["sentences", "tokens"] = "sentences"
     """What max_batch_size counts: "sentences", or "tokens" = sentences times the longest source among them."""
+
+    batching: Batching = "static"
+    """"static": batches are decoded one after the other; of each, what has ended is dropped. "continuous": sentences
+    that wait take the places of those that have ended; needs what engine "graph" needs, and states in host memory. The
+    tokens are the same. It is faster where targets differ widely in length and their sources don't tell."""
 
     def __post_init__(self) -> None:
         problems = option_problems(self)

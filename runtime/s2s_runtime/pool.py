@@ -80,6 +80,6 @@ class EndedPool:
             enough &= bound <= self._best[sentences]
         return enough
 
-    def best(self) -> list[list[Ended]]:
-        """The best distinct hypotheses of each sentence, best first."""
-        return [rank(ended, self._plan.num_hypotheses) for ended in self._ended]
+    def best(self, sentence: int) -> list[Ended]:
+        """The best distinct hypotheses of a sentence, best first."""
+        return rank(self._ended[sentence], self._plan.num_hypotheses)

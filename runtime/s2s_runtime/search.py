@@ -42,6 +42,26 @@ class Batch:
     def __len__(self) -> int:
         return len(self.source)
 
+    @property
+    def time(self) -> int:
+        """Length of the padded source."""
+        time: int = self.columns.shape[1]
+        return time
+
+    def cut(self, first: int, last: int) -> Batch:
+        """The sentences from one place to before another."""
+        if last - first == len(self):
+            return self
+        place = slice(first, last)
+        return Batch(
+            source=self.source[place],
+            columns=self.columns[place],
+            limits=self.limits[place],
+            prefix=None if self.prefix is None else self.prefix[place],
+            indices=self.indices[place],
+            others=tuple(other[place] for other in self.others),
+        )
+
     def forced(self, sentences: Ints, step: int) -> Ints | None:
         """The token that each sentence's prefix forces at a step, -1 where none; None where none has any."""
         if self.prefix is None or step >= self.prefix.shape[1]:

@@ -119,6 +119,24 @@ class WritingModel(StepModel[StatesT], Protocol[StatesT]):
         """
         ...
 
+    @property
+    def can_join(self) -> bool:
+        """Whether batches of sources of any lengths can be put together; not so where states lie in device memory."""
+        ...
+
+    def join(self, states: StatesT, more: StatesT, time: int) -> StatesT | None:
+        """New states: the rows of `states`, then those of `more`. Both are given up.
+
+        Args:
+            states: of any rows.
+            more: of any others.
+            time: length that fits the padded sources of both; what memory has beyond it is padding.
+
+        Returns:
+            None where their memory doesn't fit together; both stay as they are then.
+        """
+        ...
+
 
 class Beams(NamedTuple):
     """What `WritingModel.write_beams` goes on from, and how.
@@ -166,6 +184,10 @@ class BeamSteps(NamedTuple):
     beam_scores: NDArray[np.float32]
     beam_parents: NDArray[np.int64]
     beam_tokens: NDArray[np.int64]
+
+    def of(self, sentences: slice) -> BeamSteps:
+        """Those of some of the sentences."""
+        return BeamSteps._make(each[:, sentences] for each in self)
 
     def candidates(self, step: int) -> Extensions:
         """The best extensions of one step."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
-import queue
 import signal
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from s2s_runtime import Model, OptionError, UnknownSymbolError
+from s2s_runtime import Decoder, Model
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 TINY = Path(__file__).parents[1] / "fixtures" / "tiny.s2s"
@@ -62,67 +61,19 @@ class Counted:
         return getattr(self.model, name)
 
 
-def test_requests_that_come_together_are_decoded_together(tiny: Model) -> None:
-    """32 texts handed in while one is decoded are one batch, or as many as max_batch makes; all are right."""
-    expected = [result.text for result in tiny.generate(TEXTS, beam_size=2)]
-    for most, batches in ((32, [1, 32]), (20, [1, 20, 12])):
-        counted = Counted(tiny.step_model, 0.2)
-        batcher = http_server.Batcher(Model(tiny.manifest, counted), max_batch=most, wait=0.02, beam_size=2)
-        first = batcher.submit("abc")
-        counted.begun.wait(30)
-        futures = [batcher.submit(text) for text in TEXTS]
-        batcher.close()
-        assert first.result().text == tiny.generate(["abc"], beam_size=2)[0].text
-        assert [future.result().text for future in futures] == expected
-        assert counted.batches == batches
-
-
-def test_a_wrong_text_fails_alone(tiny: Model) -> None:
-    """The others of its batch are decoded; wrong options are refused before anything waits."""
-    batcher = http_server.Batcher(tiny, wait=0.05)
-    good, bad, other = (batcher.submit(text) for text in ("abc", "aXc", "de"))
-    batcher.close()
-    assert [good.result().text, other.result().text] == [result.text for result in tiny.generate(["abc", "de"])]
-    with pytest.raises(UnknownSymbolError):
-        bad.result()
-    with pytest.raises(OptionError):
-        http_server.Batcher(tiny, beam_size=0)
-
-
-def test_what_breaks_is_told_and_not_the_end(tiny: Model) -> None:
-    """An error that nobody foresaw reaches those who wait, and the next batch is decoded."""
-
-    class Broken(Counted):
-        def encode(self, source: np.ndarray) -> Any:
-            if not self.batches:
-                self.batches.append(0)
-                raise MemoryError("no room")
-            return super().encode(source)
-
-    batcher = http_server.Batcher(Model(tiny.manifest, Broken(tiny.step_model)), max_batch=1)
-    first, second = batcher.submit("abc"), batcher.submit("abc")
-    batcher.close()
-    with pytest.raises(MemoryError):
-        first.result()
-    assert second.result().text == tiny.generate(["abc"])[0].text
-
-
 def test_too_many_that_wait_are_refused(tiny: Model) -> None:
-    """A full queue is an error at once, which the server answers with 503."""
+    """503 at once, when as many wait as may."""
     counted = Counted(tiny.step_model, 0.3)
-    batcher = http_server.Batcher(Model(tiny.manifest, counted), max_batch=1, max_waiting=2)
-    futures = [batcher.submit("abc")]
-    counted.begun.wait(30)
-    futures += [batcher.submit("abc"), batcher.submit("abc")]
-    with pytest.raises(queue.Full):
-        batcher.submit("abc")
-    with http_server.Server(("127.0.0.1", 0), batcher) as server:
-        serving = threading.Thread(target=server.serve_forever)
-        serving.start()
-        assert ask(server.server_address[1], "/generate", '{"text": "abc"}')[0] == 503
-        server.shutdown()
-        serving.join()
-    batcher.close()
+    with Decoder(Model(tiny.manifest, counted), max_batch_size=1, max_waiting=2) as decoder:
+        decoder.submit("abc")
+        counted.begun.wait(30)
+        futures = [decoder.submit("abc"), decoder.submit("abc")]
+        with http_server.Server(("127.0.0.1", 0), decoder) as server:
+            serving = threading.Thread(target=server.serve_forever)
+            serving.start()
+            assert ask(server.server_address[1], "/generate", '{"text": "abc"}')[0] == 503
+            server.shutdown()
+            serving.join()
     assert {future.result().text for future in futures} == {tiny.generate(["abc"])[0].text}
 
 

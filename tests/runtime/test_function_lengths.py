@@ -12,7 +12,8 @@ import s2s_runtime
 
 PACKAGE = Path(s2s_runtime.__file__).parent
 SEARCH = (
-    *("batching", "beam", "cancellation", "decoding", "ensembles", "finish", "forced", "greedy", "history", "plan"),
+    *("batching", "beam", "cancellation", "decoder", "decoding", "engines", "ensembles", "finish", "flow", "forced"),
+    *("greedy", "history", "joining", "plan"),
     *("pool", "rules", "sampling", "scoring", "search", "step_model", "streaming"),
 )
 
