@@ -29,6 +29,16 @@ class GraphEditor:
         tensors = {name for node in self.nodes for name in node.output} | set(self.constants)
         self._names = tensors | {node.name for node in self.nodes}
 
+    def copy(self) -> GraphEditor:
+        """An editor of the same graph as it stands, to be changed apart; neither makes a name that the other made."""
+        model = onnx.ModelProto()
+        model.CopyFrom(self._model)
+        other = GraphEditor(model)
+        other.nodes = [copied(node) for node in self.nodes]
+        other.constants = dict(self.constants)
+        other._names = self._names
+        return other
+
     @property
     def outputs(self) -> list[str]:
         """Names of the graph's outputs."""
@@ -157,6 +167,13 @@ class GraphEditor:
                 return kept
             kept = more
             wanted = wanted.union(*(reads(node) for node in kept))
+
+
+def copied(node: onnx.NodeProto) -> onnx.NodeProto:
+    """A node that can be changed apart."""
+    other = onnx.NodeProto()
+    other.CopyFrom(node)
+    return other
 
 
 def reads(node: onnx.NodeProto) -> set[str]:

@@ -1,9 +1,10 @@
-"""A pass for large batches: one product per gate instead of one product whose columns are then taken apart.
+"""Passes over recurrent cells: a product per gate, or per activation, instead of one whose columns are taken apart.
 
 A recurrent cell multiplies its state by the kernels of all gates at once, adds what comes from the token, and takes
-the columns apart. For a few rows that is best, as one product costs less than four. For many rows the sum and the split
-are passes over a tensor too large for the inner caches; apart, each gate is one product that adds its rows and applies
-its activation as it writes (onnxruntime fuses these), and nothing is taken apart.
+the columns apart, for an activation each. `separate_gates` makes each gate one product that adds its rows and applies
+its activation as it writes (onnxruntime fuses these); nothing is taken apart, many rows stay in the inner caches, and
+two threads share the work better. For a single row the number of nodes counts: `group_gates` makes one product for all
+gates of one activation. `benchmarks/PASSES.md` has what either gains.
 """
 
 from __future__ import annotations
@@ -36,6 +37,64 @@ def separate_gates(editor: GraphEditor) -> int:
                 _columns(editor, whole, slice(start, end), [output])
                 count += 1
     return count
+
+
+def group_gates(editor: GraphEditor) -> int:
+    """Computes the column ranges of such sums that have the same activation in one product, with one activation.
+
+    Args:
+        editor: a step graph, its tokens tabulated.
+
+    Returns:
+        how many activations there are fewer.
+    """
+    ranks = editor.ranks()
+    count = 0
+    for whole, ranges in _taken_apart(editor).items():
+        groups = _by_activation(editor, ranges)
+        saved = sum(len(gates) - 1 for kind, gates in groups.items() if kind)
+        if not saved or not _is_separable(editor, whole, ranks):
+            continue
+        editor.remove([node for node, _ in ranges])
+        for kind, gates in groups.items():
+            columns = np.concatenate([np.arange(*bounds) for _, bounds in gates])
+            if kind:
+                _activated(editor, kind, _columns(editor, whole, columns), gates)
+            else:
+                for output, bounds in gates:
+                    _columns(editor, whole, np.arange(*bounds), [output])
+        count += saved
+    return count
+
+
+_ACTIVATIONS = ("Sigmoid", "Tanh", "Relu")  # without parameters
+
+Gates = list[tuple[str, tuple[int, int]]]  # a range's tensor and its columns
+
+
+def _by_activation(editor: GraphEditor, ranges: list[tuple[onnx.NodeProto, list[tuple[int, int]]]]) -> dict[str, Gates]:
+    """The ranges by the activation that alone reads them; "" where they are read otherwise."""
+    groups: dict[str, Gates] = {}
+    for node, bounds in ranges:
+        for output, columns in zip(node.output, bounds, strict=True):
+            readers = [reader for reader in editor.nodes if output in reader.input]
+            kinds = {reader.op_type for reader in readers}
+            alone = len(readers) == 1 and kinds <= set(_ACTIVATIONS) and output not in editor.outputs
+            groups.setdefault(kinds.pop() if alone else "", []).append((output, columns))
+    return groups
+
+
+def _activated(editor: GraphEditor, kind: str, product: str, gates: Gates) -> None:
+    """One activation of several gates, taken apart into the tensors that those of each gate made."""
+    readers = [reader for output, _ in gates for reader in editor.nodes if output in reader.input]
+    names = [reader.output[0] for reader in readers]
+    editor.remove(readers)
+    if len(names) == 1:
+        editor.add(kind, [product], names)
+        return
+    (active,) = editor.add(kind, [product])
+    sizes = editor.integers([end - start for _, (start, end) in gates])
+    editor.add("Split", [active, sizes], names, axis=1)
 
 
 def _taken_apart(editor: GraphEditor) -> dict[str, list[tuple[onnx.NodeProto, list[tuple[int, int]]]]]:
@@ -108,7 +167,7 @@ def _is_separable(editor: GraphEditor, tensor: str, ranks: dict[str, int]) -> bo
     return constant is not None and constant.ndim == 2 and ranks.get(tensor, 2) == 2
 
 
-def _columns(editor: GraphEditor, tensor: str, columns: slice, outputs: list[str] | int = 1) -> str:
+def _columns(editor: GraphEditor, tensor: str, columns: slice | np.ndarray, outputs: list[str] | int = 1) -> str:
     """Computes a column range of a separable tensor; sums go into the products as their third operand."""
     if tensor in editor.constants:
         return editor.constant(editor.constants[tensor][columns], "bias")
@@ -128,7 +187,7 @@ def _columns(editor: GraphEditor, tensor: str, columns: slice, outputs: list[str
     return editor.add("Gemm", [maker.input[0], _kernel(editor, maker, columns), added], outputs)[0]
 
 
-def _kernel(editor: GraphEditor, product: onnx.NodeProto, columns: slice) -> str:
+def _kernel(editor: GraphEditor, product: onnx.NodeProto, columns: slice | np.ndarray) -> str:
     return editor.constant(editor.constants[product.input[1]][:, columns], "kernel")
 
 
