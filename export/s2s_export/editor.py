@@ -102,6 +102,17 @@ class GraphEditor:
         gone = {id(node) for node in nodes}
         self.nodes = [node for node in self.nodes if id(node) not in gone]
 
+    def prune(self, tensor: str) -> None:
+        """Takes out the node that makes a tensor, where nobody reads what it makes, and then what it alone read."""
+        maker = self.producer(tensor)
+        if maker is None or any(
+            name in self.outputs or any(name in reads(node) for node in self.nodes) for name in maker.output
+        ):
+            return
+        self.remove([maker])
+        for name in maker.input:
+            self.prune(name)
+
     def rename(self, old: str, new: str) -> None:
         """Lets every node that reads `old` read `new`."""
         for node in self.nodes:

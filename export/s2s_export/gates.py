@@ -13,8 +13,16 @@ import numpy as np
 import onnx
 
 from s2s_export.editor import GraphEditor
+from s2s_export.optimize import Passes
 
 _ALL = 2**31 - 1  # how the converter writes "to the end"
+
+
+def take_gates_apart(editor: GraphEditor, passes: Passes) -> bool:
+    """Applies the passes by which gates are products of their own; returns whether there were any."""
+    apart = passes.apply("gates_apart", separate_gates, editor)
+    added = passes.apply("sums_in_products", add_in_products, editor)
+    return bool(apart or added)
 
 
 def separate_gates(editor: GraphEditor) -> int:
@@ -36,7 +44,46 @@ def separate_gates(editor: GraphEditor) -> int:
             for output, (start, end) in zip(node.output, bounds, strict=True):
                 _columns(editor, whole, slice(start, end), [output])
                 count += 1
+        editor.prune(whole)
     return count
+
+
+def add_in_products(editor: GraphEditor) -> int:
+    """Lets products add the table rows that are added to them, as their third operand; its bias goes into the table.
+
+    Args:
+        editor: a step graph, its gates apart.
+
+    Returns:
+        how many sums there are fewer.
+    """
+    ranks = editor.ranks()
+    count = 0
+    for node in [node for node in editor.nodes if node.op_type == "Add"]:
+        makers = [editor.producer(name) for name in node.input if editor.is_read_once(name)]
+        by_type = {maker.op_type: maker for maker in makers if maker is not None}
+        product, rows = by_type.get("Gemm", by_type.get("MatMul")), by_type.get("Gather")
+        if product is None or rows is None or any(each.i for each in rows.attribute):
+            continue
+        bias, table = _bias(editor, product, ranks), editor.constants.get(rows.input[0])
+        if bias is None or table is None or table.ndim != 2 or table.shape[1] != len(bias):
+            continue
+        editor.remove([node, product, rows])
+        (added,) = editor.add("Gather", [editor.constant(table + bias, "table"), rows.input[1]], axis=0)
+        editor.add("Gemm", [*product.input[:2], added], [node.output[0]])
+        count += 1
+    return count
+
+
+def _bias(editor: GraphEditor, product: onnx.NodeProto, ranks: dict[str, int]) -> np.ndarray | None:
+    """What a product (batch, columns) by a constant kernel adds to each row: a constant, or zeros."""
+    kernel = editor.constants.get(product.input[1])
+    if kernel is None or kernel.ndim != 2 or product.attribute:
+        return None
+    if product.op_type == "MatMul":
+        return np.zeros(kernel.shape[1], kernel.dtype) if ranks.get(product.input[0]) == 2 else None
+    bias = editor.constants.get(product.input[-1])
+    return bias if bias is not None and bias.ndim == 1 else None
 
 
 def group_gates(editor: GraphEditor) -> int:
@@ -63,6 +110,7 @@ def group_gates(editor: GraphEditor) -> int:
             else:
                 for output, bounds in gates:
                     _columns(editor, whole, np.arange(*bounds), [output])
+        editor.prune(whole)
         count += saved
     return count
 

@@ -17,7 +17,7 @@ from s2s_export.conversion_errors import checked
 from s2s_export.convert import all_nodes, convert
 from s2s_export.editor import GraphEditor
 from s2s_export.errors import ExportError
-from s2s_export.gates import separate_gates
+from s2s_export.gates import take_gates_apart
 from s2s_export.loops import DTYPES
 from s2s_export.optimize import Passes
 from s2s_export.passes import cancel_reshapes, free_name, look_up_kernels, strip_softmax, tabulate_tokens
@@ -67,7 +67,7 @@ def with_searches(graphs: Graphs, facts: Understanding) -> Graphs:
     """The same graphs with whole-search graphs of their step graph, where tokens are written; its gates apart."""
     graphs = replace(graphs, passes=graphs.passes.copy())
     decoder, apart = graphs.models["decoder"], GraphEditor(graphs.models["decoder"]).copy()
-    if graphs.passes.apply("gates_apart", separate_gates, apart):
+    if take_gates_apart(apart, graphs.passes):
         graphs = replace(graphs, models={**graphs.models, "decoder": apart.finish()})
     if facts.target.feedback == "value":
         return graphs

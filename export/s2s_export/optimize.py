@@ -84,6 +84,12 @@ PASSES: Final = (
         "a sum of products is read in column ranges only",
     ),
     Pass(
+        "sums_in_products",
+        "decoder, greedy, beam",
+        "the rows added to a gate's product become its third operand, its bias a part of their table",
+        "what is left of a product and a row of a table once the gates are apart (GRU)",
+    ),
+    Pass(
         "one_row",
         "greedy",
         "a loop for one sentence: gates of one activation are one product, the end of the row ends the loop",

@@ -14,7 +14,7 @@ import onnx
 from onnx import helper
 
 from s2s_export.editor import GraphEditor, reads
-from s2s_export.gates import group_gates, separate_gates
+from s2s_export.gates import group_gates, take_gates_apart
 from s2s_export.loops import GO, OneRow, Search, looped
 from s2s_export.optimize import Passes
 from s2s_runtime.bundle import TensorSpec
@@ -86,7 +86,7 @@ def greedy_graph(decoder: onnx.ModelProto, carried: Carried, passes: Passes | No
         going=TensorSpec("more", "bool", ()),
     )
     one_row = passes.apply("one_row", _for_one_row, alone, search)
-    passes.apply("gates_apart", separate_gates, editor)
+    take_gates_apart(editor, passes)
     return looped(editor, search, passes, one_row)
 
 
@@ -129,7 +129,7 @@ def beam_graph(decoder: onnx.ModelProto, carried: Carried, passes: Passes | None
     _extend_beams(editor, carried.size)
     _keep_beams(editor, carried)
     editor.add("Identity", [GO], ["more"])
-    passes.apply("gates_apart", separate_gates, editor)
+    take_gates_apart(editor, passes)
     per_sentence = TensorSpec("scores", "float32", (None, None))
     collected = [
         TensorSpec(f"{what}_{name}", dtype, (None, None))

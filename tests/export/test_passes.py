@@ -110,6 +110,8 @@ def test_what_each_pass_finds() -> None:
         model = build()
         _, parts, facts = take_apart(model, options)
         found[name] = set(with_searches(build_graphs(parts, facts, 18, Passes()), facts).passes.applied)
+    assert "sums_in_products" in found["gru"]
+    assert "sums_in_products" not in found["lstm, one-hot"]
     assert "one_row" in found["lstm, one-hot"]
     assert "one_row" not in found["gru"]
     assert "memory_once" in found["attention"]
