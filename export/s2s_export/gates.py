@@ -34,11 +34,8 @@ def separate_gates(editor: GraphEditor) -> int:
     Returns:
         how many products there are now instead of one each.
     """
-    ranks = editor.ranks()
     count = 0
-    for whole, ranges in _taken_apart(editor).items():
-        if not _is_separable(editor, whole, ranks):
-            continue
+    for whole, ranges in _separable(editor):
         for node, bounds in ranges:
             editor.remove([node])
             for output, (start, end) in zip(node.output, bounds, strict=True):
@@ -95,12 +92,11 @@ def group_gates(editor: GraphEditor) -> int:
     Returns:
         how many activations there are fewer.
     """
-    ranks = editor.ranks()
     count = 0
-    for whole, ranges in _taken_apart(editor).items():
+    for whole, ranges in _separable(editor):
         groups = _by_activation(editor, ranges)
         saved = sum(len(gates) - 1 for kind, gates in groups.items() if kind)
-        if not saved or not _is_separable(editor, whole, ranks):
+        if not saved:
             continue
         editor.remove([node for node, _ in ranges])
         for kind, gates in groups.items():
@@ -118,9 +114,10 @@ def group_gates(editor: GraphEditor) -> int:
 _ACTIVATIONS = ("Sigmoid", "Tanh", "Relu")  # without parameters
 
 Gates = list[tuple[str, tuple[int, int]]]  # a range's tensor and its columns
+Ranges = list[tuple[onnx.NodeProto, list[tuple[int, int]]]]  # a node that takes ranges, and their columns
 
 
-def _by_activation(editor: GraphEditor, ranges: list[tuple[onnx.NodeProto, list[tuple[int, int]]]]) -> dict[str, Gates]:
+def _by_activation(editor: GraphEditor, ranges: Ranges) -> dict[str, Gates]:
     """The ranges by the activation that alone reads them; "" where they are read otherwise."""
     groups: dict[str, Gates] = {}
     for node, bounds in ranges:
@@ -145,9 +142,15 @@ def _activated(editor: GraphEditor, kind: str, product: str, gates: Gates) -> No
     editor.add("Split", [active, sizes], names, axis=1)
 
 
-def _taken_apart(editor: GraphEditor) -> dict[str, list[tuple[onnx.NodeProto, list[tuple[int, int]]]]]:
+def _separable(editor: GraphEditor) -> list[tuple[str, Ranges]]:
+    """Tensors that can be computed in column ranges and are read so, with the nodes that take these ranges."""
+    ranks = editor.ranks()
+    return [(whole, ranges) for whole, ranges in _taken_apart(editor).items() if _is_separable(editor, whole, ranks)]
+
+
+def _taken_apart(editor: GraphEditor) -> dict[str, Ranges]:
     """Tensors that only nodes read which take column ranges of them, with these nodes and ranges."""
-    found: dict[str, list[tuple[onnx.NodeProto, list[tuple[int, int]]]]] = {}
+    found: dict[str, Ranges] = {}
     for node in editor.nodes:
         bounds = _split_bounds(editor, node) if node.op_type == "Split" else _slice_bounds(editor, node)
         if bounds:
