@@ -120,7 +120,7 @@ def export(
     verify_with: Annotated[
         Path | None,
         typer.Option(
-            help="Text file to verify with, one source per line; with --quantize its right target may follow a tab.",
+            help="Texts to verify with, one a line; with --quantize or --dtype the right target may follow a tab.",
             rich_help_panel=_FILES,
         ),
     ] = None,
@@ -130,6 +130,14 @@ def export(
             help="Weights of 8 bits: smaller and faster; what it changes is measured.", rich_help_panel=_FILES
         ),
     ] = None,
+    dtype: Annotated[
+        Literal["float32", "float16"],
+        typer.Option(help="What the graphs compute in; float16 is for CUDA.", rich_help_panel=_FILES),
+    ] = "float32",
+    optimize: Annotated[
+        Literal["none", "default"],
+        typer.Option(help="Passes over the graphs: all, or the plain conversion.", rich_help_panel=_FILES),
+    ] = "default",
     opset: Annotated[int, typer.Option(min=15, max=18, help="ONNX operator set.", rich_help_panel=_FILES)] = 18,
     atol: Annotated[float, typer.Option(help="Largest difference from Keras allowed.", rich_help_panel=_FILES)] = 1e-4,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing bundle.", rich_help_panel=_FILES)] = False,
@@ -167,6 +175,8 @@ def export(
             "source_input": source_input,
             "one_hot_inputs": tuple(one_hot_input or ()),
             "quantize": quantize,
+            "dtype": dtype,
+            "optimize": optimize,
             "opset": opset,
             "atol": atol,
             "force": force,
@@ -250,7 +260,11 @@ def _options(
         refuse_existing(path, force=settings["force"])
     vocabulary, longest = words.read(settings)
     lines = [] if verify_with is None else verify_with.read_text(encoding="utf-8").splitlines()
-    texts, references = _pairs([line for line in lines if line.strip()]) if settings["quantize"] else (lines, [])
+    texts, references = (
+        _pairs([line for line in lines if line.strip()])
+        if settings["quantize"] or settings["dtype"] != "float32"
+        else (lines, [])
+    )
     return ExportOptions(
         vocabulary=vocabulary,
         longest_source=longest,

@@ -29,6 +29,16 @@ class GraphEditor:
         tensors = {name for node in self.nodes for name in node.output} | set(self.constants)
         self._names = tensors | {node.name for node in self.nodes}
 
+    def copy(self) -> GraphEditor:
+        """An editor of the same graph as it stands, to be changed apart; neither makes a name that the other made."""
+        model = onnx.ModelProto()
+        model.CopyFrom(self._model)
+        other = GraphEditor(model)
+        other.nodes = [copied(node) for node in self.nodes]
+        other.constants = dict(self.constants)
+        other._names = self._names
+        return other
+
     @property
     def outputs(self) -> list[str]:
         """Names of the graph's outputs."""
@@ -91,6 +101,17 @@ class GraphEditor:
         """Takes nodes out; what they made has to be made by others or read by nobody."""
         gone = {id(node) for node in nodes}
         self.nodes = [node for node in self.nodes if id(node) not in gone]
+
+    def prune(self, tensor: str) -> None:
+        """Takes out the node that makes a tensor, where nobody reads what it makes, and then what it alone read."""
+        maker = self.producer(tensor)
+        if maker is None or any(
+            name in self.outputs or any(name in reads(node) for node in self.nodes) for name in maker.output
+        ):
+            return
+        self.remove([maker])
+        for name in maker.input:
+            self.prune(name)
 
     def rename(self, old: str, new: str) -> None:
         """Lets every node that reads `old` read `new`."""
@@ -157,6 +178,13 @@ class GraphEditor:
                 return kept
             kept = more
             wanted = wanted.union(*(reads(node) for node in kept))
+
+
+def copied(node: onnx.NodeProto) -> onnx.NodeProto:
+    """A node that can be changed apart."""
+    other = onnx.NodeProto()
+    other.CopyFrom(node)
+    return other
 
 
 def reads(node: onnx.NodeProto) -> set[str]:

@@ -12,9 +12,10 @@ from pathlib import Path
 import keras
 
 from s2s_export.dtypes import refuse_other_dtypes
-from s2s_export.graphs import Graphs, build_graphs
+from s2s_export.graphs import Graphs, build_graphs, with_searches
+from s2s_export.optimize import Passes, named
 from s2s_export.options import ExportOptions
-from s2s_export.quantize import quantize_bundle
+from s2s_export.reduce import reduce_bundle
 from s2s_export.text_layers import without_text_layers
 from s2s_export.understand import Understanding, understand
 from s2s_export.verify import Report, Subject, refuse_failed, verify
@@ -78,33 +79,41 @@ def _export(model: keras.Model, path: Path, options: ExportOptions, progress: Pr
     progress("splitting")
     model, parts, facts = take_apart(model, options)
     progress("converting")
-    graphs = build_graphs(parts, facts, options.opset)
+    plain = build_graphs(parts, facts, options.opset, Passes(named(options.optimize)))
+    graphs = with_searches(plain, facts)
     with new_folder(path) as folder:
-        files, weights = write_graphs(folder, graphs.models)
-        manifest = Manifest(
-            graphs=files,
-            weights=weights,
-            source=facts.source,
-            target=facts.target,
-            states=graphs.states,
-            memory=graphs.memory,
-            attention=parts.attention,
-            padding=facts.padding,
-            source_vocabulary=facts.source_vocabulary,
-            target_vocabulary=facts.target_vocabulary,
-            producers={**_versions(), "opset": str(options.opset)},
-        )
-        write_manifest(folder, manifest)
+        manifest = write_unverified(folder, parts, facts, graphs)
+        manifest = replace(manifest, producers={**_versions(), "opset": str(options.opset)})
         progress("verifying")
         report = verify(folder, Subject(model, parts, facts, manifest), options.verify_with, options.atol)
         refuse_failed(report)
         report = replace(report, facts=_facts(parts, graphs))
         manifest = replace(manifest, verification=report.to_dict())
-        if options.quantize:
-            progress("quantising")
-            graphs, manifest = quantize_bundle(folder, graphs, manifest, facts, options)
+        if options.quantize or options.dtype != "float32":
+            progress(f"converting to {options.quantize or options.dtype}")
+            graphs, manifest = reduce_bundle(folder, plain, manifest, facts, options)
         write_manifest(folder, manifest)
     return Exported(path, parts, facts, manifest, report, graphs.node_types())
+
+
+def write_unverified(folder: Path, parts: SplitModel, facts: Understanding, graphs: Graphs) -> Manifest:
+    """Writes graphs into a folder as a bundle that nobody has compared with Keras yet; returns its manifest."""
+    files, weights = write_graphs(folder, graphs.models)
+    manifest = Manifest(
+        graphs=files,
+        weights=weights,
+        source=facts.source,
+        target=facts.target,
+        states=graphs.states,
+        memory=graphs.memory,
+        attention=parts.attention,
+        padding=facts.padding,
+        source_vocabulary=facts.source_vocabulary,
+        target_vocabulary=facts.target_vocabulary,
+        passes=graphs.passes.applied,
+    )
+    write_manifest(folder, manifest)
+    return manifest
 
 
 def _facts(parts: SplitModel, graphs: Graphs) -> dict[str, object]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -17,7 +17,9 @@ from s2s_export.conversion_errors import checked
 from s2s_export.convert import all_nodes, convert
 from s2s_export.editor import GraphEditor
 from s2s_export.errors import ExportError
+from s2s_export.gates import take_gates_apart
 from s2s_export.loops import DTYPES
+from s2s_export.optimize import Passes
 from s2s_export.passes import cancel_reshapes, free_name, look_up_kernels, strip_softmax, tabulate_tokens
 from s2s_export.search_graphs import Carried, beam_graph, greedy_graph
 from s2s_export.understand import Understanding
@@ -27,11 +29,12 @@ from s2s_training.splitting.splitter import SplitModel
 
 @dataclass(frozen=True)
 class Graphs:
-    """The ONNX graphs of a bundle by name, and what crosses from encoder to decoder."""
+    """The ONNX graphs of a bundle by name, what crosses from encoder to decoder, and the passes wanted and applied."""
 
     models: dict[str, onnx.ModelProto]
     states: tuple[TensorSpec, ...]
     memory: tuple[TensorSpec, ...]
+    passes: Passes = field(default_factory=Passes)
 
     def node_types(self) -> dict[str, dict[str, int]]:
         """How many nodes of each type each graph has, most frequent first."""
@@ -41,8 +44,8 @@ class Graphs:
         }
 
 
-def build_graphs(split: SplitModel, facts: Understanding, opset: int) -> Graphs:
-    """Converts a split model and adds the selection graphs.
+def build_graphs(split: SplitModel, facts: Understanding, opset: int, passes: Passes) -> Graphs:
+    """Converts a split model, applies the passes over single graphs that are wanted, and adds the selection graphs.
 
     Raises:
         ExportError: part of the model has no ONNX form, or keeps a dtype that bundles don't.
@@ -51,22 +54,28 @@ def build_graphs(split: SplitModel, facts: Understanding, opset: int) -> Graphs:
     states = _specs("state", crossing[: split.state_count])
     memory = _specs("memory", crossing[split.state_count :])
     models = {
-        "encoder": _encoder(split, facts, [*states, *memory], opset),
-        "decoder": _decoder(split, facts, states, memory, opset),
-        "select_state": _select("state", states, opset),
+        "encoder": _encoder(split, facts, [*states, *memory], opset, passes),
+        "decoder": _decoder(split, facts, (states, memory), opset, passes),
+        "select_state": select_graph("state", states, opset),
     }
     if memory:
-        models["select_memory"] = _select("memory", memory, opset)
-    return with_searches(Graphs(models, states, memory), facts)
+        models["select_memory"] = select_graph("memory", memory, opset)
+    return Graphs(models, states, memory, passes)
 
 
 def with_searches(graphs: Graphs, facts: Understanding) -> Graphs:
-    """The same graphs with whole-search graphs of their step graph, where tokens are written."""
+    """The same graphs with whole-search graphs of their step graph, where tokens are written; its gates apart."""
+    graphs = replace(graphs, passes=graphs.passes.copy())
+    decoder, apart = graphs.models["decoder"], GraphEditor(graphs.models["decoder"]).copy()
+    if take_gates_apart(apart, graphs.passes):
+        graphs = replace(graphs, models={**graphs.models, "decoder": apart.finish()})
     if facts.target.feedback == "value":
         return graphs
-    decoder = graphs.models["decoder"]
     carried = Carried(graphs.states, graphs.memory, facts.target.size, fed=facts.target.feedback == "token")
-    searches = {"greedy": greedy_graph(decoder, carried), "beam": beam_graph(decoder, carried)}
+    searches = {
+        "greedy": greedy_graph(decoder, carried, graphs.passes),
+        "beam": beam_graph(decoder, carried, graphs.passes),
+    }
     return replace(graphs, models={**graphs.models, **searches})
 
 
@@ -83,7 +92,9 @@ def _specs(stem: str, tensors: Sequence[Any]) -> tuple[TensorSpec, ...]:
     return tuple(specs)
 
 
-def _encoder(split: SplitModel, facts: Understanding, crossing: Sequence[TensorSpec], opset: int) -> onnx.ModelProto:
+def _encoder(
+    split: SplitModel, facts: Understanding, crossing: Sequence[TensorSpec], opset: int, passes: Passes
+) -> onnx.ModelProto:
     readers = [
         _reader(source.size, one_hot=source.kind == "one-hot", dtype=tensor.dtype)
         for source, tensor in zip(facts.sources, split.encoder.inputs, strict=True)
@@ -95,17 +106,21 @@ def _encoder(split: SplitModel, facts: Understanding, crossing: Sequence[TensorS
     signature = [tf.TensorSpec(spec.shape, spec.dtype, name=spec.name) for spec in facts.source.inputs]
     names = [tensor.name for tensor in crossing]
     editor = GraphEditor(convert(split.encoder, prepare, signature, names, opset))
-    look_up_kernels(editor)
+    passes.apply("kernel_rows", look_up_kernels, editor)
     with checked("encoder"):
         made = editor.finish()
     return _ordered(made, [spec.name for spec in facts.source.inputs], names)
 
 
 def _decoder(
-    split: SplitModel, facts: Understanding, states: Sequence[TensorSpec], memory: Sequence[TensorSpec], opset: int
+    split: SplitModel,
+    facts: Understanding,
+    crossing: tuple[Sequence[TensorSpec], Sequence[TensorSpec]],
+    opset: int,
+    passes: Passes,
 ) -> onnx.ModelProto:
-    """The step graph, its passes applied."""
-    target = facts.target
+    """The step graph of states and memory, its passes applied."""
+    target, (states, memory) = facts.target, crossing
     carried = [tf.TensorSpec(s.shape, s.dtype, name=s.name) for s in (*states, *memory)]
     fed: list[tf.TensorSpec] = []
     read: Callable[[Any], Any] | None = None
@@ -122,11 +137,11 @@ def _decoder(
     output = "output" if target.feedback == "value" else "logits"
     names = [output, *(f"next_{state.name}" for state in states), *(["attention"] if split.attention else [])]
     editor = GraphEditor(convert(split.decoder, prepare, [*fed, *carried], names, opset))
-    if facts.probabilities and not strip_softmax(editor, output):
+    if facts.probabilities and not passes.apply("logits", strip_softmax, editor, output):
         _take_logarithm(editor, output)
-    cancel_reshapes(editor)
+    passes.apply("reshapes", cancel_reshapes, editor)
     if target.feedback == "token":
-        tabulate_tokens(editor, "token", target.size)
+        passes.apply("token_table", tabulate_tokens, editor, "token", target.size)
     inputs = [spec.name for spec in [*fed, *carried]]
     with checked("decoder"):
         made = editor.finish()
@@ -145,7 +160,7 @@ def _reader(size: int, *, one_hot: bool, dtype: Any) -> Callable[[Any], Any]:
 
 
 def _take_logarithm(editor: GraphEditor, output: str) -> None:
-    """For probabilities that no softmax makes: their logarithm serves as logits, the smallest ones kept finite."""
+    """The logarithm of probabilities serves as logits, the smallest ones kept finite."""
     node = editor.producer(output)
     if node is None:
         raise ExportError("the model's output is one of its inputs: nothing is decoded")
@@ -164,7 +179,7 @@ def _ordered(model: onnx.ModelProto, inputs: Sequence[str], outputs: Sequence[st
     return model
 
 
-def _select(stem: str, tensors: Sequence[TensorSpec], opset: int) -> onnx.ModelProto:
+def select_graph(stem: str, tensors: Sequence[TensorSpec], opset: int) -> onnx.ModelProto:
     """A graph that gathers rows of every state (or memory) along the batch axis, on whatever device they are."""
     nodes, inputs, outputs = [], [helper.make_tensor_value_info("rows", TensorProto.INT64, ["rows"])], []
     for spec in tensors:

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
-from s2s_export.editor import GraphEditor, reads
-from s2s_export.gates import separate_gates
+from s2s_export.editor import GraphEditor, copied, reads
+from s2s_export.optimize import Passes
 from s2s_runtime.bundle import TensorSpec
 
 DTYPES: Final = {
     "float32": TensorProto.FLOAT,
+    "float16": TensorProto.FLOAT16,
     "bool": TensorProto.BOOL,
     "int64": TensorProto.INT64,
     "int32": TensorProto.INT32,
 }
 GO: Final = "go"  # inside the loop: whether it went on so far
-_FEW: Final = 48  # rows up to which gates are computed together; measured: equal at 32, a seventh of the time at 256
 _INNER: Final = "step."  # what names get in front inside the loop: ONNX forbids those that stand outside it too
 
 
@@ -33,10 +33,11 @@ class Search:
         name: of the graph.
         before: nodes that run once, before the loop.
         inputs: what is read and stays the same, memory included; beside `steps`, the most steps to run.
-        carried: what changes: the steps read `NAME` and make `next_NAME`. The first has a number for each row.
+        carried: what changes: the steps read `NAME` and make `next_NAME`. Where rows choose the loop, the first has
+            a number for each row.
         shown: which of the carried are outputs, as `next_NAME`, as the last step left them.
         collected: what the steps make and the graph shows of each, the step as first axis.
-        going: name of the bool () that the steps make: whether to go on.
+        going: the bool () or (1,) that the steps make: whether to go on.
         per_sentence: names of those of the above that have a first axis of sentences, not of rows.
     """
 
@@ -46,13 +47,18 @@ class Search:
     carried: Sequence[TensorSpec]
     shown: Sequence[TensorSpec]
     collected: Sequence[TensorSpec]
-    going: str
+    going: TensorSpec
     per_sentence: frozenset[str] = frozenset()
 
     @property
-    def outputs(self) -> list[str]:
+    def made(self) -> list[str]:
         """What the loop gives."""
         return [*(f"next_{tensor.name}" for tensor in self.carried), *(tensor.name for tensor in self.collected)]
+
+    @property
+    def outputs(self) -> list[str]:
+        """What the graph gives."""
+        return [*(tensor.name for tensor in self.collected), *(f"next_{tensor.name}" for tensor in self.shown)]
 
     def value(self, tensor: TensorSpec, prefix: str = "", *, steps: bool = False) -> onnx.ValueInfoProto:
         """A tensor of a graph's signature; rows have one name everywhere, other free sizes one each."""
@@ -64,16 +70,33 @@ class Search:
         )
 
 
-def looped(editor: GraphEditor, search: Search) -> onnx.ModelProto:
-    """The loop as a graph; where it pays for many rows (`s2s_export.gates`) there are two loops and the rows decide."""
-    for name in [tensor.name for tensor in search.carried] + search.outputs:
-        editor.move(name, _INNER + name)
-    few = _loop(editor, search, search.outputs)
-    nodes = [*search.before, few]
-    if separate_gates(editor):
-        few.output[:] = [f"few.{name}" for name in search.outputs]
-        many = _loop(editor, search, [f"many.{name}" for name in search.outputs])
-        nodes = [*search.before, *_by_rows(editor, search, few, many)]
+@dataclass(frozen=True)
+class OneRow:
+    """The steps of a search as they run where there is one row.
+
+    Args:
+        editor: holds them.
+        search: its inputs and outputs are those of the search for any number of rows.
+    """
+
+    editor: GraphEditor
+    search: Search
+
+
+def looped(editor: GraphEditor, search: Search, passes: Passes, one_row: OneRow | None = None) -> onnx.ModelProto:
+    """The loop as a graph, or two of which the number of rows chooses one.
+
+    Args:
+        editor: holds the steps.
+        search: what they read and show.
+        passes: those wanted.
+        one_row: the steps for a single row, where they differ.
+    """
+    loop = _loop(editor, search, passes)
+    nodes, constants = [*search.before, loop], dict(editor.constants)
+    if one_row is not None:
+        nodes = [*search.before, *_by_rows(editor, (search, loop), one_row, passes)]
+        constants = {**one_row.editor.constants, **editor.constants}
     graph = helper.make_graph(
         nodes,
         search.name,
@@ -82,55 +105,61 @@ def looped(editor: GraphEditor, search: Search) -> onnx.ModelProto:
             *(search.value(tensor, steps=True) for tensor in search.collected),
             *(search.value(tensor, "next_") for tensor in search.shown),
         ],
-        editor.initializers({name for node in nodes for name in reads(node)}),
+        _initializers(constants, nodes),
     )
     model = helper.make_model(graph, opset_imports=editor.opsets, ir_version=editor.ir_version)
     onnx.checker.check_model(model, full_check=True)
     return model
 
 
-def _loop(editor: GraphEditor, search: Search, outputs: Sequence[str]) -> onnx.NodeProto:
+def _initializers(constants: Mapping[str, np.ndarray], nodes: Sequence[onnx.NodeProto]) -> list[onnx.TensorProto]:
+    read = {name for node in nodes for name in reads(node)}
+    return [numpy_helper.from_array(value, name) for name, value in constants.items() if name in read]
+
+
+def _loop(editor: GraphEditor, search: Search, passes: Passes) -> onnx.NodeProto:
     """The steps as they stand in the editor, in a loop that holds the constants of its steps itself.
 
     onnxruntime packs the kernels of matrix products beforehand where they are constants of the graph of the product or
     of the one around it, not further out: two loops in branches would be half as fast with shared constants.
     """
-    nodes = [_copied(node) for node in editor.running([search.going, *(_INNER + name for name in search.outputs)])]
+    for name in [tensor.name for tensor in search.carried] + search.made:
+        editor.move(name, _INNER + name)
+    nodes = [copied(node) for node in editor.running([search.going.name, *(_INNER + name for name in search.made)])]
     body = helper.make_graph(
         nodes,
         "step",
         [
             search.value(TensorSpec("iteration", "int64", ())),
-            search.value(TensorSpec(GO, "bool", ())),
+            search.value(TensorSpec(GO, "bool", search.going.shape)),
             *(search.value(tensor, _INNER) for tensor in search.carried),
         ],
         [
-            search.value(TensorSpec(search.going, "bool", ())),
+            search.value(search.going),
             *(search.value(tensor, f"{_INNER}next_") for tensor in search.carried),
             *(search.value(tensor, _INNER) for tensor in search.collected),
         ],
-        editor.initializers({name for node in nodes for name in reads(node)}),
+        passes.apply("inner_constants", _initializers, editor.constants, nodes) or [],
     )
-    yes = editor.constant(np.array(True), "true")
+    yes = editor.constant(np.ones([size or 1 for size in search.going.shape], np.bool_), "true")
     inputs = ["steps", yes, *(tensor.name for tensor in search.carried)]
-    return helper.make_node("Loop", inputs, list(outputs), name="search", body=body)
+    return helper.make_node("Loop", inputs, search.made, name="search", body=body)
 
 
-def _by_rows(editor: GraphEditor, search: Search, few: onnx.NodeProto, many: onnx.NodeProto) -> list[onnx.NodeProto]:
+def _by_rows(
+    editor: GraphEditor, many: tuple[Search, onnx.NodeProto], one_row: OneRow, passes: Passes
+) -> list[onnx.NodeProto]:
     """One loop or the other, as many rows as there are: chosen once a run, not once a step."""
+    one, (search, loop) = one_row.search, many
+    nodes = {"then_branch": [*one.before, _loop(one_row.editor, one, passes)], "else_branch": [loop]}
     branches = {}
-    for name, loop in (("then_branch", many), ("else_branch", few)):
-        shown = [onnx.ValueInfoProto(name=output) for output in loop.output]
-        branches[name] = helper.make_graph([loop], name, [], shown)
-    most = editor.constant(np.array(_FEW), "few")
+    for branch, made in nodes.items():
+        made[-1].output[:] = [f"{branch}.{name}" for name in made[-1].output]
+        shown = [onnx.ValueInfoProto(name=f"{branch}.{name}") for name in one.outputs]
+        branches[branch] = helper.make_graph(made, branch, [], shown)
+    single = editor.constant(np.array(1), "one")
     return [
         helper.make_node("Size", [search.carried[0].name], ["rows"], name="rows"),
-        helper.make_node("Greater", ["rows", most], ["are_many"], name="are_many"),
-        helper.make_node("If", ["are_many"], search.outputs, name="by_rows", **branches),
+        helper.make_node("Equal", ["rows", single], ["is_alone"], name="is_alone"),
+        helper.make_node("If", ["is_alone"], search.outputs, name="by_rows", **branches),
     ]
-
-
-def _copied(node: onnx.NodeProto) -> onnx.NodeProto:
-    copied = onnx.NodeProto()
-    copied.CopyFrom(node)
-    return copied

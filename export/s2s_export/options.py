@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from s2s_export.errors import ExportError
+from s2s_export.optimize import named
 from s2s_runtime.padding import Side
 from s2s_runtime.vocabulary import VocabularyFile
 
@@ -36,8 +37,11 @@ class ExportOptions:
             unless `source_length` says otherwise.
         start_symbol, end_symbol: the target vocabulary's start and end, where it doesn't say them itself.
         verify_with: texts to verify with; otherwise inputs are generated.
-        references: the right target of each text in `verify_with`, for error rates with quantised weights.
+        references: the right target of each text in `verify_with`, for error rates with int8 or float16.
         quantize: "int8" for weights of 8 bits; None keeps float32.
+        dtype: what the graphs compute in; "float16" is for CUDA.
+        optimize: "default" applies all passes of `s2s_export.optimize`, "none" leaves the graphs as converted; or names
+            of passes.
 
     Raises:
         ExportError: names the option that is out of range, what it got and what is allowed.
@@ -64,6 +68,8 @@ class ExportOptions:
     verify_with: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
     quantize: Literal["int8"] | None = None
+    dtype: Literal["float32", "float16"] = "float32"
+    optimize: Literal["none", "default"] | tuple[str, ...] = "default"
 
     def __post_init__(self) -> None:
         for name in ("source_length", "max_length"):
@@ -87,11 +93,19 @@ class ExportOptions:
                 f"references: expected one for each text of verify_with ({len(self.verify_with)}), "
                 f"got {len(self.references)}"
             )
-        if self.quantize not in (None, "int8"):
-            raise ExportError(f"quantize: expected 'int8' or None, got {self.quantize!r}")
+        self._check_bits()
+        named(self.optimize)
         for token in [*self.end_ids, *([] if self.start_id is None else [self.start_id])]:
             if token < 0:
                 raise ExportError(f"start_id and end_ids: expected ids from 0, got {token}")
+
+    def _check_bits(self) -> None:
+        if self.quantize not in (None, "int8"):
+            raise ExportError(f"quantize: expected 'int8' or None, got {self.quantize!r}")
+        if self.dtype not in ("float32", "float16"):
+            raise ExportError(f"dtype: expected 'float32' or 'float16', got {self.dtype!r}")
+        if self.quantize and self.dtype != "float32":
+            raise ExportError(f"dtype: expected 'float32' with quantize {self.quantize!r}, got {self.dtype!r}")
 
     def with_vocabulary(self, vocabulary: VocabularyFile | None) -> ExportOptions:
         """These options with another vocabulary, whose target side gets the start and end symbols given.

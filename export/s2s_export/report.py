@@ -23,6 +23,8 @@ def print_exported(console: Console, exported: Exported) -> None:
     console.print(_files(exported))
     if exported.manifest.precision != "float32":
         console.print(_quality(exported))
+    if exported.manifest.precision == "float16":
+        console.print("note: float16 is for CUDA; on a CPU it is tested and no faster", soft_wrap=True)
     _print_notes(console, exported.facts)
     console.print(f"wrote {exported.path} (every check within {exported.report.atol:g})", soft_wrap=True)
 
@@ -96,7 +98,7 @@ def _files(exported: Exported) -> Table:
 
 
 def _quality(exported: Exported) -> Table:
-    """What the weights of 8 bits changed."""
+    """What fewer bits changed."""
     found = exported.manifest.verification["quantization"]
     if not isinstance(found, dict):
         raise TypeError(f"expected what was measured, got {found!r}")

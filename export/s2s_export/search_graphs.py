@@ -7,14 +7,16 @@ What depends on the memory alone (keys of an attention, its mask) is computed on
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
 from onnx import helper
 
 from s2s_export.editor import GraphEditor, reads
-from s2s_export.loops import GO, Search, looped
+from s2s_export.gates import group_gates, take_gates_apart
+from s2s_export.loops import GO, OneRow, Search, looped
+from s2s_export.optimize import Passes
 from s2s_runtime.bundle import TensorSpec
 
 
@@ -44,7 +46,7 @@ class Carried:
         return TensorSpec(name, "float32", (self.size,))
 
 
-def greedy_graph(decoder: onnx.ModelProto, carried: Carried) -> onnx.ModelProto:
+def greedy_graph(decoder: onnx.ModelProto, carried: Carried, passes: Passes | None = None) -> onnx.ModelProto:
     """The graph of greedy search over up to `steps` tokens.
 
     Inputs: `steps` int64 (): most tokens to write. `mask` float32 (size,): added to the logits, -inf at tokens that
@@ -57,16 +59,19 @@ def greedy_graph(decoder: onnx.ModelProto, carried: Carried) -> onnx.ModelProto:
     Args:
         decoder: the step graph, its passes applied; it is left as it is.
         carried: what it carries.
+        passes: those wanted; default: all.
     """
-    editor, once = _step(decoder, carried)
-    masked, before = _mask_logits(editor)
+    passes = passes or Passes()
+    editor, once = _step(decoder, carried, passes)
+    masked, before = passes.apply("mask_in_bias", _mask_bias, editor) or (_mask_logits(editor), [])
     (token,) = editor.add("ArgMax", [masked], ["tokens"], axis=1, keepdims=0)
     if carried.fed:  # a tensor can't be carried and collected under one name
         editor.add("Identity", [token], ["next_token"])
+    alone = editor.copy()
     (going,) = editor.add("Gather", ["goes_on", token])
     editor.add("Mul", ["live", going], ["next_live"])
     (left,) = editor.add("ReduceSum", ["next_live"], keepdims=0)
-    (more,) = editor.add("Greater", [left, "least"])
+    editor.add("Greater", [left, "least"], ["more"])
     search = Search(
         name="greedy",
         before=[*once, *before],
@@ -78,12 +83,28 @@ def greedy_graph(decoder: onnx.ModelProto, carried: Carried) -> onnx.ModelProto:
         carried=[TensorSpec("live", "float32", (None,)), *carried.token, *carried.states],
         shown=carried.states,
         collected=[TensorSpec("tokens", "int64", (None,))],
-        going=more,
+        going=TensorSpec("more", "bool", ()),
     )
-    return looped(editor, search)
+    one_row = passes.apply("one_row", _for_one_row, alone, search)
+    take_gates_apart(editor, passes)
+    return looped(editor, search, passes, one_row)
 
 
-def beam_graph(decoder: onnx.ModelProto, carried: Carried) -> onnx.ModelProto:
+def _for_one_row(editor: GraphEditor, search: Search) -> OneRow | None:
+    """Greedy search where there is one row: with its end, the loop ends."""
+    if not group_gates(editor):
+        return None
+    editor.add("Gather", ["ends_not", "tokens"], ["more"])
+    before = [
+        helper.make_node("Mul", ["goes_on", "live"], ["stays_live"], name="stays_live"),
+        helper.make_node("Greater", ["stays_live", "least"], ["ends_not"], name="ends_not"),
+    ]
+    return OneRow(
+        editor, replace(search, before=before, carried=search.carried[1:], going=TensorSpec("more", "bool", (1,)))
+    )
+
+
+def beam_graph(decoder: onnx.ModelProto, carried: Carried, passes: Passes | None = None) -> onnx.ModelProto:
     """The graph of beam search over `steps` tokens; the host decides which sequences have ended and which are best.
 
     Rows are beams, those of a sentence one after the other.
@@ -101,10 +122,14 @@ def beam_graph(decoder: onnx.ModelProto, carried: Carried) -> onnx.ModelProto:
     Args:
         decoder: the step graph, its passes applied; it is left as it is.
         carried: what it carries.
+        passes: those wanted; default: all.
     """
-    editor, once = _step(decoder, carried)
+    passes = passes or Passes()
+    editor, once = _step(decoder, carried, passes)
     _extend_beams(editor, carried.size)
     _keep_beams(editor, carried)
+    editor.add("Identity", [GO], ["more"])
+    take_gates_apart(editor, passes)
     per_sentence = TensorSpec("scores", "float32", (None, None))
     collected = [
         TensorSpec(f"{what}_{name}", dtype, (None, None))
@@ -122,17 +147,20 @@ def beam_graph(decoder: onnx.ModelProto, carried: Carried) -> onnx.ModelProto:
         carried=[per_sentence, *carried.token, *carried.states],
         shown=[per_sentence, *carried.states],
         collected=collected,
-        going=editor.add("Identity", [GO])[0],
+        going=TensorSpec("more", "bool", ()),
         per_sentence=frozenset(tensor.name for tensor in (per_sentence, *collected)),
     )
-    return looped(editor, search)
+    return looped(editor, search, passes)
 
 
-def _step(decoder: onnx.ModelProto, carried: Carried) -> tuple[GraphEditor, list[onnx.NodeProto]]:
+def _step(decoder: onnx.ModelProto, carried: Carried, passes: Passes) -> tuple[GraphEditor, list[onnx.NodeProto]]:
     """An editor of a copy of the step graph, and the nodes that give the same at every step, taken out of it."""
-    copied = onnx.ModelProto()
-    copied.CopyFrom(decoder)
-    editor = GraphEditor(copied)
+    editor = GraphEditor(decoder).copy()
+    return editor, passes.apply("memory_once", _take_constant, editor, carried) or []
+
+
+def _take_constant(editor: GraphEditor, carried: Carried) -> list[onnx.NodeProto]:
+    """Takes out the nodes that give the same at every step, in an order in which they can run."""
     known = {"", *editor.constants, *(tensor.name for tensor in carried.memory)}
     once = []
     for node in editor.running(editor.outputs):
@@ -140,14 +168,20 @@ def _step(decoder: onnx.ModelProto, carried: Carried) -> tuple[GraphEditor, list
             known.update(node.output)
             once.append(node)
     editor.remove(once)
-    return editor, once
+    return once
 
 
-def _mask_logits(editor: GraphEditor) -> tuple[str, list[onnx.NodeProto]]:
-    """Adds the mask to the logits: to the bias of the output layer, where there is one that nothing else reads.
+def _mask_logits(editor: GraphEditor) -> str:
+    """Adds the mask to the logits; returns the masked ones."""
+    (masked,) = editor.add("Add", ["logits", "mask"])
+    return masked
+
+
+def _mask_bias(editor: GraphEditor) -> tuple[str, list[onnx.NodeProto]] | None:
+    """Adds the mask to the bias of the output layer, where there is one that nothing else reads.
 
     Returns:
-        the masked logits, and the nodes that belong before the loop.
+        the masked logits, and the nodes that belong before the loop; None where there is no such bias.
     """
     tensor, node = "logits", _maker(editor, "logits")
     is_shared = any("logits" in reads(other) for other in editor.nodes)  # such as by the softmax that is fed back
@@ -160,8 +194,7 @@ def _mask_logits(editor: GraphEditor) -> tuple[str, list[onnx.NodeProto]]:
     if not is_shared and is_biased and _is_rows_times_kernel(editor, products[0]):
         (masked,) = editor.add("Gemm", [*_maker(editor, products[0]).input, "masked_bias"])
         return masked, [helper.make_node("Add", [bias[0], "mask"], ["masked_bias"], name="masked_bias")]
-    (masked,) = editor.add("Add", ["logits", "mask"])
-    return masked, []
+    return None
 
 
 def _maker(editor: GraphEditor, tensor: str) -> onnx.NodeProto:

@@ -29,7 +29,7 @@ from s2s_training.splitting.splitter import SplitModel
 NEAR_TIE = 1e-4
 BEAM_SIZE = 5
 _BEAM_SENTENCES = 8
-_TIMES = 3  # so many copies of the sources are a batch for which the graph takes its way for many rows
+_TIMES = 3  # so many copies of the sources are the large batch
 UNKNOWN_LENGTH = 12
 _FORCED_STEPS = 8
 _UNLIKELY = -20.0  # Keras's float32 softmax rounds what lies below to few digits, or to 0; only that it is below counts

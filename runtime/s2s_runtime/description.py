@@ -66,6 +66,8 @@ def _model(manifest: Manifest, size: int | None) -> Iterator[tuple[str, str]]:
     yield "padding", _padding(padding)
     yield "attention", "yes" if manifest.attention else "no"
     yield "weights", manifest.precision
+    if manifest.passes:
+        yield "passes", ", ".join(manifest.passes)
     if size is not None:
         yield "size", f"{size:,} bytes, the manifest included"
 

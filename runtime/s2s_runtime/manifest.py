@@ -21,8 +21,10 @@
       "states": [{"name": "state.0", "dtype": "float32", "shape": [null, 256]}],
       "memory": [{"name": "memory.0", "dtype": "float32", "shape": [null, null, 256]}],
       "attention": false,                    whether the decoder has the output `attention`
-      "precision": "float32",                of the weights: "float32" or "int8" (then activations are quantised too,
+      "precision": "float32",                of the weights: "float32", "float16" (states and memory then are float16
+                                             too, logits float32) or "int8" (then activations are quantised too,
                                              with one scale for the whole batch: results may depend on it)
+      "passes": ["logits", "token_table"],   what the exporter did to its graphs beside converting them
       "padding": {...}, "vocabulary": {"source": {...}, "target": {...}},      as in `vocab.json`
       "verification": {...},                 what the exporter checked and found
       "producers": {"s2s_export": "0.1.0"}   versions of what made the bundle
@@ -66,8 +68,8 @@ __all__ = ["Feedback", "GraphFile", "Manifest", "OtherSource", "SourceKind", "So
 FORMAT: Final = "s2s-bundle"
 VERSION: Final = 1
 
-Precision = Literal["float32", "int8"]
-_PRECISIONS: Final = ("float32", "int8")
+Precision = Literal["float32", "float16", "int8"]
+_PRECISIONS: Final = ("float32", "float16", "int8")
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ class Manifest:
     padding: PaddingPolicy
     weights: GraphFile | None = None
     precision: Precision = "float32"
+    passes: tuple[str, ...] = ()
     source_vocabulary: Vocabulary | None = None
     target_vocabulary: Vocabulary | None = None
     verification: Mapping[str, object] = field(default_factory=dict)
@@ -141,6 +144,7 @@ class Manifest:
             "memory": [tensor.to_dict() for tensor in self.memory],
             "attention": self.attention,
             "precision": self.precision,
+            "passes": list(self.passes),
             "padding": self.padding.to_dict(),
             "vocabulary": {
                 "source": None if source is None else source.to_dict(),
@@ -171,6 +175,7 @@ class Manifest:
             "memory": tuple(TensorSpec.read(item) for item in fields.children("memory")),
             "attention": fields.boolean("attention"),
             "precision": fields.choice("precision", _PRECISIONS, "float32"),
+            "passes": tuple(map(str, fields.items("passes", []))),
             "padding": _read_padding(fields, problems),
             "source_vocabulary": _read_vocabulary(vocabulary, "source", problems),
             "target_vocabulary": _read_vocabulary(vocabulary, "target", problems),

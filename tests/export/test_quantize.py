@@ -14,7 +14,7 @@ from test_export_command import SOURCE, TARGET, fails, run
 import s2s_runtime
 from s2s_export import ExportError, ExportOptions, export
 from s2s_export.convert import all_nodes
-from s2s_export.quantize import quality
+from s2s_export.reduce import quality
 from s2s_runtime import PaddingPolicy, VocabularyFile
 from s2s_runtime.bundle import read_manifest
 
