@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 from systems import SYSTEMS
@@ -22,7 +21,6 @@ DECODE = Path(__file__).with_name("decode_without_tensorflow.py")
 def test_system_goes_from_training_to_the_same_outputs(name: str, tmp_path: Path) -> None:
     """Its loss falls, `s2s-export` verifies it, and a process without TensorFlow gives what the Keras model gives."""
     system, folder = SYSTEMS[name], tmp_path / "run"
-    keras.utils.clear_session()
     losses = system.train(folder)
     assert losses[-1] < losses[0]
     exported = CliRunner().invoke(
