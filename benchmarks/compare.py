@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import subprocess
@@ -21,8 +20,8 @@ from measure import HERE, PeerError, Worker, measure
 from peer_tables import peer_tables
 from peers.interface import Problem
 from rich.console import Console
-from tables import README, RESULTS, has_place, write_tables
-from targets import renew
+from tables import README, RESULTS, has_place
+from targets import publish
 
 from s2s_runtime.bench import cpu_name
 
@@ -81,13 +80,8 @@ def compare(
             failed = True
             continue
         suffix = "" if cores is None else f"-{cores}-core"
-        output.mkdir(parents=True, exist_ok=True)
-        (output / f"{name}{suffix}.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
         made = peer_tables(results)
-        if tables and has_place(README, made):
-            write_tables(README, made)
-            renew()
-        print("\n\n".join(made.values()))
+        publish(results, output / f"{name}{suffix}.json", made, renew_readme=tables and has_place(README, made))
     if failed:
         raise typer.Exit(1)
 

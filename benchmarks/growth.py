@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import tempfile
@@ -19,11 +18,13 @@ from canonical import PADDING_ID, SOURCE_LENGTH, SOURCE_SIZE, STEPS
 from compare import prepare_in_process
 from peers.interface import BUNDLE_FOLDER
 from rich.console import Console
-from tables import README, RESULTS, growth_tables, write_tables
-from targets import renew
+from tables import RESULTS, growth_tables
+from targets import publish
 
 import s2s_runtime
 from s2s_runtime.bench import cpu_name
+from s2s_runtime.bench.axes import numbers
+from s2s_runtime.console import one_line_errors
 
 LIST_BATCH = 256
 
@@ -44,7 +45,8 @@ def growth(
     The canonical translator with random weights writes exactly 30 tokens for each sentence. A batch is one call; a
     list goes through `generate_iter`, in batches of 256, as a long file would. Sizes take turns in every round.
     """
-    batches, lists = _numbers("--batch-size", batch_size), _numbers("--sentences", sentences)
+    with one_line_errors():
+        batches, lists = numbers("--batch-size", batch_size), numbers("--sentences", sentences)
     console = Console(stderr=True)
     with tempfile.TemporaryDirectory() as folder, console.status("preparing the model and its bundle") as status:
         try:
@@ -66,23 +68,7 @@ def growth(
         "versions": {name: version(name) for name in ("s2s-runtime", "onnxruntime", "numpy")},
         **grown,
     }
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    made = growth_tables(results)
-    if tables:
-        write_tables(README, made)
-        renew()
-    print("\n\n".join(made.values()))
-
-
-def _numbers(option: str, text: str) -> list[int]:
-    try:
-        numbers = [int(part) for part in text.split(",")]
-    except ValueError:
-        numbers = []
-    if not numbers or min(numbers) < 1:
-        raise typer.BadParameter(f"{option}: expected numbers of at least 1 separated by commas, got {text!r}")
-    return numbers
+    publish(results, output, growth_tables(results), renew_readme=tables)
 
 
 def _batch(model: s2s_runtime.Model) -> Callable[[int], int]:

@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import typer
 from compare import prepare_in_process
 from peers.interface import BUNDLE_FOLDER
-from tables import README, RESULTS, own_tables, write_tables
-from targets import renew
+from tables import RESULTS, own_tables
+from targets import publish
 
 RUN = "from s2s_runtime.bench_cli import main; main()"
 
@@ -42,13 +42,7 @@ def own(
         raise typer.Exit(1) from error  # the program that failed has said why
     if bundle is None:
         results["bundle"] = "the canonical translator with random weights"
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    made = own_tables(results)
-    if tables:
-        write_tables(README, made)
-        renew()
-    print("\n\n".join(made.values()))
+    publish(results, output, own_tables(results), renew_readme=tables)
 
 
 def _bench(bundle: Path, options: list[str]) -> dict[str, Any]:

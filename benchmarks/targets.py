@@ -126,6 +126,26 @@ def read_results(folder: Path = RESULTS) -> Results:
     return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
 
 
+def publish(results: dict[str, Any], output: Path, tables: dict[str, str], *, renew_readme: bool) -> None:
+    """Write a result as JSON, print its tables, and put them into README.md.
+
+    Args:
+        results: what was measured.
+        output: file to write.
+        tables: Markdown by marker.
+        renew_readme: whether README.md is touched; all markers have to be there.
+
+    Raises:
+        ValueError: a marker is missing.
+    """
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    if renew_readme:
+        write_tables(README, tables)
+        renew()
+    print("\n\n".join(tables.values()))
+
+
 def renew() -> None:
     """Write the table from the kept results."""
     write_tables(README, targets_table(read_results()))

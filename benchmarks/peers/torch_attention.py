@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from peers.interface import Ids, Problem
-from peers.torch_layers import TorchPeer, copy_attention, copy_lstm, copy_lstm_cell
+from peers.torch_layers import TorchPeer, copy_attention, copy_lstm, copy_lstm_cell, write_greedily
 from peers.weights import AttentionWeights
 
 
@@ -50,9 +50,9 @@ class TorchAttention(TorchPeer):
         keys, blocked = self._keys(memory), ~mask
         zeros = torch.zeros(len(ids), memory.shape[2])
         states, vector = [(zeros, zeros) for _ in self._cells], zeros
-        token, tokens = torch.full((len(ids),), self._start), []
-        ended = torch.zeros(len(ids), dtype=torch.bool)
-        for _ in range(steps):
+
+        def step(token: torch.Tensor) -> torch.Tensor:
+            nonlocal vector
             x = torch.cat([self._target(token), vector], dim=1)
             for layer, cell in enumerate(self._cells):
                 states[layer] = cell(x, states[layer])
@@ -60,12 +60,9 @@ class TorchAttention(TorchPeer):
             scores = torch.bmm(keys, x[:, :, None])[:, :, 0].masked_fill_(blocked, -torch.inf)
             context = torch.bmm(scores.softmax(dim=1)[:, None], memory)[:, 0]
             vector = torch.tanh(self._attentional(torch.cat([context, x], dim=1)))
-            token = self._dense(vector).argmax(dim=1)
-            tokens.append(token)
-            ended |= token == self._end
-            if ended.all():
-                break
-        return torch.stack(tokens, dim=1).numpy()
+            return self._dense(vector).argmax(dim=1)
+
+        return write_greedily(step, len(ids), self._start, self._end, steps)
 
 
 def make_peer() -> TorchAttention:

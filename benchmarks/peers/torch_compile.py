@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from peers.interface import Ids, Problem, UnavailableError
-from peers.torch_layers import TorchPeer
+from peers.torch_layers import TorchPeer, write_greedily
 from peers.weights import Weights
 
 States = tuple[torch.Tensor, torch.Tensor]
@@ -61,16 +61,13 @@ class TorchCompile(TorchPeer):
         states = state, state.clone()
         for gates in read:
             states = self._encode(gates, states)
-        token, tokens = torch.full((len(sources),), self._start), []
-        ended = torch.zeros(len(sources), dtype=torch.bool)
-        for _ in range(steps):
+
+        def step(token: torch.Tensor) -> torch.Tensor:
+            nonlocal states
             token, states = self._write(token, states)
-            tokens.append(token)
-            if self._end is not None:
-                ended |= token == self._end
-                if ended.all():
-                    break
-        return torch.stack(tokens, dim=1).numpy()
+            return token
+
+        return write_greedily(step, len(sources), self._start, self._end, steps)
 
 
 def _lstm(gates: torch.Tensor, state_c: torch.Tensor) -> States:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from peers.interface import Ids, Problem
-from peers.torch_layers import TorchPeer, copy_lstm, copy_lstm_cell, linear
+from peers.torch_layers import TorchPeer, copy_lstm, copy_lstm_cell, linear, write_greedily
 from peers.weights import Lstm, Weights
 
 
@@ -40,17 +40,13 @@ class TorchEager(TorchPeer):
         """See `Peer.decode`."""
         _, (state_h, state_c) = self._encoder(self._source_rows[torch.from_numpy(sources)])
         states = state_h[0], state_c[0]
-        token = torch.full((len(sources),), self._start)
-        tokens, ended = [], torch.zeros(len(sources), dtype=torch.bool)
-        for _ in range(steps):
+
+        def step(token: torch.Tensor) -> torch.Tensor:
+            nonlocal states
             states = self._decoder(self._target_rows[token], states)
-            token = self._dense(states[0]).argmax(dim=1)
-            tokens.append(token)
-            if self._end is not None:
-                ended |= token == self._end
-                if ended.all():
-                    break
-        return torch.stack(tokens, dim=1).numpy()
+            return self._dense(states[0]).argmax(dim=1)
+
+        return write_greedily(step, len(sources), self._start, self._end, steps)
 
 
 def make_peer() -> TorchEager:

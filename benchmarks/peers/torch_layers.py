@@ -5,13 +5,14 @@ Layers take weights that Keras laid out: the gates have the same order, kernels 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 
 import numpy as np
 import torch
 from torch import nn
 
+from peers.interface import Ids
 from peers.weights import AttentionWeights, Lstm
 
 
@@ -35,6 +36,30 @@ class TorchPeer:
         """Make that pool smaller; None leaves it."""
         if threads is not None:
             torch.set_num_threads(threads)
+
+
+def write_greedily(
+    step: Callable[[torch.Tensor], torch.Tensor], count: int, start: int, end: int | None, steps: int
+) -> Ids:
+    """Tokens (sentences, steps taken) of a loop that stops once every sentence has ended.
+
+    Args:
+        step: gives the next token of each sentence from the last one, and keeps the states.
+        count: sentences.
+        start: the first token read.
+        end: ends a sentence; None = nothing does.
+        steps: most tokens.
+    """
+    token, tokens = torch.full((count,), start), []
+    ended = torch.zeros(count, dtype=torch.bool)
+    for _ in range(steps):
+        token = step(token)
+        tokens.append(token)
+        if end is not None:
+            ended |= token == end
+            if ended.all():
+                break
+    return torch.stack(tokens, dim=1).numpy()
 
 
 def copy_into(module: nn.Module, suffix: str, lstm: Lstm) -> None:

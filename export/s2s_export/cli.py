@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
@@ -259,19 +259,12 @@ def _options(
     if writes:
         refuse_existing(path, force=settings["force"])
     vocabulary, longest = words.read(settings)
-    lines = [] if verify_with is None else verify_with.read_text(encoding="utf-8").splitlines()
-    texts, references = (
-        _pairs([line for line in lines if line.strip()])
-        if settings["quantize"] or settings["dtype"] != "float32"
-        else (lines, [])
-    )
-    return ExportOptions(
-        vocabulary=vocabulary,
-        longest_source=longest,
-        verify_with=tuple(text for text in texts if text.strip()),
-        references=tuple(references),
-        **settings,
-    )
+    options = ExportOptions(vocabulary=vocabulary, longest_source=longest, **settings)
+    texts = [] if verify_with is None else verify_with.read_text(encoding="utf-8").splitlines()
+    references: list[str] = []
+    if options.precision != "float32":
+        texts, references = _pairs([line for line in texts if line.strip()])
+    return replace(options, verify_with=tuple(text for text in texts if text.strip()), references=tuple(references))
 
 
 def _pairs(lines: list[str]) -> tuple[list[str], list[str]]:

@@ -89,8 +89,8 @@ def _export(model: keras.Model, path: Path, options: ExportOptions, progress: Pr
         refuse_failed(report)
         report = replace(report, facts=_facts(parts, graphs))
         manifest = replace(manifest, verification=report.to_dict())
-        if options.quantize or options.dtype != "float32":
-            progress(f"converting to {options.quantize or options.dtype}")
+        if options.precision != "float32":
+            progress(f"converting to {options.precision}")
             graphs, manifest = reduce_bundle(folder, plain, manifest, facts, options)
         write_manifest(folder, manifest)
     return Exported(path, parts, facts, manifest, report, graphs.node_types())

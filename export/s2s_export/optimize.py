@@ -127,10 +127,6 @@ class Passes:
         self._wanted = frozenset(wanted)
         self._changed: set[str] = set()
 
-    def wants(self, name: str) -> bool:
-        """Whether a pass may be applied."""
-        return name in self._wanted
-
     def apply(self, name: str, change: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T | None:
         """Lets a wanted pass change something.
 

@@ -125,6 +125,11 @@ class ExportOptions:
         return replace(self, vocabulary=vocabulary)
 
     @property
+    def precision(self) -> str:
+        """What the bundle's manifest calls its numbers: "float32", "int8" or "float16"."""
+        return self.quantize or self.dtype
+
+    @property
     def first_token(self) -> int | None:
         """The token fed first: as given, or the vocabulary's; None where neither says."""
         target = self.vocabulary.target if self.vocabulary is not None else None

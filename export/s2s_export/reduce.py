@@ -56,7 +56,7 @@ def reduce_bundle(
             states=made.states,
             memory=made.memory,
             passes=made.passes.applied,
-            precision=options.quantize or options.dtype,
+            precision=options.precision,
         )
         write_manifest(folder, changed)
         with load(original) as before, load(folder) as after:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 
-from s2s_runtime.console import typer
+from s2s_runtime.console import FALLBACK_HELP, THREADS_HELP, typer
 
 _MODES: Final = "Instead of latencies"
 _SETTINGS: Final = "Settings (several values, separated by commas)"
@@ -57,9 +57,7 @@ Compare = Annotated[
 BatchSize = Annotated[str, typer.Option(help="Sentences in a batch.", rich_help_panel=_SETTINGS)]
 BeamSize = Annotated[str, typer.Option(help="Beam sizes; 1 = greedy.", rich_help_panel=_SETTINGS)]
 Engine = Annotated[str, typer.Option(help="auto, graph or steps; see s2s-decode.", rich_help_panel=_SETTINGS)]
-Threads = Annotated[
-    str | None, typer.Option(help="Threads inside an operator; default: one per core.", rich_help_panel=_SETTINGS)
-]
+Threads = Annotated[str | None, typer.Option(help=THREADS_HELP, rich_help_panel=_SETTINGS)]
 Provider = Annotated[
     list[str] | None,
     typer.Option(
@@ -75,7 +73,7 @@ AllowFallback = Annotated[
     bool,
     typer.Option(
         "--allow-fallback",
-        help="Go on with the next --provider, and at last the CPU, where one can't be had; says so on stderr.",
+        help=FALLBACK_HELP,
         rich_help_panel=_SETTINGS,
     ),
 ]

@@ -18,6 +18,8 @@ except ModuleNotFoundError as error:
     raise SystemExit("error: typer is not installed: pip install 's2s-runtime[cli]'") from error
 
 __all__ = [
+    "FALLBACK_HELP",
+    "THREADS_HELP",
     "AllowFallback",
     "Providers",
     "Threads",
@@ -32,6 +34,9 @@ __all__ = [
 
 _INTERRUPTED: Final = 130  # 128 + SIGINT, as shells count
 
+FALLBACK_HELP: Final = "Go on with the next --provider, and at last the CPU, where one can't be had; says so on stderr."
+THREADS_HELP: Final = "Threads inside an operator; default: one per core."
+
 Providers = Annotated[
     list[str] | None,
     typer.Option(
@@ -44,15 +49,13 @@ AllowFallback = Annotated[
     bool,
     typer.Option(
         "--allow-fallback",
-        help="Go on with the next --provider, and at last the CPU, where one can't be had; says so on stderr.",
+        help=FALLBACK_HELP,
         rich_help_panel="Running",
     ),
 ]
 Threads = Annotated[
     int | None,
-    typer.Option(
-        "--threads", min=1, help="Threads inside an operator; default: one per core.", rich_help_panel="Running"
-    ),
+    typer.Option("--threads", min=1, help=THREADS_HELP, rich_help_panel="Running"),
 ]
 
 

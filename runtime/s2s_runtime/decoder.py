@@ -13,10 +13,10 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from threading import Condition, Thread
-from types import TracebackType
-from typing import Final, Self, Unpack
+from typing import Final, Unpack
 
 from s2s_runtime.batching import make_batches
+from s2s_runtime.closing import Closing
 from s2s_runtime.engines import check_engine, decode, joins
 from s2s_runtime.errors import ClosedModelError, OptionError, QueueFullError
 from s2s_runtime.flow import Answer, Supply
@@ -39,7 +39,7 @@ class _Job:
     result: Future[Result]
 
 
-class Decoder:
+class Decoder(Closing):
     """Decodes sentences as they come, those of all callers together.
 
     A context manager that closes it. May be shared between threads. Each sentence gets what `Model.generate` gives it.
@@ -118,14 +118,6 @@ class Decoder:
             self._closed = True
             self._changed.notify()
         self._thread.join()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def _most(self) -> int:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from types import TracebackType
-from typing import Any, Self, Unpack, overload
+from typing import Any, Unpack, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from s2s_runtime import continuation, prediction
 from s2s_runtime.cancellation import CancelSignal, cancellable
+from s2s_runtime.closing import Closing
 from s2s_runtime.continuation import DecoderState
 from s2s_runtime.decoding import Decoding
 from s2s_runtime.errors import ClosedModelError, OptionError
@@ -28,7 +28,7 @@ from s2s_runtime.vocabulary import Vocabulary
 from s2s_runtime.vocabulary_side import UnknownPolicy
 
 
-class Model:
+class Model(Closing):
     """A bundle ready to decode. `s2s_runtime.load` makes it.
 
     May be shared between threads: calls keep what changes to themselves. A context manager that closes the model.
@@ -94,14 +94,6 @@ class Model:
         Closing twice is no error. The manifest and the vocabularies stay.
         """
         self._steps = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def prepare(self, **options: Unpack[OptionValues]) -> Decoding:
         """Check options once, to decode list after list with them: `prepare(...).decode(inputs, None)`."""

@@ -86,7 +86,7 @@ def of_curves(data: str) -> Any:
         task = SeriesTask(config)
         task.model.set_weights(load(folder).get_weights())
         sources = np.load(folder / "windows.npz")["sources"][::20]
-        values = task._predict(sources)
+        values = task.predict(sources)
         return expect(folder, {"values": sources.tolist()}, values.tolist(), column(folder, "loss"))
 
     return run

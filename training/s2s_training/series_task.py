@@ -72,7 +72,7 @@ class SeriesTask:
 
     def validation_error(self) -> float:
         """Mean squared error of predictions that read their own values, over all windows."""
-        return float(np.mean((self._predict(self._windows.sources) - self._windows.targets) ** 2))
+        return float(np.mean((self.predict(self._windows.sources) - self._windows.targets) ** 2))
 
     def write(self, folder: RunFolder) -> None:
         """Write `vocab.json`, which only says how long targets are, and `windows.npz`."""
@@ -86,7 +86,7 @@ class SeriesTask:
     def errors(self) -> dict[str, dict[str, Any]]:
         """Mean squared errors of predictions that read their own values: over all windows, and over those shown."""
         shown = list(SHOWN)
-        off = (self._predict(self._windows.sources[shown]) - self._windows.targets[shown]) ** 2
+        off = (self.predict(self._windows.sources[shown]) - self._windows.targets[shown]) ** 2
         return {
             "all windows": {"sequences": len(self._windows.sources), "mean_squared_error": self.validation_error()},
             "windows shown": {"sequences": len(shown), "mean_squared_error": float(off.mean())},
@@ -98,18 +98,25 @@ class SeriesTask:
             self._plain.set_weights(self.model.get_weights())
         return keras.Model(self._plain.input, self._plain.output, name=self._plain.name)
 
-    def _batch(self, rows: Any) -> tuple[tuple[Floats, Floats], Floats]:
-        windows = self._windows
-        return (windows.sources[rows], windows.decoder_inputs()[rows]), windows.targets[rows]
+    def predict(self, sources: Floats) -> Floats:
+        """Each value the next input; the whole model is called at every step, which shares nothing with a decoder.
 
-    def _predict(self, sources: Floats) -> Floats:
-        """Each value the next input: (windows, time, features). The whole model is called at every step."""
+        Args:
+            sources: (windows, time, features), float32.
+
+        Returns:
+            (windows, time, target features), float32.
+        """
         fed = np.zeros((*sources.shape[:2], self._windows.targets.shape[-1]), np.float32)
         for step in range(sources.shape[1]):
             values = self._step((sources, fed)).numpy()
             if step + 1 < fed.shape[1]:
                 fed[:, step + 1] = values[:, step]
         return values
+
+    def _batch(self, rows: Any) -> tuple[tuple[Floats, Floats], Floats]:
+        windows = self._windows
+        return (windows.sources[rows], windows.decoder_inputs()[rows]), windows.targets[rows]
 
 
 def check_continuous(config: ModelConfig) -> None:
