@@ -35,9 +35,9 @@ class FitConfig:
             model that is saved, then use the averaged weights (Polyak and Juditsky 1992).
         mixed_precision: whether to compute in float16 with scaled losses where a GPU is found (Micikevicius et al.
             2018); the saved model is float32. Without GPU nothing changes.
-        select: which epoch's weights are saved: that of the least validation "loss", or of the least validation
-            "error" (share of wrong sequences when decoded greedily; of the continuous data sets the mean squared error
-            of fed-back predictions). Patience counts the same figure.
+        select: which epoch's weights are saved: that of the least validation "loss" (with label smoothing where there
+            is any), or of the least validation "error" (share of wrong sequences when decoded greedily; of the
+            continuous data sets the mean squared error of fed-back predictions). Patience counts the same figure.
         decode_valid: how many validation sources are decoded after each epoch; 0 = none, or all where `select` is
             "error". Continuous data sets are always predicted whole.
         patience: stop after so many epochs that were no better than the best; 0 = never.

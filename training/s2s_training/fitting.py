@@ -14,6 +14,16 @@ from s2s_training.config import FitConfig
 MONITORED = "val_cross_entropy"
 
 
+def monitored(config: FitConfig) -> str:
+    """The figure of an epoch that tells which one is best: validation loss, as it is minimised.
+
+    Where labels are smoothed that is the smoothed loss. A model trained on smoothed labels goes on getting better when
+    the plain cross-entropy rises again, because it is told never to be certain. Hungarian pronunciation, 50 epochs:
+    99.0% of steps right at the least cross-entropy (epoch 19), 99.2% at the least smoothed loss (epoch 46).
+    """
+    return "val_loss" if config.label_smoothing else MONITORED
+
+
 def compile_model(model: keras.Model, config: FitConfig, layout: Layout) -> None:
     """Compile a model for training on `(inputs, labels, weights)`.
 

@@ -16,7 +16,7 @@ from s2s_training.config import FitConfig, TrainingConfig
 from s2s_training.corpus import Example, write_tsv
 from s2s_training.datasets import load_corpus
 from s2s_training.decode import GreedyDecoder
-from s2s_training.fitting import MONITORED, compile_model
+from s2s_training.fitting import compile_model, monitored
 from s2s_training.models import build_model
 from s2s_training.pieces import piece_models
 from s2s_training.pipeline import EpochOrder, make_dataset
@@ -34,14 +34,13 @@ class TextTask:
 
     Attributes:
         corpus: training pairs within the length limits, and held-out pairs.
+        monitored: the figure that tells the best epoch.
         vocabulary: of both sides.
         layout: how pairs become arrays.
 
     Raises:
         DataNotFoundError, DataError, MissingExtraError: the data can't be read.
     """
-
-    monitored = MONITORED
 
     def __init__(self, config: TrainingConfig) -> None:
         corpus = load_corpus(config.data, config.fit.seed)
@@ -56,6 +55,7 @@ class TextTask:
         compile_model(self.model, config.fit, self.layout)
         sizes = (self.layout.source_size, self.layout.target_size, f"{self.model.count_params():,}")
         logger.info("%d source and %d target symbols, %s parameters", *sizes)
+        self.monitored = monitored(config.fit)
         self._config = config.fit
         self._pairs = self.bucketed(self.corpus.train, config.fit)
         self._valid = self.bucketed(self.corpus.valid, config.fit)
