@@ -20,6 +20,7 @@ from s2s_runtime.manifest import Manifest
 from s2s_runtime.options import DecodingOptions, OptionValues, Prefix
 from s2s_runtime.pairs import ScoreValues, Target, score_options, score_pairs
 from s2s_runtime.prediction import Stop
+from s2s_runtime.prepared import LastDecoding
 from s2s_runtime.results import Result, TargetScore
 from s2s_runtime.sources import Inputs, Row
 from s2s_runtime.step_model import StepModel
@@ -51,6 +52,7 @@ class Model(Closing):
         self._manifest = manifest
         self._steps: StepModel[Any] | None = step_model
         self._provider = provider
+        self._last = LastDecoding()
 
     @property
     def manifest(self) -> Manifest:
@@ -94,10 +96,11 @@ class Model(Closing):
         Closing twice is no error. The manifest and the vocabularies stay.
         """
         self._steps = None
+        self._last = LastDecoding()
 
     def prepare(self, **options: Unpack[OptionValues]) -> Decoding:
         """Check options once, to decode list after list with them: `prepare(...).decode(inputs, None)`."""
-        return self._decoding("generate", DecodingOptions(**options))
+        return self._decoding("generate", options)
 
     def generate(self, inputs: Inputs, **options: Unpack[OptionValues]) -> list[Result]:
         """Decode sources, all at once or in batches, greedily or by beam search.
@@ -113,8 +116,8 @@ class Model(Closing):
             One result per source, in order; none for none. An empty source (a text without symbols, a row of nothing
             but masked padding) gives an empty hypothesis with score 0, without asking the model.
         """
-        chosen = DecodingOptions(**options)
-        return self._decoding("generate", chosen).decode(inputs, chosen.prefix)
+        decoding = self._decoding("generate", options)
+        return decoding.decode(inputs, decoding.options.prefix)
 
     def generate_iter(
         self,
@@ -138,8 +141,7 @@ class Model(Closing):
             An iterator over one result per source, in order. An error in one of the sources read together is raised
             before the results of the others among them.
         """
-        chosen = DecodingOptions(**options)
-        return generate_windows(self._decoding("generate_iter", chosen), inputs, prefixes, read_ahead)
+        return generate_windows(self._decoding("generate_iter", options), inputs, prefixes, read_ahead)
 
     def generate_file(
         self,
@@ -167,8 +169,7 @@ class Model(Closing):
             FileNotFoundError: there is no such source.
             InputError: the source isn't UTF-8, or has fewer lines than the output to resume.
         """
-        chosen = DecodingOptions(**options)
-        decoding = self._decoding("generate_file", chosen)
+        decoding = self._decoding("generate_file", options)
         return decode_file(decoding, source, target, resume=resume, read_ahead=read_ahead, on_progress=on_progress)
 
     def stream(self, source: Row | Mapping[str, Row], **options: Unpack[OptionValues]) -> Iterator[str]:
@@ -181,7 +182,7 @@ class Model(Closing):
             **options: as for `generate`; beam search, several hypotheses, alternatives and replaced unknown tokens
                 can't be streamed.
         """
-        return stream_pieces(self._decoding("stream", DecodingOptions(**options)), source)
+        return stream_pieces(self._decoding("stream", options), source)
 
     def score(
         self, sources: Inputs, targets: Sequence[Target], *, add_end: bool = True, **options: Unpack[ScoreValues]
@@ -319,9 +320,10 @@ class Model(Closing):
         count = self._count_steps("predict_from", steps)
         return continuation.predict_from(self.step_model, state, count)
 
-    def _decoding(self, verb: str, options: DecodingOptions) -> Decoding:
+    def _decoding(self, verb: str, options: OptionValues) -> Decoding:
         self._need_tokens(verb)
-        return Decoding(self._manifest, self.step_model, options)
+        step_model = self.step_model
+        return self._last.get(options, lambda: Decoding(self._manifest, step_model, DecodingOptions(**options)))
 
     def _count_steps(self, verb: str, steps: int | None) -> int:
         if self._manifest.target.feedback != "value":

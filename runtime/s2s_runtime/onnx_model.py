@@ -9,7 +9,6 @@ was measured to be three to ten times faster than a session run.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,62 +18,9 @@ from s2s_runtime.bundle import Manifest
 from s2s_runtime.joining import Memory, MemoryJoiner
 from s2s_runtime.sessions import import_onnxruntime
 from s2s_runtime.step_model import Beams, BeamSteps, StepOutput, Writing
+from s2s_runtime.tensors import Buffers, OrtValue, States, Tensor
 
-OrtValue = Any  # onnxruntime ships no types
-Session = Any
-
-
-@dataclass(frozen=True, slots=True)
-class Tensor:
-    """A tensor in onnxruntime's hands; `array` is the same memory as a numpy array where it lies on the host."""
-
-    value: OrtValue
-    array: NDArray[Any] | None = None
-
-    @property
-    def host(self) -> NDArray[Any]:
-        """The tensor's memory as a numpy array."""
-        if self.array is None:
-            raise TypeError("this tensor lies in device memory")
-        return self.array
-
-
-@dataclass(frozen=True, slots=True)
-class Buffers:
-    """What a decoder step reads and writes beside the states, all in host memory, and its I/O bindings.
-
-    Attributes:
-        feed: tokens (rows,) or values (rows, features); None where the decoder reads nothing but its states.
-        output: logits (rows, size), for value models the values; attention (rows, source time) or None where it isn't
-            asked for. Views of what each step overwrites.
-        held: the memory that these are views of.
-        bindings: the first reads `States.sets[0]` and writes `States.sets[1]`, the second the other way round.
-    """
-
-    feed: Tensor | None
-    output: StepOutput
-    held: tuple[Tensor | None, ...]
-    bindings: tuple[Any, Any]
-
-
-@dataclass(slots=True)
-class States:
-    """Recurrent states and memory of some rows. Made, advanced and read by `OnnxStepModel` only.
-
-    Attributes:
-        rows: how many sequences.
-        time: length of the padded source.
-        sets: two sets of recurrent states; `sets[current]` holds the present ones, the other is free to be written.
-        memory: constant through the sequence.
-        buffers: made at the first step.
-    """
-
-    rows: int
-    time: int
-    sets: tuple[list[Tensor], list[Tensor]]
-    memory: list[Tensor]
-    current: int = 0
-    buffers: Buffers | None = None
+Session = Any  # onnxruntime ships no types
 
 
 class OnnxStepModel:
@@ -106,6 +52,7 @@ class OnnxStepModel:
         self._output_name = "output" if manifest.target.feedback == "value" else "logits"
         self._source_names = [tensor.name for tensor in manifest.source.inputs]
         self._state_names = [tensor.name for tensor in manifest.states]
+        self._next_names = [f"next_{name}" for name in self._state_names]
         self._memory_names = [tensor.name for tensor in manifest.memory]
         self._join_memory = MemoryJoiner(manifest)
         self._sessions = sessions
@@ -128,10 +75,10 @@ class OnnxStepModel:
         names = [*self._state_names, *self._memory_names]
         sources = dict(zip(self._source_names, (source, *others), strict=True))
         if self._on_device:
-            values = {name: self._host(array).value for name, array in sources.items()}
+            values = {name: Tensor.of(array).value for name, array in sources.items()}
             tensors = self._run_on_device(self._encoder, values, names)
         else:
-            tensors = [self._host(array) for array in self._encoder.run(names, sources)]
+            tensors = [Tensor.of(array) for array in self._encoder.run(names, sources)]
         count = len(self._state_names)
         return self._states(source.shape, tensors[:count], tensors[count:])
 
@@ -185,19 +132,26 @@ class OnnxStepModel:
         session = self._sessions[name]
         if self._feed_name == "token":
             inputs["token"] = tokens
-        held = {key: self._host(array).value for key, array in inputs.items()}
-        held |= {key: tensor.value for key, tensor in zip(self._memory_names, states.memory, strict=True)}
-        reads, writes = states.sets[states.current], states.sets[states.current ^ 1]
-        binding = self._binding(session, held, {}, reads, writes)
-        for key in outputs:
-            binding.bind_output(key, "cpu")
-        session.run_with_iobinding(binding)
-        states.current ^= 1
-        return [value.numpy() for value in binding.get_outputs()[-len(outputs) :]]
+        if self._on_device:
+            held = {key: Tensor.of(array).value for key, array in inputs.items()}
+            held |= {key: tensor.value for key, tensor in zip(self._memory_names, states.memory, strict=True)}
+            binding = self._binding(session, held, {}, states.present, states.free)
+            for key in outputs:
+                binding.bind_output(key, "cpu")
+            session.run_with_iobinding(binding)
+            states.current ^= 1
+            return [value.numpy() for value in binding.get_outputs()[-len(outputs) :]]
+        # In host memory there is nothing to bind for a single run, and binding one sentence takes as long as two steps.
+        names = [*self._memory_names, *self._state_names]
+        inputs |= {key: tensor.host for key, tensor in zip(names, [*states.memory, *states.present], strict=True)}
+        found: list[NDArray[Any]] = session.run([*outputs, *self._next_names], inputs)
+        states.sets = ([Tensor.of(array) for array in found[len(outputs) :]], states.present)
+        states.current, states.buffers = 0, None  # what was bound are the states before
+        return found[: len(outputs)]
 
     def reorder(self, states: States, rows: NDArray[np.int64]) -> None:
         """Move rows among beams of their own sentence; see `StepModel.reorder`."""
-        now, spare = states.sets[states.current], states.sets[states.current ^ 1]
+        now, spare = states.present, states.free
         if self._on_device:
             self._gather_on_device("state", now, rows, into=spare)
         else:
@@ -208,13 +162,13 @@ class OnnxStepModel:
 
     def select(self, states: States, rows: NDArray[np.int64]) -> States:
         """States made of some of the rows; see `StepModel.select`."""
-        now = states.sets[states.current]
+        now = states.present
         if self._on_device:
             recurrent = self._gather_on_device("state", now, rows)
             memory = self._gather_on_device("memory", states.memory, rows)
         else:
-            recurrent = [self._host(tensor.host.take(rows, axis=0)) for tensor in now]
-            memory = [self._host(tensor.host.take(rows, axis=0)) for tensor in states.memory]
+            recurrent = [Tensor.of(tensor.host.take(rows, axis=0)) for tensor in now]
+            memory = [Tensor.of(tensor.host.take(rows, axis=0)) for tensor in states.memory]
         return self._states((len(rows), states.time), recurrent, memory)
 
     @property
@@ -228,15 +182,13 @@ class OnnxStepModel:
         memory = self._join_memory(both[0], both[1], time)
         if memory is None:
             return None
-        pairs = zip(states.sets[states.current], more.sets[more.current], strict=True)
+        pairs = zip(states.present, more.present, strict=True)
         recurrent = [np.concatenate([one.host, other.host]) for one, other in pairs]
-        return self._states((states.rows + more.rows, time), [*map(self._host, recurrent)], [*map(self._host, memory)])
+        return self._states((states.rows + more.rows, time), [*map(Tensor.of, recurrent)], [*map(Tensor.of, memory)])
 
     def to_arrays(self, states: States) -> dict[str, NDArray[Any]]:
         """Copies of recurrent states and memory by name; see `PortableModel.to_arrays`."""
-        named = zip(
-            [*self._state_names, *self._memory_names], [*states.sets[states.current], *states.memory], strict=True
-        )
+        named = zip([*self._state_names, *self._memory_names], [*states.present, *states.memory], strict=True)
         return {name: tensor.value.numpy().copy() for name, tensor in named}
 
     def from_arrays(self, arrays: Mapping[str, NDArray[Any]], time: int) -> States:
@@ -252,11 +204,11 @@ class OnnxStepModel:
         rows, size = states.rows, self._size
         feed = None
         if self._feed_name == "token":
-            feed = self._host(np.zeros(rows, np.int64))
+            feed = Tensor.of(np.zeros(rows, np.int64))
         elif self._feed_name == "value":
-            feed = self._host(np.zeros((rows, size), np.float32))
-        logits = self._host(np.empty((rows, size), np.float32))
-        weights = self._host(np.empty((rows, states.time), np.float32)) if attention else None
+            feed = Tensor.of(np.zeros((rows, size), np.float32))
+        logits = Tensor.of(np.empty((rows, size), np.float32))
+        weights = Tensor.of(np.empty((rows, states.time), np.float32)) if attention else None
         inputs = {name: tensor.value for name, tensor in zip(self._memory_names, states.memory, strict=True)}
         if feed is not None:
             inputs[str(self._feed_name)] = feed.value
@@ -284,9 +236,10 @@ class OnnxStepModel:
             binding.bind_ortvalue_input(name, value)
         for name, value in outputs.items():
             binding.bind_ortvalue_output(name, value)
-        for name, read, written in zip(self._state_names, reads, writes, strict=True):
+        for name, read in zip(self._state_names, reads, strict=True):
             binding.bind_ortvalue_input(name, read.value)
-            binding.bind_ortvalue_output(f"next_{name}", written.value)
+        for name, written in zip(self._next_names, writes, strict=True):
+            binding.bind_ortvalue_output(name, written.value)
         return binding
 
     def _gather_on_device(
@@ -299,7 +252,7 @@ class OnnxStepModel:
         if not tensors:
             return []
         session = self._sessions[f"select_{kind}"]
-        inputs = {"rows": self._host(rows).value}
+        inputs = {"rows": Tensor.of(rows).value}
         inputs |= {f"{kind}.{i}": tensor.value for i, tensor in enumerate(tensors)}
         return self._run_on_device(session, inputs, [f"next_{kind}.{i}" for i in range(len(tensors))], into)
 
@@ -320,23 +273,21 @@ class OnnxStepModel:
             else:
                 binding.bind_ortvalue_output(name, into[i].value)
         session.run_with_iobinding(binding)
-        return [Tensor(value) for value in binding.get_outputs()]
-
-    def _host(self, array: NDArray[Any]) -> Tensor:
-        array = np.asarray(array, order="C")
-        return Tensor(self._ort.OrtValue.ortvalue_from_numpy(array), array)  # shares the array's memory
+        return [Tensor(value=value) for value in binding.get_outputs()]
 
     def _placed(self, array: NDArray[Any]) -> Tensor:
         """A tensor where the decoder keeps them, with the content of an array."""
         if not self._on_device:
-            return self._host(array)
-        return Tensor(self._ort.OrtValue.ortvalue_from_numpy(array, *self._device))
+            return Tensor.of(array)
+        return Tensor(value=self._ort.OrtValue.ortvalue_from_numpy(array, *self._device))
 
     def _like(self, tensor: Tensor) -> Tensor:
-        if tensor.array is not None:
-            return self._host(np.empty_like(tensor.array))
+        if tensor.on_host:
+            return Tensor(np.empty_like(tensor.host))
         element = _DTYPES[tensor.value.data_type()]
-        return Tensor(self._ort.OrtValue.ortvalue_from_shape_and_type(tensor.value.shape(), element, *self._device))
+        return Tensor(
+            value=self._ort.OrtValue.ortvalue_from_shape_and_type(tensor.value.shape(), element, *self._device)
+        )
 
 
 _DTYPES = {
