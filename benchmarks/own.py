@@ -1,4 +1,4 @@
-"""Times the runtime alone, greedy and beam search, through `s2s-bench`."""
+"""Times the runtime alone through `s2s-bench`: greedy and beam search, cold starts; and weighs it."""
 
 from __future__ import annotations
 
@@ -28,16 +28,19 @@ def own(
     beam_size: Annotated[str, typer.Option(help="Beam sizes, separated by commas; 1 = greedy.")] = "1,5",
     repeats: Annotated[int, typer.Option(min=1, help="Batches timed for each combination.")] = 50,
     output: Annotated[Path, typer.Option(help="JSON to write.")] = RESULTS / "own.json",
-    tables: Annotated[bool, typer.Option(help="Renew the table of README.md.")] = True,
+    tables: Annotated[bool, typer.Option(help="Renew the tables of README.md.")] = True,
 ) -> None:
-    """Time greedy and beam search, and write JSON and a table."""
+    """Time greedy and beam search, cold starts and memory, and write JSON and tables."""
     options = ["--batch-size", batch_size, "--beam-size", beam_size, "--repeats", str(repeats)]
     options += [] if text is None else ["--text", str(text)]
     try:
         with tempfile.TemporaryDirectory() as folder:
             if bundle is None:
                 prepare_in_process(Path(folder), "canonical", int8=False)
-            results = _bench(bundle or Path(folder) / BUNDLE_FOLDER, options)
+            chosen = bundle or Path(folder) / BUNDLE_FOLDER
+            results = _bench(chosen, options)
+            results["cold_start"] = _bench(chosen, ["--cold-start", "--repeats", "15"])
+            results["memory"] = _bench(chosen, ["--memory", "--batch-size", batch_size, "--beam-size", "1"])
     except subprocess.CalledProcessError as error:
         raise typer.Exit(1) from error  # the program that failed has said why
     if bundle is None:

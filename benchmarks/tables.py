@@ -82,7 +82,40 @@ def own_tables(results: dict[str, Any]) -> dict[str, str]:
         f"{results['bundle']}, {results['inputs']}; {results['cpu']}, {results['cores']} cores; "
         f"{results['provider']}; {versions}; loaded in {results['load_seconds']:.2f} s."
     )
-    return {"bench": f"{table(head, rows)}\n\n{setting}"}
+    return {"bench": f"{table(head, rows)}\n\n{setting}", **_start_tables(results)}
+
+
+def _start_tables(results: dict[str, Any]) -> dict[str, str]:
+    """Cold starts and memory, where they were measured."""
+    if "cold_start" not in results:
+        return {}
+    start, memory = results["cold_start"], results["memory"]
+    steps = ("import_seconds", "load_seconds", "first_result_seconds", "total")
+    head = ["a fresh process, ms", "import", "load", "first result", "in all"]
+    rows = [
+        [title, *(figure(1000 * start["medians"][who][step]) for step in steps)]
+        for title, who in (("s2s_runtime", "runtime"), ("onnxruntime alone, the same graphs", "bare"))
+    ]
+    ratio = start["ratio"]
+    times = f"{ratio['value']:.2f} times as long ({ratio['low']:.2f} to {ratio['high']:.2f}, 95% confidence)."
+    made = [table(head, rows), f"Median of {len(start['runtime'])} processes each, in turn: {times}"]
+    stages = {"loaded": "loaded", "first_result": "after a first result", "decoded": "after decoding"}
+    rows = [
+        [str(each["batch_size"]), *(_megabytes(each["beyond_bare"][stage]) for stage in stages)]
+        for each in memory["measurements"]
+    ]
+    alone = statistics.median(memory["bare_first_result"]) - statistics.median(memory["bare"])
+    made += [
+        table(["resident MB beyond onnxruntime imported; batch", *stages.values()], rows),
+        f"The weights are {_megabytes(memory['weights_bytes'])} MB in float32. onnxruntime alone, the same graphs open "
+        f"and run once: {_megabytes(alone)} MB. Most of either is onnxruntime's own code, which is read from its file "
+        "when it is first run, and which processes share.",
+    ]
+    return {"start": "\n\n".join(made)}
+
+
+def _megabytes(count: float) -> str:
+    return figure(count / 1e6)
 
 
 def growth_tables(results: dict[str, Any]) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from s2s_runtime.engines import answers
 from s2s_runtime.errors import OptionError
 from s2s_runtime.finish import Finisher
 from s2s_runtime.flow import Answer
-from s2s_runtime.forced import likeliest_next
+from s2s_runtime.later import Later
 from s2s_runtime.manifest import Manifest
 from s2s_runtime.options import Callback, DecodingOptions, Prefix
 from s2s_runtime.plan import make_plan, prefix_ids
@@ -23,6 +23,11 @@ from s2s_runtime.results import Result, TokenEvent
 from s2s_runtime.search import Batch, Ended, Notify, SearchPlan
 from s2s_runtime.sources import Inputs, Sources, read_sources
 from s2s_runtime.step_model import StepModel
+
+if TYPE_CHECKING:
+    from s2s_runtime import forced
+else:
+    forced = Later("forced")
 
 
 class Decoding:
@@ -56,9 +61,9 @@ class Decoding:
             InputError, UnknownSymbolError, OptionError: as `Model.generate`.
         """
         sources = read_sources(inputs, self.manifest, self.options.unknown_symbols, first)
-        forced = prefix_ids(prefixes, len(sources.arrays), self.manifest)
+        begun = prefix_ids(prefixes, len(sources.arrays), self.manifest)
         decode = self._alternatives if self.options.return_alternatives else self._results
-        return decode(sources, forced, self.plan_from(first))
+        return decode(sources, begun, self.plan_from(first))
 
     def plan_from(self, first: int) -> SearchPlan:
         """The plan for a list before which `first` inputs came: events count those too."""
@@ -93,8 +98,8 @@ class Decoding:
             {},
             [others for others, each in zip(sources.others, followed, strict=True) for _ in each],
         )
-        forced = [prefix for each in followed for prefix in each]
-        decoded = iter(self._results(repeated, forced, replace(plan, num_hypotheses=1)))
+        begun = [prefix for each in followed for prefix in each]
+        decoded = iter(self._results(repeated, begun, replace(plan, num_hypotheses=1)))
         results = []
         for place, each in enumerate(followed):
             unknown = sources.unknown.get(place)
@@ -113,7 +118,9 @@ class Decoding:
         for batch in make_batches(sources, prefixes, options, self.manifest):
             if batch.prefix is not None and bool(((batch.prefix >= 0).sum(axis=1) >= batch.limits).any()):
                 raise OptionError("prefix: leaves no room for alternatives; shorten it or raise max_length")
-            found = likeliest_next(self.model, batch, plan, options.num_hypotheses, options.min_alternative_probability)
+            found = forced.likeliest_next(
+                self.model, batch, plan, options.num_hypotheses, options.min_alternative_probability
+            )
             for place, tokens in zip(batch.indices.tolist(), found, strict=True):
                 followed[place] = [[*prefixes[place], int(token)] for token in tokens]
         return followed

@@ -15,17 +15,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import chain
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from s2s_runtime.beam import beam_search
-from s2s_runtime.beam_graph import BeamFlow
 from s2s_runtime.errors import OptionError
 from s2s_runtime.flow import Answer, Flow, Supply
-from s2s_runtime.greedy import greedy_search
-from s2s_runtime.greedy_graph import GreedyFlow
+from s2s_runtime.later import Later
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.search import Batch, SearchPlan
 from s2s_runtime.step_model import StepModel, WritingModel, can_write
+
+if TYPE_CHECKING:
+    from s2s_runtime import beam, beam_graph, greedy, greedy_graph
+else:  # a call uses one of the four
+    beam, beam_graph = Later("beam"), Later("beam_graph")
+    greedy, greedy_graph = Later("greedy"), Later("greedy_graph")
 
 
 def answers(
@@ -70,14 +73,15 @@ def decode(
     """
     if not check_engine(model, plan, options, prefix=prefix):
         writing = cast("WritingModel[Any]", model)
-        flow: Flow[Any, Any] = (GreedyFlow if plan.beam_size == 1 else BeamFlow)(writing, plan, supply)
+        kind = greedy_graph.GreedyFlow if plan.beam_size == 1 else beam_graph.BeamFlow
+        flow: Flow[Any, Any] = kind(writing, plan, supply)
         return chain.from_iterable(iter(partial(flow.run, steps), None))
     return _step_by_step(model, supply, plan)
 
 
 def _step_by_step(model: StepModel[Any], supply: Supply, plan: SearchPlan) -> Iterator[Answer]:
     while (batch := supply.take()) is not None:
-        found = (greedy_search if plan.beam_size == 1 else beam_search)(model, batch, plan)
+        found = (greedy.greedy_search if plan.beam_size == 1 else beam.beam_search)(model, batch, plan)
         for place, hypotheses in enumerate(found):
             yield Answer(batch, place, hypotheses)
 

@@ -13,11 +13,10 @@ from typing import IO, Final, Protocol
 
 from s2s_runtime.decoding import Decoding
 from s2s_runtime.errors import InputError, OptionError
-from s2s_runtime.options import Prefix
+from s2s_runtime.options import READ_AHEAD, Prefix
 from s2s_runtime.results import Result
 from s2s_runtime.streaming import refuse_prefix, stream_pieces
 
-READ_AHEAD: Final = 4096
 _READ_BYTES: Final = 1 << 20
 
 

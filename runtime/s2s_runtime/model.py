@@ -1,32 +1,40 @@
-"""The model as callers see it: texts or numbers in, results out."""
+"""The model as callers see it: texts or numbers in, results out.
+
+What one verb alone needs is imported with its first call: see `s2s_runtime.later`.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Unpack, overload
+from typing import TYPE_CHECKING, Any, Unpack, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from s2s_runtime import continuation, prediction
 from s2s_runtime.cancellation import CancelSignal, cancellable
 from s2s_runtime.closing import Closing
-from s2s_runtime.continuation import DecoderState
 from s2s_runtime.decoding import Decoding
 from s2s_runtime.errors import ClosedModelError, OptionError
-from s2s_runtime.files import READ_AHEAD, FileReport, decode_file
+from s2s_runtime.later import Later
 from s2s_runtime.manifest import Manifest
-from s2s_runtime.options import DecodingOptions, OptionValues, Prefix
-from s2s_runtime.pairs import ScoreValues, Target, score_options, score_pairs
-from s2s_runtime.prediction import Stop
+from s2s_runtime.options import READ_AHEAD, DecodingOptions, OptionValues, Prefix
 from s2s_runtime.prepared import LastDecoding
 from s2s_runtime.results import Result, TargetScore
 from s2s_runtime.sources import Inputs, Row
 from s2s_runtime.step_model import StepModel
-from s2s_runtime.streaming import generate_windows, stream_pieces
 from s2s_runtime.vocabulary import Vocabulary
 from s2s_runtime.vocabulary_side import UnknownPolicy
+
+if TYPE_CHECKING:
+    from s2s_runtime import continuation, files, pairs, prediction, streaming
+    from s2s_runtime.continuation import DecoderState
+    from s2s_runtime.files import FileReport
+    from s2s_runtime.pairs import ScoreValues, Target
+    from s2s_runtime.prediction import Stop
+else:
+    continuation, files, pairs = Later("continuation"), Later("files"), Later("pairs")
+    prediction, streaming = Later("prediction"), Later("streaming")
 
 
 class Model(Closing):
@@ -141,7 +149,7 @@ class Model(Closing):
             An iterator over one result per source, in order. An error in one of the sources read together is raised
             before the results of the others among them.
         """
-        return generate_windows(self._decoding("generate_iter", options), inputs, prefixes, read_ahead)
+        return streaming.generate_windows(self._decoding("generate_iter", options), inputs, prefixes, read_ahead)
 
     def generate_file(
         self,
@@ -170,7 +178,9 @@ class Model(Closing):
             InputError: the source isn't UTF-8, or has fewer lines than the output to resume.
         """
         decoding = self._decoding("generate_file", options)
-        return decode_file(decoding, source, target, resume=resume, read_ahead=read_ahead, on_progress=on_progress)
+        return files.decode_file(
+            decoding, source, target, resume=resume, read_ahead=read_ahead, on_progress=on_progress
+        )
 
     def stream(self, source: Row | Mapping[str, Row], **options: Unpack[OptionValues]) -> Iterator[str]:
         """Decode one source greedily (or by sampling) and yield its text piece by piece as it is written.
@@ -182,7 +192,7 @@ class Model(Closing):
             **options: as for `generate`; beam search, several hypotheses, alternatives and replaced unknown tokens
                 can't be streamed.
         """
-        return stream_pieces(self._decoding("stream", options), source)
+        return streaming.stream_pieces(self._decoding("stream", options), source)
 
     def score(
         self, sources: Inputs, targets: Sequence[Target], *, add_end: bool = True, **options: Unpack[ScoreValues]
@@ -199,8 +209,8 @@ class Model(Closing):
             **options: see `ScoreValues`.
         """
         self._need_tokens("score")
-        chosen = score_options(options)
-        return score_pairs(self._manifest, self.step_model, sources, targets, chosen, add_end=add_end)
+        chosen = pairs.score_options(options)
+        return pairs.score_pairs(self._manifest, self.step_model, sources, targets, chosen, add_end=add_end)
 
     @overload
     def predict(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypedDict
+from typing import Final, Literal, TypedDict
 
 from s2s_runtime.cancellation import CancelSignal
 from s2s_runtime.errors import OptionError
@@ -17,6 +17,8 @@ from s2s_runtime.option_checks import option_problems
 from s2s_runtime.results import TokenEvent
 from s2s_runtime.scoring import LengthPenaltyKind
 from s2s_runtime.vocabulary_side import UnknownPolicy
+
+READ_AHEAD: Final = 4096  # sources of a stream that are sorted and decoded together
 
 Engine = Literal["auto", "graph", "steps"]
 Batching = Literal["static", "continuous"]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from cases import CASES
 from peer_tables import peer_tables
-from tables import README, growth_tables, has_place, write_tables
+from tables import README, growth_tables, has_place, own_tables, write_tables
 from targets import targets_table
 
 CELLS = [{"batch": 1, "beam": 1, "sentences": 0}, {"batch": 32, "beam": 1, "sentences": 0}]
@@ -95,7 +95,7 @@ def test_every_case_has_its_place_in_the_readme(name: str) -> None:
     """What `make bench-peers` measures, README.md shows."""
     timed = results(case=name)
     assert has_place(README, peer_tables(timed))
-    assert has_place(README, targets_table({}) | growth_tables(grown()))
+    assert has_place(README, targets_table({}) | growth_tables(grown()) | own_tables(started()))
 
 
 def grown() -> dict[str, Any]:
@@ -124,6 +124,36 @@ def test_targets_take_the_fastest_peer_of_each_batch_size() -> None:
     assert "| batch 1, canonical, against the fastest peer | 1.2 times | 1.50 (1.50 to 1.50), JAX |" in made
     assert "| 1,500 times | 1,000 (1,000 to 1,000) |" in made
     assert "| time per token as the list grows | at most +10% | +33% (1,000 to 100,000) |" in made
+
+
+def started() -> dict[str, Any]:
+    """What `own.py` keeps: weights of 2 MB, 15 MB loaded, of which onnxruntime alone takes 10."""
+    steps = ("import_seconds", "load_seconds", "first_result_seconds", "total")
+    medians = {"runtime": dict.fromkeys(steps, 0.1) | {"total": 0.3}, "bare": dict.fromkeys(steps, 0.05)}
+    beyond = {"loaded": 15e6, "first_result": 16e6, "decoded": 17e6}
+    weighed = [{"batch_size": size, "beyond_bare": beyond} for size in (32, 256)]
+    return {
+        "measurements": [],
+        "cold_start": {"medians": medians, "ratio": {"value": 1.5, "low": 1.4, "high": 1.6}, "runtime": [{}, {}]},
+        "memory": {"bare": [4e7], "bare_first_result": [5e7], "weights_bytes": 2_000_000, "measurements": weighed},
+        "bundle": "b", "inputs": "i", "cpu": "c", "cores": 2, "provider": "p", "versions": {}, "load_seconds": 0.1,
+    }  # fmt: skip
+
+
+def test_cold_starts_and_memory_have_their_tables() -> None:
+    """And their rows among the targets, where they were measured."""
+    made = own_tables(started())["start"]
+    assert "| s2s_runtime | 100 | 100 | 100 | 300 |" in made
+    assert "2 processes each, in turn: 1.50 times as long (1.40 to 1.60, 95% confidence)" in made
+    assert "| 256 | 15.0 | 16.0 | 17.0 |" in made
+    assert "The weights are 2.00 MB in float32" in made
+    rows = targets_table({"own": started()})["targets"]
+    assert "| under 0.6 s | 0.30 s |" in rows
+    assert "| at most 1.3 times | 1.50 times |" in rows
+    assert "| at most 3 times | 7.5 times beyond its import, 2.5 beyond the same graphs open |" in rows
+    without = {name: value for name, value in started().items() if name not in ("cold_start", "memory")}
+    assert list(own_tables(without)) == ["bench"]
+    assert "| under 0.6 s |  |" in targets_table({"own": without})["targets"]
 
 
 def test_a_missing_marker_is_named(tmp_path: Path) -> None:
