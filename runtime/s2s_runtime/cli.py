@@ -77,6 +77,7 @@ def decode(
     max_batch_size: o.BatchSize = 64,
     batch_by: o.By = o.BatchBy.SENTENCES,
     batching: o.Batchings = o.Batching.STATIC,
+    workers: o.Workers = None,
     read_ahead: o.ReadAhead = 4096,
     ensemble_with: o.EnsembleWith = None,
     ensemble_mean: o.EnsembleMean = o.Mean.PROBABILITIES,

@@ -158,6 +158,10 @@ Batchings = Annotated[
     Batching,
     _option(_RUNNING, "Batch after batch, or lines that wait take the places of ended ones.", "--batching"),
 ]
+Workers = Annotated[
+    int | None,
+    _option(_RUNNING, "Batches decoded at the same time; default: one per core, for small models.", "--workers", min=1),
+]
 ReadAhead = Annotated[int, _option(_RUNNING, "Most lines read before the first of them is written.", min=1)]
 EnsembleWith = Annotated[
     list[Path] | None, _option(_RUNNING, "Decode together with this bundle. Repeatable.", metavar="BUNDLE")

@@ -120,7 +120,7 @@ def generate_from(
     if options.return_alternatives:
         raise OptionError("return_alternatives: expected False for generate_from, got True")
     resumed = _ResumedModel(_portable(model), state)
-    decoding = Decoding(manifest, resumed, options)
+    decoding = Decoding(manifest, resumed, None, options)
     limits = [target_limit(int(length), options, manifest) for length in state.columns.sum(axis=1)]
     prefixes = prefix_ids(options.prefix, len(state), manifest)
     for i, (prefix, limit) in enumerate(zip(prefixes, limits, strict=True)):

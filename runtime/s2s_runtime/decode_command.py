@@ -72,6 +72,7 @@ class Settings:
     provider: Sequence[str] | None
     allow_fallback: bool
     threads: int | None
+    workers: int | None
     typed: Mapping[str, str]
     command_line: Mapping[str, Any]
 
@@ -121,6 +122,10 @@ class Settings:
             problems.append("--ensemble-mean: needs --ensemble-with")
         if (self.stream or self.interactive) and "read_ahead" in self.typed:
             problems.append("--read-ahead: no effect where texts are decoded one by one")
+        if self.workers is not None and (self.stream or self.interactive):
+            problems.append("--workers: no effect where texts are decoded one by one")
+        if self.workers is not None and self.ensemble_with is not None:
+            problems.append("--workers: no effect with --ensemble-with, whose batches follow one another")
         return problems
 
 
@@ -150,6 +155,7 @@ def _load(settings: Settings) -> Model:
             each,
             providers=settings.provider,
             intra_op_threads=settings.threads,
+            workers=settings.workers,
             allow_fallback=settings.allow_fallback,
         )
         for each in bundles

@@ -23,6 +23,7 @@ from s2s_runtime.results import Result, TokenEvent
 from s2s_runtime.search import Batch, Ended, Notify, SearchPlan
 from s2s_runtime.sources import Inputs, Sources, read_sources
 from s2s_runtime.step_model import StepModel
+from s2s_runtime.workers import Workers, shared_out
 
 if TYPE_CHECKING:
     from s2s_runtime import forced
@@ -36,16 +37,20 @@ class Decoding:
     Args:
         manifest: what the bundle says about itself.
         model: encodes and steps.
+        workers: decode batches side by side; None = one after the other.
         options: how to decode.
 
     Raises:
         OptionError: an option needs what the bundle lacks.
     """
 
-    def __init__(self, manifest: Manifest, model: StepModel[Any], options: DecodingOptions) -> None:
+    def __init__(
+        self, manifest: Manifest, model: StepModel[Any], workers: Workers | None, options: DecodingOptions
+    ) -> None:
         self.manifest = manifest
         self.model = cancellable(model, options.cancel)
         self.options = options
+        self._workers = workers if shared_out(options) else None
         self.plan = make_plan(options, manifest)
         self.finisher = Finisher(manifest, options)
 
@@ -77,13 +82,19 @@ class Decoding:
     def _results(self, sources: Sources, prefixes: Sequence[Sequence[int]], plan: SearchPlan) -> list[Result]:
         results = {}
         batches = make_batches(sources, prefixes, self.options, self.manifest)
-        for batch, row, ended in answers(self.model, batches, plan, self.options):
+        for batch, row, ended in self._answers(batches, plan):
             place = int(batch.indices[row])
             results[place] = self.result(ended, sources, place, batch.columns[row])
         return [
             results[place] if place in results else self.finisher.empty(sources.unknown.get(place))
             for place in range(len(sources.arrays))
         ]
+
+    def _answers(self, batches: Sequence[Batch], plan: SearchPlan) -> Iterator[Answer]:
+        if self._workers is None or not self._workers.take(len(batches)):
+            return answers(self.model, batches, plan, self.options)
+        model = cancellable(self._workers.model, self.options.cancel)
+        return self._workers.map(lambda batch: list(answers(model, [batch], plan, self.options)), batches)
 
     def result(self, ended: list[Ended], sources: Sources, place: int, columns: NDArray[np.bool_]) -> Result:
         """The result of the source at a place; `columns` (source time,) is False at its padding."""

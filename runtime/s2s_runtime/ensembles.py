@@ -24,7 +24,7 @@ def ensemble(models: Sequence[Model], *, mean: Mean = "probabilities") -> Model:
 
     Args:
         models: at least one; they share source, padding and target vocabulary. Nothing is loaded again, and closing
-            the ensemble doesn't close them.
+            the ensemble doesn't close them. Batches of a list are decoded one after the other.
         mean: what is averaged at each step: "probabilities", or "log_probabilities" (the geometric mean, normalised
             again). The first follows whichever member is sure, the second avoids what any member rules out.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from s2s_runtime.bundle import read_manifest
@@ -13,6 +14,7 @@ from s2s_runtime.manifest import Manifest
 from s2s_runtime.model import Model
 from s2s_runtime.onnx_model import OnnxStepModel
 from s2s_runtime.sessions import ProviderOptions, SessionSettings, settings_like
+from s2s_runtime.workers import make_workers
 
 
 def load(
@@ -25,6 +27,7 @@ def load(
     spinning: bool | None = None,
     shared_threads: bool = False,
     allow_fallback: bool = False,
+    workers: int | None = None,
     verify_hashes: bool = True,
     sessions: Mapping[str, Any] | None = None,
 ) -> Model:
@@ -43,6 +46,10 @@ def load(
         shared_threads: whether to use threads that all models share; see `SessionSettings`.
         allow_fallback: whether a provider that isn't obtained is passed over for the next one asked for, and in the
             end for the CPU; `Model.provider` tells which one decodes.
+        workers: how many batches of a list `generate`, `generate_iter` and `generate_file` decode at the same time,
+            each on cores of its own, with graphs opened with the first list of eight batches; 1 = batch after batch.
+            None = as many as there are cores, for models of up to 64 MB on the CPU, where nothing is said about
+            threads.
         verify_hashes: whether the graph files are compared with the SHA-256 in the manifest.
         sessions: an open `onnxruntime.InferenceSession` by graph name ("encoder", "decoder", ...) for graphs that
             should run in it; their files are not looked at. Other graphs are opened as the other arguments say, or,
@@ -68,7 +75,8 @@ def load(
     if unknown:
         raise OptionError(f"sessions: expected names among {', '.join(manifest.graphs)}, got {', '.join(unknown)}")
     step_model = open_step_model(files, manifest, settings, ready)
-    return Model(manifest, step_model, step_model.provider)
+    at_once = make_workers(workers, settings, manifest, ready, partial(open_step_model, files, manifest))
+    return Model(manifest, step_model, step_model.provider, at_once)
 
 
 def open_step_model(

@@ -25,6 +25,7 @@ from s2s_runtime.sources import Inputs, Row
 from s2s_runtime.step_model import StepModel
 from s2s_runtime.vocabulary import Vocabulary
 from s2s_runtime.vocabulary_side import UnknownPolicy
+from s2s_runtime.workers import Workers
 
 if TYPE_CHECKING:
     from s2s_runtime import continuation, files, pairs, prediction, streaming
@@ -54,12 +55,16 @@ class Model(Closing):
         manifest: what the bundle says about itself.
         step_model: its graphs, or anything else that encodes and steps.
         provider: the execution provider that decodes, by onnxruntime's name.
+        workers: decode the batches of a list side by side; None = one after the other.
     """
 
-    def __init__(self, manifest: Manifest, step_model: StepModel[Any], provider: str = "") -> None:
+    def __init__(
+        self, manifest: Manifest, step_model: StepModel[Any], provider: str = "", workers: Workers | None = None
+    ) -> None:
         self._manifest = manifest
         self._steps: StepModel[Any] | None = step_model
         self._provider = provider
+        self._workers = workers
         self._last = LastDecoding()
 
     @property
@@ -103,7 +108,7 @@ class Model(Closing):
 
         Closing twice is no error. The manifest and the vocabularies stay.
         """
-        self._steps = None
+        self._steps = self._workers = None
         self._last = LastDecoding()
 
     def prepare(self, **options: Unpack[OptionValues]) -> Decoding:
@@ -332,8 +337,8 @@ class Model(Closing):
 
     def _decoding(self, verb: str, options: OptionValues) -> Decoding:
         self._need_tokens(verb)
-        step_model = self.step_model
-        return self._last.get(options, lambda: Decoding(self._manifest, step_model, DecodingOptions(**options)))
+        parts = (self._manifest, self.step_model, self._workers)
+        return self._last.get(options, lambda: Decoding(*parts, DecodingOptions(**options)))
 
     def _count_steps(self, verb: str, steps: int | None) -> int:
         if self._manifest.target.feedback != "value":
