@@ -23,7 +23,7 @@ from s2s_runtime.results import Result, TokenEvent
 from s2s_runtime.search import Batch, Ended, Notify, SearchPlan
 from s2s_runtime.sources import Inputs, Sources, read_sources
 from s2s_runtime.step_model import StepModel
-from s2s_runtime.workers import Workers, shared_out
+from s2s_runtime.workers import Workers, allow_sharing
 
 if TYPE_CHECKING:
     from s2s_runtime import forced
@@ -50,7 +50,7 @@ class Decoding:
         self.manifest = manifest
         self.model = cancellable(model, options.cancel)
         self.options = options
-        self._workers = workers if shared_out(options) else None
+        self._workers = workers if allow_sharing(options) else None
         self.plan = make_plan(options, manifest)
         self.finisher = Finisher(manifest, options)
 
@@ -91,10 +91,11 @@ class Decoding:
         ]
 
     def _answers(self, batches: Sequence[Batch], plan: SearchPlan) -> Iterator[Answer]:
-        if self._workers is None or not self._workers.take(len(batches)):
+        shared = [] if self._workers is None else self._workers.share_out(batches, plan.beam_size)
+        if self._workers is None or not shared:
             return answers(self.model, batches, plan, self.options)
         model = cancellable(self._workers.model, self.options.cancel)
-        return self._workers.map(lambda batch: list(answers(model, [batch], plan, self.options)), batches)
+        return self._workers.map(lambda batch: list(answers(model, [batch], plan, self.options)), shared)
 
     def result(self, ended: list[Ended], sources: Sources, place: int, columns: NDArray[np.bool_]) -> Result:
         """The result of the source at a place; `columns` (source time,) is False at its padding."""

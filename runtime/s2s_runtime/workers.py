@@ -2,7 +2,8 @@
 
 The operators of a small recurrent step are short, and two threads that share each of them wait for each other more than
 they gain. Two threads with a batch each don't meet. So the batches of a list go to workers, whose graphs use one thread
-each; a single batch, as of one sentence that someone waits for, has the threads of all cores.
+each, and a single large batch is cut among them; a few sentences, for which someone waits, have the threads of all
+cores.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from threading import Lock
 from typing import Any, Final, TypeVar
+
+import numpy as np
 
 from s2s_runtime.errors import OptionError
 from s2s_runtime.manifest import Manifest
@@ -25,7 +29,8 @@ from s2s_runtime.step_model import StepModel
 MOST_WEIGHTS: Final = 64 * 2**20
 """Bytes of weights up to which lists are decoded side by side unasked: the workers' graphs hold them once more."""
 
-_FIRST: Final = 8  # batches of the list that opens the graphs, which takes as long as decoding a few
+_OPENS: Final = (8, 256)  # batches, or rows of states, of the list that opens the graphs: as much work as opening them
+_SHARE: Final = 64  # rows of states from which on a part of a batch is worth a worker
 
 FoundT = TypeVar("FoundT")
 
@@ -54,9 +59,19 @@ class Workers:
                 self._model = self._open_model()
             return self._model
 
-    def take(self, batches: int) -> bool:
-        """Whether a list of so many batches is decoded by them."""
-        return batches >= (_FIRST if self._model is None else 2)
+    def share_out(self, batches: Sequence[Batch], width: int) -> list[Batch]:
+        """What they decode of a list: its batches, cut where there are fewer than workers; nothing if it is too short.
+
+        Args:
+            batches: of the list.
+            width: rows of states for each sentence.
+        """
+        rows = width * sum(map(len, batches))
+        if self._model is None and len(batches) < _OPENS[0] and rows < _OPENS[1]:
+            return []
+        parts = -(-self.count // len(batches)) if batches else 1
+        shared = [part for batch in batches for part in _cut(batch, min(parts, width * len(batch) // _SHARE))]
+        return shared if len(shared) > 1 else []
 
     def map(self, work: Callable[[Batch], Sequence[FoundT]], batches: Sequence[Batch]) -> Iterator[FoundT]:
         """What `work` finds for each batch, batch after batch in their order, up to `count` of them at a time.
@@ -68,7 +83,13 @@ class Workers:
                 yield from found
 
 
-def shared_out(options: DecodingOptions) -> bool:
+def _cut(batch: Batch, parts: int) -> Iterator[Batch]:
+    """Parts of a batch, nearly equal; the batch itself where it isn't cut."""
+    places = np.linspace(0, len(batch), max(1, parts) + 1).astype(int).tolist()
+    return (batch.cut(first, last) for first, last in pairwise(places))
+
+
+def allow_sharing(options: DecodingOptions) -> bool:
     """Whether options let batches be decoded at the same time.
 
     Functions of the caller are called from one thread, one batch after the other; with `batching` "continuous" all
