@@ -6,7 +6,7 @@ import hashlib
 import importlib
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -31,6 +31,10 @@ class BundleFiles(Protocol):
         """SHA-256 of a file's content, in hexadecimal."""
         ...
 
+    def stamp(self, file: str) -> Hashable:
+        """Something that is another once a file has changed; None where there is no such file."""
+        ...
+
     def read(self, file: str) -> bytes:
         """A file's content."""
         ...
@@ -44,12 +48,13 @@ class FolderFiles:
     """A bundle in a folder; graphs are opened where they lie."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._name = str(folder)
+        self._folder = folder.absolute()  # graphs are opened later too, when the working folder may be another
 
     @property
     def name(self) -> str:
         """The folder's path."""
-        return str(self._folder)
+        return self._name
 
     def size(self, file: str) -> int | None:
         """See `BundleFiles.size`."""
@@ -60,6 +65,14 @@ class FolderFiles:
         """See `BundleFiles.sha256`."""
         with (self._folder / file).open("rb") as opened:
             return hashlib.file_digest(opened, "sha256").hexdigest()
+
+    def stamp(self, file: str) -> Hashable:
+        """See `BundleFiles.stamp`."""
+        try:
+            found = (self._folder / file).stat()
+        except FileNotFoundError:
+            return None
+        return found.st_ino, found.st_size, found.st_mtime_ns
 
     def read(self, file: str) -> bytes:
         """See `BundleFiles.read`."""
@@ -89,6 +102,10 @@ class MemoryFiles:
     def sha256(self, file: str) -> str:
         """See `BundleFiles.sha256`."""
         return hashlib.sha256(self._files[file]).hexdigest()
+
+    def stamp(self, file: str) -> Hashable:
+        """See `BundleFiles.stamp`: what is in memory stays."""
+        return file in self._files or None
 
     def read(self, file: str) -> bytes:
         """See `BundleFiles.read`."""

@@ -24,7 +24,7 @@ class CancelSignal(Protocol):
     """Says whether a call is to end: a `threading.Event`, or anything else with this method, such as a deadline."""
 
     def is_set(self) -> bool:
-        """Whether the call is to end. Called before steps, from the thread that decodes."""
+        """Whether the call is to end. Called before steps, from each thread that decodes: workers ask side by side."""
         ...
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -47,9 +47,9 @@ def load(
         allow_fallback: whether a provider that isn't obtained is passed over for the next one asked for, and in the
             end for the CPU; `Model.provider` tells which one decodes.
         workers: how many batches of a list `generate`, `generate_iter` and `generate_file` decode at the same time,
-            each on cores of its own, with graphs opened with the first list of eight batches or 256 sentences; 1 =
-            batch after batch. None = as many as there are cores, for models of up to 64 MB on the CPU, where nothing
-            is said about threads.
+            each on cores of its own, from eight batches or 128 sentences on; the graphs are opened once more with the
+            first such list. 1 = batch after batch. None = as many as there are cores, eight at most, for models of up
+            to 64 MB on the CPU where nothing is said about threads.
         verify_hashes: whether the graph files are compared with the SHA-256 in the manifest.
         sessions: an open `onnxruntime.InferenceSession` by graph name ("encoder", "decoder", ...) for graphs that
             should run in it; their files are not looked at. Other graphs are opened as the other arguments say, or,
@@ -75,8 +75,13 @@ def load(
     if unknown:
         raise OptionError(f"sessions: expected names among {', '.join(manifest.graphs)}, got {', '.join(unknown)}")
     step_model = open_step_model(files, manifest, settings, ready)
-    at_once = make_workers(workers, settings, manifest, ready, partial(open_step_model, files, manifest))
+    at_once = make_workers(workers, settings, manifest, ready, partial(_opener, files, manifest))
     return Model(manifest, step_model, step_model.provider, at_once)
+
+
+def _opener(files: BundleFiles, manifest: Manifest, settings: SessionSettings) -> Callable[[], OnnxStepModel]:
+    """What opens the graphs of these files, as they are now, when it is called."""
+    return partial(OnnxStepModel, manifest, Graphs(files, manifest, settings, {}))
 
 
 def open_step_model(

@@ -128,7 +128,7 @@ class OnnxStepModel:
         inputs: dict[str, NDArray[Any]],
         outputs: Sequence[str],
     ) -> list[NDArray[Any]]:
-        """Run a whole-search graph, which leaves the states where they lie; its outputs come to the host."""
+        """Run a whole-search graph; its outputs come to the host, states that lie on a device stay there."""
         session = self._sessions[name]
         if self._feed_name == "token":
             inputs["token"] = tokens

@@ -201,13 +201,14 @@ class DecodingOptions:
     ask for; `s2s_runtime.engines` says what it can't."""
 
     max_batch_size: int = 64
-    """Most sentences (or tokens, see batch_by) decoded at once; longer lists are sorted by length and cut."""
+    """Most sentences (or tokens, see batch_by) in a batch; longer lists are sorted by length and cut. Several batches
+    may be decoded at the same time: see `workers` of `s2s_runtime.load`."""
 
     batch_by: Literal["sentences", "tokens"] = "sentences"
     """What max_batch_size counts: "sentences", or "tokens" = sentences times the longest source among them."""
 
     batching: Batching = "static"
-    """"static": batches are decoded one after the other; of each, what has ended is dropped. "continuous": sentences
+    """"static": batches are decoded each by itself; of each, what has ended is dropped. "continuous": sentences
     that wait take the places of those that have ended; needs what engine "graph" needs, and states in host memory. The
     tokens are the same. It is faster where targets differ widely in length and their sources don't tell."""
 

@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from itertools import pairwise
-from threading import Lock
+from pathlib import Path
+from threading import Lock, Thread
 from typing import Any, Final, TypeVar
 
 import numpy as np
 
-from s2s_runtime.errors import OptionError
+from s2s_runtime.errors import BundleError, OptionError
 from s2s_runtime.manifest import Manifest
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.search import Batch
@@ -29,8 +28,12 @@ from s2s_runtime.step_model import StepModel
 MOST_WEIGHTS: Final = 64 * 2**20
 """Bytes of weights up to which lists are decoded side by side unasked: the workers' graphs hold them once more."""
 
-_OPENS: Final = (8, 256)  # batches, or rows of states, of the list that opens the graphs: as much work as opening them
+MOST_UNASKED: Final = 8
+"""Workers that there are unasked on machines of more cores: each has a batch in memory."""
+
+_WORTH: Final = (8, 128)  # batches, or rows of states, of a list that is worth them
 _SHARE: Final = 64  # rows of states from which on a part of a batch is worth a worker
+_QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")
 
 FoundT = TypeVar("FoundT")
 
@@ -41,22 +44,34 @@ class Workers:
     Safe to share between threads: every list gets threads of its own, all lists share the graphs.
 
     Args:
-        count: how many at most.
-        open_model: opens the graphs that they use; called with the first list that is long enough.
+        count: how many at most, the thread of the caller among them.
+        open_model: opens the graphs that they use; called with the first list that is worth it.
+        asked: whether someone asked for them. If not, batches are decoded one after the other where the bundle's files
+            are no longer there to be opened, or are others.
     """
 
-    def __init__(self, count: int, open_model: Callable[[], StepModel[Any]]) -> None:
+    def __init__(self, count: int, open_model: Callable[[], StepModel[Any]], *, asked: bool = True) -> None:
         self.count = count
         self._open_model = open_model
+        self._asked = asked
         self._opening = Lock()
         self._model: StepModel[Any] | None = None
 
     @property
-    def model(self) -> StepModel[Any]:
-        """What they decode with."""
+    def model(self) -> StepModel[Any] | None:
+        """What they decode with; None where it can't be opened and nobody asked for it.
+
+        Raises:
+            BundleError: it can't be opened.
+        """
         with self._opening:
-            if self._model is None:
-                self._model = self._open_model()
+            if self._model is None and self.count > 1:
+                try:
+                    self._model = self._open_model()
+                except BundleError:
+                    if self._asked:
+                        raise
+                    self.count = 1  # from now on, as if there were none
             return self._model
 
     def share_out(self, batches: Sequence[Batch], width: int) -> list[Batch]:
@@ -66,26 +81,53 @@ class Workers:
             batches: of the list.
             width: rows of states for each sentence.
         """
-        rows = width * sum(map(len, batches))
-        if self._model is None and len(batches) < _OPENS[0] and rows < _OPENS[1]:
+        if len(batches) < _WORTH[0] and width * sum(map(len, batches)) < _WORTH[1]:
             return []
-        parts = -(-self.count // len(batches)) if batches else 1
+        parts = -(-self.count // len(batches))
         shared = [part for batch in batches for part in _cut(batch, min(parts, width * len(batch) // _SHARE))]
         return shared if len(shared) > 1 else []
 
-    def map(self, work: Callable[[Batch], Sequence[FoundT]], batches: Sequence[Batch]) -> Iterator[FoundT]:
-        """What `work` finds for each batch, batch after batch in their order, up to `count` of them at a time.
+    def map(self, work: Callable[[Batch], Sequence[FoundT]], batches: Sequence[Batch]) -> list[FoundT]:
+        """What `work` finds for each batch, in their order, up to `count` of them at a time.
 
-        Where one fails, or the caller goes away, those that wait aren't begun.
+        Where one fails, or the caller is interrupted, those under way are finished and no others begun.
         """
-        with ThreadPoolExecutor(min(self.count, len(batches)), thread_name_prefix="s2s-worker") as pool:
-            for found in pool.map(work, batches):
-                yield from found
+        found: list[Sequence[FoundT]] = [()] * len(batches)
+        failed: list[BaseException] = []
+        waiting, taking = iter(range(len(batches))), Lock()
+
+        def take_turns() -> None:
+            while not failed:
+                with taking:
+                    place = next(waiting, None)
+                if place is None:
+                    return
+                try:
+                    found[place] = work(batches[place])
+                except BaseException as error:
+                    failed.append(error)
+
+        others = [Thread(target=take_turns, name=f"s2s-worker-{i}") for i in range(1, min(self.count, len(batches)))]
+        begun: list[Thread] = []
+        try:
+            for thread in others:
+                thread.start()
+                begun.append(thread)
+            take_turns()
+            for thread in begun:
+                thread.join()
+        except BaseException as error:  # Ctrl-C while waiting for the others, or no more threads to be had
+            failed.append(error)
+            for thread in begun:
+                thread.join()
+        if failed:
+            raise failed[0]
+        return [each for part in found for each in part]
 
 
 def _cut(batch: Batch, parts: int) -> Iterator[Batch]:
     """Parts of a batch, nearly equal; the batch itself where it isn't cut."""
-    places = np.linspace(0, len(batch), max(1, parts) + 1).astype(int).tolist()
+    places = np.linspace(0, len(batch), max(1, min(parts, len(batch))) + 1).astype(int).tolist()
     return (batch.cut(first, last) for first, last in pairwise(places))
 
 
@@ -103,24 +145,24 @@ def make_workers(
     settings: SessionSettings,
     manifest: Manifest,
     ready: Mapping[str, Any],
-    open_model: Callable[[SessionSettings], StepModel[Any]],
+    opener: Callable[[SessionSettings], Callable[[], StepModel[Any]]],
 ) -> Workers | None:
     """The workers of a model, or None where batches are decoded one after the other.
 
     Args:
-        count: how many; None = as many as there are cores, where nothing was said about threads, everything is on the
-            CPU, and the weights have `MOST_WEIGHTS` at most.
+        count: how many; None = as many as there are cores and `MOST_UNASKED` at most, where nothing was said about
+            threads, everything is on the CPU, and the weights have `MOST_WEIGHTS` at most.
         settings: of the model's own sessions.
         manifest: of the bundle.
         ready: sessions that the caller opened.
-        open_model: opens the graphs with other settings.
+        opener: gives what opens the graphs with other settings.
 
     Raises:
         OptionError: `count` is out of range, or workers were asked for with what has no second set of sessions.
     """
     if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 1):
         raise OptionError(f"workers: expected an integer of at least 1 or None, got {count!r}")
-    cores = usable_cores()
+    cores, asked = usable_cores(), count is not None
     unfit = {
         "a provider other than the CPU": settings.requested != (CPU,),
         "sessions": bool(ready),
@@ -129,13 +171,13 @@ def make_workers(
     obstacles = [name for name, is_there in unfit.items() if is_there]
     if count is None:
         said = settings.intra_op_threads is not None or settings.inter_op_threads is not None
-        count = 1 if obstacles or said or weight_bytes(manifest) > MOST_WEIGHTS else cores
+        count = 1 if obstacles or said or weight_bytes(manifest) > MOST_WEIGHTS else min(cores, MOST_UNASKED)
     elif count > 1 and obstacles:
         raise OptionError(f"workers: expected 1 or None with {' and '.join(obstacles)}, got {count}")
     if count == 1:
         return None
-    threads = settings.intra_op_threads or max(1, cores // count)
-    return Workers(count, partial(open_model, replace(settings, intra_op_threads=threads)))
+    threads = settings.intra_op_threads or (max(1, cores // count) if asked else 1)
+    return Workers(count, opener(replace(settings, intra_op_threads=threads)), asked=asked)
 
 
 def weight_bytes(manifest: Manifest) -> int:
@@ -144,7 +186,16 @@ def weight_bytes(manifest: Manifest) -> int:
     return sum(file.bytes for file in files)
 
 
-def usable_cores() -> int:
-    """Cores that this process may use."""
+def usable_cores(quota: Path = _QUOTA) -> int:
+    """Cores that this process may use: what Linux lets it run on, and no more than a container's share of time.
+
+    Args:
+        quota: file of the share, as Linux's control groups (version 2) write it: microseconds used at most, of so many.
+    """
     affinity = getattr(os, "sched_getaffinity", None)  # not on macOS and Windows
-    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+    cores = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+    if quota.is_file():
+        most, _, period = quota.read_text(encoding="ascii").partition(" ")
+        if most != "max":
+            cores = min(cores, max(1, -(-int(most) // int(period))))
+    return cores

@@ -42,7 +42,7 @@ def test_what_could_change_has_no_key(value: Any) -> None:
     assert options_key({"beam_size": 2, "given": value}) is None
 
 
-def test_made_once_for_calls_alike(tiny: Model) -> None:
+def test_made_once_for_calls_alike() -> None:
     """And again for others, and whenever there is no key."""
     last, made = LastDecoding(), []
 
@@ -64,6 +64,15 @@ def test_a_list_that_changed_between_two_calls_counts_as_it_is(tiny: Model) -> N
     changed = tiny.generate(["abc"], suppress_tokens=options)[0]
     assert changed.tokens[:1] != suppressed
     assert changed.ids == tiny.generate(["abc"], suppress_tokens=tuple(suppressed))[0].ids
+
+
+def test_a_prefix_that_changed_is_read_again(tiny: Model) -> None:
+    """It goes with the inputs of one call."""
+    prefix = ["A"]
+    first = tiny.generate(["abc"], prefix=prefix)[0].ids
+    prefix[0] = "B"
+    assert tiny.generate(["abc"], prefix=["A"])[0].ids == first
+    assert tiny.generate(["abc"], prefix=prefix)[0].ids != first
 
 
 def test_an_error_is_one_each_time(tiny: Model) -> None:

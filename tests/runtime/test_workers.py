@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 import s2s_runtime
-from s2s_runtime import CancelledError, Model, OptionError, cli
+from s2s_runtime import BundleError, CancelledError, Model, OptionError, cli
 from s2s_runtime.bundle import read_manifest
 from s2s_runtime.sessions import SessionSettings
 from s2s_runtime.workers import MOST_WEIGHTS, Workers, make_workers, usable_cores, weight_bytes
@@ -44,6 +47,12 @@ class Watched:
         return getattr(self._model, name)
 
 
+@pytest.fixture(scope="module")
+def tiny(fixtures: Path) -> Model:
+    """The reference: batch after batch."""
+    return s2s_runtime.load(fixtures / "tiny.s2s", workers=1)
+
+
 def watched(model: Model, count: int = 2) -> tuple[Model, Watched, Watched]:
     """A model with workers, what it decodes single batches with, and what its workers use."""
     own, theirs = Watched(model.step_model), Watched(model.step_model)
@@ -68,7 +77,7 @@ def test_batches_go_to_several_threads(tiny: Model) -> None:
     model.generate(TEXTS, max_batch_size=3)
     assert own.threads == []
     assert len(theirs.threads) == 30
-    assert {name.rpartition("_")[0] for name in theirs.threads} == {"s2s-worker"}
+    assert set(theirs.threads) <= {threading.current_thread().name, "s2s-worker-1"}
 
 
 def test_two_workers_decode_at_the_same_time(tiny: Model) -> None:
@@ -104,7 +113,7 @@ def test_large_batches_are_cut(tiny: Model, count: int) -> None:
 
 
 def test_short_lists_dont_open_the_graphs(tiny: Model) -> None:
-    """Seven batches go one after the other; once a longer list has opened the graphs, two are enough."""
+    """Seven batches go one after the other, as do later ones."""
     model, own, theirs = watched(tiny)
     model.generate(TEXTS[:7], max_batch_size=1)
     assert (len(own.threads), len(theirs.threads)) == (7, 0)
@@ -112,7 +121,7 @@ def test_short_lists_dont_open_the_graphs(tiny: Model) -> None:
     assert (len(own.threads), len(theirs.threads)) == (7, 8)
     model.generate(TEXTS[:2], max_batch_size=1)
     model.generate(TEXTS[:1])
-    assert (len(own.threads), len(theirs.threads)) == (8, 10)
+    assert (len(own.threads), len(theirs.threads)) == (10, 8)
 
 
 @pytest.mark.parametrize(
@@ -131,22 +140,29 @@ def test_functions_of_the_caller_are_called_from_one_thread(tiny: Model, options
     assert set(own.threads) == {threading.current_thread().name}
 
 
-def test_an_error_in_one_batch_ends_the_call(tiny: Model) -> None:
+@pytest.mark.parametrize("error", [MemoryError("no room"), KeyboardInterrupt("no room")])
+def test_an_error_in_one_batch_ends_the_call(tiny: Model, error: BaseException) -> None:
     """It is raised, and batches that wait aren't begun; the model goes on to work."""
+    counting = threading.Lock()
 
     class Failing(Watched):
         def encode(self, *sources: np.ndarray) -> Any:
-            if len(self.threads) == 3:
-                raise MemoryError("no room")
-            return super().encode(*sources)
+            with counting:
+                self.threads.append("")
+                count = len(self.threads)
+            if 3 <= count < 300:
+                raise error
+            return self._model.encode(*sources)
 
     failing = Failing(tiny.step_model)
     model = Model(tiny.manifest, tiny.step_model, workers=Workers(2, lambda: failing))  # type: ignore[arg-type, return-value]
-    with pytest.raises(MemoryError, match="no room"):
+    with pytest.raises(type(error), match="no room"):
         model.generate(TEXTS * 10, max_batch_size=1)
-    assert len(failing.threads) < len(TEXTS)
-    failing.threads.clear()
-    assert model.generate(TEXTS[:2], max_batch_size=1)[0].ids == tiny.generate(TEXTS[:1])[0].ids
+    assert 3 <= len(failing.threads) <= 4  # that of the other worker, at most
+    failing.threads += [""] * 300
+    found = model.generate(TEXTS[:9], max_batch_size=1)
+    assert [result.ids for result in found] == [result.ids for result in tiny.generate(TEXTS[:9])]
+    assert len(failing.threads) > 309
 
 
 def test_a_cancelled_call_ends(tiny: Model) -> None:
@@ -199,17 +215,78 @@ def test_files_and_iterators_use_them(tiny: Model, tmp_path: Path) -> None:
     assert (own.threads, len(theirs.threads)) == ([], 46)
 
 
+def test_a_wide_beam_of_one_sentence_isnt_cut(fixtures: Path) -> None:
+    """Its rows are one sentence's; a part without any would stop onnxruntime's LSTM for good."""
+    with s2s_runtime.load(fixtures / "tiny-onehot.s2s", workers=3) as model:
+        found = model.generate(["abc"], beam_size=256, num_hypotheses=4)
+        pair = model.generate(["abc", "ba"], beam_size=256, num_hypotheses=4)
+    with s2s_runtime.load(fixtures / "tiny-onehot.s2s", workers=1) as alone:
+        expected = alone.generate(["abc", "ba"], beam_size=256, num_hypotheses=4)
+    assert [each.ids for each in found[0].hypotheses] == [each.ids for each in expected[0].hypotheses]
+    assert [result.ids for result in pair] == [result.ids for result in expected]
+
+
+def test_a_bundle_that_went_is_decoded_batch_after_batch(fixtures: Path, tmp_path: Path, tiny: Model) -> None:
+    """Unless workers were asked for: then that is an error, as is a bundle that is another now."""
+    shutil.copytree(fixtures / "tiny.s2s", tmp_path / "a.s2s")
+    shutil.copytree(fixtures / "tiny.s2s", tmp_path / "b.s2s")
+    expected = [result.ids for result in tiny.generate(TEXTS * 2)]
+    unasked = s2s_runtime.load(tmp_path / "a.s2s")
+    asked = [s2s_runtime.load(tmp_path / name, workers=2) for name in ("a.s2s", "b.s2s")]
+    shutil.rmtree(tmp_path / "a.s2s")
+    (tmp_path / "b.s2s" / "encoder.onnx").write_bytes((fixtures / "tiny-none.s2s" / "encoder.onnx").read_bytes())
+    assert [result.ids for result in unasked.generate(TEXTS * 2)] == expected
+    for model in asked:
+        with pytest.raises(BundleError, match="changed or went since the bundle was loaded; load it again"):
+            model.generate(TEXTS * 2)
+        assert [result.ids for result in model.generate(TEXTS[:60])] == expected[:60]
+
+
+def test_the_working_folder_may_change(fixtures: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Between loading and the first list."""
+    monkeypatch.chdir(fixtures)
+    model = s2s_runtime.load("tiny.s2s", workers=2)
+    monkeypatch.chdir(tmp_path)
+    assert len(model.generate(TEXTS * 2)) == len(TEXTS) * 2
+    assert model.generate(["abc"], beam_size=2)
+
+
+def test_threads_that_outlive_the_main_thread_decode_lists(fixtures: Path) -> None:
+    """As they did one after the other: Python's own pools take no work any more by then."""
+    script = (
+        "import sys, threading, time, s2s_runtime\n"
+        f"model = s2s_runtime.load({str(fixtures / 'tiny.s2s')!r}, workers=2)\n"
+        "def decode():\n"
+        "    threading.main_thread().join()\n"
+        "    print(len(model.generate(['abc'] * 200)))\n"
+        "threading.Thread(target=decode).start()\n"
+    )
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert (found.stdout, found.stderr) == ("200\n", "")
+
+
+@pytest.mark.parametrize(("quota", "expected"), [("max 100000", 6), ("250000 100000", 3), ("50000 100000", 1)])
+def test_a_containers_share_of_time_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quota: str, expected: int
+) -> None:
+    """A container that may use two and a half cores of a large machine gets three workers."""
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: range(6), raising=False)
+    (tmp_path / "cpu.max").write_text(quota + "\n", encoding="ascii")
+    assert usable_cores(tmp_path / "cpu.max") == expected
+    assert usable_cores(tmp_path / "none") == 6
+
+
 def workers(fixtures: Path, count: int | None = None, **settings: Any) -> Workers | None:
     ready = settings.pop("ready", {})
     seen: list[SessionSettings] = []
 
-    def open_model(chosen: SessionSettings) -> Any:
+    def opener(chosen: SessionSettings) -> Any:
         seen.append(chosen)
+        return lambda: None
 
     manifest = read_manifest(fixtures / "tiny.s2s")
-    made = make_workers(count, SessionSettings(**settings), manifest, ready, open_model)
+    made = make_workers(count, SessionSettings(**settings), manifest, ready, opener)
     if made is not None:
-        assert made.model is None
         made.threads = seen[0].intra_op_threads  # type: ignore[attr-defined]
     return made
 
@@ -219,6 +296,10 @@ def test_unasked_there_are_as_many_as_cores(fixtures: Path, monkeypatch: pytest.
     monkeypatch.setattr("s2s_runtime.workers.usable_cores", lambda: 6)
     made: Any = workers(fixtures)
     assert (made.count, made.threads) == (6, 1)
+    monkeypatch.setattr("s2s_runtime.workers.usable_cores", lambda: 64)
+    made = workers(fixtures)
+    assert (made.count, made.threads) == (8, 1)
+    monkeypatch.setattr("s2s_runtime.workers.usable_cores", lambda: 6)
     assert workers(fixtures, intra_op_threads=2) is None
     assert workers(fixtures, inter_op_threads=2) is None
     assert workers(fixtures, shared_threads=True) is None
@@ -269,6 +350,7 @@ def test_the_command_takes_them(fixtures: Path, tiny: Model) -> None:
     for more, message in (
         (["--stream"], "--workers: no effect where texts are decoded one by one"),
         (["--ensemble-with", bundle], "--workers: no effect with --ensemble-with, whose batches follow one another"),
+        (["--batching", "continuous"], "--workers: no effect with --batching continuous, where all lines are one flow"),
         (["--score"], "--workers: no effect with --score, which searches nothing"),
     ):
         found = run(cli.app, [bundle, "--workers", "3", *more], input="a")

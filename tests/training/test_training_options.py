@@ -97,6 +97,18 @@ def test_validation_and_the_saved_model_have_the_averaged_weights(config, tmp_pa
 
 
 @pytest.mark.tensorflow
+@pytest.mark.parametrize(("smoothing", "best"), [(0.1, 2), (0.0, 0)])
+def test_with_smoothed_labels_the_smoothed_loss_tells_the_best_epoch(config, smoothing, best):
+    """What is minimised, in a run whose plain cross-entropy rises while the smoothed one still falls."""
+    from s2s_training.history import History
+    from s2s_training.train import prepare
+
+    task = prepare(config.override(label_smoothing=smoothing))
+    figures = {"epoch": [1, 2, 3], "val_loss": [0.9, 0.8, 0.7], "val_cross_entropy": [0.3, 0.4, 0.5]}
+    assert History(figures, task.monitored).best() == best
+
+
+@pytest.mark.tensorflow
 def test_an_averaged_run_resumes_with_its_average(config, tmp_path):
     """Interrupted and resumed: the history of the run that was not."""
     import keras

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -13,6 +12,7 @@ from s2s_runtime.bench.settings import Case, Loading, Role
 from s2s_runtime.console import UsageError
 from s2s_runtime.options import Engine
 from s2s_runtime.sessions import available_providers
+from s2s_runtime.workers import usable_cores
 
 _BATCH_SIZES: Final = [1, 2, 4, 8, 16, 32, 64, 128, 256]
 _BEAM_SIZES: Final = [1, 2, 5, 10]
@@ -118,5 +118,5 @@ def providers(given: Sequence[str] | None) -> list[tuple[str, ...] | None]:
 
 def _thread_counts() -> list[int]:
     """Powers of two up to the cores this process may use, and these."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     return [*(1 << i for i in range(cores.bit_length()) if 1 << i < cores), cores]
