@@ -137,6 +137,20 @@ def growth_tables(results: dict[str, Any]) -> dict[str, str]:
     return {"growth": "\n\n".join([*made, setting])}
 
 
+def breakdown_tables(results: dict[str, Any]) -> dict[str, str]:
+    """The table of what `breakdown.py` wrote."""
+    sizes = list(results["shares"])
+    kinds = list(results["shares"][sizes[0]])
+    rows = [
+        [kind, *(f"{100 * results['shares'][size][kind] / results['shares'][size]['whole']:.0f}%" for size in sizes)]
+        for kind in kinds
+        if kind != "whole"
+    ]
+    head = ["share of a call", *(f"batch {size}" for size in sizes)]
+    setting = f"One thread; {results['cpu']}; onnxruntime {results['onnxruntime']}."
+    return {"breakdown": f"{table(head, rows)}\n\n{setting}"}
+
+
 def tables_of(results: dict[str, Any]) -> dict[str, str]:
     """The tables of any result; none for what other programs keep there."""
     from peer_tables import peer_tables
@@ -145,6 +159,8 @@ def tables_of(results: dict[str, Any]) -> dict[str, str]:
         return own_tables(results)
     if "lists" in results:
         return growth_tables(results)
+    if "shares" in results:
+        return breakdown_tables(results)
     return peer_tables(results) if "case" in results else {}
 
 

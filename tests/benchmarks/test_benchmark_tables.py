@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from cases import CASES
 from peer_tables import peer_tables
-from tables import README, growth_tables, has_place, own_tables, write_tables
+from tables import README, breakdown_tables, growth_tables, has_place, own_tables, write_tables
 from targets import targets_table
 
 CELLS = [{"batch": 1, "beam": 1, "sentences": 0}, {"batch": 32, "beam": 1, "sentences": 0}]
@@ -154,6 +154,16 @@ def test_cold_starts_and_memory_have_their_tables() -> None:
     without = {name: value for name, value in started().items() if name not in ("cold_start", "memory")}
     assert list(own_tables(without)) == ["bench"]
     assert "| under 0.6 s |  |" in targets_table({"own": without})["targets"]
+
+
+def test_shares_of_a_call_have_their_table() -> None:
+    """Each kind by all of the call, whatever the unit."""
+    shares = {"1": {"Python": 20.0, "products": 60.0, "whole": 80.0}, "32": {"Python": 1, "products": 9, "whole": 10}}
+    made = breakdown_tables({"shares": shares, "cpu": "c", "onnxruntime": "o"})
+    assert "| share of a call | batch 1 | batch 32 |" in made["breakdown"]
+    assert "| products | 75% | 90% |" in made["breakdown"]
+    assert "whole" not in made["breakdown"]
+    assert has_place(README, made)
 
 
 def test_a_missing_marker_is_named(tmp_path: Path) -> None:
