@@ -38,10 +38,10 @@ _SLICE_SECONDS = 0.02  # one visit: shorter than a time slice of the system, whe
 
 def translator() -> Any:
     """The canonical character translator: 71 and 93 one-hot symbols, LSTM of 256 units."""
+    from canonical import random_weights
     from peers.keras_tutorial import build_training_model
-    from prepare import random_weights
 
-    return build_training_model(random_weights(seed=1))
+    return build_training_model(random_weights(units=256, seed=1))
 
 
 def attention() -> Any:
