@@ -8,8 +8,6 @@ profiled call.
 from __future__ import annotations
 
 import json
-import subprocess
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -20,8 +18,7 @@ import numpy as np
 import onnxruntime as ort
 import typer
 from canonical import PADDING_ID, SOURCE_LENGTH, SOURCE_SIZE, STEPS
-from compare import prepare_in_process
-from peers.interface import BUNDLE_FOLDER
+from compare import canonical_bundle
 from tables import RESULTS, breakdown_tables
 from targets import publish
 
@@ -37,6 +34,7 @@ KINDS = {
     "look-ups": ("Gather",),
     "choice of the token": ("ArgMax", "ReduceSum", "Cast", "Greater", "Less", "And", "Or", "Not", "Where"),
 }
+HOLDING = ("Loop", "If")  # their time is that of the nodes inside
 CALLS = {1: 200, 32: 30, 256: 6}
 
 
@@ -49,24 +47,19 @@ def breakdown(
     """Decode profiled, and write JSON and a table."""
     with one_line_errors():
         sizes = numbers("--batch-size", batch_size)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        try:
-            prepare_in_process(folder, "canonical", int8=False)
-        except subprocess.CalledProcessError as error:
-            raise typer.Exit(1) from error  # the program that failed has said why
-        shares = {str(size): _shares(folder, size) for size in sizes}
+    with canonical_bundle() as bundle:
+        shares = {str(size): _shares(bundle, size) for size in sizes}
     results = {"shares": shares, "cpu": cpu_name(), "onnxruntime": ort.__version__}
     publish(results, output, breakdown_tables(results), renew_readme=tables)
 
 
-def _shares(folder: Path, size: int) -> dict[str, float]:
+def _shares(bundle: Path, size: int) -> dict[str, float]:
     """Microseconds of a call by kind, and of all of it."""
-    sessions = {name: _profiled(folder, name) for name in GRAPHS}
+    sessions = {name: _profiled(bundle, name) for name in GRAPHS}
     runs: Counter[str] = Counter()
     for name, session in sessions.items():
         session.run = _timed(session.run, name, runs)
-    model = s2s_runtime.load(folder / BUNDLE_FOLDER, sessions=sessions, intra_op_threads=1)
+    model = s2s_runtime.load(bundle, sessions=sessions, intra_op_threads=1)
     sources = np.random.default_rng(0).integers(PADDING_ID + 1, SOURCE_SIZE, size=(size, SOURCE_LENGTH))
     calls = CALLS.get(size, 10)
 
@@ -86,14 +79,13 @@ def _shares(folder: Path, size: int) -> dict[str, float]:
     return {**parts, "onnxruntime between nodes": loop - sum(nodes.values()), "whole": whole}
 
 
-def _profiled(folder: Path, name: str) -> Any:
+def _profiled(bundle: Path, name: str) -> Any:
     options = ort.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = 1
     options.enable_profiling = True
-    options.profile_file_prefix = str(folder / name)
-    file = str(folder / BUNDLE_FOLDER / f"{name}.onnx")
-    return ort.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    options.profile_file_prefix = str(bundle.parent / name)
+    return ort.InferenceSession(str(bundle / f"{name}.onnx"), options, providers=["CPUExecutionProvider"])
 
 
 def _timed(run: Callable[..., Any], name: str, seconds: Counter[str]) -> Callable[..., Any]:
@@ -113,9 +105,7 @@ def _node_times(profile: Path, calls: int) -> dict[str, float]:
     events = json.loads(profile.read_text(encoding="utf-8"))
     profile.unlink()
     nodes = [each for each in events if each.get("cat") == "Node" and each["name"].endswith("_kernel_time")]
-    nodes = [
-        each for each in nodes if each["args"]["op_name"] not in ("Loop", "If")
-    ]  # their time is that of their nodes
+    nodes = [each for each in nodes if each["args"]["op_name"] not in HOLDING]
     kept = nodes[-(len(nodes) // (calls + 1)) * calls :]
     kinds = {op: kind for kind, ops in KINDS.items() for op in ops}
     found = dict.fromkeys([*KINDS, "other nodes"], 0.0)

@@ -7,8 +7,8 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ import typer
 from cases import CASES, Case
 from measure import HERE, PeerError, Worker, measure
 from peer_tables import peer_tables
-from peers.interface import Problem
+from peers.interface import BUNDLE_FOLDER, Problem
 from rich.console import Console
 from tables import README, RESULTS, has_place
 from targets import publish
@@ -133,6 +133,21 @@ def prepare_in_process(folder: Path, case: str, plan: Plan | None = None, *, int
     for option, path in given:
         command += [] if path is None else [option, str(path.resolve())]
     subprocess.run(command, check=True)
+
+
+@contextmanager
+def canonical_bundle() -> Iterator[Path]:
+    """The canonical translator with random weights as a bundle, which is gone again at the end.
+
+    Raises:
+        typer.Exit: it couldn't be made; what was run has said why.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            prepare_in_process(Path(folder), "canonical", int8=False)
+        except subprocess.CalledProcessError as error:
+            raise typer.Exit(1) from error
+        yield Path(folder) / BUNDLE_FOLDER
 
 
 def compare_case(folder: Path, name: str, case: Case, plan: Plan, progress: Callable[[str], None]) -> dict[str, Any]:

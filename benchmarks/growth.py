@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -15,8 +13,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from canonical import PADDING_ID, SOURCE_LENGTH, SOURCE_SIZE, STEPS
-from compare import prepare_in_process
-from peers.interface import BUNDLE_FOLDER
+from compare import canonical_bundle
 from rich.console import Console
 from tables import RESULTS, growth_tables
 from targets import publish
@@ -48,16 +45,15 @@ def growth(
     with one_line_errors():
         batches, lists = numbers("--batch-size", batch_size), numbers("--sentences", sentences)
     console = Console(stderr=True)
-    with tempfile.TemporaryDirectory() as folder, console.status("preparing the model and its bundle") as status:
-        try:
-            prepare_in_process(Path(folder), "canonical", int8=False)
-        except subprocess.CalledProcessError as error:
-            raise typer.Exit(1) from error  # the program that failed has said why
-        with s2s_runtime.load(Path(folder) / BUNDLE_FOLDER) as model:
-            grown = {
-                "batches": _rounds(_batch(model), batches, batch_rounds, status.update),
-                "lists": _rounds(_list(model), lists, rounds, status.update),
-            }
+    with (
+        console.status("preparing the model and its bundle") as status,
+        canonical_bundle() as bundle,
+        s2s_runtime.load(bundle) as model,
+    ):
+        grown = {
+            "batches": _rounds(_batch(model), batches, batch_rounds, status.update),
+            "lists": _rounds(_list(model), lists, rounds, status.update),
+        }
     results = {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "model": f"the canonical translator with random weights, {SOURCE_LENGTH} in, {STEPS} out",

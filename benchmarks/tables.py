@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from s2s_runtime.bench.memory import STAGES
+
 HERE = Path(__file__).resolve().parent
 RESULTS, README = HERE / "results", HERE / "README.md"
 
@@ -99,19 +101,23 @@ def _start_tables(results: dict[str, Any]) -> dict[str, str]:
     ratio = start["ratio"]
     times = f"{ratio['value']:.2f} times as long ({ratio['low']:.2f} to {ratio['high']:.2f}, 95% confidence)."
     made = [table(head, rows), f"Median of {len(start['runtime'])} processes each, in turn: {times}"]
-    stages = {"loaded": "loaded", "first_result": "after a first result", "decoded": "after decoding"}
+    stages = {name: title for name, title in STAGES.items() if name != "peak"}
     rows = [
         [str(each["batch_size"]), *(_megabytes(each["beyond_bare"][stage]) for stage in stages)]
         for each in memory["measurements"]
     ]
-    alone = statistics.median(memory["bare_first_result"]) - statistics.median(memory["bare"])
     made += [
         table(["resident MB beyond onnxruntime imported; batch", *stages.values()], rows),
         f"The weights are {_megabytes(memory['weights_bytes'])} MB in float32. onnxruntime alone, the same graphs open "
-        f"and run once: {_megabytes(alone)} MB. Most of either is onnxruntime's own code, which is read from its file "
-        "when it is first run, and which processes share.",
+        f"and run once: {_megabytes(graphs_alone(memory))} MB. Most of either is onnxruntime's own code, which is read "
+        "from its file when it is first run, and which processes share.",
     ]
     return {"start": "\n\n".join(made)}
+
+
+def graphs_alone(memory: dict[str, Any]) -> float:
+    """Bytes that onnxruntime alone takes, beyond its import, with the graphs open that decode greedily."""
+    return statistics.median(memory["bare_first_result"]) - statistics.median(memory["bare"])
 
 
 def _megabytes(count: float) -> str:
@@ -155,7 +161,7 @@ def tables_of(results: dict[str, Any]) -> dict[str, str]:
     """The tables of any result; none for what other programs keep there."""
     from peer_tables import peer_tables
 
-    if "measurements" in results:
+    if "load_seconds" in results:
         return own_tables(results)
     if "lists" in results:
         return growth_tables(results)

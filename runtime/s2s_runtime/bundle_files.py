@@ -6,7 +6,7 @@ import hashlib
 import importlib
 import io
 import os
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -31,8 +31,8 @@ class BundleFiles(Protocol):
         """SHA-256 of a file's content, in hexadecimal."""
         ...
 
-    def stamp(self, file: str) -> Hashable:
-        """Something that is another once a file has changed; None where there is no such file."""
+    def unchanged(self, file: str) -> bool:
+        """Whether a file is there and still the one that was found."""
         ...
 
     def read(self, file: str) -> bytes:
@@ -50,6 +50,7 @@ class FolderFiles:
     def __init__(self, folder: Path) -> None:
         self._name = str(folder)
         self._folder = folder.absolute()  # graphs are opened later too, when the working folder may be another
+        self._found = {entry.name: _stamp(entry.stat()) for entry in os.scandir(self._folder) if entry.is_file()}
 
     @property
     def name(self) -> str:
@@ -66,13 +67,12 @@ class FolderFiles:
         with (self._folder / file).open("rb") as opened:
             return hashlib.file_digest(opened, "sha256").hexdigest()
 
-    def stamp(self, file: str) -> Hashable:
-        """See `BundleFiles.stamp`."""
+    def unchanged(self, file: str) -> bool:
+        """See `BundleFiles.unchanged`."""
         try:
-            found = (self._folder / file).stat()
+            return _stamp((self._folder / file).stat()) == self._found.get(file)
         except FileNotFoundError:
-            return None
-        return found.st_ino, found.st_size, found.st_mtime_ns
+            return False
 
     def read(self, file: str) -> bytes:
         """See `BundleFiles.read`."""
@@ -103,9 +103,9 @@ class MemoryFiles:
         """See `BundleFiles.sha256`."""
         return hashlib.sha256(self._files[file]).hexdigest()
 
-    def stamp(self, file: str) -> Hashable:
-        """See `BundleFiles.stamp`: what is in memory stays."""
-        return file in self._files or None
+    def unchanged(self, file: str) -> bool:
+        """See `BundleFiles.unchanged`."""
+        return file in self._files
 
     def read(self, file: str) -> bytes:
         """See `BundleFiles.read`."""
@@ -114,6 +114,11 @@ class MemoryFiles:
     def graph(self, file: str) -> bytes:
         """See `BundleFiles.graph`."""
         return self._files[file]
+
+
+def _stamp(found: os.stat_result) -> tuple[int, int, int]:
+    """What is another once a file has changed."""
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def find_files(bundle: BundleSource) -> BundleFiles:

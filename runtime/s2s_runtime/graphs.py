@@ -33,7 +33,6 @@ class Graphs(Mapping[str, Any]):
         self._manifest = manifest
         self._settings = settings
         self._promised = promised(manifest)
-        self._stamps = {file: files.stamp(file) for file in self._needed()}
         self._open: dict[str, Any] = {}
         self._opening = Lock()
         for name, session in ready.items():
@@ -66,7 +65,7 @@ class Graphs(Mapping[str, Any]):
     def _opened(self, name: str) -> Any:
         file, weights = self._manifest.graphs[name].file, self._manifest.weights
         place = f"{self._files.name}/{file}"
-        if any(self._files.stamp(each) != self._stamps[each] for each in self._needed(name)):
+        if not all(map(self._files.unchanged, [file, *([] if weights is None else [weights.file])])):
             raise BundleError(f"{place}: it or its weights changed or went since the bundle was loaded; load it again")
         graph = self._files.graph(file)
         apart = {}
@@ -75,12 +74,6 @@ class Graphs(Mapping[str, Any]):
         session = open_session(graph, self._settings, place, weights=apart)
         self._check_names(place, name, session)
         return session
-
-    def _needed(self, *names: str) -> list[str]:
-        """The files of some graphs, by default of all, and of the weights that they share."""
-        weights = self._manifest.weights
-        files = [self._manifest.graphs[name].file for name in names or self._manifest.graphs]
-        return files if weights is None else [*files, weights.file]
 
     def _check_names(self, place: str, name: str, session: Any) -> None:
         inputs, outputs = self._promised[name]

@@ -338,7 +338,7 @@ class Model(Closing):
     def _decoding(self, verb: str, options: OptionValues) -> Decoding:
         self._need_tokens(verb)
         parts = (self._manifest, self.step_model, self._workers)
-        return self._last.get(options, lambda: Decoding(*parts, DecodingOptions(**options)))
+        return self._last.get(options, lambda given: Decoding(*parts, DecodingOptions(**given)))
 
     def _count_steps(self, verb: str, steps: int | None) -> int:
         if self._manifest.target.feedback != "value":

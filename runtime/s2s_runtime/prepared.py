@@ -20,14 +20,15 @@ class LastDecoding:
     def __init__(self) -> None:
         self._kept: tuple[Hashable, Decoding] | None = None
 
-    def get(self, options: Mapping[str, Any], make: Callable[[], Decoding]) -> Decoding:
-        """What `make` gave for the same options before, or gives now."""
+    def get(self, options: Mapping[str, Any], make: Callable[[Mapping[str, Any]], Decoding]) -> Decoding:
+        """What `make` gave for the same options before, or gives now; what is kept holds no list of the caller's."""
         key = options_key(options)
         if key is None:
-            return make()
+            return make(options)
         kept = self._kept
         if kept is None or kept[0] != key:
-            kept = self._kept = key, make()
+            own = {name: value.copy() if type(value) is list else value for name, value in options.items()}
+            kept = self._kept = key, make(own)
         return kept[1]
 
 
@@ -38,8 +39,6 @@ def options_key(options: Mapping[str, Any]) -> Hashable | None:
     and not the same option.
     """
     key: list[Hashable] = []
-    if options.get("prefix") is not None:  # read again with every call, from the caller's own list
-        return None
     for name, value in options.items():
         kind = type(value)
         if kind in _PLAIN:

@@ -83,8 +83,10 @@ class Workers:
         """
         if len(batches) < _WORTH[0] and width * sum(map(len, batches)) < _WORTH[1]:
             return []
-        parts = -(-self.count // len(batches))
-        shared = [part for batch in batches for part in _cut(batch, min(parts, width * len(batch) // _SHARE))]
+        each = -(-self.count // len(batches))
+        shared = [
+            part for batch in batches for part in _cut(batch, min(each, len(batch), width * len(batch) // _SHARE))
+        ]
         return shared if len(shared) > 1 else []
 
     def map(self, work: Callable[[Batch], Sequence[FoundT]], batches: Sequence[Batch]) -> list[FoundT]:
@@ -126,8 +128,8 @@ class Workers:
 
 
 def _cut(batch: Batch, parts: int) -> Iterator[Batch]:
-    """Parts of a batch, nearly equal; the batch itself where it isn't cut."""
-    places = np.linspace(0, len(batch), max(1, min(parts, len(batch))) + 1).astype(int).tolist()
+    """So many parts of a batch, nearly equal; the batch itself below two."""
+    places = np.linspace(0, len(batch), max(1, parts) + 1).astype(int).tolist()
     return (batch.cut(first, last) for first, last in pairwise(places))
 
 
@@ -162,7 +164,7 @@ def make_workers(
     """
     if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 1):
         raise OptionError(f"workers: expected an integer of at least 1 or None, got {count!r}")
-    cores, asked = usable_cores(), count is not None
+    asked = count is not None
     unfit = {
         "a provider other than the CPU": settings.requested != (CPU,),
         "sessions": bool(ready),
@@ -171,12 +173,12 @@ def make_workers(
     obstacles = [name for name, is_there in unfit.items() if is_there]
     if count is None:
         said = settings.intra_op_threads is not None or settings.inter_op_threads is not None
-        count = 1 if obstacles or said or weight_bytes(manifest) > MOST_WEIGHTS else min(cores, MOST_UNASKED)
+        count = 1 if obstacles or said or weight_bytes(manifest) > MOST_WEIGHTS else min(usable_cores(), MOST_UNASKED)
     elif count > 1 and obstacles:
         raise OptionError(f"workers: expected 1 or None with {' and '.join(obstacles)}, got {count}")
     if count == 1:
         return None
-    threads = settings.intra_op_threads or (max(1, cores // count) if asked else 1)
+    threads = settings.intra_op_threads or (max(1, usable_cores() // count) if asked else 1)
     return Workers(count, opener(replace(settings, intra_op_threads=threads)), asked=asked)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from cases import CASES
 from peer_tables import peer_tables
-from tables import README, breakdown_tables, growth_tables, has_place, own_tables, write_tables
+from tables import README, breakdown_tables, growth_tables, has_place, own_tables, tables_of, write_tables
 from targets import targets_table
 
 CELLS = [{"batch": 1, "beam": 1, "sentences": 0}, {"batch": 32, "beam": 1, "sentences": 0}]
@@ -154,6 +154,12 @@ def test_cold_starts_and_memory_have_their_tables() -> None:
     without = {name: value for name, value in started().items() if name not in ("cold_start", "memory")}
     assert list(own_tables(without)) == ["bench"]
     assert "| under 0.6 s |  |" in targets_table({"own": without})["targets"]
+
+
+def test_results_of_other_programs_have_no_table_here() -> None:
+    """What `passes.py` keeps beside the others goes into a document of its own."""
+    assert tables_of({"threads": 1, "measurements": [{"model": "translator", "ratios": [1.0]}]}) == {}
+    assert "start" in tables_of(started())
 
 
 def test_shares_of_a_call_have_their_table() -> None:

@@ -46,7 +46,7 @@ def test_made_once_for_calls_alike() -> None:
     """And again for others, and whenever there is no key."""
     last, made = LastDecoding(), []
 
-    def make() -> Any:
+    def make(options: Any) -> Any:
         made.append(len(made))
         return made[-1]
 
