@@ -71,7 +71,8 @@ class Graphs(Mapping[str, Any]):
         apart = {}
         if isinstance(graph, bytes) and weights is not None:
             apart[weights.file] = self._files.read(weights.file)
-        session = open_session(graph, self._settings, place, weights=apart)
+        settings = self._settings if name == "decoder" else self._settings.without_captures
+        session = open_session(graph, settings, place, weights=apart)
         self._check_names(place, name, session)
         return session
 

@@ -39,7 +39,8 @@ def load(
         providers: execution providers in order of preference, by onnxruntime's name ("CUDAExecutionProvider") or a
             short one ("cuda"); None = the CPU. One that isn't obtained is an error, never a silent fall-back, unless
             `allow_fallback` is set.
-        provider_options: one mapping per provider, such as `[{"device_id": 1}]`.
+        provider_options: one mapping per provider, such as `[{"device_id": 1}]`; with `enable_cuda_graph` for CUDA,
+            steps of shapes that come again are captured: see `s2s_runtime.captured`.
         intra_op_threads: threads inside one operator; None = one per physical core.
         inter_op_threads: threads across operators; None = operators run one after the other.
         spinning: whether threads that wait for work stay awake; see `SessionSettings`.
@@ -107,12 +108,12 @@ def open_step_model(
         MissingExtraError, ProviderError, BundleError: as `load`.
     """
     ready = ready or {}
-    if "decoder" in ready:
-        own = settings_like(ready["decoder"])
-        device, settings = own.device, own if settings.providers is None else settings
-    else:
-        device = settings.device
+    stepping = settings_like(ready["decoder"]) if "decoder" in ready else settings
+    device = stepping.device
+    if settings.providers is None:
+        settings = stepping
     graphs = Graphs(files, manifest, settings, ready)
     if settings.allow_fallback:
         device = settings_like(graphs["encoder"]).device  # what was obtained
-    return OnnxStepModel(manifest, graphs, device, on_device=on_device)
+    captures = stepping.captures and device[0] != "cpu"
+    return OnnxStepModel(manifest, graphs, device, on_device=on_device, captures=captures)

@@ -27,6 +27,7 @@ CPU: Final = _SHORT_NAMES["cpu"]
 CUDA: Final = _SHORT_NAMES["cuda"]
 
 _SPIN_MICROSECONDS: Final = "10"
+_CAPTURE: Final = "enable_cuda_graph"
 
 ProviderOptions = Mapping[str, str | int | float | bool]
 
@@ -93,6 +94,21 @@ class SessionSettings:
     def requested(self) -> tuple[str, ...]:
         """The providers asked for, by onnxruntime's names."""
         return self._requested
+
+    @property
+    def captures(self) -> bool:
+        """Whether the first provider is CUDA with `enable_cuda_graph`."""
+        options = self.provider_options[0] if self.provider_options else {}
+        return self.requested[0] == CUDA and str(options.get(_CAPTURE, "0")).lower() in ("1", "true")
+
+    @property
+    def without_captures(self) -> SessionSettings:
+        """The same for a graph that can't be captured: one with loops, or whose shapes change from call to call."""
+        if not self.captures or self.provider_options is None:
+            return self
+        first, *others = self.provider_options
+        kept = {name: value for name, value in first.items() if name != _CAPTURE}
+        return replace(self, provider_options=[kept, *others])
 
     @property
     def device(self) -> tuple[str, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,22 +54,26 @@ class Tensor:
         return self._value
 
 
-@dataclass(frozen=True, slots=True)
-class Buffers:
-    """What a decoder step reads and writes beside the states, all in host memory, and its I/O bindings.
+class StepBuffers(Protocol):
+    """What a decoder step reads and writes beside the states and the memory, bound to them for good."""
 
-    Attributes:
-        feed: tokens (rows,) or values (rows, features); None where the decoder reads nothing but its states.
-        output: logits (rows, size), for value models the values; attention (rows, source time) or None where it isn't
-            asked for. Views of what each step overwrites.
-        held: the memory that these are views of.
-        bindings: the first reads `States.sets[0]` and writes `States.sets[1]`, the second the other way round.
-    """
+    @property
+    def has_attention(self) -> bool:
+        """Whether a step gives attention weights."""
+        ...
 
-    feed: Tensor | None
-    output: StepOutput
-    held: tuple[Tensor | None, ...]
-    bindings: tuple[Any, Any]
+    def run(self, current: int, fed: NDArray[Any]) -> StepOutput:
+        """Run a step.
+
+        Args:
+            current: the set of states that it reads; it writes the other.
+            fed: tokens (rows,) or values (rows, features); not looked at where nothing is fed back.
+
+        Returns:
+            Logits (rows, size), for value models the values, and attention (rows, source time) if bound; what the next
+            step may overwrite.
+        """
+        ...
 
 
 @dataclass(slots=True)
@@ -81,7 +85,7 @@ class States:
         time: length of the padded source.
         sets: two sets of recurrent states; `sets[current]` holds the present ones, the other is free to be written.
         memory: constant through the sequence.
-        buffers: made at the first step.
+        buffers: made at the first step, for these sets and this memory.
     """
 
     rows: int
@@ -89,7 +93,7 @@ class States:
     sets: tuple[list[Tensor], list[Tensor]]
     memory: list[Tensor]
     current: int = 0
-    buffers: Buffers | None = None
+    buffers: StepBuffers | None = None
 
     @property
     def present(self) -> list[Tensor]:

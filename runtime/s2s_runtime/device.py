@@ -1,0 +1,85 @@
+"""Tensors that stay on a device from run to run, through I/O binding; the CPU is one too, on which this is tested."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from threading import Lock
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from s2s_runtime.sessions import import_onnxruntime
+from s2s_runtime.tensors import OrtValue, Tensor
+
+Session = Any  # onnxruntime ships no types
+
+
+class Device:
+    """Where a decoder keeps its tensors.
+
+    Args:
+        place: onnxruntime's name and number of the device.
+        one_at_a_time: whether runs of different threads wait for each other, as where graphs are captured: nothing else
+            may allocate memory of the device meanwhile.
+    """
+
+    def __init__(self, place: tuple[str, int], *, one_at_a_time: bool = False) -> None:
+        self._place = place
+        self._make = import_onnxruntime().OrtValue
+        self._turn: AbstractContextManager[Any] = Lock() if one_at_a_time else nullcontext()
+
+    def placed(self, array: NDArray[Any]) -> Tensor:
+        """A tensor with the content of an array."""
+        return Tensor(value=self._make.ortvalue_from_numpy(np.asarray(array, order="C"), *self._place))
+
+    def empty(self, shape: Sequence[int], dtype: DTypeLike) -> Tensor:
+        """A tensor of any content."""
+        return Tensor(value=self._make.ortvalue_from_shape_and_type(list(shape), dtype, *self._place))
+
+    def like(self, tensor: Tensor) -> Tensor:
+        """A tensor of any content with the shape and type of another that lies on the device."""
+        return self.empty(tensor.value.shape(), _DTYPES[tensor.value.data_type()])
+
+    def run(self, session: Session, binding: Any, options: Any = None) -> None:
+        """Run a graph as it is bound."""
+        with self._turn:
+            session.run_with_iobinding(binding, options)
+
+    def outputs(
+        self,
+        session: Session,
+        inputs: Mapping[str, OrtValue],
+        names: Sequence[str],
+        into: Sequence[Tensor] | None = None,
+    ) -> list[Tensor]:
+        """Run a graph with its outputs left on the device, in given tensors or new ones."""
+        binding = bound(session, inputs)
+        for i, name in enumerate(names):
+            if into is None:
+                binding.bind_output(name, *self._place)
+            else:
+                binding.bind_ortvalue_output(name, into[i].value)
+        self.run(session, binding)
+        return [Tensor(value=value) for value in binding.get_outputs()]
+
+
+def bound(session: Session, inputs: Mapping[str, OrtValue], outputs: Mapping[str, OrtValue] | None = None) -> Any:
+    """An I/O binding."""
+    binding = session.io_binding()
+    for name, value in inputs.items():
+        binding.bind_ortvalue_input(name, value)
+    for name, value in (outputs or {}).items():
+        binding.bind_ortvalue_output(name, value)
+    return binding
+
+
+_DTYPES: Final = {
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+    "tensor(float16)": np.float16,
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+    "tensor(bool)": np.bool_,
+}

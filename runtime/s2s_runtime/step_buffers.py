@@ -1,0 +1,124 @@
+"""What a decoder step reads and writes beside its states: buffers in host memory, bound once for many steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from s2s_runtime.device import Device, Session, bound
+from s2s_runtime.manifest import Manifest
+from s2s_runtime.step_model import StepOutput
+from s2s_runtime.tensors import States, Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What the decoder's graph reads and writes, by name.
+
+    Attributes:
+        feed: the token or value of the step before; None where nothing is fed back.
+        output: logits, or values.
+        size: numbers in a row of the output.
+        states: recurrent states.
+        memory: what stays constant through a sequence.
+    """
+
+    feed: str | None
+    output: str
+    size: int
+    states: tuple[str, ...]
+    memory: tuple[str, ...]
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Ports:
+        """Those of a bundle."""
+        feedback = manifest.target.feedback
+        return cls(
+            feed={"token": "token", "value": "value"}.get(feedback),
+            output="output" if feedback == "value" else "logits",
+            size=manifest.target.size,
+            states=tuple(tensor.name for tensor in manifest.states),
+            memory=tuple(tensor.name for tensor in manifest.memory),
+        )
+
+    @property
+    def next_states(self) -> tuple[str, ...]:
+        """The states after the step, in the order of `states`."""
+        return tuple(f"next_{name}" for name in self.states)
+
+    def fed(self, rows: int) -> tuple[tuple[int, ...], DTypeLike]:
+        """Shape and type of what is fed."""
+        return ((rows, self.size), np.float32) if self.feed == "value" else ((rows,), np.int64)
+
+    def both_ways(
+        self, session: Session, states: States, fed: Tensor | None, output: Tensor, attention: Tensor | None
+    ) -> tuple[Any, Any]:
+        """I/O bindings of a step: the first reads `States.sets[0]` and writes `States.sets[1]`, the second back."""
+        inputs = {name: tensor.value for name, tensor in zip(self.memory, states.memory, strict=True)}
+        outputs = {self.output: output.value} | ({} if attention is None else {"attention": attention.value})
+        if self.feed is not None and fed is not None:
+            inputs[self.feed] = fed.value
+        first, second = states.sets
+        return (
+            bound(session, inputs | self._values(first), outputs | self._values(second, "next_")),
+            bound(session, inputs | self._values(second), outputs | self._values(first, "next_")),
+        )
+
+    def _values(self, tensors: list[Tensor], prefix: str = "") -> dict[str, Any]:
+        return {f"{prefix}{name}": tensor.value for name, tensor in zip(self.states, tensors, strict=True)}
+
+
+class HostBuffers:
+    """Tokens that go from host memory to where the decoder runs, and logits that come back, by its binding.
+
+    Args:
+        session: of the decoder.
+        ports: its names.
+        states: what it steps on.
+        attention: whether attention weights are wanted.
+        device: where the states lie; None = in host memory.
+        options: of each run.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        ports: Ports,
+        states: States,
+        *,
+        attention: bool,
+        device: Device | None = None,
+        options: Any = None,
+    ) -> None:
+        rows = states.rows
+        self._session, self._device, self._options = session, device, options
+        self._feed_name = ports.feed
+        self._feed = None
+        if ports.feed is not None:
+            shape, dtype = ports.fed(rows)
+            self._feed = Tensor.of(np.zeros(shape, dtype))
+        self._logits = Tensor.of(np.empty((rows, ports.size), np.float32))
+        self._weights = Tensor.of(np.empty((rows, states.time), np.float32)) if attention else None
+        self._bindings = ports.both_ways(session, states, self._feed, self._logits, self._weights)
+        self._output = StepOutput(self._logits.host, None if self._weights is None else self._weights.host)
+
+    @property
+    def has_attention(self) -> bool:
+        """See `StepBuffers.has_attention`."""
+        return self._weights is not None
+
+    def run(self, current: int, fed: NDArray[Any]) -> StepOutput:
+        """See `StepBuffers.run`."""
+        binding = self._bindings[current]
+        if self._feed is not None:
+            self._feed.host[:] = fed
+        if self._device is None:
+            self._session.run_with_iobinding(binding)
+        else:
+            if self._feed is not None:
+                binding.bind_ortvalue_input(self._feed_name, self._feed.value)  # copied to the device when bound
+            self._device.run(self._session, binding, self._options)
+        return self._output
