@@ -2,8 +2,8 @@
 
 States live in two sets of buffers with an I/O binding for each direction: a step reads one set and writes the other,
 so that nothing is allocated, bound or copied per token. On a device the buffers are device memory, rows are gathered
-by the bundle's select graphs, and only tokens go there and logits come back; with CUDA graphs steps are captured. In host memory numpy gathers them, which
-was measured to be three to ten times faster than a session run.
+by the bundle's select graphs, and only tokens go there and logits come back; with CUDA graphs, steps are captured. In
+host memory numpy gathers rows, which was measured to be three to ten times faster than a session run.
 """
 
 from __future__ import annotations
