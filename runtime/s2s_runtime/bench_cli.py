@@ -16,6 +16,8 @@ EPILOG = """
 
 `s2s-bench model.s2s --text sentences.txt --whole --batch-size 32,64,128`
 
+`s2s-bench model.s2s --text sentences.txt --whole --sweep workers`
+
 `s2s-bench model.s2s --sweep threads --sweep engine --plot sweep.png`
 
 `s2s-bench model.s2s --threads 1 --repeats 200 --json > bench.json`
@@ -42,6 +44,7 @@ def bench(
     beam_size: o.BeamSize = "1,5",
     engine: o.Engine = "auto",
     threads: o.Threads = None,
+    workers: o.Workers = None,
     provider: o.Provider = None,
     sweep: o.Sweep = None,
     allow_fallback: o.AllowFallback = False,

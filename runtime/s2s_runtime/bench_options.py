@@ -22,6 +22,7 @@ class Axis(StrEnum):
     BEAM = "beam"
     ENGINE = "engine"
     THREADS = "threads"
+    WORKERS = "workers"
     PROVIDER = "provider"
 
 
@@ -58,6 +59,15 @@ BatchSize = Annotated[str, typer.Option(help="Sentences in a batch.", rich_help_
 BeamSize = Annotated[str, typer.Option(help="Beam sizes; 1 = greedy.", rich_help_panel=_SETTINGS)]
 Engine = Annotated[str, typer.Option(help="auto, graph or steps; see s2s-decode.", rich_help_panel=_SETTINGS)]
 Threads = Annotated[str | None, typer.Option(help=THREADS_HELP, rich_help_panel=_SETTINGS)]
+Workers = Annotated[
+    str | None,
+    typer.Option(
+        help="Batches of a list decoded at the same time, from eight of them or 128 sentences on, as with --whole; "
+        "default: one per core, for small models.",
+        show_default=False,
+        rich_help_panel=_SETTINGS,
+    ),
+]
 Provider = Annotated[
     list[str] | None,
     typer.Option(

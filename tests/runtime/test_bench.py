@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
+import s2s_runtime
 from s2s_runtime import Model, OptionError
 from s2s_runtime.bench import Case, Effort, Loading, Subject, measure_all, random_sources
+from s2s_runtime.bench import settings as bench_settings
 from s2s_runtime.bench.axes import Axes, providers
 from s2s_runtime.bench_cli import app
 
@@ -96,15 +99,34 @@ def test_lists_and_sweeps_load_the_bundle_for_each_value(tmp_path: Path) -> None
     assert "threads: see below" in table
 
 
+def test_workers_are_a_setting_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each number of workers is measured on a list that is worth them, and shown; so are those of the result."""
+    asked = []
+
+    def opened(bundle: Path, *, workers: int | None, **more: Any) -> Model:
+        asked.append(workers)
+        return s2s_runtime.load(bundle, workers=workers, **more)
+
+    monkeypatch.setattr(bench_settings, "load", opened)
+    (tmp_path / "lines.txt").write_text("abc\n" * 20)
+    whole = (*QUICK, "--beam-size", "1", "--batch-size", "2", "--text", str(tmp_path / "lines.txt"), "--whole")
+    found = measurements(TINY, *whole, "--workers", "1,2", "--plot", str(tmp_path / "workers.svg"))
+    assert [each["workers"] for each in found] == asked == [1, 2]
+    assert "workers" in (tmp_path / "workers.svg").read_text()
+    assert "workers: 2" in bench(TINY, *whole, "--workers", "2").stdout
+    assert "workers: see below" in bench(TINY, *whole, "--workers", "1,2").stdout
+
+
 def test_sweeps_take_every_value_that_makes_sense() -> None:
     """Powers of two for batches, the beams people use, what there is of engines and providers, up to all cores."""
-    given = Axes([3], [4], ["auto"], [None], [None])
+    given = Axes([3], [4], ["auto"], [None], [None], [None])
     assert given.swept([]) == given
-    swept = given.swept(["batch", "beam", "engine", "threads", "provider"])
+    swept = given.swept(["batch", "beam", "engine", "threads", "workers", "provider"])
     assert (swept.batch_sizes, swept.beam_sizes) == ([1, 2, 4, 8, 16, 32, 64, 128, 256], [1, 2, 5, 10])
     assert swept.engines == ["graph", "steps"]
     assert swept.threads[0] == 1
     assert len(set(swept.threads)) == len(swept.threads)
+    assert swept.workers == swept.threads
     assert ("CPUExecutionProvider",) in swept.providers
 
 
@@ -143,6 +165,8 @@ def test_files_of_ids_are_read_for_bundles_of_numbers(tmp_path: Path) -> None:
         (["--provider", "cuda,cpu", "--provider", "cpu"], "--provider: expected names separated by commas"),
         (["--provider", "cuda,cpu", "--allow-fallback"], "--allow-fallback: expected one provider"),
         (["--sweep", "threads", "--threads", "1"], "--sweep threads: expected no --threads beside it"),
+        (["--cold-start", "--workers", "2"], "--workers: no effect with --cold-start"),
+        (["--memory", "--workers", "1,2"], "--workers: expected one value with --memory, got 2"),
         (["--sweep", "batch", "--batch-size", "1"], "--sweep batch: expected no --batch-size beside it"),
         (["--whole"], "--whole: needs --text"),
         (["--text", "x", "--source-length", "3"], "--source-length: no effect with --text"),

@@ -27,6 +27,7 @@ class Axes:
         beam_sizes: 1 = greedy.
         engines: see `DecodingOptions`.
         threads: inside an operator; None = one per physical core.
+        workers: batches decoded at the same time; None = as the rules say.
         providers: each in order of preference; None = the CPU.
     """
 
@@ -34,6 +35,7 @@ class Axes:
     beam_sizes: Sequence[int]
     engines: Sequence[Engine]
     threads: Sequence[int | None]
+    workers: Sequence[int | None]
     providers: Sequence[tuple[str, ...] | None]
 
     def swept(self, names: Collection[str]) -> Axes:
@@ -50,7 +52,9 @@ class Axes:
         if "engine" in names:
             axes = replace(axes, engines=[name for name in get_args(Engine) if name != "auto"])
         if "threads" in names:
-            axes = replace(axes, threads=_thread_counts())
+            axes = replace(axes, threads=_up_to_all_cores())
+        if "workers" in names:
+            axes = replace(axes, workers=_up_to_all_cores())
         if "provider" in names:
             axes = replace(axes, providers=[(name,) for name in available_providers()])
         return axes
@@ -63,10 +67,10 @@ class Axes:
         ]
 
     def loadings(self, bundle: Path, role: Role = "bundle", *, allow_fallback: bool = False) -> list[Loading]:
-        """How a bundle is loaded, by provider, then threads; see `Loading`."""
+        """How a bundle is loaded, by provider, then threads, then workers; see `Loading`."""
         return [
-            Loading(bundle, role, threads, each, allow_fallback)
-            for each, threads in product(self.providers, self.threads)
+            Loading(bundle, role, threads, workers, each, allow_fallback)
+            for each, threads, workers in product(self.providers, self.threads, self.workers)
         ]
 
 
@@ -116,7 +120,7 @@ def providers(given: Sequence[str] | None) -> list[tuple[str, ...] | None]:
     return [tuple(given)] if len(parts) > 1 else [(name,) for name in dict.fromkeys(parts[0])]
 
 
-def _thread_counts() -> list[int]:
+def _up_to_all_cores() -> list[int]:
     """Powers of two up to the cores this process may use, and these."""
     cores = usable_cores()
     return [*(1 << i for i in range(cores.bit_length()) if 1 << i < cores), cores]

@@ -59,7 +59,7 @@ def _latency(request: Request) -> None:
     subjects = [Subject(model, loading, case) for loading, model, _ in opened for case in axes.cases()]
     with _progress("measuring") as progress:
         measured = measure_all(subjects, sources, request.effort, progress)
-    setting = describe_setting(request.folder, named, seconds, model.provider, loading.threads)
+    setting = describe_setting(loading, named, seconds, model.provider)
     ratios = [] if request.against is None else _ratios(measured)
     if request.as_json:
         found: dict[str, object] = {"measurements": [each.to_dict() for each in measured]}
@@ -110,7 +110,7 @@ def _opened(request: Request) -> tuple[Loading, Model, list[Any], Setting]:
     [loading] = request.loadings()
     model, seconds = loading.open()
     sources, named = _sources(request, model)
-    return loading, model, sources, describe_setting(request.folder, named, seconds, model.provider, loading.threads)
+    return loading, model, sources, describe_setting(loading, named, seconds, model.provider)
 
 
 def _cold_start(request: Request) -> None:

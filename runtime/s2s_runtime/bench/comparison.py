@@ -142,18 +142,19 @@ def latency_series(measurements: Sequence[Measurement], axes: Collection[str]) -
 
 
 def swept_axes(*lists: Sequence[Measurement]) -> list[str]:
-    """Of engine, threads and provider those that have several values in one of the lists.
+    """Of engine, threads, workers and provider those that have several values in one of the lists.
 
     The others don't tell the settings of a list apart, so that lists can be compared that differ in them.
     """
-    names = ("engine", "threads", "provider")
+    names = ("engine", "threads", "workers", "provider")
     return [name for name in names if any(len({getattr(each, name) for each in found}) > 1 for found in lists)]
 
 
 def describe_case(measured: Measurement, axes: Collection[str]) -> str:
-    """A setting in words: batch and beam, those of engine, threads and provider that are named in `axes`."""
+    """A setting in words: batch and beam, those of engine, threads, workers and provider that `axes` names."""
     threads = "threads: one per core" if measured.threads is None else f"threads: {measured.threads}"
-    shown = {"engine": measured.engine, "threads": threads, "provider": measured.provider}
+    workers = f"workers: {measured.workers}"
+    shown = {"engine": measured.engine, "threads": threads, "workers": workers, "provider": measured.provider}
     parts = [f"batch {measured.batch_size}", f"beam {measured.beam_size}", *(shown[axis] for axis in axes)]
     if measured.run_sentences != measured.batch_size:
         parts.append(f"{measured.run_sentences} sentences in a run")

@@ -9,6 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
+from s2s_runtime.bench.settings import Loading
+
 _PACKAGES: Final = ("s2s-runtime", "onnxruntime", "onnxruntime-gpu", "numpy")
 
 
@@ -22,6 +24,7 @@ class Setting:
         load_seconds: opening the bundle the first time, onnxruntime's import included where it was the first.
         provider: the execution provider obtained then; each measurement has its own.
         threads: inside an operator then; None = one per core.
+        workers: batches decoded at the same time then; None = as the rules of `s2s_runtime.workers` say.
         cpu: the processor's name.
         cores: how many it has.
         versions: of Python and the packages that matter.
@@ -32,6 +35,7 @@ class Setting:
     load_seconds: float
     provider: str
     threads: int | None
+    workers: int | None
     cpu: str
     cores: int
     versions: dict[str, str]
@@ -41,14 +45,15 @@ class Setting:
         return asdict(self)
 
 
-def describe_setting(bundle: Path, inputs: str, load_seconds: float, provider: str, threads: int | None) -> Setting:
+def describe_setting(loading: Loading, inputs: str, load_seconds: float, provider: str) -> Setting:
     """Note what is measured and where; see `Setting`."""
     return Setting(
-        bundle=str(bundle),
+        bundle=str(loading.bundle),
         inputs=inputs,
         load_seconds=load_seconds,
         provider=provider,
-        threads=threads,
+        threads=loading.threads,
+        workers=loading.workers,
         cpu=cpu_name(),
         cores=os.cpu_count() or 1,
         versions=_versions(),

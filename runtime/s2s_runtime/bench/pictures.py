@@ -1,4 +1,4 @@
-"""Pictures of latency and throughput over the batch size, or over the threads where these were swept."""
+"""Pictures of latency and throughput over the batch size, or over the threads or workers where these were swept."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 from s2s_runtime.bench.timing import Measurement
 from s2s_runtime.plots import new_figure, save_figure
 
-_AXES = {"batch_size": "batch size (sentences)", "threads": "threads"}
+_AXES = {"batch_size": "batch size (sentences)", "threads": "threads", "workers": "workers"}
 
 
 def plot_sweep(measurements: Sequence[Measurement], path: str | os.PathLike[str]) -> None:
     """Draw latency (median as a line, 90th percentile dashed, the middle half as a band) and sentences per second.
 
-    Over the threads where several numbers of them were measured, else over the batch size; a line for each combination
-    of the other things that were swept.
+    Over the threads or workers where several numbers of them were measured, else over the batch size; a line for each
+    combination of the other things that were swept.
 
     Args:
         measurements: what was measured.
@@ -27,7 +27,8 @@ def plot_sweep(measurements: Sequence[Measurement], path: str | os.PathLike[str]
         MissingExtraError: matplotlib is not installed.
         OptionError: the ending is no format that matplotlib writes.
     """
-    across = "threads" if len({each.threads for each in measurements}) > 1 else "batch_size"
+    counted = [name for name in ("threads", "workers") if len({getattr(each, name) for each in measurements}) > 1]
+    across = counted[0] if counted else "batch_size"
     figure = new_figure(10.4, 4.2)
     latency, throughput = figure.subplots(1, 2)
     for label, found in _lines(measurements, across).items():
@@ -52,7 +53,8 @@ def plot_sweep(measurements: Sequence[Measurement], path: str | os.PathLike[str]
 
 def _lines(measurements: Sequence[Measurement], across: str) -> dict[str, list[Measurement]]:
     """The measurements of each line, from left to right, by its label."""
-    others = [name for name in ("role", "batch_size", "beam_size", "engine", "threads", "provider") if name != across]
+    names = ("role", "batch_size", "beam_size", "engine", "threads", "workers", "provider")
+    others = [name for name in names if name != across]
     swept = [name for name in others if len({getattr(each, name) for each in measurements}) > 1] or ["beam_size"]
     lines: dict[str, list[Measurement]] = {}
     for each in sorted(measurements, key=lambda measured: getattr(measured, across)):

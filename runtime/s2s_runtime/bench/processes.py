@@ -62,7 +62,7 @@ def loading_request(loading: Loading) -> dict[str, object]:
     """
     if not loading.bundle.is_dir():
         raise BundleNotFoundError(f"{loading.bundle}: no such folder; expected a bundle written by s2s-export")
-    how = {"providers": loading.providers, "intra_op_threads": loading.threads}
+    how = {"providers": loading.providers, "intra_op_threads": loading.threads, "workers": loading.workers}
     return {"bundle": str(loading.bundle.resolve()), "loading": how}
 
 

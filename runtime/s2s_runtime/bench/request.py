@@ -16,7 +16,7 @@ _PLACE: Final = {"bundle", "text", "source_length", "threads", "provider", "repe
 _TAKEN: Final = {
     "compare": {"compare", "as_json"},
     "cold_start": _PLACE | {"cold_start"},
-    "memory": _PLACE | {"memory", "batch_size", "beam_size"},
+    "memory": _PLACE | {"memory", "batch_size", "beam_size", "workers"},
 }
 _REPEATS: Final = {"latency": 30, "whole": 5, "cold_start": 10, "memory": 3}
 _SWEPT: Final = {"batch": "batch_size", "beam": "beam_size"}  # others are called as the option is
@@ -42,6 +42,7 @@ class Request:
     beam_size: str
     engine: str
     threads: str | None
+    workers: str | None
     provider: Sequence[str] | None
     sweep: Sequence[str] | None
     allow_fallback: bool
@@ -85,7 +86,8 @@ class Request:
             if name not in _TAKEN[mode]
         ]
         problems = [f"{', '.join(foreign)}: no effect with {_spelled(mode)}"] if foreign else []
-        for name, values in (("threads", self.given_axes.threads), ("provider", self.given_axes.providers)):
+        axes = self.given_axes
+        for name, values in (("threads", axes.threads), ("workers", axes.workers), ("provider", axes.providers)):
             if len(values) > 1:
                 problems.append(f"--{name}: expected one value with {_spelled(mode)}, got {len(values)}")
         return problems
@@ -98,6 +100,7 @@ class Request:
             beam_sizes=numbers("--beam-size", self.beam_size),
             engines=engines(self.engine),
             threads=[None] if self.threads is None else numbers("--threads", self.threads),
+            workers=[None] if self.workers is None else numbers("--workers", self.workers),
             providers=providers(self.provider),
         )
 

@@ -20,7 +20,7 @@ LATENCY: Final = "latency"
 COLD_START: Final = "cold-start"
 MEMORY: Final = "memory"
 COMPARISON: Final = "comparison"
-_SETTING: Final = ("bundle", "inputs", "provider", "threads", "cpu", "cores", "versions")
+_SETTING: Final = ("bundle", "inputs", "provider", "threads", "workers", "cpu", "cores", "versions")
 
 
 def result(kind: str, *parts: Mapping[str, object]) -> dict[str, object]:
@@ -52,7 +52,7 @@ class FileComparison:
 
 
 def compare_files(before: Path, after: Path) -> FileComparison:
-    """Compare what two files hold in common; engine, threads and provider may differ where each file has one only.
+    """Compare what two files hold in common; engine, threads, workers and provider may differ where each has one.
 
     Raises:
         FileNotFoundError: there is no such file.

@@ -36,6 +36,7 @@ class Loading:
         bundle: its path.
         role: "against" for the bundle that another is compared with.
         threads: inside an operator; None = one per physical core.
+        workers: batches decoded at the same time; None = as the rules of `s2s_runtime.workers` say.
         providers: execution providers in order of preference; None = the CPU.
         allow_fallback: see `s2s_runtime.load`.
     """
@@ -43,6 +44,7 @@ class Loading:
     bundle: Path
     role: Role = "bundle"
     threads: int | None = None
+    workers: int | None = None
     providers: tuple[str, ...] | None = None
     allow_fallback: bool = False
 
@@ -57,6 +59,7 @@ class Loading:
             self.bundle,
             providers=self.providers,
             intra_op_threads=self.threads,
+            workers=self.workers,
             allow_fallback=self.allow_fallback,
         )
         return model, time.perf_counter() - start

@@ -20,24 +20,26 @@ _WIDTH: Final = 140  # where the output is no terminal: nothing is to be folded
 
 
 def show_setting(setting: Setting, measured: Sequence[Measurement] = ()) -> None:
-    """What was measured, where; provider and threads where they are the same in all measurements."""
-    swept = [name for name in ("provider", "threads") if len({getattr(each, name) for each in measured}) > 1]
+    """What was measured, where; provider, threads and workers where they are the same in all measurements."""
+    swept = [name for name in ("provider", "threads", "workers") if len({getattr(each, name) for each in measured}) > 1]
     provider = "see below" if "provider" in swept else setting.provider
     threads = "see below" if "threads" in swept else _threads(setting.threads)
     versions = ", ".join(f"{name} {number}" for name, number in setting.versions.items())
     _line("bundle", f"{setting.bundle} (inputs: {setting.inputs})")
-    _line("provider", f"{provider}, threads: {threads}")
+    workers = "see below" if "workers" in swept else setting.workers
+    asked = "" if workers is None else f", workers: {workers}"
+    _line("provider", f"{provider}, threads: {threads}{asked}")
     _line("cpu", f"{setting.cpu}, {setting.cores} cores")
     _line("versions", versions)
     _line("load", f"{setting.load_seconds:.3f} s (not part of the latencies)")
 
 
 def show_latency(measured: Sequence[Measurement]) -> None:
-    """A row a setting; role, engine, threads and provider where they differ."""
+    """A row a setting; role, engine, threads, workers and provider where they differ."""
     against = next((each.bundle for each in measured if each.role == "against"), None)
     if against is not None:
         _line("against", against)
-    names = ("role", "engine", "threads", "provider")
+    names = ("role", "engine", "threads", "workers", "provider")
     swept = [name for name in names if len({getattr(each, name) for each in measured}) > 1]
     times = ["p50 ms", "middle half", "p90 ms", "p99 ms", "sent./s", "tokens/s", "tokens/sent."]
     table = _table(["batch", "beam", *("of" if name == "role" else name for name in swept), *times])

@@ -68,6 +68,7 @@ class Measurement:
         beam_size: of the search; 1 = greedy.
         engine: see `DecodingOptions`.
         threads: inside an operator; None = one per physical core.
+        workers: batches decoded at the same time; None = as the rules say.
         provider: the execution provider obtained.
         repeats: how many runs were timed.
         run_sentences: decoded in a run: the batch size, or all there are.
@@ -84,6 +85,7 @@ class Measurement:
     beam_size: int
     engine: str
     threads: int | None
+    workers: int | None
     provider: str
     repeats: int
     run_sentences: int
@@ -203,6 +205,7 @@ class _Timer:
             beam_size=self.subject.case.beam_size,
             engine=self.subject.case.engine,
             threads=self.subject.loading.threads,
+            workers=self.subject.loading.workers,
             provider=self.subject.model.provider,
             repeats=len(seconds),
             run_sentences=self.run_sentences,
