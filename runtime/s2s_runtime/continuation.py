@@ -70,6 +70,9 @@ def encode(
         options: says what becomes of unknown symbols.
         start: what the first step reads, for models of values; see `Model.predict`.
     """
+    is_value = manifest.target.feedback == "value"
+    if start is not None and not is_value:
+        raise OptionError("start: this bundle's model generates tokens, not values; leave it out")
     portable = _portable(model)
     read = read_sources(inputs, manifest, options.unknown_symbols)
     arrays = read.arrays
@@ -84,7 +87,6 @@ def encode(
             f"{', '.join(map(str, sorted(set(lengths))))}; encode them apart"
         )
     source, columns = pad(arrays, manifest.padding)
-    is_value = manifest.target.feedback == "value"
     token = np.full(len(arrays), manifest.target.start_id or 0, np.int64)
     fed = first_values(manifest, start, len(arrays)) if is_value else token
     tokens = [Finisher(manifest, options).source_tokens(array) for array in arrays]

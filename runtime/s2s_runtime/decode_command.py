@@ -126,8 +126,6 @@ class Settings:
             problems.append("--workers: no effect where texts are decoded one by one")
         if self.workers is not None and self.command_line["batching"] == "continuous":
             problems.append("--workers: no effect with --batching continuous, where all lines are one flow")
-        if self.workers is not None and self.ensemble_with is not None:
-            problems.append("--workers: no effect with --ensemble-with, whose batches follow one another")
         return problems
 
 

@@ -9,11 +9,12 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from s2s_runtime.errors import OptionError
+from s2s_runtime.errors import BundleError, OptionError
 from s2s_runtime.manifest import Manifest
 from s2s_runtime.model import Model
 from s2s_runtime.scoring import Floats, log_normalizer
 from s2s_runtime.step_model import StepModel, StepOutput
+from s2s_runtime.workers import MOST_WEIGHTS, Workers, weight_bytes
 
 Mean = Literal["probabilities", "log_probabilities"]
 _MEANS: Final = ("probabilities", "log_probabilities")
@@ -24,7 +25,8 @@ def ensemble(models: Sequence[Model], *, mean: Mean = "probabilities") -> Model:
 
     Args:
         models: at least one; they share source, padding and target vocabulary. Nothing is loaded again, and closing
-            the ensemble doesn't close them. Batches of a list are decoded one after the other.
+            the ensemble doesn't close them. Lists are decoded by the members' workers, where all have some, and, if
+            nobody asked for them, as long as the members together are no larger than a model with workers may be.
         mean: what is averaged at each step: "probabilities", or "log_probabilities" (the geometric mean, normalised
             again). The first follows whichever member is sure, the second avoids what any member rules out.
 
@@ -50,7 +52,26 @@ def ensemble(models: Sequence[Model], *, mean: Mean = "probabilities") -> Model:
         raise OptionError("; ".join(problems))
     members = [model.step_model for model in models]
     attention = all(model.manifest.attention for model in models)
-    return Model(replace(first, attention=attention), EnsembleModel(members, mean), models[0].provider)
+    manifest = replace(first, attention=attention)
+    return Model(manifest, EnsembleModel(members, mean), models[0].provider, _workers(models, mean))
+
+
+def _workers(models: Sequence[Model], mean: Mean) -> Workers | None:
+    """Workers that decode with those of the members."""
+    members = [model.workers for model in models]
+    own = [each for each in members if each is not None]
+    asked = any(each.asked for each in own)
+    too_large = sum(weight_bytes(model.manifest) for model in models) > MOST_WEIGHTS
+    if len(own) < len(models) or (too_large and not asked):
+        return None
+
+    def join() -> StepModel[Any]:
+        opened = [each.model for each in own]
+        if None in opened:
+            raise BundleError("a member's graphs can't be opened again")
+        return EnsembleModel([each for each in opened if each is not None], mean)
+
+    return Workers(min(each.count for each in own), join, asked=asked)
 
 
 def _differences(first: Manifest, other: Manifest) -> list[str]:

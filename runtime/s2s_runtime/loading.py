@@ -34,8 +34,7 @@ def load(
     """Load a bundle.
 
     Args:
-        path: the bundle's folder, or a zip file of it; or the bytes of a zip file, or a mapping of the names of its
-            files to their bytes.
+        path: the bundle's folder, a zip file of it, the bytes of one, or a mapping of its files' names to their bytes.
         providers: execution providers in order of preference, by onnxruntime's name ("CUDAExecutionProvider") or a
             short one ("cuda"); None = the CPU. One that isn't obtained is an error, never a silent fall-back, unless
             `allow_fallback` is set.

@@ -99,6 +99,11 @@ class Model(Closing):
         return self._steps
 
     @property
+    def workers(self) -> Workers | None:
+        """What decodes the batches of a list side by side; None where they follow one another."""
+        return self._workers
+
+    @property
     def closed(self) -> bool:
         """Whether `close` was called."""
         return self._steps is None
@@ -268,12 +273,8 @@ class Model(Closing):
             each sequence has.
         """
         count = self._count_steps("predict", steps)
-        if stop is not None and not callable(stop):
-            raise OptionError(f"stop: expected a function of the values so far or None, got {stop!r}")
-        model = cancellable(self.step_model, cancel)
-        found = prediction.predict(
-            self._manifest, model, inputs, start, count=count, max_batch_size=max_batch_size, stop=stop
-        )
+        parts = self._manifest, cancellable(self.step_model, cancel)
+        found = prediction.predict(*parts, inputs, start, count=count, max_batch_size=max_batch_size, stop=stop)
         if stop is not None:
             return found
         return np.stack(found) if found else np.zeros((0, count, self._manifest.target.size), np.float32)
@@ -288,8 +289,6 @@ class Model(Closing):
             start: as for `predict`, where the model gives values.
             unknown_symbols: see `DecodingOptions`.
         """
-        if start is not None and self._manifest.target.feedback != "value":
-            raise OptionError("start: this bundle's model generates tokens, not values; leave it out")
         options = DecodingOptions(unknown_symbols=unknown_symbols)
         return continuation.encode(self._manifest, self.step_model, inputs, options, start)
 

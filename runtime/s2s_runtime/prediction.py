@@ -59,6 +59,8 @@ def predict(
     stop: Stop | None = None,
 ) -> list[Floats]:
     """Predict (steps, features) for each input: `count` steps, or fewer where `stop` says so; see `Model.predict`."""
+    if stop is not None and not callable(stop):
+        raise OptionError(f"stop: expected a function of the values so far or None, got {stop!r}")
     sources = read_sources(inputs, manifest)
     empty = [i for i, source in enumerate(sources.arrays) if len(source) == 0]
     if empty:

@@ -53,7 +53,7 @@ class Workers:
     def __init__(self, count: int, open_model: Callable[[], StepModel[Any]], *, asked: bool = True) -> None:
         self.count = count
         self._open_model = open_model
-        self._asked = asked
+        self.asked = asked
         self._opening = Lock()
         self._model: StepModel[Any] | None = None
 
@@ -69,7 +69,7 @@ class Workers:
                 try:
                     self._model = self._open_model()
                 except BundleError:
-                    if self._asked:
+                    if self.asked:
                         raise
                     self.count = 1  # from now on, as if there were none
             return self._model

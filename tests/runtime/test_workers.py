@@ -80,6 +80,41 @@ def test_batches_go_to_several_threads(tiny: Model) -> None:
     assert set(theirs.threads) <= {threading.current_thread().name, "s2s-worker-1"}
 
 
+@pytest.mark.parametrize("options", [{}, {"beam_size": 3}])
+def test_ensembles_have_the_workers_of_their_members(tiny: Model, options: dict[str, Any]) -> None:
+    """Each batch by one worker of every member; the members' own graphs aren't used."""
+    members = [watched(tiny, count) for count in (2, 3)]
+    together = s2s_runtime.ensemble([model for model, _, _ in members])
+    assert together.workers is not None
+    assert together.workers.count == 2
+    found = together.generate(TEXTS, max_batch_size=3, **options)
+    assert [result.ids for result in found] == [result.ids for result in tiny.generate(TEXTS, **options)]
+    for _, own, theirs in members:
+        assert own.threads == []
+        assert len(theirs.threads) == 30
+        assert set(theirs.threads) <= {threading.current_thread().name, "s2s-worker-1"}
+
+
+def test_ensembles_without_workers(fixtures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a member has none, where they are large together, and where a bundle went: batch after batch."""
+    monkeypatch.setattr("s2s_runtime.workers.usable_cores", lambda: 2)
+    shutil.copytree(fixtures / "tiny.s2s", tmp_path / "tiny.s2s")
+    plain, gone = s2s_runtime.load(fixtures / "tiny.s2s"), s2s_runtime.load(tmp_path / "tiny.s2s")
+    alone = s2s_runtime.load(fixtures / "tiny.s2s", workers=1)
+    expected = [result.ids for result in alone.generate(TEXTS)]
+    assert s2s_runtime.ensemble([plain, alone]).workers is None
+    together = s2s_runtime.ensemble([plain, gone])
+    together.generate(TEXTS[:2])  # opens the members' own graphs
+    shutil.rmtree(tmp_path / "tiny.s2s")
+    assert [result.ids for result in together.generate(TEXTS, max_batch_size=4)] == expected
+    assert together.workers is not None
+    assert together.workers.count == 1
+    monkeypatch.setattr("s2s_runtime.ensembles.MOST_WEIGHTS", 2 * weight_bytes(plain.manifest) - 1)
+    assert s2s_runtime.ensemble([plain, plain]).workers is None
+    asked = s2s_runtime.load(fixtures / "tiny.s2s", workers=2)
+    assert s2s_runtime.ensemble([asked, plain]).workers is not None
+
+
 def test_two_workers_decode_at_the_same_time(tiny: Model) -> None:
     """Each waits in its first batch until the other is in its own: one after the other would wait for ever."""
     both = threading.Barrier(2)
@@ -347,9 +382,11 @@ def test_the_command_takes_them(fixtures: Path, tiny: Model) -> None:
     run: Callable[..., Any] = CliRunner().invoke
     found = run(cli.app, [bundle, "--workers", "3", "--batch-size", "4"], input="\n".join(TEXTS))
     assert (found.exit_code, found.stdout.splitlines()) == (0, expected)
+    twice = ["--ensemble-with", bundle, "--workers", "3", "--batch-size", "4"]
+    both = run(cli.app, [bundle, *twice], input="\n".join(TEXTS))
+    assert (both.exit_code, both.stdout.splitlines()) == (0, expected)
     for more, message in (
         (["--stream"], "--workers: no effect where texts are decoded one by one"),
-        (["--ensemble-with", bundle], "--workers: no effect with --ensemble-with, whose batches follow one another"),
         (["--batching", "continuous"], "--workers: no effect with --batching continuous, where all lines are one flow"),
         (["--score"], "--workers: no effect with --score, which searches nothing"),
     ):
