@@ -78,17 +78,18 @@ class Finisher:
         vocabulary = self.manifest.target_vocabulary
         return [str(token) for token in ids] if vocabulary is None else vocabulary.tokens(ids)
 
-    def text(self, ids: Sequence[int]) -> str:
-        """The text of target ids; the ids separated by spaces where there is no vocabulary."""
+    def text(self, ids: Sequence[int], tokens: Sequence[str] | None = None) -> str:
+        """The text of target ids, whose symbols may be known; the ids with spaces between without a vocabulary."""
         vocabulary = self.manifest.target_vocabulary
-        return " ".join(str(token) for token in ids) if vocabulary is None else vocabulary.decode(ids)
+        return " ".join(str(token) for token in ids) if vocabulary is None else vocabulary.decode(ids, tokens)
 
     def _hypothesis(self, ended: Ended, source_tokens: list[str], columns: NDArray[np.bool_]) -> Hypothesis:
         options = self.options
         bare = ended.bare
         ids = ended.ids if options.return_end_token else bare
         attention = None if ended.attention is None else ended.attention[: len(ids), columns]
-        tokens, text = self.tokens(ids), self.text(bare)
+        tokens = self.tokens(ids)
+        text = self.text(bare, tokens[: len(bare)])
         vocabulary = self.manifest.target_vocabulary
         if options.replace_unknown and attention is not None and vocabulary is not None:
             tokens = self._replaced(ids, tokens, attention, source_tokens)

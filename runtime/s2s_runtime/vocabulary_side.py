@@ -214,12 +214,16 @@ class Vocabulary:
             raise VocabularyError(f"id {wrong} is outside the vocabulary: expected 0 to {len(symbols) - 1}")
         return named
 
-    def decode(self, ids: Iterable[int]) -> str:
+    def decode(self, ids: Iterable[int], tokens: Sequence[str] | None = None) -> str:
         """Text of a sequence of ids.
 
         Start and end symbols and the padding at either end are left out; unknown symbols stay, spelled as in
         `symbols` (by sentencepiece as " \u2047 "). The inverse of `encode` where the unit allows: white space between
         words is not remembered.
+
+        Args:
+            ids: of target symbols.
+            tokens: what `tokens` gives for them, where that is known already.
 
         Raises:
             VocabularyError: an id is outside the vocabulary.
@@ -227,7 +231,7 @@ class Vocabulary:
         start, end = self.start_id, self.end_id
         bare = list(ids)
         if self._left_out.isdisjoint(bare) and not self.reverse:
-            return self.join(self.tokens(bare))
+            return self.join(self.tokens(bare) if tokens is None else tokens)
         bare = [token for token in bare if token not in (start, end)]
         if self.reverse:
             bare.reverse()
