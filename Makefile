@@ -27,7 +27,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt $(PROJECTS)
 # The second environment: what a server that only decodes has installed.
 $(RUNTIME_VENV)/.installed: constraints.txt runtime/pyproject.toml
 	$(PYTHON) -m venv $(RUNTIME_VENV)
-	$(RUNTIME_BIN)/python -m pip install --quiet --constraint constraints.txt "./runtime[cpu,cli,plot,sentencepiece,evaluate]" pytest hypothesis
+	$(RUNTIME_BIN)/python -m pip install --quiet --constraint constraints.txt "./runtime[cpu,cli,plot,sentencepiece,evaluate]" pytest pytest-xdist hypothesis
 	touch $@
 
 test: $(VENV)/.installed ## Run the tests, two files at a time
@@ -45,7 +45,7 @@ types: $(VENV)/.installed ## Check types: the runtime's, and what a user's progr
 test-runtime: $(RUNTIME_VENV)/.installed ## Run the runtime's tests in an environment without TensorFlow, Keras or onnx
 	$(RUNTIME_BIN)/python -m pip install --quiet --no-deps --force-reinstall ./runtime
 	$(RUNTIME_BIN)/python -c "import importlib.util as u; found = [n for n in ('tensorflow', 'keras', 'onnx', 'tf2onnx') if u.find_spec(n)]; assert not found, found"
-	$(RUNTIME_BIN)/python -m pytest tests/runtime
+	$(RUNTIME_BIN)/python -m pytest tests/runtime --numprocesses 2 --dist loadfile
 
 wheels: $(VENV)/.installed ## Build the three wheels into dist/
 	rm -rf dist

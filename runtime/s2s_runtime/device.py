@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from threading import Lock
 from typing import Any, Final
 
 import numpy as np
@@ -21,14 +19,11 @@ class Device:
 
     Args:
         place: onnxruntime's name and number of the device.
-        one_at_a_time: whether runs of different threads wait for each other, as where graphs are captured: nothing else
-            may allocate memory of the device meanwhile.
     """
 
-    def __init__(self, place: tuple[str, int], *, one_at_a_time: bool = False) -> None:
+    def __init__(self, place: tuple[str, int]) -> None:
         self._place = place
         self._make = import_onnxruntime().OrtValue
-        self._turn: AbstractContextManager[Any] = Lock() if one_at_a_time else nullcontext()
 
     def placed(self, array: NDArray[Any]) -> Tensor:
         """A tensor with the content of an array."""
@@ -41,11 +36,6 @@ class Device:
     def like(self, tensor: Tensor) -> Tensor:
         """A tensor of any content with the shape and type of another that lies on the device."""
         return self.empty(tensor.value.shape(), _DTYPES[tensor.value.data_type()])
-
-    def run(self, session: Session, binding: Any, options: Any = None) -> None:
-        """Run a graph as it is bound."""
-        with self._turn:
-            session.run_with_iobinding(binding, options)
 
     def outputs(
         self,
@@ -61,7 +51,7 @@ class Device:
                 binding.bind_output(name, *self._place)
             else:
                 binding.bind_ortvalue_output(name, into[i].value)
-        self.run(session, binding)
+        session.run_with_iobinding(binding)
         return [Tensor(value=value) for value in binding.get_outputs()]
 
 

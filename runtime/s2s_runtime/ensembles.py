@@ -14,7 +14,7 @@ from s2s_runtime.manifest import Manifest
 from s2s_runtime.model import Model
 from s2s_runtime.scoring import Floats, log_normalizer
 from s2s_runtime.step_model import StepModel, StepOutput
-from s2s_runtime.workers import MOST_WEIGHTS, Workers, weight_bytes
+from s2s_runtime.workers import MOST_WEIGHTS, Workers
 
 Mean = Literal["probabilities", "log_probabilities"]
 _MEANS: Final = ("probabilities", "log_probabilities")
@@ -60,18 +60,18 @@ def _workers(models: Sequence[Model], mean: Mean) -> Workers | None:
     """Workers that decode with those of the members."""
     members = [model.workers for model in models]
     own = [each for each in members if each is not None]
-    asked = any(each.asked for each in own)
-    too_large = sum(weight_bytes(model.manifest) for model in models) > MOST_WEIGHTS
-    if len(own) < len(models) or (too_large and not asked):
+    asked, weights = any(each.asked for each in own), sum(each.weights for each in own)
+    if len(own) < len(models) or (weights > MOST_WEIGHTS and not asked):
         return None
 
     def join() -> StepModel[Any]:
         opened = [each.model for each in own]
-        if None in opened:
-            raise BundleError("a member's graphs can't be opened again")
+        gone = [f"models[{i}]" for i, each in enumerate(opened) if each is None]
+        if gone:
+            raise BundleError(f"{', '.join(gone)}: the bundle changed or went since it was loaded; load it again")
         return EnsembleModel([each for each in opened if each is not None], mean)
 
-    return Workers(min(each.count for each in own), join, asked=asked)
+    return Workers(min(each.count for each in own), join, asked=asked, weights=weights)
 
 
 def _differences(first: Manifest, other: Manifest) -> list[str]:

@@ -39,7 +39,7 @@ def load(
             short one ("cuda"); None = the CPU. One that isn't obtained is an error, never a silent fall-back, unless
             `allow_fallback` is set.
         provider_options: one mapping per provider, such as `[{"device_id": 1}]`; with `enable_cuda_graph` for CUDA,
-            steps of shapes that come again are captured: see `s2s_runtime.captured`.
+            steps of shapes that come again are captured, and one thread may decode: see `s2s_runtime.captured`.
         intra_op_threads: threads inside one operator; None = one per physical core.
         inter_op_threads: threads across operators; None = operators run one after the other.
         spinning: whether threads that wait for work stay awake; see `SessionSettings`.
@@ -104,9 +104,12 @@ def open_step_model(
         on_device: see `OnnxStepModel`.
 
     Raises:
-        MissingExtraError, ProviderError, BundleError: as `load`.
+        MissingExtraError, ProviderError, BundleError, OptionError: as `load`.
     """
     ready = ready or {}
+    replaying = [name for name, each in ready.items() if name != "decoder" and settings_like(each).captures]
+    if replaying:
+        raise OptionError(f"sessions: {', '.join(replaying)}: expected no enable_cuda_graph; only steps are captured")
     stepping = settings_like(ready["decoder"]) if "decoder" in ready else settings
     device = stepping.device
     if settings.providers is None:

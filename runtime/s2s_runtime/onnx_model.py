@@ -31,7 +31,8 @@ else:
 class OnnxStepModel:
     """The encoder and decoder of a bundle.
 
-    Safe to share between threads: all that changes is in the `States`, which each call makes for itself.
+    Safe to share between threads: all that changes is in the `States`, which each call makes for itself. Not so where
+    steps are captured: then it is for one thread.
 
     Args:
         manifest: of the bundle.
@@ -52,7 +53,7 @@ class OnnxStepModel:
         captures: bool = False,
     ) -> None:
         stays = device[0] != "cpu" if on_device is None else on_device
-        self._device = Device(device, one_at_a_time=captures) if stays else None
+        self._device = Device(device) if stays else None
         self._ports = Ports.of(manifest)
         self._source_names = [tensor.name for tensor in manifest.source.inputs]
         self._join_memory = MemoryJoiner(manifest)
@@ -98,10 +99,10 @@ class OnnxStepModel:
         session, device = self._sessions["decoder"], self._device
         if self._captures is None:
             return HostBuffers(session, self._ports, states, attention=attention, device=device)
-        own = self._captures.take(states, attention=attention, copy=self._copy_on_device)
-        if own is not None:
-            return own
-        options = self._captures.without()
+        lent = self._captures.take(states, attention=attention, copy=self._copy_on_device)
+        if lent is not None:
+            return lent
+        options = captured.uncaptured()
         return HostBuffers(session, self._ports, states, attention=attention, device=device, options=options)
 
     def _copy_on_device(self, states: States, others: States) -> None:
@@ -154,7 +155,7 @@ class OnnxStepModel:
             binding = bound(session, held, written)
             for key in outputs:
                 binding.bind_output(key, "cpu")
-            self._device.run(session, binding)
+            session.run_with_iobinding(binding)
             states.current ^= 1
             return [value.numpy() for value in binding.get_outputs()[-len(outputs) :]]
         # In host memory there is nothing to bind for a single run, and binding one sentence takes as long as two steps.

@@ -162,6 +162,7 @@ def open_session(  # onnxruntime is untyped
         MissingExtraError: onnxruntime is not installed.
         ProviderError: a provider asked for is not in this build of onnxruntime, or could not be started.
         BundleError: onnxruntime can't load the file.
+        OptionError: the graph can't be captured.
     """
     ort = import_onnxruntime()
     _check_available(ort.get_available_providers(), settings)
@@ -197,6 +198,11 @@ def _start(ort: ModuleType, graph: Path | bytes, settings: SessionSettings, sess
         state.Fail,
         state.NotImplemented,
     ) as error:
+        if settings.captures and "graph capture" in str(error):
+            raise OptionError(
+                f"provider_options: {_CAPTURE}: not all of {name or graph!s} runs on the device, so that it can't be "
+                f"captured; leave it out ({_first_line(error)})"
+            ) from error
         raise BundleError(f"{name or graph!s}: onnxruntime can't load this graph: {_first_line(error)}") from error
     except RuntimeError as error:
         if "use_per_session_threads" not in str(error) and "GlobalThreadPools" not in str(error):

@@ -1,4 +1,4 @@
-"""What a decoder step reads and writes beside its states: buffers in host memory, bound once for many steps."""
+"""What a decoder step reads and writes, by name, and its buffers in host memory, bound once for many steps."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Ports:
         """I/O bindings of a step: the first reads `States.sets[0]` and writes `States.sets[1]`, the second back."""
         inputs = {name: tensor.value for name, tensor in zip(self.memory, states.memory, strict=True)}
         outputs = {self.output: output.value} | ({} if attention is None else {"attention": attention.value})
-        if self.feed is not None and fed is not None:
+        if fed is not None and self.feed is not None:
             inputs[self.feed] = fed.value
         first, second = states.sets
         return (
@@ -80,7 +80,7 @@ class HostBuffers:
         states: what it steps on.
         attention: whether attention weights are wanted.
         device: where the states lie; None = in host memory.
-        options: of each run.
+        options: of each run there.
     """
 
     def __init__(
@@ -120,5 +120,5 @@ class HostBuffers:
         else:
             if self._feed is not None:
                 binding.bind_ortvalue_input(self._feed_name, self._feed.value)  # copied to the device when bound
-            self._device.run(self._session, binding, self._options)
+            self._session.run_with_iobinding(binding, self._options)
         return self._output

@@ -35,11 +35,6 @@ class Tensor:
         return cls(np.asarray(array, order="C"))
 
     @property
-    def on_host(self) -> bool:
-        """Whether numpy sees it."""
-        return self._array is not None
-
-    @property
     def host(self) -> NDArray[Any]:
         """The tensor's memory as a numpy array."""
         if self._array is None:
@@ -86,6 +81,7 @@ class States:
         sets: two sets of recurrent states; `sets[current]` holds the present ones, the other is free to be written.
         memory: constant through the sequence.
         buffers: made at the first step, for these sets and this memory.
+        lease: kept as long as the sets and the memory are those of a captured graph.
     """
 
     rows: int
@@ -94,6 +90,7 @@ class States:
     memory: list[Tensor]
     current: int = 0
     buffers: StepBuffers | None = None
+    lease: object = None
 
     @property
     def present(self) -> list[Tensor]:

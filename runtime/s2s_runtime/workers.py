@@ -48,10 +48,14 @@ class Workers:
         open_model: opens the graphs that they use; called with the first list that is worth it.
         asked: whether someone asked for them. If not, batches are decoded one after the other where the bundle's files
             are no longer there to be opened, or are others.
+        weights: bytes that the graphs hold once more.
     """
 
-    def __init__(self, count: int, open_model: Callable[[], StepModel[Any]], *, asked: bool = True) -> None:
+    def __init__(
+        self, count: int, open_model: Callable[[], StepModel[Any]], *, asked: bool = True, weights: int = 0
+    ) -> None:
         self.count = count
+        self.weights = weights
         self._open_model = open_model
         self.asked = asked
         self._opening = Lock()
@@ -81,7 +85,7 @@ class Workers:
             batches: of the list.
             width: rows of states for each sentence.
         """
-        if len(batches) < _WORTH[0] and width * sum(map(len, batches)) < _WORTH[1]:
+        if not are_worth_it(len(batches), width * sum(map(len, batches))):
             return []
         each = -(-self.count // len(batches))
         shared = [
@@ -133,6 +137,11 @@ def _cut(batch: Batch, parts: int) -> Iterator[Batch]:
     return (batch.cut(first, last) for first, last in pairwise(places))
 
 
+def are_worth_it(batches: int, rows: int) -> bool:
+    """Whether a list of so many batches, or rows of states, is decoded by workers."""
+    return batches >= _WORTH[0] or rows >= _WORTH[1]
+
+
 def allow_sharing(options: DecodingOptions) -> bool:
     """Whether options let batches be decoded at the same time.
 
@@ -179,7 +188,8 @@ def make_workers(
     if count == 1:
         return None
     threads = settings.intra_op_threads or (max(1, usable_cores() // count) if asked else 1)
-    return Workers(count, opener(replace(settings, intra_op_threads=threads)), asked=asked)
+    open_model = opener(replace(settings, intra_op_threads=threads))
+    return Workers(count, open_model, asked=asked, weights=weight_bytes(manifest))
 
 
 def weight_bytes(manifest: Manifest) -> int:

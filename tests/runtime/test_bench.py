@@ -193,12 +193,24 @@ def test_a_bundle_is_needed() -> None:
     )
 
 
-def test_search_options_are_refused_for_bundles_of_values() -> None:
-    """A bundle that predicts values searches nothing: beams and engines are no settings of it."""
-    found = bench(VALUES, "--beam-size", "2", "--sweep", "engine")
+@pytest.mark.parametrize("mode", [["--batch-size", "8,42", "--beam-size", "3"], ["--memory", "--batch-size", "8"]])
+def test_workers_that_would_do_nothing_are_refused(mode: list[str]) -> None:
+    """Where every run is too short for them."""
+    found = bench(TINY, "--workers", "2", *mode)
     assert (found.exit_code, found.stderr) == (
         2,
-        "error: --beam-size, --sweep engine: no effect, as this bundle predicts values and searches nothing\n",
+        "error: --workers: no effect, as no run has eight batches or 128 rows; give --text with --whole, or larger "
+        "batches\n",
+    )
+
+
+def test_search_options_are_refused_for_bundles_of_values() -> None:
+    """A bundle that predicts values searches nothing: beams and engines are no settings of it."""
+    found = bench(VALUES, "--beam-size", "2", "--workers", "2", "--sweep", "engine")
+    assert (found.exit_code, found.stderr) == (
+        2,
+        "error: --beam-size, --workers, --sweep engine: no effect, as this bundle predicts values and searches "
+        "nothing\n",
     )
 
 

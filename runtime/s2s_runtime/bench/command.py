@@ -20,12 +20,13 @@ from s2s_runtime.bench.machine import Setting, describe_setting
 from s2s_runtime.bench.memory import check_memory, measure_memory
 from s2s_runtime.bench.pictures import plot_sweep
 from s2s_runtime.bench.request import Request
-from s2s_runtime.bench.settings import Loading
+from s2s_runtime.bench.settings import Case, Loading
 from s2s_runtime.bench.sources import line_sources, random_sources, read_lines
 from s2s_runtime.bench.timing import Measurement, Subject, measure_all
 from s2s_runtime.console import UsageError, typer, warn_of_fallback
 from s2s_runtime.model import Model
 from s2s_runtime.plots import check_picture
+from s2s_runtime.workers import are_worth_it
 
 __all__ = ["Request", "run"]
 
@@ -56,6 +57,7 @@ def _latency(request: Request) -> None:
     warn_of_fallback(loading.providers, model.provider)
     axes = _fitting(request, model)
     sources, named = _sources(request, model)
+    _check_workers(request, axes.cases(), len(sources) if request.whole else None)
     subjects = [Subject(model, loading, case) for loading, model, _ in opened for case in axes.cases()]
     with _progress("measuring") as progress:
         measured = measure_all(subjects, sources, request.effort, progress)
@@ -89,11 +91,30 @@ def _fitting(request: Request, model: Model) -> Axes:
     """
     if model.manifest.target.feedback != "value":
         return request.axes
-    asked = [request.typed[name] for name in ("beam_size", "engine") if name in request.typed]
-    asked += [f"--sweep {name}" for name in request.sweep or () if name in ("beam", "engine")]
+    asked = [request.typed[name] for name in ("beam_size", "engine", "workers") if name in request.typed]
+    asked += [f"--sweep {name}" for name in request.sweep or () if name in ("beam", "engine", "workers")]
     if asked:
         raise UsageError(f"{', '.join(asked)}: no effect, as this bundle predicts values and searches nothing")
     return replace(request.axes, beam_sizes=[1], engines=["auto"])
+
+
+def _check_workers(request: Request, cases: Sequence[Case], sentences: int | None = None) -> None:
+    """Make sure that workers, where they were asked for, have something to do.
+
+    Args:
+        request: may ask for them.
+        cases: what is decoded.
+        sentences: of each run; None = one batch.
+
+    Raises:
+        UsageError: no run is worth them.
+    """
+    asked = "workers" in request.typed or "workers" in (request.sweep or ())
+    runs = [(sentences or each.batch_size, each) for each in cases]
+    if asked and not any(are_worth_it(-(-count // each.batch_size), count * each.beam_size) for count, each in runs):
+        raise UsageError(
+            "--workers: no effect, as no run has eight batches or 128 rows; give --text with --whole, or larger batches"
+        )
 
 
 def _sources(request: Request, model: Model) -> tuple[list[Any], str]:
@@ -128,6 +149,7 @@ def _memory(request: Request) -> None:
     check_memory()
     loading, model, sources, setting = _opened(request)
     cases = _fitting(request, model).cases()
+    _check_workers(request, cases)
     with _progress("starting processes") as progress:
         found = measure_memory(loading, model, sources, cases, repeats=request.count, progress=progress)
     if request.as_json:

@@ -94,7 +94,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _measurements(path: Path, found: Mapping[str, Any]) -> list[Measurement]:
-    measured = [Measurement(**each) for each in found["measurements"]]
+    measured = [Measurement(**{"workers": None, **each}) for each in found["measurements"]]
     if any(each.role != "bundle" for each in measured):
         raise InputError(f"{path}: expected measurements of one bundle; it was written with --against")
     return measured

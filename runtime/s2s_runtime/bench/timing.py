@@ -1,9 +1,9 @@
 """Latency and throughput of settings, visited in turn.
 
 Each round visits every setting once, in an order drawn anew, so that what else the machine does hits all alike. Those
-that differ in bundle, threads or provider only follow each other, as they are compared. On a visit one batch is decoded
-untimed, which brings caches and threads back, then some that are timed. Settings of one batch size decode the same
-batches.
+that differ in bundle, threads, workers or provider only follow each other, as they are compared. On a visit one batch
+is decoded untimed, which brings caches and threads back, then some that are timed. Settings of one batch size decode
+the same batches.
 """
 
 from __future__ import annotations
@@ -131,8 +131,7 @@ def measure_all(
         raise InputError("benchmark: expected at least one source, got none")
     timers = [_Timer(subject, sources, effort.whole) for subject in subjects]
     for timer in timers:
-        for place in range(effort.warm_up):
-            timer.decode(timer.batch(place))
+        timer.warm_up(effort.warm_up)
     visits, random = effort.visits(), Random(0)
     for turn, count in enumerate(visits):
         for done, timer in enumerate(_in_turn(timers, random)):
@@ -172,6 +171,13 @@ class _Timer:
     def batch(self, place: int) -> list[Any]:
         size = self.subject.case.batch_size
         return [self.sources[i % len(self.sources)] for i in range(place * size, (place + 1) * size)]
+
+    def warm_up(self, batches: int) -> None:
+        workers = self.subject.model.workers
+        if self.whole and workers is not None:
+            _ = workers.model  # opened with the first list that is worth it, which no single batch is
+        for place in range(batches):
+            self.decode(self.batch(place))
 
     def decode(self, sources: Sequence[Any]) -> Callable[[], int]:
         """Decode; returns what counts the tokens, which isn't to be timed."""
