@@ -1,7 +1,7 @@
 """Decode in an asyncio application: `python examples/asyncio_decode.py model.s2s "Run!" "Go."`.
 
 Decoding computes; it belongs in a thread, so that the event loop stays free. A model may be shared by any number of
-them. When a task is cancelled (a client left, a time-out) its call ends within one step of the search.
+them. When a task is cancelled (a client left, a time-out) its call ends within a few tokens.
 """
 
 from __future__ import annotations

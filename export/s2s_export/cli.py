@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
+from s2s_runtime.console import typed_options
 from s2s_runtime.errors import S2SError
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ _GRAPH, _TEXT, _FILES = "What the graph can't tell", "Vocabulary and padding", "
 
 @app.command(epilog=_EPILOG)
 def export(
+    context: typer.Context,
     model: Annotated[
         Path | None, typer.Argument(help="A model saved by Keras: .keras or .h5.", show_default=False)
     ] = None,
@@ -157,6 +160,7 @@ def export(
     from s2s_export.vocabularies import unescape
 
     try:
+        _refuse_without_effect(typed_options(context))
         loading = _Loading.of(model, weights, model_fn)
         loading.trust_lambda, loading.names = trust_lambda, tuple(custom_objects or ())
         path = output if output is not None else loading.path.with_suffix(".s2s")
@@ -192,6 +196,33 @@ def export(
             typer.echo("".join(traceback.format_exception(error)), err=True)
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
+
+
+_NEEDS = {"rows": "vocab_from", "unit": "vocab_from"}
+_BARRED_BY = {
+    **dict.fromkeys(("as_json", "atol", "force", "verify_with"), "dry_run"),
+    **dict.fromkeys(("trust_lambda", "custom_objects"), "model_fn"),
+}
+
+
+def _refuse_without_effect(typed: Mapping[str, str]) -> None:
+    """Options typed that nothing would look at.
+
+    Raises:
+        typer.BadParameter: there are some.
+    """
+    problems = [
+        f"{typed[name]}: needs --{other.replace('_', '-')}"
+        for name, other in _NEEDS.items()
+        if name in typed and other not in typed
+    ]
+    problems += [
+        f"{typed[name]}: no effect with {typed[other]}"
+        for name, other in _BARRED_BY.items()
+        if name in typed and other in typed
+    ]
+    if problems:
+        raise typer.BadParameter("; ".join(problems))
 
 
 @dataclass
@@ -255,12 +286,13 @@ def _options(
     """Everything that can be refused before TensorFlow is imported."""
     from s2s_export.options import ExportOptions
     from s2s_export.write import refuse_existing
+    from s2s_runtime.files import read_text
 
     if writes:
         refuse_existing(path, force=settings["force"])
     vocabulary, longest = words.read(settings)
     options = ExportOptions(vocabulary=vocabulary, longest_source=longest, **settings)
-    texts = [] if verify_with is None else verify_with.read_text(encoding="utf-8").splitlines()
+    texts = [] if verify_with is None else read_text(verify_with).splitlines()
     references: list[str] = []
     if options.precision != "float32":
         texts, references = _pairs([line for line in texts if line.strip()])

@@ -1,8 +1,8 @@
 """The passes over a bundle's graphs: their names, what each does, where it pays, and which of them an export applies.
 
 `--optimize none` leaves the graphs as the conversion made them; `default` applies every pass. The functions stand in
-`passes` (encoder and decoder step), `gates` and `search_graphs` (whole searches). What each gains is measured by
-`benchmarks/passes.py`.
+`passes` (encoder and decoder step), `gates` (step and searches), `search_graphs` and `loops` (searches). What each
+gains is measured by `benchmarks/passes.py`.
 """
 
 from __future__ import annotations

@@ -70,6 +70,10 @@ class PaddingFinder:
                     "set padding.masked to false and padding.length to the padded length of training"
                 )
         if self.source.kind == "values":
+            if self.options.padding not in (None, "zeros"):
+                raise ExportError(
+                    f"--padding {self.options.padding}: sources are values, padded with zeros; leave it out"
+                )
             return PaddingPolicy(False, None, side, length)
         if length is None:
             raise ExportError(

@@ -62,7 +62,7 @@ def understand(model: keras.Model, split: SplitModel, options: ExportOptions) ->
     sides = (vocabulary.source, vocabulary.target) if vocabulary is not None else (None, None)
     probabilities = _gives_probabilities(split)
     target, one_hot_target = _target(model, split, sides[1], options, probabilities=probabilities)
-    source = _source(model, split, sides[0], options, one_hot_target=one_hot_target)
+    source = _source(split, sides[0], options, one_hot_target=one_hot_target)
     others = _others(split, options)
     tensors = (_graph_input(i, other) for i, other in enumerate(others, 1))
     source = replace(source, inputs=(*source.inputs, *tensors))
@@ -170,7 +170,6 @@ def _max_length(model: keras.Model, split: SplitModel, options: ExportOptions) -
 
 
 def _source(
-    model: keras.Model,
     split: SplitModel,
     vocabulary: Vocabulary | None,
     options: ExportOptions,
@@ -179,6 +178,8 @@ def _source(
 ) -> SourceSpec:
     tensor = split.encoder.inputs[0]
     if len(tensor.shape) == 2:
+        if options.source_kind != "auto":
+            raise ExportError(f"--source-kind {options.source_kind}: the source is ids, not vectors; leave it out")
         size = _embedding_size(split, split.sources[0]) or (len(vocabulary) if vocabulary is not None else None)
         if size is None:
             raise ExportError("the number of source ids is unknown: no Embedding reads them; give --vocab FILE")

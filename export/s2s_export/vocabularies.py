@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from s2s_export.errors import ExportError
+from s2s_runtime.files import read_text
 from s2s_runtime.padding import PaddingPolicy
 from s2s_runtime.vocabulary import Unit, Vocabulary, VocabularyFile
 
@@ -87,13 +88,14 @@ def _symbols(rows: Sequence[Sequence[str]]) -> tuple[str, ...]:
 
 def _pairs(path: Path, rows: int) -> list[tuple[str, str]]:
     # split, not splitlines: other line separators of Unicode are characters of the texts
-    lines = [line for line in path.read_text(encoding="utf-8").split("\n")[:rows] if line]
-    if not lines:
-        raise ExportError(f"{path}: no pairs; expected lines of source, tab, target")
     pairs = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_text(path).split("\n")[:rows], 1):
+        if not line:
+            continue
         source, tab, rest = line.partition("\t")
         if not tab:
             raise ExportError(f"{path}, line {number}: no tab; expected source, tab, target, got {line[:60]!r}")
         pairs.append((source, rest.partition("\t")[0]))
+    if not pairs:
+        raise ExportError(f"{path}: no pairs; expected lines of source, tab, target")
     return pairs

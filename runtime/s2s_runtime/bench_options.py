@@ -62,8 +62,8 @@ Threads = Annotated[str | None, typer.Option(help=THREADS_HELP, rich_help_panel=
 Workers = Annotated[
     str | None,
     typer.Option(
-        help="Batches of a list decoded at the same time, from eight of them or 128 sentences on, as with --whole; "
-        "default: one per core, for small models.",
+        help="Batches of a list decoded at the same time, as with --whole, from eight of them or 128 rows (sentences "
+        "times beams) on; default: one per core, for small models.",
         show_default=False,
         rich_help_panel=_SETTINGS,
     ),

@@ -1,7 +1,7 @@
 """Cancelling a running call.
 
-A call given `cancel` looks at it before each run of the encoder and each step of the decoder, or before every eighth
-step where the steps run inside one graph, and raises `CancelledError` as soon as it is set: what was decoded so far is
+A call given `cancel` looks at it before each run of the encoder and each step of the decoder, or, where the steps run
+inside a graph, every eight steps at most, and raises `CancelledError` as soon as it is set: what was decoded so far is
 dropped, because half of a batch is seldom what the caller waits for (to keep what a sentence has so far, let a
 `callback` return True instead). The model stays as it was.
 """

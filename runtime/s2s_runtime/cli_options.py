@@ -88,7 +88,7 @@ UnknownSymbols = Annotated[
     _option(
         _FILES,
         "Symbols that the model doesn't know: an error, read as its unknown symbol, or left out. "
-        "Default: unk where it has one. They are counted on stderr.",
+        "Default: unk where it has one. Decoding counts them on stderr.",
         "--unknown",
     ),
 ]
@@ -150,7 +150,7 @@ Seed = Annotated[int | None, _option(_SAMPLING, "Same seed, same samples.", min=
 
 Engines = Annotated[
     Engine,
-    _option(_RUNNING, "Greedy search in one graph, or step by step; auto: the graph where it can.", "--engine"),
+    _option(_RUNNING, "Search in one graph, or step by step; auto: the graph where it can.", "--engine"),
 ]
 BatchSize = Annotated[int, _option(_RUNNING, "Most sentences (or tokens) decoded at once.", "--batch-size", min=1)]
 By = Annotated[BatchBy, _option(_RUNNING, "What --batch-size counts.", "--batch-by")]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from s2s_runtime.errors import InputError, OptionError
+from s2s_runtime.files import read_text
 from s2s_runtime.manifest import Manifest
 from s2s_runtime.options import OptionValues, Token
 from s2s_runtime.pairs import ScoreValues
@@ -84,7 +85,7 @@ def _ratio(text: str) -> float | tuple[float, float]:
 def _phrase_table(path: Path) -> dict[str, str]:
     """Lines of source token, tab, target token."""
     table = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(read_text(path).splitlines(), 1):
         source, tab, target = line.partition("\t")
         if not tab or not source:
             raise InputError(f"{path}, line {number}: expected a source token, a tab and a target token, got {line!r}")

@@ -36,6 +36,7 @@ from s2s_runtime.terminal import byte_progress, prompted
 
 _MODES: Final = ("stream", "score", "interactive")
 _REPORTED: Final = 10
+_OF_LISTS: Final = ("read_ahead", "workers", "max_batch_size", "batch_by", "batching")
 _WITH_SCORE: Final = {
     *("bundle", "texts", "input", "output", "resume", "force", "as_json", "score", "read_ahead"),
     *("ensemble_with", "ensemble_mean", "provider", "allow_fallback", "threads"),
@@ -93,13 +94,16 @@ class Settings:
             problems.append("--interactive: expected no TEXT, --input or --output beside it")
         if self.stream and (self.output is not None or self.as_json or self.scores):
             problems.append("--stream: expected no --output, --json or --scores beside it")
-        if self.resume and self.output is None:
-            problems.append("--resume: needs --output")
+        problems += [
+            f"--{name}: needs --output" for name in ("resume", "force") if getattr(self, name) and self.output is None
+        ]
         if self.resume and self.force:
             problems.append("--resume and --force: expected one of these at most")
         if self.attention_plot is not None and len(self.texts or ()) != 1:
             got = len(self.texts) if self.texts else "standard input" if self.input is None else "a file"
             problems.append(f"--attention-plot: expected one text, got {got}")
+        if self.attention_plot is not None and (modes or self.output is not None):
+            problems.append("--attention-plot: expected no --stream, --score, --interactive or --output beside it")
         if self.output is not None and self.input is not None and self.output.resolve() == self.input.resolve():
             problems.append(f"--output: expected another file than --input, got {self.output}")
         problems += self._without_effect()
@@ -116,14 +120,17 @@ class Settings:
             return [f"{', '.join(ignored)}: no effect with --score, which searches nothing"] if ignored else []
         problems = []
         if not self.as_json:
-            shown = ["token_scores", *([] if self.attention_plot is not None else ["attention"])]
+            shown = ["token_scores", "return_end_token", *([] if self.attention_plot is not None else ["attention"])]
             problems += [f"{self.typed[name]}: needs --json, which shows them" for name in shown if name in self.typed]
+        elif self.scores:
+            problems.append("--scores: no effect with --json, which shows them anyway")
         if self.ensemble_with is None and "ensemble_mean" in self.typed:
             problems.append("--ensemble-mean: needs --ensemble-with")
-        if (self.stream or self.interactive) and "read_ahead" in self.typed:
-            problems.append("--read-ahead: no effect where texts are decoded one by one")
-        if self.workers is not None and (self.stream or self.interactive):
-            problems.append("--workers: no effect where texts are decoded one by one")
+        if self.stream or self.interactive:
+            ignored = [self.typed[name] for name in _OF_LISTS if name in self.typed]
+            problems += [f"{', '.join(ignored)}: no effect where texts are decoded one by one"] if ignored else []
+        elif self.texts and "read_ahead" in self.typed:
+            problems.append("--read-ahead: no effect with TEXT, which is decoded at once")
         if self.workers is not None and self.command_line["batching"] == "continuous":
             problems.append("--workers: no effect with --batching continuous, where all lines are one flow")
         return problems
@@ -175,7 +182,7 @@ def _decode_lines(model: Model, settings: Settings) -> DecodeLines:
     written = LineFormat(settings.as_json, settings.scores, numbered=settings.num_hypotheses > 1)
     prefix = settings.command_line["prefix"]
     if prefix is not None and model.target_vocabulary is None:
-        prefix = numbers(prefix, 0)
+        prefix = numbers(prefix, "--prefix", "target")
     return DecodeLines(model.prepare(**options), written, prefix, settings.keep_empty)
 
 
@@ -204,15 +211,18 @@ def _done_already(settings: Settings) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _NamedTexts:
-    """Work whose errors say which text has an unknown symbol, counted as a person counts."""
+    """Work whose errors say which text is wrong, counted as a person counts."""
 
     work: Work
 
     def __call__(self, lines: Sequence[str], first: int) -> str:
         try:
             return self.work(lines, first)
-        except UnknownSymbolError as error:
-            raise error if error.place is None else InputError(f"text {error.place + 1}: {error}") from error
+        except (UnknownSymbolError, InputError) as error:
+            if error.place is None:
+                raise
+            reason = error.reason if isinstance(error, InputError) else error
+            raise InputError(f"text {error.place + 1}: {reason}") from error
 
 
 def _plot(model: Model, settings: Settings, path: Path) -> None:
@@ -222,6 +232,7 @@ def _plot(model: Model, settings: Settings, path: Path) -> None:
     [result] = work.results([text], 0)
     sys.stdout.write(work.write(1, text, result))
     plot_attention(result.hypotheses[0], result.source_tokens, path)
+    _report_unknown(work.unknown)
 
 
 def _one_by_one(model: Model, settings: Settings) -> None:

@@ -4,6 +4,8 @@ Each is a `S2SError` and also the builtin nearest in meaning, so that callers ma
 what was wrong, what was expected, what to do.
 """
 
+from __future__ import annotations
+
 from queue import Full
 
 
@@ -24,7 +26,7 @@ class VocabularyError(S2SError, ValueError):
 
 
 class UnknownSymbolError(S2SError, ValueError):
-    """A text holds a symbol that the vocabulary doesn't, and the vocabulary has no unknown symbol to stand for it.
+    """A text holds a symbol that the vocabulary doesn't, and nothing may stand for it.
 
     Attributes:
         symbol: the symbol that was not found.
@@ -33,11 +35,24 @@ class UnknownSymbolError(S2SError, ValueError):
         place: position of the text among the caller's inputs, where it stood among several.
     """
 
-    def __init__(self, unit: str, symbol: str, position: int, text: str) -> None:
-        """Compose the message; `unit` is "character", "word" or "symbol"."""
+    def __init__(self, unit: str, symbol: str, position: int, text: str, stand_in: str | None = None) -> None:
+        """Compose the message.
+
+        Args:
+            unit: "character", "word", "symbol" or "piece".
+            symbol: see the attributes, as for `position` and `text`.
+            position: likewise.
+            text: likewise.
+            stand_in: the vocabulary's unknown symbol, which wasn't to be used; None = it has none.
+        """
+        advice = (
+            "and has no unknown symbol; remove or replace it"
+            if stand_in is None
+            else f"; remove it, or let {stand_in!r} stand for it (unknown_symbols='unk', --unknown unk)"
+        )
         super().__init__(
             f"unknown {unit} {symbol!r} at position {position} of {_shorten(text)!r}: "
-            f"the vocabulary doesn't hold it and has no unknown symbol; remove or replace it"
+            f"the vocabulary doesn't hold it{'' if advice[0] == ';' else ' '}{advice}"
         )
         self.symbol = symbol
         self.position = position
@@ -50,7 +65,22 @@ class OptionError(S2SError, ValueError):
 
 
 class InputError(S2SError, ValueError):
-    """What was given to decode or score has the wrong type, shape, range or length."""
+    """What was given to decode or score has the wrong type, shape, range or length.
+
+    Attributes:
+        place: position of the wrong item among the caller's inputs, where it stood among several.
+        reason: what is wrong with that item, without its place.
+    """
+
+    place: int | None = None
+    reason: str = ""
+
+    @classmethod
+    def at(cls, inputs: str, place: int, reason: str) -> InputError:
+        """An error of one item of several: `inputs[place]: reason`."""
+        error = cls(f"{inputs}[{place}]: {reason}")
+        error.place, error.reason = place, reason
+        return error
 
 
 class CancelledError(S2SError, RuntimeError):
@@ -58,7 +88,7 @@ class CancelledError(S2SError, RuntimeError):
 
 
 class ClosedModelError(S2SError, ValueError):
-    """A model was used after `close()`."""
+    """A model or a decoder was used after `close()`."""
 
 
 class QueueFullError(S2SError, Full):

@@ -6,7 +6,17 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from s2s_runtime.console import AllowFallback, Providers, Threads, make_app, one_line_errors, typer, warn_of_fallback
+from s2s_runtime.console import (
+    AllowFallback,
+    Providers,
+    Threads,
+    UsageError,
+    make_app,
+    one_line_errors,
+    typed_options,
+    typer,
+    warn_of_fallback,
+)
 
 if TYPE_CHECKING:
     from s2s_runtime.evaluation import Decoded, Evaluation
@@ -27,6 +37,7 @@ EPILOG = """
 
 @app.command(epilog=EPILOG)
 def evaluate(
+    context: typer.Context,
     bundle: Annotated[Path, typer.Argument(help="Folder written by s2s-export.")],
     pairs: Annotated[Path, typer.Argument(help="TSV file: source, right target, further right targets.")],
     beam_size: Annotated[int, typer.Option(min=1, help="1 = greedy.")] = 1,
@@ -53,6 +64,8 @@ def evaluate(
     output is right if any of the right targets of its source equals it.
     """
     with one_line_errors():
+        if beam_size == 1 and "length_penalty" in typed_options(context):
+            raise UsageError("--length-penalty: needs --beam-size, as greedy search compares no lengths")
         from s2s_runtime.evaluation import evaluate, read_references
 
         references = read_references(pairs, rows, first_only=first_target)

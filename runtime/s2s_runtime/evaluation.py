@@ -10,11 +10,11 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Unpack
 
 from s2s_runtime.error_rates import ErrorRates, error_rates
 from s2s_runtime.errors import InputError, MissingExtraError
+from s2s_runtime.files import read_text
 from s2s_runtime.model import Model
 from s2s_runtime.options import OptionValues
 
@@ -84,12 +84,9 @@ def read_references(
 
     Raises:
         FileNotFoundError: there is no such file.
-        InputError: not UTF-8, a line without tab or with an empty column (with its number), or no lines.
+        InputError: not UTF-8, or a line without source or right target (with its number), as of an empty file.
     """
-    try:
-        text = Path(path).read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not a text file in UTF-8: {error}") from error
+    text = read_text(path)
     found: dict[str, dict[str, None]] = {}  # the inner one as an ordered set
     for number, line in enumerate(text.removesuffix("\n").split("\n")[:rows], start=1):
         source, *targets = line.removesuffix("\r").split("\t")

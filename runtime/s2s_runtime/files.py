@@ -118,21 +118,38 @@ class DecodeLines:
                 f"text {place + 1} is empty; leave it out, or give --keep-empty to get an empty line for it"
             )
         if self.decoding.manifest.source_vocabulary is None:
-            return [numbers(line, first + i) for i, line in enumerate(lines)]
+            return [numbers(line, f"text {first + i + 1}", "source") for i, line in enumerate(lines)]
         return lines
 
 
-def numbers(line: str, place: int) -> list[int]:
-    """The ids in a line.
+def read_text(path: str | os.PathLike[str]) -> str:
+    """All of a file in UTF-8, with or without a byte order mark.
 
     Raises:
-        InputError: it holds something else; names the line by its place (from 0) plus 1.
+        InputError: it isn't UTF-8.
+    """
+    try:
+        return Path(path).read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not a text file in UTF-8 ({error}); save it as UTF-8") from error
+
+
+def numbers(line: str, what: str, side: str) -> list[int]:
+    """The ids in a line.
+
+    Args:
+        line: ids separated by spaces.
+        what: it is, for the message.
+        side: "source" or "target": whose ids they are.
+
+    Raises:
+        InputError: it holds something else.
     """
     try:
         return [int(part) for part in line.split()]
     except ValueError as error:
         raise InputError(
-            f"text {place + 1}: expected ids separated by spaces, as this bundle has no source vocabulary; got {line!r}"
+            f"{what}: expected ids separated by spaces, as this bundle has no {side} vocabulary; got {line!r}"
         ) from error
 
 

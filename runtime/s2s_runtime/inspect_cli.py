@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-from s2s_runtime.console import make_app, one_line_errors, typer
+from s2s_runtime.console import UsageError, make_app, one_line_errors, typer
 
 app = make_app()
 
@@ -32,6 +32,8 @@ def inspect(
     The graph files are compared with the manifest's SHA-256; a bundle that was altered is an error.
     """
     with one_line_errors():
+        if symbols and as_json:
+            raise UsageError("--symbols: no effect with --json, which holds every symbol anyway")
         from s2s_runtime.bundle import MANIFEST, read_manifest
         from s2s_runtime.bundle_files import find_files
 

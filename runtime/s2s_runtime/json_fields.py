@@ -48,10 +48,6 @@ class Fields:
     def _missing(self, key: str, default: object) -> bool:
         return default is _REQUIRED and key not in self._data
 
-    def has(self, key: str) -> bool:
-        """Whether the field is present (null counts as present)."""
-        return key in self._data
-
     def to_dict(self) -> dict[str, object]:
         """All fields as they are."""
         return dict(self._data)
@@ -113,11 +109,11 @@ class Fields:
             self.problem(key, f"expected a list, got {_show(value)}")
         return []
 
-    def child(self, key: str, default: object = _REQUIRED) -> Fields:
-        """An object field."""
-        value = self._get(key, default)
+    def child(self, key: str) -> Fields:
+        """An object field, which has to be there."""
+        value = self._get(key, _REQUIRED)
         where = f"{self._where}.{key}" if self._where else key
-        if self._missing(key, default):
+        if key not in self._data:
             return Fields({}, where, [])  # reported as missing already: its own fields are not reported too
         return Fields(value, where, self._problems)
 

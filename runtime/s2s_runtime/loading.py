@@ -47,9 +47,9 @@ def load(
         allow_fallback: whether a provider that isn't obtained is passed over for the next one asked for, and in the
             end for the CPU; `Model.provider` tells which one decodes.
         workers: how many batches of a list `generate`, `generate_iter` and `generate_file` decode at the same time,
-            each on cores of its own, from eight batches or 128 sentences on; the graphs are opened once more with the
-            first such list. 1 = batch after batch. None = as many as there are cores, eight at most, for models of up
-            to 64 MB on the CPU where nothing is said about threads.
+            each on cores of its own, from eight batches or 128 rows (sentences times beams) on; the graphs are opened
+            once more with the first such list. 1 = batch after batch. None = as many as there are cores, eight at most,
+            for models of up to 64 MB on the CPU where nothing is said about threads.
         verify_hashes: whether the graph files are compared with the SHA-256 in the manifest.
         sessions: an open `onnxruntime.InferenceSession` by graph name ("encoder", "decoder", ...) for graphs that
             should run in it; their files are not looked at. Other graphs are opened as the other arguments say, or,

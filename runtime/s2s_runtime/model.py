@@ -199,8 +199,8 @@ class Model(Closing):
 
         Args:
             source: a text, or ids; for several sources a mapping from their names to these.
-            **options: as for `generate`; beam search, several hypotheses, alternatives and replaced unknown tokens
-                can't be streamed.
+            **options: as for `generate`; beam search, several hypotheses, alternatives, replaced unknown tokens and
+                what a graph writes in one run can't be streamed.
         """
         return streaming.stream_pieces(self._decoding("stream", options), source)
 

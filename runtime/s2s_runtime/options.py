@@ -196,9 +196,9 @@ class DecodingOptions:
     "error". Results list them as `unknown_symbols`."""
 
     engine: Engine = "auto"
-    """"graph": the bundle's graph of greedy search writes many tokens in one run; "steps": each token is one run of the
-    step graph. The tokens are the same. "auto": the graph, which is faster, wherever it can do what the other options
-    ask for; `s2s_runtime.engines` says what it can't."""
+    """"graph": the bundle's graphs of greedy and beam search write many tokens in one run; "steps": each token is one
+    run of the step graph. The tokens are the same. "auto": the graphs, which are faster, wherever they can do what the
+    other options ask for; `s2s_runtime.engines` says what they can't."""
 
     max_batch_size: int = 64
     """Most sentences (or tokens, see batch_by) in a batch; longer lists are sorted by length and cut. Several batches

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from s2s_runtime.errors import InputError
 from s2s_runtime.files import numbers
 from s2s_runtime.model import Model
-from s2s_runtime.pairs import ScoreValues, Target
+from s2s_runtime.pairs import ScoreValues, Target, score_options, score_pairs
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,9 @@ class ScoreLines:
             InputError: a line has no tab, or more than one.
         """
         pairs = [self._pair(line, first + i) for i, line in enumerate(lines)]
-        scores = self.model.score([source for source, _ in pairs], [target for _, target in pairs], **self.options)
+        sources, targets = [source for source, _ in pairs], [target for _, target in pairs]
+        options = score_options(self.options)
+        scores = score_pairs(self.model.manifest, self.model.step_model, sources, targets, options, first=first)
         if self.as_json:
             found = [{"text": line, **score.to_dict()} for line, score in zip(lines, scores, strict=True)]
             return "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in found)
@@ -46,6 +48,6 @@ class ScoreLines:
         manifest = self.model.manifest
         source, target = parts
         return (
-            numbers(source, place) if manifest.source_vocabulary is None else source,
-            numbers(target, place) if manifest.target_vocabulary is None else target,
+            source if manifest.source_vocabulary is not None else numbers(source, f"text {place + 1}", "source"),
+            target if manifest.target_vocabulary is not None else numbers(target, f"text {place + 1}", "target"),
         )

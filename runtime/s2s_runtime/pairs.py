@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 
 from s2s_runtime.batching import make_batches
 from s2s_runtime.cancellation import CancelSignal, cancellable
-from s2s_runtime.errors import InputError
+from s2s_runtime.errors import InputError, UnknownSymbolError
 from s2s_runtime.forced import score_targets
 from s2s_runtime.manifest import Manifest
 from s2s_runtime.options import DecodingOptions
@@ -65,12 +65,12 @@ def score_pairs(
     """
     plan, model = make_plan(options, manifest), cancellable(model, options.cancel)
     read = read_sources(sources, manifest, options.unknown_symbols, first)
-    given = [target_ids(target, f"targets[{first + i}]", manifest, add_end) for i, target in enumerate(targets)]
+    given = [_target_at(first + i, target, manifest, add_end) for i, target in enumerate(targets)]
     if len(read) != len(given):
         raise InputError(f"targets: expected one per source ({len(read)}), got {len(given)}")
     empty = [i for i, source in enumerate(read.arrays) if len(source) == 0]
     if empty:
-        raise InputError(f"sources[{first + empty[0]}]: empty; there is nothing to score a target against")
+        raise InputError.at("sources", first + empty[0], "empty; there is nothing to score a target against")
     scores: list[TargetScore] = [TargetScore(0.0, 0.0, [])] * len(read)
     for batch in make_batches(read, [[]] * len(read), options, manifest):
         places = batch.indices.tolist()
@@ -78,6 +78,14 @@ def score_pairs(
             tokens = [float(score) for score in found.token_scores]
             scores[place] = TargetScore(found.score, sum(tokens), tokens)
     return scores
+
+
+def _target_at(place: int, target: Target, manifest: Manifest, add_end: bool) -> list[int]:
+    try:
+        return target_ids(target, f"targets[{place}]", manifest, add_end)
+    except UnknownSymbolError as error:
+        error.place = place
+        raise
 
 
 def target_ids(target: Target, name: str, manifest: Manifest, add_end: bool) -> list[int]:

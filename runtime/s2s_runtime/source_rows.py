@@ -91,9 +91,10 @@ class RowReader:
             array = self._read_numbers(place, item)
         length = self.padding.length
         if self.kind != "vector" and length is not None and len(array) > length:
-            raise InputError(
-                f"{self.label}[{place}]: {len(array)} tokens, but this bundle's model reads sources padded to "
-                f"{length}; shorten it, or export again with a larger source length"
+            raise self._wrong(
+                place,
+                f"{len(array)} tokens, but this bundle's model reads sources padded to {length}; shorten it, or export "
+                "again with a larger source length",
             )
         return array, missing
 
@@ -101,7 +102,7 @@ class RowReader:
         try:
             array = np.asarray(item)
         except ValueError as error:  # a ragged list of rows
-            raise InputError(f"{self.label}[{place}]: expected {self.expected}: {error}") from error
+            raise self._wrong(place, f"expected {self.expected}: {error}") from error
         if self.kind == "vector":
             return self._read_values(place, array, (self.size,))
         if array.size == 0 and array.ndim == 1:
@@ -116,15 +117,16 @@ class RowReader:
         ids: Ints = array.astype(np.int64)
         if ids.min() < lowest or ids.max() >= self.size:
             wrong = next(int(i) for i in ids if not lowest <= i < self.size)
-            raise InputError(f"{self.label}[{place}]: expected ids from {lowest} to {self.size - 1}, got {wrong}")
+            raise self._wrong(place, f"expected ids from {lowest} to {self.size - 1}, got {wrong}")
         return self._strip_padding(place, ids)
 
     def _read_text(self, place: int, text: str, policy: UnknownPolicy | None) -> tuple[Ints, list[str]]:
         """Ids of a text, and those of its symbols that the vocabulary lacks."""
         if self.vocabulary is None:
-            raise InputError(
-                f"{self.label}[{place}]: expected {self.expected}, as this bundle has no source vocabulary"
-                f"{'' if self.label == 'inputs' else ' for it'}; got {text!r}"
+            raise self._wrong(
+                place,
+                f"expected {self.expected}, as this bundle has no source vocabulary"
+                f"{'' if self.label == 'inputs' else ' for it'}; got {text!r}",
             )
         try:
             ids, missing = self.vocabulary.look_up(text, policy)
@@ -140,15 +142,18 @@ class RowReader:
         return array.astype(np.float32)
 
     def _unexpected(self, place: int, array: NDArray[Any]) -> InputError:
-        got = f"{array.dtype} of shape {array.shape}"
-        return InputError(f"{self.label}[{place}]: expected {self.expected}, got {got}")
+        return self._wrong(place, f"expected {self.expected}, got {array.dtype} of shape {array.shape}")
+
+    def _wrong(self, place: int, reason: str) -> InputError:
+        return InputError.at(self.label, place, reason)
 
     def _from_one_hot(self, place: int, array: NDArray[Any]) -> Ints:
         sums = array.sum(axis=1) if array.shape[1] == self.size and array.dtype.kind in "fiub" else None
         if sums is None or not (np.isin(array, (0, 1)).all() and np.isin(sums, (0, 1)).all()):
-            raise InputError(
-                f"{self.label}[{place}]: expected one-hot rows of width {self.size} (or rows of zeros), "
-                f"got {array.dtype} of shape {array.shape}"
+            raise self._wrong(
+                place,
+                f"expected one-hot rows of width {self.size} (or rows of zeros), got {array.dtype} of shape "
+                f"{array.shape}",
             )
         ids: Ints = np.where(sums == 1, array.argmax(axis=1), -1).astype(np.int64)
         return ids
@@ -162,9 +167,9 @@ class RowReader:
         length = int(real.sum())
         if not real[:length].all():
             what = "a row of zeros" if padding.id in (None, -1) else f"padding id {padding.id}"
-            raise InputError(
-                f"{self.label}[{place}]: {what} at position {int(np.argmin(real))}, before a token; this bundle's "
-                f"model masks padding and takes it only at the end: move it there (padding='post' of pad_sequences) or "
-                f"leave it out"
+            raise self._wrong(
+                place,
+                f"{what} at position {int(np.argmin(real))}, before a token; this bundle's model masks padding and "
+                "takes it only at the end: move it there (padding='post' of pad_sequences) or leave it out",
             )
         return source[:length]

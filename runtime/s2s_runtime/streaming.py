@@ -79,9 +79,14 @@ def stream_pieces(
         ("num_hypotheses", 1),
         ("return_alternatives", False),
         ("replace_unknown", False),
+        ("batching", "static"),
     ):
         if getattr(options, name) != expected:
             raise OptionError(f"{name}: expected {expected} for stream, got {getattr(options, name)!r}")
+    if options.engine == "graph":
+        raise OptionError(
+            "engine: expected 'auto' or 'steps' for stream, which shows each token as it comes, got 'graph'"
+        )
     sources = read_sources([source], decoding.manifest, options.unknown_symbols)
     if unknown is not None:
         unknown.update(sources.unknown.get(0, ()))

@@ -179,7 +179,7 @@ class Vocabulary:
             if unknown == "skip":
                 ids = [token for token in ids if token is not None]
             elif stand_in is None:
-                raise UnknownSymbolError(_UNIT_NAMES[self.unit], missing[0], ids.index(None), text)
+                raise UnknownSymbolError(_UNIT_NAMES[self.unit], missing[0], ids.index(None), text, self.unknown)
             else:
                 ids = [stand_in if token is None else token for token in ids]
         found = cast("list[int]", ids)

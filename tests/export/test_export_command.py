@@ -176,6 +176,37 @@ def test_options_out_of_range(run_folder: Path) -> None:
     assert run(run_folder / "model.keras", "--opset", "3")[0] == 2
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--rows", "3", "--unit", "word"], "--rows: needs --vocab-from; --unit: needs --vocab-from"),
+        (["--dry-run", "--json"], "--json: no effect with --dry-run"),
+        (["--dry-run", "--verify-with", "x"], "--verify-with: no effect with --dry-run"),
+        (["--model-fn", "a:b", "--trust-lambda"], "--trust-lambda: no effect with --model-fn"),
+    ],
+)
+def test_options_without_effect_are_refused(run_folder: Path, arguments: list[str], message: str) -> None:
+    """Wrong usage, before anything is read."""
+    code, _, errors = run(run_folder / "model.keras", *arguments)
+    assert code == 2
+    assert message in " ".join(errors.replace("│", " ").split())
+
+
+def test_texts_have_to_be_utf_8(run_folder: Path) -> None:
+    """Those to verify with, and pairs, each in one line that names the file."""
+    latin = run_folder / "latin.tsv"
+    latin.write_bytes("é\tè\n".encode("latin-1"))
+    for option in ("--verify-with", "--vocab-from"):
+        fails([run_folder / "model.keras", option, latin], f"{latin}: not a text file in UTF-8")
+
+
+def test_options_for_other_sources(run_folder: Path) -> None:
+    """A source of ids holds no vectors."""
+    fails(
+        [run_folder / "model.keras", "--source-kind", "one-hot"], "--source-kind one-hot: the source is ids, not vect"
+    )
+
+
 def test_lambda_needs_trust(tmp_path: Path) -> None:
     """Python code in a file runs only when it is allowed to."""
     base = canonical()

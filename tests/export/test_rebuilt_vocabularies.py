@@ -54,6 +54,9 @@ def test_what_is_no_pairs_file(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_text("one\ttwo\nthree\n", encoding="utf-8")
     with pytest.raises(ExportError, match="line 2: no tab; expected source, tab, target, got 'three'"):
         vocabularies_from_pairs(tmp_path / "a.tsv", PairsRecipe())
+    (tmp_path / "a.tsv").write_text("one\ttwo\n\nthree\n", encoding="utf-8")
+    with pytest.raises(ExportError, match="line 3: no tab; expected source, tab, target, got 'three'"):
+        vocabularies_from_pairs(tmp_path / "a.tsv", PairsRecipe())
     (tmp_path / "b.tsv").write_text("\n", encoding="utf-8")
     with pytest.raises(ExportError, match="no pairs"):
         vocabularies_from_pairs(tmp_path / "b.tsv", PairsRecipe())

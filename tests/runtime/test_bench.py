@@ -204,6 +204,17 @@ def test_workers_that_would_do_nothing_are_refused(mode: list[str]) -> None:
     )
 
 
+def test_random_sources_fit_the_model() -> None:
+    """They are as long as asked for, or as the model reads at most; asking for more is wrong usage."""
+    onehot = str(FIXTURES / "tiny-onehot.s2s")
+    assert "random, up to 6 long" in bench(onehot, *QUICK, "--batch-size", "2", "--beam-size", "1").stdout
+    found = bench(onehot, "--source-length", "7")
+    assert (found.exit_code, found.stderr) == (
+        2,
+        "error: --source-length: this bundle's model reads 6 at most, got 7\n",
+    )
+
+
 def test_search_options_are_refused_for_bundles_of_values() -> None:
     """A bundle that predicts values searches nothing: beams and engines are no settings of it."""
     found = bench(VALUES, "--beam-size", "2", "--workers", "2", "--sweep", "engine")

@@ -161,5 +161,5 @@ def test_a_zip_file_has_no_graphs_to_open_alone(tmp_path: Path) -> None:
     found = bench(zipped, "--cold-start")
     assert (found.exit_code, found.stderr) == (
         1,
-        f"error: {zipped}: no such folder; expected a bundle written by s2s-export\n",
+        f"error: {zipped}: expected a bundle's folder, whose graphs onnxruntime alone can open; unzip it\n",
     )

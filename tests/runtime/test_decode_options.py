@@ -6,12 +6,16 @@ import json
 from dataclasses import fields
 from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from typer.testing import CliRunner, Result
 
-from s2s_runtime import DecodingOptions, Model, cli, ensemble, load
+from s2s_runtime import DecodingOptions, Model, cli, cli_options, ensemble, load, option_checks
+from s2s_runtime.ensembles import Mean
+from s2s_runtime.options import READ_AHEAD, Batching, Engine
+from s2s_runtime.scoring import LengthPenaltyKind
+from s2s_runtime.vocabulary_side import UnknownPolicy
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 TINY, NUMBERS = str(FIXTURES / "tiny.s2s"), str(FIXTURES / "tiny-probabilities.s2s")
@@ -73,6 +77,46 @@ def test_options_do_what_they_do_in_python(tiny: Model, arguments: list[str], op
     results = tiny.generate(TEXTS, return_scores=True, **options)
     expected = [{"text": text, **result.to_dict()} for text, result in zip(TEXTS, results, strict=True)]
     assert [json.loads(line) for line in found.stdout.splitlines()] == json.loads(json.dumps(expected))
+
+
+def test_messages_name_the_text(tmp_path: Path) -> None:
+    """Counted as a person counts, whatever is read ahead, and whether source or target is wrong."""
+    onehot = str(FIXTURES / "tiny-onehot.s2s")
+    assert "error: text 2: 12 tokens, but this bundle's model reads" in run(onehot, "ab", "ab" * 6).stderr
+    pairs = "bad\tBAD\nace\tACE\nbox\tBAD\n"
+    for ahead in ("1", "2", "9"):
+        assert run(TINY, "--score", "--read-ahead", ahead, stdin=pairs).stderr.startswith("error: text 3: unknown char")
+    expected = "expected ids separated by spaces, as this bundle has no target vocabulary; got 'x'"
+    assert run(NUMBERS, "0 1", "--prefix", "x").stderr == f"error: --prefix: {expected}\n"
+    assert run(NUMBERS, "--score", stdin="0 1\tx\n").stderr == f"error: text 1: {expected}\n"
+    latin = tmp_path / "latin.tsv"
+    latin.write_bytes("é\tè\n".encode("latin-1"))
+    found = run(TINY, "abc", "--replace-unknown", "--phrase-table", str(latin))
+    assert found.stderr.startswith(f"error: {latin}: not a text file in UTF-8 (")
+
+
+def test_choices_and_defaults_are_those_of_python() -> None:
+    """What --help offers and what stands there is what `DecodingOptions` takes and does."""
+    parameters = signature(cli.decode).parameters
+    for field in fields(DecodingOptions):
+        typed = parameters.get(field.name)
+        if typed is not None and field.name not in {"suppress_sequences", "prefix"}:
+            assert typed.default in ((field.default, None) if field.default == () else (field.default,)), field.name
+    for enum, choices in (
+        (cli_options.Engine, Engine),
+        (cli_options.Batching, Batching),
+        (cli_options.LengthPenaltyKind, LengthPenaltyKind),
+        (cli_options.Unknown, UnknownPolicy),
+        (cli_options.Mean, Mean),
+        (cli_options.BatchBy, get_type_hints(DecodingOptions)["batch_by"]),
+    ):
+        assert [str(each) for each in enum] == list(get_args(choices))
+    for name, allowed in option_checks._CHOICES.items():
+        hint = get_type_hints(DecodingOptions)[name]
+        literals = [hint, *get_args(hint)]  # Literal[...], or Literal[...] | None
+        assert set(allowed) == {each for literal in literals for each in get_args(literal) if isinstance(each, str)}
+    assert parameters["read_ahead"].default == READ_AHEAD
+    assert {signature(Model.predict).parameters["max_batch_size"].default} == {DecodingOptions().max_batch_size}
 
 
 def test_every_decoding_option_can_be_typed() -> None:
@@ -252,6 +296,16 @@ def test_options_that_score_takes_change_scores(tiny: Model) -> None:
         (["abc", "--interactive"], "--interactive: expected no TEXT, --input or --output beside it"),
         (["abc", "--stream", "--json"], "--stream: expected no --output, --json or --scores beside it"),
         (["--resume"], "--resume: needs --output"),
+        (["abc", "--force"], "--force: needs --output"),
+        (["abc", "--attention-plot", "x.png", "--stream"], "--attention-plot: expected no --stream, --score, --inter"),
+        (["abc", "--attention-plot", "x.png", "-o", "x"], "--attention-plot: expected no --stream, --score, --inter"),
+        (["abc", "--return-end-token"], "--return-end-token: needs --json, which shows them"),
+        (["abc", "--json", "--scores"], "--scores: no effect with --json, which shows them anyway"),
+        (["abc", "--read-ahead", "9"], "--read-ahead: no effect with TEXT, which is decoded at once"),
+        (
+            ["--stream", "--batch-size", "9", "--batch-by", "tokens"],
+            "--batch-size, --batch-by: no effect where texts are",
+        ),
         (["--resume", "--force", "--output", "x"], "--resume and --force: expected one of these at most"),
         (["--input", "x", "--output", "x"], "--output: expected another file than --input, got x"),
         (["--input", "x", "--attention-plot", "x.png"], "--attention-plot: expected one text, got a file"),
@@ -279,6 +333,14 @@ def test_options_that_do_not_go_together_are_refused(arguments: list[str], messa
         (["abc", "--unknown", "unk"], "unknown_symbols: 'unk' needs an unknown symbol in the source vocabulary"),
         (["abc", "--seed", "1"], "seed: has no effect without one of the sampling options"),
         (["abc", "--stream", "--beam-size", "2"], "beam_size: expected 1 for stream, got 2"),
+        (
+            ["abc", "--stream", "--engine", "graph"],
+            "engine: expected 'auto' or 'steps' for stream, which shows each token",
+        ),
+        (
+            ["abc", "abX"],
+            "text 2: unknown character 'X' at position 2 of 'abX': the vocabulary doesn't hold it and has",
+        ),
         (["--input", "no-such-file"], "[Errno 2] No such file or directory: 'no-such-file'"),
     ],
 )

@@ -70,6 +70,15 @@ def test_outputs_may_be_kept_and_bundles_joined(pairs: Path, tmp_path: Path):
     assert "wrong sequences  66.67%" in found.stdout
 
 
+def test_greedy_search_has_no_length_penalty(pairs: Path):
+    """It compares no hypotheses of different lengths."""
+    found = CliRunner().invoke(app, [str(TINY), str(pairs), "--length-penalty", "0.5"])
+    assert (found.exit_code, found.stderr) == (
+        2,
+        "error: --length-penalty: needs --beam-size, as greedy search compares no lengths\n",
+    )
+
+
 def test_bleu_and_chrf_are_those_of_sacrebleu(pairs: Path):
     """With as many references as each source has, and with its own signature."""
     sacrebleu = pytest.importorskip("sacrebleu", reason="the optional package sacrebleu is not installed")

@@ -183,6 +183,13 @@ def test_inspect_shows_the_manifest() -> None:
         assert word in run(inspect_cli, bundle).stdout
 
 
+def test_inspect_shows_symbols_in_tables_only() -> None:
+    """The manifest as JSON holds them anyway."""
+    found = run(inspect_cli, TINY, "--symbols", "--json")
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert found.stderr == "error: --symbols: no effect with --json, which holds every symbol anyway\n"
+
+
 def test_inspect_shows_what_the_exporter_recorded(tiny: Model) -> None:
     """Checks become a table, node types one row a graph, nested findings dotted names, symbols all when asked for."""
     checks = [{"what": "greedy", "compared": 24, "difference": 1.5e-6}, {"what": "beam", "near_ties": 1}]

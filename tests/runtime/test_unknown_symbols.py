@@ -66,3 +66,11 @@ def test_scoring_and_encoding_follow_the_policy(tiny: Model) -> None:
     assert skipped == tiny.score(["ab"], ["AB"])[0]
     assert tiny.encode(["aXb"], unknown_symbols="skip").source_tokens == [["a", "b", "</s>"]]
     assert "".join(tiny.stream("aXb", unknown_symbols="skip")) == tiny.generate(["ab"])[0].text
+
+
+def test_the_message_says_what_stands_ready() -> None:
+    """Where the vocabulary has an unknown symbol that wasn't to be used, the message names it."""
+    with pytest.raises(UnknownSymbolError, match="doesn't hold it; remove it, or let '<unk>' stand for it"):
+        Vocabulary("char", ("<unk>", "a"), unknown="<unk>").encode("b", unknown="error")
+    with pytest.raises(UnknownSymbolError, match="doesn't hold it and has no unknown symbol; remove or replace it"):
+        Vocabulary("char", ("a",)).encode("b")

@@ -120,8 +120,12 @@ def _check_workers(request: Request, cases: Sequence[Case], sentences: int | Non
 def _sources(request: Request, model: Model) -> tuple[list[Any], str]:
     """What is decoded, and what that is in words."""
     if request.text is None:
-        named = f"random, up to {request.source_length} long"
-        return random_sources(model.manifest, _RANDOM_SOURCES, request.source_length), named
+        length, padded = request.source_length, model.manifest.padding.length
+        if padded is not None and length > padded:
+            if "source_length" in request.typed:
+                raise UsageError(f"--source-length: this bundle's model reads {padded} at most, got {length}")
+            length = padded
+        return random_sources(model.manifest, _RANDOM_SOURCES, length), f"random, up to {length} long"
     sources = line_sources(read_lines(request.text), model.manifest)
     return sources, f"{request.text}, {len(sources)} lines in one run" if request.whole else str(request.text)
 

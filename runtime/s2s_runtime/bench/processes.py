@@ -61,7 +61,9 @@ def loading_request(loading: Loading) -> dict[str, object]:
         BundleNotFoundError: it isn't a folder, whose graphs onnxruntime could open.
     """
     if not loading.bundle.is_dir():
-        raise BundleNotFoundError(f"{loading.bundle}: no such folder; expected a bundle written by s2s-export")
+        raise BundleNotFoundError(
+            f"{loading.bundle}: expected a bundle's folder, whose graphs onnxruntime alone can open; unzip it"
+        )
     how = {"providers": loading.providers, "intra_op_threads": loading.threads, "workers": loading.workers}
     return {"bundle": str(loading.bundle.resolve()), "loading": how}
 

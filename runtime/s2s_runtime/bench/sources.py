@@ -70,4 +70,4 @@ def line_sources(lines: list[str], manifest: Manifest) -> list[Any]:
     """
     if manifest.source_vocabulary is not None:
         return list(lines)
-    return [numbers(line, place) for place, line in enumerate(lines)]
+    return [numbers(line, f"text {place + 1}", "source") for place, line in enumerate(lines)]

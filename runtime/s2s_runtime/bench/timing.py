@@ -175,7 +175,7 @@ class _Timer:
     def warm_up(self, batches: int) -> None:
         workers = self.subject.model.workers
         if self.whole and workers is not None:
-            _ = workers.model  # opened with the first list that is worth it, which no single batch is
+            _ = workers.model  # else the first timed run opens it, where no single batch is worth it
         for place in range(batches):
             self.decode(self.batch(place))
 
