@@ -19,12 +19,12 @@ class Clock:
         return self.now
 
 
-def run(config, steps_per_epoch, seconds_per_step, progress=0.0, first_epoch=0):
-    """Learning rates of all steps until the schedule stops the run."""
-    from s2s_training.schedule import Schedule
+def run(config, steps_per_epoch, seconds_per_step, progress=0.0, *, first_epoch=0, seconds=0.0):
+    """Learning rates of all steps until the schedule stops the run, before which it had `seconds`."""
+    from s2s_training.schedule import Before, Schedule
 
     clock = Clock()
-    schedule = Schedule(config, steps_per_epoch, progress, clock)
+    schedule = Schedule(config, steps_per_epoch, Before(progress, seconds), clock)
     optimizer = SimpleNamespace(learning_rate=None)
     schedule.set_model(SimpleNamespace(optimizer=optimizer, stop_training=False))
     rates = []
@@ -88,3 +88,11 @@ def test_a_resumed_schedule_goes_on_where_it_was():
     second, _ = run(COSINE, 100, 0.0, progress=0.5, first_epoch=2)
     assert (first, progress) == (whole, pytest.approx(1))
     assert second == pytest.approx(whole[200:])
+
+
+def test_a_resumed_run_has_what_is_left_of_its_minutes():
+    """What it took before the interruption counts."""
+    config = FitConfig(schedule="cosine", learning_rate=1.0, epochs=4, max_minutes=2)
+    rates, progress = run(config, 100, 1.0, progress=0.5, first_epoch=1, seconds=80.0)
+    assert 35 <= len(rates) <= 40
+    assert progress == pytest.approx(1.0, abs=0.1)

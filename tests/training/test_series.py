@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 import s2s_runtime
 from s2s_training.cli import app
-from s2s_training.datasets import SERIES, default_config
+from s2s_training.datasets import SERIES, default_config, require_data
 from s2s_training.errors import ConfigError
 
 
@@ -48,11 +48,13 @@ def test_the_published_model_has_its_parameters():
 
 @pytest.mark.tensorflow
 def test_options_without_use_for_curves_are_errors():
-    """They are named."""
+    """They are named, of every section, before anything is made."""
     from s2s_training.train import prepare
 
-    with pytest.raises(ConfigError, match=r"^attention, bidirectional: continuous|^bidirectional, attention: cont"):
-        prepare(default_config("damped").override(bidirectional=True, attention="dot"))
+    options = {"rows": 9, "reverse": True, "attention": "dot", "buckets": 3, "score": 0, "units": 7}
+    with pytest.raises(ConfigError, match=r"^rows, reverse, attention, buckets, score: continuous data sets hold no"):
+        prepare(default_config("damped").override(**options))
+    require_data(default_config("damped").override(units=7, epochs=3, decode_valid=5))
 
 
 @pytest.mark.tensorflow

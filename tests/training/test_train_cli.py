@@ -24,6 +24,10 @@ def call(*arguments, code=MAIN):
         (["{}/empty.tsv", "-o", "{}/run"], 1, "error: {}/empty.tsv is empty: expected lines of source<TAB>target"),
         (["{}/bad.tsv", "-o", "{}"], 1, "error: {} exists: choose another folder, continue its run with --resume"),
         (["{}/bad.tsv", "-o", "{}/run", "--units", "0"], 2, "error: units: expected at least 1, got 0"),
+        (["{}/bad.tsv", "-o", "{}/run", "--resume", "--force"], 2, "error: resume, force: expected one of them at"),
+        (["damped", "-o", "{}/run", "--tutorial"], 2, "error: tutorial: expected pairs of texts, got the continuous"),
+        (["damped", "-o", "{}/run", "--reverse"], 2, "error: reverse: continuous data sets hold no texts"),
+        (["{}/bad.tsv", "-o", "{}/old", "--seeds", "1,2"], 1, "error: {}/old is the folder of a single run: choose an"),
     ],
 )
 @pytest.mark.tensorflow
@@ -33,6 +37,8 @@ def test_errors_are_one_line_and_leave_nothing(tmp_path, arguments, status, mess
 
     (tmp_path / "bad.tsv").write_text("a\tb\nc d\n", encoding="utf-8")
     (tmp_path / "empty.tsv").touch()
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "config.toml").touch()
     monkeypatch.setattr(sys, "argv", ["s2s-train", *(argument.format(tmp_path) for argument in arguments)])
     with pytest.raises(SystemExit) as exit_info:
         cli.main()

@@ -36,7 +36,8 @@ def test_recipes_are_configurations(recipe):
         ("[fit\n", "not a TOML file in UTF-8"),
         ("[train]\nepochs = 3\n", "unknown section or option 'train': expected options in [data], [model], [fit]"),
         ("epochs = 3\n", "unknown section or option 'epochs'"),
-        ("[fit]\nepoch = 3\nunits = 4\n", "[fit] has no option 'epoch'; [fit] has no option 'units'"),
+        ("[fit]\nepoch = 3\nunits = 4\n", "[fit] has no option 'epoch'; it has average, batch_size"),
+        ("[fit]\nepoch = 3\nunits = 4\n", "; [fit] has no option 'units'; it has average, batch_size"),
     ],
 )
 def test_bad_files_are_named_with_what_is_wrong(content, message, tmp_path):

@@ -32,9 +32,11 @@ class Backup(keras.callbacks.Callback):
         Returns:
             How many epochs it has been trained for; 0 where there is no state.
         """
+        # Its state needs a place to be loaded into. Without one to load too: what the optimizer makes while the first
+        # step is traced would have that step traced again, which takes as long as a few epochs of a small model.
+        model.optimizer.build(model.trainable_variables)
         epochs, path = max(self._states(), default=(0, None))
         if path is not None:
-            model.optimizer.build(model.trainable_variables)  # its state needs a place to be loaded into
             model.load_weights(path)
         return epochs
 

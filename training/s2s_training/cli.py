@@ -119,7 +119,7 @@ def train(
     patience: Annotated[int | None, fit("patience", "Epochs without gain before stopping; 0 = never stop.")] = None,
     max_minutes: Annotated[float | None, fit("max_minutes", "Train no longer; the schedule ends by then.")] = None,
     buckets: Annotated[int | None, fit("buckets", "Groups of similar length.")] = None,
-    seed: Annotated[int | None, fit("seed", "Seed of weights, order and dropout.")] = None,
+    seed: Annotated[int | None, fit("seed", "Seed of weights, order, dropout, and of sums (addition).")] = None,
     score: Annotated[int | None, fit("score", "Held-out sources decoded to count errors.")] = None,
     tensorboard: Annotated[
         bool | None, fit("tensorboard", "Event files in RUN/tensorboard.", "--tensorboard/--no-tensorboard")
@@ -164,7 +164,7 @@ def train(
 def _configure(context: typer.Context, pairs: str | None, file: Path | None, *, tutorial: bool) -> TrainingConfig:
     """The preset for the data, with the options of the file, and before those what was given."""
     from s2s_training.config_file import read_options
-    from s2s_training.datasets import default_config, tutorial_config
+    from s2s_training.datasets import SERIES, default_config, tutorial_config
 
     options = {} if file is None else read_options(file)
     own = ("pairs", "run", "config", "seeds", "tutorial", "resume", "force", "as_json")
@@ -172,6 +172,8 @@ def _configure(context: typer.Context, pairs: str | None, file: Path | None, *, 
     data = pairs or options.get("data")
     if data is None:
         raise ConfigError("nothing to train on: give DATA, a file or a built-in data set, or a --config that names it")
+    if tutorial and data in SERIES:
+        raise ConfigError(f"tutorial: expected pairs of texts, got the continuous data set {data!r}")
     return (tutorial_config if tutorial else default_config)(data).override(**{**options, "data": data})
 
 
@@ -187,12 +189,16 @@ def _run(config: TrainingConfig, run: Path, seeds: list[int] | None, *, resume: 
     from s2s_training.datasets import require_data
     from s2s_training.quiet import import_quietly
     from s2s_training.run_folder import RunFolder
-    from s2s_training.seeds import seed_folder, train_seeds
+    from s2s_training.seeds import check_seeds_folder, seed_folder, train_seeds
 
+    if resume and force:
+        raise ConfigError("resume, force: expected one of them at most")
+    if seeds is not None:
+        check_seeds_folder(run)
     runs = {run: config} if seeds is None else {seed_folder(run, seed): config.override(seed=seed) for seed in seeds}
     for folder, each in runs.items():  # what is cheap to see comes before TensorFlow
         RunFolder(folder).check(each, resume=resume, force=force)
-    require_data(config.data)
+    require_data(config)
     import_quietly()
     from rich.console import Console
 

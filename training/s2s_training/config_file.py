@@ -52,7 +52,8 @@ def read_options(path: Path) -> dict[str, Any]:
             problems.append(f"unknown section or option {section!r}: expected options in {expected}")
             continue
         known = {field.name for field in dataclasses.fields(SECTIONS[section])}
-        problems += [f"[{section}] has no option {name!r}" for name in values if name not in known]
+        there = ", ".join(sorted(known))
+        problems += [f"[{section}] has no option {name!r}; it has {there}" for name in values if name not in known]
         may_be_none = optional_fields(SECTIONS[section])
         for name, value in values.items():
             options[name] = None if value == NONE and name in may_be_none else value

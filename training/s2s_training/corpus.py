@@ -94,8 +94,8 @@ def split_corpus(
     empty = [name for name in wanted if not parts[name]]
     if empty:
         raise DataError(
-            f"too few pairs: {len(examples)} leave none for the {' and '.join(empty)} part; give more pairs or larger "
-            f"shares to hold out"
+            f"too few pairs: {len(examples)} leave none for the {' and '.join(empty)} part; give more pairs or "
+            f"{'smaller' if 'train' in empty else 'larger'} shares to hold out"
         )
     return Corpus(**parts, readings=readings or {})
 

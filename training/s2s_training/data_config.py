@@ -9,6 +9,7 @@ from s2s_training.config_checks import below, wrong_choices, wrong_types
 
 Unit = Literal["char", "word", "symbol", "sentencepiece"]
 Split = Literal["hash", "last"]
+Normalization = Literal["NFC", "NFKC", "NFD", "NFKD"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +62,7 @@ class DataConfig:
     target_unit: Unit = "char"
     source_model: str | None = None
     target_model: str | None = None
-    normalization: Literal["NFC", "NFKC", "NFD", "NFKD"] | None = "NFC"
+    normalization: Normalization | None = "NFC"
     lowercase: bool = False
     reverse: bool = False
     min_count: int = 1
@@ -76,6 +77,8 @@ class DataConfig:
         if found:
             return found
         found += wrong_choices(self, split=Split, source_unit=Unit, target_unit=Unit)
+        if self.normalization is not None:
+            found += wrong_choices(self, normalization=Normalization)
         lengths = ("max_source_length", "max_target_length")
         found += below(self, 1, "rows", "min_count", "vocabulary_size", *lengths, "digits")
         if not 0 < self.valid_fraction < 1 or not 0 <= self.test_fraction < 1 - self.valid_fraction:

@@ -24,7 +24,7 @@ class FitConfig:
         learning_rate: the highest one.
         schedule: what follows the warm-up: "constant"; "linear" = a straight line down to zero; "cosine" = half a
             cosine down to zero; "plateau" = times `plateau_factor` after every `plateau_patience` epochs that brought
-            no better validation loss than the best before.
+            no better figure of `select` than the best before.
         warm_up: share of the run in which the learning rate rises in a straight line, 0 <= share < 1; None = 0.05
             with "linear" and "cosine", 0 else.
         plateau_patience: epochs, at least 1.
@@ -41,9 +41,10 @@ class FitConfig:
         decode_valid: how many validation sources are decoded after each epoch; 0 = none, or all where `select` is
             "error". Continuous data sets are always predicted whole.
         patience: stop after so many epochs that were no better than the best; 0 = never.
-        max_minutes: stop training after so many minutes, the schedule fitted to end by then; None = no limit.
+        max_minutes: stop training after so many minutes, those before an interruption counted, the schedule fitted to
+            end by then; None = no limit.
         buckets: number of groups of similar length that batches are drawn from.
-        seed: seed of initial weights, order of batches and dropout.
+        seed: seed of initial weights, order of batches and dropout, and of data that is made up: `addition`.
         score: how many held-out sources are decoded at the end to count errors; 0 = none.
         tensorboard: whether event files for TensorBoard are written into the run folder.
     """

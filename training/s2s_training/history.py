@@ -53,6 +53,10 @@ class History:
         """Keep the first so many epochs."""
         self.columns = {name: values[:epochs] for name, values in self.columns.items()}
 
+    def seconds(self) -> float:
+        """What the epochs so far took, those before an interruption too."""
+        return sum(self.columns.get("seconds", []))
+
     def last(self, name: str, default: float) -> float:
         """A figure of the last epoch, or `default` before the first."""
         return self.columns[name][-1] if len(self) else default

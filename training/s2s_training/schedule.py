@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 
@@ -47,6 +47,21 @@ def plateau_scale(watched: Sequence[float], config: FitConfig) -> float:
     return scale
 
 
+class Before(NamedTuple):
+    """What a run had done before it was interrupted.
+
+    Attributes:
+        progress: how far the schedule was, 0 to 1.
+        seconds: of training.
+    """
+
+    progress: float = 0.0
+    seconds: float = 0.0
+
+
+_NOTHING = Before()
+
+
 class Schedule(keras.callbacks.Callback):
     """Sets the learning rate before every step, and ends the run with the schedule when the time is up.
 
@@ -57,7 +72,7 @@ class Schedule(keras.callbacks.Callback):
     Args:
         config: schedule, epochs and time budget.
         steps_per_epoch: batches in an epoch.
-        progress: how far the schedule is already, of a resumed run.
+        before: of a resumed run.
         clock: seconds; for tests.
         watched: gives the monitored figures of the epochs so far, which schedule "plateau" goes by.
     """
@@ -66,12 +81,12 @@ class Schedule(keras.callbacks.Callback):
         self,
         config: FitConfig,
         steps_per_epoch: int,
-        progress: float = 0.0,
+        before: Before = _NOTHING,
         clock: Callable[[], float] = time.monotonic,
         watched: Callable[[], Sequence[float]] = tuple,
     ) -> None:
         super().__init__()
-        self.progress = progress
+        self.progress = before.progress
         self._watched = watched
         self._scale = 1.0
         self._config = config
@@ -80,7 +95,7 @@ class Schedule(keras.callbacks.Callback):
         self._clock = clock
         self._step = 0  # of the whole run
         self._fitting = self._planned  # steps that fit into the budget
-        self._deadline = clock() + config.max_minutes * 60 if config.max_minutes else math.inf
+        self._deadline = clock() + config.max_minutes * 60 - before.seconds if config.max_minutes else math.inf
         self._measured_from: tuple[int, float] | None = None
         self._first_step: int | None = None
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from s2s_runtime.json_fields import write_json
 from s2s_training.config import TrainingConfig
-from s2s_training.errors import ConfigError
+from s2s_training.errors import ConfigError, RunFolderError
 
 Train = Callable[[TrainingConfig, Path], dict[str, Any]]
 
@@ -37,6 +37,16 @@ def parse_seeds(text: str) -> list[int]:
     return seeds
 
 
+def check_seeds_folder(path: Path) -> None:
+    """See whether runs of several seeds may be written here, whose summary would replace that of a single run.
+
+    Raises:
+        RunFolderError: it is the folder of a single run.
+    """
+    if (path / "config.toml").is_file():
+        raise RunFolderError(f"{path} is the folder of a single run: choose another for those of several seeds")
+
+
 def train_seeds(config: TrainingConfig, path: Path, seeds: Sequence[int], train: Train) -> dict[str, Any]:
     """Train once per seed, into `seed-N` folders, and write `summary.json` over all of them.
 
@@ -48,7 +58,11 @@ def train_seeds(config: TrainingConfig, path: Path, seeds: Sequence[int], train:
 
     Returns:
         The content of `summary.json`: see `summarize`.
+
+    Raises:
+        RunFolderError: see `check_seeds_folder`.
     """
+    check_seeds_folder(path)
     summaries = [train(config.override(seed=seed), seed_folder(path, seed)) for seed in seeds]
     summary = summarize(seeds, summaries)
     write_json(path / "summary.json", summary)

@@ -11,10 +11,9 @@ import tensorflow as tf
 
 from s2s_runtime.padding import PaddingPolicy
 from s2s_runtime.vocabulary import VocabularyFile
-from s2s_training.config import ModelConfig, TrainingConfig
+from s2s_training.config import TrainingConfig
 from s2s_training.continuous import continuous_encoder_decoder
 from s2s_training.datasets.series import SERIES, Floats
-from s2s_training.errors import ConfigError
 from s2s_training.fitting import make_optimizer
 from s2s_training.pipeline import EpochOrder
 from s2s_training.precision import training_twin
@@ -41,7 +40,6 @@ class SeriesTask:
 
     def __init__(self, config: TrainingConfig) -> None:
         self._windows = SERIES[config.data.data].windows()
-        check_continuous(config.model)
         count, window, features = self._windows.sources.shape
         self._plain = continuous_encoder_decoder(
             config.model.units, source_features=features, target_features=self._windows.targets.shape[-1], length=window
@@ -117,18 +115,3 @@ class SeriesTask:
     def _batch(self, rows: Any) -> tuple[tuple[Floats, Floats], Floats]:
         windows = self._windows
         return (windows.sources[rows], windows.decoder_inputs()[rows]), windows.targets[rows]
-
-
-def check_continuous(config: ModelConfig) -> None:
-    """See whether a model section asks for no more than there is for continuous data.
-
-    Raises:
-        ConfigError: names the options that would be without effect.
-    """
-    usual = vars(ModelConfig(units=config.units, embedding=0))  # nothing is looked up
-    other = [name for name, value in usual.items() if getattr(config, name) != value]
-    if other:
-        raise ConfigError(
-            f"{', '.join(other)}: continuous data sets have an LSTM of one layer a side, with the option units; leave "
-            f"out the others"
-        )

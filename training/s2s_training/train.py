@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from s2s_training.event_log import EventLog
 from s2s_training.history import History, KeepHistory
 from s2s_training.pipeline import EpochOrder
 from s2s_training.run_folder import RunFolder
-from s2s_training.schedule import Schedule
+from s2s_training.schedule import Before, Schedule
 from s2s_training.series_task import SeriesTask
 from s2s_training.task import Task
 from s2s_training.text_task import TextTask
@@ -67,9 +66,8 @@ def train(
     task = prepare(config)
     folder.prepare(config, resume=resume)
     task.write(folder)
-    started = time.monotonic()
     history = _fit(task, config.fit, folder, callbacks)
-    minutes = (time.monotonic() - started) / 60
+    minutes = history.seconds() / 60
     task.model.load_weights(folder.best_weights)
     plot_history({str(folder.path): history.columns}, folder.plot)
     summary = _summary(history, task, config, minutes)
@@ -84,7 +82,7 @@ def prepare(config: TrainingConfig) -> Task:
         DataNotFoundError, DataError, MissingExtraError: the data can't be read.
         ConfigError: continuous data with options that are for texts.
     """
-    require_data(config.data)
+    require_data(config)
     keras.utils.set_random_seed(config.fit.seed)
     return SeriesTask(config) if config.data.data in SERIES else TextTask(config)
 
@@ -94,11 +92,14 @@ def _fit(task: Task, config: FitConfig, folder: RunFolder, callbacks: Sequence[k
     history = History.read(folder.history, VALIDATION_ERROR if config.select == "error" else task.monitored)
     if history.finished(config.epochs, config.patience):  # killed after the last epoch
         return history
+    if config.max_minutes is not None and history.seconds() >= config.max_minutes * 60:
+        return history
     order = EpochOrder(config.seed)
     backup = Backup(folder.backup)
     epochs_done = backup.restore(task.model)
     history.truncate(epochs_done)  # an epoch may be recorded that was not backed up before a kill
-    schedule = Schedule(config, task.steps, progress=history.last("progress", 0.0), watched=history.watched)
+    before = Before(history.last("progress", 0.0), history.seconds())
+    schedule = Schedule(config, task.steps, before, watched=history.watched)
     averaging = make_averaging(config)
     task.model.fit(
         task.training(order),

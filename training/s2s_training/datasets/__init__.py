@@ -29,18 +29,16 @@ class BuiltIn:
     Attributes:
         load: makes the corpus from the data section and the seed.
         defaults: the options, by name, in which its ordinary configuration differs from the general one.
-        summary: one line for the help.
     """
 
     load: Callable[[DataConfig, int], Corpus]
     defaults: Mapping[str, Any]
-    summary: str
 
 
 BUILT_IN: Mapping[str, BuiltIn] = MappingProxyType(
     {
-        "addition": BuiltIn(addition.load, addition.DEFAULTS, addition.SUMMARY),
-        "cmudict": BuiltIn(cmudict.load, cmudict.DEFAULTS, cmudict.SUMMARY),
+        "addition": BuiltIn(addition.load, addition.DEFAULTS),
+        "cmudict": BuiltIn(cmudict.load, cmudict.DEFAULTS),
     }
 )
 
@@ -92,7 +90,7 @@ def load_corpus(config: DataConfig, seed: int) -> Corpus:
         DataError: the file has a bad row, no rows, or too few.
         MissingExtraError: the data set is in a package that isn't installed.
     """
-    require_data(config)
+    _require_files(config)
     if config.data in BUILT_IN:
         return BUILT_IN[config.data].load(config, seed)
     target_file = None if config.target_file is None else Path(config.target_file)
@@ -103,13 +101,37 @@ def load_corpus(config: DataConfig, seed: int) -> Corpus:
     return Corpus(examples, read_pairs(config, Path(config.valid_data)), test)
 
 
-def require_data(config: DataConfig) -> None:
-    """See whether the pairs, and the models that cut them, are there, without reading them.
+def require_data(config: TrainingConfig) -> None:
+    """See whether the data, and the models that cut it, are there, without reading them, and of the kind asked for.
 
     Raises:
         DataNotFoundError: neither a file nor a built-in data set; no such sentencepiece model or further file.
-        ConfigError: a built-in data set with options that are for files.
+        ConfigError: a built-in data set with options that are for files, or a continuous one with options for texts.
     """
+    _require_files(config.data)
+    if config.data.data in SERIES:
+        _check_continuous(config)
+
+
+_OF_TEXTS = ("label_smoothing", "buckets", "score")
+
+
+def _check_continuous(config: TrainingConfig) -> None:
+    usual = default_config(config.data.data)
+    other = [
+        name
+        for section, names in (("data", None), ("model", None), ("fit", _OF_TEXTS))
+        for name, value in vars(getattr(usual, section)).items()
+        if (names is None or name in names) and name != "units" and getattr(getattr(config, section), name) != value
+    ]
+    if other:
+        raise ConfigError(
+            f"{', '.join(other)}: continuous data sets hold no texts, and have an LSTM of one layer a side, with the "
+            "option units; leave out the others"
+        )
+
+
+def _require_files(config: DataConfig) -> None:
     for name in ("source_model", "target_model"):
         model = getattr(config, name)
         if model is not None and not Path(model).is_file():

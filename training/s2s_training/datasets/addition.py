@@ -16,7 +16,6 @@ from s2s_training.config import DataConfig
 from s2s_training.corpus import Corpus, Example, split_corpus
 from s2s_training.errors import DataError
 
-SUMMARY = "sums of numbers as text"
 DEFAULTS: Mapping[str, Any] = MappingProxyType(
     {
         "rows": 50_000,
