@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from s2s_training.datasets import default_config
+from s2s_training.errors import RunFolderError
 from s2s_training.schedule import learning_rate_at, plateau_scale
 from s2s_training.seeds import summarize
 from s2s_training.summaries import describe
@@ -94,6 +95,7 @@ def test_validation_and_the_saved_model_have_the_averaged_weights(config, tmp_pa
     assert history(tmp_path / "averaged")["val_cross_entropy"] == pytest.approx([again["cross_entropy"]], rel=1e-4)
     train(config.override(epochs=1), tmp_path / "plain")
     assert history(tmp_path / "averaged")["loss"] == history(tmp_path / "plain")["loss"]
+    assert "val_error" not in history(tmp_path / "plain")  # nothing is decoded after an epoch unless asked for
 
 
 @pytest.mark.tensorflow
@@ -142,15 +144,6 @@ def test_the_best_epoch_may_be_that_of_the_least_decoded_error(config, tmp_path)
         "train",
         "validation",
     }
-    assert "val_error" not in history_without(config, tmp_path)
-
-
-def history_without(config, tmp_path):
-    """Of a run that decodes nothing after its epochs."""
-    from s2s_training.train import train
-
-    train(config.override(epochs=1), tmp_path / "without")
-    return history(tmp_path / "without")
 
 
 @pytest.mark.tensorflow
@@ -254,15 +247,21 @@ def test_summaries_are_a_few_lines_to_read():
     ]
 
 
-@pytest.mark.tensorflow
 def test_seeds_have_folders_of_their_own(config, tmp_path):
-    """Each is the run that `seed` alone gives; resuming all of them is a matter of the same call."""
+    """Each is the run that `seed` alone gives; a summary of all stands beside them."""
     from s2s_training.seeds import train_seeds
-    from s2s_training.train import train
 
-    quick = config.override(epochs=1)
-    found = train_seeds(quick, tmp_path / "several", [1, 5], lambda own, folder: train(own, folder, resume=True))
+    asked = []
+
+    def train(own, folder):
+        asked.append((own, folder))
+        folder.mkdir(parents=True)
+        return {"best": {"loss": own.fit.seed / 10}, "errors": {}}
+
+    found = train_seeds(config, tmp_path / "several", [1, 5], train)
+    assert asked == [(config.override(seed=seed), tmp_path / "several" / f"seed-{seed}") for seed in (1, 5)]
     assert json.loads((tmp_path / "several" / "summary.json").read_text()) == found
-    train(quick.override(seed=5), tmp_path / "alone")
-    assert history(tmp_path / "several" / "seed-5")["loss"] == history(tmp_path / "alone")["loss"]
-    assert found["best"]["loss"]["values"][1] == history(tmp_path / "alone")["loss"][0]
+    assert found["best"]["loss"]["values"] == [0.1, 0.5]
+    (tmp_path / "several" / "seed-1" / "config.toml").touch()
+    with pytest.raises(RunFolderError, match="is the folder of a single run: choose another for those of several"):
+        train_seeds(config, tmp_path / "several" / "seed-1", [1, 5], train)
