@@ -80,7 +80,7 @@ def encode(
     if not arrays:
         raise InputError("inputs: expected at least one source to encode, got none")
     if 0 in lengths:
-        raise InputError(f"inputs[{lengths.index(0)}]: empty; there is nothing to encode")
+        raise InputError.at("inputs", lengths.index(0), "empty; there is nothing to encode")
     if len({lengths_to_share(*each, manifest) for each in zip(arrays, read.others, strict=True)}) > 1:
         raise InputError(
             f"inputs: expected sources of one length, as this bundle's model reads its padding; got lengths "

@@ -221,8 +221,7 @@ class _NamedTexts:
         except (UnknownSymbolError, InputError) as error:
             if error.place is None:
                 raise
-            reason = error.reason if isinstance(error, InputError) else error
-            raise InputError(f"text {error.place + 1}: {reason}") from error
+            raise InputError(f"text {error.place + 1}: {error.reason}") from error
 
 
 def _plot(model: Model, settings: Settings, path: Path) -> None:

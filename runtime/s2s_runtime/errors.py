@@ -33,6 +33,7 @@ class UnknownSymbolError(S2SError, ValueError):
         position: its index among the symbols of the normalised text.
         text: the text as given.
         place: position of the text among the caller's inputs, where it stood among several.
+        reason: the message.
     """
 
     def __init__(self, unit: str, symbol: str, position: int, text: str, stand_in: str | None = None) -> None:
@@ -46,14 +47,15 @@ class UnknownSymbolError(S2SError, ValueError):
             stand_in: the vocabulary's unknown symbol, which wasn't to be used; None = it has none.
         """
         advice = (
-            "and has no unknown symbol; remove or replace it"
+            " and has no unknown symbol; remove or replace it"
             if stand_in is None
             else f"; remove it, or let {stand_in!r} stand for it (unknown_symbols='unk', --unknown unk)"
         )
-        super().__init__(
+        self.reason = (
             f"unknown {unit} {symbol!r} at position {position} of {_shorten(text)!r}: "
-            f"the vocabulary doesn't hold it{'' if advice[0] == ';' else ' '}{advice}"
+            f"the vocabulary doesn't hold it{advice}"
         )
+        super().__init__(self.reason)
         self.symbol = symbol
         self.position = position
         self.text = text

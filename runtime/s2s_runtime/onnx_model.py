@@ -96,14 +96,14 @@ class OnnxStepModel:
         return output
 
     def _buffers(self, states: States, attention: bool) -> StepBuffers:
-        session, device = self._sessions["decoder"], self._device
-        if self._captures is None:
-            return HostBuffers(session, self._ports, states, attention=attention, device=device)
-        lent = self._captures.take(states, attention=attention, copy=self._copy_on_device)
-        if lent is not None:
-            return lent
-        options = captured.uncaptured()
-        return HostBuffers(session, self._ports, states, attention=attention, device=device, options=options)
+        options = None
+        if self._captures is not None:
+            lent = self._captures.take(states, attention=attention, copy=self._copy_on_device)
+            if lent is not None:
+                return lent
+            options = captured.uncaptured()
+        session, stays = self._sessions["decoder"], self._device is not None
+        return HostBuffers(session, self._ports, states, attention=attention, on_device=stays, options=options)
 
     def _copy_on_device(self, states: States, others: States) -> None:
         rows = np.arange(states.rows)

@@ -64,7 +64,7 @@ def predict(
     sources = read_sources(inputs, manifest)
     empty = [i for i, source in enumerate(sources.arrays) if len(source) == 0]
     if empty:
-        raise InputError(f"inputs[{empty[0]}]: empty; there is nothing to predict from")
+        raise InputError.at("inputs", empty[0], "empty; there is nothing to predict from")
     first = first_values(manifest, start, len(sources))
     options = DecodingOptions(max_length=count, max_batch_size=max_batch_size)
     predicted = [first[:0]] * len(sources)

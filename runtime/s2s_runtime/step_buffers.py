@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from s2s_runtime.device import Device, Session, bound
+from s2s_runtime.device import Session, bound
 from s2s_runtime.manifest import Manifest
 from s2s_runtime.step_model import StepOutput
 from s2s_runtime.tensors import States, Tensor
@@ -24,6 +25,7 @@ class Ports:
         size: numbers in a row of the output.
         states: recurrent states.
         memory: what stays constant through a sequence.
+        next_states: the states after the step, in the order of `states`.
     """
 
     feed: str | None
@@ -31,6 +33,7 @@ class Ports:
     size: int
     states: tuple[str, ...]
     memory: tuple[str, ...]
+    next_states: tuple[str, ...]
 
     @classmethod
     def of(cls, manifest: Manifest) -> Ports:
@@ -42,12 +45,8 @@ class Ports:
             size=manifest.target.size,
             states=tuple(tensor.name for tensor in manifest.states),
             memory=tuple(tensor.name for tensor in manifest.memory),
+            next_states=tuple(f"next_{tensor.name}" for tensor in manifest.states),
         )
-
-    @property
-    def next_states(self) -> tuple[str, ...]:
-        """The states after the step, in the order of `states`."""
-        return tuple(f"next_{name}" for name in self.states)
 
     def fed(self, rows: int) -> tuple[tuple[int, ...], DTypeLike]:
         """Shape and type of what is fed."""
@@ -57,18 +56,19 @@ class Ports:
         self, session: Session, states: States, fed: Tensor | None, output: Tensor, attention: Tensor | None
     ) -> tuple[Any, Any]:
         """I/O bindings of a step: the first reads `States.sets[0]` and writes `States.sets[1]`, the second back."""
-        inputs = {name: tensor.value for name, tensor in zip(self.memory, states.memory, strict=True)}
+        inputs = _named(self.memory, states.memory)
         outputs = {self.output: output.value} | ({} if attention is None else {"attention": attention.value})
         if fed is not None and self.feed is not None:
             inputs[self.feed] = fed.value
         first, second = states.sets
         return (
-            bound(session, inputs | self._values(first), outputs | self._values(second, "next_")),
-            bound(session, inputs | self._values(second), outputs | self._values(first, "next_")),
+            bound(session, inputs | _named(self.states, first), outputs | _named(self.next_states, second)),
+            bound(session, inputs | _named(self.states, second), outputs | _named(self.next_states, first)),
         )
 
-    def _values(self, tensors: list[Tensor], prefix: str = "") -> dict[str, Any]:
-        return {f"{prefix}{name}": tensor.value for name, tensor in zip(self.states, tensors, strict=True)}
+
+def _named(names: Sequence[str], tensors: Sequence[Tensor]) -> dict[str, Any]:
+    return {name: tensor.value for name, tensor in zip(names, tensors, strict=True)}
 
 
 class HostBuffers:
@@ -79,8 +79,8 @@ class HostBuffers:
         ports: its names.
         states: what it steps on.
         attention: whether attention weights are wanted.
-        device: where the states lie; None = in host memory.
-        options: of each run there.
+        on_device: whether it runs on a device, to which tokens are copied.
+        options: of each run.
     """
 
     def __init__(
@@ -90,12 +90,11 @@ class HostBuffers:
         states: States,
         *,
         attention: bool,
-        device: Device | None = None,
+        on_device: bool,
         options: Any = None,
     ) -> None:
         rows = states.rows
-        self._session, self._device, self._options = session, device, options
-        self._feed_name = ports.feed
+        self._session, self._ports, self._on_device, self._options = session, ports, on_device, options
         self._feed = None
         if ports.feed is not None:
             shape, dtype = ports.fed(rows)
@@ -115,10 +114,7 @@ class HostBuffers:
         binding = self._bindings[current]
         if self._feed is not None:
             self._feed.host[:] = fed
-        if self._device is None:
-            self._session.run_with_iobinding(binding)
-        else:
-            if self._feed is not None:
-                binding.bind_ortvalue_input(self._feed_name, self._feed.value)  # copied to the device when bound
-            self._session.run_with_iobinding(binding, self._options)
+            if self._on_device:
+                binding.bind_ortvalue_input(self._ports.feed, self._feed.value)  # copied to the device when bound
+        self._session.run_with_iobinding(binding, self._options)
         return self._output

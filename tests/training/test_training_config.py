@@ -45,6 +45,7 @@ def test_a_configuration_of_another_version_is_an_error():
     [
         ("cell", "rnn", "cell: expected one of 'lstm', 'gru', got 'rnn'"),
         ("units", 0, "units: expected at least 1, got 0"),
+        ("normalization", "nfc", "normalization: expected one of 'NFC', 'NFKC', 'NFD', 'NFKD', got 'nfc'"),
         ("dropout", 1.0, "dropout: expected 0 <= dropout < 1, got 1.0"),
         ("learning_rate", 0.0, "learning_rate: expected more than 0, got 0.0"),
         ("valid_fraction", 0.97, "sum to less than 1, got 0.97 and 0.05"),

@@ -7,7 +7,7 @@ command line, presets and files all speak the same names.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -193,10 +193,16 @@ class TrainingConfig:
         except (KeyError, TypeError) as error:
             raise ConfigError(f"not a training configuration of this version: {error}") from error
 
-    def differences(self, other: TrainingConfig) -> list[str]:
-        """The fields in which two configurations differ, as "name (this value, other value)"."""
-        found = []
-        for name, section in self.to_dict().items():
-            others = other.to_dict()[name]
-            found += [f"{key} ({value!r}, {others[key]!r})" for key, value in section.items() if value != others[key]]
-        return found
+    def differing(self, other: TrainingConfig) -> list[str]:
+        """Names of the fields in which two configurations differ."""
+        own, others = self._fields(), other._fields()
+        return [name for name in own if own[name] != others[name]]
+
+    def differences(self, other: TrainingConfig, *, besides: Collection[str] = ()) -> list[str]:
+        """What differs, as "name (this value, other value)", but for the fields named in `besides`."""
+        own, others = self._fields(), other._fields()
+        return [f"{name} ({own[name]!r}, {others[name]!r})" for name in self.differing(other) if name not in besides]
+
+    def _fields(self) -> dict[str, Any]:
+        """Every field by its name, which no other section has."""
+        return {name: value for section in self.to_dict().values() for name, value in section.items()}

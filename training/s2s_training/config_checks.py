@@ -26,11 +26,11 @@ def optional_fields(section: type) -> set[str]:
 
 
 def wrong_choices(section: Any, **choices: Any) -> list[str]:
-    """Fields whose value is none of the given `Literal`."""
+    """Fields whose value is none of the given `Literal`; None passes where a field may be None."""
     found = []
     for name, literal in choices.items():
         value, allowed = getattr(section, name), get_args(literal)
-        if value not in allowed:
+        if value not in allowed and not (value is None and name in optional_fields(type(section))):
             found.append(f"{name}: expected one of {', '.join(map(repr, allowed))}, got {value!r}")
     return found
 

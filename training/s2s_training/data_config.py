@@ -76,9 +76,7 @@ class DataConfig:
         found = wrong_types(self)
         if found:
             return found
-        found += wrong_choices(self, split=Split, source_unit=Unit, target_unit=Unit)
-        if self.normalization is not None:
-            found += wrong_choices(self, normalization=Normalization)
+        found += wrong_choices(self, split=Split, source_unit=Unit, target_unit=Unit, normalization=Normalization)
         lengths = ("max_source_length", "max_target_length")
         found += below(self, 1, "rows", "min_count", "vocabulary_size", *lengths, "digits")
         if not 0 < self.valid_fraction < 1 or not 0 <= self.test_fraction < 1 - self.valid_fraction:

@@ -64,7 +64,7 @@ class RunFolder:
             raise RunFolderError(f"{self.path} is not the folder of a run (no config.toml in it): choose another")
         if resume and self.config.is_file():
             stored = read_config(self.config)
-            differences = [text for text in stored.differences(config) if text.split(" ")[0] not in RESUMABLE]
+            differences = stored.differences(config, besides=RESUMABLE)
             if differences:
                 raise RunFolderError(
                     f"{self.path} was started with other options (then, now): {', '.join(differences)}; give the same "

@@ -25,7 +25,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from s2s_runtime.bench.timing import Measurement
+from s2s_runtime.bench.timing import LOADED, Measurement, swept
 
 CONFIDENCE: Final = 0.95
 _DRAWS: Final = 2000
@@ -146,8 +146,8 @@ def swept_axes(*lists: Sequence[Measurement]) -> list[str]:
 
     The others don't tell the settings of a list apart, so that lists can be compared that differ in them.
     """
-    names = ("engine", "threads", "workers", "provider")
-    return [name for name in names if any(len({getattr(each, name) for each in found}) > 1 for found in lists)]
+    differing = {name for found in lists for name in swept(found)}
+    return [name for name in LOADED if name in differing]
 
 
 def describe_case(measured: Measurement, axes: Collection[str]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from s2s_runtime.bench.timing import Measurement
+from s2s_runtime.bench.timing import LOADED, Measurement, swept
 from s2s_runtime.plots import new_figure, save_figure
 
 _AXES = {"batch_size": "batch size (sentences)", "threads": "threads", "workers": "workers"}
@@ -27,8 +27,7 @@ def plot_sweep(measurements: Sequence[Measurement], path: str | os.PathLike[str]
         MissingExtraError: matplotlib is not installed.
         OptionError: the ending is no format that matplotlib writes.
     """
-    counted = [name for name in ("threads", "workers") if len({getattr(each, name) for each in measurements}) > 1]
-    across = counted[0] if counted else "batch_size"
+    across = next(iter(swept(measurements, ("threads", "workers"))), "batch_size")
     figure = new_figure(10.4, 4.2)
     latency, throughput = figure.subplots(1, 2)
     for label, found in _lines(measurements, across).items():
@@ -53,12 +52,11 @@ def plot_sweep(measurements: Sequence[Measurement], path: str | os.PathLike[str]
 
 def _lines(measurements: Sequence[Measurement], across: str) -> dict[str, list[Measurement]]:
     """The measurements of each line, from left to right, by its label."""
-    names = ("role", "batch_size", "beam_size", "engine", "threads", "workers", "provider")
-    others = [name for name in names if name != across]
-    swept = [name for name in others if len({getattr(each, name) for each in measurements}) > 1] or ["beam_size"]
+    others = [name for name in ("role", "batch_size", "beam_size", *LOADED) if name != across]
+    differing = swept(measurements, others) or ["beam_size"]
     lines: dict[str, list[Measurement]] = {}
     for each in sorted(measurements, key=lambda measured: getattr(measured, across)):
-        label = ", ".join(_words(name, getattr(each, name)) for name in swept)
+        label = ", ".join(_words(name, getattr(each, name)) for name in differing)
         lines.setdefault(label, []).append(each)
     return lines
 

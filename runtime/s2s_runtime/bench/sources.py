@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from s2s_runtime.errors import InputError
-from s2s_runtime.files import numbers
+from s2s_runtime.files import numbers, read_text
 from s2s_runtime.manifest import Manifest, OtherSource, SourceSpec
 from s2s_runtime.padding import PaddingPolicy
 
@@ -53,10 +53,7 @@ def read_lines(path: Path) -> list[str]:
         FileNotFoundError: there is no such file.
         InputError: it isn't UTF-8, or holds nothing.
     """
-    try:
-        lines = [line.rstrip("\r") for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not a text file in UTF-8: {error}") from error
+    lines = [line.rstrip("\r") for line in read_text(path).split("\n") if line.strip()]
     if not lines:
         raise InputError(f"{path}: expected at least one line of text, got none")
     return lines

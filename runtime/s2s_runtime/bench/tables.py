@@ -14,19 +14,19 @@ from s2s_runtime.bench.comparison import CONFIDENCE, Compared, Ratio
 from s2s_runtime.bench.machine import Setting
 from s2s_runtime.bench.memory import STAGES, Memory
 from s2s_runtime.bench.result_files import FileComparison
-from s2s_runtime.bench.timing import Measurement
+from s2s_runtime.bench.timing import LOADED, Measurement, swept
 
 _WIDTH: Final = 140  # where the output is no terminal: nothing is to be folded
 
 
 def show_setting(setting: Setting, measured: Sequence[Measurement] = ()) -> None:
     """What was measured, where; provider, threads and workers where they are the same in all measurements."""
-    swept = [name for name in ("provider", "threads", "workers") if len({getattr(each, name) for each in measured}) > 1]
-    provider = "see below" if "provider" in swept else setting.provider
-    threads = "see below" if "threads" in swept else _threads(setting.threads)
+    differing = swept(measured)
+    provider = "see below" if "provider" in differing else setting.provider
+    threads = "see below" if "threads" in differing else _threads(setting.threads)
     versions = ", ".join(f"{name} {number}" for name, number in setting.versions.items())
     _line("bundle", f"{setting.bundle} (inputs: {setting.inputs})")
-    workers = "see below" if "workers" in swept else setting.workers
+    workers = "see below" if "workers" in differing else setting.workers
     asked = "" if workers is None else f", workers: {workers}"
     _line("provider", f"{provider}, threads: {threads}{asked}")
     _line("cpu", f"{setting.cpu}, {setting.cores} cores")
@@ -39,15 +39,14 @@ def show_latency(measured: Sequence[Measurement]) -> None:
     against = next((each.bundle for each in measured if each.role == "against"), None)
     if against is not None:
         _line("against", against)
-    names = ("role", "engine", "threads", "workers", "provider")
-    swept = [name for name in names if len({getattr(each, name) for each in measured}) > 1]
+    differing = swept(measured, ("role", *LOADED))
     times = ["p50 ms", "middle half", "p90 ms", "p99 ms", "sent./s", "tokens/s", "tokens/sent."]
-    table = _table(["batch", "beam", *("of" if name == "role" else name for name in swept), *times])
+    table = _table(["batch", "beam", *("of" if name == "role" else name for name in differing), *times])
     for each in measured:
         table.add_row(
             str(each.batch_size),
             str(each.beam_size),
-            *(_threads(each.threads) if name == "threads" else str(getattr(each, name)) for name in swept),
+            *(_threads(each.threads) if name == "threads" else str(getattr(each, name)) for name in differing),
             f"{each.p50_ms:.2f}",
             f"{each.p25_ms:.2f} to {each.p75_ms:.2f}",
             *(f"{value:.2f}" for value in (each.p90_ms, each.p99_ms)),

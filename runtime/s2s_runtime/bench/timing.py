@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -55,6 +55,10 @@ class Subject:
     model: Model
     loading: Loading
     case: Case
+
+
+LOADED: Final = ("engine", "threads", "workers", "provider")
+"""What sets measurements apart beside batch and beam, in the order in which it is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,11 @@ class Measurement:
     def to_dict(self) -> dict[str, object]:
         """Plain values for JSON."""
         return asdict(self)
+
+
+def swept(measured: Sequence[Measurement], names: Sequence[str] = LOADED) -> list[str]:
+    """Of some fields those that have several values."""
+    return [name for name in names if len({getattr(each, name) for each in measured}) > 1]
 
 
 def measure_all(

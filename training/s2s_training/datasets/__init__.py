@@ -113,17 +113,12 @@ def require_data(config: TrainingConfig) -> None:
         _check_continuous(config)
 
 
-_OF_TEXTS = ("label_smoothing", "buckets", "score")
+_OF_TEXTS = frozenset({"label_smoothing", "buckets", "score"})  # of the fit section
 
 
 def _check_continuous(config: TrainingConfig) -> None:
-    usual = default_config(config.data.data)
-    other = [
-        name
-        for section, names in (("data", None), ("model", None), ("fit", _OF_TEXTS))
-        for name, value in vars(getattr(usual, section)).items()
-        if (names is None or name in names) and name != "units" and getattr(getattr(config, section), name) != value
-    ]
+    used = {"units", *vars(config.fit)} - _OF_TEXTS
+    other = [name for name in default_config(config.data.data).differing(config) if name not in used]
     if other:
         raise ConfigError(
             f"{', '.join(other)}: continuous data sets hold no texts, and have an LSTM of one layer a side, with the "
