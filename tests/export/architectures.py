@@ -462,6 +462,11 @@ def attention_multi_head_twice():
     )
 
 
+def attention_grouped():
+    """GroupQueryAttention over encoder outputs."""
+    return attended(layers.GroupQueryAttention(4, 4, 2))
+
+
 def attention_by_hand():
     """Attention from Dot, Softmax and Dot."""
     source, target = source_ids(), target_ids()
@@ -763,6 +768,7 @@ ARCHITECTURES = {
         attention_with_scores,
         attention_multi_head,
         attention_multi_head_twice,
+        attention_grouped,
         attention_by_hand,
         attention_by_hand_masked,
         attention_by_hand_additive,

@@ -38,6 +38,25 @@ def test_self_attention() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("layer", "called", "reason"),
+    [
+        (layers.Attention(name="look"), {"use_causal_mask": True}, "is called with use_causal_mask=True"),
+        (layers.GroupQueryAttention(4, 2, 1, name="look", sliding_window=3), {}, "has sliding_window=3"),
+    ],
+)
+def test_attention_that_counts_target_positions(layer: keras.Layer, called: dict[str, bool], reason: str) -> None:
+    """What a step may look at must not depend on how many steps came before it."""
+    source, target = inputs()
+    memory, state = layers.GRU(8, return_sequences=True, return_state=True)(layers.Embedding(9, 4)(source))
+    y = layers.GRU(8, return_sequences=True)(layers.Embedding(9, 4)(target), initial_state=state)
+    over = [[y, memory]] if isinstance(layer, layers.Attention) else [y, memory]
+    refused(
+        keras.Model([source, target], layers.Dense(9)(layers.Concatenate()([y, layer(*over, **called)]))),
+        f'layer "look" ({type(layer).__name__}) {reason}, which counts target positions',
+    )
+
+
 def test_causal_convolution() -> None:
     """A convolution over the target reads earlier positions."""
     source, target = inputs()

@@ -18,7 +18,7 @@ from s2s_training.cells import feeds_itself
 from s2s_training.conditioned_rnn import ConditionedRNN, ConditionedStep
 from s2s_training.errors import SplitError
 from s2s_training.splitting.attention_weights import Candidate, extra_outputs, softmax_over_source
-from s2s_training.splitting.graph import Call, Value, substitute, values_in
+from s2s_training.splitting.graph import ATTENTION, Call, Value, substitute, values_in
 from s2s_training.splitting.partition import Partition
 
 Fill = Callable[[Any], Any]
@@ -176,8 +176,8 @@ class StepTracer:
         layer = call.operation
         if call in self.states:
             return self._recurrent(call, fill)
-        if isinstance(layer, keras.layers.Attention | keras.layers.AdditiveAttention | keras.layers.MultiHeadAttention):
-            return self._attention(call, fill, heads=isinstance(layer, keras.layers.MultiHeadAttention))
+        if isinstance(layer, ATTENTION):
+            return self._attention(call, fill)
         if isinstance(layer, keras.layers.RNN):
             return self._carried(call, fill)
         if isinstance(layer, keras.layers.RepeatVector) and self.states:
@@ -224,14 +224,15 @@ class StepTracer:
         output = ops.expand_dims(output, axis=1) if layer.return_sequences else output
         return [output, *(states if layer.return_state else [])]
 
-    def _attention(self, call: Call, fill: Fill, *, heads: bool) -> Any:
+    def _attention(self, call: Call, fill: Fill) -> Any:
         kwargs = self._kwargs(call)
         asked = kwargs.pop("return_attention_scores", False)
         output, weights = WithAttentionWeights(call.operation)(*fill(call.args), **fill(kwargs))
-        if heads:
+        if isinstance(call.operation, keras.layers.MultiHeadAttention):
             # Keras's MultiHeadAttention takes the masks off its inputs: layers after it see the memory unmasked.
             for value in call.inputs:
                 self.masks.pop(value, None)
+        heads = len(weights.shape) == 4  # (batch, heads, 1, source time)
         over_source = ops.mean(weights, axis=1) if heads else weights  # (batch, 1, source time)
         self.attention.append(ops.squeeze(over_source, axis=1))
         return [output, weights] if asked else output
