@@ -6,6 +6,9 @@ import sys
 
 import pytest
 
+from s2s_training.config_file import write_config
+from s2s_training.datasets import default_config
+
 MAIN = "from s2s_training.cli import main; main()"
 
 
@@ -26,6 +29,11 @@ def call(*arguments, code=MAIN):
         (["{}/bad.tsv", "-o", "{}/run", "--units", "0"], 2, "error: units: expected at least 1, got 0"),
         (["{}/bad.tsv", "-o", "{}/run", "--resume", "--force"], 2, "error: resume, force: expected one of them at"),
         (["damped", "-o", "{}/run", "--tutorial"], 2, "error: tutorial: expected pairs of texts, got the continuous"),
+        (
+            ["--config", "{}/all.toml", "-o", "{}/run", "--tutorial"],
+            2,
+            "error: tutorial: {}/all.toml settles everything",
+        ),
         (["damped", "-o", "{}/run", "--reverse"], 2, "error: reverse: continuous data sets hold no texts"),
         (["{}/bad.tsv", "-o", "{}/old", "--seeds", "1,2"], 1, "error: {}/old is the folder of a single run: choose an"),
     ],
@@ -37,6 +45,7 @@ def test_errors_are_one_line_and_leave_nothing(tmp_path, arguments, status, mess
 
     (tmp_path / "bad.tsv").write_text("a\tb\nc d\n", encoding="utf-8")
     (tmp_path / "empty.tsv").touch()
+    write_config(tmp_path / "all.toml", default_config("bad.tsv"))
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "config.toml").touch()
     monkeypatch.setattr(sys, "argv", ["s2s-train", *(argument.format(tmp_path) for argument in arguments)])

@@ -2,8 +2,8 @@ import dataclasses
 
 import pytest
 
-from s2s_training.config import DataConfig, FitConfig, ModelConfig, TrainingConfig
-from s2s_training.datasets import BUILT_IN, default_config, tutorial_config
+from s2s_training.config import DataConfig, FitConfig, ModelConfig
+from s2s_training.datasets import default_config, tutorial_config
 from s2s_training.errors import ConfigError
 
 
@@ -24,20 +24,6 @@ def test_unknown_options_are_errors():
     """A misspelt option is named."""
     with pytest.raises(ConfigError, match=r"unknown option unit$"):
         default_config("pairs.tsv").override(unit=3)
-
-
-@pytest.mark.parametrize("config", [default_config("x.tsv"), tutorial_config("x.tsv"), *map(default_config, BUILT_IN)])
-def test_a_configuration_survives_its_file(config):
-    """What a dictionary of sections holds is the whole configuration."""
-    assert TrainingConfig.from_dict(config.to_dict()) == config
-
-
-def test_a_configuration_of_another_version_is_an_error():
-    """Unknown fields in a stored configuration are not ignored."""
-    stored = default_config("x.tsv").to_dict()
-    stored["fit"]["colour"] = "red"
-    with pytest.raises(ConfigError, match=r"not a training configuration of this version: .*colour"):
-        TrainingConfig.from_dict(stored)
 
 
 @pytest.mark.parametrize(

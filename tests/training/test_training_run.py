@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from s2s_runtime.vocabulary import VocabularyFile
-from s2s_training.config_file import read_config
+from s2s_training.config_file import read_config, write_config
 from s2s_training.datasets import default_config
 from s2s_training.errors import RunFolderError
 
@@ -116,11 +116,12 @@ def test_a_killed_run_continues_as_if_it_had_not_been(finished, config, tmp_path
     from s2s_training.train import train
 
     folder = tmp_path / "killed"
+    write_config(tmp_path / "config.toml", config)
     script = (
-        "import json, sys; from s2s_training.config import TrainingConfig; from s2s_training.train import train; "
-        "train(TrainingConfig.from_dict(json.loads(sys.argv[1])), sys.argv[2])"
+        "import sys; from pathlib import Path; from s2s_training.config_file import read_config; "
+        "from s2s_training.train import train; train(read_config(Path(sys.argv[1])), sys.argv[2])"
     )
-    command = [sys.executable, "-c", script, json.dumps(config.to_dict()), str(folder)]
+    command = [sys.executable, "-c", script, str(tmp_path / "config.toml"), str(folder)]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     while not [*folder.glob("backup/epoch-*")] and process.poll() is None:
         time.sleep(0.005)

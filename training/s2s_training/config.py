@@ -7,7 +7,7 @@ command line, presets and files all speak the same names.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -178,20 +178,6 @@ class TrainingConfig:
     def to_dict(self) -> dict[str, dict[str, Any]]:
         """Every field, by section and name."""
         return dataclasses.asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Mapping[str, Any]]) -> TrainingConfig:
-        """Read what `to_dict` wrote.
-
-        Raises:
-            ConfigError: a section or field is missing, unknown or out of range.
-        """
-        try:
-            return cls(
-                data=DataConfig(**data["data"]), model=ModelConfig(**data["model"]), fit=FitConfig(**data["fit"])
-            )
-        except (KeyError, TypeError) as error:
-            raise ConfigError(f"not a training configuration of this version: {error}") from error
 
     def differing(self, other: TrainingConfig) -> list[str]:
         """Names of the fields in which two configurations differ."""
