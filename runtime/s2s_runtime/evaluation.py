@@ -157,8 +157,8 @@ def split_decoded(model: Model, decoded: Decoded) -> tuple[list[list[str]], list
     if vocabulary is None:
         raise InputError("evaluation: expected a bundle with a target vocabulary, this one knows numbers only")
     return (
-        [vocabulary.split(text) for text in decoded.outputs],
-        [[vocabulary.split(text) for text in right] for right in decoded.references],
+        [vocabulary.split_whole(text) for text in decoded.outputs],
+        [[vocabulary.split_whole(text) for text in right] for right in decoded.references],
     )
 
 

@@ -7,7 +7,7 @@ without one. The two sides and the padding policy are copied into the bundle's m
       "format": "s2s-vocabulary",
       "version": 1,
       "source": {
-        "unit": "char",                        "char", "word", "symbol" or "sentencepiece": how text is cut (below)
+        "unit": "char",                        "char", "word", "symbol", "phone" or "sentencepiece": how text is cut
         "symbols": ["<pad>", "<unk>", "a"],    the symbol of each id: id = position in the list
         "padding": "<pad>",                    symbol that fills short rows, or null; default null
         "unknown": "<unk>",                    symbol that stands for all others, or null: unknown symbols are errors
@@ -38,6 +38,8 @@ Units:
   underscores, with inner apostrophes and hyphens ("don't", "well-known"), or one other non-space character. White
   space is dropped. `decode` joins words with spaces, without the space before closing and after opening punctuation.
 - `symbol`: whatever white space separates; `decode` joins with one space. For phones, or text tokenised elsewhere.
+- `phone`: phones that white space separates, each without the modifier letters that end it (length, palatalisation,
+  aspiration: Unicode category Lm), and these letters: "d\u02d0" is "d", "\u02d0". `decode` puts them together.
 - `sentencepiece`: pieces of a sentencepiece model, cut and joined by the package of that name (the extra
   `s2s-runtime[sentencepiece]`). `symbols`, `padding` and `unknown`, where left out, are the model's own pieces, in the
   order of its ids. Symbols in another order, with others between them, suit a network whose ids aren't the model's;

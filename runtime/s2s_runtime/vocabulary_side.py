@@ -11,16 +11,23 @@ from typing import Final, Literal, cast
 
 from s2s_runtime.errors import UnknownSymbolError, VocabularyError
 from s2s_runtime.json_fields import Fields
+from s2s_runtime.phones import cut_phones, join_phones
 from s2s_runtime.pieces import PieceModel, read_model, to_base64, with_pieces
 
-Unit = Literal["char", "word", "symbol", "sentencepiece"]
+Unit = Literal["char", "word", "symbol", "phone", "sentencepiece"]
 Normalization = Literal["NFC", "NFKC", "NFD", "NFKD"]
 UnknownPolicy = Literal["error", "unk", "skip"]
 
 WORD_PATTERN: Final = re.compile(r"\w+(?:['\u2019-]\w+)*|[^\w\s]")
 _NO_SPACE_BEFORE: Final = frozenset(".,;:!?%)]}…»”")
 _NO_SPACE_AFTER: Final = frozenset("([{«“¿¡")
-_UNIT_NAMES: Final = {"char": "character", "word": "word", "symbol": "symbol", "sentencepiece": "piece"}
+_UNIT_NAMES: Final = {
+    "char": "character",
+    "word": "word",
+    "symbol": "symbol",
+    "phone": "phone",
+    "sentencepiece": "piece",
+}
 _NORMALIZATIONS: Final = ("NFC", "NFKC", "NFD", "NFKD")
 
 
@@ -29,7 +36,7 @@ class Vocabulary:
     """The symbols of one side and how text is cut into them.
 
     Args:
-        unit: "char", "word", "symbol" or "sentencepiece"; see the module's documentation.
+        unit: "char", "word", "symbol", "phone" or "sentencepiece"; see the module's documentation.
         symbols: the symbol of each id, distinct and not empty.
         padding: symbol that fills short rows, or None.
         unknown: symbol that stands for symbols not in the list; None = they are errors.
@@ -144,7 +151,13 @@ class Vocabulary:
             return list(text)
         if self._pieces is not None:
             return self._pieces.cut(text)
+        if self.unit == "phone":
+            return cut_phones(text)
         return WORD_PATTERN.findall(text) if self.unit == "word" else text.split()
+
+    def split_whole(self, text: str) -> list[str]:
+        """What error rates count: the symbols of `split`, but whole phones where it cuts these."""
+        return self.normalize(text).split() if self.unit == "phone" else self.split(text)
 
     def encode(self, text: str, unknown: UnknownPolicy | None = None) -> list[int]:
         """Ids of a text's symbols, without start and end; reversed where `reverse` is set.
@@ -249,6 +262,8 @@ class Vocabulary:
             return "".join(symbols)
         if self.unit == "symbol":
             return " ".join(symbols)
+        if self.unit == "phone":
+            return join_phones(symbols)
         pieces: list[str] = []
         for i, symbol in enumerate(symbols):
             glued = i == 0 or symbol in _NO_SPACE_BEFORE or symbols[i - 1] in _NO_SPACE_AFTER

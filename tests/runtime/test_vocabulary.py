@@ -78,6 +78,28 @@ def test_symbols_are_what_white_space_separates() -> None:
     assert phones.decode([0, 1, 2, 3]) == "HH AH0 L OW1"
 
 
+IPA = st.builds(str.__add__, st.text("dt͡ʃɛ̃ʰ", min_size=1), st.text("ːʲʰ")).filter(lambda phone: phone[0] != "ʰ")
+
+
+@given(st.lists(IPA))
+def test_phones_survive_the_round_trip(phones: list[str]) -> None:
+    """Whatever modifier letters end a phone, or stand inside it, it comes back whole."""
+    text = " ".join(phones)
+    symbols = tuple(dict.fromkeys([*Vocabulary("phone", ("-",)).split(text), "-"]))
+    vocabulary = Vocabulary("phone", symbols)
+    assert vocabulary.decode(vocabulary.encode(text)) == text
+    assert vocabulary.split_whole(text) == phones
+
+
+def test_modifier_letters_stand_apart_from_their_phone() -> None:
+    """Unit phone: long and palatalised phones share the symbol of the plain one; error rates count whole phones."""
+    phones = Vocabulary("phone", ("t͡ʃ", "ː", "ʲ", "a", "<unk>"), unknown="<unk>")
+    assert phones.split("t͡ʃː  t͡ʃʲː a") == ["t͡ʃ", "ː", "t͡ʃ", "ʲ", "ː", "a"]
+    assert phones.decode([0, 1, 4, 2, 3]) == "t͡ʃː <unk>ʲ a"
+    assert phones.decode([1, 0, 1]) == "ː t͡ʃː"
+    assert phones.split_whole(" t͡ʃː a ") == ["t͡ʃː", "a"]
+
+
 def test_decode_drops_padding_at_the_ends_only() -> None:
     """Where the padding symbol is also a character (a space), the inner ones stay."""
     vocabulary = Vocabulary("char", (" ", "a"), padding=" ")
@@ -153,7 +175,7 @@ def test_every_problem_of_a_file_is_reported_at_once(tmp_path: Path) -> None:
     message = str(caught.value)
     for part in (
         f"{path}: max_length: expected an integer, got 'long'",
-        "source.unit: expected one of 'char', 'word', 'symbol', 'sentencepiece', got 'syllable'",
+        "source.unit: expected one of 'char', 'word', 'symbol', 'phone', 'sentencepiece', got 'syllable'",
         "source.symbols[1]: expected a string, got 3",
         "target: end: 'b' is not among the symbols",
         "padding.masked: expected true or false, got 'yes'",

@@ -61,6 +61,16 @@ def test_words_are_cut_normalised_and_counted():
     assert built.target.symbols[4:] == ("a",)
 
 
+def test_sources_may_have_a_normal_form_of_their_own():
+    """Accents and Korean syllables taken apart on the one side, phones composed on the other."""
+    config = default_config("x").override(source_normalization="NFD", target_unit="phone")
+    built = build_vocabulary(Corpus(pairs(("é한", "çː")), []), config)
+    assert built.source.symbols[2:] == ("e", "\u0301", "\u1112", "\u1161", "\u11ab")
+    assert built.source.encode("e\u0301") == built.source.encode("\u00e9") == [2, 3]
+    assert built.target.symbols[4:] == ("\u00e7", "ː")
+    assert built.target.decode([4, 5]) == "\u00e7ː"
+
+
 def test_a_special_symbol_in_the_texts_is_an_error():
     """It would be taken for padding."""
     with pytest.raises(DataError, match="the texts hold '<pad>', which names a special symbol"):

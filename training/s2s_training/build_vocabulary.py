@@ -101,7 +101,7 @@ def _published(examples: Sequence[Example], config: TrainingConfig) -> Vocabular
     source = Vocabulary(
         data.source_unit,
         tuple(source_symbols),
-        normalization=data.normalization,
+        normalization=data.normalizations[0],
         lowercase=data.lowercase,
         reverse=data.reverse,
     )
@@ -139,11 +139,13 @@ def _cutters(data: DataConfig, pieces: PieceModels) -> tuple[Vocabulary, Vocabul
             unit,
             (UNKNOWN,),
             unknown=UNKNOWN,
-            normalization=data.normalization,
+            normalization=normalization,
             lowercase=data.lowercase,
             model=model,
         )
-        for unit, model in zip((data.source_unit, data.target_unit), pieces, strict=True)
+        for unit, normalization, model in zip(
+            (data.source_unit, data.target_unit), data.normalizations, pieces, strict=True
+        )
     )
     return source, target
 

@@ -12,7 +12,7 @@ import typer
 from s2s_runtime.console import make_app, one_line_errors
 from s2s_training.cli_options import data, fit, model
 from s2s_training.config import AttentionForm, Bridge, CellName, Kind, Padding, Peek, TrainingConfig
-from s2s_training.data_config import Split, Unit
+from s2s_training.data_config import Normalization, Split, Unit
 from s2s_training.errors import ConfigError
 from s2s_training.fit_config import OptimizerName, ScheduleName, Select
 from s2s_training.summaries import describe
@@ -58,6 +58,10 @@ def train(
     target_unit: Annotated[Unit | None, data("target_unit", "How target text is cut.")] = None,
     source_model: Annotated[str | None, data("source_model", "For unit sentencepiece: its .model, if any.")] = None,
     target_model: Annotated[str | None, data("target_model", "The same for targets.")] = None,
+    normalization: Annotated[Normalization | None, data("normalization", "Unicode normal form of both sides.")] = None,
+    source_normalization: Annotated[
+        Normalization | None, data("source_normalization", "That of sources: NFD takes accents and Hangul apart.")
+    ] = None,
     lowercase: Annotated[bool | None, data("lowercase", "Lowercase both sides.", "--lowercase/--no-lowercase")] = None,
     reverse: Annotated[bool | None, data("reverse", "Reverse the source.", "--reverse/--no-reverse")] = None,
     min_count: Annotated[int | None, data("min_count", "Rarer symbols become the unknown symbol.")] = None,

@@ -7,7 +7,7 @@ from typing import Literal
 
 from s2s_training.config_checks import below, wrong_choices, wrong_types
 
-Unit = Literal["char", "word", "symbol", "sentencepiece"]
+Unit = Literal["char", "word", "symbol", "phone", "sentencepiece"]
 Split = Literal["hash", "last"]
 Normalization = Literal["NFC", "NFKC", "NFD", "NFKD"]
 
@@ -31,12 +31,15 @@ class DataConfig:
             and a pair stays on its side whatever else the data holds; "last" = the last rows are for validation.
         valid_fraction: share of the rows held out for validation, 0 < share < 1.
         test_fraction: share of the rows held out for scoring, 0 <= share < 1; 0 with split "last".
-        source_unit: how a source text is cut: "char", "word", "symbol" (by white space) or "sentencepiece".
+        source_unit: how a source text is cut: "char", "word", "symbol" (by white space), "phone" (length, aspiration
+            and other modifier letters apart) or "sentencepiece".
         target_unit: how a target text is cut.
         source_model: the `.model` file of `spm_train` that cuts sources, for that unit only; None = a model of
             `vocabulary_size` pieces is trained on the training sources.
         target_model: the one that cuts targets.
         normalization: Unicode normal form of both sides, or None.
+        source_normalization: that of sources, where it is another one: "NFD" takes accents and the parts of Korean
+            syllables apart. None = as both sides.
         lowercase: whether both sides are lowercased.
         reverse: whether the order of source symbols is reversed (Sutskever et al. 2014).
         min_count: symbols seen fewer times in the training pairs become the unknown symbol; pieces all stay.
@@ -63,6 +66,7 @@ class DataConfig:
     source_model: str | None = None
     target_model: str | None = None
     normalization: Normalization | None = "NFC"
+    source_normalization: Normalization | None = None
     lowercase: bool = False
     reverse: bool = False
     min_count: int = 1
@@ -71,12 +75,24 @@ class DataConfig:
     max_target_length: int | None = None
     digits: int = 3
 
+    @property
+    def normalizations(self) -> tuple[Normalization | None, Normalization | None]:
+        """The normal form of sources, and that of targets."""
+        return self.source_normalization or self.normalization, self.normalization
+
     def problems(self) -> list[str]:
         """What is wrong with the values, one line each."""
         found = wrong_types(self)
         if found:
             return found
-        found += wrong_choices(self, split=Split, source_unit=Unit, target_unit=Unit, normalization=Normalization)
+        found += wrong_choices(
+            self,
+            split=Split,
+            source_unit=Unit,
+            target_unit=Unit,
+            normalization=Normalization,
+            source_normalization=Normalization,
+        )
         lengths = ("max_source_length", "max_target_length")
         found += below(self, 1, "rows", "min_count", "vocabulary_size", *lengths, "digits")
         if not 0 < self.valid_fraction < 1 or not 0 <= self.test_fraction < 1 - self.valid_fraction:

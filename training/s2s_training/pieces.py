@@ -15,6 +15,7 @@ from s2s_runtime.errors import MissingExtraError
 from s2s_runtime.vocabulary import Vocabulary
 from s2s_training.config import DataConfig
 from s2s_training.corpus import Example
+from s2s_training.data_config import Normalization
 from s2s_training.errors import DataError
 
 
@@ -37,8 +38,8 @@ def piece_models(examples: Sequence[Example], data: DataConfig) -> PieceModels:
         MissingExtraError: sentencepiece is not installed.
     """
     texts = ([each.source for each in examples], [each.targets[0] for each in examples])
-    sides = zip(("source", "target"), texts, strict=True)
-    return PieceModels(*(_of_side(side, own, data) for side, own in sides))
+    sides = zip(("source", "target"), data.normalizations, texts, strict=True)
+    return PieceModels(*(_of_side(side, form, own, data) for side, form, own in sides))
 
 
 def train_pieces(texts: Sequence[str], size: int) -> bytes:
@@ -82,12 +83,12 @@ def train_pieces(texts: Sequence[str], size: int) -> bytes:
     return written.getvalue()
 
 
-def _of_side(side: str, texts: Sequence[str], data: DataConfig) -> bytes | None:
+def _of_side(side: str, form: Normalization | None, texts: Sequence[str], data: DataConfig) -> bytes | None:
     if getattr(data, f"{side}_unit") != "sentencepiece":
         return None
     path = getattr(data, f"{side}_model")
     if path is not None:
         return Path(path).read_bytes()
     # How a text is normalised plays no part in how it is cut, so any unit's vocabulary will do here.
-    plain = Vocabulary("char", ("any",), unknown="any", normalization=data.normalization, lowercase=data.lowercase)
+    plain = Vocabulary("char", ("any",), unknown="any", normalization=form, lowercase=data.lowercase)
     return train_pieces(["".join(plain.split(text)) for text in texts], data.vocabulary_size or 0)

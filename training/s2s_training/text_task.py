@@ -108,8 +108,8 @@ class TextTask:
         if self._decoder is None:  # traced once
             self._decoder = GreedyDecoder(self.model, self.layout, self.vocabulary)
         target = self.vocabulary.target
-        decoded = [target.split(text) for text in self._decoder.decode([example.source for example in examples])]
-        references = [[target.split(text) for text in example.targets] for example in examples]
+        decoded = [target.split_whole(text) for text in self._decoder.decode([example.source for example in examples])]
+        references = [[target.split_whole(text) for text in example.targets] for example in examples]
         rates = {"plain": error_rates(decoded, references)}
         for name, reading in self.corpus.readings.items():
             read = [[reading(tokens) for tokens in right] for right in references]
