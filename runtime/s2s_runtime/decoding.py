@@ -92,12 +92,12 @@ class Decoding:
 
     def _answers(self, batches: Sequence[Batch], plan: SearchPlan) -> Iterator[Answer]:
         workers = self._workers
-        shared = [] if workers is None else workers.share_out(batches, plan.beam_size)
-        theirs = workers.model if workers is not None and shared else None
-        if workers is None or theirs is None:
+        shared = None if workers is None else workers.share_out(batches, plan.beam_size)
+        if workers is None or shared is None:
             return answers(self.model, batches, plan, self.options)
+        parts, theirs = shared
         model = cancellable(theirs, self.options.cancel)
-        return iter(workers.map(lambda batch: list(answers(model, [batch], plan, self.options)), shared))
+        return iter(workers.map(lambda batch: list(answers(model, [batch], plan, self.options)), parts))
 
     def result(self, ended: list[Ended], sources: Sources, place: int, columns: NDArray[np.bool_]) -> Result:
         """The result of the source at a place; `columns` (source time,) is False at its padding."""

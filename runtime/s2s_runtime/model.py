@@ -220,7 +220,8 @@ class Model(Closing):
         """
         self._need_tokens("score")
         chosen = pairs.score_options(options)
-        return pairs.score_pairs(self._manifest, self.step_model, sources, targets, chosen, add_end=add_end)
+        given = (self._manifest, self.step_model, sources, targets, chosen)
+        return pairs.score_pairs(*given, workers=self._workers, add_end=add_end)
 
     @overload
     def predict(

@@ -34,8 +34,9 @@ class ScoreLines:
         """
         pairs = [self._pair(line, first + i) for i, line in enumerate(lines)]
         sources, targets = [source for source, _ in pairs], [target for _, target in pairs]
-        options = score_options(self.options)
-        scores = score_pairs(self.model.manifest, self.model.step_model, sources, targets, options, first=first)
+        model = self.model
+        given = (model.manifest, model.step_model, sources, targets, score_options(self.options))
+        scores = score_pairs(*given, workers=model.workers, first=first)
         if self.as_json:
             found = [{"text": line, **score.to_dict()} for line, score in zip(lines, scores, strict=True)]
             return "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in found)

@@ -8,15 +8,17 @@ from typing import Any, TypedDict
 from s2s_runtime.batching import make_batches
 from s2s_runtime.cancellation import CancelSignal, cancellable
 from s2s_runtime.errors import InputError, UnknownSymbolError
-from s2s_runtime.forced import score_targets
+from s2s_runtime.forced import Forced, score_targets
 from s2s_runtime.manifest import Manifest
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.plan import make_plan
 from s2s_runtime.results import TargetScore
 from s2s_runtime.scoring import LengthPenaltyKind
+from s2s_runtime.search import Batch
 from s2s_runtime.sources import Inputs, read_sources
 from s2s_runtime.step_model import StepModel
 from s2s_runtime.vocabulary_side import UnknownPolicy
+from s2s_runtime.workers import Workers
 
 Target = str | Sequence[int]
 
@@ -49,6 +51,7 @@ def score_pairs(
     targets: Sequence[Target],
     options: DecodingOptions,
     *,
+    workers: Workers | None = None,
     add_end: bool = True,
     first: int = 0,
 ) -> list[TargetScore]:
@@ -60,10 +63,11 @@ def score_pairs(
         sources: as `Model.score` takes them.
         targets: one for each source.
         options: of `score_options`.
+        workers: score batches side by side; None = one after the other.
         add_end: whether an end token is put after each target that has none.
         first: how many pairs came before these, for messages.
     """
-    plan, model = make_plan(options, manifest), cancellable(model, options.cancel)
+    plan = make_plan(options, manifest)
     read = read_sources(sources, manifest, options.unknown_symbols, first)
     given = [_target_at(first + i, target, manifest, add_end) for i, target in enumerate(targets)]
     if len(read) != len(given):
@@ -72,12 +76,25 @@ def score_pairs(
     if empty:
         raise InputError.at("sources", first + empty[0], "empty; there is nothing to score a target against")
     scores: list[TargetScore] = [TargetScore(0.0, 0.0, [])] * len(read)
-    for batch in make_batches(read, [[]] * len(read), options, manifest):
+    batches = make_batches(read, [[]] * len(read), options, manifest)
+    shared = None if workers is None else workers.share_out(batches, 1)
+    parts, model = shared or (batches, model)
+    model = cancellable(model, options.cancel)
+
+    def score(batch: Batch) -> list[tuple[int, TargetScore]]:
         places = batch.indices.tolist()
-        for place, found in zip(places, score_targets(model, batch, [given[i] for i in places], plan), strict=True):
-            tokens = [float(score) for score in found.token_scores]
-            scores[place] = TargetScore(found.score, sum(tokens), tokens)
+        forced = score_targets(model, batch, [given[i] for i in places], plan)
+        return [(place, _target_score(found)) for place, found in zip(places, forced, strict=True)]
+
+    found = workers.map(score, parts) if workers and shared else [each for batch in parts for each in score(batch)]
+    for place, each in found:
+        scores[place] = each
     return scores
+
+
+def _target_score(forced: Forced) -> TargetScore:
+    tokens = [float(score) for score in forced.token_scores]
+    return TargetScore(forced.score, sum(tokens), tokens)
 
 
 def _target_at(place: int, target: Target, manifest: Manifest, add_end: bool) -> list[int]:

@@ -78,20 +78,27 @@ class Workers:
                     self.count = 1  # from now on, as if there were none
             return self._model
 
-    def share_out(self, batches: Sequence[Batch], width: int) -> list[Batch]:
-        """What they decode of a list: its batches, cut where there are fewer than workers; nothing if it is too short.
+    def share_out(self, batches: Sequence[Batch], width: int) -> tuple[list[Batch], StepModel[Any]] | None:
+        """What they decode of a list, and with what: its batches, cut where there are fewer than workers.
 
         Args:
             batches: of the list.
             width: rows of states for each sentence.
+
+        Returns:
+            None where the list is too short to be shared, or there is nothing to decode it with.
+
+        Raises:
+            BundleError: as `model`.
         """
         if not are_worth_it(len(batches), width * sum(map(len, batches))):
-            return []
+            return None
         each = -(-self.count // len(batches))
         shared = [
             part for batch in batches for part in _cut(batch, min(each, len(batch), width * len(batch) // _SHARE))
         ]
-        return shared if len(shared) > 1 else []
+        model = self.model if len(shared) > 1 else None
+        return None if model is None else (shared, model)
 
     def map(self, work: Callable[[Batch], Sequence[FoundT]], batches: Sequence[Batch]) -> list[FoundT]:
         """What `work` finds for each batch, in their order, up to `count` of them at a time.

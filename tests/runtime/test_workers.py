@@ -80,6 +80,19 @@ def test_batches_go_to_several_threads(tiny: Model) -> None:
     assert set(theirs.threads) <= {threading.current_thread().name, "s2s-worker-1"}
 
 
+def test_targets_are_scored_side_by_side(tiny: Model) -> None:
+    """The same figures in the same order, by the workers; a few pairs by the model's own graphs."""
+    targets = [result.ids for result in tiny.generate(TEXTS)]
+    expected = tiny.score(TEXTS, targets, max_batch_size=3)
+    model, own, theirs = watched(tiny)
+    found = model.score(TEXTS, targets, max_batch_size=3)
+    assert [each.to_dict() for each in found] == [each.to_dict() for each in expected]
+    assert (len(own.threads), len(theirs.threads)) == (0, 30)
+    assert set(theirs.threads) <= {threading.current_thread().name, "s2s-worker-1"}
+    model.score(TEXTS[:2], targets[:2])
+    assert (len(own.threads), len(theirs.threads)) == (1, 30)
+
+
 @pytest.mark.parametrize("options", [{}, {"beam_size": 3}])
 def test_ensembles_have_the_workers_of_their_members(tiny: Model, options: dict[str, Any]) -> None:
     """Each batch by one worker of every member; the members' own graphs aren't used."""
