@@ -39,7 +39,7 @@ _REPORTED: Final = 10
 _OF_LISTS: Final = ("read_ahead", "workers", "max_batch_size", "batch_by", "batching")
 _WITH_SCORE: Final = {
     *("bundle", "texts", "input", "output", "resume", "force", "as_json", "score", "read_ahead"),
-    *("ensemble_with", "ensemble_mean", "provider", "allow_fallback", "threads"),
+    *("ensemble_with", "ensemble_mean", "provider", "allow_fallback", "threads", "workers"),
     *ScoreValues.__annotations__,
 }
 

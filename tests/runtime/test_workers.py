@@ -398,10 +398,13 @@ def test_the_command_takes_them(fixtures: Path, tiny: Model) -> None:
     twice = ["--ensemble-with", bundle, "--workers", "3", "--batch-size", "4"]
     both = run(cli.app, [bundle, *twice], input="\n".join(TEXTS))
     assert (both.exit_code, both.stdout.splitlines()) == (0, expected)
+    pairs = "".join(f"{text}\t{target}\n" for text, target in zip(TEXTS, expected, strict=True))
+    alone, shared = (run(cli.app, [bundle, "--score", "--workers", count], input=pairs) for count in "13")
+    assert alone.stdout == shared.stdout
+    assert shared.stdout.count("\n") == len(TEXTS)
     for more, message in (
         (["--stream"], "--workers: no effect where texts are decoded one by one"),
         (["--batching", "continuous"], "--workers: no effect with --batching continuous, where all lines are one flow"),
-        (["--score"], "--workers: no effect with --score, which searches nothing"),
     ):
         found = run(cli.app, [bundle, "--workers", "3", *more], input="a")
         assert (found.exit_code, found.stderr) == (2, f"error: {message}\n")
