@@ -145,12 +145,10 @@ def run(settings: Settings) -> None:
     with closing(_load(settings)) as model:
         if settings.stream or settings.interactive:
             _one_by_one(model, settings)
-        elif settings.score:
-            _all_lines(settings, ScoreLines(model, scoring_options(settings.command_line), settings.as_json))
         elif settings.attention_plot is not None:
             _plot(model, settings, settings.attention_plot)
         else:
-            work = _decode_lines(model, settings)
+            work = _score_lines(model, settings) if settings.score else _decode_lines(model, settings)
             _all_lines(settings, work)
             _report_unknown(work.unknown)
 
@@ -184,6 +182,10 @@ def _decode_lines(model: Model, settings: Settings) -> DecodeLines:
     if prefix is not None and model.target_vocabulary is None:
         prefix = numbers(prefix, "--prefix", "target")
     return DecodeLines(model.prepare(**options), written, prefix, settings.keep_empty)
+
+
+def _score_lines(model: Model, settings: Settings) -> ScoreLines:
+    return ScoreLines(model, scoring_options(settings.command_line), settings.as_json)
 
 
 def _all_lines(settings: Settings, work: Work) -> None:

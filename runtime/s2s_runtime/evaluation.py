@@ -47,7 +47,7 @@ class Evaluation:
 
     Attributes:
         errors: share of wrong sequences (WER of a pronunciation model) and of wrong tokens (its PER), each output
-            compared with its nearest reference, cut into tokens by the target vocabulary (whole phones, with unit phone).
+            compared with its nearest reference, cut into tokens by the target vocabulary; phones count as wholes.
         bleu: of the corpus, by sacrebleu with its own tokenisation (Papineni et al. 2002, Post 2018); 0 to 100, None
             where not asked for.
         chrf: of the corpus, by sacrebleu (Popovic 2015); 0 to 100, None where not asked for.

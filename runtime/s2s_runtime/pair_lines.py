@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from s2s_runtime.errors import InputError
 from s2s_runtime.files import numbers
@@ -20,11 +21,15 @@ class ScoreLines:
         model: the model.
         options: how targets are scored.
         as_json: one object a pair with all that is known; else score, tab, log-probability.
+
+    Attributes:
+        unknown: symbols that the model doesn't know, of all pairs so far.
     """
 
     model: Model
     options: ScoreValues
     as_json: bool
+    unknown: Counter[str] = field(default_factory=Counter, init=False)
 
     def __call__(self, lines: Sequence[str], first: int) -> str:
         """The line to write for each.
@@ -37,6 +42,8 @@ class ScoreLines:
         model = self.model
         given = (model.manifest, model.step_model, sources, targets, score_options(self.options))
         scores = score_pairs(*given, workers=model.workers, first=first)
+        for each in scores:
+            self.unknown.update(each.unknown_symbols)
         if self.as_json:
             found = [{"text": line, **score.to_dict()} for line, score in zip(lines, scores, strict=True)]
             return "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in found)

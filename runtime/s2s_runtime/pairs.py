@@ -84,7 +84,8 @@ def score_pairs(
     def score(batch: Batch) -> list[tuple[int, TargetScore]]:
         places = batch.indices.tolist()
         forced = score_targets(model, batch, [given[i] for i in places], plan)
-        return [(place, _target_score(found)) for place, found in zip(places, forced, strict=True)]
+        unknown = [read.unknown.get(i, []) + _unknown(targets[i], manifest) for i in places]
+        return list(zip(places, map(_target_score, forced, unknown), strict=True))
 
     found = workers.map(score, parts) if workers and shared else [each for batch in parts for each in score(batch)]
     for place, each in found:
@@ -92,9 +93,17 @@ def score_pairs(
     return scores
 
 
-def _target_score(forced: Forced) -> TargetScore:
+def _target_score(forced: Forced, unknown: list[str]) -> TargetScore:
     tokens = [float(score) for score in forced.token_scores]
-    return TargetScore(forced.score, sum(tokens), tokens)
+    return TargetScore(forced.score, sum(tokens), tokens, unknown)
+
+
+def _unknown(target: Target, manifest: Manifest) -> list[str]:
+    """Symbols of a target text that are scored as the unknown symbol."""
+    vocabulary = manifest.target_vocabulary
+    if not isinstance(target, str) or vocabulary is None or vocabulary.unknown is None:
+        return []
+    return vocabulary.look_up(target)[1]
 
 
 def _target_at(place: int, target: Target, manifest: Manifest, add_end: bool) -> list[int]:

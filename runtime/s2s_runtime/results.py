@@ -102,15 +102,23 @@ class TargetScore:
         score: as `Hypothesis.score`: normalised by the length penalty.
         log_probability: of the whole target, natural logarithm.
         token_scores: log-probability of each token, the end token's last.
+        unknown_symbols: symbols that the vocabularies lack, those of the source and then those of the target, in the
+            order of the texts.
     """
 
     score: float
     log_probability: float
     token_scores: list[float]
+    unknown_symbols: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, object]:
-        """Plain values for JSON."""
-        return {"score": self.score, "log_probability": self.log_probability, "token_scores": self.token_scores}
+        """Plain values for JSON; unknown symbols only where there are any."""
+        return {
+            "score": self.score,
+            "log_probability": self.log_probability,
+            "token_scores": self.token_scores,
+            **({"unknown_symbols": self.unknown_symbols} if self.unknown_symbols else {}),
+        }
 
 
 @dataclass(frozen=True, slots=True)

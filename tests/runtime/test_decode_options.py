@@ -285,7 +285,11 @@ def test_options_that_score_takes_change_scores(tiny: Model) -> None:
         found = run(TINY, "--score", *options, stdin=lines)
         expected = "".join(f"{s.score:.4f}\t{s.log_probability:.4f}\n" for s in tiny.score(*pairs, **values))
         assert found.stdout == expected != plain
-    assert run(TINY, "--score", "--unknown", "skip", stdin="aXbcXa\tABBA\nde\tDDDD\n").stdout == plain
+    skipped = run(TINY, "--score", "--unknown", "skip", stdin="aXbcXa\tABBA\nde\tDDDD\n")
+    assert skipped.stdout == plain
+    assert skipped.stderr == "warning: 2 symbols that the model doesn't know: 'X' (2)\n"
+    both = run(TINY, "--score", "--unknown", "skip", "--json", stdin="aXb\tAYB\nde\tDDDD\n").stdout.splitlines()
+    assert [json.loads(line).get("unknown_symbols") for line in both] == [["X", "Y"], None]
 
 
 @pytest.mark.parametrize(
