@@ -14,10 +14,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import s2s_runtime
+from s2s_runtime.ensembles import Mean
 from s2s_runtime.error_rates import error_rates
 from s2s_runtime.evaluation import References, read_references
 
 BEAMS = {"greedy": 1, "beam 5": 5}
+MEANS: dict[str, Mean] = {
+    "ensemble, mean of probabilities, beam 5": "probabilities",
+    "ensemble, mean of log-probabilities, beam 5": "log_probabilities",
+}
 
 
 def rates(model: s2s_runtime.Model, references: References, beam_size: int) -> dict[str, float]:
@@ -54,11 +59,9 @@ def main() -> None:
         wer, per = ([found[key] for found in each] for key in ("WER", "PER"))
         singles = ", ".join(f"{value:.2f}" for value in wer)
         print(f"| {label} | {name} | {len(models)} | {spread(wer)} | {spread(per)} | {singles} | {spread(minutes)} |")
-    if len(models) > 1:
-        voted = rates(s2s_runtime.ensemble(models), references, 5)
-        scores["ensemble, beam 5"] = voted
-        row = f"| {label} | ensemble, beam 5 | {len(models)} | {voted['WER']:.2f} | {voted['PER']:.2f} | | |"
-        print(row)
+    for name, mean in MEANS.items() if len(models) > 1 else ():
+        voted = scores[name] = rates(s2s_runtime.ensemble(models, mean=mean), references, 5)
+        print(f"| {label} | {name} | {len(models)} | {voted['WER']:.2f} | {voted['PER']:.2f} | | |")
     (arguments.run / "scores.json").write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
 
 

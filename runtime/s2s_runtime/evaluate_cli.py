@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from s2s_runtime.cli_options import Mean
 from s2s_runtime.console import (
     AllowFallback,
     Providers,
@@ -53,6 +54,7 @@ def evaluate(
     ensemble_with: Annotated[
         list[Path] | None, typer.Option(help="Further bundle whose probabilities are averaged in; may be repeated.")
     ] = None,
+    ensemble_mean: Annotated[Mean, typer.Option(help="What an ensemble averages.")] = Mean.PROBABILITIES,
     as_json: Annotated[bool, typer.Option("--json", help="Write one JSON object.")] = False,
     provider: Providers = None,
     allow_fallback: AllowFallback = False,
@@ -66,10 +68,12 @@ def evaluate(
     with one_line_errors():
         if beam_size == 1 and "length_penalty" in typed_options(context):
             raise UsageError("--length-penalty: needs --beam-size, as greedy search compares no lengths")
+        if ensemble_with is None and "ensemble_mean" in typed_options(context):
+            raise UsageError("--ensemble-mean: needs --ensemble-with")
         from s2s_runtime.evaluation import evaluate, read_references
 
         references = read_references(pairs, rows, first_only=first_target)
-        model = load_all([bundle, *(ensemble_with or ())], provider, threads, allow_fallback)
+        model = load_all([bundle, *(ensemble_with or ())], provider, threads, allow_fallback, ensemble_mean)
         decoded = decode_all(model, references, beam_size, length_penalty)
         found = evaluate(model, decoded, bleu=bleu)
         if outputs is not None:
@@ -77,6 +81,7 @@ def evaluate(
         if as_json:
             setting: dict[str, object] = {"bundle": str(bundle), "pairs": str(pairs)}
             setting |= {"ensemble_with": [str(each) for each in ensemble_with or ()]}
+            setting |= {"ensemble_mean": ensemble_mean} if ensemble_with else {}
             setting |= {"beam_size": beam_size, "length_penalty": length_penalty}
             typer.echo(json.dumps({**setting, **found.to_dict()}, indent=1, ensure_ascii=False))
         else:
@@ -84,7 +89,11 @@ def evaluate(
 
 
 def load_all(
-    bundles: list[Path], provider: list[str] | None, threads: int | None, allow_fallback: bool = False
+    bundles: list[Path],
+    provider: list[str] | None,
+    threads: int | None,
+    allow_fallback: bool = False,
+    mean: Mean = Mean.PROBABILITIES,
 ) -> Model:
     """One model, or an ensemble of several."""
     from s2s_runtime import ensemble, load
@@ -93,7 +102,7 @@ def load_all(
         load(each, providers=provider, intra_op_threads=threads, allow_fallback=allow_fallback) for each in bundles
     ]
     warn_of_fallback(provider, models[0].provider)
-    return models[0] if len(models) == 1 else ensemble(models)
+    return models[0] if len(models) == 1 else ensemble(models, mean=mean.value)
 
 
 def decode_all(model: Model, references: dict[str, list[str]], beam_size: int, length_penalty: float = 1.0) -> Decoded:

@@ -70,6 +70,24 @@ def test_outputs_may_be_kept_and_bundles_joined(pairs: Path, tmp_path: Path):
     assert "wrong sequences  66.67%" in found.stdout
 
 
+def test_an_ensemble_averages_what_it_is_told(pairs: Path, monkeypatch: pytest.MonkeyPatch):
+    """--ensemble-mean reaches the ensemble and the JSON; without an ensemble it is refused."""
+    means = []
+
+    def noted(models, *, mean):
+        means.append(mean)
+        return models[0]
+
+    monkeypatch.setattr("s2s_runtime.ensemble", noted)
+    twice = [str(TINY), str(pairs), "--ensemble-with", str(TINY), "--first-target", "--json"]
+    for options in ([], ["--ensemble-mean", "log_probabilities"]):
+        found = CliRunner().invoke(app, [*twice, *options])
+        assert json.loads(found.stdout)["ensemble_mean"] == means[-1]
+    assert means == ["probabilities", "log_probabilities"]
+    alone = CliRunner().invoke(app, [str(TINY), str(pairs), "--ensemble-mean", "log_probabilities"])
+    assert (alone.exit_code, alone.stderr) == (2, "error: --ensemble-mean: needs --ensemble-with\n")
+
+
 def test_greedy_search_has_no_length_penalty(pairs: Path):
     """It compares no hypotheses of different lengths."""
     found = CliRunner().invoke(app, [str(TINY), str(pairs), "--length-penalty", "0.5"])
