@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from s2s_runtime.console import typer
 
@@ -16,48 +15,13 @@ _SAMPLING: Final = "Sampling"
 _RUNNING: Final = "Running"
 
 
-class LengthPenaltyKind(StrEnum):
-    """What --length-penalty-kind takes."""
-
-    AVERAGE = "average"
-    GNMT = "gnmt"
-
-
-class BatchBy(StrEnum):
-    """What --batch-by takes."""
-
-    SENTENCES = "sentences"
-    TOKENS = "tokens"
-
-
-class Engine(StrEnum):
-    """What --engine takes."""
-
-    AUTO = "auto"
-    GRAPH = "graph"
-    STEPS = "steps"
-
-
-class Batching(StrEnum):
-    """What --batching takes."""
-
-    STATIC = "static"
-    CONTINUOUS = "continuous"
-
-
-class Unknown(StrEnum):
-    """What --unknown takes."""
-
-    ERROR = "error"
-    UNK = "unk"
-    SKIP = "skip"
-
-
-class Mean(StrEnum):
-    """What --ensemble-mean takes."""
-
-    PROBABILITIES = "probabilities"
-    LOG_PROBABILITIES = "log_probabilities"
+# As the options of Python have them; those modules need numpy, for which --help doesn't wait.
+LengthPenaltyKind = Literal["average", "gnmt"]
+BatchBy = Literal["sentences", "tokens"]
+Engine = Literal["auto", "graph", "steps"]
+Batching = Literal["static", "continuous"]
+Unknown = Literal["error", "unk", "skip"]
+Mean = Literal["probabilities", "log_probabilities"]
 
 
 def _option(panel: str, help_text: str, *names: str, **settings: Any) -> Any:  # what typer reads from Annotated

@@ -6,10 +6,18 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from s2s_runtime.errors import OptionError, S2SError
+from s2s_runtime.later import Later
 from s2s_runtime.sessions import provider_name
+
+if TYPE_CHECKING:
+    from s2s_runtime import ensembles, loading
+    from s2s_runtime.model import Model
+else:
+    ensembles, loading = Later("ensembles"), Later("loading")
 
 try:
     import typer
@@ -24,6 +32,7 @@ __all__ = [
     "Providers",
     "Threads",
     "UsageError",
+    "load_together",
     "make_app",
     "one_line_errors",
     "typed_options",
@@ -97,6 +106,13 @@ def warn_of_fallback(asked: Sequence[str] | None, obtained: str) -> None:
     """Say on stderr that another provider decodes than the first asked for; only --allow-fallback gets so far."""
     if asked and provider_name(asked[0]) != obtained:
         warn(f"warning: --provider {asked[0]} was not obtained; {obtained} decodes")
+
+
+def load_together(bundles: Sequence[Path], providers: Sequence[str] | None, mean: ensembles.Mean, **how: Any) -> Model:
+    """One model, or an ensemble of several; `how` they are loaded besides is as `s2s_runtime.load` takes it."""
+    models = [loading.load(each, providers=providers, **how) for each in bundles]
+    warn_of_fallback(providers, models[0].provider)
+    return models[0] if len(models) == 1 else ensembles.ensemble(models, mean=mean)
 
 
 def typed_options(context: typer.Context) -> dict[str, str]:

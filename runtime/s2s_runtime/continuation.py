@@ -18,7 +18,7 @@ from s2s_runtime.errors import InputError, OptionError
 from s2s_runtime.finish import Finisher
 from s2s_runtime.manifest import Manifest
 from s2s_runtime.options import DecodingOptions
-from s2s_runtime.pairs import Target, target_ids
+from s2s_runtime.pairs import Target, look_up_target
 from s2s_runtime.plan import prefix_ids
 from s2s_runtime.prediction import feed_back, first_values
 from s2s_runtime.results import Result
@@ -97,7 +97,7 @@ def encode(
 def advance(manifest: Manifest, model: StepModel[Any], state: DecoderState, targets: Sequence[Target]) -> DecoderState:
     """The state after given tokens; see `Model.advance`."""
     portable = _portable(model)
-    given = [target_ids(target, f"targets[{i}]", manifest, add_end=False) for i, target in enumerate(targets)]
+    given = [look_up_target(each, f"targets[{i}]", manifest, add_end=False)[0] for i, each in enumerate(targets)]
     if len(given) != len(state):
         raise InputError(f"targets: expected one per row of the state ({len(state)}), got {len(given)}")
     states = portable.from_arrays(state.arrays, state.columns.shape[1])

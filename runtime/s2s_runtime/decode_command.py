@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import IO, Any, Final, Self
 
 from s2s_runtime.cli_values import decoding_options, scoring_options
-from s2s_runtime.console import UsageError, warn, warn_of_fallback
-from s2s_runtime.ensembles import Mean, ensemble
+from s2s_runtime.console import UsageError, load_together, warn
+from s2s_runtime.ensembles import Mean
 from s2s_runtime.errors import InputError, OptionError, UnknownSymbolError
 from s2s_runtime.files import (
     DecodeLines,
@@ -27,7 +27,6 @@ from s2s_runtime.files import (
     run_lines,
     write_all,
 )
-from s2s_runtime.loading import load
 from s2s_runtime.model import Model
 from s2s_runtime.pair_lines import ScoreLines
 from s2s_runtime.pairs import ScoreValues
@@ -154,25 +153,21 @@ def run(settings: Settings) -> None:
 
 
 def _load(settings: Settings) -> Model:
-    bundles = [settings.bundle, *(settings.ensemble_with or ())]
-    models = [
-        load(
-            each,
-            providers=settings.provider,
-            intra_op_threads=settings.threads,
-            workers=settings.workers,
-            allow_fallback=settings.allow_fallback,
-        )
-        for each in bundles
-    ]
-    warn_of_fallback(settings.provider, models[0].provider)
-    source = models[0].manifest.source
+    model = load_together(
+        [settings.bundle, *(settings.ensemble_with or ())],
+        settings.provider,
+        settings.ensemble_mean,
+        intra_op_threads=settings.threads,
+        workers=settings.workers,
+        allow_fallback=settings.allow_fallback,
+    )
+    source = model.manifest.source
     if source.others:
         raise InputError(
             f"{settings.bundle}: this bundle's model reads {' and '.join(map(repr, source.names))}, but a line holds "
             "one text: decode from Python with s2s_runtime.load(...).generate({name: [...], ...})"
         )
-    return models[0] if len(models) == 1 else ensemble(models, mean=settings.ensemble_mean)
+    return model
 
 
 def _decode_lines(model: Model, settings: Settings) -> DecodeLines:

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from threading import Condition, Thread
 from typing import Final, Unpack
 
 from s2s_runtime.batching import make_batches
-from s2s_runtime.closing import Closing
 from s2s_runtime.engines import check_engine, decode, joins
 from s2s_runtime.errors import ClosedModelError, OptionError, QueueFullError
 from s2s_runtime.flow import Answer, Supply
@@ -39,7 +39,7 @@ class _Job:
     result: Future[Result]
 
 
-class Decoder(Closing):
+class Decoder(AbstractContextManager["Decoder"]):
     """Decodes sentences as they come, those of all callers together.
 
     A context manager that closes it. May be shared between threads. Each sentence gets what `Model.generate` gives it.
@@ -118,6 +118,9 @@ class Decoder(Closing):
             self._closed = True
             self._changed.notify()
         self._thread.join()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def _most(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,6 @@ from s2s_runtime.step_model import StepModel, StepOutput
 from s2s_runtime.workers import MOST_WEIGHTS, Workers
 
 Mean = Literal["probabilities", "log_probabilities"]
-_MEANS: Final = ("probabilities", "log_probabilities")
 
 
 def ensemble(models: Sequence[Model], *, mean: Mean = "probabilities") -> Model:
@@ -38,8 +37,8 @@ def ensemble(models: Sequence[Model], *, mean: Mean = "probabilities") -> Model:
         OptionError: no models, models of values, or models that don't fit; names the first difference of each.
         ClosedModelError: a member is closed.
     """
-    if mean not in _MEANS:
-        raise OptionError(f"mean: expected {' or '.join(map(repr, _MEANS))}, got {mean!r}")
+    if mean not in get_args(Mean):
+        raise OptionError(f"mean: expected {' or '.join(map(repr, get_args(Mean)))}, got {mean!r}")
     if not models:
         raise OptionError("models: expected at least one, got none")
     first = models[0].manifest

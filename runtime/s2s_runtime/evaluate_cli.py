@@ -12,11 +12,11 @@ from s2s_runtime.console import (
     Providers,
     Threads,
     UsageError,
+    load_together,
     make_app,
     one_line_errors,
     typed_options,
     typer,
-    warn_of_fallback,
 )
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def evaluate(
     ensemble_with: Annotated[
         list[Path] | None, typer.Option(help="Further bundle whose probabilities are averaged in; may be repeated.")
     ] = None,
-    ensemble_mean: Annotated[Mean, typer.Option(help="What an ensemble averages.")] = Mean.PROBABILITIES,
+    ensemble_mean: Annotated[Mean, typer.Option(help="What an ensemble averages.")] = "probabilities",
     as_json: Annotated[bool, typer.Option("--json", help="Write one JSON object.")] = False,
     provider: Providers = None,
     allow_fallback: AllowFallback = False,
@@ -73,7 +73,8 @@ def evaluate(
         from s2s_runtime.evaluation import evaluate, read_references
 
         references = read_references(pairs, rows, first_only=first_target)
-        model = load_all([bundle, *(ensemble_with or ())], provider, threads, allow_fallback, ensemble_mean)
+        loading = {"intra_op_threads": threads, "allow_fallback": allow_fallback}
+        model = load_together([bundle, *(ensemble_with or ())], provider, ensemble_mean, **loading)
         decoded = decode_all(model, references, beam_size, length_penalty)
         found = evaluate(model, decoded, bleu=bleu)
         if outputs is not None:
@@ -86,23 +87,6 @@ def evaluate(
             typer.echo(json.dumps({**setting, **found.to_dict()}, indent=1, ensure_ascii=False))
         else:
             typer.echo(_describe(found))
-
-
-def load_all(
-    bundles: list[Path],
-    provider: list[str] | None,
-    threads: int | None,
-    allow_fallback: bool = False,
-    mean: Mean = Mean.PROBABILITIES,
-) -> Model:
-    """One model, or an ensemble of several."""
-    from s2s_runtime import ensemble, load
-
-    models = [
-        load(each, providers=provider, intra_op_threads=threads, allow_fallback=allow_fallback) for each in bundles
-    ]
-    warn_of_fallback(provider, models[0].provider)
-    return models[0] if len(models) == 1 else ensemble(models, mean=mean.value)
 
 
 def decode_all(model: Model, references: dict[str, list[str]], beam_size: int, length_penalty: float = 1.0) -> Decoded:

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from s2s_runtime.cancellation import CancelSignal, cancellable
-from s2s_runtime.closing import Closing
 from s2s_runtime.decoding import Decoding
 from s2s_runtime.errors import ClosedModelError, OptionError
 from s2s_runtime.later import Later
@@ -23,22 +23,17 @@ from s2s_runtime.prepared import LastDecoding
 from s2s_runtime.results import Result, TargetScore
 from s2s_runtime.sources import Inputs, Row
 from s2s_runtime.step_model import StepModel
-from s2s_runtime.vocabulary import Vocabulary
-from s2s_runtime.vocabulary_side import UnknownPolicy
+from s2s_runtime.vocabulary_side import UnknownPolicy, Vocabulary
 from s2s_runtime.workers import Workers
 
 if TYPE_CHECKING:
     from s2s_runtime import continuation, files, pairs, prediction, streaming
-    from s2s_runtime.continuation import DecoderState
-    from s2s_runtime.files import FileReport
-    from s2s_runtime.pairs import ScoreValues, Target
-    from s2s_runtime.prediction import Stop
 else:
     continuation, files, pairs = Later("continuation"), Later("files"), Later("pairs")
     prediction, streaming = Later("prediction"), Later("streaming")
 
 
-class Model(Closing):
+class Model(AbstractContextManager["Model"]):
     """A bundle ready to decode. `s2s_runtime.load` makes it.
 
     May be shared between threads: calls keep what changes to themselves. A context manager that closes the model.
@@ -109,12 +104,12 @@ class Model(Closing):
         return self._steps is None
 
     def close(self) -> None:
-        """Let the graphs and their memory go. Calls that are running end as usual; later ones raise.
-
-        Closing twice is no error. The manifest and the vocabularies stay.
-        """
+        """Let the graphs go; calls under way end as usual, later ones raise. Twice is no error; the manifest stays."""
         self._steps = self._workers = None
         self._last = LastDecoding()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def prepare(self, **options: Unpack[OptionValues]) -> Decoding:
         """Check options once, to decode list after list with them: `prepare(...).decode(inputs, None)`."""
@@ -170,7 +165,7 @@ class Model(Closing):
         read_ahead: int = READ_AHEAD,
         on_progress: Callable[[int, int], None] | None = None,
         **options: Unpack[OptionValues],
-    ) -> FileReport:
+    ) -> files.FileReport:
         """Decode the lines of a file into a file of as many lines, the best hypothesis of each.
 
         The output is written as lines are done, whole lines only: what a killed run leaves can be resumed.
@@ -205,7 +200,12 @@ class Model(Closing):
         return streaming.stream_pieces(self._decoding("stream", options), source)
 
     def score(
-        self, sources: Inputs, targets: Sequence[Target], *, add_end: bool = True, **options: Unpack[ScoreValues]
+        self,
+        sources: Inputs,
+        targets: Sequence[pairs.Target],
+        *,
+        add_end: bool = True,
+        **options: Unpack[pairs.ScoreValues],
     ) -> list[TargetScore]:
         """How likely given targets are, by forced decoding.
 
@@ -219,8 +219,7 @@ class Model(Closing):
             **options: see `ScoreValues`.
         """
         self._need_tokens("score")
-        chosen = pairs.score_options(options)
-        given = (self._manifest, self.step_model, sources, targets, chosen)
+        given = (self._manifest, self.step_model, sources, targets, pairs.score_options(options))
         return pairs.score_pairs(*given, workers=self._workers, add_end=add_end)
 
     @overload
@@ -242,7 +241,7 @@ class Model(Closing):
         *,
         steps: int | None = None,
         start: ArrayLike | None = None,
-        stop: Stop,
+        stop: prediction.Stop,
         max_batch_size: int = 64,
         cancel: CancelSignal | None = None,
     ) -> list[NDArray[np.float32]]: ...
@@ -253,7 +252,7 @@ class Model(Closing):
         *,
         steps: int | None = None,
         start: ArrayLike | None = None,
-        stop: Stop | None = None,
+        stop: prediction.Stop | None = None,
         max_batch_size: int = 64,
         cancel: CancelSignal | None = None,
     ) -> NDArray[np.float32] | list[NDArray[np.float32]]:
@@ -282,7 +281,7 @@ class Model(Closing):
 
     def encode(
         self, inputs: Inputs, *, start: ArrayLike | None = None, unknown_symbols: UnknownPolicy | None = None
-    ) -> DecoderState:
+    ) -> continuation.DecoderState:
         """Run the encoder alone: the state in which decoding starts.
 
         Args:
@@ -293,7 +292,7 @@ class Model(Closing):
         options = DecodingOptions(unknown_symbols=unknown_symbols)
         return continuation.encode(self._manifest, self.step_model, inputs, options, start)
 
-    def advance(self, state: DecoderState, targets: Sequence[Target]) -> DecoderState:
+    def advance(self, state: continuation.DecoderState, targets: Sequence[pairs.Target]) -> continuation.DecoderState:
         """The state after the given tokens have been written.
 
         `generate_from(advance(state, [ids]))` goes on as the sequence would that wrote these ids itself.
@@ -305,7 +304,7 @@ class Model(Closing):
         self._need_tokens("advance")
         return continuation.advance(self._manifest, self.step_model, state, targets)
 
-    def generate_from(self, state: DecoderState, **options: Unpack[OptionValues]) -> list[Result]:
+    def generate_from(self, state: continuation.DecoderState, **options: Unpack[OptionValues]) -> list[Result]:
         """Decode on from a state, all its rows at once.
 
         Lengths, penalties and scores count what is written from here on.
@@ -321,8 +320,8 @@ class Model(Closing):
         return continuation.generate_from(self._manifest, self.step_model, state, DecodingOptions(**options))
 
     def predict_from(
-        self, state: DecoderState, *, steps: int | None = None
-    ) -> tuple[NDArray[np.float32], DecoderState]:
+        self, state: continuation.DecoderState, *, steps: int | None = None
+    ) -> tuple[NDArray[np.float32], continuation.DecoderState]:
         """Predict values on from a state.
 
         Args:
@@ -332,8 +331,7 @@ class Model(Closing):
         Returns:
             float32 (rows, steps, features), and the state after them.
         """
-        count = self._count_steps("predict_from", steps)
-        return continuation.predict_from(self.step_model, state, count)
+        return continuation.predict_from(self.step_model, state, self._count_steps("predict_from", steps))
 
     def _decoding(self, verb: str, options: OptionValues) -> Decoding:
         self._need_tokens(verb)

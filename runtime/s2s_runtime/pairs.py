@@ -83,8 +83,8 @@ def score_pairs(
 
     def score(batch: Batch) -> list[tuple[int, TargetScore]]:
         places = batch.indices.tolist()
-        forced = score_targets(model, batch, [given[i] for i in places], plan)
-        unknown = [read.unknown.get(i, []) + _unknown(targets[i], manifest) for i in places]
+        forced = score_targets(model, batch, [given[i][0] for i in places], plan)
+        unknown = [read.unknown.get(i, []) + given[i][1] for i in places]
         return list(zip(places, map(_target_score, forced, unknown), strict=True))
 
     found = workers.map(score, parts) if workers and shared else [each for batch in parts for each in score(batch)]
@@ -98,24 +98,16 @@ def _target_score(forced: Forced, unknown: list[str]) -> TargetScore:
     return TargetScore(forced.score, sum(tokens), tokens, unknown)
 
 
-def _unknown(target: Target, manifest: Manifest) -> list[str]:
-    """Symbols of a target text that are scored as the unknown symbol."""
-    vocabulary = manifest.target_vocabulary
-    if not isinstance(target, str) or vocabulary is None or vocabulary.unknown is None:
-        return []
-    return vocabulary.look_up(target)[1]
-
-
-def _target_at(place: int, target: Target, manifest: Manifest, add_end: bool) -> list[int]:
+def _target_at(place: int, target: Target, manifest: Manifest, add_end: bool) -> tuple[list[int], list[str]]:
     try:
-        return target_ids(target, f"targets[{place}]", manifest, add_end)
+        return look_up_target(target, f"targets[{place}]", manifest, add_end)
     except UnknownSymbolError as error:
         error.place = place
         raise
 
 
-def target_ids(target: Target, name: str, manifest: Manifest, add_end: bool) -> list[int]:
-    """Ids of a target given as a text or as ids.
+def look_up_target(target: Target, name: str, manifest: Manifest, add_end: bool) -> tuple[list[int], list[str]]:
+    """Ids of a target given as a text or as ids, and the symbols that the unknown symbol stands for.
 
     Raises:
         InputError: a text without a vocabulary, or an id outside it; `name` says which.
@@ -125,12 +117,12 @@ def target_ids(target: Target, name: str, manifest: Manifest, add_end: bool) -> 
     if isinstance(target, str):
         if vocabulary is None:
             raise InputError(f"{name}: expected ids, as this bundle has no target vocabulary")
-        ids = vocabulary.encode(target)
+        ids, unknown = vocabulary.look_up(target)
     else:
-        ids = [int(token) for token in target]
+        ids, unknown = [int(token) for token in target], []
     wrong = [token for token in ids if not 0 <= token < spec.size]
     if wrong:
         raise InputError(f"{name}: expected ids from 0 to {spec.size - 1}, got {wrong[0]}")
     if add_end and spec.end_ids and (not ids or ids[-1] not in spec.end_ids):
         ids.append(spec.end_ids[0])
-    return ids
+    return ids, unknown

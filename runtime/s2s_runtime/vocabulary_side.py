@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal, cast
+from typing import Final, Literal, cast, get_args
 
 from s2s_runtime.errors import UnknownSymbolError, VocabularyError
 from s2s_runtime.json_fields import Fields
@@ -28,7 +28,6 @@ _UNIT_NAMES: Final = {
     "phone": "phone",
     "sentencepiece": "piece",
 }
-_NORMALIZATIONS: Final = ("NFC", "NFKC", "NFD", "NFKD")
 
 
 @dataclass(frozen=True)
@@ -315,7 +314,7 @@ class Vocabulary:
             "model": model,
         }
         if fields.raw("normalization", None) is not None:
-            values["normalization"] = fields.choice("normalization", _NORMALIZATIONS)
+            values["normalization"] = fields.choice("normalization", get_args(Normalization))
         if problems:
             raise VocabularyError("; ".join(problems))
         try:

@@ -102,7 +102,7 @@ def test_choices_and_defaults_are_those_of_python() -> None:
         typed = parameters.get(field.name)
         if typed is not None and field.name not in {"suppress_sequences", "prefix"}:
             assert typed.default in ((field.default, None) if field.default == () else (field.default,)), field.name
-    for enum, choices in (
+    for offered, choices in (
         (cli_options.Engine, Engine),
         (cli_options.Batching, Batching),
         (cli_options.LengthPenaltyKind, LengthPenaltyKind),
@@ -110,7 +110,7 @@ def test_choices_and_defaults_are_those_of_python() -> None:
         (cli_options.Mean, Mean),
         (cli_options.BatchBy, get_type_hints(DecodingOptions)["batch_by"]),
     ):
-        assert [str(each) for each in enum] == list(get_args(choices))
+        assert get_args(offered) == get_args(choices)
     for name, allowed in option_checks._CHOICES.items():
         hint = get_type_hints(DecodingOptions)[name]
         literals = [hint, *get_args(hint)]  # Literal[...], or Literal[...] | None

@@ -5,9 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+from inspect import isfunction
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 from typer.testing import CliRunner
@@ -32,6 +33,13 @@ TINY = Path(__file__).parents[1] / "fixtures" / "tiny.s2s"
 
 def _python(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+def test_type_hints_of_a_model_can_be_read() -> None:
+    """Also those of modules that are imported with the first call: applications build forms and checks from them."""
+    methods = [method for name, method in vars(s2s_runtime.Model).items() if isfunction(method) and name[0] != "_"]
+    assert len(methods) > 10
+    assert all("return" in get_type_hints(method) for method in methods)
 
 
 def test_import_pulls_in_no_framework() -> None:

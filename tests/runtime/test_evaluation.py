@@ -78,7 +78,7 @@ def test_an_ensemble_averages_what_it_is_told(pairs: Path, monkeypatch: pytest.M
         means.append(mean)
         return models[0]
 
-    monkeypatch.setattr("s2s_runtime.ensemble", noted)
+    monkeypatch.setattr("s2s_runtime.ensembles.ensemble", noted)
     twice = [str(TINY), str(pairs), "--ensemble-with", str(TINY), "--first-target", "--json"]
     for options in ([], ["--ensemble-mean", "log_probabilities"]):
         found = CliRunner().invoke(app, [*twice, *options])

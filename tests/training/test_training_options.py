@@ -138,6 +138,7 @@ def test_the_best_epoch_may_be_that_of_the_least_decoded_error(config, tmp_path)
 
     summary = train(config.override(select="error", tensorboard=True), tmp_path / "run")
     errors = history(tmp_path / "run")["val_error"]
+    assert all(0 <= error <= 1 for error in errors)
     assert summary["best"]["epoch"] == errors.index(min(errors)) + 1
     assert {path.parent.name for path in (tmp_path / "run" / "tensorboard").rglob("events.*")} == {
         "train",

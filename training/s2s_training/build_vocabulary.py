@@ -90,6 +90,7 @@ def _masked(examples: Sequence[Example], data: DataConfig, model: ModelConfig, p
 
 def _published(examples: Sequence[Example], config: TrainingConfig) -> VocabularyFile:
     data = config.data
+    source_form, target_form = data.normalizations
     fed = config.model.kind != "repeat-vector"
     sources, targets = _cut(examples, data, PieceModels())
     wrappers = (TAB, LINE_FEED) if fed else ()
@@ -101,7 +102,7 @@ def _published(examples: Sequence[Example], config: TrainingConfig) -> Vocabular
     source = Vocabulary(
         data.source_unit,
         tuple(source_symbols),
-        normalization=data.normalizations[0],
+        normalization=source_form,
         lowercase=data.lowercase,
         reverse=data.reverse,
     )
@@ -111,7 +112,7 @@ def _published(examples: Sequence[Example], config: TrainingConfig) -> Vocabular
         padding=None if fed else SPACE,  # a fixed number of steps: what follows the answer is padding
         start=TAB if fed else None,
         end=LINE_FEED if fed else None,
-        normalization=data.normalization,
+        normalization=target_form,
         lowercase=data.lowercase,
     )
     policy = PaddingPolicy(

@@ -178,13 +178,11 @@ def _configure(context: typer.Context, pairs: str | None, file: Path | None, *, 
         raise ConfigError("nothing to train on: give DATA, a file or a built-in data set, or a --config that names it")
     if tutorial and data in SERIES:
         raise ConfigError(f"tutorial: expected pairs of texts, got the continuous data set {data!r}")
-    chosen = default_config(data).override(**{**options, "data": data})
-    if not tutorial:
-        return chosen
-    published = tutorial_config(data).override(**{**options, "data": data})
-    if published == chosen:
+    given = {**options, "data": data}
+    chosen = (tutorial_config if tutorial else default_config)(data).override(**given)
+    if tutorial and chosen == default_config(data).override(**given):
         raise ConfigError(f"tutorial: {file or 'DATA'} settles everything that it would; leave it out")
-    return published
+    return chosen
 
 
 def _seeds(text: str, context: typer.Context) -> list[int]:
