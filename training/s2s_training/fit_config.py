@@ -42,7 +42,7 @@ class FitConfig:
             "error". Continuous data sets are always predicted whole.
         patience: stop after so many epochs that were no better than the best; 0 = never.
         max_minutes: stop training after so many minutes, those before an interruption counted, the schedule fitted to
-            end by then; None = no limit.
+            end by then, by measured time, so that two such runs are not the same to the bit; None = no limit.
         buckets: number of groups of similar length that batches are drawn from.
         seed: seed of initial weights, order of batches and dropout, and of data that is made up: `addition`.
         score: how many held-out sources are decoded at the end to count errors; 0 = none.
