@@ -19,8 +19,11 @@ class Clock:
         return self.now
 
 
-def run(config, steps_per_epoch, seconds_per_step, progress=0.0, *, first_epoch=0, seconds=0.0):
-    """Learning rates of all steps until the schedule stops the run, before which it had `seconds`."""
+def run(config, steps_per_epoch, seconds_per_step, progress=0.0, *, first_epoch=0, seconds=0.0, pauses=()):
+    """Learning rates of all steps until the schedule stops the run, before which it had `seconds`.
+
+    `pauses` are (step, seconds it takes beyond the others).
+    """
     from s2s_training.schedule import Before, Schedule
 
     clock = Clock()
@@ -33,7 +36,7 @@ def run(config, steps_per_epoch, seconds_per_step, progress=0.0, *, first_epoch=
         for batch in range(steps_per_epoch):
             schedule.on_train_batch_begin(batch)
             rates.append(optimizer.learning_rate)
-            clock.now += seconds_per_step
+            clock.now += seconds_per_step + dict(pauses).get(epoch * steps_per_epoch + batch, 0.0)
             schedule.on_train_batch_end(batch)
             if schedule.model.stop_training:
                 return rates, schedule.progress
@@ -64,6 +67,13 @@ def test_time_to_spare_changes_nothing():
     """With a budget that is long enough the rates are those without a budget: same seed, same losses."""
     ample = FitConfig(schedule="cosine", learning_rate=1.0, epochs=4, max_minutes=10)
     assert run(ample, 100, 1.0) == run(COSINE, 100, 1.0)
+
+
+@pytest.mark.parametrize("pauses", [((0, 60),), ((10, 20), (100, 30)), ((58, 10),)], ids=["trace", "validate", "pause"])
+def test_a_slow_start_changes_nothing_where_time_is_to_spare(pauses):
+    """Tracing, the first validation, a machine that pauses once: the epochs fit, so the rates stay what they were."""
+    ample = FitConfig(schedule="cosine", learning_rate=1.0, epochs=4, max_minutes=13)
+    assert run(ample, 100, 1.0, pauses=pauses) == run(COSINE, 100, 1.0)
 
 
 def test_a_short_budget_still_ends_with_the_schedule():

@@ -41,8 +41,9 @@ class FitConfig:
         decode_valid: how many validation sources are decoded after each epoch; 0 = none, or all where `select` is
             "error". Continuous data sets are always predicted whole.
         patience: stop after so many epochs that were no better than the best; 0 = never.
-        max_minutes: stop training after so many minutes, those before an interruption counted, the schedule fitted to
-            end by then, by measured time, so that two such runs are not the same to the bit; None = no limit.
+        max_minutes: stop training after so many minutes, those before an interruption counted; where the epochs would
+            take longer, the schedule is fitted to end by then, by measured time, so that two such runs are not the
+            same to the bit; None = no limit.
         buckets: number of groups of similar length that batches are drawn from.
         seed: seed of initial weights, order of batches and dropout, and of data that is made up: `addition`.
         score: how many held-out sources are decoded at the end to count errors; 0 = none.

@@ -11,8 +11,11 @@ import keras
 
 from s2s_training.config import FitConfig
 
-MEASURE_FROM = 20  # the first steps include tracing and say nothing about speed
-MEASURE_EVERY = 10
+# Shares of the time budget. The first steps trace graphs, here and in the first validation, and say nothing about
+# speed; and a few steps say little: a run with time to spare must not be bent because its machine paused once.
+MEASURE_FROM = 0.05
+TRUST_FROM = 0.1
+MEASURE_EVERY = 10  # steps
 
 
 def learning_rate_at(progress: float, config: FitConfig) -> float:
@@ -66,8 +69,9 @@ class Schedule(keras.callbacks.Callback):
     """Sets the learning rate before every step, and ends the run with the schedule when the time is up.
 
     Where the time budget is too short for all epochs, the number of steps that fit is estimated again every few
-    steps, and what is left of the schedule is spread over them: the learning rate still comes down smoothly, on a
-    machine of any speed. With time to spare nothing depends on the clock.
+    steps, from a tenth of the budget on, and what is left of the schedule is spread over them: the learning rate still
+    comes down smoothly, on a machine of any speed. With time to spare nothing depends on the clock, however slowly the
+    run began.
 
     Args:
         config: schedule, epochs and time budget.
@@ -95,17 +99,15 @@ class Schedule(keras.callbacks.Callback):
         self._clock = clock
         self._step = 0  # of the whole run
         self._fitting = self._planned  # steps that fit into the budget
-        self._deadline = clock() + config.max_minutes * 60 - before.seconds if config.max_minutes else math.inf
+        self._started = clock()
+        self._budget = config.max_minutes * 60 - before.seconds if config.max_minutes else math.inf
         self._measured_from: tuple[int, float] | None = None
-        self._first_step: int | None = None
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Count from this epoch's first step; see whether the validation figure still gets better."""
         if self._config.schedule == "plateau":
             self._scale = plateau_scale(self._watched(), self._config)
         self._step = epoch * self._steps_per_epoch
-        if self._first_step is None:
-            self._first_step = self._step
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Set the learning rate of this step."""
@@ -115,18 +117,20 @@ class Schedule(keras.callbacks.Callback):
         """Move on by one step of those that are left; stop where none are."""
         self.progress += (1 - self.progress) / max(1, self._fitting - self._step)
         self._step += 1
-        if self._deadline < math.inf and self._step % MEASURE_EVERY == 0:
-            self._fit_into_budget()
-        if self._step >= self._fitting or self._clock() >= self._deadline:
+        spent = self._clock() - self._started
+        if self._budget < math.inf and self._step % MEASURE_EVERY == 0:
+            self._fit_into_budget(spent)
+        if self._step >= self._fitting or spent >= self._budget:
             self.model.stop_training = True
 
-    def _fit_into_budget(self) -> None:
-        now = self._clock()
+    def _fit_into_budget(self, spent: float) -> None:
         if self._measured_from is None:
-            if self._step - self._first_step >= MEASURE_FROM:
-                self._measured_from = (self._step, now)
+            if spent >= MEASURE_FROM * self._budget:
+                self._measured_from = (self._step, spent)
+            return
+        if spent < TRUST_FROM * self._budget:
             return
         step, moment = self._measured_from
-        seconds_per_step = (now - moment) / (self._step - step)  # validation between epochs included
-        affordable = int((self._deadline - now) / seconds_per_step)
+        seconds_per_step = (spent - moment) / (self._step - step)  # validation between epochs included
+        affordable = int((self._budget - spent) / seconds_per_step)
         self._fitting = min(self._planned, self._step + affordable)
