@@ -6,8 +6,11 @@ import hashlib
 import importlib
 import io
 import os
+import weakref
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from threading import Lock
 from typing import Protocol
 
 from s2s_runtime.errors import BundleError, BundleNotFoundError, InputError
@@ -39,8 +42,8 @@ class BundleFiles(Protocol):
         """A file's content."""
         ...
 
-    def graph(self, file: str) -> Path | bytes:
-        """A graph in the form that onnxruntime opens quickest: its path, or its content."""
+    def graph(self, file: str, weights: str | None) -> Path:
+        """Where a graph lies, the file of its constants beside it."""
         ...
 
 
@@ -78,17 +81,23 @@ class FolderFiles:
         """See `BundleFiles.read`."""
         return (self._folder / file).read_bytes()
 
-    def graph(self, file: str) -> Path:
+    def graph(self, file: str, weights: str | None) -> Path:
         """See `BundleFiles.graph`."""
         return self._folder / file
 
 
 class MemoryFiles:
-    """A bundle whose files are in memory."""
+    """A bundle whose files are in memory.
+
+    Graphs are opened from a temporary folder that goes with the model. Of constants given to it in memory onnxruntime
+    passes over those inside loops, and looks for their file in the working folder.
+    """
 
     def __init__(self, name: str, files: Mapping[str, bytes]) -> None:
         self._name = name
         self._files = files
+        self._folder: Path | None = None
+        self._writing = Lock()
 
     @property
     def name(self) -> str:
@@ -111,9 +120,17 @@ class MemoryFiles:
         """See `BundleFiles.read`."""
         return self._files[file]
 
-    def graph(self, file: str) -> bytes:
+    def graph(self, file: str, weights: str | None) -> Path:
         """See `BundleFiles.graph`."""
-        return self._files[file]
+        with self._writing:
+            if self._folder is None:
+                tempfile, shutil = map(importlib.import_module, ("tempfile", "shutil"))  # folders don't need them
+                self._folder = Path(tempfile.mkdtemp(prefix="s2s-"))
+                weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+            for name in (file, *([] if weights is None else [weights])):
+                if not (self._folder / name).exists():
+                    (self._folder / name).write_bytes(self._files[name])
+        return self._folder / file
 
 
 def _stamp(found: os.stat_result) -> tuple[int, int, int]:
@@ -153,7 +170,7 @@ def _unzip(name: str, file: Path | io.BytesIO) -> MemoryFiles:
         with zipfile.ZipFile(file) as archive:
             entries = {entry.filename: archive.read(entry) for entry in archive.infolist() if not entry.is_dir()}
     # RuntimeError: encrypted. NotImplementedError: a compression that Python doesn't have.
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
         raise BundleError(f"{name}: expected a bundle's folder or a zip file of one: {error}") from error
     tops = {entry.partition("/")[0] if "/" in entry else "" for entry in entries}
     if len(tops) == 1 and tops != {""}:

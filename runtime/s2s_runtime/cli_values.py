@@ -61,7 +61,7 @@ def _tokens(name: str, texts: Sequence[str], manifest: Manifest) -> list[Token]:
 
 def _sequence(text: str, manifest: Manifest) -> list[int]:
     if manifest.target_vocabulary is not None:
-        return manifest.target_vocabulary.encode(text)
+        return manifest.target_vocabulary.encode(text, "error")
     return [_number("suppress_sequences", part) for part in text.split()]
 
 

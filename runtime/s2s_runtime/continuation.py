@@ -124,7 +124,7 @@ def generate_from(
     resumed = _ResumedModel(_portable(model), state)
     decoding = Decoding(manifest, resumed, None, options)
     limits = [target_limit(int(length), options, manifest) for length in state.columns.sum(axis=1)]
-    prefixes = prefix_ids(options.prefix, len(state), manifest)
+    prefixes = prefix_ids(options.prefix, len(state), manifest, decoding.plan)
     for i, (prefix, limit) in enumerate(zip(prefixes, limits, strict=True)):
         if len(prefix) > limit:
             raise OptionError(f"prefix[{i}]: {len(prefix)} tokens, but the target may have {limit}; shorten it")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import IO, Any, Final, Self
@@ -20,6 +20,7 @@ from s2s_runtime.files import (
     Work,
     count_lines,
     drop_last_text,
+    is_same_file,
     line_text,
     numbers,
     open_output,
@@ -103,8 +104,9 @@ class Settings:
             problems.append(f"--attention-plot: expected one text, got {got}")
         if self.attention_plot is not None and (modes or self.output is not None):
             problems.append("--attention-plot: expected no --stream, --score, --interactive or --output beside it")
-        if self.output is not None and self.input is not None and self.output.resolve() == self.input.resolve():
+        if self.output is not None and self.input is not None and is_same_file(self.output, self.input):
             problems.append(f"--output: expected another file than --input, got {self.output}")
+        problems += _undecoded(self.texts or ())
         problems += self._without_effect()
         if problems:
             raise UsageError("; ".join(problems))
@@ -133,6 +135,15 @@ class Settings:
         if self.workers is not None and self.command_line["batching"] == "continuous":
             problems.append("--workers: no effect with --batching continuous, where all lines are one flow")
         return problems
+
+
+def _undecoded(texts: Sequence[str]) -> list[str]:
+    """Texts of a command line that aren't UTF-8: Python has surrogates in the place of their bytes."""
+    return [
+        f"text {number} is not UTF-8: {text!r}"
+        for number, text in enumerate(texts, 1)
+        if any("\ud800" <= character <= "\udfff" for character in text)
+    ]
 
 
 def run(settings: Settings) -> None:
@@ -186,16 +197,25 @@ def _score_lines(model: Model, settings: Settings) -> ScoreLines:
 def _all_lines(settings: Settings, work: Work) -> None:
     """Texts of the command line, of a file or of standard input, to a file or standard output."""
     named, skip = _NamedTexts(work), _done_already(settings)
-    to_file = None if settings.output is None else open_output(settings.output, resume=settings.resume)
-    with nullcontext(sys.stdout.buffer) if to_file is None else to_file as target:
-        if settings.texts:
-            if settings.texts[skip:]:
-                write_all(target, named(settings.texts[skip:], skip).encode())
-        elif settings.input is None:
+    if settings.texts:
+        left = settings.texts[skip:]
+        written = named(left, skip).encode() if left else b""
+        with _opened(settings) as target:  # now that there is something to put in the place of what it held
+            write_all(target, written)
+    elif settings.input is None:
+        with _opened(settings) as target:
             run_lines(sys.stdin.buffer, target, named, skip=skip, read_ahead=settings.read_ahead)
-        else:
-            with settings.input.open("rb") as source, byte_progress(settings.input.stat().st_size) as shown:
-                run_lines(source, target, named, skip=skip, read_ahead=settings.read_ahead, on_progress=shown)
+    else:
+        size = settings.input.stat().st_size
+        with settings.input.open("rb") as source, _opened(settings) as target, byte_progress(size) as shown:
+            run_lines(source, target, named, skip=skip, read_ahead=settings.read_ahead, on_progress=shown)
+
+
+def _opened(settings: Settings) -> AbstractContextManager[IO[bytes]]:
+    """Where results go."""
+    if settings.output is None:
+        return nullcontext(sys.stdout.buffer)
+    return open_output(settings.output, resume=settings.resume)
 
 
 def _done_already(settings: Settings) -> int:
@@ -213,12 +233,18 @@ class _NamedTexts:
     work: Work
 
     def __call__(self, lines: Sequence[str], first: int) -> str:
-        try:
+        with _naming_texts():
             return self.work(lines, first)
-        except (UnknownSymbolError, InputError) as error:
-            if error.place is None:
-                raise
-            raise InputError(f"text {error.place + 1}: {error.reason}") from error
+
+
+@contextmanager
+def _naming_texts() -> Iterator[None]:
+    try:
+        yield
+    except (UnknownSymbolError, InputError) as error:
+        if error.place is None:
+            raise
+        raise InputError(f"text {error.place + 1}: {error.reason}") from error
 
 
 def _plot(model: Model, settings: Settings, path: Path) -> None:
@@ -226,7 +252,7 @@ def _plot(model: Model, settings: Settings, path: Path) -> None:
     drawn = Settings.from_command_line({**settings.command_line, "attention": True})
     work, [text] = _decode_lines(model, drawn), drawn.texts or [""]
     [result] = work.results([text], 0)
-    sys.stdout.write(work.write(1, text, result))
+    _show(work.write(1, text, result))
     plot_attention(result.hypotheses[0], result.source_tokens, path)
     _report_unknown(work.unknown)
 
@@ -237,18 +263,22 @@ def _one_by_one(model: Model, settings: Settings) -> None:
     for number, text in enumerate(_each_text(settings), 1):
         try:
             if settings.stream:
-                for piece in work.pieces(text, number - 1):
-                    sys.stdout.write(piece)
-                    sys.stdout.flush()
-                sys.stdout.write("\n")
+                with _naming_texts():
+                    for piece in work.pieces(text, number - 1):
+                        _show(piece)
+                _show("\n")
             else:
-                sys.stdout.write(work([text], number - 1))
+                _show(work([text], number - 1))
         except (InputError, UnknownSymbolError) as error:
             if not settings.interactive:
                 raise
-            warn(f"error: {error}")
-        sys.stdout.flush()
+            warn(f"error: {error if error.place is None else error.reason}")
     _report_unknown(work.unknown)
+
+
+def _show(text: str) -> None:
+    """Write to standard output in UTF-8, whatever its own encoding, as files are written."""
+    write_all(sys.stdout.buffer, text.encode())
 
 
 def _each_text(settings: Settings) -> Iterator[str]:

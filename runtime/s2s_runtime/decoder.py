@@ -133,7 +133,7 @@ class Decoder(AbstractContextManager["Decoder"]):
             try:
                 for answer in decode(decoding.model, self._supply, self._plan, decoding.options, steps=steps):
                     self._give(answer)
-            except Exception as error:  # whatever it was, those who wait must hear of it; the next may go well
+            except BaseException as error:  # a callback's SystemExit too: those who wait must hear of it
                 for job in self._jobs.values():
                     job.result.set_exception(error)
                 self._jobs.clear()
@@ -169,5 +169,8 @@ class Decoder(AbstractContextManager["Decoder"]):
     def _give(self, answer: Answer) -> None:
         """Hand a result to whoever waits for it."""
         batch, place, ended = answer
-        job = self._jobs.pop(int(batch.indices[place]))
-        job.result.set_result(self._decoding.result(ended, job.source, 0, batch.columns[place]))
+        number = int(batch.indices[place])
+        job = self._jobs[number]
+        result = self._decoding.result(ended, job.source, 0, batch.columns[place])
+        del self._jobs[number]  # not before: where that failed, whoever waits must hear of it
+        job.result.set_result(result)

@@ -66,7 +66,7 @@ class Decoding:
             InputError, UnknownSymbolError, OptionError: as `Model.generate`.
         """
         sources = read_sources(inputs, self.manifest, self.options.unknown_symbols, first)
-        begun = prefix_ids(prefixes, len(sources.arrays), self.manifest)
+        begun = prefix_ids(prefixes, len(sources.arrays), self.manifest, self.plan)
         decode = self._alternatives if self.options.return_alternatives else self._results
         return decode(sources, begun, self.plan_from(first))
 
@@ -107,10 +107,11 @@ class Decoding:
     def _alternatives(self, sources: Sources, prefixes: Sequence[Sequence[int]], plan: SearchPlan) -> list[Result]:
         """Each of the likeliest next tokens as one more forced token, decoded to its best end."""
         followed = self._followed(sources, prefixes, plan)
+        places = [place for place, each in enumerate(followed) for _ in each]
         repeated = Sources(
-            [array for array, each in zip(sources.arrays, followed, strict=True) for _ in each],
-            {},
-            [others for others, each in zip(sources.others, followed, strict=True) for _ in each],
+            [sources.arrays[place] for place in places],
+            {i: sources.unknown[place] for i, place in enumerate(places) if place in sources.unknown},
+            [sources.others[place] for place in places],
         )
         begun = [prefix for each in followed for prefix in each]
         decoded = iter(self._results(repeated, begun, replace(plan, num_hypotheses=1)))
@@ -121,6 +122,9 @@ class Decoding:
             if found:
                 hypotheses = [result.hypotheses[0] for result in found]
                 results.append(Result(hypotheses, found[0].source_tokens, unknown or []))
+            elif len(sources.arrays[place]):  # no token is likely enough
+                tokens = self.finisher.source_tokens(sources.arrays[place])
+                results.append(self.finisher.unfollowed(prefixes[place], tokens, unknown))
             else:
                 results.append(self.finisher.empty(unknown))
         return results

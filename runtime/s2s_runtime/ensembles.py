@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from s2s_runtime.errors import BundleError, OptionError
+from s2s_runtime.errors import BundleError, InputError, OptionError
 from s2s_runtime.manifest import Manifest
 from s2s_runtime.model import Model
 from s2s_runtime.scoring import Floats, log_normalizer
@@ -137,10 +137,12 @@ class EnsembleModel:
 
     def from_arrays(self, arrays: Mapping[str, NDArray[Any]], time: int) -> list[Any]:
         """See `PortableModel.from_arrays`."""
-        own: list[dict[str, NDArray[Any]]] = [{} for _ in self._members]
-        for name, array in arrays.items():
-            member, _, bare = name.partition(".")
-            own[int(member)][bare] = array
+        own: list[dict[str, NDArray[Any]]] = [
+            {name.removeprefix(f"{i}."): array for name, array in arrays.items() if name.startswith(f"{i}.")}
+            for i in range(len(self._members))
+        ]
+        if sum(map(len, own)) < len(arrays):
+            raise InputError(f"state: expected one of this ensemble of {len(own)}, got one with {', '.join(arrays)}")
         return [
             member.from_arrays(each, time)  # type: ignore[attr-defined]
             for member, each in zip(self._members, own, strict=True)

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Unpack
 
 from s2s_runtime.error_rates import ErrorRates, error_rates
-from s2s_runtime.errors import InputError, MissingExtraError
+from s2s_runtime.errors import InputError, MissingExtraError, UnknownSymbolError
 from s2s_runtime.files import read_text
 from s2s_runtime.model import Model
 from s2s_runtime.options import OptionValues
@@ -112,7 +112,7 @@ def decode_pairs(
         **options: how to decode: the fields of `DecodingOptions`.
 
     Raises:
-        InputError: the bundle has no vocabularies, or there are no sources.
+        InputError: the bundle has no vocabularies, there are no sources, or one that the model can't read.
     """
     if model.source_vocabulary is None or model.target_vocabulary is None:
         raise InputError("evaluation: expected a bundle with vocabularies on both sides, this one knows numbers only")
@@ -122,7 +122,12 @@ def decode_pairs(
     started = time.perf_counter()
     for start in range(0, len(sources), CHUNK):
         part = sources[start : start + CHUNK]
-        outputs += [result.text for result in model.generate(part, **options)]
+        try:
+            outputs += [result.text for result in model.generate(part, **options)]
+        except (InputError, UnknownSymbolError) as error:
+            if error.place is None:
+                raise
+            raise InputError(f"source {part[error.place]!r}: {error.reason}") from error
         progress(len(part))
     seconds = time.perf_counter() - started
     return Decoded(sources, outputs, [references[source] for source in sources], seconds)

@@ -15,7 +15,7 @@ from s2s_runtime.decoding import Decoding
 from s2s_runtime.errors import InputError, OptionError
 from s2s_runtime.options import READ_AHEAD, Prefix
 from s2s_runtime.results import Result
-from s2s_runtime.streaming import refuse_prefix, stream_pieces
+from s2s_runtime.streaming import check_read_ahead, refuse_prefix, stream_pieces
 
 _READ_BYTES: Final = 1 << 20
 
@@ -109,7 +109,7 @@ class DecodeLines:
 
     def pieces(self, line: str, first: int) -> Iterator[str]:
         """The text of one line, piece by piece."""
-        return stream_pieces(self.decoding, self._inputs([line], first)[0], self.prefix, self.unknown)
+        return stream_pieces(self.decoding, self._inputs([line], first)[0], self.prefix, self.unknown, first)
 
     def _inputs(self, lines: Sequence[str], first: int) -> Sequence[str | list[int]]:
         if not self.keep_empty and not all(line.strip() for line in lines):
@@ -164,10 +164,20 @@ def decode_file(
 ) -> FileReport:
     """Decode the lines of a file; see `Model.generate_file`."""
     refuse_prefix(decoding)
+    check_read_ahead(read_ahead)
+    if decoding.options.num_hypotheses > 1:
+        raise OptionError(
+            f"num_hypotheses: expected 1 for generate_file, which writes a line a text, got "
+            f"{decoding.options.num_hypotheses}; generate_iter gives them all"
+        )
     work, start = DecodeLines(decoding), time.perf_counter()
-    with Path(source).open("rb") as lines, open_output(target, resume=resume) as output:
-        skipped = count_lines(target) if resume else 0
-        done = run_lines(lines, output, work, skip=skipped, read_ahead=read_ahead, on_progress=on_progress)
+    with Path(source).open("rb") as lines:
+        if is_same_file(source, target):
+            raise OptionError(f"target: expected another file than the source, got {target}")
+        output = open_output(target, resume=resume)
+        with output:
+            skipped = count_lines(target) if resume else 0
+            done = run_lines(lines, output, work, skip=skipped, read_ahead=read_ahead, on_progress=on_progress)
     return FileReport(done, skipped, time.perf_counter() - start, work.unknown)
 
 
@@ -195,10 +205,7 @@ def run_lines(
 
     Raises:
         InputError: a line isn't UTF-8, or there are fewer lines than to skip.
-        OptionError: `read_ahead` is out of range.
     """
-    if read_ahead < 1:
-        raise OptionError(f"read_ahead: expected at least 1, got {read_ahead}")
     first = size = 0
     for window in read_windows(source, read_ahead):
         lines = window[max(0, skip - first) :]
@@ -242,15 +249,21 @@ def _split(data: bytes) -> list[bytes]:
 
 
 def line_text(line: bytes, place: int) -> str:
-    """A line as text, without its end.
+    """A line as text, without its end; the first of all without a byte order mark.
 
     Raises:
         InputError: it isn't UTF-8; names the line by its place (from 0) plus 1.
     """
     try:
-        return line.rstrip(b"\r\n").decode("utf-8")
+        return line.rstrip(b"\r\n").decode("utf-8" if place else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(f"text {place + 1} is not UTF-8: {error}") from error
+
+
+def is_same_file(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
+    """Whether two paths lead to one file."""
+    one, other = Path(one).resolve(), Path(other).resolve()
+    return one == other or (one.exists() and other.exists() and one.samefile(other))
 
 
 def write_all(target: IO[bytes], data: bytes) -> None:

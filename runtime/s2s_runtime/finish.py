@@ -43,7 +43,8 @@ class Finisher:
             columns: (source time,) False at padding.
             unknown: symbols of it that the vocabulary lacks.
         """
-        return Result([self._hypothesis(each, source_tokens, columns) for each in ended], source_tokens, unknown or [])
+        spelled = self._spelled(source_tokens, unknown or [])
+        return Result([self._hypothesis(each, spelled, columns) for each in ended], source_tokens, unknown or [])
 
     def empty(self, unknown: list[str] | None = None) -> Result:
         """The result of an empty source: nothing, with certainty. The model isn't asked."""
@@ -63,6 +64,11 @@ class Finisher:
             source_tokens=[],
             unknown_symbols=unknown or [],
         )
+
+    def unfollowed(self, prefix: Sequence[int], source_tokens: list[str], unknown: list[str] | None) -> Result:
+        """The result where no token is likely enough to follow the prefix: the prefix, unscored."""
+        written = Hypothesis(self.text(prefix), self.tokens(prefix), list(prefix), None, "stopped", None, None)
+        return Result([written], source_tokens, unknown or [])
 
     def source_tokens(self, source: Source) -> list[str]:
         """The symbols of a source, as the model read them; empty for values."""
@@ -106,6 +112,19 @@ class Finisher:
             token_scores=scores,
             attention=attention if options.return_attention else None,
         )
+
+    def _spelled(self, source_tokens: list[str], unknown: Sequence[str]) -> list[str]:
+        """The source's tokens, those that the vocabulary lacks as the text spells them."""
+        vocabulary = self.manifest.source_vocabulary
+        if not (self.options.replace_unknown and unknown and vocabulary):
+            return source_tokens
+        places = [i for i, token in enumerate(source_tokens) if token == vocabulary.unknown]
+        if len(places) != len(unknown):  # left out, or the text holds the unknown symbol itself
+            return source_tokens
+        spelled = list(source_tokens)
+        for place, symbol in zip(places[::-1] if vocabulary.reverse else places, unknown, strict=True):
+            spelled[place] = symbol
+        return spelled
 
     def _replaced(
         self, ids: Sequence[int], tokens: Sequence[str], attention: Floats, source_tokens: Sequence[str]

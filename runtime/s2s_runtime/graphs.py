@@ -67,12 +67,9 @@ class Graphs(Mapping[str, Any]):
         place = f"{self._files.name}/{file}"
         if not all(map(self._files.unchanged, [file, *([] if weights is None else [weights.file])])):
             raise BundleError(f"{place}: it or its weights changed or went since the bundle was loaded; load it again")
-        graph = self._files.graph(file)
-        apart = {}
-        if isinstance(graph, bytes) and weights is not None:
-            apart[weights.file] = self._files.read(weights.file)
+        graph = self._files.graph(file, None if weights is None else weights.file)
         settings = self._settings if name == "decoder" else self._settings.without_captures
-        session = open_session(graph, settings, place, weights=apart)
+        session = open_session(graph, settings, place)
         self._check_names(place, name, session)
         return session
 

@@ -176,11 +176,12 @@ class Model(AbstractContextManager["Model"]):
             resume: keep the lines that stand there and go on behind them.
             read_ahead: see `generate_iter`.
             on_progress: called now and then with the lines that are done and the bytes of the source they took.
-            **options: the fields of `DecodingOptions`, without `prefix`.
+            **options: the fields of `DecodingOptions`, without `prefix`, `num_hypotheses` being 1.
 
         Raises:
             FileNotFoundError: there is no such source.
             InputError: the source isn't UTF-8, or has fewer lines than the output to resume.
+            OptionError: an option is out of range, or the target is the source.
         """
         decoding = self._decoding("generate_file", options)
         return files.decode_file(

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2s_runtime.device import Device, Session, bound
+from s2s_runtime.errors import InputError
 from s2s_runtime.joining import Memory, MemoryJoiner
 from s2s_runtime.later import Later
 from s2s_runtime.manifest import Manifest
@@ -56,6 +57,7 @@ class OnnxStepModel:
         self._device = Device(device) if stays else None
         self._ports = Ports.of(manifest)
         self._source_names = [tensor.name for tensor in manifest.source.inputs]
+        self._carried = {tensor.name: tuple(tensor.shape) for tensor in (*manifest.states, *manifest.memory)}
         self._join_memory = MemoryJoiner(manifest)
         self._sessions = sessions
         self._captures = None
@@ -209,6 +211,13 @@ class OnnxStepModel:
 
     def from_arrays(self, arrays: Mapping[str, NDArray[Any]], time: int) -> States:
         """States made of what `to_arrays` gave; see `PortableModel.from_arrays`."""
+        shapes = {name: array.shape for name, array in arrays.items()}
+        if shapes.keys() != self._carried.keys() or not all(
+            len(shape) == len(shapes[name])
+            and all(size in (None, n) for size, n in zip(shape, shapes[name], strict=True))
+            for name, shape in self._carried.items()
+        ):
+            raise InputError(f"state: expected one of this model, with {self._carried}, got one with {shapes}")
         recurrent = [self._placed(arrays[name].copy()) for name in self._ports.states]
         memory = [self._placed(arrays[name].copy()) for name in self._ports.memory]
         return self._states((len(arrays[self._ports.states[0]]), time), recurrent, memory)

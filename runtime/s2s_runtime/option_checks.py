@@ -41,7 +41,10 @@ def _type_problems(options: DecodingOptions, given: set[str]) -> list[str]:
         value = getattr(options, name)
         if value is not None and (isinstance(value, str) or not isinstance(value, Sequence | np.ndarray)):
             problems.append(f"{name}: expected a list, got {value!r}")
-    if options.phrase_table is not None and not isinstance(options.phrase_table, Mapping):
+    table = options.phrase_table
+    if table is not None and not (
+        isinstance(table, Mapping) and all(isinstance(token, str) for pair in table.items() for token in pair)
+    ):
         problems.append(f"phrase_table: expected a mapping of tokens to tokens, got {options.phrase_table!r}")
     for name, allowed in _CHOICES.items():
         value = getattr(options, name)
@@ -91,7 +94,7 @@ def _contradictions(options: DecodingOptions) -> list[str]:
         ("min_alternative_probability", "return_alternatives", options.return_alternatives),
         ("coverage_penalty", "beam_size above 1", options.beam_size > 1),
     ):
-        if getattr(options, name) != getattr(kind, name) and not present:
+        if not present and not np.array_equal(getattr(options, name), getattr(kind, name)):
             problems.append(f"{name}: has no effect without {needed}; give that too or leave {name} out")
     if options.return_alternatives and (options.sampling or options.callback is not None):
         problems.append("return_alternatives: can't be combined with sampling or a callback")

@@ -110,7 +110,7 @@ class DecodingOptions:
     max_length either."""
 
     min_length: int = 0
-    """Tokens that come before an end token at least."""
+    """Tokens that come before an end token at least; at most as many as the target may have."""
 
     repetition_penalty: float = 1.0
     """Logits of tokens that occurred before in the sequence are divided by it where positive and multiplied where
@@ -160,8 +160,9 @@ class DecodingOptions:
     tries, lexicons."""
 
     replace_unknown: bool = False
-    """Each unknown target token becomes the source token it attended to most, in `text` and `tokens` (ids stay).
-    Implies allow_unknown. Needs a bundle with attention and both vocabularies."""
+    """Each unknown target token becomes the source token it attended to most, in `text` and `tokens` (ids stay), one
+    that the source vocabulary lacks as the text spells it. Implies allow_unknown. Needs a bundle with attention and
+    both vocabularies."""
 
     phrase_table: Mapping[str, str] | None = None
     """What source tokens become where replace_unknown would copy them; others are copied."""
@@ -180,7 +181,8 @@ class DecodingOptions:
     in the order of those tokens' probabilities, not of their scores."""
 
     min_alternative_probability: float = 0.0
-    """Alternatives less likely than this, as the next token, are left out. Needs return_alternatives."""
+    """Alternatives less likely than this, as the next token, are left out; where none is left, the one hypothesis is
+    the prefix, without a score, "stopped". Needs return_alternatives."""
 
     callback: Callback | None = None
     """Called with a `TokenEvent` for each token as it is chosen; where it returns True that sentence stops (finish

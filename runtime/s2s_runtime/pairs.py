@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypedDict
+
+import numpy as np
 
 from s2s_runtime.batching import make_batches
 from s2s_runtime.cancellation import CancelSignal, cancellable
-from s2s_runtime.errors import InputError, UnknownSymbolError
+from s2s_runtime.errors import InputError, OptionError, UnknownSymbolError
 from s2s_runtime.forced import Forced, score_targets
 from s2s_runtime.manifest import Manifest
 from s2s_runtime.options import DecodingOptions
@@ -39,8 +41,13 @@ def score_options(values: ScoreValues) -> DecodingOptions:
     """Options for scoring: no limit of length, as it is the targets' own; a beam, as coverage has no meaning without.
 
     Raises:
-        OptionError: one is out of range.
+        OptionError: one is out of range, or isn't among them.
     """
+    others = sorted(values.keys() - ScoreValues.__annotations__.keys())
+    if others:
+        raise OptionError(
+            f"{', '.join(others)}: no effect on scoring; expected some of {', '.join(ScoreValues.__annotations__)}"
+        )
     return DecodingOptions(beam_size=2, max_length=1, **values)
 
 
@@ -106,6 +113,13 @@ def _target_at(place: int, target: Target, manifest: Manifest, add_end: bool) ->
         raise
 
 
+def _checked_ids(target: Sequence[int], name: str) -> list[int]:
+    given = list(target) if isinstance(target, Iterable) else [None]
+    if not all(isinstance(token, int | np.integer) and not isinstance(token, bool) for token in given):
+        raise InputError(f"{name}: expected a text or a list of ids, got {target!r}")
+    return [int(token) for token in given]
+
+
 def look_up_target(target: Target, name: str, manifest: Manifest, add_end: bool) -> tuple[list[int], list[str]]:
     """Ids of a target given as a text or as ids, and the symbols that the unknown symbol stands for.
 
@@ -119,7 +133,7 @@ def look_up_target(target: Target, name: str, manifest: Manifest, add_end: bool)
             raise InputError(f"{name}: expected ids, as this bundle has no target vocabulary")
         ids, unknown = vocabulary.look_up(target)
     else:
-        ids, unknown = [int(token) for token in target], []
+        ids, unknown = _checked_ids(target, name), []
     wrong = [token for token in ids if not 0 <= token < spec.size]
     if wrong:
         raise InputError(f"{name}: expected ids from 0 to {spec.size - 1}, got {wrong[0]}")

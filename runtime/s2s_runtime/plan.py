@@ -66,6 +66,12 @@ def _lacking(options: DecodingOptions, manifest: Manifest, *, has_ends: bool) ->
         problems.append("unknown_symbols: 'unk' needs an unknown symbol in the source vocabulary, which has none")
     if options.max_length is options.max_length_ratio is manifest.target.max_length is None:
         problems.append("max_length: this bundle doesn't say how long targets get; give max_length or max_length_ratio")
+    most = manifest.target.max_length
+    if options.max_length is options.max_length_ratio is None is not most and options.min_length > most:
+        problems.append(
+            f"min_length: expected at most {most}, the longest target this bundle's model was made for, got "
+            f"{options.min_length}; give max_length too to go beyond"
+        )
     return problems
 
 
@@ -116,7 +122,7 @@ def token_ids(name: str, tokens: Iterable[Token], manifest: Manifest) -> list[in
     Raises:
         OptionError: names the option and the token that the bundle doesn't know.
     """
-    if isinstance(tokens, str):
+    if isinstance(tokens, str) or not isinstance(tokens, Iterable):
         raise OptionError(f"{name}: expected a list of tokens, got {tokens!r}")
     vocabulary, size = manifest.target_vocabulary, manifest.target.size
     ids = []
@@ -134,7 +140,9 @@ def token_ids(name: str, tokens: Iterable[Token], manifest: Manifest) -> list[in
     return ids
 
 
-def prefix_ids(prefix: Sequence[Prefix | None] | None, count: int, manifest: Manifest) -> list[list[int]]:
+def prefix_ids(
+    prefix: Sequence[Prefix | None] | None, count: int, manifest: Manifest, plan: SearchPlan
+) -> list[list[int]]:
     """The ids of each sentence's prefix; empty where it has none.
 
     Raises:
@@ -150,9 +158,9 @@ def prefix_ids(prefix: Sequence[Prefix | None] | None, count: int, manifest: Man
         if isinstance(each, str):
             if manifest.target_vocabulary is None:
                 raise OptionError(f"prefix[{i}]: expected ids, as this bundle has no target vocabulary; got {each!r}")
-            found.append(manifest.target_vocabulary.encode(each))
+            found.append(manifest.target_vocabulary.encode(each, "error"))
         else:
             found.append([] if each is None else token_ids(f"prefix[{i}]", each, manifest))
-        if set(found[-1]) & set(manifest.target.end_ids):
+        if plan.is_end[found[-1]].any():
             raise OptionError(f"prefix[{i}]: holds an end token, after which nothing follows; leave it out")
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -123,7 +123,9 @@ class TokenRules:
 
     def _allowed(self, answer: object) -> NDArray[np.bool_]:
         """What `allowed_next` returned as a mask over the vocabulary."""
-        found = np.asarray(answer if isinstance(answer, np.ndarray | Sequence) else list(answer))  # type: ignore[call-overload]
+        found = np.asarray(
+            list(answer) if isinstance(answer, Iterable) and not isinstance(answer, np.ndarray) else answer
+        )
         if found.dtype == np.bool_ and found.shape == (self.size,):
             return found
         mask = np.zeros(self.size, np.bool_)

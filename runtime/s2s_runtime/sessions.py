@@ -147,16 +147,13 @@ def import_onnxruntime() -> ModuleType:
         ) from error
 
 
-def open_session(  # onnxruntime is untyped
-    graph: Path | bytes, settings: SessionSettings, name: str = "", weights: Mapping[str, bytes] | None = None
-) -> Any:
+def open_session(graph: Path, settings: SessionSettings, name: str = "") -> Any:  # onnxruntime is untyped
     """Open one graph and make sure that it runs where it was asked to.
 
     Args:
-        graph: the ONNX file, or its content.
+        graph: the ONNX file.
         settings: providers and threads.
         name: what to call it in messages; default: its path.
-        weights: content of the files that the graph names for its constants, where it doesn't lie beside them.
 
     Raises:
         MissingExtraError: onnxruntime is not installed.
@@ -168,24 +165,21 @@ def open_session(  # onnxruntime is untyped
     _check_available(ort.get_available_providers(), settings)
     first, *others = _attempts(settings, ort.get_available_providers())
     session_options = _session_options(ort, first)
-    if weights:
-        sizes = [len(content) for content in weights.values()]
-        session_options.add_external_initializers_from_files_in_memory(list(weights), list(weights.values()), sizes)
     try:
         return _start(ort, graph, first, session_options, name)
     except ProviderError:
         if not others:
             raise
-    return open_session(graph, others[0], name, weights)
+    return open_session(graph, others[0], name)
 
 
-def _start(ort: ModuleType, graph: Path | bytes, settings: SessionSettings, session_options: Any, name: str) -> Any:
+def _start(ort: ModuleType, graph: Path, settings: SessionSettings, session_options: Any, name: str) -> Any:
     """Open a graph with exactly the providers that the settings ask for."""
     options = settings.provider_options
     state = ort.capi.onnxruntime_pybind11_state  # its errors have no common base but Exception
     try:
         session = ort.InferenceSession(
-            graph if isinstance(graph, bytes) else str(graph),
+            str(graph),
             session_options,
             providers=list(settings.requested),
             provider_options=None if options is None else [_as_text(each) for each in options],

@@ -96,6 +96,11 @@ def _columns(inputs: Inputs, names: Sequence[str]) -> list[Any]:
             _check_names(row, names)
         given = {name: [row[name] for row in rows] for name in names}
     _check_names(given, names)
+    for name in names:
+        if isinstance(given[name], str):
+            raise InputError(
+                f"inputs[{name!r}]: expected a list of texts, got one text {given[name]!r}; put it in a list"
+            )
     columns = [given[name] if isinstance(given[name], np.ndarray) else list(given[name]) for name in names]
     counts = [len(column) for column in columns]
     if len(set(counts)) > 1:

@@ -217,5 +217,8 @@ class PortableModel(StepModel[StatesT], Protocol[StatesT]):
         Args:
             arrays: as `to_arrays` gives them.
             time: length of the padded source.
+
+        Raises:
+            InputError: they are another model's.
         """
         ...

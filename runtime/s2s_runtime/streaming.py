@@ -29,10 +29,19 @@ def generate_windows(
     Raises:
         OptionError: `read_ahead` is out of range, or prefixes were given as an option. At once, not when iterated.
     """
-    if read_ahead < 1:
-        raise OptionError(f"read_ahead: expected at least 1, got {read_ahead}")
+    check_read_ahead(read_ahead)
     refuse_prefix(decoding)
     return _windows(decoding, iter(inputs), None if prefixes is None else iter(prefixes), read_ahead)
+
+
+def check_read_ahead(read_ahead: int) -> None:
+    """How many inputs are read before the first is decoded.
+
+    Raises:
+        OptionError: it isn't an integer of at least 1.
+    """
+    if not isinstance(read_ahead, int) or isinstance(read_ahead, bool) or read_ahead < 1:
+        raise OptionError(f"read_ahead: expected an integer of at least 1, got {read_ahead!r}")
 
 
 def refuse_prefix(decoding: Decoding) -> None:
@@ -60,6 +69,7 @@ def stream_pieces(
     source: Row | Mapping[str, Row],
     prefix: Prefix | None = None,
     unknown: Counter[str] | None = None,
+    first: int = 0,
 ) -> Iterator[str]:
     """The text of one source in pieces; see `Model.stream`.
 
@@ -68,6 +78,7 @@ def stream_pieces(
         source: a text or ids, or a mapping as `read_sources` takes it.
         prefix: forced first tokens, unless the options hold them.
         unknown: counts symbols that the vocabulary lacks.
+        first: how many sources came before, for messages.
 
     Raises:
         OptionError: an option can't be streamed. At once, not when iterated.
@@ -87,10 +98,10 @@ def stream_pieces(
         raise OptionError(
             "engine: expected 'auto' or 'steps' for stream, which shows each token as it comes, got 'graph'"
         )
-    sources = read_sources([source], decoding.manifest, options.unknown_symbols)
+    sources = read_sources([source], decoding.manifest, options.unknown_symbols, first)
     if unknown is not None:
         unknown.update(sources.unknown.get(0, ()))
-    prefixes = prefix_ids([prefix] if options.prefix is None else options.prefix, 1, decoding.manifest)
+    prefixes = prefix_ids([prefix] if options.prefix is None else options.prefix, 1, decoding.manifest, decoding.plan)
     return _pieces(decoding, make_batches(sources, prefixes, options, decoding.manifest))
 
 

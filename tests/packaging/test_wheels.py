@@ -48,9 +48,9 @@ def test_imports_without_the_source_tree(wheel: Path, tmp_path: Path) -> None:
 
 
 def test_runtime_is_small(wheel: Path) -> None:
-    """The runtime's wheel stays under 200 kB."""
+    """The runtime's wheel stays under 205 kB."""
     if wheel.name.startswith("s2s_runtime"):
-        assert wheel.stat().st_size < 200_000
+        assert wheel.stat().st_size < 205_000
 
 
 @pytest.mark.parametrize("project", PROJECTS)

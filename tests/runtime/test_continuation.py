@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 import s2s_runtime
-from s2s_runtime import DecoderState, InputError, Model, OptionError
+from s2s_runtime import DecoderState, InputError, Model, OptionError, ensemble
 
 SOURCES = ["abcab", "edc", "a"]
 
@@ -68,6 +69,22 @@ def test_a_state_is_plain_arrays(tiny: Model, tmp_path: Path) -> None:
     twice = tiny.generate_from(state.select([2, 0, 2]))
     assert [r.ids for r in twice] == [r.ids for r in tiny.generate(["a", "abcab", "a"])]
     assert set(state.arrays) == {"state.0", "state.1", "memory.0", "memory.1"}
+
+
+def test_states_of_other_models_are_refused(tiny: Model, tiny_onehot: Model) -> None:
+    """Arrays with other names, or of other sizes; those of an ensemble too."""
+    other, own = tiny_onehot.encode(["abc"]), tiny.encode(["abc"])
+    with pytest.raises(InputError, match="state: expected one of this model, with"):
+        tiny.generate_from(other)
+    with pytest.raises(InputError, match="state: expected one of this model, with"):
+        tiny_onehot.advance(own, [[3]])
+    narrow = {**own.arrays, "state.1": own.arrays["state.1"][:, :3]}
+    with pytest.raises(InputError, match="state: expected one of this model, with"):
+        tiny.generate_from(replace(own, arrays=narrow))
+    both, three = ensemble([tiny, tiny]), ensemble([tiny, tiny, tiny])
+    for wrong in (own, three.encode(["abc"])):
+        with pytest.raises(InputError, match="state: expected one of this ensemble of 2"):
+            both.generate_from(wrong)
 
 
 def test_values_go_on(fixtures: Path) -> None:

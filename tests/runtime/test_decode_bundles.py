@@ -306,6 +306,14 @@ def test_score_refuses_what_it_cannot_score(tiny: Model) -> None:
     assert len(tiny.score(["abc"], ["AB"], add_end=False)[0].token_scores) == 2
     with pytest.raises(InputError, match=r"targets: expected one per source \(2\), got 1"):
         tiny.score(["a", "b"], ["A"])
+    for wrong in ([3.7, 4.2], [True, False], ["A", "B"], 5, None):
+        with pytest.raises(InputError, match=r"targets\[0\]: expected a text or a list of ids, got "):
+            tiny.score(["abc"], [wrong])  # type: ignore[list-item]
+    with pytest.raises(InputError, match=r"targets\[0\]: expected a text or a list of ids, got "):
+        tiny.score(["abc"], np.array([[3.9, 4.9]]))  # type: ignore[arg-type]
+    assert tiny.score(["abc"], np.array([[3, 4]])) == tiny.score(["abc"], ["AB"])  # type: ignore[arg-type]
+    with pytest.raises(OptionError, match="beam_size, max_length: no effect on scoring; expected some of length_penal"):
+        tiny.score(["abc"], ["AB"], beam_size=3, max_length=3)  # type: ignore[call-arg]
     with pytest.raises(InputError, match=r"targets\[0\]: expected ids from 0 to 7, got 8"):
         tiny.score(["a"], [[8]])
     with pytest.raises(InputError, match=r"sources\[1\]: empty"):

@@ -19,6 +19,7 @@ from s2s_runtime.vocabulary_side import UnknownPolicy
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 TINY, NUMBERS = str(FIXTURES / "tiny.s2s"), str(FIXTURES / "tiny-probabilities.s2s")
+ONEHOT = str(FIXTURES / "tiny-onehot.s2s")
 TEXTS = ["abcab", "edc", "aaaaaa", "dcbe"]
 SCORING = ("length-penalty", "length-penalty-kind", "coverage-penalty", "repetition-penalty")
 
@@ -191,6 +192,37 @@ def test_a_prompt_survives_mistakes(tiny: Model) -> None:
     assert [line.replace("> ", "") for line in found.stdout.splitlines()][:1] == answers[:1]
     assert answers[1] in found.stdout
     assert "error: unknown character 'X' at position 1 of 'aXc'" in found.stderr
+
+
+def test_what_an_output_held_is_kept_until_there_is_work(tmp_path: Path) -> None:
+    """An input that isn't there, a text that can't be decoded: nothing is truncated, and nothing left behind."""
+    held = tmp_path / "held"
+    held.write_text("precious\n")
+    for arguments in (["--input", str(tmp_path / "missing")], ["abc", ""]):
+        assert run(TINY, *arguments, "--output", str(held), "--force").exit_code == 1
+        assert held.read_text() == "precious\n"
+        assert run(TINY, *arguments, "--output", str(tmp_path / "new")).exit_code == 1
+        assert not (tmp_path / "new").exists()
+    (tmp_path / "linked").hardlink_to(held)
+    found = run(TINY, "--input", str(held), "--output", str(tmp_path / "linked"), "--force")
+    assert (found.exit_code, held.read_text()) == (2, "precious\n")
+
+
+def test_texts_are_utf_8(tiny: Model) -> None:
+    """Bytes on the command line that aren't are named; what is streamed is, whatever the terminal's encoding."""
+    found = run(TINY, "abc", "a\udcffb", "--json")
+    assert (found.exit_code, found.stdout) == (2, "")
+    assert found.stderr.startswith("error: text 2 is not UTF-8: 'a\\udcffb'")
+    streamed = CliRunner(charset="ascii").invoke(cli.app, [TINY, "abc", "--stream"])
+    assert streamed.stdout_bytes.decode("utf-8") == tiny.generate(["abc"])[0].text + "\n"
+
+
+def test_errors_name_the_text() -> None:
+    """By its line, streamed or not."""
+    for mode in ([], ["--stream"]):
+        found = run(ONEHOT, *mode, stdin="ab\nabcdabcd\n")
+        assert found.exit_code == 1
+        assert found.stderr.startswith("error: text 2: 8 tokens, but this bundle's model reads sources padded to 6")
 
 
 def test_unknown_symbols_are_counted(tiny: Model) -> None:

@@ -203,3 +203,21 @@ def test_the_signal_cancels_what_is_in_flight(tiny: Model) -> None:
         gated.go.set()
         with pytest.raises(CancelledError):
             future.result(SECONDS)
+
+
+def test_whoever_waits_hears_of_every_error(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A callback that ends its thread, a result that can't be made: an error for those who wait, and no more."""
+
+    def leave(_: object) -> bool:
+        raise SystemExit(1)
+
+    with Decoder(tiny, callback=leave) as decoder:
+        for _ in range(2):
+            with pytest.raises(SystemExit):
+                decoder.submit("abc").result(SECONDS)
+    with Decoder(tiny) as decoder:
+        with monkeypatch.context() as patched:
+            patched.setattr(decoder._decoding, "result", lambda *_: leave(None))
+            with pytest.raises(SystemExit):
+                decoder.submit("abc").result(SECONDS)
+        assert decoder.submit("abc").result(SECONDS).text == tiny.generate(["abc"])[0].text

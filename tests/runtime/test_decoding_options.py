@@ -255,7 +255,14 @@ def test_alternatives_differ_in_the_next_token(tiny: Model) -> None:
     [likely] = tiny.generate(
         ["abcd"], prefix=["B"], return_alternatives=True, num_hypotheses=3, min_alternative_probability=0.99
     )
-    assert likely.ids == []
+    assert (likely.text, likely.hypotheses[0].finish_reason, likely.score) == ("B", "stopped", None)
+    assert likely.source_tokens == result.source_tokens
+
+
+def test_a_prefix_ends_where_the_call_says(tiny: Model) -> None:
+    """With other end tokens the bundle's own is a token like any other."""
+    [result] = tiny.generate(["abc"], prefix=[["A", "</s>", "B"]], end_tokens=["E"])
+    assert result.ids[:3] == [3, 1, 4]
 
 
 def test_an_alternative_may_be_the_end(tiny: Model) -> None:

@@ -60,6 +60,14 @@ def test_any_right_target_counts(pairs: Path):
     assert "bleu" not in figures
 
 
+def test_a_source_that_cannot_be_read_is_named(tmp_path: Path):
+    """By itself: lines with the same source are one, so no number would tell which."""
+    (tmp_path / "pairs.tsv").write_text("ab\tAB\naXb\tAB\n", encoding="utf-8")
+    found = CliRunner().invoke(app, [str(TINY), str(tmp_path / "pairs.tsv")])
+    assert found.exit_code == 1
+    assert found.stderr.startswith("error: source 'aXb': unknown character 'X' at position 1 of 'aXb'")
+
+
 def test_outputs_may_be_kept_and_bundles_joined(pairs: Path, tmp_path: Path):
     """An ensemble of a bundle with itself writes what the bundle writes."""
     kept = tmp_path / "outputs.tsv"

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s2s_runtime import InputError, Model, OptionError, UnknownSymbolError
-from s2s_runtime.files import drop_last_text, open_output, read_windows, run_lines
+from s2s_runtime.files import drop_last_text, open_output, read_windows
 
 TINY = str(Path(__file__).parents[1] / "fixtures" / "tiny.s2s")
 DECODE = [sys.executable, "-c", "from s2s_runtime.cli import main; main()", TINY]
@@ -72,8 +72,9 @@ def test_prefixes_and_events_go_along(tiny: Model) -> None:
 
 def test_bad_windows_are_refused_at_once(tiny: Model) -> None:
     """Before the first result is asked for."""
-    with pytest.raises(OptionError, match="read_ahead: expected at least 1, got 0"):
-        tiny.generate_iter([], read_ahead=0)
+    for wrong in (0, 2.5, True):
+        with pytest.raises(OptionError, match=f"read_ahead: expected an integer of at least 1, got {wrong}"):
+            tiny.generate_iter([], read_ahead=wrong)  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="prefix: goes with a list of inputs; give generate_iter `prefixes`"):
         tiny.generate_iter([], prefix=["A"])
     with pytest.raises(OptionError, match="beam_size: expected an integer of at least 1, got 0"):
@@ -175,8 +176,37 @@ def test_an_output_that_cannot_be_resumed_is_refused(tiny: Model, tmp_path: Path
     (tmp_path / "in").write_bytes(b"a\n\xff\n")
     with pytest.raises(InputError, match="text 2 is not UTF-8"):
         tiny.generate_file(tmp_path / "in", tmp_path / "out")
-    with pytest.raises(OptionError, match="read_ahead: expected at least 1, got 0"):
-        run_lines(io.BytesIO(), io.BytesIO(), lambda lines, first: "", read_ahead=0)
+
+
+def test_an_output_is_only_replaced_where_there_is_work(tiny: Model, tmp_path: Path) -> None:
+    """The input itself (a hard link to it too), options out of range, several hypotheses a line: nothing is lost."""
+    source, linked = tmp_path / "in", tmp_path / "linked"
+    source.write_text("ab\n")
+    linked.hardlink_to(source)
+    for target in (source, linked):
+        with pytest.raises(OptionError, match="target: expected another file than the source"):
+            tiny.generate_file(source, target)
+    assert source.read_text() == "ab\n"
+    (tmp_path / "out").write_text("precious\n")
+    with pytest.raises(OptionError, match="read_ahead: expected an integer of at least 1, got 0"):
+        tiny.generate_file(source, tmp_path / "out", read_ahead=0)
+    with pytest.raises(
+        OptionError, match=r"num_hypotheses: expected 1 for generate_file.*generate_iter gives them all"
+    ):
+        tiny.generate_file(source, tmp_path / "out", beam_size=3, num_hypotheses=2)
+    assert (tmp_path / "out").read_text() == "precious\n"
+
+
+def test_a_byte_order_mark_is_no_symbol(tiny: Model, tmp_path: Path) -> None:
+    """Editors write one at the start of a file; further down it is a character like any other."""
+    (tmp_path / "in").write_bytes(b"\xef\xbb\xbfab\nc\n")
+    report = tiny.generate_file(tmp_path / "in", tmp_path / "out")
+    expected = [result.text for result in tiny.generate(["ab", "c"])]
+    assert (tmp_path / "out").read_text().splitlines() == expected
+    assert not report.unknown_symbols
+    (tmp_path / "in").write_bytes(b"ab\n\xef\xbb\xbfc\n")
+    with pytest.raises(UnknownSymbolError):
+        tiny.generate_file(tmp_path / "in", tmp_path / "out")
 
 
 @pytest.mark.parametrize(

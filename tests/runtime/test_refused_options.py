@@ -74,6 +74,19 @@ from s2s_runtime.options import OptionValues
         ({"phrase_table": {"a": "A"}}, "phrase_table: has no effect without replace_unknown; give that too or leave"),
         ({"phrase_table": ["a"], "replace_unknown": True}, "phrase_table: expected a mapping of tokens to tokens"),
         (
+            {"phrase_table": {"a": None}, "replace_unknown": True},
+            "phrase_table: expected a mapping of tokens to tokens",
+        ),
+        (
+            {"allowed_next": lambda step, tokens: None},
+            "allowed_next: expected it to return ids from 0 to 7 or a boolean",
+        ),
+        ({"allowed_next": lambda step, tokens: 5}, "allowed_next: expected it to return ids from 0 to 7 or a boolean"),
+        ({"prefix": [5, None]}, "prefix[0]: expected a list of tokens, got 5"),
+        ({"prefix": [[3], [5]], "end_tokens": ["C"]}, "prefix[1]: holds an end token, after which nothing follows"),
+        ({"suppress_sequences": [5]}, "suppress_sequences: expected a list of tokens, got 5"),
+        ({"min_length": 13}, "min_length: expected at most 12, the longest target this bundle's model was made for"),
+        (
             {"min_alternative_probability": 0.1},
             "min_alternative_probability: has no effect without return_alternatives",
         ),

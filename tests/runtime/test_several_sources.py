@@ -90,6 +90,7 @@ def test_empty_words(model: Model) -> None:
         (given(tags=[[1, 2], *TAGS[1:]]), "inputs['tags'][0]: expected 3 steps, as inputs['words'] has there, got 2"),
         (given(tags=[[1, 2, 9], *TAGS[1:]]), "inputs['tags'][0]: expected ids from 0 to 3, got 9"),
         (given(tags=["NVN", "N", "NNNNNNNN"]), "inputs['tags'][0]: expected ids: lists, or an integer array"),
+        (given(words="abc"), "inputs['words']: expected a list of texts, got one text 'abc'; put it in a list"),
         (given(speaker=SPEAKERS[:, :2]), "inputs['speaker'][0]: expected a float array (sentences, 3), got float32"),
         (given(speaker=SPEAKERS[0]), "inputs['speaker']: expected a float array (sentences, 3), got float32 of shape"),
     ],
@@ -104,6 +105,8 @@ def test_wrong_inputs(model: Model, inputs: Any, message: str) -> None:
 def test_one_source_takes_its_name_too(tiny: Model) -> None:
     """A model of one source takes a mapping with that name, and refuses others."""
     assert tiny.generate({"source": ["abc"]})[0].ids == tiny.generate(["abc"])[0].ids
+    with pytest.raises(InputError, match="expected a list of texts, got one text 'abc'"):
+        tiny.generate({"source": "abc"})
     with pytest.raises(InputError, match="inputs: this bundle's model reads 'source', got 'words' and 'tags'"):
         tiny.generate({"words": ["abc"], "tags": [[1, 2, 3]]})
 

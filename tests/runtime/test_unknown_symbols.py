@@ -47,6 +47,28 @@ def test_results_list_the_unknown_symbols(tiny: Model, lenient: Model) -> None:
     assert read.unknown_symbols == ["X"]
 
 
+def test_unknown_targets_are_copied_as_the_source_spells_them(lenient: Model) -> None:
+    """What the source's vocabulary lacks is why a target is unknown: its spelling is copied, and looked up too."""
+    bare = {"suppress_tokens": list("ABCDE"), "replace_unknown": True}
+    [result] = lenient.generate(["aXbY"], **bare, return_attention=True)
+    attention = result.hypotheses[0].attention
+    assert attention is not None
+    assert result.source_tokens == ["a", "<unk>", "b", "<unk>", "</s>"]
+    spelled = ["a", "X", "b", "Y", "</s>"]
+    assert result.tokens == [spelled[place] for place in attention.argmax(axis=1)]
+    assert {"X", "Y"} & set(result.tokens)
+    [translated] = lenient.generate(["aXbY"], **bare, phrase_table={"X": "x", "Y": "y"})
+    assert translated.text == result.text.replace("X", "x").replace("Y", "y")
+    for found in (lenient.generate(["aXbY"], **bare, return_alternatives=True), lenient.generate(["aXbY"] * 2, **bare)):
+        assert "<unk>" not in found[0].text
+
+
+def test_a_prefix_holds_no_unknown_symbols(tiny: Model) -> None:
+    """Forcing the unknown symbol in the place of what was asked for would be no part of any target."""
+    with pytest.raises(UnknownSymbolError, match="unknown character 'X' at position 1 of 'AX'"):
+        tiny.generate(["abc"], prefix=["AX"])
+
+
 def test_error_is_an_error_though_there_is_a_stand_in(lenient: Model) -> None:
     """The policy goes before the vocabulary; the error knows which text."""
     with pytest.raises(UnknownSymbolError) as caught:
