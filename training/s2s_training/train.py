@@ -47,7 +47,7 @@ def train(
         config: everything about the run.
         path: the run folder.
         resume: continue a run that was interrupted, from its last whole epoch; start it where there is none.
-        force: replace the folder of another run.
+        force: replace the run in the folder; files that no run writes stay.
         callbacks: more Keras callbacks, such as one that shows progress.
 
     Returns:
