@@ -23,7 +23,7 @@ WRITTEN = tuple(
     pattern
     for name in (
         *("config.toml", "vocab.json", "test.tsv", "windows.npz", "history.json", "loss.png", "summary.json"),
-        *("model.keras", "best.weights.h5"),
+        *("model.keras", "best.weights.h5", "data-digests.json"),
     )
     for pattern in (name, f"tmp-{name}", f"{name}.tmp", f"{name}.tmp-*")
 )
@@ -37,7 +37,8 @@ class RunFolder:
 
     `config.toml` (the whole configuration), `vocab.json`, `test.tsv` (held-out pairs) or `windows.npz` (continuous
     data), `history.json`, `loss.png`, `tensorboard/` where asked for, `summary.json` (results) and `model.keras`, which
-    comes last: a folder that holds it is complete. While training also `backup/` and `best.weights.h5`.
+    comes last: a folder that holds it is complete. While training also `backup/`, `best.weights.h5` and
+    `data-digests.json`, which tells whether the data is still the same when the run is resumed.
 
     Args:
         path: the folder, existing or not.
@@ -56,6 +57,7 @@ class RunFolder:
         self.model = path / "model.keras"
         self.backup = path / "backup"
         self.best_weights = path / "best.weights.h5"
+        self.data_digests = path / "data-digests.json"
 
     def complete(self) -> bool:
         """Whether the run ended."""
@@ -99,7 +101,7 @@ class RunFolder:
         beside = self.path / "tmp-model.keras"
         model.save(beside)
         beside.replace(self.model)
-        self._remove(*BACKUP, self.best_weights.name)
+        self._remove(*BACKUP, self.best_weights.name, self.data_digests.name)
 
     def read_summary(self) -> dict[str, Any]:
         """The results of a complete run."""

@@ -54,7 +54,7 @@ def train(
         The content of `summary.json`: the best epoch, its figures, and error rates on held-out pairs.
 
     Raises:
-        RunFolderError: the folder can't be used.
+        RunFolderError: the folder can't be used, or the data is not what the run to be resumed began with.
         DataNotFoundError, DataError, MissingExtraError: the data can't be read.
     """
     folder = RunFolder(Path(path))
@@ -64,6 +64,8 @@ def train(
         return folder.read_summary()
 
     task = prepare(config)
+    if resume:
+        task.check(folder)
     folder.prepare(config, resume=resume)
     task.write(folder)
     history = _fit(task, config.fit, folder, callbacks)
