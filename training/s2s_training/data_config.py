@@ -27,8 +27,9 @@ class DataConfig:
             = a share of `data`. Where it is given, no share of `data` is held out.
         test_data: the same for scoring; None with `valid_data` = no test part.
         rows: only the first so many rows of `data`; None = all.
-        split: "hash" = held-out pairs are chosen by a hash of their source, so that no source stands on both sides
-            and a pair stays on its side whatever else the data holds; "last" = the last rows are for validation.
+        split: "hash" = held-out pairs are chosen by a hash of their source as the model reads it (normalised and
+            lowercased as below), so that no source stands on both sides and a pair stays on its side whatever else the
+            data holds; "last" = the last rows are for validation.
         valid_fraction: share of the rows held out for validation, 0 < share < 1.
         test_fraction: share of the rows held out for scoring, 0 <= share < 1; 0 with split "last".
         source_unit: how a source text is cut: "char", "word", "symbol" (by white space), "phone" (length, aspiration
