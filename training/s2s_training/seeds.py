@@ -10,6 +10,7 @@ from typing import Any
 from s2s_runtime.json_fields import write_json
 from s2s_training.config import TrainingConfig
 from s2s_training.errors import ConfigError, RunFolderError
+from s2s_training.fit_config import LARGEST_SEED
 
 Train = Callable[[TrainingConfig, Path], dict[str, Any]]
 
@@ -20,7 +21,7 @@ def seed_folder(path: Path, seed: int) -> Path:
 
 
 def parse_seeds(text: str) -> list[int]:
-    """Seeds as typed: numbers of at least 0, separated by commas.
+    """Seeds as typed: numbers from 0 to 2**32 - 1, separated by commas.
 
     >>> parse_seeds("1,2,3")
     [1, 2, 3]
@@ -32,8 +33,10 @@ def parse_seeds(text: str) -> list[int]:
         seeds = [int(part) for part in text.split(",")]
     except ValueError:
         seeds = []
-    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
-        raise ConfigError(f"seeds: expected different numbers of at least 0 separated by commas, got {text!r}")
+    if not seeds or min(seeds) < 0 or max(seeds) > LARGEST_SEED or len(set(seeds)) < len(seeds):
+        raise ConfigError(
+            f"seeds: expected different numbers from 0 to {LARGEST_SEED} separated by commas, got {text!r}"
+        )
     return seeds
 
 
