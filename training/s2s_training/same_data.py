@@ -38,7 +38,7 @@ def require_same_data(folder: RunFolder, corpus: Corpus, vocabulary: VocabularyF
     if folder.data_digests.is_file():
         then = json.loads(folder.data_digests.read_text(encoding="utf-8"))
     elif folder.vocabulary.is_file():
-        then = {"symbols": _digest([json.loads(folder.vocabulary.read_text(encoding="utf-8"))])}
+        then = {"symbols": _digest([VocabularyFile.read(folder.vocabulary).to_dict()])}
     else:
         return
     changed = [_change(name, then[name], now[name]) for name in now if name in then and then[name] != now[name]]
