@@ -38,6 +38,14 @@ def test_start_token_is_asked_for() -> None:
         split(probabilities_lstm(), start=11)
 
 
+def test_an_input_that_is_not_there_is_named() -> None:
+    """A misspelt name is an error that lists the model's inputs, as for every other model."""
+    model = probabilities_lstm()
+    names = ", ".join(tensor.name for tensor in model.inputs)
+    with pytest.raises(SplitError, match=f"no input is called 'frist'; the model's inputs are {names}"):
+        split(model, start=1, decoder_input="frist")
+
+
 def test_steps_that_differ_are_no_loop() -> None:
     """Layers of each step's own are not a loop, and the model is read as any other."""
     source, start = keras.Input((None, SOURCE)), keras.Input((1, TARGET))

@@ -1,5 +1,6 @@
 """From pairs of text to tokens without TensorFlow: train, export, decode in every order, and compare with Keras."""
 
+import json
 import random
 from pathlib import Path
 
@@ -7,7 +8,9 @@ import pytest
 from compare_with_keras import compare
 from typer.testing import CliRunner
 
+import s2s_runtime
 from s2s_export.cli import app as export_app
+from s2s_runtime.evaluation import decode_pairs, evaluate, read_references
 from s2s_training.cli import app as train_app
 
 pytestmark = pytest.mark.tensorflow
@@ -51,3 +54,18 @@ def test_bundle_gives_the_tokens_of_keras(
     exported = CliRunner().invoke(export_app, [str(run / "model.keras")])
     assert exported.exit_code == 0, exported.output
     assert compare(run, pairs, 30, 3 if "attention" in kind or "feeding" in kind else 1), capsys.readouterr().out
+
+
+def test_training_and_evaluation_count_the_same_errors(pairs: Path, tmp_path: Path) -> None:
+    """Also where the unknown symbol would be the most probable one, as most targets of training hold it."""
+    run = tmp_path / "run"
+    options = ["--source-unit", "word", "--target-unit", "word", "--min-count", "60", "--units", "8", "--epochs", "2"]
+    trained = CliRunner().invoke(train_app, [str(pairs), "-o", str(run), *options, "--json"])
+    assert trained.exit_code == 0, trained.output
+    exported = CliRunner().invoke(export_app, [str(run / "model.keras")])
+    assert exported.exit_code == 0, exported.output
+    model = s2s_runtime.load(run / "model.s2s")
+    decoded = decode_pairs(model, read_references(run / "test.tsv"), beam_size=1)
+    errors = json.loads((run / "summary.json").read_text(encoding="utf-8"))["errors"]["plain"]
+    assert evaluate(model, decoded).errors.to_dict() == errors
+    assert model.generate(decoded.sources, allow_unknown=True, beam_size=1)[0].text.count("<unk>") > 0

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s2s_training.corpus import Corpus, Example, hash_share, split_corpus, write_tsv
+from s2s_training.corpus import Corpus, Example, hash_share, source_key, split_corpus, write_tsv
+from s2s_training.data_config import DataConfig
 from s2s_training.errors import DataError
 
 
@@ -39,6 +40,27 @@ def test_a_larger_test_share_contains_the_smaller():
     """Raising the share never moves a test source into training."""
     small, large = (split_corpus(examples(500), "hash", 0.1, share) for share in (0.1, 0.3))
     assert set(small.test) < set(large.test)
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD", "NFKC", "NFKD"])
+def test_sources_that_the_model_reads_alike_share_a_part(form):
+    """Spellings that differ in case, in composition, or in what the normal form levels are one source."""
+    key = source_key(DataConfig(data="x", lowercase=True, source_normalization=form))
+    compatible = ["\ufb01 {}\u00e9"] if form in ("NFKC", "NFKD") else []
+    spellings = ["fi {}\u00e9", "FI {}\u00c9", "fi {}e\u0301", "Fi {}E\u0301", *compatible]
+    rows = [Example(spelling.format(i), (f"{i} {j}",)) for i in range(300) for j, spelling in enumerate(spellings)]
+    corpus = split_corpus(rows, "hash", 0.1, 0.2, key=key)
+    read = [{key(example.source) for example in part} for part in (corpus.train, corpus.valid, corpus.test)]
+    assert sum(map(len, read)) == 300
+    assert [len(example.targets) for example in corpus.held_out()] == [len(spellings)] * len(read[2])
+
+
+def test_the_part_of_a_source_does_not_depend_on_how_accents_are_read():
+    """Decomposed or composed, a source is held out or not by the hash of the same text; without a form, as written."""
+    keys = [source_key(DataConfig(data="x", source_normalization=form)) for form in ("NFC", "NFD", None)]
+    assert [key("\u00e9 A") for key in keys] == ["\u00e9 A"] * 3
+    as_written = source_key(DataConfig(data="x", normalization=None))
+    assert [as_written(text) for text in ("\u00e9", "e\u0301")] == ["\u00e9", "e\u0301"]
 
 
 def test_last_rows_are_held_out_in_order():

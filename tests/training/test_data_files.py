@@ -3,9 +3,10 @@
 import pytest
 
 from s2s_training.build_vocabulary import build_vocabulary
-from s2s_training.corpus import Corpus, Example
+from s2s_training.corpus import Corpus, Example, write_tsv
 from s2s_training.datasets import default_config, load_corpus
 from s2s_training.datasets.files import read_columns, read_parallel
+from s2s_training.datasets.tsv import read_tsv
 from s2s_training.errors import ConfigError, DataError, DataNotFoundError
 
 
@@ -22,9 +23,9 @@ def write(tmp_path):
 
 
 def test_parallel_files_belong_together_line_by_line(write):
-    """Line ends of any system; a tab is text like any other character."""
+    """Line ends of any system; a tab, which a run's test.tsv has between its columns, counts as a space."""
     source, target = write("a.en", "Go.\r\nRun\t!\n"), write("a.fr", "Va !\nCours !")
-    assert read_parallel(source, target) == [Example("Go.", ("Va !",)), Example("Run\t!", ("Cours !",))]
+    assert read_parallel(source, target) == [Example("Go.", ("Va !",)), Example("Run !", ("Cours !",))]
     assert read_parallel(source, target, rows=1) == [Example("Go.", ("Va !",))]
 
 
@@ -51,6 +52,31 @@ def test_csv_columns_go_by_name_and_may_be_quoted(write):
     expected = [Example('Go "now"', ("Va, toi !",)), Example("Run", ("Cours !",))]
     assert read_columns(path, "en", "fr") == expected
     assert read_columns(path, "en", "fr", rows=1) == expected[:1]
+
+
+def test_tabs_and_line_ends_in_a_cell_are_spaces(write, tmp_path):
+    """What is written as held-out pairs reads back as the same pairs, one a line."""
+    path = write("a.csv", 'en,fr\n"Go on,\r\nTom!\n","Va\t!"\n"a\nb",c\n')
+    examples = [Example("Go on, Tom!", ("Va !",)), Example("a b", ("c",))]
+    assert read_columns(path, "en", "fr") == examples
+    write_tsv(tmp_path / "test.tsv", examples)
+    assert read_tsv(tmp_path / "test.tsv") == examples
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('en,"fr\na,b\n', r"a\.csv, line 2: unexpected end of data; quote the cell as RFC 4180 has it"),
+        ("en,fr\ra,b\r", r"a\.csv: a CSV file needs source_column and target_column, .*: en, fr$"),
+    ],
+)
+def test_a_header_is_read_as_rows_are(write, content, message):
+    """Any line ends, and an open quote is an error that names the line, also while columns are not named yet."""
+    path = write("a.csv", content)
+    with pytest.raises(DataError, match=message):
+        load_corpus(default_config(str(path)).data, seed=1)
+    if "\r" in content:
+        assert read_columns(path, "en", "fr") == [Example("a", ("b",))]
 
 
 def test_tsv_with_a_header_has_no_quotes(write):

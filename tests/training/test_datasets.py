@@ -120,3 +120,11 @@ def test_without_the_package_the_error_names_the_extra(monkeypatch):
 def test_stress_marks_can_be_left_out():
     """The digit of a vowel goes, nothing else."""
     assert without_stress(["HH", "AH0", "L", "OW1", "IH2"]) == ["HH", "AH", "L", "OW", "IH"]
+
+
+def test_addition_takes_as_many_digits_as_the_configuration_allows():
+    """The largest numbers still have sums without error."""
+    corpus = load_corpus(default_config("addition").override(digits=18, rows=200).data, seed=1)
+    for source, (target,) in [*corpus.train, *corpus.valid]:
+        first, second = source.split("+")
+        assert int(first) + int(second) == int(target)

@@ -21,7 +21,10 @@ def one_by_one(model, layout, vocabulary, text):
         inputs = [np.array([source]), np.array([ids])]
         if layout.one_hot:
             inputs = [np.eye(layout.source_size)[inputs[0]], np.eye(layout.target_size)[inputs[1]]]
-        ids.append(int(model(inputs).numpy()[0, -1].argmax()))
+        named = (target.padding_id, target.unknown_id, target.start_id)
+        probabilities = model(inputs).numpy()[0, -1]
+        probabilities[[token for token in named if token is not None]] = 0
+        ids.append(int(probabilities.argmax()))
     return target.decode(ids)
 
 
@@ -44,12 +47,27 @@ def test_batches_decode_as_one_by_one(config):
     generator = np.random.default_rng(7)
     for weights in model.trainable_weights:  # strong enough to say different things
         weights.assign(generator.normal(size=weights.shape))
-    bias = model.get_layer("probabilities").bias
-    bias.assign(np.where(np.isin(np.arange(layout.target_size), [0, 1, vocabulary.target.start_id]), -9.0, 0.0))
+    model.get_layer("probabilities").bias.assign(np.zeros(layout.target_size))
     sources = [example.source for example in EXAMPLES]
     decoded = GreedyDecoder(model, layout, vocabulary).decode(sources)
     assert decoded == [one_by_one(model, layout, vocabulary, source) for source in sources]
     assert len(set(decoded)) > 1
+
+
+def test_padding_start_and_unknown_are_never_written():
+    """However probable, as in the runtime; the most probable of the other symbols stands there."""
+    from s2s_training.decode import GreedyDecoder
+    from s2s_training.models import build_model
+
+    config = default_config("x").override(units=4, embedding=3)
+    vocabulary = build_vocabulary(Corpus(EXAMPLES, []), config)
+    layout, target = Layout.of(vocabulary, config.model), vocabulary.target
+    model = build_model(config.model, layout)
+    bias = np.zeros(layout.target_size)
+    bias[target.symbols.index("y")] = 20
+    bias[[target.padding_id, target.unknown_id, target.start_id]] = 40
+    model.get_layer("probabilities").bias.assign(bias)
+    assert GreedyDecoder(model, layout, vocabulary).decode(["ab"]) == ["y" * vocabulary.max_length]
 
 
 def test_a_repeat_vector_model_answers_in_one_call():

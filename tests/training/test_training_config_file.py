@@ -76,10 +76,12 @@ def test_without_data_nothing_is_trained(tmp_path):
 
 
 def test_seed_and_seeds_contradict(tmp_path):
-    """One of them; and seeds are numbers."""
+    """One of them; and seeds are numbers that numpy takes."""
+    expected = "error: seeds: expected different numbers from 0 to 4294967295 separated by commas, got"
     for options, message in (
         (["--seed", "1", "--seeds", "1,2"], "error: seed, seeds: expected one of them, got both"),
-        (["--seeds", "1,1"], "error: seeds: expected different numbers of at least 0 separated by commas, got '1,1'"),
+        (["--seeds", "1,1"], f"{expected} '1,1'"),
+        (["--seeds", "1,4294967296"], f"{expected} '1,4294967296'"),
     ):
         found = CliRunner().invoke(app, ["addition", "-o", str(tmp_path / "run"), *options])
         assert found.exit_code == 2

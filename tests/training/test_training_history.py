@@ -2,6 +2,8 @@ import json
 
 import pytest
 
+from s2s_training.datasets import default_config
+from s2s_training.errors import DivergenceError
 from s2s_training.fitting import MONITORED
 from s2s_training.history import History
 
@@ -49,3 +51,49 @@ def test_a_history_survives_its_file_and_forgets_what_was_not_backed_up(tmp_path
     assert read.columns == {"epoch": [1], MONITORED: [3.0]}
     read.truncate(0)
     assert read.last(MONITORED, 9.0) == 9.0
+
+
+@pytest.fixture
+def diverging(tmp_path):
+    """Trains three epochs, and spoils the weights at the beginning of the one given."""
+    import keras
+    import numpy as np
+
+    from s2s_training.train import train
+
+    class Spoil(keras.callbacks.Callback):
+        def __init__(self, spoilt):
+            super().__init__()
+            self.spoilt = spoilt
+
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch + 1 == self.spoilt:
+                self.model.set_weights([np.full_like(weights, np.nan) for weights in self.model.get_weights()])
+
+    pairs = tmp_path / "pairs.tsv"
+    pairs.write_text("".join(f"{number}\t{number}\n" for number in range(100, 160)), encoding="utf-8")
+    options = {"units": 3, "embedding": 2, "epochs": 3, "clip_norm": 0.0, "valid_fraction": 0.2, "score": 5}
+    config = default_config(str(pairs)).override(**options, test_fraction=0.2)
+    return lambda epoch: train(config, tmp_path / "run", callbacks=[Spoil(epoch)])
+
+
+def test_a_run_that_diverges_keeps_the_best_epoch_before(diverging, tmp_path):
+    """An error that names the epoch and what to try; model, figures and curves are those of the epochs before."""
+    import keras
+    import numpy as np
+
+    message = r"^loss is nan in epoch 3: .* learning_rate than 0\.002, .* clip_norm.*model\.keras holds the best .* 2$"
+    with pytest.raises(DivergenceError, match=message):
+        diverging(3)
+    run = tmp_path / "run"
+    assert json.loads((run / "history.json").read_text())["epoch"] == [1, 2]
+    assert json.loads((run / "summary.json").read_text())["epochs"] == 2
+    assert all(np.isfinite(weights).all() for weights in keras.models.load_model(run / "model.keras").get_weights())
+
+
+def test_a_run_that_diverges_at_once_leaves_no_model(diverging, tmp_path):
+    """Nor anything that a resumed run would go on with."""
+    with pytest.raises(DivergenceError, match=r"^loss is nan in epoch 1: training diverged; try .* such as 1$"):
+        diverging(1)
+    run = tmp_path / "run"
+    assert {path.name for path in run.iterdir()} == {"config.toml", "vocab.json", "test.tsv", "data-digests.json"}

@@ -265,3 +265,27 @@ def test_seeds_have_folders_of_their_own(config, tmp_path):
     (tmp_path / "several" / "seed-1" / "config.toml").touch()
     with pytest.raises(RunFolderError, match="is the folder of a single run: choose another for those of several"):
         train_seeds(config, tmp_path / "several" / "seed-1", [1, 5], train)
+
+
+def test_seeds_that_come_later_join_the_summary(config, tmp_path):
+    """All complete runs of the same options count, in the order of seeds; others, and halves, don't."""
+    from s2s_training.run_folder import RunFolder
+    from s2s_training.seeds import train_seeds
+
+    def train(own, path):
+        folder, summary = RunFolder(path), {"best": {"loss": float(own.fit.seed)}, "errors": {}}
+        folder.prepare(own, resume=False)
+        folder.summary.write_text(json.dumps(summary))
+        folder.model.touch()
+        return summary
+
+    path = tmp_path / "several"
+    train_seeds(config, path, [10, 2], train)
+    train(config.override(seed=4, units=7), path / "seed-4")
+    train(config.override(seed=5), path / "seed-5")
+    (path / "seed-5" / "model.keras").unlink()
+    train(config.override(seed=6), path / "seed-6")
+    (path / "seed-6" / "config.toml").write_text("[fit]\nrate = 1\n")
+    assert train_seeds(config.override(tensorboard=True), path, [3], train)["seeds"] == [2, 3, 10]
+    found = json.loads((path / "summary.json").read_text())
+    assert found["best"]["loss"]["values"] == [2.0, 3.0, 10.0]

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -183,6 +184,38 @@ def test_force_replaces_runs_only(config, tmp_path):
     (tmp_path / "photo.jpg").touch()
     with pytest.raises(RunFolderError, match=r"is not the folder of a run \(no config.toml in it\): choose another"):
         RunFolder(tmp_path).check(config, resume=False, force=True)
+
+
+def test_force_removes_what_a_run_writes_and_nothing_else(config, tmp_path, monkeypatch):
+    """Data, notes and a `backup` of the user's own stay; what a run wrote goes, halves too; `.` is no exception."""
+    from s2s_training.run_folder import RunFolder
+
+    own = {"pairs.tsv", "backup/photo.jpg", "tensorboard/notes/events.txt", "bundle/manifest.json"}
+    written = {"config.toml", "test.tsv", "summary.json.tmp-7", "tmp-model.keras", "model.keras", "windows.npz"}
+    written |= {"backup/epoch-3.weights.h5", "tensorboard/train/events.out.tfevents.1"}
+    for name in own | written:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    monkeypatch.chdir(tmp_path)
+    folder = RunFolder(Path("."))
+    folder.check(config, resume=False, force=True)
+    folder.prepare(config, resume=False)
+    assert {str(path) for path in Path(".").rglob("*") if path.is_file()} == own | {"config.toml"}
+    assert read_config(tmp_path / "config.toml") == config
+    assert not (tmp_path / "tensorboard" / "train").exists()
+
+
+def test_a_run_never_writes_over_what_it_reads(config, tmp_path):
+    """Data that bears the name of a run's own file, in the folder to be replaced, is an error before anything goes."""
+    from s2s_training.run_folder import RunFolder
+
+    (tmp_path / "config.toml").touch()
+    (tmp_path / "test.tsv").write_text("a\tb\n", encoding="utf-8")
+    own = config.override(data=str(tmp_path / "test.tsv"))
+    with pytest.raises(
+        RunFolderError, match=r"^data: .*test\.tsv is a file that the run would write itself: rename it"
+    ):
+        RunFolder(tmp_path).check(own, resume=False, force=True)
 
 
 def test_bad_data_leaves_no_folder(config, tmp_path):

@@ -43,7 +43,7 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue an interrupted run; start it where there is none.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Replace the folder of another run.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the run in the folder; other files stay.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
     target_file: Annotated[str | None, data("target_file", "Targets, a line for each line of DATA.")] = None,
     source_column: Annotated[str | None, data("source_column", "Sources, by the header of a CSV or TSV file.")] = None,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 
 def wrong_types(section: Any) -> list[str]:
-    """Fields whose value is of another type than the one annotated, as only a file can bring; choices not looked at."""
+    """Fields whose value is of another type than the one annotated, or no finite number; choices not looked at."""
     hints = get_type_hints(type(section))
     found = []
     for field in dataclasses.fields(section):
@@ -16,6 +17,8 @@ def wrong_types(section: Any) -> list[str]:
         if not any(_is_a(value, each) for each in allowed):
             names = " or ".join("none" if each is type(None) else each.__name__ for each in allowed)
             found.append(f"{field.name}: expected {names}, got {value!r}")
+        elif isinstance(value, float) and not math.isfinite(value):
+            found.append(f"{field.name}: expected a finite number, got {value}")
     return found
 
 
@@ -42,6 +45,16 @@ def below(section: Any, least: int, *names: str) -> list[str]:
         f"{name}: expected at least {least}, got {value}"
         for name, value in values.items()
         if value is not None and value < least
+    ]
+
+
+def above(section: Any, most: int, *names: str) -> list[str]:
+    """Fields whose value is more than `most`; None passes."""
+    values = {name: getattr(section, name) for name in names}
+    return [
+        f"{name}: expected at most {most}, got {value}"
+        for name, value in values.items()
+        if value is not None and value > most
     ]
 
 

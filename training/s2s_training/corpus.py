@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from s2s_training.data_config import Split
+from s2s_runtime.vocabulary import Vocabulary
+from s2s_training.data_config import DataConfig, Normalization, Split
 from s2s_training.errors import DataError
 
 Tokens = Sequence[str]
@@ -31,12 +32,14 @@ class Corpus:
         test: neither trained on nor watched; empty where the data set has only a validation part.
         readings: further ways to compare a hypothesis with its references, by name: each maps the tokens of either
             before they are compared.
+        key: of a source, the same for sources that the model reads alike; see `source_key`.
     """
 
     train: list[Example]
     valid: list[Example]
     test: list[Example] = field(default_factory=list)
     readings: Mapping[str, Callable[[Tokens], Tokens]] = field(default_factory=dict)
+    key: Callable[[str], str] = str
 
     def held_out(self) -> list[Example]:
         """What to score: the test part, else the validation part; each source once, with all its targets.
@@ -45,14 +48,31 @@ class Corpus:
         """
         return self.merged(self.test or self.valid)
 
-    @staticmethod
-    def merged(examples: Iterable[Example]) -> list[Example]:
-        """Each source once, with all its targets, in an order of which the first n are a fair sample."""
+    def merged(self, examples: Iterable[Example]) -> list[Example]:
+        """Each source once, with all its targets, in an order of which the first n are a fair sample.
+
+        Of several spellings that the model reads alike the first stands for all.
+        """
         targets: dict[str, dict[str, None]] = {}  # a dict as an ordered set
+        spelled: dict[str, str] = {}
         for source, right in examples:
-            targets.setdefault(source, {}).update(dict.fromkeys(right))
-        merged = [Example(source, tuple(right)) for source, right in targets.items()]
-        return sorted(merged, key=lambda example: hash_share(example.source, salt="order"))
+            key = self.key(source)
+            spelled.setdefault(key, source)
+            targets.setdefault(key, {}).update(dict.fromkeys(right))
+        in_order = sorted(targets, key=lambda key: hash_share(key, salt="order"))
+        return [Example(spelled[key], tuple(targets[key])) for key in in_order]
+
+
+def source_key(config: DataConfig) -> Callable[[str], str]:
+    """What tells sources apart: the text as the model reads it, lowercased and in normal form where asked for.
+
+    Composed again where the model reads decomposed text, which tells the same sources apart: a source stays in its part
+    whether or not the model takes accents off their letters.
+    """
+    form, _ = config.normalizations
+    composed: Normalization | None = None if form is None else "NFKC" if form in ("NFKC", "NFKD") else "NFC"
+    reads = Vocabulary("char", ("any",), normalization=composed, lowercase=config.lowercase)
+    return reads.normalize
 
 
 def hash_share(text: str, salt: str = "") -> float:
@@ -67,15 +87,18 @@ def split_corpus(
     valid_fraction: float,
     test_fraction: float,
     readings: Mapping[str, Callable[[Tokens], Tokens]] | None = None,
+    *,
+    key: Callable[[str], str] = str,
 ) -> Corpus:
     """Divide examples into training, validation and test parts.
 
     Args:
         examples: all of them.
-        split: "hash" (by the hash of the source) or "last" (the last `valid_fraction` are the validation part).
+        split: "hash" (by the hash of the source's key) or "last" (the last `valid_fraction` are the validation part).
         valid_fraction: share of the validation part.
         test_fraction: share of the test part; with "hash" a larger share contains every smaller one.
         readings: see `Corpus`.
+        key: see `Corpus`.
 
     Raises:
         DataError: too few examples: a part that should hold some holds none.
@@ -87,7 +110,7 @@ def split_corpus(
         parts["train"], parts["valid"] = examples[:kept], examples[kept:]
     else:
         for example in examples:
-            share = hash_share(example.source)
+            share = hash_share(key(example.source))
             held_out = "test" if share < test_fraction else "valid" if share < test_fraction + valid_fraction else ""
             parts[held_out or "train"].append(example)
     wanted = ("train", "valid", "test") if test_fraction else ("train", "valid")
@@ -97,7 +120,7 @@ def split_corpus(
             f"too few pairs: {len(examples)} leave none for the {' and '.join(empty)} part; give more pairs or "
             f"{'smaller' if 'train' in empty else 'larger'} shares to hold out"
         )
-    return Corpus(**parts, readings=readings or {})
+    return Corpus(**parts, readings=readings or {}, key=key)
 
 
 def write_tsv(path: Path, examples: Iterable[Example]) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from s2s_training.config_checks import below, wrong_choices, wrong_types
+from s2s_training.config_checks import above, below, wrong_choices, wrong_types
 
 Unit = Literal["char", "word", "symbol", "phone", "sentencepiece"]
 Split = Literal["hash", "last"]
 Normalization = Literal["NFC", "NFKC", "NFD", "NFKD"]
+MOST_DIGITS = 18  # of a number in 64 bits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +28,9 @@ class DataConfig:
             = a share of `data`. Where it is given, no share of `data` is held out.
         test_data: the same for scoring; None with `valid_data` = no test part.
         rows: only the first so many rows of `data`; None = all.
-        split: "hash" = held-out pairs are chosen by a hash of their source, so that no source stands on both sides
-            and a pair stays on its side whatever else the data holds; "last" = the last rows are for validation.
+        split: "hash" = held-out pairs are chosen by a hash of their source as the model reads it (normalised and
+            lowercased as below), so that no source stands on both sides and a pair stays on its side whatever else the
+            data holds; "last" = the last rows are for validation.
         valid_fraction: share of the rows held out for validation, 0 < share < 1.
         test_fraction: share of the rows held out for scoring, 0 <= share < 1; 0 with split "last".
         source_unit: how a source text is cut: "char", "word", "symbol" (by white space), "phone" (length, aspiration
@@ -48,7 +50,7 @@ class DataConfig:
             number of pieces of a sentencepiece model trained here. None = no limit.
         max_source_length: training pairs with more source symbols are left out; None = no limit.
         max_target_length: training pairs with more target symbols are left out; None = no limit.
-        digits: most digits of a number ("addition" only).
+        digits: most digits of a number, 1 to 18 ("addition" only).
     """
 
     data: str
@@ -95,6 +97,7 @@ class DataConfig:
         )
         lengths = ("max_source_length", "max_target_length")
         found += below(self, 1, "rows", "min_count", "vocabulary_size", *lengths, "digits")
+        found += above(self, MOST_DIGITS, "digits")
         if not 0 < self.valid_fraction < 1 or not 0 <= self.test_fraction < 1 - self.valid_fraction:
             found.append(
                 f"valid_fraction, test_fraction: expected shares above 0 and at least 0 that sum to less than 1, "

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
-from s2s_runtime.vocabulary import VocabularyFile
+from s2s_runtime.vocabulary import Vocabulary, VocabularyFile
 from s2s_training.arrays import Ids, Layout, pad
 
 BATCH_SIZE = 256
@@ -20,6 +21,9 @@ BATCH_SIZE = 256
 
 class GreedyDecoder:
     """Decodes texts with a training model, the most probable token at every step.
+
+    Padding, start and unknown symbol are never written, as the runtime never does: figures counted here are those of
+    `s2s-evaluate`, greedily.
 
     Args:
         model: a model built for `layout`, with or without decoder input.
@@ -31,13 +35,14 @@ class GreedyDecoder:
         self._layout = layout
         self._vocabulary = vocabulary
         spec = tf.TensorSpec((None, None), tf.int32)
+        allowed = _allowed(vocabulary.target)
 
         def best(source: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-            """Most probable token after every prefix: (batch, target time)."""
+            """Most probable allowed token after every prefix: (batch, target time)."""
             sources = tf.one_hot(source, layout.source_size) if layout.one_hot else source
             targets = tf.one_hot(target, layout.target_size) if layout.one_hot else target
             probabilities = model((sources, targets) if layout.fed else sources, training=False)
-            return tf.argmax(probabilities, axis=-1, output_type=tf.int32)
+            return tf.argmax(tf.cast(probabilities, tf.float32) + allowed, axis=-1, output_type=tf.int32)
 
         self._best = tf.function(best, input_signature=(spec, spec))  # one trace for all shapes
 
@@ -68,3 +73,15 @@ class GreedyDecoder:
             prefix = np.concatenate([prefix, token[:, None]], axis=1)
         for ids in prefix[:, 1:].tolist():
             yield ids[: ids.index(end)] if end in ids else ids
+
+
+def _allowed(target: Vocabulary) -> NDArray[np.float32]:
+    """0 for every symbol that may be written, minus infinity for the others: (symbols,).
+
+    A space that also pads is a character of the texts.
+    """
+    padding = target.padding_id if target.padding and target.padding.strip() else None
+    never = {target.start_id, padding, target.unknown_id} - {target.end_id}
+    allowed = np.zeros(len(target), np.float32)
+    allowed[[token for token in never if token is not None]] = -np.inf
+    return allowed

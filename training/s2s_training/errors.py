@@ -21,3 +21,7 @@ class DataNotFoundError(S2SError, FileNotFoundError):
 
 class RunFolderError(S2SError, FileExistsError):
     """The run folder can't be used: it exists already, or isn't one that can be resumed or replaced."""
+
+
+class DivergenceError(S2SError, ArithmeticError):
+    """Training came to a loss that is no finite number; the message names the epoch and what to try."""

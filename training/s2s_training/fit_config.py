@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from s2s_training.config_checks import below, wrong_choices, wrong_types
+from s2s_training.config_checks import above, below, wrong_choices, wrong_types
 
 OptimizerName = Literal["adam", "rmsprop"]
 ScheduleName = Literal["constant", "linear", "cosine", "plateau"]
 Select = Literal["loss", "error"]
 DEFAULT_WARM_UP = 0.05
+LARGEST_SEED = 2**32 - 1  # numpy's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,8 @@ class FitConfig:
             take longer, the schedule is fitted to end by then, by measured time, so that two such runs are not the
             same to the bit; None = no limit.
         buckets: number of groups of similar length that batches are drawn from.
-        seed: seed of initial weights, order of batches and dropout, and of data that is made up: `addition`.
+        seed: seed of initial weights, order of batches and dropout, and of data that is made up: `addition`; 0 to
+            2**32 - 1.
         score: how many held-out sources are decoded at the end to count errors; 0 = none.
         tensorboard: whether event files for TensorBoard are written into the run folder.
     """
@@ -79,6 +81,7 @@ class FitConfig:
         found += wrong_choices(self, optimizer=OptimizerName, schedule=ScheduleName, select=Select)
         found += below(self, 1, "epochs", "batch_size", "buckets", "plateau_patience")
         found += below(self, 0, "clip_norm", "patience", "seed", "score", "decode_valid")
+        found += above(self, LARGEST_SEED, "seed")
         for name in ("label_smoothing", "average", "warm_up"):
             value = getattr(self, name)
             if value is not None and not 0 <= value < 1:

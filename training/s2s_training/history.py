@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import keras
 from s2s_runtime.json_fields import write_json
 from s2s_training.averaging import Averaging, averaged
 from s2s_training.config import FitConfig
+from s2s_training.errors import DivergenceError
 from s2s_training.fitting import MONITORED
 from s2s_training.run_folder import RunFolder
 from s2s_training.schedule import Schedule
@@ -110,7 +112,12 @@ class KeepHistory(keras.callbacks.Callback):
         self._begun = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Record the epoch."""
+        """Record the epoch.
+
+        Raises:
+            DivergenceError: its loss is no finite number. Nothing is recorded, and nothing backed up after this.
+        """
+        self._require_finite(epoch + 1, logs or {})
         seconds = time.monotonic() - self._begun
         row = {"epoch": epoch + 1, **{name: float(value) for name, value in (logs or {}).items()}}
         row |= {"learning_rate": float(self.model.optimizer.learning_rate), "seconds": round(seconds, 2)}
@@ -124,3 +131,12 @@ class KeepHistory(keras.callbacks.Callback):
         self.history.write(self._folder.history)
         if self.history.finished(self._config.epochs, self._config.patience):
             self.model.stop_training = True
+
+    def _require_finite(self, epoch: int, logs: dict[str, Any]) -> None:
+        wrong = [name for name in ("loss", "val_loss", "val_error") if not math.isfinite(logs.get(name, 0.0))]
+        if wrong:
+            clip = "" if self._config.clip_norm else ", or a clip_norm, such as 1"
+            raise DivergenceError(
+                f"{wrong[0]} is {float(logs[wrong[0]])} in epoch {epoch}: training diverged; try a lower learning_rate "
+                f"than {self._config.learning_rate}, a longer warm_up{clip}"
+            )

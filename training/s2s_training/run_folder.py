@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,21 @@ if TYPE_CHECKING:
     import keras  # heavy: the folder is looked at before anything is loaded
 
 RESUMABLE = frozenset({"max_minutes", "tensorboard"})  # options that may differ when a run is resumed
+FILES_READ = ("data", "target_file", "valid_data", "test_data", "source_model", "target_model")  # options of `[data]`
+
+# All that a run writes, halves that a kill left among it; the one list of what may be removed again. People keep other
+# things in the same folder, and in a `backup` of their own.
+WRITTEN = tuple(
+    pattern
+    for name in (
+        *("config.toml", "vocab.json", "test.tsv", "windows.npz", "history.json", "loss.png", "summary.json"),
+        *("model.keras", "best.weights.h5", "data-digests.json"),
+    )
+    for pattern in (name, f"tmp-{name}", f"{name}.tmp", f"{name}.tmp-*")
+)
+EVENTS = ("tensorboard/train/events.out.tfevents.*", "tensorboard/validation/events.out.tfevents.*")
+BACKUP = ("backup/epoch-*.weights.h5", "backup/tmp.weights.h5")
+FOLDERS = ("tensorboard/train", "tensorboard/validation", "tensorboard", "backup")  # removed where nothing is left
 
 
 class RunFolder:
@@ -23,7 +37,8 @@ class RunFolder:
 
     `config.toml` (the whole configuration), `vocab.json`, `test.tsv` (held-out pairs) or `windows.npz` (continuous
     data), `history.json`, `loss.png`, `tensorboard/` where asked for, `summary.json` (results) and `model.keras`, which
-    comes last: a folder that holds it is complete. While training also `backup/` and `best.weights.h5`.
+    comes last: a folder that holds it is complete. While training also `backup/`, `best.weights.h5` and
+    `data-digests.json`, which tells whether the data is still the same when the run is resumed.
 
     Args:
         path: the folder, existing or not.
@@ -42,6 +57,7 @@ class RunFolder:
         self.model = path / "model.keras"
         self.backup = path / "backup"
         self.best_weights = path / "best.weights.h5"
+        self.data_digests = path / "data-digests.json"
 
     def complete(self) -> bool:
         """Whether the run ended."""
@@ -51,8 +67,8 @@ class RunFolder:
         """See whether a run of this configuration may be written here. Nothing is changed.
 
         Raises:
-            RunFolderError: the folder exists and is neither to be resumed nor replaced, isn't a run's folder, or holds
-                a run of another configuration.
+            RunFolderError: the folder exists and is neither to be resumed nor replaced, isn't a run's folder, holds a
+                run of another configuration, or the run would write over what it reads.
         """
         if not self.path.exists():
             return
@@ -62,6 +78,7 @@ class RunFolder:
             )
         if not self.path.is_dir() or (any(self.path.iterdir()) and not self.config.is_file()):
             raise RunFolderError(f"{self.path} is not the folder of a run (no config.toml in it): choose another")
+        self._check_files_read(config)
         if resume and self.config.is_file():
             stored = read_config(self.config)
             differences = stored.differences(config, besides=RESUMABLE)
@@ -72,9 +89,9 @@ class RunFolder:
                 )
 
     def prepare(self, config: TrainingConfig, *, resume: bool) -> None:
-        """Make the folder and write the configuration; what an old run left goes, unless resumed."""
-        if self.path.exists() and not resume:
-            shutil.rmtree(self.path)
+        """Make the folder and write the configuration; what an old run wrote goes, unless resumed, and nothing else."""
+        if not resume:
+            self._remove(*WRITTEN, *EVENTS, *BACKUP)
         self.path.mkdir(parents=True, exist_ok=True)
         write_config(self.config, config)
 
@@ -84,9 +101,26 @@ class RunFolder:
         beside = self.path / "tmp-model.keras"
         model.save(beside)
         beside.replace(self.model)
-        shutil.rmtree(self.backup, ignore_errors=True)
-        self.best_weights.unlink(missing_ok=True)
+        self._remove(*BACKUP, self.best_weights.name, self.data_digests.name)
 
     def read_summary(self) -> dict[str, Any]:
         """The results of a complete run."""
         return json.loads(self.summary.read_text(encoding="utf-8"))
+
+    def _remove(self, *patterns: str) -> None:
+        """Remove the files that match, and those of a run's folders that are empty then."""
+        for path in [path for pattern in patterns for path in self.path.glob(pattern)]:
+            if path.is_symlink() or not path.is_dir():
+                path.unlink()
+        for folder in (self.path / name for name in FOLDERS):
+            if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
+                folder.rmdir()
+
+    def _check_files_read(self, config: TrainingConfig) -> None:
+        written = {path.resolve() for pattern in (*WRITTEN, *EVENTS, *BACKUP) for path in self.path.glob(pattern)}
+        for name in FILES_READ:
+            file = getattr(config.data, name)
+            if file is not None and Path(file).resolve() in written:
+                raise RunFolderError(
+                    f"{name}: {file} is a file that the run would write itself: rename it, or choose another folder"
+                )

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from s2s_runtime.json_fields import write_json
 from s2s_training.config import TrainingConfig
+from s2s_training.config_file import read_config
 from s2s_training.errors import ConfigError, RunFolderError
+from s2s_training.fit_config import LARGEST_SEED
+from s2s_training.run_folder import RunFolder
+
+logger = logging.getLogger(__name__)
 
 Train = Callable[[TrainingConfig, Path], dict[str, Any]]
 
@@ -20,7 +26,7 @@ def seed_folder(path: Path, seed: int) -> Path:
 
 
 def parse_seeds(text: str) -> list[int]:
-    """Seeds as typed: numbers of at least 0, separated by commas.
+    """Seeds as typed: numbers from 0 to 2**32 - 1, separated by commas.
 
     >>> parse_seeds("1,2,3")
     [1, 2, 3]
@@ -32,8 +38,10 @@ def parse_seeds(text: str) -> list[int]:
         seeds = [int(part) for part in text.split(",")]
     except ValueError:
         seeds = []
-    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
-        raise ConfigError(f"seeds: expected different numbers of at least 0 separated by commas, got {text!r}")
+    if not seeds or min(seeds) < 0 or max(seeds) > LARGEST_SEED or len(set(seeds)) < len(seeds):
+        raise ConfigError(
+            f"seeds: expected different numbers from 0 to {LARGEST_SEED} separated by commas, got {text!r}"
+        )
     return seeds
 
 
@@ -48,7 +56,9 @@ def check_seeds_folder(path: Path) -> None:
 
 
 def train_seeds(config: TrainingConfig, path: Path, seeds: Sequence[int], train: Train) -> dict[str, Any]:
-    """Train once per seed, into `seed-N` folders, and write `summary.json` over all of them.
+    """Train once per seed, into `seed-N` folders, and write `summary.json` over all that the folder holds.
+
+    Complete runs of further seeds that are there already count too, where their options are the same.
 
     Args:
         config: of every run, but for the seed.
@@ -63,10 +73,35 @@ def train_seeds(config: TrainingConfig, path: Path, seeds: Sequence[int], train:
         RunFolderError: see `check_seeds_folder`.
     """
     check_seeds_folder(path)
-    summaries = [train(config.override(seed=seed), seed_folder(path, seed)) for seed in seeds]
-    summary = summarize(seeds, summaries)
+    summaries = {seed: train(config.override(seed=seed), seed_folder(path, seed)) for seed in seeds}
+    for seed, run in _complete_runs(path):
+        if seed not in summaries and _same_options(run, config.override(seed=seed)):
+            summaries[seed] = run.read_summary()
+    in_order = sorted(summaries)
+    summary = summarize(in_order, [summaries[seed] for seed in in_order])
     write_json(path / "summary.json", summary)
     return summary
+
+
+def _complete_runs(path: Path) -> Iterator[tuple[int, RunFolder]]:
+    """The complete runs among the `seed-N` folders, with their seeds."""
+    for folder in path.glob("seed-*"):
+        number = folder.name.removeprefix("seed-")
+        run = RunFolder(folder)
+        if number.isdecimal() and folder == seed_folder(path, int(number)) and run.complete() and run.config.is_file():
+            yield int(number), run
+
+
+def _same_options(run: RunFolder, config: TrainingConfig) -> bool:
+    try:
+        differences = read_config(run.config).differences(config, besides={"tensorboard"})
+    except ConfigError as error:
+        differences = [str(error)]
+    if differences:
+        logger.info(
+            "%s is left out of the summary, for other options (then, now): %s", run.path, ", ".join(differences)
+        )
+    return not differences
 
 
 def summarize(seeds: Sequence[int], summaries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from s2s_training.fitting import make_optimizer
 from s2s_training.pipeline import EpochOrder
 from s2s_training.precision import training_twin
 from s2s_training.run_folder import RunFolder
+from s2s_training.same_data import refuse
 
 logger = logging.getLogger(__name__)
 SHOWN = (0, 24, 49, 74)  # the windows that people look at
@@ -71,6 +72,19 @@ class SeriesTask:
     def validation_error(self) -> float:
         """Mean squared error of predictions that read their own values, over all windows."""
         return float(np.mean((self.predict(self._windows.sources) - self._windows.targets) ** 2))
+
+    def check(self, folder: RunFolder) -> None:
+        """See whether the windows are those that the run in the folder began with; see `Task.check`.
+
+        Values may differ by what another machine's sine differs by.
+        """
+        if not folder.windows.is_file():
+            return
+        with np.load(folder.windows) as then:
+            for name in ("points", "sources", "targets"):
+                now = getattr(self._windows, name)
+                if then[name].shape != now.shape or not np.allclose(then[name], now, atol=1e-5):
+                    refuse(folder, f"other {name} of windows")
 
     def write(self, folder: RunFolder) -> None:
         """Write `vocab.json`, which only says how long targets are, and `windows.npz`."""

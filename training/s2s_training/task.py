@@ -34,8 +34,15 @@ class Task(Protocol):
     def validation_error(self) -> float | None:
         """How far decoded validation sequences are from right, 0 = all right; None where none are to be decoded."""
 
+    def check(self, folder: RunFolder) -> None:
+        """See whether the data is what the run in the folder began with, if one began there. Nothing is changed.
+
+        Raises:
+            RunFolderError: it isn't.
+        """
+
     def write(self, folder: RunFolder) -> None:
-        """Write vocabularies and held-out sequences."""
+        """Write vocabularies, held-out sequences, and what `check` goes by."""
 
     def errors(self) -> Mapping[str, Mapping[str, Any]]:
         """Figures of decoded held-out sequences, by name of the comparison; empty where none are to be decoded."""

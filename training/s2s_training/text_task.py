@@ -22,6 +22,7 @@ from s2s_training.pieces import piece_models
 from s2s_training.pipeline import EpochOrder, make_dataset
 from s2s_training.precision import training_twin
 from s2s_training.run_folder import RunFolder
+from s2s_training.same_data import require_same_data, write_digests
 
 logger = logging.getLogger(__name__)
 
@@ -85,8 +86,13 @@ class TextTask:
             return None
         return self._error_rates(self.corpus.merged(self.corpus.valid)[: most or None])["plain"]["sequence_error_rate"]
 
+    def check(self, folder: RunFolder) -> None:
+        """See whether pairs and symbols are those that the run in the folder began with; see `Task.check`."""
+        require_same_data(folder, self.corpus, self.vocabulary)
+
     def write(self, folder: RunFolder) -> None:
-        """Write `vocab.json` and `test.tsv`."""
+        """Write `vocab.json` and `test.tsv`; digests of the data first."""
+        write_digests(folder, self.corpus, self.vocabulary)
         self.vocabulary.write(folder.vocabulary)
         write_tsv(folder.held_out, self.corpus.held_out())
 

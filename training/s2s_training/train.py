@@ -17,6 +17,7 @@ from s2s_training.averaging import make_averaging
 from s2s_training.backup import Backup
 from s2s_training.config import FitConfig, TrainingConfig
 from s2s_training.datasets import SERIES, require_data
+from s2s_training.errors import DivergenceError
 from s2s_training.event_log import EventLog
 from s2s_training.history import History, KeepHistory
 from s2s_training.pipeline import EpochOrder
@@ -47,15 +48,17 @@ def train(
         config: everything about the run.
         path: the run folder.
         resume: continue a run that was interrupted, from its last whole epoch; start it where there is none.
-        force: replace the folder of another run.
+        force: replace the run in the folder; files that no run writes stay.
         callbacks: more Keras callbacks, such as one that shows progress.
 
     Returns:
         The content of `summary.json`: the best epoch, its figures, and error rates on held-out pairs.
 
     Raises:
-        RunFolderError: the folder can't be used.
+        RunFolderError: the folder can't be used, or the data is not what the run to be resumed began with.
         DataNotFoundError, DataError, MissingExtraError: the data can't be read.
+        DivergenceError: the loss is no finite number any more. Where an epoch went well before, the folder is complete
+            all the same, with the best one.
     """
     folder = RunFolder(Path(path))
     folder.check(config, resume=resume, force=force)
@@ -64,14 +67,25 @@ def train(
         return folder.read_summary()
 
     task = prepare(config)
+    if resume:
+        task.check(folder)
     folder.prepare(config, resume=resume)
     task.write(folder)
-    history = _fit(task, config.fit, folder, callbacks)
+    history = History.read(folder.history, VALIDATION_ERROR if config.fit.select == "error" else task.monitored)
+    diverged = None
+    try:
+        _fit(task, config.fit, folder, history, callbacks)
+    except DivergenceError as error:
+        if not len(history):
+            raise
+        diverged = DivergenceError(f"{error}; {folder.model} holds the best epoch before, {history.best() + 1}")
     minutes = history.seconds() / 60
     task.model.load_weights(folder.best_weights)
     plot_history({str(folder.path): history.columns}, folder.plot)
     summary = _summary(history, task, config, minutes)
     folder.finish(task.trained(), summary)
+    if diverged is not None:
+        raise diverged
     return summary
 
 
@@ -87,13 +101,14 @@ def prepare(config: TrainingConfig) -> Task:
     return SeriesTask(config) if config.data.data in SERIES else TextTask(config)
 
 
-def _fit(task: Task, config: FitConfig, folder: RunFolder, callbacks: Sequence[keras.callbacks.Callback]) -> History:
-    """Train, or continue from the backup in the folder, until done."""
-    history = History.read(folder.history, VALIDATION_ERROR if config.select == "error" else task.monitored)
+def _fit(
+    task: Task, config: FitConfig, folder: RunFolder, history: History, callbacks: Sequence[keras.callbacks.Callback]
+) -> None:
+    """Train, or continue from the backup in the folder, until done; the history is extended in place."""
     if history.finished(config.epochs, config.patience):  # killed after the last epoch
-        return history
+        return
     if config.max_minutes is not None and history.seconds() >= config.max_minutes * 60:
-        return history
+        return
     order = EpochOrder(config.seed)
     backup = Backup(folder.backup)
     epochs_done = backup.restore(task.model)
@@ -119,7 +134,6 @@ def _fit(task: Task, config: FitConfig, folder: RunFolder, callbacks: Sequence[k
             backup,  # after the history: what is backed up has been recorded
         ],
     )
-    return history
 
 
 def _summary(history: History, task: Task, config: TrainingConfig, minutes: float) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from s2s_training.config import DataConfig, TrainingConfig
-from s2s_training.corpus import Corpus, split_corpus
+from s2s_training.corpus import Corpus, source_key, split_corpus
 from s2s_training.datasets import addition, cmudict, series
 from s2s_training.datasets.files import read_pairs
 from s2s_training.datasets.series import SERIES
@@ -96,9 +96,10 @@ def load_corpus(config: DataConfig, seed: int) -> Corpus:
     target_file = None if config.target_file is None else Path(config.target_file)
     examples = read_pairs(config, Path(config.data), target_file, config.rows)
     if config.valid_data is None:
-        return split_corpus(examples, config.split, config.valid_fraction, config.test_fraction)
+        shares = (config.valid_fraction, config.test_fraction)
+        return split_corpus(examples, config.split, *shares, key=source_key(config))
     test = [] if config.test_data is None else read_pairs(config, Path(config.test_data))
-    return Corpus(examples, read_pairs(config, Path(config.valid_data)), test)
+    return Corpus(examples, read_pairs(config, Path(config.valid_data)), test, key=source_key(config))
 
 
 def require_data(config: TrainingConfig) -> None:

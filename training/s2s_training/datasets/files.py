@@ -1,9 +1,14 @@
-"""Pairs from files: TSV, CSV or TSV with column names, or two parallel text files."""
+"""Pairs from files: TSV, CSV or TSV with column names, or two parallel text files.
+
+Tabs and line ends inside a text, which a quoted cell may hold, count as a space: `test.tsv`, and every command that
+reads a text per line, has no other way to hold them.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from itertools import islice, zip_longest
 from pathlib import Path
@@ -12,6 +17,8 @@ from s2s_training.config import DataConfig
 from s2s_training.corpus import Example
 from s2s_training.datasets.tsv import read_tsv
 from s2s_training.errors import DataError
+
+INNER_BREAK = re.compile(r"[\t\r\n]+")
 
 
 def read_pairs(
@@ -33,7 +40,7 @@ def read_pairs(
     if config.source_column is not None and config.target_column is not None:
         return read_columns(path, config.source_column, config.target_column, rows)
     if path.suffix.lower() == ".csv":
-        header = next(csv.reader(io.StringIO(_text(path))), [])
+        header = _header(_table(path))
         raise DataError(
             f"{path}: a CSV file needs source_column and target_column, the names of two of its columns: "
             f"{', '.join(header) or 'it is empty'}"
@@ -53,18 +60,13 @@ def read_columns(path: Path, source: str, target: str, rows: int | None = None) 
     Raises:
         DataError: not UTF-8, no such column, an empty or missing cell (with its line), or no pairs.
     """
-    quoted = path.suffix.lower() == ".csv"
-    layout = {"delimiter": ","} if quoted else {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
-    reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True, **layout)
-    try:
-        header = next(reader, [])
-        missing = [name for name in (source, target) if name not in header]
-        if missing:
-            raise DataError(f"{path}: no column {missing[0]!r}: it has {', '.join(map(repr, header)) or 'none'}")
-        places = header.index(source), header.index(target)
-        examples = [_example(path, reader.line_num, row, places) for row in islice(reader, rows)]
-    except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: {error}; quote the cell as RFC 4180 has it") from error
+    table = _table(path)
+    header = _header(table)
+    missing = [name for name in (source, target) if name not in header]
+    if missing:
+        raise DataError(f"{path}: no column {missing[0]!r}: it has {', '.join(map(repr, header)) or 'none'}")
+    places = header.index(source), header.index(target)
+    examples = [_example(path, line, row, places) for line, row in islice(table, rows)]
     if not examples:
         raise DataError(f"{path}: expected rows of pairs after the header, got none")
     return examples
@@ -85,10 +87,40 @@ def read_parallel(path: Path, target_file: Path, rows: int | None = None) -> lis
         for file, line in ((path, source), (target_file, target)):
             if not line.strip():
                 raise DataError(f"{file}, line {number}: empty; remove the line from both files or fill it in")
-        examples.append(Example(source, (target,)))
+        examples.append(Example(_one_line(source), (_one_line(target),)))
     if not examples:
         raise DataError(f"{path} is empty: expected a source per line")
     return examples
+
+
+def _table(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a file with a header, the header first, each with the number of its last line.
+
+    Raises:
+        DataError: quotes that RFC 4180 doesn't have.
+    """
+    quoted = path.suffix.lower() == ".csv"
+    layout = {"delimiter": ","} if quoted else {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
+    reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True, **layout)
+    try:
+        for row in reader:
+            yield reader.line_num, row
+    except csv.Error as error:
+        raise DataError(f"{path}, line {reader.line_num}: {error}; quote the cell as RFC 4180 has it") from error
+
+
+def _header(table: Iterator[tuple[int, list[str]]]) -> list[str]:
+    _, names = next(table, (0, []))
+    return names
+
+
+def _one_line(text: str) -> str:
+    r"""The text without tabs and line ends.
+
+    >>> _one_line("Go on,\r\nTom!\n")
+    'Go on, Tom!'
+    """
+    return INNER_BREAK.sub(" ", text.strip("\t\r\n"))
 
 
 def _example(path: Path, line: int, row: list[str], places: tuple[int, int]) -> Example:
@@ -96,7 +128,7 @@ def _example(path: Path, line: int, row: list[str], places: tuple[int, int]) -> 
     for side, cell in zip(("source", "target"), cells, strict=True):
         if not cell.strip():
             raise DataError(f"{path}, line {line}: the {side} is empty; remove the row or fill it in")
-    return Example(cells[0], (cells[1],))
+    return Example(_one_line(cells[0]), (_one_line(cells[1]),))
 
 
 def _text(path: Path) -> str:

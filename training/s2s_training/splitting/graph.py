@@ -275,7 +275,8 @@ class _Builder:
     def inline(self, node: Any) -> None:
         """Adds a nested model's calls; a model called twice is read twice, over other values."""
         inner = _functional(node.operation)
-        given = [value for value in tree.flatten(self.resolve(node.arguments.args)) if isinstance(value, Value)]
+        arguments = inspect.signature(node.operation.call).bind(*node.arguments.args, **node.arguments.kwargs).arguments
+        given = values_in(self.resolve(arguments["inputs"]))  # positional or by keyword
         nested = _Builder(self.calls, {})
         for tensor, value in zip(tree.flatten(inner.inputs), given, strict=True):
             nested.values[id(tensor)] = value

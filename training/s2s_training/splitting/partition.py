@@ -64,7 +64,7 @@ def partition(graph: Graph, decoder_input: str | None = None) -> Partition:
     Raises:
         SplitError: no reading is valid (the message names the layers that stand in the way), or several are.
     """
-    readings = [_reading(graph, value) for value in _candidates(graph, decoder_input)]
+    readings = [_reading(graph, value) for value in named_inputs(graph, decoder_input)]
     if decoder_input is None:
         readings += [_repeat_reading(graph, call) for call in _repeats(graph)]
     readings = [reading for reading in readings if reading is not None]
@@ -81,7 +81,12 @@ def partition(graph: Graph, decoder_input: str | None = None) -> Partition:
     raise SplitError(_why_not(graph, readings))
 
 
-def _candidates(graph: Graph, name: str | None) -> list[Value]:
+def named_inputs(graph: Graph, name: str | None) -> list[Value]:
+    """The model inputs of that name; all where none is given.
+
+    Raises:
+        SplitError: there is none of that name.
+    """
     if name is None:
         return list(graph.inputs)
     chosen = [value for value in graph.inputs if value.name == name]

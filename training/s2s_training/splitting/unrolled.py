@@ -18,6 +18,7 @@ from keras import tree
 
 from s2s_training.errors import SplitError
 from s2s_training.splitting.graph import Call, Graph, Value, ancestors, is_recurrent, substitute, values_in
+from s2s_training.splitting.partition import named_inputs
 
 _FEWEST_STEPS = 3  # two show what is carried, the third what becomes of it
 
@@ -73,7 +74,7 @@ def roll_up(graph: Graph, decoder_input: str | None = None) -> Unrolled | None:
         decoder_input: name of the input that the first step reads, where its shape does not tell.
 
     Raises:
-        SplitError: several inputs could be the first step's.
+        SplitError: several inputs could be the first step's, or none has the name given.
     """
     producers = graph.producers()
     for decoded in graph.outputs:
@@ -281,7 +282,7 @@ def _unrolled(graph: Graph, loop: _Loop, ending: tuple[Sequence[Call], Value], n
 def _first_input(graph: Graph, decoded: Value, name: str | None) -> Value | None:
     """The model input that stands where later steps read what was fed back: one position, or one row of symbols."""
     if name is not None:
-        found = [value for value in graph.inputs if value.name == name]
+        found = named_inputs(graph, name)
     else:
         row = (decoded.shape[-1],)
         found = [value for value in graph.inputs if len(value.shape) > 1 and (value.shape[1] == 1)]
