@@ -61,8 +61,8 @@ $(DOCS_VENV)/.installed: pyproject.toml constraints.txt
 docs: $(DOCS_VENV)/.installed ## Build the guide and the API reference into site/, broken links being errors
 	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --quiet --strict
 
-parity: $(VENV)/.installed ## Compare RUN's bundle with Keras on 1,000 sentences of PAIRS, greedy and beam 5
-	$(BIN)/python tests/parity/compare_with_keras.py $(RUN) $(PAIRS) --sentences 1000 --beam 5
+parity: need-RUN need-PAIRS $(VENV)/.installed ## Compare RUN's bundle with Keras on 1,000 sentences of PAIRS, greedy and beam 5
+	$(BIN)/python tests/parity/compare_with_keras.py "$(RUN)" "$(PAIRS)" --sentences 1000 --beam 5
 
 bench: $(VENV)/.installed ## Time the runtime alone: latency and throughput, greedy and beam, and how they grow
 	$(BIN)/python benchmarks/own.py
@@ -71,7 +71,7 @@ bench: $(VENV)/.installed ## Time the runtime alone: latency and throughput, gre
 bench-peers: ONLY ?= canonical,large,attention,words,text
 bench-peers: ROUNDS ?= 7
 bench-peers: $(VENV)/.installed ## Time it beside what people would use instead (ONLY=cases ROUNDS=n MODEL=translator PAIRS=tsv)
-	$(BIN)/python benchmarks/compare.py --only $(ONLY) --rounds $(ROUNDS) $(if $(MODEL),--model $(MODEL)) $(if $(PAIRS),--pairs $(PAIRS))
+	$(BIN)/python benchmarks/compare.py --only $(ONLY) --rounds $(ROUNDS) $(if $(MODEL),--model "$(MODEL)") $(if $(PAIRS),--pairs "$(PAIRS)")
 	$(if $(findstring canonical,$(ONLY)),$(BIN)/python benchmarks/compare.py --only canonical --rounds $(ROUNDS) --cores 1)
 
 demo: $(VENV)/.installed $(RUNTIME_VENV)/.installed ## Train on cmudict, export, decode unseen words without TensorFlow
@@ -79,48 +79,51 @@ demo: $(VENV)/.installed $(RUNTIME_VENV)/.installed ## Train on cmudict, export,
 
 # Recipes: each trains, exports and scores; run again, it takes up where it was. RUN names another folder.
 recipe-translator: RUN ?= runs/translator
-recipe-translator: $(VENV)/.installed ## Recipe: the canonical character translator, on PAIRS (English-French TSV)
-	$(BIN)/s2s-train $(PAIRS) --tutorial --rows 10000 --epochs 20 --score 1000 --resume --output $(RUN)
-	$(BIN)/s2s-export $(RUN)/model.keras --force
-	$(BIN)/s2s-evaluate $(RUN)/model.s2s $(RUN)/test.tsv --bleu
+recipe-translator: need-PAIRS $(VENV)/.installed ## Recipe: the canonical character translator, on PAIRS (English-French TSV)
+	$(BIN)/s2s-train "$(PAIRS)" --tutorial --rows 10000 --epochs 20 --score 1000 --resume --output "$(RUN)"
+	$(BIN)/s2s-export "$(RUN)/model.keras" --force
+	$(BIN)/s2s-evaluate "$(RUN)/model.s2s" "$(RUN)/test.tsv" --bleu
 
 recipe-words: RUN ?= runs/words
-recipe-words: $(VENV)/.installed ## Recipe: word-level translation with attention, on PAIRS
-	$(BIN)/s2s-train $(PAIRS) --config training/recipes/words.toml --resume --output $(RUN)
-	$(BIN)/s2s-export $(RUN)/model.keras --force
-	$(BIN)/s2s-evaluate $(RUN)/model.s2s $(RUN)/test.tsv --rows 1000 --bleu
-	$(BIN)/s2s-evaluate $(RUN)/model.s2s $(RUN)/test.tsv --rows 1000 --bleu --beam-size 5
+recipe-words: need-PAIRS $(VENV)/.installed ## Recipe: word-level translation with attention, on PAIRS
+	$(BIN)/s2s-train "$(PAIRS)" --config training/recipes/words.toml --resume --output "$(RUN)"
+	$(BIN)/s2s-export "$(RUN)/model.keras" --force
+	$(BIN)/s2s-evaluate "$(RUN)/model.s2s" "$(RUN)/test.tsv" --rows 1000 --bleu
+	$(BIN)/s2s-evaluate "$(RUN)/model.s2s" "$(RUN)/test.tsv" --rows 1000 --bleu --beam-size 5
 
 recipe-words-baseline: RUN ?= runs/words-baseline
-recipe-words-baseline: $(VENV)/.installed ## The canonical character model on the same split and test sentences as recipe-words
-	$(BIN)/s2s-train $(PAIRS) --tutorial --split hash --valid-fraction 0.04 --test-fraction 0.1 --epochs 17 --score 0 \
-		--resume --output $(RUN)
-	$(BIN)/s2s-export $(RUN)/model.keras --force
-	$(BIN)/s2s-evaluate $(RUN)/model.s2s $(RUN)/test.tsv --rows 1000 --bleu
-	$(BIN)/s2s-evaluate $(RUN)/model.s2s $(RUN)/test.tsv --rows 1000 --bleu --beam-size 5
+recipe-words-baseline: need-PAIRS $(VENV)/.installed ## The canonical character model on the same split and test sentences as recipe-words
+	$(BIN)/s2s-train "$(PAIRS)" --tutorial --split hash --valid-fraction 0.04 --test-fraction 0.1 --epochs 17 --score 0 \
+		--resume --output "$(RUN)"
+	$(BIN)/s2s-export "$(RUN)/model.keras" --force
+	$(BIN)/s2s-evaluate "$(RUN)/model.s2s" "$(RUN)/test.tsv" --rows 1000 --bleu
+	$(BIN)/s2s-evaluate "$(RUN)/model.s2s" "$(RUN)/test.tsv" --rows 1000 --bleu --beam-size 5
 
 recipe-pronunciation: RUN ?= runs/pronunciation
 recipe-pronunciation: SEEDS ?= 1,2,3,4,5
-recipe-pronunciation: $(VENV)/.installed ## Recipe: words to phones, on TRAIN and DEV (word TAB phones), for each of SEEDS
-	bash benchmarks/pronunciation.sh $(BIN) $(TRAIN) $(DEV) $(RUN) $(SEEDS)
+recipe-pronunciation: need-TRAIN need-DEV $(VENV)/.installed ## Recipe: words to phones, on TRAIN and DEV (word TAB phones), for each of SEEDS
+	bash benchmarks/pronunciation.sh $(BIN) "$(TRAIN)" "$(DEV)" "$(RUN)" $(SEEDS)
 
 recipe-cmudict: RUN ?= runs/cmudict
 recipe-cmudict: $(VENV)/.installed ## Recipe: English words to phones, beside the package g2p_en on the same test words
-	$(BIN)/s2s-train --config training/recipes/cmudict.toml --resume --output $(RUN)
-	$(BIN)/s2s-export $(RUN)/model.keras --force
-	$(BIN)/python benchmarks/cmudict_words.py $(RUN)
+	$(BIN)/s2s-train --config training/recipes/cmudict.toml --resume --output "$(RUN)"
+	$(BIN)/s2s-export "$(RUN)/model.keras" --force
+	$(BIN)/python benchmarks/cmudict_words.py "$(RUN)"
 
 recipe-addition: RUN ?= runs/addition
 recipe-addition: $(VENV)/.installed ## Recipe: sums of three digits, inverted, as published
-	$(BIN)/s2s-train --config training/recipes/addition.toml --resume --output $(RUN)
-	$(BIN)/s2s-export $(RUN)/model.keras --force
-	$(BIN)/s2s-evaluate $(RUN)/model.s2s $(RUN)/test.tsv
+	$(BIN)/s2s-train --config training/recipes/addition.toml --resume --output "$(RUN)"
+	$(BIN)/s2s-export "$(RUN)/model.keras" --force
+	$(BIN)/s2s-evaluate "$(RUN)/model.s2s" "$(RUN)/test.tsv"
 
 recipe-curves: RUN ?= runs/curves
 recipe-curves: $(VENV)/.installed ## Recipe: sine to cosine, as published, with the picture of four windows
-	$(BIN)/s2s-train sine-cosine --resume --output $(RUN)
-	$(BIN)/s2s-export $(RUN)/model.keras --force
-	$(BIN)/s2s-plot predictions $(RUN)/model.s2s --output $(RUN)/predictions.png
+	$(BIN)/s2s-train sine-cosine --resume --output "$(RUN)"
+	$(BIN)/s2s-export "$(RUN)/model.keras" --force
+	$(BIN)/s2s-plot predictions "$(RUN)/model.s2s" --output "$(RUN)/predictions.png"
+
+need-%: # said before an environment is built
+	@test -n "$($*)" || { echo "$(MAKECMDGOALS) needs $*: give $*=PATH, as the README shows" >&2; exit 1; }
 
 clean: ## Remove environments, builds and runs
 	rm -rf $(VENV) $(RUNTIME_VENV) $(DOCS_VENV) dist runs site

@@ -53,4 +53,6 @@ async def main(bundle: str, texts: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit(f"usage: {sys.argv[0]} BUNDLE TEXT...")
     asyncio.run(main(sys.argv[1], sys.argv[2:]))

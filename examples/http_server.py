@@ -8,8 +8,9 @@ clients: what comes while a batch is decoded is the next one. Standard library a
 to start from, not a product: put a real server in front of it.
 
 `POST /generate` with `{"text": "..."}` answers `{"text": "...", "score": ...}`, the score null for greedy search; 400
-says what is wrong with a request, 503 that too many wait. `GET /health` answers `{"status": "ok"}`. Ctrl-C or SIGTERM
-ends it once the requests that were accepted are answered.
+says what is wrong with a request, 503 that too many wait. (Of a body that is too long nothing is read: a client that
+goes on sending may see a reset instead.) `GET /health` answers `{"status": "ok"}`. Ctrl-C or SIGTERM ends it once the
+requests that were accepted are answered.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import Any, Final, cast
 import s2s_runtime
 
 MOST_BYTES: Final = 64 * 1024  # of a request's body
+MOST_DIGITS: Final = 9  # of its length: Python refuses to read numbers of thousands
 
 
 class Server(ThreadingHTTPServer):
@@ -59,12 +61,12 @@ class Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.NOT_FOUND, f"no {self.path} here; expected POST /generate")
             return
         length = self.headers.get("Content-Length", "")
-        if not length.isdecimal() or int(length) > MOST_BYTES:
-            self._refuse(HTTPStatus.BAD_REQUEST, f"expected a Content-Length of at most {MOST_BYTES}, got {length!r}")
+        if not length.isdecimal() or len(length) > MOST_DIGITS or int(length) > MOST_BYTES:
+            self._refuse(HTTPStatus.BAD_REQUEST, f"expected a Content-Length of at most {MOST_BYTES}")
             return
         try:
             request: object = json.loads(self.rfile.read(int(length)))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             self._refuse(HTTPStatus.BAD_REQUEST, f"expected JSON: {error}")
             return
         text = cast("dict[str, object]", request).get("text") if isinstance(request, dict) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -70,8 +71,12 @@ def evaluate(
             raise UsageError("--length-penalty: needs --beam-size, as greedy search compares no lengths")
         if ensemble_with is None and "ensemble_mean" in typed_options(context):
             raise UsageError("--ensemble-mean: needs --ensemble-with")
-        from s2s_runtime.evaluation import evaluate, read_references
+        if outputs is not None:
+            _check_outputs(outputs, pairs)
+        from s2s_runtime.evaluation import evaluate, import_metrics, read_references
 
+        if bleu:
+            import_metrics()  # that it is missing is said before the work
         references = read_references(pairs, rows, first_only=first_target)
         loading = {"intra_op_threads": threads, "allow_fallback": allow_fallback}
         model = load_together([bundle, *(ensemble_with or ())], provider, ensemble_mean, **loading)
@@ -123,9 +128,23 @@ def _describe(found: Evaluation) -> str:
     return "\n".join(lines)
 
 
+def _check_outputs(outputs: Path, pairs: Path) -> None:
+    """See, before the work, whether outputs can go there.
+
+    Raises:
+        UsageError: it is the file of pairs, or no file in a folder that is there.
+    """
+    from s2s_runtime.files import is_same_file
+
+    if is_same_file(outputs, pairs):
+        raise UsageError(f"--outputs: expected another file than the pairs, got {outputs}")
+    if outputs.is_dir() or not outputs.parent.is_dir():
+        raise UsageError(f"--outputs: expected a file in a folder that is there, got {outputs}")
+
+
 def _write(decoded: Decoded, path: Path) -> None:
     columns = zip(decoded.sources, decoded.outputs, decoded.references, strict=True)
-    beside = path.with_name(f".{path.name}.tmp")
+    beside = path.with_name(f".{path.name}.tmp-{os.getpid()}")
     text = "".join("\t".join((source, output, *right)) + "\n" for source, output, right in columns)
     beside.write_text(text, encoding="utf-8")
     beside.replace(path)

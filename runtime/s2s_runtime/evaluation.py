@@ -167,11 +167,20 @@ def split_decoded(model: Model, decoded: Decoded) -> tuple[list[list[str]], list
     )
 
 
-def _sacrebleu(decoded: Decoded) -> tuple[dict[str, float], dict[str, str]]:
+def import_metrics() -> Any:
+    """The module of sacrebleu's metrics, which is untyped.
+
+    Raises:
+        MissingExtraError: sacrebleu is not installed.
+    """
     try:
-        metrics: Any = importlib.import_module("sacrebleu.metrics")
+        return importlib.import_module("sacrebleu.metrics")
     except ModuleNotFoundError as error:
         raise MissingExtraError("sacrebleu is not installed: pip install 's2s-runtime[evaluate]'") from error
+
+
+def _sacrebleu(decoded: Decoded) -> tuple[dict[str, float], dict[str, str]]:
+    metrics = import_metrics()
     # One stream per rank of reference; sources with fewer have None there.
     most = max(len(right) for right in decoded.references)
     streams = [_ranked(decoded.references, rank) for rank in range(most)]

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 import s2s_runtime
+from s2s_runtime import evaluate_cli
 from s2s_runtime.errors import InputError, MissingExtraError
 from s2s_runtime.evaluate_cli import app
 from s2s_runtime.evaluation import decode_pairs, evaluate, read_references
@@ -68,6 +69,18 @@ def test_a_source_that_cannot_be_read_is_named(tmp_path: Path):
     assert found.stderr.startswith("error: source 'aXb': unknown character 'X' at position 1 of 'aXb'")
 
 
+@pytest.mark.parametrize("place", ["pairs.tsv", "linked.tsv", ".", "nowhere/out.tsv"])
+def test_outputs_go_where_they_can(pairs: Path, place: str, monkeypatch: pytest.MonkeyPatch):
+    """Never over the pairs, which would make every output right the next time; said before anything is decoded."""
+    monkeypatch.setattr(evaluate_cli, "decode_all", None)
+    given = pairs.read_bytes()
+    (pairs.parent / "linked.tsv").hardlink_to(pairs)
+    found = CliRunner().invoke(app, [str(TINY), str(pairs), "--outputs", str(pairs.parent / place)])
+    assert found.exit_code == 2
+    assert found.stderr.startswith("error: --outputs: expected ")
+    assert pairs.read_bytes() == given
+
+
 def test_outputs_may_be_kept_and_bundles_joined(pairs: Path, tmp_path: Path):
     """An ensemble of a bundle with itself writes what the bundle writes."""
     kept = tmp_path / "outputs.tsv"
@@ -124,6 +137,8 @@ def test_without_sacrebleu_the_error_names_the_extra(pairs: Path, monkeypatch: p
     decoded = decode_pairs(model, read_references(pairs))
     with pytest.raises(MissingExtraError, match=r"pip install 's2s-runtime\[evaluate\]'"):
         evaluate(model, decoded, bleu=True)
+    monkeypatch.setattr(evaluate_cli, "decode_all", None)  # said before anything is decoded
+    assert CliRunner().invoke(app, [str(TINY), str(pairs), "--bleu"]).exit_code == 1
 
 
 def test_bundles_without_vocabularies_are_refused(pairs: Path):
