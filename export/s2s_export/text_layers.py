@@ -97,7 +97,7 @@ def _input(value: Value, original: Value) -> Any:
 
 
 def _vocabulary(layer: Any) -> Vocabulary:
-    """The layer's vocabulary; id 0, the empty string, gets a name."""
+    """The layer's vocabulary; where an empty string pads, as in every `TextVectorization`, it gets a name."""
     name = f'layer "{layer.name}" ({type(layer).__name__})'
     lookup = getattr(layer, "_lookup_layer", layer)
     if lookup.output_mode != "int":
@@ -105,12 +105,15 @@ def _vocabulary(layer: Any) -> Vocabulary:
     if lookup.num_oov_indices > 1 or getattr(layer, "_ngrams", None) is not None:
         raise ExportError(f"{name} makes n-grams or several unknown ids; a bundle's vocabulary has one id per symbol")
     symbols = [str(symbol) for symbol in layer.get_vocabulary()]
-    masked = bool(symbols) and symbols[0] == ""
-    if masked:
-        symbols[0] = _PADDING
-    unknown = symbols[int(masked)] if lookup.num_oov_indices else None
+    padding = lookup.mask_token
+    if padding == "":
+        padding = _PADDING
+        while padding in symbols:  # an ordinary word of this vocabulary
+            padding = f"<{padding}>"
+        symbols[0] = padding
+    unknown = lookup.oov_token if lookup.num_oov_indices else None
     unit, lowercase = _reading(layer)
-    return Vocabulary(unit, tuple(symbols), padding=_PADDING if masked else None, unknown=unknown, lowercase=lowercase)
+    return Vocabulary(unit, tuple(symbols), padding=padding, unknown=unknown, lowercase=lowercase)
 
 
 def _reading(layer: Any) -> tuple[Unit, bool]:

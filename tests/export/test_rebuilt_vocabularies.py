@@ -136,3 +136,29 @@ def test_string_lookup_and_what_is_not_kept(tmp_path: Path) -> None:
     several = reads_text(layers.StringLookup(vocabulary=["go"], num_oov_indices=2, name="words"), (None,))
     with pytest.raises(ExportError, match=r'layer "words" .* several unknown ids'):
         without_text_layers(several)
+
+
+@pytest.mark.parametrize("mask_token", ["[PAD]", "", None])
+def test_words_that_pad_and_words_that_are_not_known(mask_token: str | None) -> None:
+    """Whatever token pads, unknown words get the id that the layer gives them, and padding gets 0."""
+    from s2s_export.text_layers import without_text_layers
+
+    layer = layers.StringLookup(vocabulary=["go", "run", "<pad>"], mask_token=mask_token, oov_token="?")
+    vocabulary = without_text_layers(reads_text(layer, (None,))).vocabularies["text"]
+    words = ["go", "cat", "run", "<pad>"]
+    assert vocabulary.encode(" ".join(words)) == keras.ops.convert_to_numpy(layer(words)).tolist()
+    assert vocabulary.unknown == "?"
+    assert vocabulary.padding_id == (None if mask_token is None else 0)
+
+
+def test_padding_token_of_a_string_lookup(tmp_path: Path) -> None:
+    """The bundle knows the layer's mask token as padding, and decodes words as their ids."""
+    words = layers.StringLookup(vocabulary=["go", "run", "cat"], mask_token="[PAD]")
+    reads_text(words, (None,)).save(tmp_path / "m.keras")
+    code, _, errors = run(tmp_path / "m.keras", "--start-id", "1", "--end-id", "2", "--max-length", "4")
+    assert code == 0, errors
+    model = s2s_runtime.load(tmp_path / "m.s2s")
+    assert (model.source_vocabulary.padding, model.source_vocabulary.unknown) == ("[PAD]", "[UNK]")
+    assert (model.manifest.padding.masked, model.manifest.padding.id) == (True, 0)
+    texts, ids = model.generate(["go dog cat"]), model.generate([[2, 1, 4]])
+    assert texts[0].ids == ids[0].ids
