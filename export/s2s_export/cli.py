@@ -98,6 +98,10 @@ def export(
     decoder_input: Annotated[
         str | None, typer.Option(help="Name of the input that gets the target.", rich_help_panel=_GRAPH)
     ] = None,
+    decoder_output: Annotated[
+        str | None,
+        typer.Option(help="Name of the output that is decoded, where there are several.", rich_help_panel=_GRAPH),
+    ] = None,
     source_input: Annotated[
         str | None,
         typer.Option(help="Name of the input that gets the text, where there are several.", rich_help_panel=_GRAPH),
@@ -176,6 +180,7 @@ def export(
             "max_length": max_length,
             "source_kind": source_kind,
             "decoder_input": decoder_input,
+            "decoder_output": decoder_output,
             "source_input": source_input,
             "one_hot_inputs": tuple(one_hot_input or ()),
             "quantize": quantize,

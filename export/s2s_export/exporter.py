@@ -15,6 +15,7 @@ from s2s_export.dtypes import refuse_other_dtypes
 from s2s_export.graphs import Graphs, build_graphs, with_searches
 from s2s_export.optimize import Passes, named
 from s2s_export.options import ExportOptions
+from s2s_export.outputs import ChosenOutput
 from s2s_export.reduce import reduce_bundle
 from s2s_export.text_layers import without_text_layers
 from s2s_export.understand import Understanding, understand
@@ -133,7 +134,7 @@ def take_apart(model: keras.Model, options: ExportOptions) -> tuple[keras.Model,
     """Reads a model without writing anything.
 
     Returns:
-        the model from ids on, its split, and how it was understood.
+        the model from ids on to what is decoded, its split, and how it was understood.
 
     Raises:
         ExportError, SplitError: as `export`.
@@ -141,16 +142,17 @@ def take_apart(model: keras.Model, options: ExportOptions) -> tuple[keras.Model,
     refuse_other_dtypes(model)
     text, notes = without_text_layers(model), list[str]()
     options = options if text.layers else options.with_vocabulary(options.vocabulary)
-    parts = _split(text.model, options, options.source_input)
+    chosen = ChosenOutput.of(text.model, options)
+    parts = _split(chosen.model, options, options.source_input)
     if text.layers:
         read = [source.name for source in parts.sources if source.name in text.layers]
         if options.source_input is None and read and read[0] != parts.sources[0].name:
-            parts = _split(text.model, options, read[0])  # the text goes to the input that reads text
-        target = None if parts.target_index is None else text.model.inputs[parts.target_index].name
+            parts = _split(chosen.model, options, read[0])  # the text goes to the input that reads text
+        target = None if parts.target_index is None else chosen.model.inputs[parts.target_index].name
         vocabulary, notes = text.merged(options.vocabulary, parts.sources[0].name, target, texts=options.verify_with)
         options = options.with_vocabulary(vocabulary)
-    facts = understand(text.model, parts, options)
-    return text.model, parts, replace(facts, notes=(*notes, *facts.notes))
+    facts = understand(chosen.model, parts, options)
+    return chosen.model, parts, replace(facts, notes=(*chosen.notes(parts), *notes, *facts.notes))
 
 
 def _split(model: keras.Model, options: ExportOptions, source_input: str | None) -> SplitModel:

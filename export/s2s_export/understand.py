@@ -98,7 +98,13 @@ def _target(
     probabilities: bool,
 ) -> tuple[TargetSpec, bool]:
     """The target side, and whether tokens are fed as one-hot rows."""
-    size = int(split.decoder.outputs[0].shape[-1])
+    width = split.decoder.outputs[0].shape[-1]
+    if width is None:
+        raise ExportError(
+            "what is decoded has no fixed number of symbols or values in its last axis; expected an output "
+            "(batch, time, symbols): name another with --decoder-output NAME, or fix the axis where the model is built"
+        )
+    size = int(width)
     fed_size = split.decoder.inputs[0].shape[-1] if split.fed == "value" else None
     start_id = options.first_token
     one_hot = split.fed == "value" and fed_size == size and (probabilities or start_id is not None)
