@@ -23,7 +23,7 @@ _LONGEST = 40
 def generated(facts: Understanding) -> list[Sentence]:
     """Random sentences of several lengths, of ordinary symbols where a vocabulary tells which those are."""
     rng = np.random.default_rng(0)
-    lengths = _lengths(rng, facts.sources[0])
+    lengths = _lengths(rng, facts, 0)
     vocabulary = facts.source_vocabulary
     special = set() if vocabulary is None else {vocabulary.padding_id, vocabulary.start_id, vocabulary.end_id}
     first = [_row(rng, facts.sources[0], length, special) for length in lengths]
@@ -44,18 +44,18 @@ def encoded(texts: Sequence[str], facts: Understanding) -> list[Sentence]:
 
 def _beside(rng: np.random.Generator, facts: Understanding, first: list[np.ndarray]) -> list[Sentence]:
     columns = [first]
-    for other in facts.sources[1:]:
-        lengths = [len(row) for row in first] if other.aligned else _lengths(rng, other, len(first))
+    for place, other in list(enumerate(facts.sources))[1:]:
+        lengths = [len(row) for row in first] if other.aligned else _lengths(rng, facts, place, len(first))
         columns.append([_row(rng, other, length, set()) for length in lengths])
     return list(zip(*columns, strict=True))
 
 
-def _lengths(rng: np.random.Generator, source: OtherSource, count: int = _SENTENCES) -> list[int]:
+def _lengths(rng: np.random.Generator, facts: Understanding, place: int, count: int = _SENTENCES) -> list[int]:
     """Lengths up to the greatest; a fixed number of values has no padding of its own."""
-    fixed = source.padding.length
-    if source.kind == "values" and fixed:
-        return [fixed] * count
-    return [int(n) for n in rng.integers(1, (fixed or _LONGEST) + 1, count)]
+    source = facts.sources[place]
+    if source.kind == "values" and source.padding.length:
+        return [source.padding.length] * count
+    return [int(n) for n in rng.integers(1, (facts.longest[place] or _LONGEST) + 1, count)]
 
 
 def _row(rng: np.random.Generator, source: OtherSource, length: int, special: set[int | None]) -> np.ndarray:

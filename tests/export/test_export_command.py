@@ -238,6 +238,22 @@ def test_python_function(tmp_path: Path) -> None:
     assert len(s2s_runtime.load(tmp_path / "m.s2s").generate([[3, 4, 5], [6]], max_length=5)) == 2
 
 
+def test_masked_source_of_one_length(tmp_path: Path) -> None:
+    """A training model that reads padded rows of one length, and masks them, is verified on rows of that length."""
+    from s2s_export import ExportOptions, export
+
+    source, target = keras.Input((6,), dtype="int32"), keras.Input((None,), dtype="int32")
+    _, state = layers.GRU(8, return_state=True)(layers.Embedding(9, 4, mask_zero=True)(source))
+    y = layers.GRU(8, return_sequences=True)(layers.Embedding(9, 4)(target), initial_state=state)
+    model = keras.Model([source, target], layers.Dense(9)(y))
+    randomise(model)
+    exported = export(model, tmp_path / "m.s2s", ExportOptions(start_id=1, end_ids=(2,), max_length=5))
+    assert exported.manifest.padding.masked
+    bundle = s2s_runtime.load(tmp_path / "m.s2s")
+    few, many = (bundle.generate([row])[0].ids for row in ([3, 4], [3, 4, 0, 0, 0, 0]))
+    assert few == many
+
+
 def test_tokens_of_no_probability(tmp_path: Path) -> None:
     """A token that Keras's float32 softmax rounds to probability 0 is compared as the unlikely token it is."""
     from s2s_export import ExportOptions, export
