@@ -43,6 +43,15 @@ def test_words(pairs: Path) -> None:
     assert longest == 2
 
 
+def test_ends_of_lines(tmp_path: Path) -> None:
+    """Lines that end as on Windows give the same vocabularies: their ends are no symbols."""
+    recipe = PairsRecipe(start="\t", end="\n")
+    unix, windows = tmp_path / "unix.tsv", tmp_path / "windows.tsv"
+    unix.write_bytes(b"Go.\tVa\nHi.\tSalut\n")
+    windows.write_bytes(b"Go.\tVa\r\nHi.\tSalut\r\n\r\n")
+    assert vocabularies_from_pairs(windows, recipe) == vocabularies_from_pairs(unix, recipe)
+
+
 def test_escapes() -> None:
     """Tabs and line feeds can be typed in any shell."""
     assert [unescape(text) for text in (r"\t", r"\n", r"\s", "x", None)] == ["\t", "\n", " ", "x", None]
