@@ -289,6 +289,7 @@ def _options(
     path: Path, words: _Words, verify_with: Path | None, settings: dict[str, Any], *, writes: bool
 ) -> ExportOptions:
     """Everything that can be refused before TensorFlow is imported."""
+    from s2s_export.errors import ExportError
     from s2s_export.options import ExportOptions
     from s2s_export.write import refuse_existing
     from s2s_runtime.files import read_text
@@ -297,10 +298,12 @@ def _options(
         refuse_existing(path, force=settings["force"])
     vocabulary, longest = words.read(settings)
     options = ExportOptions(vocabulary=vocabulary, longest_source=longest, **settings)
-    texts = [] if verify_with is None else read_text(verify_with).splitlines()
+    texts = [] if verify_with is None else [line for line in read_text(verify_with).splitlines() if line.strip()]
+    if verify_with is not None and not texts:
+        raise ExportError(f"{verify_with}: no texts to verify with; expected one a line, or leave --verify-with out")
     references: list[str] = []
     if options.precision != "float32":
-        texts, references = _pairs([line for line in texts if line.strip()])
+        texts, references = _pairs(texts)
     return replace(options, verify_with=tuple(text for text in texts if text.strip()), references=tuple(references))
 
 

@@ -18,6 +18,7 @@ Sentence = tuple[np.ndarray, ...]
 
 _SENTENCES = 24
 _LONGEST = 40
+_SHOWN = 60
 
 
 def generated(facts: Understanding) -> list[Sentence]:
@@ -34,11 +35,19 @@ def encoded(texts: Sequence[str], facts: Understanding) -> list[Sentence]:
     """Sentences of given texts; what the model reads beside them is random.
 
     Raises:
-        ExportError: there is no vocabulary to read them with.
+        ExportError: there is no vocabulary to read them with, or one is longer than what the training model reads.
     """
     if facts.source_vocabulary is None:
         raise ExportError("texts to verify with need a source vocabulary: give --vocab FILE")
     first = [np.asarray(facts.source_vocabulary.encode_sentence(text), dtype=np.int64) for text in texts]
+    longest = facts.longest[0]
+    for text, row in zip(texts, first, strict=True):
+        if longest is not None and len(row) > longest:
+            shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+            raise ExportError(
+                f"--verify-with: {shown!r} has {len(row)} symbols, but the model reads at most {longest}; leave the "
+                "line out, or give the length of training with --source-length if that is another"
+            )
     return _beside(np.random.default_rng(0), facts, first)
 
 

@@ -92,6 +92,26 @@ def test_verifies_with_given_text(run_folder: Path) -> None:
     assert "2 sentences given" in output
 
 
+def test_texts_to_verify_with_that_do_not_fit(tmp_path: Path, run_folder: Path) -> None:
+    """A line longer than what the model reads is shown with its length and the limit; no lines at all are an error."""
+    canonical().save(tmp_path / "model.keras")
+    source = Vocabulary("char", tuple("abcdefghijklm"))
+    VocabularyFile(
+        source, Vocabulary("char", tuple("\t\nABCDEFGHI"), start="\t", end="\n"), PaddingPolicy(False)
+    ).write(tmp_path / "vocab.json")
+    lines = tmp_path / "lines.txt"
+    lines.write_text("abc\n\nabcdefgh\tABC\n", encoding="utf-8")
+    said = "--verify-with: 'abcdefgh' has 8 symbols, but the model reads at most 6; leave the line out"
+    arguments = [tmp_path / "model.keras", "--source-length", "6", "--padding", "zeros", "--max-length", "5"]
+    fails([*arguments, "--verify-with", lines, "--quantize", "int8"], said)
+    lines.write_text("abc\nabcdefgh\n", encoding="utf-8")
+    fails([*arguments, "--verify-with", lines], said)
+    lines.write_text("\n \n", encoding="utf-8")
+    fails(
+        [run_folder / "model.keras", "--verify-with", lines], f"{lines}: no texts to verify with; expected one a line"
+    )
+
+
 def test_dry_run_writes_nothing(run_folder: Path) -> None:
     """`--dry-run` shows encoder, decoder and what crosses."""
     before = sorted(run_folder.iterdir())
