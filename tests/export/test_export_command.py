@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -147,6 +148,19 @@ def test_bad_files(tmp_path: Path) -> None:
     fails([tmp_path / "none.keras"], "none.keras: no such file; expected a model saved by Keras")
     (tmp_path / "text.keras").write_text("hello", encoding="utf-8")
     fails([tmp_path / "text.keras", "--start-id", "1"], "no Keras model: expected a .keras archive or an .h5 file")
+
+
+@pytest.mark.parametrize("member", ["metadata.json", "config.json", "model.weights.h5"])
+def test_damaged_archive(run_folder: Path, member: str) -> None:
+    """Bytes that changed inside a .keras file are an error of the file, whichever part they are in."""
+    path = run_folder / "model.keras"
+    with zipfile.ZipFile(path) as archive:
+        info = archive.getinfo(member)
+    content = bytearray(path.read_bytes())
+    begins = info.header_offset + 30 + len(info.filename.encode()) + info.compress_size // 2
+    content[begins : begins + 4] = bytes(byte ^ 0xFF for byte in content[begins : begins + 4])
+    path.write_bytes(content)
+    fails([path], "the archive is damaged (")
 
 
 def test_vocabulary_that_does_not_fit(run_folder: Path) -> None:
