@@ -98,6 +98,10 @@ def export(
     decoder_input: Annotated[
         str | None, typer.Option(help="Name of the input that gets the target.", rich_help_panel=_GRAPH)
     ] = None,
+    decoder_output: Annotated[
+        str | None,
+        typer.Option(help="Name of the output that is decoded, where there are several.", rich_help_panel=_GRAPH),
+    ] = None,
     source_input: Annotated[
         str | None,
         typer.Option(help="Name of the input that gets the text, where there are several.", rich_help_panel=_GRAPH),
@@ -176,6 +180,7 @@ def export(
             "max_length": max_length,
             "source_kind": source_kind,
             "decoder_input": decoder_input,
+            "decoder_output": decoder_output,
             "source_input": source_input,
             "one_hot_inputs": tuple(one_hot_input or ()),
             "quantize": quantize,
@@ -284,6 +289,7 @@ def _options(
     path: Path, words: _Words, verify_with: Path | None, settings: dict[str, Any], *, writes: bool
 ) -> ExportOptions:
     """Everything that can be refused before TensorFlow is imported."""
+    from s2s_export.errors import ExportError
     from s2s_export.options import ExportOptions
     from s2s_export.write import refuse_existing
     from s2s_runtime.files import read_text
@@ -292,10 +298,12 @@ def _options(
         refuse_existing(path, force=settings["force"])
     vocabulary, longest = words.read(settings)
     options = ExportOptions(vocabulary=vocabulary, longest_source=longest, **settings)
-    texts = [] if verify_with is None else read_text(verify_with).splitlines()
+    texts = [] if verify_with is None else [line for line in read_text(verify_with).splitlines() if line.strip()]
+    if verify_with is not None and not texts:
+        raise ExportError(f"{verify_with}: no texts to verify with; expected one a line, or leave --verify-with out")
     references: list[str] = []
     if options.precision != "float32":
-        texts, references = _pairs([line for line in texts if line.strip()])
+        texts, references = _pairs(texts)
     return replace(options, verify_with=tuple(text for text in texts if text.strip()), references=tuple(references))
 
 

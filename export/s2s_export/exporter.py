@@ -15,6 +15,7 @@ from s2s_export.dtypes import refuse_other_dtypes
 from s2s_export.graphs import Graphs, build_graphs, with_searches
 from s2s_export.optimize import Passes, named
 from s2s_export.options import ExportOptions
+from s2s_export.outputs import ChosenOutput
 from s2s_export.reduce import reduce_bundle
 from s2s_export.text_layers import without_text_layers
 from s2s_export.understand import Understanding, understand
@@ -87,7 +88,7 @@ def _export(model: keras.Model, path: Path, options: ExportOptions, progress: Pr
         progress("verifying")
         report = verify(folder, Subject(model, parts, facts, manifest), options.verify_with, options.atol)
         refuse_failed(report)
-        report = replace(report, facts=_facts(parts, graphs))
+        report = replace(report, facts=_facts(parts, facts, graphs))
         manifest = replace(manifest, verification=report.to_dict())
         if options.precision != "float32":
             progress(f"converting to {options.precision}")
@@ -116,7 +117,7 @@ def write_unverified(folder: Path, parts: SplitModel, facts: Understanding, grap
     return manifest
 
 
-def _facts(parts: SplitModel, graphs: Graphs) -> dict[str, object]:
+def _facts(parts: SplitModel, facts: Understanding, graphs: Graphs) -> dict[str, object]:
     """What the report says of the model beside what was compared; sizes stand with the manifest's graphs."""
     types = graphs.node_types()
     return {
@@ -125,6 +126,7 @@ def _facts(parts: SplitModel, graphs: Graphs) -> dict[str, object]:
         "memories": len(graphs.memory),
         "parameters": {"encoder": parts.encoder.count_params(), "decoder": parts.decoder.count_params()},
         "nodes": {name: ", ".join(f"{count} {kind}" for kind, count in each.items()) for name, each in types.items()},
+        "notes": list(facts.notes),
     }
 
 
@@ -132,23 +134,25 @@ def take_apart(model: keras.Model, options: ExportOptions) -> tuple[keras.Model,
     """Reads a model without writing anything.
 
     Returns:
-        the model from ids on, its split, and how it was understood.
+        the model from ids on to what is decoded, its split, and how it was understood.
 
     Raises:
         ExportError, SplitError: as `export`.
     """
     refuse_other_dtypes(model)
-    text = without_text_layers(model)
-    options = options if text.vocabularies else options.with_vocabulary(options.vocabulary)
-    parts = _split(text.model, options, options.source_input)
-    if text.vocabularies:
-        read = [source.name for source in parts.sources if source.name in text.vocabularies]
+    text, notes = without_text_layers(model), list[str]()
+    options = options if text.layers else options.with_vocabulary(options.vocabulary)
+    chosen = ChosenOutput.of(text.model, options)
+    parts = _split(chosen.model, options, options.source_input)
+    if text.layers:
+        read = [source.name for source in parts.sources if source.name in text.layers]
         if options.source_input is None and read and read[0] != parts.sources[0].name:
-            parts = _split(text.model, options, read[0])  # the text goes to the input that reads text
-        target = None if parts.target_index is None else text.model.inputs[parts.target_index].name
-        options = options.with_vocabulary(text.merged(options.vocabulary, parts.sources[0].name, target))
-    facts = understand(text.model, parts, options)
-    return text.model, parts, replace(facts, notes=(*text.notes, *facts.notes))
+            parts = _split(chosen.model, options, read[0])  # the text goes to the input that reads text
+        target = None if parts.target_index is None else chosen.model.inputs[parts.target_index].name
+        vocabulary, notes = text.merged(options.vocabulary, parts.sources[0].name, target, texts=options.verify_with)
+        options = options.with_vocabulary(vocabulary)
+    facts = understand(chosen.model, parts, options)
+    return chosen.model, parts, replace(facts, notes=(*chosen.notes(parts), *notes, *facts.notes))
 
 
 def _split(model: keras.Model, options: ExportOptions, source_input: str | None) -> SplitModel:

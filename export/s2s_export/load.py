@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 import zipfile
+import zlib
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -17,6 +18,8 @@ import keras
 from s2s_export.errors import ModelFileError
 from s2s_export.legacy import lambda_layers, translated
 from s2s_training import layers as _  # noqa: F401  (registers the layers that s2s-train's models hold)
+
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError)  # what reading an archive raises whose bytes have changed
 
 
 def load_model(
@@ -44,7 +47,9 @@ def load_model(
             )
     except ModelFileError:
         raise
-    except (ValueError, TypeError, KeyError, OSError, AttributeError, NameError, NotImplementedError) as error:
+    except _DAMAGED as error:
+        raise ModelFileError(_damaged(error, path)) from error
+    except (ValueError, TypeError, KeyError, OSError, AttributeError, NameError, RuntimeError) as error:
         raise ModelFileError(f"{path}: {_advice(error, path)}") from error
     if not isinstance(model, keras.Model):
         raise ModelFileError(f"{path}: holds a {type(model).__name__}, expected a whole model")
@@ -73,7 +78,9 @@ def build_model(function: str, weights: str | os.PathLike[str]) -> keras.Model:
     try:
         with translated(path) if h5py.is_hdf5(path) else nullcontext(path) as readable:
             model.load_weights(readable)
-    except (ValueError, TypeError, KeyError, OSError, AttributeError) as error:
+    except _DAMAGED as error:
+        raise ModelFileError(_damaged(error, path)) from error
+    except (ValueError, TypeError, KeyError, OSError, AttributeError, RuntimeError) as error:
         said = " ".join(str(error).split())
         raise ModelFileError(
             f"{path}: these weights don't fit the model that {function} builds: {said[:300]}"
@@ -99,6 +106,14 @@ def import_objects(names: Sequence[str], option: str = "custom objects") -> dict
         except (ImportError, AttributeError) as error:
             raise ModelFileError(f"{option}: {name!r} can't be imported: {error}") from error
     return objects
+
+
+def _damaged(error: Exception, path: Path) -> str:
+    said = " ".join(str(error).split())
+    return (
+        f"{path}: the archive is damaged ({said[:300]}); expected a file as model.save() wrote it: copy or download it "
+        "again, or save the model again"
+    )
 
 
 def _advice(error: Exception, path: Path) -> str:

@@ -27,6 +27,8 @@ class ExportOptions:
         source_kind: whether a source of vectors is one-hot rows ("one-hot") or measurements ("values"); "auto" takes
             one-hot where a source vocabulary of that size is given or the decoder's own input is one-hot.
         decoder_input: name of the training model's input that gets the target.
+        decoder_output: name of the training model's output that is decoded (of the layer that makes it), where there
+            are several; by default the only one that is as wide as what the decoder reads.
         source_input: name of the input that the source's text goes to, where the encoder has several; by default the
             first that holds ids.
         one_hot_inputs: names of source inputs beside the first whose vectors are one-hot rows, read as ids then.
@@ -57,6 +59,7 @@ class ExportOptions:
     padding_side: Side | None = None
     source_kind: Literal["auto", "one-hot", "values"] = "auto"
     decoder_input: str | None = None
+    decoder_output: str | None = None
     source_input: str | None = None
     one_hot_inputs: tuple[str, ...] = ()
     opset: int = 18

@@ -17,7 +17,6 @@ import tensorflow as tf
 from keras import tree
 
 from s2s_export.understand import Understanding
-from s2s_runtime.bundle import OtherSource
 from s2s_training.splitting.splitter import SplitModel
 
 Sentence = Sequence[np.ndarray]  # one array for each source input
@@ -129,7 +128,7 @@ class Oracle:
         if self._split.target_index is not None:
             arrays[self._split.target_index] = fed
         for place, index in enumerate(self._split.source_indices):
-            arrays[index] = self._source(self._facts.sources[place], [source[place] for source in sources])
+            arrays[index] = self._source(place, [source[place] for source in sources])
         for index, spec in enumerate(self._model.inputs):
             if arrays[index] is None:  # what nothing decoded depends on
                 arrays[index] = np.zeros([len(sources), *(size or 1 for size in spec.shape[1:])])
@@ -149,12 +148,13 @@ class Oracle:
         ]
         return np.asarray(self._forward(*tensors))[:count]
 
-    def _source(self, spec: OtherSource, sources: Sequence[np.ndarray]) -> np.ndarray:
-        """One input's rows padded as its policy says: to the fixed length, or to the longest."""
+    def _source(self, place: int, sources: Sequence[np.ndarray]) -> np.ndarray:
+        """One input's rows padded as its policy says: to the only length there is, or to the longest."""
+        spec = self._facts.sources[place]
         policy, kind = spec.padding, spec.kind
         if kind == "vector":
             return np.stack(sources)
-        width = policy.length or max(len(source) for source in sources)
+        width = self._facts.longest[place] or max(len(source) for source in sources)
         rows = []
         for source in sources:
             short = width - len(source)

@@ -18,12 +18,13 @@ Sentence = tuple[np.ndarray, ...]
 
 _SENTENCES = 24
 _LONGEST = 40
+_SHOWN = 60
 
 
 def generated(facts: Understanding) -> list[Sentence]:
     """Random sentences of several lengths, of ordinary symbols where a vocabulary tells which those are."""
     rng = np.random.default_rng(0)
-    lengths = _lengths(rng, facts.sources[0])
+    lengths = _lengths(rng, facts, 0)
     vocabulary = facts.source_vocabulary
     special = set() if vocabulary is None else {vocabulary.padding_id, vocabulary.start_id, vocabulary.end_id}
     first = [_row(rng, facts.sources[0], length, special) for length in lengths]
@@ -34,28 +35,36 @@ def encoded(texts: Sequence[str], facts: Understanding) -> list[Sentence]:
     """Sentences of given texts; what the model reads beside them is random.
 
     Raises:
-        ExportError: there is no vocabulary to read them with.
+        ExportError: there is no vocabulary to read them with, or one is longer than what the training model reads.
     """
     if facts.source_vocabulary is None:
         raise ExportError("texts to verify with need a source vocabulary: give --vocab FILE")
     first = [np.asarray(facts.source_vocabulary.encode_sentence(text), dtype=np.int64) for text in texts]
+    longest = facts.longest[0]
+    for text, row in zip(texts, first, strict=True):
+        if longest is not None and len(row) > longest:
+            shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+            raise ExportError(
+                f"--verify-with: {shown!r} has {len(row)} symbols, but the model reads at most {longest}; leave the "
+                "line out, or give the length of training with --source-length if that is another"
+            )
     return _beside(np.random.default_rng(0), facts, first)
 
 
 def _beside(rng: np.random.Generator, facts: Understanding, first: list[np.ndarray]) -> list[Sentence]:
     columns = [first]
-    for other in facts.sources[1:]:
-        lengths = [len(row) for row in first] if other.aligned else _lengths(rng, other, len(first))
+    for place, other in list(enumerate(facts.sources))[1:]:
+        lengths = [len(row) for row in first] if other.aligned else _lengths(rng, facts, place, len(first))
         columns.append([_row(rng, other, length, set()) for length in lengths])
     return list(zip(*columns, strict=True))
 
 
-def _lengths(rng: np.random.Generator, source: OtherSource, count: int = _SENTENCES) -> list[int]:
+def _lengths(rng: np.random.Generator, facts: Understanding, place: int, count: int = _SENTENCES) -> list[int]:
     """Lengths up to the greatest; a fixed number of values has no padding of its own."""
-    fixed = source.padding.length
-    if source.kind == "values" and fixed:
-        return [fixed] * count
-    return [int(n) for n in rng.integers(1, (fixed or _LONGEST) + 1, count)]
+    source = facts.sources[place]
+    if source.kind == "values" and source.padding.length:
+        return [source.padding.length] * count
+    return [int(n) for n in rng.integers(1, (facts.longest[place] or _LONGEST) + 1, count)]
 
 
 def _row(rng: np.random.Generator, source: OtherSource, length: int, special: set[int | None]) -> np.ndarray:

@@ -13,12 +13,12 @@ from typing import Any
 import keras
 
 from s2s_export.errors import ExportError
+from s2s_export.text_reading import compared, refuse_other_than_ids, vocabulary_of
 from s2s_runtime.padding import PaddingPolicy
-from s2s_runtime.vocabulary import Unit, Vocabulary, VocabularyFile
+from s2s_runtime.vocabulary import Vocabulary, VocabularyFile
 from s2s_training.splitting.graph import Call, Graph, Value, flatten_model, replay
 
 _TEXT_LAYERS = (keras.layers.TextVectorization, keras.layers.StringLookup)
-_PADDING = "<pad>"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,42 +27,63 @@ class TextModel:
 
     Attributes:
         model: from ids.
-        vocabularies: of the text layer that stood before each input, by the input's name.
-        notes: what of the layers' reading of text a bundle can't keep, a sentence each.
+        layers: the text layer that stood before each input, by the input's name.
     """
 
     model: keras.Model
-    vocabularies: dict[str, Vocabulary]
-    notes: tuple[str, ...]
+    layers: dict[str, Any]
 
-    def merged(self, given: VocabularyFile | None, name: str, target: str | None) -> VocabularyFile | None:
+    def merged(
+        self, given: VocabularyFile | None, source: str, target: str | None, texts: Sequence[str] = ()
+    ) -> tuple[VocabularyFile | None, list[str]]:
         """The vocabularies given, with those of text layers where none is given.
 
         Args:
             given: what the caller knows.
-            name: of the source input that gets the text.
+            source: name of the source input that gets the text.
             target: name of the decoder input.
+            texts: sources to compare a layer's reading with its vocabulary's on, beside its own words.
+
+        Returns:
+            them, and what of the layers' reading a bundle can't keep, a sentence each.
+
+        Raises:
+            ExportError: a layer whose vocabulary is needed reads text as no vocabulary does.
         """
-        source = self.vocabularies.get(name)
-        other = self.vocabularies.get(target) if target is not None else None
-        if source is None and other is None:
-            return given
-        if given is None:
-            # Nothing is said of padding here; whether the model masks it is found out by running it.
-            return VocabularyFile(source, other, PaddingPolicy(masked=False))
-        return dataclasses.replace(given, source=given.source or source, target=given.target or other)
+        notes: list[str] = []
+        side = None if given is None else given.source
+        if side is None:
+            side = self._vocabulary(source, texts, notes)
+        other = None if given is None else given.target
+        if other is None and target is not None:
+            other = self._vocabulary(target, (), notes)
+        if given is not None:
+            return dataclasses.replace(given, source=side, target=other), notes
+        # Nothing is said of padding here; whether the model masks it is found out by running it.
+        known = side is not None or other is not None
+        return VocabularyFile(side, other, PaddingPolicy(masked=False)) if known else None, notes
+
+    def _vocabulary(self, name: str, texts: Sequence[str], notes: list[str]) -> Vocabulary | None:
+        layer = self.layers.get(name)
+        if layer is None:
+            return None
+        vocabulary = vocabulary_of(layer)
+        notes += compared(layer, vocabulary, texts)
+        return vocabulary
 
 
 def without_text_layers(model: keras.Model) -> TextModel:
     """Takes text layers off the front of a model; one that has none is returned as it is.
 
     Raises:
-        ExportError: a text layer gives something other than one id per token.
+        ExportError: a text layer gives something other than one id per token, or doesn't stand in front.
     """
     if not any(isinstance(layer, _TEXT_LAYERS) for layer in model._flatten_layers()):
-        return TextModel(model, {}, ())
+        return TextModel(model, {})
     graph = flatten_model(model)
     fronts = {call.outputs[0]: call for call in graph.calls if isinstance(call.operation, _TEXT_LAYERS)}
+    for call in fronts.values():
+        refuse_other_than_ids(call.operation)
     read = {value: made for made, call in fronts.items() for value in call.inputs}
     inputs = [read.get(value, value) for value in graph.inputs]
     kept = _from_ids(graph, inputs)
@@ -70,8 +91,7 @@ def without_text_layers(model: keras.Model) -> TextModel:
     replay(kept, environment)
     rebuilt = keras.Model([environment[v] for v in inputs], [environment[v] for v in graph.outputs], name=model.name)
     found = {value.name: fronts[read[value]].operation for value in graph.inputs if value in read}
-    notes = tuple(note for layer in found.values() for note in _notes(layer))
-    return TextModel(rebuilt, {name: _vocabulary(layer) for name, layer in found.items()}, notes)
+    return TextModel(rebuilt, found)
 
 
 def _from_ids(graph: Graph, inputs: Sequence[Value]) -> list[Call]:
@@ -94,35 +114,3 @@ def _from_ids(graph: Graph, inputs: Sequence[Value]) -> list[Call]:
 def _input(value: Value, original: Value) -> Any:
     shape = value.shape[1:]
     return keras.Input((None,) if len(shape) != 1 else shape, dtype=value.dtype, name=original.name)
-
-
-def _vocabulary(layer: Any) -> Vocabulary:
-    """The layer's vocabulary; id 0, the empty string, gets a name."""
-    name = f'layer "{layer.name}" ({type(layer).__name__})'
-    lookup = getattr(layer, "_lookup_layer", layer)
-    if lookup.output_mode != "int":
-        raise ExportError(f"{name} has output_mode={lookup.output_mode!r}; expected 'int', one id per token")
-    if lookup.num_oov_indices > 1 or getattr(layer, "_ngrams", None) is not None:
-        raise ExportError(f"{name} makes n-grams or several unknown ids; a bundle's vocabulary has one id per symbol")
-    symbols = [str(symbol) for symbol in layer.get_vocabulary()]
-    masked = bool(symbols) and symbols[0] == ""
-    if masked:
-        symbols[0] = _PADDING
-    unknown = symbols[int(masked)] if lookup.num_oov_indices else None
-    unit, lowercase = _reading(layer)
-    return Vocabulary(unit, tuple(symbols), padding=_PADDING if masked else None, unknown=unknown, lowercase=lowercase)
-
-
-def _reading(layer: Any) -> tuple[Unit, bool]:
-    """How a layer cuts text, and whether it lowercases it."""
-    if isinstance(layer, keras.layers.StringLookup):
-        return "symbol", False
-    return "char" if layer._split == "character" else "symbol", str(layer._standardize).startswith("lower")
-
-
-def _notes(layer: Any) -> list[str]:
-    standardize = getattr(layer, "_standardize", None)
-    if standardize in (None, "lower"):
-        return []
-    what = "strips punctuation" if standardize == "lower_and_strip_punctuation" else f"runs {standardize!r}"
-    return [f"the text layer {layer.name!r} {what}, which a bundle doesn't: do so to texts before decoding them"]

@@ -5,6 +5,7 @@ The graph tells shapes and dtypes, a vocabulary tells symbols; what neither tell
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import keras
@@ -31,6 +32,7 @@ class Understanding:
         source_vocabulary, target_vocabulary: symbols, where known.
         one_hot_target: whether the decoder input takes one-hot rows for tokens.
         probabilities: whether the training model's output is probabilities rather than logits or values.
+        longest: how many steps the training model can read of each source, in their order; None where any number.
         notes: what a person should know, a sentence each.
     """
 
@@ -41,6 +43,7 @@ class Understanding:
     target_vocabulary: Vocabulary | None
     one_hot_target: bool
     probabilities: bool
+    longest: tuple[int | None, ...]
     notes: tuple[str, ...]
 
     @property
@@ -79,7 +82,20 @@ def understand(model: keras.Model, split: SplitModel, options: ExportOptions) ->
         )
     if target.max_length is None:
         notes.append("the longest target is unknown: callers must give max_length (--max-length records it)")
-    return Understanding(source, target, padding, *sides, one_hot_target, probabilities, tuple(notes))
+    longest = _longest(split, (padding, *(other.padding for other in source.others)))
+    return Understanding(source, target, padding, *sides, one_hot_target, probabilities, longest, tuple(notes))
+
+
+def _longest(split: SplitModel, policies: Sequence[PaddingPolicy]) -> tuple[int | None, ...]:
+    """The padded length of each source, or the training model's own: the encoder's graph may be free of that.
+
+    Sources that have as many steps as the first share the least.
+    """
+    fixed = [
+        None if split.vectors[i] else policy.length or split.sources[i].shape[1] for i, policy in enumerate(policies)
+    ]
+    together = min((fixed[i] or 0 for i, aligned in enumerate(split.aligned) if aligned and fixed[i]), default=None)
+    return tuple(together if split.aligned[i] else each for i, each in enumerate(fixed))
 
 
 def _gives_probabilities(split: SplitModel) -> bool:
@@ -98,7 +114,13 @@ def _target(
     probabilities: bool,
 ) -> tuple[TargetSpec, bool]:
     """The target side, and whether tokens are fed as one-hot rows."""
-    size = int(split.decoder.outputs[0].shape[-1])
+    width = split.decoder.outputs[0].shape[-1]
+    if width is None:
+        raise ExportError(
+            "what is decoded has no fixed number of symbols or values in its last axis; expected an output "
+            "(batch, time, symbols): name another with --decoder-output NAME, or fix the axis where the model is built"
+        )
+    size = int(width)
     fed_size = split.decoder.inputs[0].shape[-1] if split.fed == "value" else None
     start_id = options.first_token
     one_hot = split.fed == "value" and fed_size == size and (probabilities or start_id is not None)

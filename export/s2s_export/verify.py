@@ -67,7 +67,7 @@ class Report:
         checks: a line each.
         atol: largest difference allowed in tensors.
         inputs: what was decoded to compare.
-        facts: what was exported: inputs, states, memories, parameters, nodes of each graph.
+        facts: what was exported: inputs, states, memories, parameters, nodes of each graph, and what to know of it.
     """
 
     checks: tuple[Check, ...]

@@ -55,7 +55,8 @@ def vocabularies_from_pairs(path: str | os.PathLike[str], recipe: PairsRecipe) -
     """Rebuilds both vocabularies.
 
     Args:
-        path: UTF-8 text, one pair per line: source, tab, target (further columns are ignored).
+        path: UTF-8 text, one pair per line: source, tab, target (further columns are ignored). Lines end with a line
+            feed, or with a carriage return before it.
         recipe: how the script read it.
 
     Returns:
@@ -89,7 +90,8 @@ def _symbols(rows: Sequence[Sequence[str]]) -> tuple[str, ...]:
 def _pairs(path: Path, rows: int) -> list[tuple[str, str]]:
     # split, not splitlines: other line separators of Unicode are characters of the texts
     pairs = []
-    for number, line in enumerate(read_text(path).split("\n")[:rows], 1):
+    for number, ended in enumerate(read_text(path).split("\n")[:rows], 1):
+        line = ended.removesuffix("\r")  # Python's text mode, in which the scripts read, shows them no such ends
         if not line:
             continue
         source, tab, rest = line.partition("\t")

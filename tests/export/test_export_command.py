@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -92,6 +93,26 @@ def test_verifies_with_given_text(run_folder: Path) -> None:
     assert "2 sentences given" in output
 
 
+def test_texts_to_verify_with_that_do_not_fit(tmp_path: Path, run_folder: Path) -> None:
+    """A line longer than what the model reads is shown with its length and the limit; no lines at all are an error."""
+    canonical().save(tmp_path / "model.keras")
+    source = Vocabulary("char", tuple("abcdefghijklm"))
+    VocabularyFile(
+        source, Vocabulary("char", tuple("\t\nABCDEFGHI"), start="\t", end="\n"), PaddingPolicy(False)
+    ).write(tmp_path / "vocab.json")
+    lines = tmp_path / "lines.txt"
+    lines.write_text("abc\n\nabcdefgh\tABC\n", encoding="utf-8")
+    said = "--verify-with: 'abcdefgh' has 8 symbols, but the model reads at most 6; leave the line out"
+    arguments = [tmp_path / "model.keras", "--source-length", "6", "--padding", "zeros", "--max-length", "5"]
+    fails([*arguments, "--verify-with", lines, "--quantize", "int8"], said)
+    lines.write_text("abc\nabcdefgh\n", encoding="utf-8")
+    fails([*arguments, "--verify-with", lines], said)
+    lines.write_text("\n \n", encoding="utf-8")
+    fails(
+        [run_folder / "model.keras", "--verify-with", lines], f"{lines}: no texts to verify with; expected one a line"
+    )
+
+
 def test_dry_run_writes_nothing(run_folder: Path) -> None:
     """`--dry-run` shows encoder, decoder and what crosses."""
     before = sorted(run_folder.iterdir())
@@ -127,6 +148,19 @@ def test_bad_files(tmp_path: Path) -> None:
     fails([tmp_path / "none.keras"], "none.keras: no such file; expected a model saved by Keras")
     (tmp_path / "text.keras").write_text("hello", encoding="utf-8")
     fails([tmp_path / "text.keras", "--start-id", "1"], "no Keras model: expected a .keras archive or an .h5 file")
+
+
+@pytest.mark.parametrize("member", ["metadata.json", "config.json", "model.weights.h5"])
+def test_damaged_archive(run_folder: Path, member: str) -> None:
+    """Bytes that changed inside a .keras file are an error of the file, whichever part they are in."""
+    path = run_folder / "model.keras"
+    with zipfile.ZipFile(path) as archive:
+        info = archive.getinfo(member)
+    content = bytearray(path.read_bytes())
+    begins = info.header_offset + 30 + len(info.filename.encode()) + info.compress_size // 2
+    content[begins : begins + 4] = bytes(byte ^ 0xFF for byte in content[begins : begins + 4])
+    path.write_bytes(content)
+    fails([path], "the archive is damaged (")
 
 
 def test_vocabulary_that_does_not_fit(run_folder: Path) -> None:
@@ -236,6 +270,22 @@ def test_python_function(tmp_path: Path) -> None:
     assert exported.report.passed
     assert isinstance(model, keras.Model)
     assert len(s2s_runtime.load(tmp_path / "m.s2s").generate([[3, 4, 5], [6]], max_length=5)) == 2
+
+
+def test_masked_source_of_one_length(tmp_path: Path) -> None:
+    """A training model that reads padded rows of one length, and masks them, is verified on rows of that length."""
+    from s2s_export import ExportOptions, export
+
+    source, target = keras.Input((6,), dtype="int32"), keras.Input((None,), dtype="int32")
+    _, state = layers.GRU(8, return_state=True)(layers.Embedding(9, 4, mask_zero=True)(source))
+    y = layers.GRU(8, return_sequences=True)(layers.Embedding(9, 4)(target), initial_state=state)
+    model = keras.Model([source, target], layers.Dense(9)(y))
+    randomise(model)
+    exported = export(model, tmp_path / "m.s2s", ExportOptions(start_id=1, end_ids=(2,), max_length=5))
+    assert exported.manifest.padding.masked
+    bundle = s2s_runtime.load(tmp_path / "m.s2s")
+    few, many = (bundle.generate([row])[0].ids for row in ([3, 4], [3, 4, 0, 0, 0, 0]))
+    assert few == many
 
 
 def test_tokens_of_no_probability(tmp_path: Path) -> None:

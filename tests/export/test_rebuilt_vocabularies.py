@@ -1,10 +1,10 @@
-"""Vocabularies that no file beside the model holds: rebuilt from pairs, or found in the model's text layers."""
+"""Vocabularies that no file beside the model holds, rebuilt from pairs."""
 
 from pathlib import Path
 
 import keras
 import pytest
-from architectures import TARGET, UNITS, embed_target, head, target_ids
+from architectures import UNITS
 from keras import layers
 from save_architectures import randomise
 from test_export_command import fails, run
@@ -12,7 +12,6 @@ from test_export_command import fails, run
 import s2s_runtime
 from s2s_export.errors import ExportError
 from s2s_export.vocabularies import PairsRecipe, unescape, vocabularies_from_pairs
-from s2s_runtime import Vocabulary
 
 pytestmark = pytest.mark.tensorflow
 
@@ -42,6 +41,15 @@ def test_words(pairs: Path) -> None:
     file, longest = vocabularies_from_pairs(pairs, PairsRecipe(rows=2, unit="word", start="<s>", end="</s>"))
     assert file.target.symbols == ("!", ".", "</s>", "<s>", "Salut", "Va")
     assert longest == 2
+
+
+def test_ends_of_lines(tmp_path: Path) -> None:
+    """Lines that end as on Windows give the same vocabularies: their ends are no symbols."""
+    recipe = PairsRecipe(start="\t", end="\n")
+    unix, windows = tmp_path / "unix.tsv", tmp_path / "windows.tsv"
+    unix.write_bytes(b"Go.\tVa\nHi.\tSalut\n")
+    windows.write_bytes(b"Go.\tVa\r\nHi.\tSalut\r\n\r\n")
+    assert vocabularies_from_pairs(windows, recipe) == vocabularies_from_pairs(unix, recipe)
 
 
 def test_escapes() -> None:
@@ -92,73 +100,3 @@ def test_symbols_need_a_vocabulary(pairs: Path, tmp_path: Path) -> None:
     """A start symbol without symbols to look it up in is an error."""
     tutorial(pairs).save(tmp_path / "m.keras")
     fails([tmp_path / "m.keras", "--start", r"\t"], "start: there is no target vocabulary to find them in")
-
-
-def reads_text(layer: keras.Layer, shape: tuple[int | None, ...]) -> keras.Model:
-    text, target = keras.Input(shape, dtype="string", name="text"), target_ids()
-    embedded = layers.Embedding(6, 5, mask_zero=True)(layer(text))
-    _, state = layers.GRU(UNITS, return_state=True)(embedded)
-    y = layers.GRU(UNITS, return_sequences=True)(embed_target(target), initial_state=state)
-    model = keras.Model([text, target], head(y))
-    randomise(model)
-    return model
-
-
-def test_text_vectorization(tmp_path: Path) -> None:
-    """The layer's vocabulary and way of cutting become the bundle's; the graph reads ids."""
-    layer = layers.TextVectorization(vocabulary=["go", "hi", "run", "wow"], standardize="lower")
-    reads_text(layer, (1,)).save(tmp_path / "m.keras")
-    code, _, errors = run(tmp_path / "m.keras", "--start-id", "1", "--end-id", "2", "--max-length", "4")
-    assert code == 0, errors
-    model = s2s_runtime.load(tmp_path / "m.s2s")
-    expected = Vocabulary(
-        "symbol", ("<pad>", "[UNK]", "go", "hi", "run", "wow"), padding="<pad>", unknown="[UNK]", lowercase=True
-    )
-    assert model.source_vocabulary == expected
-    assert model.manifest.padding.masked
-    texts, ids = model.generate(["Go RUN what"]), model.generate([[2, 4, 1]])
-    assert texts[0].ids == ids[0].ids
-    assert max(texts[0].ids) < TARGET
-
-
-def test_string_lookup_and_what_is_not_kept(tmp_path: Path) -> None:
-    """`StringLookup` reads tokens; stripped punctuation is noted; outputs that are no ids are refused."""
-    from s2s_export.text_layers import without_text_layers
-
-    lookup = reads_text(layers.StringLookup(vocabulary=["go", "hi", "run"], mask_token="", name="words"), (None,))
-    found = without_text_layers(lookup)
-    assert found.vocabularies["text"].symbols == ("<pad>", "[UNK]", "go", "hi", "run")
-    assert found.notes == ()
-    stripped = without_text_layers(reads_text(layers.TextVectorization(vocabulary=["a"], name="tv"), (1,)))
-    assert stripped.notes == (
-        "the text layer 'tv' strips punctuation, which a bundle doesn't: do so to texts before decoding them",
-    )
-    several = reads_text(layers.StringLookup(vocabulary=["go"], num_oov_indices=2, name="words"), (None,))
-    with pytest.raises(ExportError, match=r'layer "words" .* several unknown ids'):
-        without_text_layers(several)
-
-
-@pytest.mark.parametrize("mask_token", ["[PAD]", "", None])
-def test_words_that_pad_and_words_that_are_not_known(mask_token: str | None) -> None:
-    """Whatever token pads, unknown words get the id that the layer gives them, and padding gets 0."""
-    from s2s_export.text_layers import without_text_layers
-
-    layer = layers.StringLookup(vocabulary=["go", "run", "<pad>"], mask_token=mask_token, oov_token="?")
-    vocabulary = without_text_layers(reads_text(layer, (None,))).vocabularies["text"]
-    words = ["go", "cat", "run", "<pad>"]
-    assert vocabulary.encode(" ".join(words)) == keras.ops.convert_to_numpy(layer(words)).tolist()
-    assert vocabulary.unknown == "?"
-    assert vocabulary.padding_id == (None if mask_token is None else 0)
-
-
-def test_padding_token_of_a_string_lookup(tmp_path: Path) -> None:
-    """The bundle knows the layer's mask token as padding, and decodes words as their ids."""
-    words = layers.StringLookup(vocabulary=["go", "run", "cat"], mask_token="[PAD]")
-    reads_text(words, (None,)).save(tmp_path / "m.keras")
-    code, _, errors = run(tmp_path / "m.keras", "--start-id", "1", "--end-id", "2", "--max-length", "4")
-    assert code == 0, errors
-    model = s2s_runtime.load(tmp_path / "m.s2s")
-    assert (model.source_vocabulary.padding, model.source_vocabulary.unknown) == ("[PAD]", "[UNK]")
-    assert (model.manifest.padding.masked, model.manifest.padding.id) == (True, 0)
-    texts, ids = model.generate(["go dog cat"]), model.generate([[2, 1, 4]])
-    assert texts[0].ids == ids[0].ids

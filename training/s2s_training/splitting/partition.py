@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import keras
 
 from s2s_training.errors import SplitError
+from s2s_training.splitting.decoded_output import decoded_output
 from s2s_training.splitting.graph import ATTENTION, Call, Graph, Value, ancestors, is_recurrent, values_in
 
 _ACROSS_TIME = (
@@ -44,6 +45,7 @@ class Partition:
         decoder_values: every value that changes from step to step.
         output: the model output that is decoded.
         problems: why this reading can't be stepped, a sentence each; empty when it can.
+        unclear: why another output may be meant, a sentence; empty where it can't.
     """
 
     decoder_input: Value | None
@@ -52,6 +54,7 @@ class Partition:
     decoder_values: frozenset[Value]
     output: Value
     problems: tuple[str, ...]
+    unclear: str = ""
 
 
 def partition(graph: Graph, decoder_input: str | None = None) -> Partition:
@@ -62,7 +65,8 @@ def partition(graph: Graph, decoder_input: str | None = None) -> Partition:
         decoder_input: name of the input that gets target tokens or values, where the graph alone does not tell.
 
     Raises:
-        SplitError: no reading is valid (the message names the layers that stand in the way), or several are.
+        SplitError: no reading is valid (the message names the layers that stand in the way), or several are; or
+            several outputs could be the one that is decoded.
     """
     readings = [_reading(graph, value) for value in named_inputs(graph, decoder_input)]
     if decoder_input is None:
@@ -77,7 +81,10 @@ def partition(graph: Graph, decoder_input: str | None = None) -> Partition:
             "say which with --decoder-input NAME (decoder_input= in Python)"
         )
     if valid:
-        return (named or valid[-1:])[0]
+        reading = (named or valid[-1:])[0]
+        if reading.unclear:
+            raise SplitError(reading.unclear)
+        return reading
     raise SplitError(_why_not(graph, readings))
 
 
@@ -134,10 +141,9 @@ def _broadcast_over_steps(graph: Graph, decoder_values: set[Value]) -> list[Valu
 
 
 def _build(graph: Graph, decoder_input: Value | None, values: set[Value]) -> Partition | None:
-    outputs = [value for value in graph.outputs if value in values]
-    if not outputs:
+    output, unclear = decoded_output(graph, decoder_input, values)
+    if output is None:
         return None
-    output = outputs[0]
     needed = ancestors(graph.calls, [output])
     decoder_calls = tuple(call for call in needed if values.intersection(call.outputs))
     encoder_calls = tuple(call for call in needed if not values.intersection(call.outputs))
@@ -146,7 +152,7 @@ def _build(graph: Graph, decoder_input: Value | None, values: set[Value]) -> Par
         problems.append("no recurrent layer depends on it, so there is no state to carry from step to step")
     if not encoder_calls:
         problems.append("everything depends on it, so there is no encoder")
-    return Partition(decoder_input, encoder_calls, decoder_calls, frozenset(values), output, tuple(problems))
+    return Partition(decoder_input, encoder_calls, decoder_calls, frozenset(values), output, tuple(problems), unclear)
 
 
 def _problems(call: Call, calls: Iterable[Call], values: set[Value], output: Value) -> list[str]:
@@ -205,6 +211,8 @@ def _why_not(graph: Graph, readings: list[Partition]) -> str:
             "an encoder-decoder has an input for target tokens, or repeats a context vector over the target's length"
         )
     likeliest = min(readings, key=lambda reading: (not _is_started_by_states(reading), len(reading.problems)))
+    if likeliest.unclear:
+        return likeliest.unclear
     start = likeliest.decoder_input.name if likeliest.decoder_input is not None else "a RepeatVector"
     return (
         f"the decoder (taken to begin at {start!r}) can't be run one step at a time: "

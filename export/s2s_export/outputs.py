@@ -1,0 +1,62 @@
+"""Models with several outputs: the one that is decoded, as the caller or the vocabulary says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import keras
+
+from s2s_export.errors import ExportError
+from s2s_export.options import ExportOptions
+from s2s_training.splitting.decoded_output import output_name
+from s2s_training.splitting.graph import distinct_names, flatten_model
+from s2s_training.splitting.splitter import SplitModel
+
+
+@dataclass(frozen=True)
+class ChosenOutput:
+    """A model, with the one output that is decoded where that is known before it is split.
+
+    Attributes:
+        model: from the same inputs.
+        names: of all outputs of the training model.
+        index: which of them is the model's only one; None where it has them all.
+    """
+
+    model: keras.Model
+    names: tuple[str, ...]
+    index: int | None = None
+
+    @classmethod
+    def of(cls, model: keras.Model, options: ExportOptions) -> ChosenOutput:
+        """Takes the output named, or else the only one that is as wide as the target vocabulary given.
+
+        Raises:
+            ExportError: the name is none of the outputs', or of several.
+        """
+        graph = flatten_model(model)
+        with distinct_names(graph):
+            names = tuple(output_name(graph, value) for value in graph.outputs)
+        target = None if options.vocabulary is None else options.vocabulary.target
+        places: list[int] = []
+        if options.decoder_output is not None:
+            places = [i for i, name in enumerate(names) if name == options.decoder_output]
+            if len(places) != 1:
+                raise ExportError(
+                    f"--decoder-output: expected the name of one of the model's outputs ({', '.join(names)}), got "
+                    f"{options.decoder_output!r}" + ("; export keras.Model(model.inputs, the_output)" if places else "")
+                )
+        elif target is not None:
+            shapes = [value.shape for value in graph.outputs]
+            places = [i for i, shape in enumerate(shapes) if len(shape) == 3 and shape[-1] == len(target)]
+        if len(names) == 1 or len(places) != 1:
+            return cls(model, names)
+        return cls(keras.Model(model.inputs, model.outputs[places[0]], name=model.name), names, places[0])
+
+    def notes(self, split: SplitModel) -> list[str]:
+        """Which output is decoded, where there are several; those of a model saved unrolled may be its steps."""
+        if len(self.names) == 1 or split.steps is not None:
+            return []
+        name = self.names[split.output_index if self.index is None else self.index]
+        others = ", ".join(self.names)
+        return [f"of the model's outputs ({others}) {name!r} is decoded (--decoder-output names another)"]
