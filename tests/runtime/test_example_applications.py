@@ -43,18 +43,20 @@ http_server, asyncio_decode = load_example("http_server"), load_example("asyncio
 
 
 class Counted:
-    """A step model that counts the batches it encodes and may be slow about it."""
+    """A step model that counts the batches it encodes, and may wait to be let go on."""
 
-    def __init__(self, model: Any, seconds: float = 0.0) -> None:
-        self.model, self.seconds = model, seconds
+    def __init__(self, model: Any, *, waits: bool = False) -> None:
+        self.model = model
         self.batches: list[int] = []
-        self.begun = threading.Event()
+        self.begun, self.go = threading.Event(), threading.Event()
+        if not waits:
+            self.go.set()
 
     def encode(self, source: np.ndarray) -> Any:
         """Count, then encode."""
         self.batches.append(len(source))
         self.begun.set()
-        time.sleep(self.seconds)
+        assert self.go.wait(60)
         return self.model.encode(source)
 
     def __getattr__(self, name: str) -> Any:
@@ -63,7 +65,7 @@ class Counted:
 
 def test_too_many_that_wait_are_refused(tiny: Model) -> None:
     """503 at once, when as many wait as may."""
-    counted = Counted(tiny.step_model, 0.3)
+    counted = Counted(tiny.step_model, waits=True)
     with Decoder(Model(tiny.manifest, counted), max_batch_size=1, max_waiting=2) as decoder:
         decoder.submit("abc")
         counted.begun.wait(30)
@@ -71,9 +73,12 @@ def test_too_many_that_wait_are_refused(tiny: Model) -> None:
         with http_server.Server(("127.0.0.1", 0), decoder) as server:
             serving = threading.Thread(target=server.serve_forever)
             serving.start()
-            assert ask(server.server_address[1], "/generate", '{"text": "abc"}')[0] == 503
-            server.shutdown()
-            serving.join()
+            try:
+                assert ask(server.server_address[1], "/generate", '{"text": "abc"}')[0] == 503
+            finally:
+                counted.go.set()
+                server.shutdown()
+                serving.join()
     assert {future.result().text for future in futures} == {tiny.generate(["abc"])[0].text}
 
 
