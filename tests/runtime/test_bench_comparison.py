@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from s2s_runtime.bench.comparison import Series, Visits, paired_ratio, unpaired_ratio
+from s2s_runtime.bench.comparison import LEAST_ROUNDS, Series, Visits, paired_ratio, unpaired_ratio
 from s2s_runtime.bench.memory import STAGES, memory_series
+from s2s_runtime.bench.request import REPEATS
 from s2s_runtime.bench_cli import app
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -114,7 +115,17 @@ def test_two_bundles_are_compared_in_turn() -> None:
         assert each["ratio"]["low"] <= each["ratio"]["value"] <= each["ratio"]["high"]
     table = bench(TINY, "--against", TINY, *ONE, "--repeats", "2")
     assert "bundle / against (95% confidence)" in table.stdout
-    assert "too few rounds for an interval" in table.stdout
+    assert "(no interval)" in table.stdout
+    assert "too few rounds for an interval: measure with --repeats 6 or more, and no fewer --rounds" in table.stdout
+
+
+def test_enough_is_measured_for_an_interval_by_default(tmp_path: Path) -> None:
+    """Where --repeats and --rounds aren't given, there are as many rounds, or processes, as an interval takes."""
+    (tmp_path / "lines.txt").write_text("abc\nde\n")
+    whole = ("--whole", "--text", str(tmp_path / "lines.txt"))
+    report = json.loads(bench(TINY, "--against", TINY, *ONE, *whole, "--json").stdout)
+    assert all(each["ratio"]["low"] is not None for each in report["comparisons"])
+    assert all(count >= LEAST_ROUNDS for count in REPEATS.values())
 
 
 def test_two_files_are_compared(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from s2s_runtime.bench.cold_start import ColdStart
-from s2s_runtime.bench.comparison import CONFIDENCE, Compared, Ratio
+from s2s_runtime.bench.comparison import CONFIDENCE, LEAST_ROUNDS, Compared, Ratio
 from s2s_runtime.bench.machine import Setting
 from s2s_runtime.bench.memory import STAGES, Memory
 from s2s_runtime.bench.result_files import FileComparison
@@ -69,6 +69,7 @@ def show_cold_start(found: ColdStart) -> None:
         f"medians of {len(found.runtime)} processes each; onnxruntime alone opens and runs {graphs}", highlight=False
     )
     console.print(f"ratio {show_ratio(found.ratio)}", highlight=False)
+    _say_too_few([found.ratio])
 
 
 def show_memory(found: Memory) -> None:
@@ -97,6 +98,7 @@ def show_comparisons(rows: Sequence[Compared], of: str, baseline: str) -> None:
     for each in rows:
         table.add_row(each.what, f"{each.median:.2f}", f"{each.baseline:.2f}", each.unit, show_ratio(each.ratio))
     _console().print(table)
+    _say_too_few([each.ratio for each in rows])
 
 
 def show_files(found: FileComparison, before: str, after: str) -> None:
@@ -113,8 +115,14 @@ def show_files(found: FileComparison, before: str, after: str) -> None:
 def show_ratio(ratio: Ratio) -> str:
     """A ratio with its interval."""
     if ratio.low is None or ratio.high is None:
-        return f"{ratio.value:.3f} (too few rounds for an interval)"
+        return f"{ratio.value:.3f} (no interval)"
     return f"{ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f})"
+
+
+def _say_too_few(ratios: Sequence[Ratio]) -> None:
+    if any(each.low is None for each in ratios):
+        least = f"--repeats {LEAST_ROUNDS} or more, and no fewer --rounds"
+        _line("rounds", f"too few rounds for an interval: measure with {least}")
 
 
 def _console() -> Console:
