@@ -121,8 +121,13 @@ def _history(folder: Path) -> dict[str, list[float]]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise InputError(f"{path}: not a JSON file in UTF-8: {error}") from error
-    if not isinstance(found, dict) or not all(isinstance(values, list) for values in found.values()):
-        raise InputError(f"{path}: expected lists of figures by name")
+    if not isinstance(found, dict) or not all(
+        isinstance(values, list) and all(isinstance(value, int | float) for value in values)
+        for values in found.values()
+    ):
+        raise InputError(f"{path}: expected lists of numbers by name, as s2s-train writes them")
+    if len({len(values) for values in found.values()}) > 1:
+        raise InputError(f"{path}: expected lists of one length, a number for each epoch")
     return found
 
 

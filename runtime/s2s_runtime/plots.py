@@ -6,7 +6,7 @@ import importlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from s2s_runtime.errors import InputError, MissingExtraError, OptionError
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from s2s_runtime.results import Hypothesis
 
 _SHOWN = {" ": "␣", "\t": "\\t", "\n": "\\n"}
+_ENDINGS: Final = {".png", ".svg", ".pdf"}  # matplotlib's others may need programs, such as xelatex
 
 
 def plot_attention(hypothesis: Hypothesis, source_tokens: Sequence[str], path: str | os.PathLike[str]) -> None:
@@ -27,7 +28,7 @@ def plot_attention(hypothesis: Hypothesis, source_tokens: Sequence[str], path: s
     Raises:
         InputError: the hypothesis holds no attention, or is empty.
         MissingExtraError: matplotlib is not installed.
-        OptionError: the ending is no format that matplotlib writes.
+        OptionError: the ending is none of these.
     """
     weights = hypothesis.attention
     if weights is None or weights.size == 0:
@@ -59,19 +60,20 @@ def check_picture(path: Path) -> None:
 
     Raises:
         MissingExtraError: matplotlib is not installed.
-        OptionError: the ending is no format that matplotlib writes.
+        OptionError: the ending is none of .png, .svg, .pdf.
     """
-    _check_format(new_figure(1, 1), path)
+    _check_format(path)
+    new_figure(1, 1)
 
 
-def _check_format(figure: Any, path: Path) -> None:
-    if path.suffix.removeprefix(".").lower() not in figure.canvas.get_supported_filetypes():
+def _check_format(path: Path) -> None:
+    if path.suffix.lower() not in _ENDINGS:
         raise OptionError(f"{path}: expected a file name that ends in .png, .svg or .pdf, got {path.suffix!r}")
 
 
 def save_figure(figure: Any, path: Path) -> None:
     """Write beside the place, then rename."""
-    _check_format(figure, path)
+    _check_format(path)
     beside = path.with_name(f".{path.stem}.tmp-{os.getpid()}{path.suffix}")
     try:
         figure.savefig(beside, dpi=150)

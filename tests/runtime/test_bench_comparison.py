@@ -152,6 +152,46 @@ def test_two_files_are_compared(tmp_path: Path) -> None:
         assert line in shown.stdout
 
 
+@pytest.mark.parametrize(
+    ("kind", "changed"),
+    [
+        ("latency", {"visits": []}),
+        ("latency", {"visits": [[]]}),
+        ("latency", {"visits": [["x"]]}),
+        ("latency", {"visits": [[0.0]]}),
+        ("latency", {"visits": [[float("nan")]]}),
+        ("latency", {"visits": 3}),
+        ("latency", {"engine": ["auto"]}),
+        ("memory", {"bare": []}),
+        ("memory", {"bare": ["x"]}),
+        ("memory", {"bare": [900]}),
+        ("memory", {"measurements": [1]}),
+        ("cold-start", {"runtime": []}),
+        ("cold-start", {"runtime": [{}]}),
+        ("cold-start", {"bare": None}),
+    ],
+)
+def test_results_that_are_none_are_refused(tmp_path: Path, kind: str, changed: dict[str, object]) -> None:
+    """Values that couldn't have been measured are one line that names the file, be it the first or the second."""
+    start = {"import_seconds": 1.0, "load_seconds": 1.0, "first_result_seconds": 1.0}
+    weight = {"batch_size": 1, "beam_size": 1, **{stage: [900] for stage in STAGES}}
+    kinds: dict[str, dict[str, object]] = {
+        "latency": json.loads(keep(tmp_path / "latency", TINY, *ONE, "--repeats", "1").read_text()),
+        "memory": {"bare": [500], "measurements": [weight]},
+        "cold-start": {"runtime": [start], "bare": [start]},
+    }
+    good = {"format": "s2s-bench", "version": 1, "kind": kind, **kinds[kind]}
+    if kind == "latency":
+        changed = {"measurements": [{**good["measurements"][0], **changed}]}  # type: ignore[index]
+    (tmp_path / "good").write_text(json.dumps(good))
+    (tmp_path / "bad").write_text(json.dumps({**good, **changed}))
+    assert bench("--compare", str(tmp_path / "good"), str(tmp_path / "good")).exit_code == 0
+    for order in (("good", "bad"), ("bad", "good")):
+        found = bench("--compare", *(str(tmp_path / name) for name in order))
+        assert (found.exit_code, found.stderr.count("\n")) == (1, 1)
+        assert found.stderr.startswith(f"error: {tmp_path / 'bad'} is not what s2s-bench --json writes: ")
+
+
 def test_files_that_cannot_be_compared_are_refused(tmp_path: Path) -> None:
     """No such file, no JSON, another JSON, another version or kind, torn, two bundles, nothing in common: one line."""
     good = keep(tmp_path / "good.json", TINY, *ONE, "--repeats", "2")
