@@ -60,9 +60,11 @@ def check_picture(path: Path) -> None:
 
     Raises:
         MissingExtraError: matplotlib is not installed.
-        OptionError: the ending is none of .png, .svg, .pdf.
+        OptionError: the ending is none of .png, .svg, .pdf, or there is no folder to write it into.
     """
     _check_format(path)
+    if path.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK) or not path.parent.is_dir():
+        raise OptionError(f"{path}: expected a file in a folder that is there and can be written to")
     new_figure(1, 1)
 
 
@@ -78,5 +80,7 @@ def save_figure(figure: Any, path: Path) -> None:
     try:
         figure.savefig(beside, dpi=150)
         beside.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error  # not the name that nobody gave
     finally:
         beside.unlink(missing_ok=True)

@@ -231,6 +231,7 @@ def test_search_options_are_refused_for_bundles_of_values() -> None:
         (["--text", "no-such-file"], "error: [Errno 2] No such file or directory: 'no-such-file'"),
         (["--provider", "cpu,cuda"], "error: providers: CUDAExecutionProvider not in this onnxruntime"),
         (["--plot", "x.txt"], "error: x.txt: expected a file name that ends in .png, .svg or .pdf, got '.txt'"),
+        (["--plot", "nowhere/x.png", "--json"], "error: nowhere/x.png: expected a file in a folder that is there and"),
         (["--against", "nowhere"], "error: nowhere: no such folder; expected a bundle written by s2s-export"),
     ],
 )

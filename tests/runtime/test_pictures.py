@@ -1,5 +1,6 @@
 """`s2s-plot`: every picture as PNG and SVG, from bundles, runs and pairs."""
 
+import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -128,6 +129,38 @@ def test_a_history_that_is_none_is_one_line(tmp_path: Path, columns: dict[str, l
     """Lists of different lengths, nulls, words, no lists: what was expected."""
     write_run(tmp_path / "run", **columns)
     refused(tmp_path, f"history.json: {message}", "history", str(tmp_path / "run"))
+
+
+@pytest.mark.parametrize("command", ["attention", "history", "predictions", "lengths", "errors"])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("x.foo", "expected a file name that ends in .png, .svg or .pdf, got '.foo'"),
+        ("none/x.png", "expected a file in a folder that is there and can be written to"),
+        ("file/x.png", "expected a file in a folder that is there and can be written to"),
+        ("folder.png", "expected a file in a folder that is there and can be written to"),
+    ],
+)
+def test_a_picture_that_cannot_be_written_is_said_first(tmp_path: Path, command: str, name: str, message: str):
+    """By the name that was given, before anything is read: here there is nothing to be read."""
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "file").touch()
+    second = ["nothing"] if command in ("attention", "lengths", "errors") else []
+    found = CliRunner().invoke(app, [command, "nothing", *second, "-o", str(tmp_path / name)])
+    assert (found.exit_code, found.stderr) == (1, f"error: {tmp_path / name}: {message}\n")
+
+
+def test_what_goes_wrong_in_writing_names_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A disk that is full by then: the name that was given, not that of the file beside it; nothing is left."""
+    from matplotlib.figure import Figure
+
+    def full(_: Figure, path: Path, **more: object) -> None:
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Figure, "savefig", full)
+    refused(tmp_path, f"No space left on device: '{tmp_path / 'x.png'}'", "attention", TINY, "abc")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("kind", ["lengths", "errors"])
