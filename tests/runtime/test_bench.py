@@ -182,7 +182,33 @@ def test_files_of_ids_are_read_for_bundles_of_numbers(tmp_path: Path) -> None:
     path.write_text("0 1\nabc\n")
     wrong = bench(numbers, "--text", str(path))
     assert wrong.exit_code == 1
-    assert wrong.stderr.startswith("error: text 2: expected ids separated by spaces")
+    assert wrong.stderr.startswith(f"error: {path}, line 2: expected ids separated by spaces")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["tiny-onehot"], ["tiny", "--against", "tiny-onehot"], ["tiny-onehot", "--memory"]]
+)
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("abcabca", "7 tokens, but this bundle's model reads sources padded to 6"),
+        ("a%", "unknown character '%' at position 1 of 'a%'"),
+    ],
+)
+def test_a_line_that_cannot_be_decoded_is_said_first(
+    arguments: list[str], line: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its number in the file, blank lines counted, before anything is measured, whichever bundle can't read it."""
+    for work in ("measure_all", "measure_memory"):
+        monkeypatch.setattr(f"s2s_runtime.bench.command.{work}", lambda *_, **__: pytest.fail("something was measured"))
+    path = tmp_path / "lines.txt"
+    path.write_text("ab\n" * 40 + f"\n{line}\n")
+    found = bench(
+        *(str(FIXTURES / f"{word}.s2s") if "tiny" in word else word for word in arguments), "--text", str(path)
+    )
+    assert found.exit_code == 1
+    assert found.stderr.startswith(f"error: {path}, line 42: ")
+    assert message in found.stderr
 
 
 @pytest.mark.parametrize(
