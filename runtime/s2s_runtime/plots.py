@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
+import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -13,6 +16,7 @@ from s2s_runtime.errors import InputError, MissingExtraError, OptionError
 if TYPE_CHECKING:
     from s2s_runtime.results import Hypothesis
 
+_LOG = logging.getLogger(__name__)
 _SHOWN = {" ": "␣", "\t": "\\t", "\n": "\\n"}
 _ENDINGS: Final = {".png", ".svg", ".pdf"}  # matplotlib's others may need programs, such as xelatex
 
@@ -37,8 +41,8 @@ def plot_attention(hypothesis: Hypothesis, source_tokens: Sequence[str], path: s
     figure = new_figure(1.5 + 0.32 * columns, 1.2 + 0.32 * rows)
     axes = figure.add_subplot()
     image = axes.imshow(weights, cmap="Greys", vmin=0.0, vmax=1.0, aspect="auto")
-    axes.set_xticks(range(columns), [_SHOWN.get(token, token) for token in source_tokens])
-    axes.set_yticks(range(rows), [_SHOWN.get(token, token) for token in hypothesis.tokens])
+    axes.set_xticks(range(columns), [_SHOWN.get(token, token) for token in source_tokens], parse_math=False)
+    axes.set_yticks(range(rows), [_SHOWN.get(token, token) for token in hypothesis.tokens], parse_math=False)
     axes.xaxis.tick_top()
     axes.set_xlabel("source")
     axes.set_ylabel("target")
@@ -73,13 +77,33 @@ def _check_format(path: Path) -> None:
         raise OptionError(f"{path}: expected a file name that ends in .png, .svg or .pdf, got {path.suffix!r}")
 
 
+def _say_lacking(caught: Sequence[warnings.WarningMessage]) -> None:
+    """One warning of all symbols that the font lacks, where matplotlib gives one for each; others as they are."""
+    found = [(each, re.match(r"Glyph (\d+) ", str(each.message))) for each in caught]
+    lacking = sorted({chr(int(match[1])) for _, match in found if match})
+    for each, match in found:
+        if match is None:
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+    if lacking:
+        _LOG.warning(
+            "the font of the picture lacks %s; name one that has them as font.family in a matplotlibrc file",
+            " ".join(lacking),
+        )
+
+
 def save_figure(figure: Any, path: Path) -> None:
     """Write beside the place, then rename."""
     _check_format(path)
     beside = path.with_name(f".{path.stem}.tmp-{os.getpid()}{path.suffix}")
+    for legend in filter(None, (axes.get_legend() for axes in figure.axes)):
+        for text in legend.get_texts():
+            text.set_parse_math(False)
     try:
-        figure.savefig(beside, dpi=150)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            figure.savefig(beside, dpi=150)
         beside.replace(path)
+        _say_lacking(caught)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error  # not the name that nobody gave
     finally:

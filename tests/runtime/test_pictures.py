@@ -10,6 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from s2s_runtime.plot_cli import app
+from s2s_runtime.plots import plot_attention
+from s2s_runtime.results import Hypothesis
 
 pytest.importorskip("matplotlib", reason="the optional package matplotlib is not installed")
 
@@ -161,6 +163,17 @@ def test_what_goes_wrong_in_writing_names_the_picture(tmp_path: Path, monkeypatc
     monkeypatch.setattr(Figure, "savefig", full)
     refused(tmp_path, f"No space left on device: '{tmp_path / 'x.png'}'", "attention", TINY, "abc")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_symbols_are_drawn_as_they_are(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    """Dollars are no formula; what the font lacks is one line that says what to set."""
+    symbols = ["$x_$", "$", "漢", "字"]
+    hypothesis = Hypothesis("", symbols, [1] * 4, None, "end", attention=np.full((4, 4), 0.25, np.float32))
+    plot_attention(hypothesis, symbols, tmp_path / "map.svg")
+    plot_attention(hypothesis, symbols, tmp_path / "map.png")
+    assert {record.getMessage() for record in caplog.records} == {
+        "the font of the picture lacks 字 漢; name one that has them as font.family in a matplotlibrc file"
+    }
 
 
 @pytest.mark.parametrize("kind", ["lengths", "errors"])
