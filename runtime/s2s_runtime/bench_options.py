@@ -106,7 +106,7 @@ Repeats = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="Batches timed in each setting (30; with --whole 5 runs), or processes (--cold-start 10, --memory 3).",
+        help="Batches timed in each setting (30; with --whole 6 runs), or processes (--cold-start 10, --memory 6).",
         show_default=False,
         rich_help_panel=_EFFORT,
     ),

@@ -31,7 +31,7 @@ from s2s_runtime.files import (
 from s2s_runtime.model import Model
 from s2s_runtime.pair_lines import ScoreLines
 from s2s_runtime.pairs import ScoreValues
-from s2s_runtime.plots import plot_attention
+from s2s_runtime.plots import check_picture, plot_attention
 from s2s_runtime.terminal import byte_progress, prompted
 
 _MODES: Final = ("stream", "score", "interactive")
@@ -249,6 +249,7 @@ def _naming_texts() -> Iterator[None]:
 
 def _plot(model: Model, settings: Settings, path: Path) -> None:
     """Decode the one text, write it, and draw its attention."""
+    check_picture(path)
     drawn = Settings.from_command_line({**settings.command_line, "attention": True})
     work, [text] = _decode_lines(model, drawn), drawn.texts or [""]
     [result] = work.results([text], 0)

@@ -46,11 +46,11 @@ def inspect(
 
         from s2s_runtime.description import describe
 
-        console = Console()
+        console = Console(markup=False, emoji=False)  # paths and symbols are no markup
         parts = [*manifest.graphs.values(), *([] if manifest.weights is None else [manifest.weights])]
         size = (files.size(MANIFEST) or 0) + sum(part.bytes for part in parts)
         for table in describe(str(bundle), manifest, size=size, every_symbol=symbols):
-            console.print(table, highlight=False, markup=False)
+            console.print(table, highlight=False)
 
 
 def main() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,10 +51,21 @@ class Windows:
             InputError: the file holds something else.
         """
         try:
-            with np.load(path, allow_pickle=False) as found:
-                return cls(found["points"], found["sources"], found["targets"], found["shown"].tolist())
-        except (KeyError, ValueError) as error:
+            with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as found:
+                read = cls(found["points"], found["sources"], found["targets"], found["shown"].tolist())
+            read._check()
+        except (KeyError, ValueError, TypeError, EOFError, BadZipFile, zlib.error) as error:  # from EOFError on: torn
             raise InputError(f"{path}: expected the windows.npz of a run on continuous data: {error}") from error
+        return read
+
+    def _check(self) -> None:
+        arrays = (self.points, self.sources, self.targets)
+        if any(array.dtype.kind != "f" for array in arrays):
+            raise ValueError("points, sources and targets aren't floats")
+        if [array.ndim for array in arrays] != [2, 3, 3] or len({array.shape[:2] for array in arrays}) > 1:
+            raise ValueError(f"points, sources and targets have the shapes {', '.join(str(a.shape) for a in arrays)}")
+        if not self.shown or not set(map(str, self.shown)) <= set(map(str, range(len(self.points)))):
+            raise ValueError(f"shown: no numbers of its {len(self.points)} windows")
 
 
 def plot_history(runs: Mapping[str, Columns], path: str | os.PathLike[str]) -> None:
@@ -68,7 +81,7 @@ def plot_history(runs: Mapping[str, Columns], path: str | os.PathLike[str]) -> N
     Raises:
         InputError: no run, or one without epochs or validation figures.
         MissingExtraError: matplotlib is not installed.
-        OptionError: the ending is no format that matplotlib writes.
+        OptionError: the ending is none of these.
     """
     if not runs or not all(columns.get("epoch") for columns in runs.values()):
         raise InputError("history plot: expected runs with at least one epoch each")
@@ -104,12 +117,16 @@ def plot_predictions(windows: Windows, predicted: NDArray[np.floating[Any]], pat
         path: where to write; its ending chooses the format (.png, .svg, .pdf).
 
     Raises:
-        InputError: another number of predictions than windows are shown.
+        InputError: predictions of another shape than the targets of the windows shown.
         MissingExtraError: matplotlib is not installed.
-        OptionError: the ending is no format that matplotlib writes.
+        OptionError: the ending is none of these.
     """
-    if len(predicted) != len(windows.shown):
-        raise InputError(f"prediction plot: expected {len(windows.shown)} predictions, got {len(predicted)}")
+    expected = (len(windows.shown), *windows.targets.shape[1:])
+    if predicted.shape != expected:
+        raise InputError(
+            f"prediction plot: expected predictions (windows, time, features) {expected}, got "
+            f"{predicted.shape}; give the windows of the bundle's own run"
+        )
     figure = new_figure(9.0, 6.4)
     panels = figure.subplots(2, -(-len(predicted) // 2), squeeze=False).ravel()
     for axes, number, values in zip(panels, windows.shown, predicted, strict=False):
@@ -135,7 +152,7 @@ def plot_lengths(lengths: Mapping[str, Sequence[int]], path: str | os.PathLike[s
 
     Raises:
         MissingExtraError: matplotlib is not installed.
-        OptionError: the ending is no format that matplotlib writes.
+        OptionError: the ending is none of these.
     """
     figure = new_figure(3.6 * len(lengths), 3.2)
     panels = figure.subplots(1, len(lengths), squeeze=False, sharey=True)[0]
@@ -160,7 +177,7 @@ def plot_errors(
 
     Raises:
         MissingExtraError: matplotlib is not installed.
-        OptionError: the ending is no format that matplotlib writes.
+        OptionError: the ending is none of these.
     """
     found = np.array(
         [nearest(*pair) for pair in zip(outputs, references, strict=True)]

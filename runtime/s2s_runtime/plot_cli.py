@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -31,7 +33,7 @@ def attention(
     beam_size: BeamSize = 1,
 ) -> None:
     """What the decoder looked at: source tokens across, target tokens down."""
-    with one_line_errors():
+    with _drawing(output):
         from s2s_runtime import load
         from s2s_runtime.plots import plot_attention
 
@@ -45,7 +47,7 @@ def history(
     output: Output,
 ) -> None:
     """Losses and accuracies over the epochs: of one run both parts, of several the validation figures side by side."""
-    with one_line_errors():
+    with _drawing(output):
         from s2s_runtime.pictures import plot_history
 
         folders = [each for run in runs for each in (sorted(run.glob("seed-*")) or [run])]
@@ -61,7 +63,7 @@ def predictions(
     ] = None,
 ) -> None:
     """What a continuous model makes of four windows, each value fed back, beside input and truth."""
-    with one_line_errors():
+    with _drawing(output):
         import numpy as np
 
         from s2s_runtime import load
@@ -75,7 +77,7 @@ def predictions(
 @app.command(epilog="**Example** `s2s-plot lengths model.s2s runs/mine/test.tsv -o lengths.png`")
 def lengths(bundle: Bundle, pairs: Pairs, output: Output, beam_size: BeamSize = 1, rows: Rows = None) -> None:
     """How long sources, right targets and outputs are, in tokens of the bundle's vocabularies."""
-    with one_line_errors():
+    with _drawing(output):
         from s2s_runtime import load
         from s2s_runtime.evaluate_cli import decode_all
         from s2s_runtime.evaluation import read_references, split_decoded
@@ -98,7 +100,7 @@ def lengths(bundle: Bundle, pairs: Pairs, output: Output, beam_size: BeamSize = 
 @app.command(epilog="**Example** `s2s-plot errors model.s2s runs/mine/test.tsv --beam-size 5 -o errors.png`")
 def errors(bundle: Bundle, pairs: Pairs, output: Output, beam_size: BeamSize = 1, rows: Rows = None) -> None:
     """How far outputs are from right, and which lengths go wrong."""
-    with one_line_errors():
+    with _drawing(output):
         from s2s_runtime import load
         from s2s_runtime.evaluate_cli import decode_all
         from s2s_runtime.evaluation import read_references, split_decoded
@@ -107,6 +109,16 @@ def errors(bundle: Bundle, pairs: Pairs, output: Output, beam_size: BeamSize = 1
         model = load(bundle)
         decoded = decode_all(model, read_references(pairs, rows), beam_size)
         plot_errors(*split_decoded(model, decoded), output)
+
+
+@contextmanager
+def _drawing(output: Path) -> Iterator[None]:
+    """Errors as one line; that the picture can't be written is said before the work."""
+    with one_line_errors():
+        from s2s_runtime.plots import check_picture
+
+        check_picture(output)
+        yield
 
 
 def _history(folder: Path) -> dict[str, list[float]]:
@@ -121,8 +133,13 @@ def _history(folder: Path) -> dict[str, list[float]]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise InputError(f"{path}: not a JSON file in UTF-8: {error}") from error
-    if not isinstance(found, dict) or not all(isinstance(values, list) for values in found.values()):
-        raise InputError(f"{path}: expected lists of figures by name")
+    if not isinstance(found, dict) or not all(
+        isinstance(values, list) and all(isinstance(value, int | float) for value in values)
+        for values in found.values()
+    ):
+        raise InputError(f"{path}: expected lists of numbers by name, as s2s-train writes them")
+    if len({len(values) for values in found.values()}) > 1:
+        raise InputError(f"{path}: expected lists of one length, a number for each epoch")
     return found
 
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
+import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from s2s_runtime.errors import InputError, MissingExtraError, OptionError
 
 if TYPE_CHECKING:
     from s2s_runtime.results import Hypothesis
 
+_LOG = logging.getLogger(__name__)
 _SHOWN = {" ": "␣", "\t": "\\t", "\n": "\\n"}
+_ENDINGS: Final = {".png", ".svg", ".pdf"}  # matplotlib's others may need programs, such as xelatex
 
 
 def plot_attention(hypothesis: Hypothesis, source_tokens: Sequence[str], path: str | os.PathLike[str]) -> None:
@@ -27,7 +32,7 @@ def plot_attention(hypothesis: Hypothesis, source_tokens: Sequence[str], path: s
     Raises:
         InputError: the hypothesis holds no attention, or is empty.
         MissingExtraError: matplotlib is not installed.
-        OptionError: the ending is no format that matplotlib writes.
+        OptionError: the ending is none of these.
     """
     weights = hypothesis.attention
     if weights is None or weights.size == 0:
@@ -36,8 +41,8 @@ def plot_attention(hypothesis: Hypothesis, source_tokens: Sequence[str], path: s
     figure = new_figure(1.5 + 0.32 * columns, 1.2 + 0.32 * rows)
     axes = figure.add_subplot()
     image = axes.imshow(weights, cmap="Greys", vmin=0.0, vmax=1.0, aspect="auto")
-    axes.set_xticks(range(columns), [_SHOWN.get(token, token) for token in source_tokens])
-    axes.set_yticks(range(rows), [_SHOWN.get(token, token) for token in hypothesis.tokens])
+    axes.set_xticks(range(columns), [_SHOWN.get(token, token) for token in source_tokens], parse_math=False)
+    axes.set_yticks(range(rows), [_SHOWN.get(token, token) for token in hypothesis.tokens], parse_math=False)
     axes.xaxis.tick_top()
     axes.set_xlabel("source")
     axes.set_ylabel("target")
@@ -59,22 +64,47 @@ def check_picture(path: Path) -> None:
 
     Raises:
         MissingExtraError: matplotlib is not installed.
-        OptionError: the ending is no format that matplotlib writes.
+        OptionError: the ending is none of .png, .svg, .pdf, or there is no folder to write it into.
     """
-    _check_format(new_figure(1, 1), path)
+    _check_format(path)
+    if path.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK) or not path.parent.is_dir():
+        raise OptionError(f"{path}: expected a file in a folder that is there and can be written to")
+    new_figure(1, 1)
 
 
-def _check_format(figure: Any, path: Path) -> None:
-    if path.suffix.removeprefix(".").lower() not in figure.canvas.get_supported_filetypes():
+def _check_format(path: Path) -> None:
+    if path.suffix.lower() not in _ENDINGS:
         raise OptionError(f"{path}: expected a file name that ends in .png, .svg or .pdf, got {path.suffix!r}")
+
+
+def _say_lacking(caught: Sequence[warnings.WarningMessage]) -> None:
+    """One warning of all symbols that the font lacks, where matplotlib gives one for each; others as they are."""
+    found = [(each, re.match(r"Glyph (\d+) ", str(each.message))) for each in caught]
+    lacking = sorted({chr(int(match[1])) for _, match in found if match})
+    for each, match in found:
+        if match is None:
+            warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+    if lacking:
+        _LOG.warning(
+            "the font of the picture lacks %s; name one that has them as font.family in a matplotlibrc file",
+            " ".join(lacking),
+        )
 
 
 def save_figure(figure: Any, path: Path) -> None:
     """Write beside the place, then rename."""
-    _check_format(figure, path)
+    _check_format(path)
     beside = path.with_name(f".{path.stem}.tmp-{os.getpid()}{path.suffix}")
+    for legend in filter(None, (axes.get_legend() for axes in figure.axes)):
+        for text in legend.get_texts():
+            text.set_parse_math(False)
     try:
-        figure.savefig(beside, dpi=150)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            figure.savefig(beside, dpi=150)
         beside.replace(path)
+        _say_lacking(caught)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error  # not the name that nobody gave
     finally:
         beside.unlink(missing_ok=True)

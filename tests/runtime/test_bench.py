@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,11 @@ from typer.testing import CliRunner, Result
 
 import s2s_runtime
 from s2s_runtime import Model, OptionError
-from s2s_runtime.bench import Case, Effort, Loading, Subject, measure_all, random_sources
+from s2s_runtime.bench import Case, Effort, Loading, Measurement, Subject, measure_all, random_sources
 from s2s_runtime.bench import settings as bench_settings
 from s2s_runtime.bench.axes import Axes, providers
+from s2s_runtime.bench.comparison import Compared, Ratio
+from s2s_runtime.bench.tables import show_comparisons, show_latency
 from s2s_runtime.bench_cli import app
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -76,6 +80,32 @@ def test_a_table_is_shown(tmp_path: Path) -> None:
     swept = measurements(TINY, "--batch-size", "2", *QUICK, "--engine", "graph,steps")
     cases = [(each["beam_size"], each["engine"]) for each in swept]
     assert cases == [(1, "graph"), (1, "steps"), (5, "graph"), (5, "steps")]
+
+
+@pytest.mark.parametrize("width", [30, 80, 200])
+def test_figures_are_never_cut(width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """In a terminal of any width each cell stands whole in one line; at 80 columns usual tables fit."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    [found] = measurements(TINY, "--batch-size", "2", "--beam-size", "1", *QUICK)
+    times = {name: 0.01 for name in ("p25_ms", "p50_ms", "p75_ms", "p90_ms", "p99_ms")}
+    usual = Measurement(**{**found, **times, "sentences_per_second": 22222.0, "tokens_per_second": 111111.0})  # type: ignore[arg-type]
+    large = replace(usual, batch_size=256, p25_ms=10000.25, p75_ms=20000.25, p99_ms=33333.25)
+    show_latency([usual])
+    lines = plain(capsys.readouterr().out).splitlines()
+    assert width < 80 or max(map(len, lines)) <= width
+    show_latency([large])
+    name = "batch 256, beam 1, threads: one per core"
+    show_comparisons([Compared(name, "ms", 12345.25, 12345.5, Ratio(1.25, 1.125, 1.375))], "bundle", "against")
+    shown = plain(capsys.readouterr().out)
+    for cell in ("256", "10000.25 to 20000.25", "33333.25", "111,111", "12345.50", "1.250 (1.125 to 1.375)"):
+        assert cell in shown
+    assert "…" not in shown
+
+
+def plain(text: str) -> str:
+    """Without what colours it."""
+    return re.sub("\x1b\\[[0-9;]*m", "", text)
 
 
 def test_lists_and_sweeps_load_the_bundle_for_each_value(tmp_path: Path) -> None:
@@ -152,7 +182,33 @@ def test_files_of_ids_are_read_for_bundles_of_numbers(tmp_path: Path) -> None:
     path.write_text("0 1\nabc\n")
     wrong = bench(numbers, "--text", str(path))
     assert wrong.exit_code == 1
-    assert wrong.stderr.startswith("error: text 2: expected ids separated by spaces")
+    assert wrong.stderr.startswith(f"error: {path}, line 2: expected ids separated by spaces")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["tiny-onehot"], ["tiny", "--against", "tiny-onehot"], ["tiny-onehot", "--memory"]]
+)
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("abcabca", "7 tokens, but this bundle's model reads sources padded to 6"),
+        ("a%", "unknown character '%' at position 1 of 'a%'"),
+    ],
+)
+def test_a_line_that_cannot_be_decoded_is_said_first(
+    arguments: list[str], line: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its number in the file, blank lines counted, before anything is measured, whichever bundle can't read it."""
+    for work in ("measure_all", "measure_memory"):
+        monkeypatch.setattr(f"s2s_runtime.bench.command.{work}", lambda *_, **__: pytest.fail("something was measured"))
+    path = tmp_path / "lines.txt"
+    path.write_text("ab\n" * 40 + f"\n{line}\n")
+    found = bench(
+        *(str(FIXTURES / f"{word}.s2s") if "tiny" in word else word for word in arguments), "--text", str(path)
+    )
+    assert found.exit_code == 1
+    assert found.stderr.startswith(f"error: {path}, line 42: ")
+    assert message in found.stderr
 
 
 @pytest.mark.parametrize(
@@ -231,6 +287,7 @@ def test_search_options_are_refused_for_bundles_of_values() -> None:
         (["--text", "no-such-file"], "error: [Errno 2] No such file or directory: 'no-such-file'"),
         (["--provider", "cpu,cuda"], "error: providers: CUDAExecutionProvider not in this onnxruntime"),
         (["--plot", "x.txt"], "error: x.txt: expected a file name that ends in .png, .svg or .pdf, got '.txt'"),
+        (["--plot", "nowhere/x.png", "--json"], "error: nowhere/x.png: expected a file in a folder that is there and"),
         (["--against", "nowhere"], "error: nowhere: no such folder; expected a bundle written by s2s-export"),
     ],
 )

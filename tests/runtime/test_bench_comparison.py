@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from s2s_runtime.bench.comparison import Visits, paired_ratio, unpaired_ratio
+from s2s_runtime.bench.comparison import LEAST_ROUNDS, Series, Visits, paired_ratio, unpaired_ratio
+from s2s_runtime.bench.memory import STAGES, memory_series
+from s2s_runtime.bench.request import REPEATS
 from s2s_runtime.bench_cli import app
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -75,6 +77,21 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     assert held["unpaired"] >= 0.85 * 200
 
 
+def test_memory_intervals_hold_the_truth_as_often_as_they_say() -> None:
+    """Of 200 made-up comparisons of equal memory, onnxruntime alone as noisy as what is beyond it."""
+    random, held = np.random.default_rng(0), 0
+
+    def weighed() -> Series:
+        bare, loaded = (list(random.normal(level, 0.3e6, size=6)) for level in (100e6, 110e6))
+        measured = {"batch_size": 1, "beam_size": 1, **dict.fromkeys(STAGES, loaded)}
+        return memory_series({"bare": bare, "measurements": [measured]})["batch 1, beam 1, loaded"]
+
+    for seed in range(200):
+        ratio = unpaired_ratio(weighed().visits, weighed().visits, seed)
+        held += ratio.low <= 1 <= ratio.high  # type: ignore[operator]
+    assert held >= 0.93 * 200
+
+
 def test_two_bundles_are_compared_in_turn() -> None:
     """--against: settings of both, on the same sources, and a ratio for each."""
     found = bench(TINY, "--against", TINY, *ONE, "--repeats", "12", "--threads", "1,2", "--json")
@@ -98,7 +115,17 @@ def test_two_bundles_are_compared_in_turn() -> None:
         assert each["ratio"]["low"] <= each["ratio"]["value"] <= each["ratio"]["high"]
     table = bench(TINY, "--against", TINY, *ONE, "--repeats", "2")
     assert "bundle / against (95% confidence)" in table.stdout
-    assert "too few rounds for an interval" in table.stdout
+    assert "(no interval)" in table.stdout
+    assert "too few rounds for an interval: measure with --repeats 6 or more, and no fewer --rounds" in table.stdout
+
+
+def test_enough_is_measured_for_an_interval_by_default(tmp_path: Path) -> None:
+    """Where --repeats and --rounds aren't given, there are as many rounds, or processes, as an interval takes."""
+    (tmp_path / "lines.txt").write_text("abc\nde\n")
+    whole = ("--whole", "--text", str(tmp_path / "lines.txt"))
+    report = json.loads(bench(TINY, "--against", TINY, *ONE, *whole, "--json").stdout)
+    assert all(each["ratio"]["low"] is not None for each in report["comparisons"])
+    assert all(count >= LEAST_ROUNDS for count in REPEATS.values())
 
 
 def test_two_files_are_compared(tmp_path: Path) -> None:
@@ -123,6 +150,46 @@ def test_two_files_are_compared(tmp_path: Path) -> None:
         "left out  batch 3, beam 1: in one of the files only",
     ):
         assert line in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("kind", "changed"),
+    [
+        ("latency", {"visits": []}),
+        ("latency", {"visits": [[]]}),
+        ("latency", {"visits": [["x"]]}),
+        ("latency", {"visits": [[0.0]]}),
+        ("latency", {"visits": [[float("nan")]]}),
+        ("latency", {"visits": 3}),
+        ("latency", {"engine": ["auto"]}),
+        ("memory", {"bare": []}),
+        ("memory", {"bare": ["x"]}),
+        ("memory", {"bare": [900]}),
+        ("memory", {"measurements": [1]}),
+        ("cold-start", {"runtime": []}),
+        ("cold-start", {"runtime": [{}]}),
+        ("cold-start", {"bare": None}),
+    ],
+)
+def test_results_that_are_none_are_refused(tmp_path: Path, kind: str, changed: dict[str, object]) -> None:
+    """Values that couldn't have been measured are one line that names the file, be it the first or the second."""
+    start = {"import_seconds": 1.0, "load_seconds": 1.0, "first_result_seconds": 1.0}
+    weight = {"batch_size": 1, "beam_size": 1, **{stage: [900] for stage in STAGES}}
+    kinds: dict[str, dict[str, object]] = {
+        "latency": json.loads(keep(tmp_path / "latency", TINY, *ONE, "--repeats", "1").read_text()),
+        "memory": {"bare": [500], "measurements": [weight]},
+        "cold-start": {"runtime": [start], "bare": [start]},
+    }
+    good = {"format": "s2s-bench", "version": 1, "kind": kind, **kinds[kind]}
+    if kind == "latency":
+        changed = {"measurements": [{**good["measurements"][0], **changed}]}  # type: ignore[index]
+    (tmp_path / "good").write_text(json.dumps(good))
+    (tmp_path / "bad").write_text(json.dumps({**good, **changed}))
+    assert bench("--compare", str(tmp_path / "good"), str(tmp_path / "good")).exit_code == 0
+    for order in (("good", "bad"), ("bad", "good")):
+        found = bench("--compare", *(str(tmp_path / name) for name in order))
+        assert (found.exit_code, found.stderr.count("\n")) == (1, 1)
+        assert found.stderr.startswith(f"error: {tmp_path / 'bad'} is not what s2s-bench --json writes: ")
 
 
 def test_files_that_cannot_be_compared_are_refused(tmp_path: Path) -> None:

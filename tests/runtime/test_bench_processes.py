@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnxruntime
@@ -51,6 +53,27 @@ def test_cold_starts_are_timed_by_step(tmp_path: Path) -> None:
     assert "s2s_runtime, first result" in shown.stdout
     table = bench(TINY, "--cold-start", "--repeats", "1")
     assert "onnxruntime alone opens and runs encoder and greedy" in table.stdout
+
+
+def test_the_steps_of_a_cold_start_are_the_same_on_both_sides(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first step imports onnxruntime, with the runtime or alone."""
+    loading = Loading(Path(TINY))
+    model, _ = loading.open()
+    asked = {**processes.loading_request(loading), **processes.source_request(["abc"])}
+    imported: list[str] = []
+    clock: list[int] = []
+
+    def watched(name: str) -> object:
+        imported.extend([name] if len(clock) == 1 else [])
+        return importlib.import_module(name)
+
+    monkeypatch.setattr(fresh, "importlib", SimpleNamespace(import_module=watched))
+    monkeypatch.setattr(fresh, "time", SimpleNamespace(perf_counter=lambda: clock.append(0) or len(clock)))
+    for start, request in ((fresh.start_runtime, asked), (fresh.start_bare, bare_request(loading, model, "abc"))):
+        imported.clear()
+        clock.clear()
+        assert start(request).keys() == {"import", "load", "first_result"}
+        assert "onnxruntime" in imported
 
 
 BUNDLES = ("tiny", "tiny-onehot", "tiny-none", "tiny-values", "tiny-probabilities", "tiny-sources")

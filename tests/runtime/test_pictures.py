@@ -1,6 +1,8 @@
 """`s2s-plot`: every picture as PNG and SVG, from bundles, runs and pairs."""
 
+import errno
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from s2s_runtime.plot_cli import app
+from s2s_runtime.plots import plot_attention
+from s2s_runtime.results import Hypothesis
 
 pytest.importorskip("matplotlib", reason="the optional package matplotlib is not installed")
 
@@ -61,6 +65,117 @@ def test_predictions_of_a_continuous_bundle(tmp_path: Path):
     assert "windows.npz" in found.stderr
 
 
+def write_windows(path: Path, **changed: object) -> None:
+    """Five windows of six values, sources of two features and targets of one, two of them shown."""
+    good = {"points": np.zeros((5, 6)), "sources": np.zeros((5, 6, 2)), "targets": np.zeros((5, 6, 1)), "shown": (0, 4)}
+    np.savez(path, **(good | changed))
+
+
+def torn(path: Path) -> None:
+    """As a full disk leaves it."""
+    write_windows(path)
+    path.write_bytes(path.read_bytes()[:500])
+
+
+def an_array(path: Path) -> None:
+    """What `numpy.save` writes."""
+    np.save(path.with_suffix(".npy"), np.zeros(3))
+    path.with_suffix(".npy").rename(path)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        torn,
+        an_array,
+        lambda path: path.write_bytes(b""),
+        lambda path: write_windows(path, points=np.zeros(5)),
+        lambda path: write_windows(path, targets=np.zeros((5, 4, 1))),
+        lambda path: write_windows(path, sources=np.full((5, 6, 2), "x")),
+        lambda path: write_windows(path, shown=(0, 5)),
+        lambda path: write_windows(path, shown=(0.0, 1.0)),
+        lambda path: write_windows(path, shown=3),
+    ],
+)
+def test_windows_that_are_none_are_one_line(tmp_path: Path, write: Callable[[Path], object]):
+    """A torn file, an empty one, one of another kind, arrays of other shapes: what was expected, by the file's name."""
+    write(tmp_path / "windows.npz")
+    refused(tmp_path, "expected the windows.npz of a run on continuous data", "predictions", VALUES)
+
+
+def test_windows_of_another_bundle_are_one_line(tmp_path: Path):
+    """Targets of other features than the bundle predicts."""
+    write_windows(tmp_path / "windows.npz", targets=np.zeros((5, 6, 3)))
+    refused(tmp_path, "expected predictions (windows, time, features) (2, 6, 3), got (2, 6, 1)", "predictions", VALUES)
+
+
+def refused(tmp_path: Path, message: str, *arguments: str) -> None:
+    """One line that names what is wrong, exit 1, no picture."""
+    given = ["--windows", str(tmp_path / "windows.npz")] if arguments[0] == "predictions" else []
+    found = CliRunner().invoke(app, [*arguments, *given, "-o", str(tmp_path / "x.png")])
+    assert (found.exit_code, found.stderr.count("\n")) == (1, 1)
+    assert message in found.stderr
+    assert not (tmp_path / "x.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"val_loss": [1.0]}, "expected lists of one length, a number for each epoch"),
+        ({"val_loss": [1.0, None]}, "expected lists of numbers by name"),
+        ({"val_loss": ["a", "b"]}, "expected lists of numbers by name"),
+        ({"val_loss": 1}, "expected lists of numbers by name"),
+    ],
+)
+def test_a_history_that_is_none_is_one_line(tmp_path: Path, columns: dict[str, list[float]], message: str):
+    """Lists of different lengths, nulls, words, no lists: what was expected."""
+    write_run(tmp_path / "run", **columns)
+    refused(tmp_path, f"history.json: {message}", "history", str(tmp_path / "run"))
+
+
+@pytest.mark.parametrize("command", ["attention", "history", "predictions", "lengths", "errors"])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("x.foo", "expected a file name that ends in .png, .svg or .pdf, got '.foo'"),
+        ("none/x.png", "expected a file in a folder that is there and can be written to"),
+        ("file/x.png", "expected a file in a folder that is there and can be written to"),
+        ("folder.png", "expected a file in a folder that is there and can be written to"),
+    ],
+)
+def test_a_picture_that_cannot_be_written_is_said_first(tmp_path: Path, command: str, name: str, message: str):
+    """By the name that was given, before anything is read: here there is nothing to be read."""
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "file").touch()
+    second = ["nothing"] if command in ("attention", "lengths", "errors") else []
+    found = CliRunner().invoke(app, [command, "nothing", *second, "-o", str(tmp_path / name)])
+    assert (found.exit_code, found.stderr) == (1, f"error: {tmp_path / name}: {message}\n")
+
+
+def test_what_goes_wrong_in_writing_names_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A disk that is full by then: the name that was given, not that of the file beside it; nothing is left."""
+    from matplotlib.figure import Figure
+
+    def full(_: Figure, path: Path, **more: object) -> None:
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Figure, "savefig", full)
+    refused(tmp_path, f"No space left on device: '{tmp_path / 'x.png'}'", "attention", TINY, "abc")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_symbols_are_drawn_as_they_are(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    """Dollars are no formula; what the font lacks is one line that says what to set."""
+    symbols = ["$x_$", "$", "漢", "字"]
+    hypothesis = Hypothesis("", symbols, [1] * 4, None, "end", attention=np.full((4, 4), 0.25, np.float32))
+    plot_attention(hypothesis, symbols, tmp_path / "map.svg")
+    plot_attention(hypothesis, symbols, tmp_path / "map.png")
+    assert {record.getMessage() for record in caplog.records} == {
+        "the font of the picture lacks 字 漢; name one that has them as font.family in a matplotlibrc file"
+    }
+
+
 @pytest.mark.parametrize("kind", ["lengths", "errors"])
 def test_distributions_over_pairs(tmp_path: Path, kind: str):
     """Of lengths, and of errors."""
@@ -72,6 +187,7 @@ def test_distributions_over_pairs(tmp_path: Path, kind: str):
     ("arguments", "message"),
     [
         (["attention", TINY, "abc", "-o", "{}/map.txt"], "expected a file name that ends in .png, .svg or .pdf"),
+        (["attention", TINY, "abc", "-o", "{}/map.pgf"], "expected a file name that ends in .png, .svg or .pdf"),
         (["history", "{}/none", "-o", "{}/x.png"], "No such file or directory"),
         (["history", "{}/empty", "-o", "{}/x.png"], "history plot: expected runs with at least one epoch each"),
         (["predictions", VALUES, "--windows", "{}/bad.npz", "-o", "{}/x.png"], "expected the windows.npz of a run"),

@@ -165,6 +165,18 @@ def test_attention_is_drawn(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["map.png", "map.svg"]
 
 
+def test_names_are_shown_as_they_are(tmp_path: Path) -> None:
+    """A path that reads like markup or an emoji is a path, in s2s-inspect and in s2s-bench."""
+    for name in ("d[/x].s2s", "[bold].s2s", ":smile:.s2s"):
+        bundle = tmp_path / name
+        bundle.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(TINY, bundle)
+        quick = ("--batch-size", "1", "--beam-size", "1", "--repeats", "1", "--warm-up", "1")
+        for shown in (run(inspect_cli, str(bundle)), run(bench_cli, str(bundle), *quick)):
+            assert shown.exit_code == 0
+            assert name in shown.stdout.replace("\n", "")
+
+
 def test_inspect_shows_the_manifest() -> None:
     """What it reads and writes, tensors, graphs with sizes, vocabularies and findings; --json is the manifest."""
     found = run(inspect_cli, TINY)

@@ -21,8 +21,8 @@ class Start:
     """Seconds that one process took.
 
     Attributes:
-        import_seconds: importing `s2s_runtime`, or onnxruntime.
-        load_seconds: loading the bundle (onnxruntime's import with it), or opening the graphs.
+        import_seconds: importing `s2s_runtime` and onnxruntime, or the latter alone.
+        load_seconds: loading the bundle, or opening the graphs.
         first_result_seconds: decoding one source, or running the graphs on the same numbers.
     """
 

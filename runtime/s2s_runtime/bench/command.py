@@ -21,9 +21,10 @@ from s2s_runtime.bench.memory import check_memory, measure_memory
 from s2s_runtime.bench.pictures import plot_sweep
 from s2s_runtime.bench.request import Request
 from s2s_runtime.bench.settings import Case, Loading
-from s2s_runtime.bench.sources import line_sources, random_sources, read_lines
+from s2s_runtime.bench.sources import random_sources, read_lines
 from s2s_runtime.bench.timing import Measurement, Subject, measure_all
 from s2s_runtime.console import UsageError, typer, warn_of_fallback
+from s2s_runtime.manifest import Manifest
 from s2s_runtime.model import Model
 from s2s_runtime.plots import check_picture
 from s2s_runtime.workers import are_worth_it
@@ -56,7 +57,7 @@ def _latency(request: Request) -> None:
     loading, model, seconds = opened[0]
     warn_of_fallback(loading.providers, model.provider)
     axes = _fitting(request, model)
-    sources, named = _sources(request, model)
+    sources, named = _sources(request, model, *[other.manifest for at, other, _ in opened if at.role == "against"][:1])
     _check_workers(request, axes.cases(), len(sources) if request.whole else None)
     subjects = [Subject(model, loading, case) for loading, model, _ in opened for case in axes.cases()]
     with _progress("measuring") as progress:
@@ -117,8 +118,8 @@ def _check_workers(request: Request, cases: Sequence[Case], sentences: int | Non
         )
 
 
-def _sources(request: Request, model: Model) -> tuple[list[Any], str]:
-    """What is decoded, and what that is in words."""
+def _sources(request: Request, model: Model, *others: Manifest) -> tuple[list[Any], str]:
+    """What is decoded, by bundles with these other manifests too, and what that is in words."""
     if request.text is None:
         length, padded = request.source_length, model.manifest.padding.length
         if padded is not None and length > padded:
@@ -126,7 +127,7 @@ def _sources(request: Request, model: Model) -> tuple[list[Any], str]:
                 raise UsageError(f"--source-length: this bundle's model reads {padded} at most, got {length}")
             length = padded
         return random_sources(model.manifest, _RANDOM_SOURCES, length), f"random, up to {length} long"
-    sources = line_sources(read_lines(request.text), model.manifest)
+    sources = read_lines(request.text, model.manifest, *others)
     return sources, f"{request.text}, {len(sources)} lines in one run" if request.whole else str(request.text)
 
 

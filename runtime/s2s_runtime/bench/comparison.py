@@ -29,7 +29,7 @@ from s2s_runtime.bench.timing import LOADED, Measurement, swept
 
 CONFIDENCE: Final = 0.95
 _DRAWS: Final = 2000
-_LEAST_ROUNDS: Final = 6
+LEAST_ROUNDS: Final = 6
 
 Visits = Sequence[Sequence[float]]
 
@@ -117,7 +117,7 @@ def unpaired_ratio(of: Visits, to: Visits, seed: int = 0) -> Ratio:
         seed: of the draws.
     """
     value = float(np.median(_joined(of)) / np.median(_joined(to)))
-    if min(len(of), len(to)) < _LEAST_ROUNDS:
+    if min(len(of), len(to)) < LEAST_ROUNDS:
         return Ratio(value, None, None)
     random = np.random.default_rng(seed)
     drawn = _drawn_medians(random, of) / _drawn_medians(random, to)

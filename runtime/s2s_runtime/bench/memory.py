@@ -66,8 +66,8 @@ class Memory:
     measurements: list[Weight]
 
     def beyond(self, values: Sequence[int]) -> float:
-        """Median bytes beyond the median of `bare`."""
-        return statistics.median(values) - statistics.median(self.bare)
+        """Median of the bytes beyond `bare`, process by process."""
+        return statistics.median(_beyond(values, self.bare))
 
     def to_dict(self) -> dict[str, object]:
         """Plain values for JSON."""
@@ -94,14 +94,18 @@ def memory_series(found: Mapping[str, Any]) -> dict[str, Series]:
     Raises:
         KeyError, TypeError: it is something else.
     """
-    bare = statistics.median(found["bare"])
     return {
         f"batch {each['batch_size']}, beam {each['beam_size']}, {title}": Series(
-            [[value - bare] for value in each[stage]], "MB"
+            [[value] for value in _beyond(each[stage], found["bare"])], "MB"
         )
         for each in found["measurements"]
         for stage, title in STAGES.items()
     }
+
+
+def _beyond(values: Sequence[int], bare: Sequence[int]) -> list[int]:
+    """Each less that of its own round, as one median taken off all would hide its noise from an interval."""
+    return [value - alone for value, alone in zip(values, bare, strict=True)]
 
 
 def measure_memory(

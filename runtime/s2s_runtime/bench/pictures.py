@@ -25,7 +25,7 @@ def plot_sweep(measurements: Sequence[Measurement], path: str | os.PathLike[str]
 
     Raises:
         MissingExtraError: matplotlib is not installed.
-        OptionError: the ending is no format that matplotlib writes.
+        OptionError: the ending is none of these.
     """
     across = next(iter(swept(measurements, ("threads", "workers"))), "batch_size")
     figure = new_figure(10.4, 4.2)

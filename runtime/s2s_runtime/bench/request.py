@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from s2s_runtime.bench.axes import Axes, engines, numbers, providers
+from s2s_runtime.bench.comparison import LEAST_ROUNDS
 from s2s_runtime.bench.settings import Loading
 from s2s_runtime.bench.timing import Effort
 from s2s_runtime.console import UsageError
@@ -18,7 +19,8 @@ _TAKEN: Final = {
     "cold_start": _PLACE | {"cold_start"},
     "memory": _PLACE | {"memory", "batch_size", "beam_size", "workers"},
 }
-_REPEATS: Final = {"latency": 30, "whole": 5, "cold_start": 10, "memory": 3}
+REPEATS: Final = {"latency": 30, "whole": LEAST_ROUNDS, "cold_start": 10, "memory": LEAST_ROUNDS}
+"""How much is measured where --repeats isn't given."""
 _SWEPT: Final = {"batch": "batch_size", "beam": "beam_size"}  # others are called as the option is
 
 
@@ -125,7 +127,7 @@ class Request:
     def count(self) -> int:
         """Runs or processes."""
         kind = next((name for name in ("cold_start", "memory", "whole") if getattr(self, name)), "latency")
-        return _REPEATS[kind] if self.repeats is None else self.repeats
+        return REPEATS[kind] if self.repeats is None else self.repeats
 
     @property
     def folder(self) -> Path:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from s2s_runtime.bench.cold_start import start_series
-from s2s_runtime.bench.comparison import Compared, compare, latency_series, swept_axes
+from s2s_runtime.bench.comparison import Compared, Series, compare, latency_series, swept_axes
 from s2s_runtime.bench.memory import memory_series
-from s2s_runtime.bench.timing import Measurement
+from s2s_runtime.bench.timing import Measurement, swept
 from s2s_runtime.errors import InputError
 
 FORMAT: Final = "s2s-bench"
@@ -21,6 +23,7 @@ COLD_START: Final = "cold-start"
 MEMORY: Final = "memory"
 COMPARISON: Final = "comparison"
 _SETTING: Final = ("bundle", "inputs", "provider", "threads", "workers", "cpu", "cores", "versions")
+_Read = TypeVar("_Read")
 
 
 def result(kind: str, *parts: Mapping[str, object]) -> dict[str, object]:
@@ -61,16 +64,14 @@ def compare_files(before: Path, after: Path) -> FileComparison:
     first, second = _read(before), _read(after)
     if first["kind"] != second["kind"]:
         raise InputError(f"--compare: expected results of one kind, got {first['kind']} and {second['kind']}")
-    try:
-        if first["kind"] == LATENCY:
-            lists = _measurements(before, first), _measurements(after, second)
-            axes = swept_axes(*lists)
-            baseline, series = (latency_series(each, axes) for each in lists)
-        else:
-            reader = {COLD_START: start_series, MEMORY: memory_series}[first["kind"]]
-            baseline, series = reader(first), reader(second)
-    except (KeyError, TypeError) as error:
-        raise InputError(f"--compare: {before} or {after} is not what s2s-bench --json writes: {error!r}") from error
+    if first["kind"] == LATENCY:
+        lists = _checked(before, _measurements, first), _checked(after, _measurements, second)
+        axes = swept_axes(*lists)
+        read: Callable[[Any], dict[str, Series]] = partial(latency_series, axes=axes)
+        baseline, series = _checked(before, _series, read, lists[0]), _checked(after, _series, read, lists[1])
+    else:
+        read = {COLD_START: start_series, MEMORY: memory_series}[first["kind"]]
+        baseline, series = _checked(before, _series, read, first), _checked(after, _series, read, second)
     rows = compare(series, baseline, paired=False)
     if not rows:
         raise InputError(f"--compare: {before} and {after} have no setting in common")
@@ -93,8 +94,32 @@ def _read(path: Path) -> dict[str, Any]:
     return found
 
 
-def _measurements(path: Path, found: Mapping[str, Any]) -> list[Measurement]:
+def _checked(path: Path, read: Callable[..., _Read], *given: Any) -> _Read:
+    """What is read; what goes wrong is the file's fault."""
+    try:
+        return read(*given)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        problem = f"no {error}" if isinstance(error, KeyError) else error
+        raise InputError(f"{path} is not what s2s-bench --json writes: {problem}; measure again") from error
+
+
+def _measurements(found: Mapping[str, Any]) -> list[Measurement]:
     measured = [Measurement(**{"workers": None, **each}) for each in found["measurements"]]
     if any(each.role != "bundle" for each in measured):
-        raise InputError(f"{path}: expected measurements of one bundle; it was written with --against")
+        raise InputError("expected measurements of one bundle; it was written with --against")
+    swept(measured)  # a TypeError where a setting is a list or an object
     return measured
+
+
+def _series(read: Callable[[Any], dict[str, Series]], found: Any) -> dict[str, Series]:
+    """What a reader finds, if there is a value in each round and none that couldn't have been measured."""
+    series = read(found)
+    for what, each in series.items():
+        values = [value for visit in each.visits for value in visit]
+        if not values or not all(each.visits):
+            raise ValueError(f"{what}: expected at least one value in each round")
+        if not all(isinstance(value, int | float) and 0 < value < math.inf for value in values):
+            raise ValueError(f"{what}: expected numbers above 0")
+    return series

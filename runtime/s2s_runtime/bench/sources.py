@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from s2s_runtime.errors import InputError
+from s2s_runtime.errors import InputError, UnknownSymbolError
 from s2s_runtime.files import numbers, read_text
 from s2s_runtime.manifest import Manifest, OtherSource, SourceSpec
 from s2s_runtime.padding import PaddingPolicy
+from s2s_runtime.sources import read_sources
 
 
 def random_sources(manifest: Manifest, count: int, length: int, seed: int = 0) -> list[Any]:
@@ -46,25 +47,30 @@ def _random_rows(
     return [random.choice(ids, size=min(each, padding.length or each)) for each in lengths]
 
 
-def read_lines(path: Path) -> list[str]:
-    """The lines of a text file that hold anything.
+def read_lines(path: Path, *manifests: Manifest) -> list[Any]:
+    """The lines of a text file that hold anything, as bundles read them: texts, or ids without a source vocabulary.
+
+    Args:
+        path: the file.
+        manifests: of the bundles that are to decode them; the first says what the lines are.
 
     Raises:
         FileNotFoundError: there is no such file.
-        InputError: it isn't UTF-8, or holds nothing.
+        InputError: it isn't UTF-8, or holds nothing; or a line that one of the bundles can't decode, by its number.
     """
-    lines = [line.rstrip("\r") for line in read_text(path).split("\n") if line.strip()]
-    if not lines:
+    sources: list[Any] = []
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
+        if not line.strip():
+            continue
+        where = f"{path}, line {number}"
+        text = line.rstrip("\r")
+        source = text if manifests[0].source_vocabulary is not None else numbers(text, where, "source")
+        for manifest in manifests:
+            try:
+                read_sources([source], manifest)
+            except (InputError, UnknownSymbolError) as error:
+                raise InputError(f"{where}: {error.reason or error}") from error
+        sources.append(source)
+    if not sources:
         raise InputError(f"{path}: expected at least one line of text, got none")
-    return lines
-
-
-def line_sources(lines: list[str], manifest: Manifest) -> list[Any]:
-    """Lines as a bundle reads them: texts, or ids where it has no source vocabulary.
-
-    Raises:
-        InputError: a line holds something else than ids.
-    """
-    if manifest.source_vocabulary is not None:
-        return list(lines)
-    return [numbers(line, f"text {place + 1}", "source") for place, line in enumerate(lines)]
+    return sources

@@ -10,13 +10,14 @@ from rich.console import Console
 from rich.table import Table
 
 from s2s_runtime.bench.cold_start import ColdStart
-from s2s_runtime.bench.comparison import CONFIDENCE, Compared, Ratio
+from s2s_runtime.bench.comparison import CONFIDENCE, LEAST_ROUNDS, Compared, Ratio
 from s2s_runtime.bench.machine import Setting
 from s2s_runtime.bench.memory import STAGES, Memory
 from s2s_runtime.bench.result_files import FileComparison
 from s2s_runtime.bench.timing import LOADED, Measurement, swept
 
 _WIDTH: Final = 140  # where the output is no terminal: nothing is to be folded
+_ENDLESS: Final = 10_000
 
 
 def show_setting(setting: Setting, measured: Sequence[Measurement] = ()) -> None:
@@ -53,7 +54,7 @@ def show_latency(measured: Sequence[Measurement]) -> None:
             *(f"{value:,.0f}" for value in (each.sentences_per_second, each.tokens_per_second)),
             f"{each.tokens_per_sentence:.1f}",
         )
-    _console().print(table)
+    _print(table)
 
 
 def show_cold_start(found: ColdStart) -> None:
@@ -62,13 +63,14 @@ def show_cold_start(found: ColdStart) -> None:
     medians = found.medians()
     for who, title in (("runtime", "s2s_runtime"), ("bare", "onnxruntime alone")):
         table.add_row(title, *(f"{value * 1e3:.1f}" for value in medians[who].values()))
+    _print(table)
     console = _console()
-    console.print(table)
     graphs = " and ".join(found.graphs)
     console.print(
         f"medians of {len(found.runtime)} processes each; onnxruntime alone opens and runs {graphs}", highlight=False
     )
     console.print(f"ratio {show_ratio(found.ratio)}", highlight=False)
+    _say_too_few([found.ratio])
 
 
 def show_memory(found: Memory) -> None:
@@ -78,8 +80,8 @@ def show_memory(found: Memory) -> None:
         beyond = [found.beyond(getattr(each, stage)) for stage in STAGES]
         cells = [f"{value / 1e6:.1f} ({value / found.weights_bytes:.1f} times)" for value in beyond]
         table.add_row(str(each.batch_size), str(each.beam_size), *cells)
+    _print(table)
     console = _console()
-    console.print(table)
     origin = {"parameters": "parameters counted at export", "files": "the bundle's files"}[found.weights_from]
     alone = found.beyond(found.bare_first_result)
     for line in (
@@ -96,7 +98,8 @@ def show_comparisons(rows: Sequence[Compared], of: str, baseline: str) -> None:
     table = _table(["", of, baseline, "unit", f"{of} / {baseline} ({CONFIDENCE:.0%} confidence)"])
     for each in rows:
         table.add_row(each.what, f"{each.median:.2f}", f"{each.baseline:.2f}", each.unit, show_ratio(each.ratio))
-    _console().print(table)
+    _print(table)
+    _say_too_few([each.ratio for each in rows])
 
 
 def show_files(found: FileComparison, before: str, after: str) -> None:
@@ -113,13 +116,35 @@ def show_files(found: FileComparison, before: str, after: str) -> None:
 def show_ratio(ratio: Ratio) -> str:
     """A ratio with its interval."""
     if ratio.low is None or ratio.high is None:
-        return f"{ratio.value:.3f} (too few rounds for an interval)"
+        return f"{ratio.value:.3f} (no interval)"
     return f"{ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f})"
 
 
-def _console() -> Console:
-    console = Console()
-    return console if console.is_terminal else Console(width=_WIDTH)
+def _say_too_few(ratios: Sequence[Ratio]) -> None:
+    if any(each.low is None for each in ratios):
+        least = f"--repeats {LEAST_ROUNDS} or more, and no fewer --rounds"
+        _line("rounds", f"too few rounds for an interval: measure with {least}")
+
+
+def _console(least: int = 0) -> Console:
+    console = Console(markup=False, emoji=False)  # paths are no markup
+    console.size = max(least, console.width if console.is_terminal else _WIDTH), console.height
+    return console
+
+
+def _print(table: Table) -> None:
+    """Print closer where the terminal is narrow; nothing is cut, rather the terminal breaks lines."""
+    width, wide = _console().width, _console(_ENDLESS)
+    if wide.measure(table).maximum > width:
+        table.padding = 0
+        for column in table.columns:  # only headings fold
+            column.width = max(map(len, [*map(str, column.cells), *str(column.header).split()]))
+        first = table.columns[0]
+        words = " ".join(map(str, [first.header, *first.cells])).split()  # and what was measured
+        first.width = max(
+            max(map(len, words), default=0), (first.width or 0) - max(0, wide.measure(table).maximum - width)
+        )
+    _console(wide.measure(table).maximum).print(table)
 
 
 def _table(headings: Sequence[str]) -> Table:
@@ -130,7 +155,7 @@ def _table(headings: Sequence[str]) -> Table:
 
 
 def _line(name: str, text: str) -> None:
-    _console().print(f"{name:<9} {text}", highlight=False, soft_wrap=True, markup=False)
+    _console().print(f"{name:<9} {text}", highlight=False, soft_wrap=True)
 
 
 def _threads(threads: int | None) -> str:
