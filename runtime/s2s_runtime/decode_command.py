@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import IO, Any, Final, Self
@@ -13,7 +13,7 @@ from typing import IO, Any, Final, Self
 from s2s_runtime.cli_values import decoding_options, scoring_options
 from s2s_runtime.console import UsageError, load_together, warn
 from s2s_runtime.ensembles import Mean
-from s2s_runtime.errors import InputError, OptionError, UnknownSymbolError
+from s2s_runtime.errors import InputError, OptionError, UnknownSymbolError, naming
 from s2s_runtime.files import (
     DecodeLines,
     LineFormat,
@@ -233,18 +233,12 @@ class _NamedTexts:
     work: Work
 
     def __call__(self, lines: Sequence[str], first: int) -> str:
-        with _naming_texts():
+        with naming(_text_at):
             return self.work(lines, first)
 
 
-@contextmanager
-def _naming_texts() -> Iterator[None]:
-    try:
-        yield
-    except (UnknownSymbolError, InputError) as error:
-        if error.place is None:
-            raise
-        raise InputError(f"text {error.place + 1}: {error.reason}") from error
+def _text_at(place: int) -> str:
+    return f"text {place + 1}"
 
 
 def _plot(model: Model, settings: Settings, path: Path) -> None:
@@ -264,7 +258,7 @@ def _one_by_one(model: Model, settings: Settings) -> None:
     for number, text in enumerate(_each_text(settings), 1):
         try:
             if settings.stream:
-                with _naming_texts():
+                with naming(_text_at):
                     for piece in work.pieces(text, number - 1):
                         _show(piece)
                 _show("\n")

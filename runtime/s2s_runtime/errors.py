@@ -6,6 +6,8 @@ what was wrong, what was expected, what to do.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from queue import Full
 
 
@@ -83,6 +85,21 @@ class InputError(S2SError, ValueError):
         error = cls(f"{inputs}[{place}]: {reason}")
         error.place, error.reason = place, reason
         return error
+
+
+@contextmanager
+def naming(call: Callable[[int], str]) -> Iterator[None]:
+    """Errors of one item of several are raised as `call(its place): reason`; others as they are.
+
+    Raises:
+        InputError: of an item.
+    """
+    try:
+        yield
+    except (UnknownSymbolError, InputError) as error:
+        if error.place is None:
+            raise
+        raise InputError(f"{call(error.place)}: {error.reason}") from error
 
 
 class CancelledError(S2SError, RuntimeError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -143,11 +142,10 @@ def _check_outputs(outputs: Path, pairs: Path) -> None:
 
 
 def _write(decoded: Decoded, path: Path) -> None:
+    from s2s_runtime.json_fields import write_text
+
     columns = zip(decoded.sources, decoded.outputs, decoded.references, strict=True)
-    beside = path.with_name(f".{path.name}.tmp-{os.getpid()}")
-    text = "".join("\t".join((source, output, *right)) + "\n" for source, output, right in columns)
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
+    write_text(path, "".join("\t".join((source, output, *right)) + "\n" for source, output, right in columns))
 
 
 def main() -> None:

@@ -10,10 +10,11 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Unpack
 
 from s2s_runtime.error_rates import ErrorRates, error_rates
-from s2s_runtime.errors import InputError, MissingExtraError, UnknownSymbolError
+from s2s_runtime.errors import InputError, MissingExtraError, naming
 from s2s_runtime.files import read_text
 from s2s_runtime.model import Model
 from s2s_runtime.options import OptionValues
@@ -122,15 +123,15 @@ def decode_pairs(
     started = time.perf_counter()
     for start in range(0, len(sources), CHUNK):
         part = sources[start : start + CHUNK]
-        try:
+        with naming(partial(_source_at, part)):
             outputs += [result.text for result in model.generate(part, **options)]
-        except (InputError, UnknownSymbolError) as error:
-            if error.place is None:
-                raise
-            raise InputError(f"source {part[error.place]!r}: {error.reason}") from error
         progress(len(part))
     seconds = time.perf_counter() - started
     return Decoded(sources, outputs, [references[source] for source in sources], seconds)
+
+
+def _source_at(part: Sequence[str], place: int) -> str:
+    return f"source {part[place]!r}"
 
 
 def evaluate(model: Model, decoded: Decoded, *, bleu: bool = False) -> Evaluation:

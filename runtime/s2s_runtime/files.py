@@ -174,8 +174,7 @@ def decode_file(
     with Path(source).open("rb") as lines:
         if is_same_file(source, target):
             raise OptionError(f"target: expected another file than the source, got {target}")
-        output = open_output(target, resume=resume)
-        with output:
+        with open_output(target, resume=resume) as output:
             skipped = count_lines(target) if resume else 0
             done = run_lines(lines, output, work, skip=skipped, read_ahead=read_ahead, on_progress=on_progress)
     return FileReport(done, skipped, time.perf_counter() - start, work.unknown)

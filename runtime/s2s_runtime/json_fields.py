@@ -138,10 +138,15 @@ def _show(value: object) -> str:
 
 
 def write_json(path: Path, data: object) -> None:
-    """Write `data` as UTF-8 JSON beside `path`, then rename it to `path`."""
+    """Write `data` as JSON; see `write_text`."""
+    write_text(path, json.dumps(data, ensure_ascii=False, indent=1) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text in UTF-8 beside `path`, then rename it to `path`."""
     beside = path.with_name(f"{path.name}.tmp-{os.getpid()}")
     try:
-        beside.write_text(json.dumps(data, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        beside.write_text(text, encoding="utf-8")
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)

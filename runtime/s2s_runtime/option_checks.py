@@ -57,7 +57,7 @@ def _range_problems(options: DecodingOptions, given: set[str]) -> list[str]:
     problems = []
     for name, lowest in _INTEGERS.items():
         value = getattr(options, name)
-        if name in given and not (value is None and name in _OPTIONAL) and not (_is_integer(value) and value >= lowest):
+        if name in given and not (value is None and name in _OPTIONAL) and not (is_integer(value) and value >= lowest):
             problems.append(f"{name}: expected an integer of at least {lowest}, got {value!r}")
     for name, (expected, allowed) in _NUMBERS.items():
         value = getattr(options, name)
@@ -103,12 +103,13 @@ def _contradictions(options: DecodingOptions) -> list[str]:
     return problems
 
 
-def _is_integer(value: object) -> bool:
+def is_integer(value: object) -> bool:
+    """Whether a value is an integer, numpy's among them; truth values aren't."""
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def _is_number(value: object) -> bool:
-    return (_is_integer(value) or isinstance(value, float | np.floating)) and math.isfinite(value)  # type: ignore[arg-type]
+    return (is_integer(value) or isinstance(value, float | np.floating)) and math.isfinite(value)  # type: ignore[arg-type]
 
 
 _FLAGS: Final = frozenset(

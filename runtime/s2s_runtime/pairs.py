@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, TypedDict
 
-import numpy as np
-
 from s2s_runtime.batching import make_batches
 from s2s_runtime.cancellation import CancelSignal, cancellable
 from s2s_runtime.errors import InputError, OptionError, UnknownSymbolError
 from s2s_runtime.forced import Forced, score_targets
 from s2s_runtime.manifest import Manifest
+from s2s_runtime.option_checks import is_integer
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.plan import make_plan
 from s2s_runtime.results import TargetScore
@@ -114,8 +113,8 @@ def _target_at(place: int, target: Target, manifest: Manifest, add_end: bool) ->
 
 
 def _checked_ids(target: Sequence[int], name: str) -> list[int]:
-    given = list(target) if isinstance(target, Iterable) else [None]
-    if not all(isinstance(token, int | np.integer) and not isinstance(token, bool) for token in given):
+    given = list(target) if isinstance(target, Iterable) else None
+    if given is None or not all(map(is_integer, given)):
         raise InputError(f"{name}: expected a text or a list of ids, got {target!r}")
     return [int(token) for token in given]
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from s2s_runtime.errors import OptionError
 from s2s_runtime.manifest import Manifest
+from s2s_runtime.option_checks import is_integer
 from s2s_runtime.options import DecodingOptions, Prefix, Token
 from s2s_runtime.rules import TokenRules
 from s2s_runtime.sampling import Sampler
@@ -133,7 +134,7 @@ def token_ids(name: str, tokens: Iterable[Token], manifest: Manifest) -> list[in
             if token not in vocabulary.symbols:
                 raise OptionError(f"{name}: {token!r} is not in the target vocabulary")
             ids.append(vocabulary.symbols.index(token))
-        elif isinstance(token, int | np.integer) and not isinstance(token, bool) and 0 <= token < size:
+        elif is_integer(token) and 0 <= token < size:
             ids.append(int(token))
         else:
             raise OptionError(f"{name}: expected symbols or ids from 0 to {size - 1}, got {token!r}")

@@ -11,6 +11,7 @@ from s2s_runtime.batching import make_batches
 from s2s_runtime.decoding import Decoding
 from s2s_runtime.errors import OptionError
 from s2s_runtime.greedy import greedy_stream
+from s2s_runtime.option_checks import is_integer
 from s2s_runtime.options import Prefix
 from s2s_runtime.plan import prefix_ids
 from s2s_runtime.results import Result
@@ -40,7 +41,7 @@ def check_read_ahead(read_ahead: int) -> None:
     Raises:
         OptionError: it isn't an integer of at least 1.
     """
-    if not isinstance(read_ahead, int) or isinstance(read_ahead, bool) or read_ahead < 1:
+    if not is_integer(read_ahead) or read_ahead < 1:
         raise OptionError(f"read_ahead: expected an integer of at least 1, got {read_ahead!r}")
 
 

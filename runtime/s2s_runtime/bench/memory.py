@@ -92,7 +92,7 @@ def memory_series(found: Mapping[str, Any]) -> dict[str, Series]:
     """The bytes in what `Memory.to_dict` gave, beyond onnxruntime alone, in words.
 
     Raises:
-        KeyError, TypeError: it is something else.
+        KeyError, TypeError, ValueError: it is something else.
     """
     return {
         f"batch {each['batch_size']}, beam {each['beam_size']}, {title}": Series(

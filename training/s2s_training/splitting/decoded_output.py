@@ -26,8 +26,7 @@ def decoded_output(graph: Graph, decoder_input: Value | None, values: set[Value]
     Returns:
         the output, None where none changes from step to step; and why another could be meant as well, "" where none.
     """
-    outputs = [value for value in graph.outputs if value in values]
-    outputs = list(dict.fromkeys(outputs))
+    outputs = list(dict.fromkeys(value for value in graph.outputs if value in values))
     if len(outputs) <= 1:
         return (outputs[0] if outputs else None), ""
     stepwise = [value for value in outputs if len(value.shape) == _STEPWISE and value.shape[-1] is not None]

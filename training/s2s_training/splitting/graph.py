@@ -275,8 +275,8 @@ class _Builder:
     def inline(self, node: Any) -> None:
         """Adds a nested model's calls; a model called twice is read twice, over other values."""
         inner = _functional(node.operation)
-        arguments = inspect.signature(node.operation.call).bind(*node.arguments.args, **node.arguments.kwargs).arguments
-        given = values_in(self.resolve(arguments["inputs"]))  # positional or by keyword
+        args, kwargs = self.resolve(node.arguments.args), self.resolve(node.arguments.kwargs)
+        given = values_in(Call(node.operation, tuple(args), dict(kwargs), ()).arguments()["inputs"])
         nested = _Builder(self.calls, {})
         for tensor, value in zip(tree.flatten(inner.inputs), given, strict=True):
             nested.values[id(tensor)] = value
