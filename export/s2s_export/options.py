@@ -8,6 +8,7 @@ from typing import Literal
 from s2s_export.errors import ExportError
 from s2s_export.optimize import named
 from s2s_runtime.padding import Side
+from s2s_runtime.spelling import option
 from s2s_runtime.vocabulary import VocabularyFile
 
 
@@ -120,8 +121,8 @@ class ExportOptions:
         named = {name: symbol for name, symbol in named.items() if symbol is not None}
         if named and (vocabulary is None or vocabulary.target is None):
             raise ExportError(
-                f"{' and '.join(named)}: there is no target vocabulary to find them in; give --vocab or --vocab-from, "
-                "or --start-id N and --end-id N"
+                f"{' and '.join(named)}: there is no target vocabulary to find them in; give "
+                f"{option('target_vocab', 'FILE')}, or {option('start_id', 'N')} and {option('end_id', 'N')}"
             )
         if named and vocabulary is not None and vocabulary.target is not None:
             vocabulary = replace(vocabulary, target=replace(vocabulary.target, **named))
