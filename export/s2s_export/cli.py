@@ -13,6 +13,7 @@ import typer
 
 from s2s_runtime.console import typed_options
 from s2s_runtime.errors import S2SError
+from s2s_runtime.spelling import as_flags
 
 if TYPE_CHECKING:
     from s2s_export.options import ExportOptions
@@ -41,6 +42,7 @@ _GRAPH, _TEXT, _FILES = "What the graph can't tell", "Vocabulary and padding", "
 
 
 @app.command(epilog=_EPILOG)
+@as_flags()
 def export(
     context: typer.Context,
     model: Annotated[

@@ -16,15 +16,19 @@ import numpy as np
 import tensorflow as tf
 
 from s2s_export.errors import ExportError
+from s2s_runtime.spelling import option
 from s2s_runtime.vocabulary import Unit, Vocabulary
 
 _PADDING = "<pad>"
 _SPACES = " \t\n\v\f\r"  # where TensorFlow cuts
 _WITHOUT_PUNCTUATION = str.maketrans("", "", string.punctuation)
-_INSTEAD = (
-    "give --vocab FILE, which says how its text is cut, or save the part behind the layer as a model of its own and "
-    "decode from ids"
-)
+
+
+def _instead() -> str:
+    return (
+        f"give {option('vocab', 'FILE')}, which says how its text is cut, or save the part behind the layer as a "
+        "model of its own and decode from ids"
+    )
 
 
 def refuse_other_than_ids(layer: Any) -> None:
@@ -74,7 +78,7 @@ def _unit(layer: Any) -> Unit:
     if layer._split not in ("whitespace", "character"):
         raise ExportError(
             f"{_name(layer)} has split={_called(layer._split)}; expected 'whitespace' or 'character', the ways a "
-            f"bundle can cut text: {_INSTEAD}"
+            f"bundle can cut text: {_instead()}"
         )
     return "char" if layer._split == "character" else "symbol"
 
@@ -110,7 +114,7 @@ def compared(layer: Any, vocabulary: Vocabulary, texts: Sequence[str]) -> list[s
     unexplained = [t for t in wrong if not (_lowercased_beyond(t, vocabulary) or _cut_beyond(t, vocabulary))]
     if unexplained:
         raise ExportError(
-            f"{_name(layer)} reads {unexplained[0][:60]!r} otherwise than a bundle with its vocabulary: {_INSTEAD}"
+            f"{_name(layer)} reads {unexplained[0][:60]!r} otherwise than a bundle with its vocabulary: {_instead()}"
         )
     return [*_standardizing(layer), *_beyond_ascii(layer, vocabulary, wrong), *_cutting_off(layer)]
 
@@ -121,7 +125,7 @@ def _refuse_cut_words(layer: Any, vocabulary: Vocabulary, words: Sequence[str]) 
     if cut is not None:
         raise ExportError(
             f"{_name(layer)} knows {cut!r} as one symbol, but a bundle cuts the texts of such a layer at white space: "
-            f"{_INSTEAD}"
+            f"{_instead()}"
         )
 
 
@@ -163,8 +167,8 @@ def _beyond_ascii(layer: Any, vocabulary: Vocabulary, wrong: Sequence[str]) -> l
     if lowercased:
         notes.append(
             f"the text layer {layer.name!r} lowercases A to Z only, a bundle all letters: {_some(lowercased)} read "
-            "otherwise; for the layer's own reading give --vocab FILE with lowercase false, and lowercase A to Z of "
-            "texts before decoding them"
+            f"otherwise; for the layer's own reading give {option('vocab', 'FILE')} with lowercase false, and "
+            "lowercase A to Z of texts before decoding them"
         )
     cut = [text for text in wrong if _cut_beyond(text, vocabulary)]
     if cut:

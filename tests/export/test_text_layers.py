@@ -105,8 +105,8 @@ def test_letters_beyond_ascii() -> None:
     assert ids_of(layer, "GO Élan") != vocabulary.encode("GO Élan")
     assert notes == [
         "the text layer 'tv' lowercases A to Z only, a bundle all letters: 'Élan' and 2 more of what was compared are "
-        "read otherwise; for the layer's own reading give --vocab FILE with lowercase false, and lowercase A to Z of "
-        "texts before decoding them"
+        "read otherwise; for the layer's own reading give vocabulary=FILE with lowercase false, and lowercase A to Z "
+        "of texts before decoding them"
     ]
     plain = layers.TextVectorization(vocabulary=["elan", "go"], standardize="lower")
     assert read(plain, "GO Élan")[1] == []
@@ -132,7 +132,7 @@ def test_other_ways_of_cutting(split: object, called: str) -> None:
     refused = f"layer \"tv\" (TextVectorization) has split={called}; expected 'whitespace' or 'character'"
     with pytest.raises(ExportError, match=re.escape(refused)) as caught:
         read(layer)
-    assert "give --vocab FILE" in str(caught.value)
+    assert "give vocabulary=FILE" in str(caught.value)
     own = Vocabulary("char", ("<pad>", "[UNK]", "a", "b"), padding="<pad>", unknown="[UNK]")
     given = VocabularyFile(own, None, PaddingPolicy(masked=False))
     found = without_text_layers(reads_text(layer, (1,)))
