@@ -7,11 +7,11 @@ import importlib
 from typing import TYPE_CHECKING
 
 from s2s_export.errors import ExportError, ModelFileError, VerificationError
-from s2s_training.quiet import import_quietly
+from s2s_training.quiet_import import import_quietly
 
 if TYPE_CHECKING:
     from s2s_export.exporter import Exported, export
-    from s2s_export.load import build_model, load_model
+    from s2s_export.keras_files.load import build_model, load_model
     from s2s_export.options import ExportOptions
 
 __version__ = "0.1.0"
@@ -31,9 +31,9 @@ __all__ = [
 _LATER = {
     "ExportOptions": "options",
     "Exported": "exporter",
-    "build_model": "load",
+    "build_model": "keras_files.load",
     "export": "exporter",
-    "load_model": "load",
+    "load_model": "keras_files.load",
 }
 
 
