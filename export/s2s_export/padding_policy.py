@@ -175,6 +175,9 @@ class PaddingFinder:
             return _named_padding(given, None if known is None else known.source, self.source.size)
         if self._recorded is not None and self._recorded.id is not None:
             return self._recorded.id
+        known = self.options.vocabulary
+        if kind == "ids" and known is not None and known.source is not None and known.source.padding_id is not None:
+            return known.source.padding_id
         assumed = _assumed_id(self.source)
         self.notes.append(f"padding is assumed to be {_padding_name(assumed)} ({option('padding')} says otherwise)")
         return assumed
@@ -184,10 +187,12 @@ def _assumed_id(source: OtherSource) -> int:
     return -1 if source.kind == "one-hot" else 0
 
 
-def _named_padding(given: str, vocabulary: Vocabulary | None, size: int) -> int:
-    if vocabulary is not None and given in vocabulary.symbols:
+def _named_padding(given: str | int, vocabulary: Vocabulary | None, size: int) -> int:
+    if vocabulary is not None and isinstance(given, str) and given in vocabulary.symbols:
         return vocabulary.symbols.index(given)
-    if given.isdecimal() and int(given) < size:
+    if isinstance(given, int) and 0 <= given < size:
+        return given
+    if isinstance(given, str) and given.isdecimal() and int(given) < size:
         return int(given)
     raise ExportError(
         f"{option('padding')}: expected 'zeros', a source symbol, or an id from 0 to {size - 1}, got {given!r}"

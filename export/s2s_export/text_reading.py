@@ -21,7 +21,6 @@ from s2s_runtime.vocabulary import Unit, Vocabulary
 
 _PADDING = "<pad>"
 _SPACES = " \t\n\v\f\r"  # where TensorFlow cuts
-_WITHOUT_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
 def _instead() -> str:
@@ -59,8 +58,17 @@ def vocabulary_of(layer: Any) -> Vocabulary:
             padding = f"<{padding}>"
         symbols[0] = padding
     unknown = lookup.oov_token if lookup.num_oov_indices else None
-    unit, lowercase = _unit(layer), getattr(layer, "_standardize", None) in ("lower", "lower_and_strip_punctuation")
-    return Vocabulary(unit, tuple(symbols), padding=padding, unknown=unknown, lowercase=lowercase)
+    unit, standardize = _unit(layer), getattr(layer, "_standardize", None)
+    named = standardize if isinstance(standardize, str) else ""
+    return Vocabulary(
+        unit,
+        tuple(symbols),
+        padding=padding,
+        unknown=unknown,
+        lowercase=named.startswith("lower"),
+        removed=string.punctuation if "strip_punctuation" in named else "",
+        separators=_SPACES if unit == "symbol" and getattr(layer, "_split", None) else "",
+    )
 
 
 def _lookup(layer: Any) -> Any:
@@ -111,7 +119,7 @@ def compared(layer: Any, vocabulary: Vocabulary, texts: Sequence[str]) -> list[s
     if not samples:
         return []
     wrong = _read_otherwise(layer, vocabulary, samples)
-    unexplained = [t for t in wrong if not (_lowercased_beyond(t, vocabulary) or _cut_beyond(t, vocabulary))]
+    unexplained = [text for text in wrong if not _lowercased_beyond(text, vocabulary)]
     if unexplained:
         raise ExportError(
             f"{_name(layer)} reads {unexplained[0][:60]!r} otherwise than a bundle with its vocabulary: {_instead()}"
@@ -146,22 +154,18 @@ def _prepared(layer: Any, samples: Sequence[str]) -> list[str]:
     """Texts as the notes ask for them."""
     if callable(layer._standardize):
         return [text.decode("utf-8") for text in np.asarray(layer._standardize(tf.constant(samples))).ravel()]
-    if "strip_punctuation" in (layer._standardize or ""):
-        return [text.translate(_WITHOUT_PUNCTUATION) for text in samples]
     return list(samples)
 
 
 def _standardizing(layer: Any) -> list[str]:
-    standardize = layer._standardize
-    if standardize in (None, "lower"):
+    if not callable(layer._standardize):
         return []
-    strips = isinstance(standardize, str)
-    what = "strips punctuation" if strips else f"runs {_called(standardize)}"
+    what = f"runs {_called(layer._standardize)}"
     return [f"the text layer {layer.name!r} {what}, which a bundle doesn't: do so to texts before decoding them"]
 
 
 def _beyond_ascii(layer: Any, vocabulary: Vocabulary, wrong: Sequence[str]) -> list[str]:
-    """Notes on letters and spaces that Python knows and TensorFlow doesn't."""
+    """Notes on letters that Python lowercases and TensorFlow doesn't."""
     notes = []
     lowercased = [text for text in wrong if _lowercased_beyond(text, vocabulary)]
     if lowercased:
@@ -169,12 +173,6 @@ def _beyond_ascii(layer: Any, vocabulary: Vocabulary, wrong: Sequence[str]) -> l
             f"the text layer {layer.name!r} lowercases A to Z only, a bundle all letters: {_some(lowercased)} read "
             f"otherwise; for the layer's own reading give {option('vocab', 'FILE')} with lowercase false, and "
             "lowercase A to Z of texts before decoding them"
-        )
-    cut = [text for text in wrong if _cut_beyond(text, vocabulary)]
-    if cut:
-        notes.append(
-            f"the text layer {layer.name!r} cuts at ASCII white space only, a bundle at any, such as no-break spaces: "
-            f"{_some(cut)} read otherwise"
         )
     return notes
 
@@ -186,10 +184,6 @@ def _some(texts: Sequence[str]) -> str:
 
 def _lowercased_beyond(text: str, vocabulary: Vocabulary) -> bool:
     return vocabulary.lowercase and any(not letter.isascii() and letter != letter.lower() for letter in text)
-
-
-def _cut_beyond(text: str, vocabulary: Vocabulary) -> bool:
-    return vocabulary.unit == "symbol" and any(letter.isspace() and letter not in _SPACES for letter in text)
 
 
 def _cutting_off(layer: Any) -> list[str]:

@@ -15,10 +15,11 @@ from keras import tree
 from s2s_export.errors import ExportError
 from s2s_export.options import ExportOptions
 from s2s_export.padding_policy import PaddingFinder
+from s2s_export.unnamed_ids import widened
 from s2s_runtime.bundle import OtherSource, SourceKind, SourceSpec, TargetSpec, TensorSpec
 from s2s_runtime.padding import PaddingPolicy
 from s2s_runtime.spelling import option
-from s2s_runtime.vocabulary import Vocabulary
+from s2s_runtime.vocabulary import Vocabulary, VocabularyFile
 from s2s_training.splitting.attention_weights import noise_for
 from s2s_training.splitting.graph import Graph, Value
 from s2s_training.splitting.splitter import SplitModel
@@ -63,7 +64,7 @@ def understand(model: keras.Model, split: SplitModel, options: ExportOptions) ->
     """
     notes: list[str] = []
     vocabulary = options.vocabulary
-    sides = (vocabulary.source, vocabulary.target) if vocabulary is not None else (None, None)
+    sides = (None, None) if vocabulary is None else _sides(split, vocabulary, options, notes)
     probabilities = _gives_probabilities(split)
     target, one_hot_target = _target(model, split, sides[1], options, probabilities=probabilities)
     source = _source(split, sides[0], options, one_hot_target=one_hot_target)
@@ -88,6 +89,24 @@ def understand(model: keras.Model, split: SplitModel, options: ExportOptions) ->
         )
     longest = _longest(split, (padding, *(other.padding for other in source.others)))
     return Understanding(source, target, padding, *sides, one_hot_target, probabilities, longest, tuple(notes))
+
+
+def _sides(
+    split: SplitModel, vocabulary: VocabularyFile, options: ExportOptions, notes: list[str]
+) -> tuple[Vocabulary | None, Vocabulary | None]:
+    """Both sides' symbols, with names for the ids that have none where they may have none."""
+    if not options.unnamed_ids:
+        return vocabulary.source, vocabulary.target
+    read = split.encoder.inputs[0].shape
+    source = widened(vocabulary.source, read[2] if len(read) == 3 else None)
+    target = widened(vocabulary.target, split.decoder.outputs[0].shape[-1])
+    for name, given, made in (("source", vocabulary.source, source), ("target", vocabulary.target, target)):
+        if given is not None and made is not None and len(made) > len(given):
+            notes.append(
+                f"the model has {len(made)} {name} ids, {len(given)} of them have symbols: the others are called "
+                f"{made.symbols[len(given)]} to {made.symbols[-1]}"
+            )
+    return source, target
 
 
 def _longest(split: SplitModel, policies: Sequence[PaddingPolicy]) -> tuple[int | None, ...]:
@@ -144,7 +163,7 @@ def _target(
     if vocabulary is not None and len(vocabulary) != size:
         raise ExportError(
             f"the target vocabulary has {len(vocabulary)} symbols but the model gives {size} probabilities; "
-            "give the vocabulary the model was trained with (--vocab)"
+            "give the symbols the model was trained with"
         )
     end_ids = options.end_ids or (() if vocabulary is None or vocabulary.end_id is None else (vocabulary.end_id,))
     for token in [*end_ids, *([] if start_id is None else [start_id])]:
@@ -276,7 +295,7 @@ def _check_size(vocabulary: Vocabulary | None, size: int, *, exact: bool) -> Non
     if vocabulary is not None and (len(vocabulary) > size or (exact and len(vocabulary) != size)):
         raise ExportError(
             f"the source vocabulary has {len(vocabulary)} symbols but the model reads {size}; "
-            "give the vocabulary the model was trained with (--vocab)"
+            "give the symbols the model was trained with"
         )
 
 
