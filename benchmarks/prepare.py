@@ -18,7 +18,7 @@ from peers.interface import BUNDLE_FOLDER, INT8_FOLDER, PRODUCTS_FILE, Problem
 from peers.weights import AttentionWeights, Weights
 
 if TYPE_CHECKING:
-    from s2s_runtime.vocabulary import VocabularyFile
+    from s2s_runtime.vocabulary.vocabulary_file import VocabularyFile
 
 SENTENCES, SEARCHED, TEXT_SENTENCES = 256, 32, 10_000
 ATTENTION = attentional.Size(source=71, target=93, units=256, layers=1, embedding=256)
@@ -185,7 +185,7 @@ def _trained(path: Path) -> tuple[Weights, VocabularyFile]:
     """Weights of a trained canonical translator, and the vocabulary beside it."""
     import keras
 
-    from s2s_runtime.vocabulary import VocabularyFile
+    from s2s_runtime.vocabulary.vocabulary_file import VocabularyFile
 
     model = keras.models.load_model(path)
     vocabulary = VocabularyFile.read(path.parent / "vocab.json")

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from s2s_runtime.console import typed_options
+from s2s_runtime.commands.console import typed_options
 from s2s_runtime.errors import S2SError
 from s2s_runtime.spelling import as_flags, option
 
 if TYPE_CHECKING:
     from s2s_export.options import ExportOptions
-    from s2s_runtime.vocabulary import Unit, VocabularyFile
+    from s2s_runtime.vocabulary.vocabulary_file import Unit, VocabularyFile
 
 app = typer.Typer(add_completion=True, pretty_exceptions_enable=False, rich_markup_mode="markdown")
 
@@ -289,7 +289,7 @@ class _Words:
     def read(self, settings: dict[str, Any]) -> tuple[VocabularyFile | None, int | None]:
         """The vocabularies, and the longest source where pairs tell it."""
         from s2s_export.vocabularies import PairsRecipe, vocabularies_from_pairs
-        from s2s_runtime.vocabulary import VocabularyFile
+        from s2s_runtime.vocabulary.vocabulary_file import VocabularyFile
 
         sides = self.source is not None or self.target is not None
         if (self.pairs is not None) + (self.vocab is not None) + sides > 1:
@@ -313,7 +313,7 @@ def _options(
     from s2s_export.errors import ExportError
     from s2s_export.options import ExportOptions
     from s2s_export.write import refuse_existing
-    from s2s_runtime.files import read_text
+    from s2s_runtime.decoding.text_files import read_text
 
     if writes:
         refuse_existing(path, force=settings["force"])

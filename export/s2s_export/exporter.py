@@ -23,8 +23,8 @@ from s2s_export.text_layers import without_text_layers
 from s2s_export.understand import Understanding, understand
 from s2s_export.verify import Report, Subject, refuse_failed, verify
 from s2s_export.write import new_folder, refuse_existing, write_graphs
-from s2s_runtime.bundle import Manifest, write_manifest
-from s2s_runtime.vocabulary import Unit
+from s2s_runtime.bundle.manifest_file import Manifest, write_manifest
+from s2s_runtime.vocabulary.vocabulary_file import Unit
 from s2s_training.splitting.graph import distinct_names, flatten_model
 from s2s_training.splitting.splitter import SplitModel, split
 

@@ -16,10 +16,10 @@ from s2s_export.errors import ExportError
 from s2s_export.tokenizers import is_tokenizer, read_tokenizer
 from s2s_export.unnamed_ids import free_name, with_names
 from s2s_export.vocabularies import unescape
+from s2s_runtime.decoding.text_files import read_text
 from s2s_runtime.errors import VocabularyError
-from s2s_runtime.files import read_text
 from s2s_runtime.spelling import option
-from s2s_runtime.vocabulary import FORMAT, Unit, Vocabulary, VocabularyFile
+from s2s_runtime.vocabulary.vocabulary_file import FORMAT, Unit, Vocabulary, VocabularyFile
 
 SideName = Literal["source", "target"]
 

@@ -23,7 +23,7 @@ from s2s_export.optimize import Passes
 from s2s_export.passes import cancel_reshapes, free_name, look_up_kernels, strip_softmax, tabulate_tokens
 from s2s_export.search_graphs import Carried, beam_graph, greedy_graph
 from s2s_export.understand import Understanding
-from s2s_runtime.bundle import TensorSpec
+from s2s_runtime.bundle.manifest_file import TensorSpec
 from s2s_training.splitting.splitter import SplitModel
 
 

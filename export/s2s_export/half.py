@@ -15,7 +15,7 @@ from s2s_export.conversion_errors import checked
 from s2s_export.errors import ExportError
 from s2s_export.graphs import Graphs, select_graph, with_searches
 from s2s_export.understand import Understanding
-from s2s_runtime.bundle import TensorSpec
+from s2s_runtime.bundle.manifest_file import TensorSpec
 from s2s_runtime.spelling import option
 
 

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from s2s_export.editor import GraphEditor, copied, reads
 from s2s_export.optimize import Passes
-from s2s_runtime.bundle import TensorSpec
+from s2s_runtime.bundle.manifest_file import TensorSpec
 
 DTYPES: Final = {
     "float32": TensorProto.FLOAT,

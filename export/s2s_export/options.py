@@ -9,9 +9,9 @@ from typing import Literal
 
 from s2s_export.errors import ExportError
 from s2s_export.optimize import named
-from s2s_runtime.padding import Side
 from s2s_runtime.spelling import did_you_mean, option
-from s2s_runtime.vocabulary import VocabularyFile
+from s2s_runtime.vocabulary.padding import Side
+from s2s_runtime.vocabulary.vocabulary_file import VocabularyFile
 
 
 @dataclass(frozen=True, kw_only=True)

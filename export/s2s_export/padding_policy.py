@@ -13,10 +13,10 @@ from keras import tree
 
 from s2s_export.errors import ExportError
 from s2s_export.options import ExportOptions
-from s2s_runtime.bundle import OtherSource
-from s2s_runtime.padding import PaddingPolicy
+from s2s_runtime.bundle.manifest_file import OtherSource
 from s2s_runtime.spelling import option
-from s2s_runtime.vocabulary import Vocabulary
+from s2s_runtime.vocabulary.padding import PaddingPolicy
+from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
 from s2s_training.splitting.splitter import SplitModel
 
 

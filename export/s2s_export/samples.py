@@ -12,7 +12,7 @@ import numpy as np
 
 from s2s_export.errors import ExportError
 from s2s_export.understand import Understanding
-from s2s_runtime.bundle import OtherSource
+from s2s_runtime.bundle.manifest_file import OtherSource
 from s2s_runtime.spelling import option
 
 Sentence = tuple[np.ndarray, ...]

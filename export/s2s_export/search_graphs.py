@@ -17,7 +17,7 @@ from s2s_export.editor import GraphEditor, reads
 from s2s_export.gates import group_gates, take_gates_apart
 from s2s_export.loops import GO, OneRow, Search, looped
 from s2s_export.optimize import Passes
-from s2s_runtime.bundle import TensorSpec
+from s2s_runtime.bundle.manifest_file import TensorSpec
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ import keras
 
 from s2s_export.errors import ExportError
 from s2s_export.text_reading import compared, refuse_other_than_ids, vocabulary_of
-from s2s_runtime.padding import PaddingPolicy
 from s2s_runtime.spelling import option
-from s2s_runtime.vocabulary import Vocabulary, VocabularyFile
+from s2s_runtime.vocabulary.padding import PaddingPolicy
+from s2s_runtime.vocabulary.vocabulary_file import Vocabulary, VocabularyFile
 from s2s_training.splitting.graph import Call, Graph, Value, flatten_model, replay
 
 _TEXT_LAYERS = (keras.layers.TextVectorization, keras.layers.StringLookup)

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from s2s_export.errors import ExportError
 from s2s_runtime.spelling import option
-from s2s_runtime.vocabulary import Unit, Vocabulary
+from s2s_runtime.vocabulary.vocabulary_file import Unit, Vocabulary
 
 _PADDING = "<pad>"
 _SPACES = " \t\n\v\f\r"  # where TensorFlow cuts

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from s2s_export.errors import ExportError
 from s2s_export.unnamed_ids import free_name, with_names
-from s2s_runtime.json_fields import Fields
-from s2s_runtime.vocabulary import Vocabulary, VocabularyError
+from s2s_runtime.files.json_fields import Fields
+from s2s_runtime.vocabulary.vocabulary_file import Vocabulary, VocabularyError
 
 _COUNTS: Final = ("document_count", "word_counts", "word_docs", "index_docs", "index_word")  # no part in reading
 

@@ -16,10 +16,10 @@ from s2s_export.errors import ExportError
 from s2s_export.options import ExportOptions
 from s2s_export.padding_policy import PaddingFinder
 from s2s_export.unnamed_ids import widened
-from s2s_runtime.bundle import OtherSource, SourceKind, SourceSpec, TargetSpec, TensorSpec
-from s2s_runtime.padding import PaddingPolicy
+from s2s_runtime.bundle.manifest_file import OtherSource, SourceKind, SourceSpec, TargetSpec, TensorSpec
 from s2s_runtime.spelling import option
-from s2s_runtime.vocabulary import Vocabulary, VocabularyFile
+from s2s_runtime.vocabulary.padding import PaddingPolicy
+from s2s_runtime.vocabulary.vocabulary_file import Vocabulary, VocabularyFile
 from s2s_training.splitting.attention_weights import noise_for
 from s2s_training.splitting.graph import Graph, Value
 from s2s_training.splitting.splitter import SplitModel

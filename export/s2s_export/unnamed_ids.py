@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from dataclasses import replace
 
-from s2s_runtime.vocabulary import Vocabulary, VocabularyError
+from s2s_runtime.vocabulary.vocabulary_file import Vocabulary, VocabularyError
 
 
 def with_names(symbols: Mapping[int, str], size: int | None = None) -> tuple[str, ...]:

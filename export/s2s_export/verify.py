@@ -23,7 +23,7 @@ from s2s_export.oracle import Decoded, Oracle
 from s2s_export.padding_policy import for_encoder
 from s2s_export.samples import Sentence, encoded, for_runtime, generated, padded
 from s2s_export.understand import Understanding
-from s2s_runtime.bundle import Manifest
+from s2s_runtime.bundle.manifest_file import Manifest
 from s2s_runtime.spelling import option
 from s2s_training.splitting.splitter import SplitModel
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from s2s_export.errors import ExportError
-from s2s_runtime.files import read_text
-from s2s_runtime.padding import PaddingPolicy
-from s2s_runtime.vocabulary import Unit, Vocabulary, VocabularyFile
+from s2s_runtime.decoding.text_files import read_text
+from s2s_runtime.vocabulary.padding import PaddingPolicy
+from s2s_runtime.vocabulary.vocabulary_file import Unit, Vocabulary, VocabularyFile
 
 _ESCAPES = {"\\t": "\t", "\\n": "\n", "\\s": " "}
 

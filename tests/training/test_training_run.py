@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from s2s_runtime.vocabulary import VocabularyFile
+from s2s_runtime.vocabulary.vocabulary_file import VocabularyFile
 from s2s_training.config_file import read_config, write_config
 from s2s_training.datasets import default_config
 from s2s_training.errors import RunFolderError

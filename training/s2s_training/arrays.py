@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from s2s_runtime.vocabulary import VocabularyFile
+from s2s_runtime.vocabulary.vocabulary_file import VocabularyFile
 from s2s_training.build_vocabulary import SPACE, ZERO_ROW
 from s2s_training.config import ModelConfig
 from s2s_training.corpus import Example

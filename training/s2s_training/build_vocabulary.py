@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from math import inf
 
-from s2s_runtime.pieces import PieceModel
-from s2s_runtime.vocabulary import PaddingPolicy, Vocabulary, VocabularyFile
+from s2s_runtime.vocabulary.sentencepiece import PieceModel
+from s2s_runtime.vocabulary.vocabulary_file import PaddingPolicy, Vocabulary, VocabularyFile
 from s2s_training.config import DataConfig, ModelConfig, TrainingConfig
 from s2s_training.corpus import Corpus, Example
 from s2s_training.errors import DataError

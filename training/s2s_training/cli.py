@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from s2s_runtime.console import make_app, one_line_errors
+from s2s_runtime.commands.console import make_app, one_line_errors
 from s2s_training.cli_options import data, fit, model
 from s2s_training.config import AttentionForm, Bridge, CellName, Kind, Padding, Peek, TrainingConfig
 from s2s_training.data_config import Normalization, Split, Unit

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from s2s_runtime.vocabulary import Vocabulary
+from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
 from s2s_training.data_config import DataConfig, Normalization, Split
 from s2s_training.errors import DataError
 

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from s2s_runtime.vocabulary import Vocabulary, VocabularyFile
+from s2s_runtime.vocabulary.vocabulary_file import Vocabulary, VocabularyFile
 from s2s_training.arrays import Ids, Layout, pad
 
 BATCH_SIZE = 256

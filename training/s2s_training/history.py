@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from s2s_runtime.json_fields import write_json
+from s2s_runtime.files.json_fields import write_json
 from s2s_training.averaging import Averaging, averaged
 from s2s_training.config import FitConfig
 from s2s_training.errors import DivergenceError

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from s2s_runtime.errors import MissingExtraError
-from s2s_runtime.vocabulary import Vocabulary
+from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
 from s2s_training.config import DataConfig
 from s2s_training.corpus import Example
 from s2s_training.data_config import Normalization

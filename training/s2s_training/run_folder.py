@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from s2s_runtime.json_fields import write_json
+from s2s_runtime.files.json_fields import write_json
 from s2s_training.config import TrainingConfig
 from s2s_training.config_file import read_config, write_config
 from s2s_training.errors import RunFolderError

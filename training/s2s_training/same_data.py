@@ -11,8 +11,8 @@ import json
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
-from s2s_runtime.json_fields import write_json
-from s2s_runtime.vocabulary import VocabularyFile
+from s2s_runtime.files.json_fields import write_json
+from s2s_runtime.vocabulary.vocabulary_file import VocabularyFile
 from s2s_training.corpus import Corpus
 from s2s_training.errors import RunFolderError
 from s2s_training.run_folder import RunFolder

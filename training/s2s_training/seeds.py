@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from s2s_runtime.json_fields import write_json
+from s2s_runtime.files.json_fields import write_json
 from s2s_training.config import TrainingConfig
 from s2s_training.config_file import read_config
 from s2s_training.errors import ConfigError, RunFolderError

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from s2s_runtime.padding import PaddingPolicy
-from s2s_runtime.vocabulary import VocabularyFile
+from s2s_runtime.vocabulary.padding import PaddingPolicy
+from s2s_runtime.vocabulary.vocabulary_file import VocabularyFile
 from s2s_training.config import TrainingConfig
 from s2s_training.continuous import continuous_encoder_decoder
 from s2s_training.datasets.series import SERIES, Floats

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from s2s_runtime.error_rates import error_rates
+from s2s_runtime.evaluation.error_rates import error_rates
 from s2s_training.arrays import BucketedPairs, Layout, encode_pairs
 from s2s_training.build_vocabulary import build_vocabulary, drop_long
 from s2s_training.config import FitConfig, TrainingConfig

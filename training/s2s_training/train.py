@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 import s2s_training
-from s2s_runtime.pictures import plot_history
+from s2s_runtime.plots.runs import plot_history
 from s2s_training.averaging import make_averaging
 from s2s_training.backup import Backup
 from s2s_training.config import FitConfig, TrainingConfig
