@@ -151,7 +151,7 @@ def measure(
     tables: Annotated[bool, typer.Option(help="Renew the table of PASSES.md.")] = True,
 ) -> None:
     """Measure what each pass gains, write JSON and a table."""
-    from s2s_training.quiet import import_quietly
+    from s2s_training.quiet_import import import_quietly
 
     import_quietly()
     console, rows, before = Console(stderr=True), [], Usage.read(os.getpid())

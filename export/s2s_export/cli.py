@@ -341,7 +341,7 @@ def _write(loading: _Loading, path: Path, options: ExportOptions, *, as_json: bo
 
     console = Console(stderr=True)
     with console.status("loading TensorFlow") as status:
-        from s2s_training.quiet import import_quietly
+        from s2s_training.quiet_import import import_quietly
 
         import_quietly()
         from s2s_export.exporter import export as run
@@ -358,7 +358,7 @@ def _write(loading: _Loading, path: Path, options: ExportOptions, *, as_json: bo
 def _show(loading: _Loading, options: ExportOptions) -> None:
     from rich.console import Console
 
-    from s2s_training.quiet import import_quietly
+    from s2s_training.quiet_import import import_quietly
 
     import_quietly()
     from s2s_export.exporter import take_apart

@@ -7,8 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 import s2s_runtime
-from s2s_training.cli import app
-from s2s_training.datasets import SERIES, default_config, require_data
+from s2s_training.commands.train import app
+from s2s_training.data.datasets import SERIES, default_config, require_data
 from s2s_training.errors import ConfigError
 
 

@@ -9,12 +9,12 @@ from typer.testing import CliRunner
 
 import s2s_runtime
 from s2s_runtime import VocabularyFile
-from s2s_training.build_vocabulary import build_vocabulary
-from s2s_training.cli import app
-from s2s_training.corpus import Corpus, Example
-from s2s_training.datasets import default_config
+from s2s_training.commands.train import app
+from s2s_training.data.corpus import Corpus, Example
+from s2s_training.data.datasets import default_config
+from s2s_training.data.sentencepiece_training import train_pieces
+from s2s_training.data.vocabulary_builder import build_vocabulary
 from s2s_training.errors import ConfigError, DataError
-from s2s_training.pieces import train_pieces
 
 WORDS = ["tom", "went", "home", "late", "mary", "stayed", "here", "we", "won"]
 LINES = [" ".join(WORDS[(i * k) % 9] for k in (1, 2, 5)) for i in range(60)]
