@@ -17,7 +17,7 @@ from test_export_command import fails, run
 import s2s_export
 import s2s_runtime
 from s2s_export.errors import ExportError
-from s2s_export.given_vocabularies import likely_ends, read_side
+from s2s_export.understand.given_vocabularies import likely_ends, read_side
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
 
 pytestmark = pytest.mark.tensorflow

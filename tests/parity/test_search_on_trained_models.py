@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 import s2s_runtime
-from s2s_export.cli import app as export_app
+from s2s_export.commands.export import app as export_app
 from s2s_runtime import Model
 from s2s_training.commands.train import app as train_app
 

@@ -84,7 +84,7 @@ def test_a_missing_model_is_named(tmp_path: Path):
 @pytest.mark.tensorflow
 def test_from_pairs_to_text_through_pieces(model: Path, tmp_path: Path):
     """Trained, exported and verified; the bundle alone cuts and joins text as the model does."""
-    from s2s_export.cli import app as export_app
+    from s2s_export.commands.export import app as export_app
 
     (tmp_path / "pairs.tsv").write_text("".join(f"{line}\t{line}\n" for line in LINES))
     options = [f"--{side}-{name}" for side in ("source", "target") for name in ("unit", "model")]

@@ -19,10 +19,10 @@ from keras import tree
 
 import s2s_runtime
 from s2s_export.errors import VerificationError
-from s2s_export.oracle import Decoded, Oracle
-from s2s_export.padding_policy import for_encoder
-from s2s_export.samples import Sentence, encoded, for_runtime, generated, padded
-from s2s_export.understand import Understanding
+from s2s_export.understand.bundle_terms import Understanding
+from s2s_export.understand.padding_policy import for_encoder
+from s2s_export.verify.oracle import Decoded, Oracle
+from s2s_export.verify.samples import Sentence, encoded, for_runtime, generated, padded
 from s2s_runtime.bundle.manifest_file import Manifest
 from s2s_runtime.spelling import option
 from s2s_training.splitting.splitter import SplitModel

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from s2s_export.editor import GraphEditor
+from s2s_export.convert.graph_editor import GraphEditor
 
 Kind = Literal["LSTM", "GRU", "RNN"]
 

@@ -13,7 +13,7 @@ from typing import Any
 import keras
 
 from s2s_export.errors import ExportError
-from s2s_export.text_reading import compared, refuse_other_than_ids, vocabulary_of
+from s2s_export.understand.text_reading import compared, refuse_other_than_ids, vocabulary_of
 from s2s_runtime.spelling import option
 from s2s_runtime.vocabulary.padding import PaddingPolicy
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary, VocabularyFile

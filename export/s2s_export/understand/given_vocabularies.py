@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeGuard
 
 from s2s_export.errors import ExportError
-from s2s_export.tokenizers import is_tokenizer, read_tokenizer
-from s2s_export.unnamed_ids import free_name, with_names
-from s2s_export.vocabularies import unescape
+from s2s_export.understand.tokenizers import is_tokenizer, read_tokenizer
+from s2s_export.understand.unnamed_ids import free_name, with_names
+from s2s_export.understand.vocabularies import unescape
 from s2s_runtime.decoding.text_files import read_text
 from s2s_runtime.errors import VocabularyError
 from s2s_runtime.spelling import option
@@ -102,7 +102,9 @@ def _read(given: object, side: SideName, unit: Unit | None) -> GivenSide:
 
 def _read_layer(layer: Any, side: SideName, unit: Unit | None) -> GivenSide:
     """A text layer; how it cuts and changes text is its own, but a look-up reads symbols that somebody else cut."""
-    reading = importlib.import_module("s2s_export.text_reading")  # imports TensorFlow, which files don't need
+    reading = importlib.import_module(
+        "s2s_export.understand.text_reading"
+    )  # imports TensorFlow, which files don't need
     if not hasattr(layer, "_lookup_layer"):
         return GivenSide(_of_symbols([str(symbol) for symbol in layer.get_vocabulary()], side, unit))
     reading.refuse_other_than_ids(layer)

@@ -11,10 +11,10 @@ from dataclasses import replace
 
 import onnx
 
-from s2s_export.conversion_errors import checked
+from s2s_export.convert.conversion_errors import checked
 from s2s_export.errors import ExportError
-from s2s_export.graphs import Graphs, select_graph, with_searches
-from s2s_export.understand import Understanding
+from s2s_export.graphs.bundle_graphs import Graphs, select_graph, with_searches
+from s2s_export.understand.bundle_terms import Understanding
 from s2s_runtime.bundle.manifest_file import TensorSpec
 from s2s_runtime.spelling import option
 

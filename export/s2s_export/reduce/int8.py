@@ -18,10 +18,10 @@ from pathlib import Path
 import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
-from s2s_export.convert import all_nodes
+from s2s_export.convert.keras_to_onnx import all_nodes
 from s2s_export.errors import ExportError
-from s2s_export.graphs import Graphs, with_searches
-from s2s_export.understand import Understanding
+from s2s_export.graphs.bundle_graphs import Graphs, with_searches
+from s2s_export.understand.bundle_terms import Understanding
 from s2s_runtime.spelling import option
 
 _INTEGER_NODES = ("MatMulInteger", "DynamicQuantizeLSTM")

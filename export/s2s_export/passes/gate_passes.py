@@ -12,8 +12,8 @@ from __future__ import annotations
 import numpy as np
 import onnx
 
-from s2s_export.editor import GraphEditor
-from s2s_export.optimize import Passes
+from s2s_export.convert.graph_editor import GraphEditor
+from s2s_export.passes.registry import Passes
 
 _ALL = 2**31 - 1  # how the converter writes "to the end"
 

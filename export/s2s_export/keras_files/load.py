@@ -16,7 +16,7 @@ import h5py
 import keras
 
 from s2s_export.errors import ModelFileError
-from s2s_export.legacy import lambda_layers, translated
+from s2s_export.keras_files.keras2_config import lambda_layers, translated
 from s2s_training import layers as _  # noqa: F401  (registers the layers that s2s-train's models hold)
 
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError)  # what reading an archive raises whose bytes have changed

@@ -13,10 +13,10 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from s2s_export.editor import GraphEditor, reads
-from s2s_export.gates import group_gates, take_gates_apart
-from s2s_export.loops import GO, OneRow, Search, looped
-from s2s_export.optimize import Passes
+from s2s_export.convert.graph_editor import GraphEditor, reads
+from s2s_export.graphs.onnx_loop import GO, OneRow, Search, looped
+from s2s_export.passes.gate_passes import group_gates, take_gates_apart
+from s2s_export.passes.registry import Passes
 from s2s_runtime.bundle.manifest_file import TensorSpec
 
 

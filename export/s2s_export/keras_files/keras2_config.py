@@ -32,7 +32,7 @@ import keras
 from keras import ops
 
 from s2s_export.errors import ModelFileError
-from s2s_export.legacy_weights import convert_cudnn_weights
+from s2s_export.keras_files.keras2_weights import convert_cudnn_weights
 from s2s_training.splitting.graph import reserve_name
 
 _CUDNN = {"CuDNNLSTM": "LSTM", "CuDNNGRU": "GRU"}

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from s2s_export.errors import ExportError
-from s2s_export.unnamed_ids import free_name, with_names
+from s2s_export.understand.unnamed_ids import free_name, with_names
 from s2s_runtime.files.json_fields import Fields
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary, VocabularyError
 

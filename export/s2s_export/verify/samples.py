@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from s2s_export.errors import ExportError
-from s2s_export.understand import Understanding
+from s2s_export.understand.bundle_terms import Understanding
 from s2s_runtime.bundle.manifest_file import OtherSource
 from s2s_runtime.spelling import option
 

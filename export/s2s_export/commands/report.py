@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from s2s_export.exporter import Exported
-from s2s_export.understand import Understanding
-from s2s_export.verify import Check
+from s2s_export.understand.bundle_terms import Understanding
+from s2s_export.verify.verify import Check
 from s2s_training.splitting.graph import Call
 from s2s_training.splitting.splitter import SplitModel
 

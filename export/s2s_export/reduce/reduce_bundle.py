@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from s2s_export.errors import ExportError
-from s2s_export.graphs import Graphs
-from s2s_export.half import halved
+from s2s_export.graphs.bundle_graphs import Graphs
 from s2s_export.options import ExportOptions
-from s2s_export.quantize import quantized
-from s2s_export.samples import encoded, for_runtime, generated
-from s2s_export.understand import Understanding
-from s2s_export.verify import BEAM_SIZE, UNKNOWN_LENGTH
+from s2s_export.reduce.float16 import halved
+from s2s_export.reduce.int8 import quantized
+from s2s_export.understand.bundle_terms import Understanding
+from s2s_export.verify.samples import encoded, for_runtime, generated
+from s2s_export.verify.verify import BEAM_SIZE, UNKNOWN_LENGTH
 from s2s_export.write import write_graphs
 from s2s_runtime import Model, load
 from s2s_runtime.bundle.manifest_file import Manifest, write_manifest

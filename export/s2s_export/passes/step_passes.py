@@ -21,7 +21,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from s2s_export.editor import GraphEditor
+from s2s_export.convert.graph_editor import GraphEditor
 
 # A larger table than this no longer pays: rows come from main memory while the kernel it replaces stays in cache.
 MAX_TABLE_BYTES = 8 * 2**20

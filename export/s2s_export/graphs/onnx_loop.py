@@ -10,8 +10,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from s2s_export.editor import GraphEditor, copied, reads
-from s2s_export.optimize import Passes
+from s2s_export.convert.graph_editor import GraphEditor, copied, reads
+from s2s_export.passes.registry import Passes
 from s2s_runtime.bundle.manifest_file import TensorSpec
 
 DTYPES: Final = {

@@ -176,7 +176,7 @@ def export(
     The model is split into an encoder and a single-step decoder, converted to ONNX, and compared with Keras, tensor by
     tensor and token by token, before anything is written.
     """
-    from s2s_export.vocabularies import unescape
+    from s2s_export.understand.vocabularies import unescape
 
     try:
         _refuse_without_effect(typed_options(context))
@@ -266,7 +266,7 @@ class _Loading:
 
     def load(self) -> Any:
         """Imports Keras, which takes seconds, and loads the model."""
-        from s2s_export.load import build_model, import_objects, load_model
+        from s2s_export.keras_files.load import build_model, import_objects, load_model
 
         if self.function is not None:
             return build_model(self.function, self.path)
@@ -288,7 +288,7 @@ class _Words:
 
     def read(self, settings: dict[str, Any]) -> tuple[VocabularyFile | None, int | None]:
         """The vocabularies, and the longest source where pairs tell it."""
-        from s2s_export.vocabularies import PairsRecipe, vocabularies_from_pairs
+        from s2s_export.understand.vocabularies import PairsRecipe, vocabularies_from_pairs
         from s2s_runtime.vocabulary.vocabulary_file import VocabularyFile
 
         sides = self.source is not None or self.target is not None
@@ -344,8 +344,8 @@ def _write(loading: _Loading, path: Path, options: ExportOptions, *, as_json: bo
         from s2s_training.quiet_import import import_quietly
 
         import_quietly()
+        from s2s_export.commands.report import print_exported, to_dict
         from s2s_export.exporter import export as run
-        from s2s_export.report import print_exported, to_dict
 
         status.update("loading the model")
         exported = run(loading.load(), path, options, progress=status.update)
@@ -361,8 +361,8 @@ def _show(loading: _Loading, options: ExportOptions) -> None:
     from s2s_training.quiet_import import import_quietly
 
     import_quietly()
+    from s2s_export.commands.report import print_understanding
     from s2s_export.exporter import take_apart
-    from s2s_export.report import print_understanding
 
     _, parts, facts = take_apart(loading.load(), options)
     print_understanding(Console(), parts, facts)

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 from keras import tree
 
-from s2s_export.understand import Understanding
+from s2s_export.understand.bundle_terms import Understanding
 from s2s_training.splitting.splitter import SplitModel
 
 Sentence = Sequence[np.ndarray]  # one array for each source input

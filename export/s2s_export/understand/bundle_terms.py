@@ -14,8 +14,8 @@ from keras import tree
 
 from s2s_export.errors import ExportError
 from s2s_export.options import ExportOptions
-from s2s_export.padding_policy import PaddingFinder
-from s2s_export.unnamed_ids import widened
+from s2s_export.understand.padding_policy import PaddingFinder
+from s2s_export.understand.unnamed_ids import widened
 from s2s_runtime.bundle.manifest_file import OtherSource, SourceKind, SourceSpec, TargetSpec, TensorSpec
 from s2s_runtime.spelling import option
 from s2s_runtime.vocabulary.padding import PaddingPolicy

@@ -17,10 +17,10 @@ import tensorflow as tf
 import tf2onnx
 from keras import tree
 
-from s2s_export.conversion_errors import conversion_errors, layer_of
-from s2s_export.editor import GraphEditor
+from s2s_export.convert.conversion_errors import conversion_errors, layer_of
+from s2s_export.convert.graph_editor import GraphEditor
+from s2s_export.convert.recurrent_nodes import Emission, NativeLayer, emit, native_layer
 from s2s_export.errors import ExportError
-from s2s_export.recurrent import Emission, NativeLayer, emit, native_layer
 
 _DOMAIN = "s2s"
 

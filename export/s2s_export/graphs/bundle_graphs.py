@@ -13,16 +13,16 @@ import onnx
 import tensorflow as tf
 from onnx import TensorProto, helper
 
-from s2s_export.conversion_errors import checked
-from s2s_export.convert import all_nodes, convert
-from s2s_export.editor import GraphEditor
+from s2s_export.convert.conversion_errors import checked
+from s2s_export.convert.graph_editor import GraphEditor
+from s2s_export.convert.keras_to_onnx import all_nodes, convert
 from s2s_export.errors import ExportError
-from s2s_export.gates import take_gates_apart
-from s2s_export.loops import DTYPES
-from s2s_export.optimize import Passes
-from s2s_export.passes import cancel_reshapes, free_name, look_up_kernels, strip_softmax, tabulate_tokens
-from s2s_export.search_graphs import Carried, beam_graph, greedy_graph
-from s2s_export.understand import Understanding
+from s2s_export.graphs.onnx_loop import DTYPES
+from s2s_export.graphs.search_graphs import Carried, beam_graph, greedy_graph
+from s2s_export.passes.gate_passes import take_gates_apart
+from s2s_export.passes.registry import Passes
+from s2s_export.passes.step_passes import cancel_reshapes, free_name, look_up_kernels, strip_softmax, tabulate_tokens
+from s2s_export.understand.bundle_terms import Understanding
 from s2s_runtime.bundle.manifest_file import TensorSpec
 from s2s_training.splitting.splitter import SplitModel
 
