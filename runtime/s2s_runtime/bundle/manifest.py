@@ -154,7 +154,7 @@ class Manifest:
                 "target": None if target is None else target.to_dict(),
             },
             "verification": dict(self.verification),
-            "setup": None if self.setup is None else self.setup.to_dict(),
+            **({} if self.setup is None else {"setup": self.setup.to_dict()}),
             "producers": dict(self.producers),
         }
 
