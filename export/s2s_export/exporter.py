@@ -13,13 +13,13 @@ from typing import Any
 import keras
 
 from s2s_export.arguments import Words, with_fields
-from s2s_export.commands.report import as_html, as_text
 from s2s_export.graphs.bundle_graphs import Graphs, build_graphs, with_searches
 from s2s_export.keras_files.dtypes import refuse_other_dtypes
 from s2s_export.notebook import Progress, in_cell
 from s2s_export.options import ExportOptions
 from s2s_export.passes.registry import Passes, named
 from s2s_export.reduce.reduce_bundle import reduce_bundle
+from s2s_export.report import as_html, as_text
 from s2s_export.understand.bundle_terms import Understanding, understand
 from s2s_export.understand.decoded_output_choice import ChosenOutput
 from s2s_export.understand.text_layers import without_text_layers
