@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 RUNTIME_BIN := $(RUNTIME_VENV)/bin
 PROJECTS := $(wildcard */pyproject.toml)
 
-.PHONY: help setup test lint types demo docs clean test-runtime wheels parity bench bench-peers \
+.PHONY: help setup test lint types demo docs options clean test-runtime wheels parity bench bench-peers \
 	recipe-translator recipe-words recipe-words-baseline recipe-pronunciation recipe-cmudict recipe-addition \
 	recipe-curves
 
@@ -57,6 +57,9 @@ $(DOCS_VENV)/.installed: pyproject.toml constraints.txt
 	$(DOCS_VENV)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(DOCS_VENV)/bin/python -m pip install --quiet --constraint constraints.txt --group docs
 	touch $@
+
+options: $(VENV)/.installed ## Write what is made of declared options: types for editors, tables of the guide
+	cd tests/docs && ../../$(BIN)/python write_options.py
 
 docs: $(DOCS_VENV)/.installed ## Build the guide and the API reference into site/, broken links being errors
 	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --quiet --strict

@@ -17,9 +17,9 @@ from s2s_runtime.finish import Finisher
 from s2s_runtime.flow import Answer
 from s2s_runtime.later import Later
 from s2s_runtime.manifest import Manifest
-from s2s_runtime.options import Callback, DecodingOptions, Prefix
+from s2s_runtime.options import Callback, DecodingOptions, Prefix, TokenEvent
 from s2s_runtime.plan import make_plan, prefix_ids
-from s2s_runtime.results import Result, TokenEvent
+from s2s_runtime.results import Result
 from s2s_runtime.search import Batch, Ended, Notify, SearchPlan
 from s2s_runtime.sources import Inputs, Sources, read_sources
 from s2s_runtime.step_model import StepModel

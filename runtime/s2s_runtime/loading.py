@@ -8,6 +8,7 @@ from typing import Any
 
 from s2s_runtime.bundle import read_manifest
 from s2s_runtime.bundle_files import BundleFiles, BundleSource, find_files
+from s2s_runtime.declared_options import known_keywords
 from s2s_runtime.errors import OptionError
 from s2s_runtime.graphs import Graphs
 from s2s_runtime.manifest import Manifest
@@ -17,6 +18,7 @@ from s2s_runtime.sessions import ProviderOptions, SessionSettings, settings_like
 from s2s_runtime.workers import make_workers
 
 
+@known_keywords
 def load(
     path: BundleSource,
     *,

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from s2s_runtime.declared_options.checks import is_integer
 from s2s_runtime.errors import OptionError
 from s2s_runtime.manifest import Manifest
-from s2s_runtime.option_checks import is_integer
 from s2s_runtime.options import DecodingOptions, Prefix, Token
 from s2s_runtime.rules import TokenRules
 from s2s_runtime.sampling import Sampler

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from s2s_runtime.errors import InputError, UnknownSymbolError
 from s2s_runtime.manifest import Manifest, SourceKind
+from s2s_runtime.options.types import UnknownPolicy
 from s2s_runtime.padding import PaddingPolicy
 from s2s_runtime.scoring import Ints
 from s2s_runtime.vocabulary import Vocabulary
-from s2s_runtime.vocabulary_side import UnknownPolicy
 
 Source = NDArray[Any]  # int64 (time,), float32 (time, features), or float32 (features,) for a vector
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from s2s_runtime.errors import InputError
 from s2s_runtime.manifest import Manifest
+from s2s_runtime.options.types import UnknownPolicy
 from s2s_runtime.source_rows import RowReader, Source
-from s2s_runtime.vocabulary_side import UnknownPolicy
 
 __all__ = ["Inputs", "Row", "Rows", "Source", "Sources", "read_sources"]
 

@@ -8,10 +8,10 @@ from itertools import islice
 from typing import Any
 
 from s2s_runtime.batching import make_batches
+from s2s_runtime.declared_options.checks import is_integer
 from s2s_runtime.decoding import Decoding
 from s2s_runtime.errors import OptionError
 from s2s_runtime.greedy import greedy_stream
-from s2s_runtime.option_checks import is_integer
 from s2s_runtime.options import Prefix
 from s2s_runtime.plan import prefix_ids
 from s2s_runtime.results import Result

@@ -11,12 +11,12 @@ from typing import Final, Literal, cast, get_args
 
 from s2s_runtime.errors import UnknownSymbolError, VocabularyError
 from s2s_runtime.json_fields import Fields
+from s2s_runtime.options.types import UnknownPolicy
 from s2s_runtime.phones import cut_phones, join_phones
 from s2s_runtime.pieces import PieceModel, read_model, to_base64, with_pieces
 
 Unit = Literal["char", "word", "symbol", "phone", "sentencepiece"]
 Normalization = Literal["NFC", "NFKC", "NFD", "NFKD"]
-UnknownPolicy = Literal["error", "unk", "skip"]
 
 WORD_PATTERN: Final = re.compile(r"\w+(?:['\u2019-]\w+)*|[^\w\s]")
 _NO_SPACE_BEFORE: Final = frozenset(".,;:!?%)]}…»”")
