@@ -16,6 +16,7 @@ from s2s_runtime.console import UsageError, load_together, warn
 from s2s_runtime.declared_options import declared, names_where, taken_by
 from s2s_runtime.declared_options.command_line import Given
 from s2s_runtime.errors import InputError, OptionError, UnknownSymbolError, naming
+from s2s_runtime.figures import check_picture
 from s2s_runtime.files import (
     DecodeLines,
     LineFormat,
@@ -34,7 +35,7 @@ from s2s_runtime.model import Model
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.options.terms import JSON, LISTS
 from s2s_runtime.pair_lines import ScoreLines
-from s2s_runtime.plots import check_picture, plot_attention
+from s2s_runtime.plots import plot_attention
 from s2s_runtime.terminal import byte_progress, prompted
 
 _MODES: Final = ("stream", "score", "interactive")

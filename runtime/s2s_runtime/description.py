@@ -148,6 +148,12 @@ def _how_cut(vocabulary: Vocabulary) -> str:
     if vocabulary.normalization is not None:
         parts.append(f"normal form {vocabulary.normalization}")
     parts += [name for name in ("lowercase", "reverse") if getattr(vocabulary, name)]
+    if vocabulary.removed:
+        parts.append(f"without {vocabulary.removed!r}")
+    if vocabulary.separators:
+        parts.append(f"cut at {vocabulary.separators!r}")
+    if vocabulary.skip_unknown:
+        parts.append("unknown symbols left out")
     return ", ".join(parts)
 
 

@@ -14,7 +14,7 @@ from s2s_runtime.options import DecodingOptions, OptionValues, ScoreValues
 
 
 def test_files_are_up_to_date() -> None:
-    """`make options` has been run since an option last changed."""
+    """`make tables` has been run since an option last changed."""
     assert VALUES.read_text(encoding="utf-8") == values_module()
     text = GUIDE.read_text(encoding="utf-8")
     assert text == guide(text)

@@ -1,4 +1,4 @@
-"""Writes what is made of declared options and stands in files: `make options`.
+"""Writes what is made of declared options and stands in files: `make tables`.
 
 The `TypedDict` of keyword arguments, which type checkers read and can't derive, and the tables of the guide. A test
 tells when this has to be run again.
@@ -24,7 +24,7 @@ GUIDE = ROOT / "docs" / "decoding.md"
 _HEAD = '''\
 """Decoding options as keyword arguments, for type checkers and editors.
 
-Written by `make options` from the declarations beside it: change those, and run it.
+Written by `make tables` from the declarations beside it: change those, and run it.
 """
 
 from __future__ import annotations

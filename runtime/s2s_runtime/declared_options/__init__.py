@@ -31,7 +31,7 @@ With `unset=True` what isn't typed is None, for commands whose defaults come fro
 Python takes, `Option(typed=...)` says its type and `Option(reads=...)` names what reads it.
 
 The first sentence of the docstring below a field is the help of the command line. Tables of the guide and the
-`TypedDict` of the keyword arguments are written into the repository by `make options` from a list in
+`TypedDict` of the keyword arguments are written into the repository by `make tables` from a list in
 `tests/docs/write_options.py`; a test tells when it has to be run again.
 
 Nothing here imports numpy, and annotations must be readable without it: `--help` waits for neither.

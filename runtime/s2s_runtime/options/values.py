@@ -1,6 +1,6 @@
 """Decoding options as keyword arguments, for type checkers and editors.
 
-Written by `make options` from the declarations beside it: change those, and run it.
+Written by `make tables` from the declarations beside it: change those, and run it.
 """
 
 from __future__ import annotations
