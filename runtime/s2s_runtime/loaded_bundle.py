@@ -5,12 +5,12 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Any, Self
 
+from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.decoding.last_options import LastDecoding
+from s2s_runtime.decoding.workers import Workers
 from s2s_runtime.errors import ClosedModelError
-from s2s_runtime.manifest import Manifest
-from s2s_runtime.prepared import LastDecoding
-from s2s_runtime.step_model import StepModel
-from s2s_runtime.vocabulary_side import Vocabulary
-from s2s_runtime.workers import Workers
+from s2s_runtime.search.step_model import StepModel
+from s2s_runtime.vocabulary.vocabulary import Vocabulary
 
 
 class LoadedBundle(AbstractContextManager["LoadedBundle"]):

@@ -1,7 +1,4 @@
-"""The model as callers see it: texts or numbers in, results out.
-
-What one verb alone needs is imported with its first call: see `s2s_runtime.later`.
-"""
+"""The model as callers see it: texts or numbers in, results out."""
 
 from __future__ import annotations
 
@@ -12,11 +9,11 @@ from typing import TYPE_CHECKING, Unpack, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from s2s_runtime.cancellation import cancellable
 from s2s_runtime.declared_options import known_keywords, takes_options
-from s2s_runtime.decoding import Decoding
+from s2s_runtime.decoding.decoding import Decoding
 from s2s_runtime.errors import OptionError
-from s2s_runtime.later import Later
+from s2s_runtime.inputs.sources import Inputs, Row
+from s2s_runtime.lazy_modules import Later
 from s2s_runtime.loaded_bundle import LoadedBundle
 from s2s_runtime.options import (
     READ_AHEAD,
@@ -29,13 +26,14 @@ from s2s_runtime.options import (
 )
 from s2s_runtime.options.types import UnknownPolicy
 from s2s_runtime.results import Result, TargetScore
-from s2s_runtime.sources import Inputs, Row
+from s2s_runtime.search.cancellation import cancellable
 
 if TYPE_CHECKING:
-    from s2s_runtime import continuation, files, pairs, prediction, streaming
-else:
-    continuation, files, pairs = Later("continuation"), Later("files"), Later("pairs")
-    prediction, streaming = Later("prediction"), Later("streaming")
+    from s2s_runtime.decoding import decoder_state, predict_values, score_targets, streaming, text_files
+else:  # what one verb alone needs is imported with its first call
+    decoder_state, predict_values = Later("decoding.decoder_state"), Later("decoding.predict_values")
+    score_targets, streaming = Later("decoding.score_targets"), Later("decoding.streaming")
+    text_files = Later("decoding.text_files")
 
 
 class Model(LoadedBundle):
@@ -124,7 +122,7 @@ class Model(LoadedBundle):
         on_progress: Callable[[int, int], None] | None = None,
         options: DecodingOptions | None = None,
         **values: Unpack[OptionValues],
-    ) -> files.FileReport:
+    ) -> text_files.FileReport:
         """Decode the lines of a file into a file of as many lines, the best hypothesis of each.
 
         The output is written as lines are done, whole lines only: what a killed run leaves can be resumed.
@@ -144,7 +142,7 @@ class Model(LoadedBundle):
             OptionError: an option is out of range, or the target is the source.
         """
         decoding = self._decoding("generate_file", options, values)
-        return files.decode_file(
+        return text_files.decode_file(
             decoding, source, target, resume=resume, read_ahead=read_ahead, on_progress=on_progress
         )
 
@@ -168,7 +166,7 @@ class Model(LoadedBundle):
     def score(
         self,
         sources: Inputs,
-        targets: Sequence[pairs.Target],
+        targets: Sequence[score_targets.Target],
         *,
         add_end: bool = True,
         options: DecodingOptions | None = None,
@@ -187,8 +185,8 @@ class Model(LoadedBundle):
             **values: see `ScoreValues`.
         """
         self._need_tokens("score")
-        given = (self._manifest, self.step_model, sources, targets, pairs.score_options(options, values))
-        return pairs.score_pairs(*given, workers=self._workers, add_end=add_end)
+        given = (self._manifest, self.step_model, sources, targets, score_targets.score_options(options, values))
+        return score_targets.score_pairs(*given, workers=self._workers, add_end=add_end)
 
     @overload
     def predict(
@@ -209,7 +207,7 @@ class Model(LoadedBundle):
         *,
         steps: int | None = None,
         start: ArrayLike | None = None,
-        stop: prediction.Stop,
+        stop: predict_values.Stop,
         max_batch_size: int = 64,
         cancel: CancelSignal | None = None,
     ) -> list[NDArray[np.float32]]: ...
@@ -221,7 +219,7 @@ class Model(LoadedBundle):
         *,
         steps: int | None = None,
         start: ArrayLike | None = None,
-        stop: prediction.Stop | None = None,
+        stop: predict_values.Stop | None = None,
         max_batch_size: int = 64,
         cancel: CancelSignal | None = None,
     ) -> NDArray[np.float32] | list[NDArray[np.float32]]:
@@ -243,7 +241,7 @@ class Model(LoadedBundle):
         """
         count = self._count_steps("predict", steps)
         parts = self._manifest, cancellable(self.step_model, cancel)
-        found = prediction.predict(*parts, inputs, start, count=count, max_batch_size=max_batch_size, stop=stop)
+        found = predict_values.predict(*parts, inputs, start, count=count, max_batch_size=max_batch_size, stop=stop)
         if stop is not None:
             return found
         return np.stack(found) if found else np.zeros((0, count, self._manifest.target.size), np.float32)
@@ -251,7 +249,7 @@ class Model(LoadedBundle):
     @known_keywords
     def encode(
         self, inputs: Inputs, *, start: ArrayLike | None = None, unknown_symbols: UnknownPolicy | None = None
-    ) -> continuation.DecoderState:
+    ) -> decoder_state.DecoderState:
         """Run the encoder alone: the state in which decoding starts.
 
         Args:
@@ -260,10 +258,12 @@ class Model(LoadedBundle):
             unknown_symbols: see `DecodingOptions`.
         """
         options = DecodingOptions(unknown_symbols=unknown_symbols)
-        return continuation.encode(self._manifest, self.step_model, inputs, options, start)
+        return decoder_state.encode(self._manifest, self.step_model, inputs, options, start)
 
     @known_keywords
-    def advance(self, state: continuation.DecoderState, targets: Sequence[pairs.Target]) -> continuation.DecoderState:
+    def advance(
+        self, state: decoder_state.DecoderState, targets: Sequence[score_targets.Target]
+    ) -> decoder_state.DecoderState:
         """The state after the given tokens have been written.
 
         `generate_from(advance(state, [ids]))` goes on as the sequence would that wrote these ids itself.
@@ -273,12 +273,12 @@ class Model(LoadedBundle):
             targets: a text or ids for each row; an empty one leaves its row where it is.
         """
         self._need_tokens("advance")
-        return continuation.advance(self._manifest, self.step_model, state, targets)
+        return decoder_state.advance(self._manifest, self.step_model, state, targets)
 
     @takes_options(DecodingOptions)
     def generate_from(
         self,
-        state: continuation.DecoderState,
+        state: decoder_state.DecoderState,
         *,
         options: DecodingOptions | None = None,
         **values: Unpack[OptionValues],
@@ -297,12 +297,12 @@ class Model(LoadedBundle):
         """
         self._need_tokens("generate_from")
         chosen = DecodingOptions(**merged_values(options, values))
-        return continuation.generate_from(self._manifest, self.step_model, state, chosen)
+        return decoder_state.generate_from(self._manifest, self.step_model, state, chosen)
 
     @known_keywords
     def predict_from(
-        self, state: continuation.DecoderState, *, steps: int | None = None
-    ) -> tuple[NDArray[np.float32], continuation.DecoderState]:
+        self, state: decoder_state.DecoderState, *, steps: int | None = None
+    ) -> tuple[NDArray[np.float32], decoder_state.DecoderState]:
         """Predict values on from a state.
 
         Args:
@@ -312,7 +312,7 @@ class Model(LoadedBundle):
         Returns:
             float32 (rows, steps, features), and the state after them.
         """
-        return continuation.predict_from(self.step_model, state, self._count_steps("predict_from", steps))
+        return decoder_state.predict_from(self.step_model, state, self._count_steps("predict_from", steps))
 
     def _decoding(self, verb: str, options: DecodingOptions | None, values: OptionValues) -> Decoding:
         self._need_tokens(verb)
@@ -322,7 +322,7 @@ class Model(LoadedBundle):
     def _count_steps(self, verb: str, steps: int | None) -> int:
         if self._manifest.target.feedback != "value":
             raise OptionError(f"{verb}: this bundle's model generates tokens, not values; use generate")
-        return prediction.count_steps(self._manifest, steps)
+        return predict_values.count_steps(self._manifest, steps)
 
     def _need_tokens(self, verb: str) -> None:
         if self._manifest.target.feedback == "value":

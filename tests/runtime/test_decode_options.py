@@ -11,7 +11,8 @@ from typing import Any, Literal, get_args, get_origin
 import pytest
 from typer.testing import CliRunner, Result
 
-from s2s_runtime import DecodingOptions, Model, cli, ensemble, load
+from s2s_runtime import DecodingOptions, Model, ensemble, load
+from s2s_runtime.commands import decode as cli
 from s2s_runtime.declared_options import declared, value_problem
 from s2s_runtime.options import READ_AHEAD
 from s2s_runtime.options.types import Mean

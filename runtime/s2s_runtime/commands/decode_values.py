@@ -1,0 +1,89 @@
+"""What was typed on s2s-decode's command line as decoding options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, cast
+
+from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.declared_options import declared, differs, taken_by
+from s2s_runtime.decoding.text_files import read_text
+from s2s_runtime.errors import InputError, OptionError
+from s2s_runtime.options import DecodingOptions, OptionValues, ScoreValues, Token
+
+
+def decoding_options(typed: Mapping[str, Any], manifest: Manifest, *, scores: bool) -> OptionValues:
+    """The decoding options on a command line.
+
+    Args:
+        typed: decoding options by name, as they were typed or their defaults; what is typed for some isn't what
+            Python takes, and is read as their declaration says.
+        manifest: of the bundle: says whether tokens are symbols or numbers.
+        scores: whether scores are shown that weren't asked for by themselves.
+
+    Raises:
+        OptionError: a value can't be read as what it should be.
+        InputError: the phrase table can't be.
+    """
+    known = declared(DecodingOptions)
+    values = {
+        name: _READERS[known[name].option.reads](name, value, manifest) if known[name].option.reads else value
+        for name, value in typed.items()
+        if differs(value, known[name].default) and name != "prefix"  # one for all texts: it comes with them
+    }
+    values["return_scores"] = typed["return_scores"] or scores
+    return cast("OptionValues", values)
+
+
+def scoring_options(typed: Mapping[str, Any]) -> ScoreValues:
+    """The options on a command line that apply to given targets."""
+    return cast("ScoreValues", {name: typed[name] for name in taken_by(DecodingOptions, "score") if name in typed})
+
+
+def _tokens(name: str, texts: Sequence[str], manifest: Manifest) -> list[Token]:
+    if manifest.target_vocabulary is not None:
+        return list(texts)
+    return [_number(name, text) for text in texts]
+
+
+def _sequences(name: str, texts: Sequence[str], manifest: Manifest) -> list[list[int]]:
+    if manifest.target_vocabulary is not None:
+        return [manifest.target_vocabulary.encode(text, "error") for text in texts]
+    return [[_number(name, part) for part in text.split()] for text in texts]
+
+
+def _number(name: str, text: str) -> int:
+    try:
+        return int(text)
+    except ValueError as error:
+        raise OptionError(f"{name}: expected ids, as this bundle has no target vocabulary; got {text!r}") from error
+
+
+def _ratio(name: str, text: str, _: Manifest) -> float | tuple[float, float]:
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (1, 2):
+        raise OptionError(f"{name}: expected A or A,B such as 1.5 or 2,10; got {text!r}")
+    return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
+
+
+def _phrase_table(_name: str, path: Path, _: Manifest) -> dict[str, str]:
+    """Lines of source token, tab, target token."""
+    table = {}
+    for number, line in enumerate(read_text(path).splitlines(), 1):
+        source, tab, target = line.partition("\t")
+        if not tab or not source:
+            raise InputError(f"{path}, line {number}: expected a source token, a tab and a target token, got {line!r}")
+        table[source] = target
+    return table
+
+
+_READERS: Final[Mapping[str, Callable[[str, Any, Manifest], Any]]] = {
+    "tokens": _tokens,
+    "sequences": _sequences,
+    "ratio": _ratio,
+    "phrase_table": _phrase_table,
+}

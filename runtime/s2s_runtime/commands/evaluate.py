@@ -1,0 +1,153 @@
+"""The command s2s-evaluate."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+from s2s_runtime.commands.console import UsageError, load_together, make_app, typer
+from s2s_runtime.commands.decode_options import LoadOptions
+from s2s_runtime.declared_options import Option, taken_by
+from s2s_runtime.declared_options.command_line import Given, takes
+from s2s_runtime.options import DecodingOptions
+
+if TYPE_CHECKING:
+    from s2s_runtime.evaluation.evaluate import Decoded, Evaluation
+    from s2s_runtime.model import Model
+
+app = make_app()
+SEARCHED: Final = taken_by(DecodingOptions, "evaluate")
+
+EPILOG = """
+**Examples**
+
+`s2s-evaluate runs/pronunciation/model.s2s runs/pronunciation/test.tsv --beam-size 5`
+
+`s2s-evaluate model.s2s fra.txt --first-target --rows 1000 --bleu --json`
+
+`s2s-evaluate seed-1/model.s2s dev.tsv --ensemble-with seed-2/model.s2s --ensemble-with seed-3/model.s2s`
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions:
+    """What s2s-evaluate counts, and where it writes."""
+
+    bundle: Annotated[Path, Option(positional=True, metavar="BUNDLE")]
+    """Folder written by s2s-export."""
+
+    pairs: Annotated[Path, Option(positional=True, metavar="PAIRS")]
+    """TSV file: source, right target, further right targets."""
+
+    rows: Annotated[int | None, Option(at_least=1)] = None
+    """Only the first so many lines."""
+
+    first_target: Annotated[bool, Option()] = False
+    """Columns after the second are no right targets."""
+
+    bleu: Annotated[bool, Option()] = False
+    """BLEU and chrF too; needs s2s-runtime[evaluate]."""
+
+    outputs: Annotated[Path | None, Option()] = None
+    """Write source, output and right targets here, a line each."""
+
+    as_json: Annotated[bool, Option(flags=["--json"])] = False
+    """Write one JSON object."""
+
+
+@app.command(epilog=EPILOG)
+@takes(EvaluateOptions, DecodingOptions, LoadOptions, only={DecodingOptions: SEARCHED})
+def evaluate(given: Given) -> None:
+    """Decode the sources of a file and compare the outputs with what is right.
+
+    Counts wrong sequences (the word error rate of a pronunciation model) and wrong tokens (its phone error rate). An
+    output is right if any of the right targets of its source equals it.
+    """
+    options, typed = EvaluateOptions(**given.of(EvaluateOptions)), given.typed
+    searched = {name: given.values[name] for name in SEARCHED}
+    loaded = LoadOptions(**given.of(LoadOptions))
+    if searched["beam_size"] == 1 and "length_penalty" in typed:
+        raise UsageError("--length-penalty: needs --beam-size, as greedy search compares no lengths")
+    if not loaded.ensemble_with and "ensemble_mean" in typed:
+        raise UsageError("--ensemble-mean: needs --ensemble-with")
+    if options.outputs is not None:
+        _check_outputs(options.outputs, options.pairs)
+    from s2s_runtime.evaluation.evaluate import evaluate, import_metrics, read_references
+
+    if options.bleu:
+        import_metrics()  # that it is missing is said before the work
+    references = read_references(options.pairs, options.rows, first_only=options.first_target)
+    model = load_together(options.bundle, loaded)
+    decoded = decode_all(model, references, **searched)
+    found = evaluate(model, decoded, bleu=options.bleu)
+    if options.outputs is not None:
+        _write(decoded, options.outputs)
+    if options.as_json:
+        setting: dict[str, object] = {"bundle": str(options.bundle), "pairs": str(options.pairs)}
+        setting |= {"ensemble_with": [str(each) for each in loaded.ensemble_with]}
+        setting |= {"ensemble_mean": loaded.ensemble_mean} if loaded.ensemble_with else {}
+        typer.echo(json.dumps({**setting, **searched, **found.to_dict()}, indent=1, ensure_ascii=False))
+    else:
+        typer.echo(_describe(found))
+
+
+def decode_all(model: Model, references: dict[str, list[str]], beam_size: int, length_penalty: float = 1.0) -> Decoded:
+    """Decode with a progress bar on stderr."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from s2s_runtime.evaluation.evaluate import decode_pairs
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("decoding", total=len(references))
+        return decode_pairs(
+            model,
+            references,
+            lambda count: bar.advance(task, count),
+            beam_size=beam_size,
+            length_penalty=length_penalty,
+        )
+
+
+def _describe(found: Evaluation) -> str:
+    rates = found.errors
+    lines = [
+        f"{rates.sequences} sources, decoded in {found.seconds:.1f} s",
+        f"wrong sequences  {rates.sequence_error_rate:.2%}",
+        f"wrong tokens     {rates.token_error_rate:.2%}",
+    ]
+    if found.bleu is not None and found.chrf is not None:
+        lines += [
+            f"BLEU             {found.bleu:.2f}  ({found.signatures['bleu']})",
+            f"chrF             {found.chrf:.2f}  ({found.signatures['chrf']})",
+        ]
+    return "\n".join(lines)
+
+
+def _check_outputs(outputs: Path, pairs: Path) -> None:
+    """See, before the work, whether outputs can go there.
+
+    Raises:
+        UsageError: it is the file of pairs, or no file in a folder that is there.
+    """
+    from s2s_runtime.decoding.text_files import is_same_file
+
+    if is_same_file(outputs, pairs):
+        raise UsageError(f"--outputs: expected another file than the pairs, got {outputs}")
+    if outputs.is_dir() or not outputs.parent.is_dir():
+        raise UsageError(f"--outputs: expected a file in a folder that is there, got {outputs}")
+
+
+def _write(decoded: Decoded, path: Path) -> None:
+    from s2s_runtime.files.json_fields import write_text
+
+    columns = zip(decoded.sources, decoded.outputs, decoded.references, strict=True)
+    write_text(path, "".join("\t".join((source, output, *right)) + "\n" for source, output, right in columns))
+
+
+def main() -> None:
+    """Run the command."""
+    app()
