@@ -9,6 +9,7 @@ from typing import Any
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.bundle.manifest_file import read_manifest
 from s2s_runtime.bundle.storage import BundleFiles, BundleSource, find_files
+from s2s_runtime.declared_options import known_keywords
 from s2s_runtime.decoding.workers import make_workers
 from s2s_runtime.errors import OptionError
 from s2s_runtime.model import Model
@@ -17,6 +18,7 @@ from s2s_runtime.ort.onnx_model import OnnxStepModel
 from s2s_runtime.ort.sessions import ProviderOptions, SessionSettings, settings_like
 
 
+@known_keywords
 def load(
     path: BundleSource,
     *,
