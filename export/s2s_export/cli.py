@@ -63,6 +63,14 @@ def export(
     unit: Annotated[
         str, typer.Option(help="Unit of --vocab-from: char, word or symbol.", rich_help_panel=_TEXT)
     ] = "char",
+    encoding: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Encoding of --vocab-from and --verify-with, such as utf-16 or latin-1. Default: UTF-8.",
+            rich_help_panel=_TEXT,
+        ),
+    ] = None,
     start: Annotated[
         str | None, typer.Option(help=r"Start symbol of the target; \t and \n are understood.", rich_help_panel=_TEXT)
     ] = None,
@@ -190,7 +198,7 @@ def export(
             "atol": atol,
             "force": force,
         }
-        words = _Words(loading.path, vocab, vocab_from, rows, unit)
+        words = _Words(loading.path, vocab, vocab_from, rows, unit, encoding)
         options = _options(path, words, verify_with, settings, writes=not dry_run)
         if dry_run:
             _show(loading, options)
@@ -221,6 +229,8 @@ def _refuse_without_effect(typed: Mapping[str, str]) -> None:
         for name, other in _NEEDS.items()
         if name in typed and other not in typed
     ]
+    if "encoding" in typed and not typed.keys() & {"vocab_from", "verify_with"}:
+        problems.append("--encoding: needs --vocab-from or --verify-with")
     problems += [
         f"{typed[name]}: no effect with {typed[other]}"
         for name, other in _BARRED_BY.items()
@@ -268,6 +278,7 @@ class _Words:
     pairs: Path | None
     rows: int
     unit: str
+    encoding: str | None
 
     def read(self, settings: dict[str, Any]) -> tuple[VocabularyFile | None, int | None]:
         """The vocabularies, and the longest source where pairs tell it."""
@@ -278,7 +289,9 @@ class _Words:
             raise typer.BadParameter("expected --vocab or --vocab-from, got both")
         if self.pairs is not None:
             start, end = settings["start_symbol"], settings["end_symbol"]
-            recipe = PairsRecipe(rows=self.rows, unit=cast("Unit", self.unit), start=start, end=end)
+            recipe = PairsRecipe(
+                rows=self.rows, unit=cast("Unit", self.unit), start=start, end=end, encoding=self.encoding
+            )
             return vocabularies_from_pairs(self.pairs, recipe)
         beside = self.model.parent / "vocab.json"
         file = self.vocab if self.vocab is not None else (beside if beside.is_file() else None)
@@ -292,19 +305,25 @@ def _options(
     from s2s_export.errors import ExportError
     from s2s_export.options import ExportOptions
     from s2s_export.write import refuse_existing
-    from s2s_runtime.files import read_text
 
     if writes:
         refuse_existing(path, force=settings["force"])
     vocabulary, longest = words.read(settings)
     options = ExportOptions(vocabulary=vocabulary, longest_source=longest, **settings)
-    texts = [] if verify_with is None else [line for line in read_text(verify_with).splitlines() if line.strip()]
+    texts = [] if verify_with is None else _lines(verify_with, words.encoding)
     if verify_with is not None and not texts:
         raise ExportError(f"{verify_with}: no texts to verify with; expected one a line, or leave --verify-with out")
     references: list[str] = []
     if options.precision != "float32":
         texts, references = _pairs(texts)
     return replace(options, verify_with=tuple(text for text in texts if text.strip()), references=tuple(references))
+
+
+def _lines(path: Path, encoding: str | None) -> list[str]:
+    from s2s_runtime.text_source import open_text
+
+    with open_text(path, encoding) as texts:
+        return [line for _, line in texts.lines() if line.strip()]
 
 
 def _pairs(lines: list[str]) -> tuple[list[str], list[str]]:

@@ -20,7 +20,8 @@ from s2s_export.reduce import reduce_bundle
 from s2s_export.text_layers import without_text_layers
 from s2s_export.understand import Understanding, understand
 from s2s_export.verify import Report, Subject, refuse_failed, verify
-from s2s_export.write import new_folder, refuse_existing, write_graphs
+from s2s_export.write import refuse_existing, write_graphs
+from s2s_runtime.atomic_write import replacing_folder
 from s2s_runtime.bundle import Manifest, write_manifest
 from s2s_training.splitting.graph import distinct_names, flatten_model
 from s2s_training.splitting.splitter import SplitModel, split
@@ -82,7 +83,7 @@ def _export(model: keras.Model, path: Path, options: ExportOptions, progress: Pr
     progress("converting")
     plain = build_graphs(parts, facts, options.opset, Passes(named(options.optimize)))
     graphs = with_searches(plain, facts)
-    with new_folder(path) as folder:
+    with replacing_folder(path) as folder:
         manifest = write_unverified(folder, parts, facts, graphs)
         manifest = replace(manifest, producers={**_versions(), "opset": str(options.opset)})
         progress("verifying")

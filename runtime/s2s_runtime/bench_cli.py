@@ -49,6 +49,7 @@ def bench(
     sweep: o.Sweep = None,
     allow_fallback: o.AllowFallback = False,
     text: o.Text = None,
+    encoding: o.EncodingName = None,
     whole: o.Whole = False,
     source_length: o.SourceLength = 16,
     repeats: o.Repeats = None,

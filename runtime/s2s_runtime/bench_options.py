@@ -91,6 +91,15 @@ Text = Annotated[
     Path | None,
     typer.Option(help="Decode the lines of this file; without it, random sources.", rich_help_panel=_SOURCES),
 ]
+EncodingName = Annotated[
+    str | None,
+    typer.Option(
+        "--encoding",
+        metavar="NAME",
+        help="Encoding of --text, such as utf-16 or latin-1. Default: UTF-8.",
+        rich_help_panel=_SOURCES,
+    ),
+]
 Whole = Annotated[
     bool,
     typer.Option(

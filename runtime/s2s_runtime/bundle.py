@@ -5,15 +5,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
 
 from s2s_runtime.bundle_files import BundleFiles, BundleSource, FolderFiles, find_files
-from s2s_runtime.errors import BundleError, BundleNotFoundError
-from s2s_runtime.json_fields import write_json
+from s2s_runtime.errors import BundleError, BundleNotFoundError, raised_as
+from s2s_runtime.json_fields import parse_json, write_json
 from s2s_runtime.manifest import GraphFile, Manifest, OtherSource, SourceKind, SourceSpec, TargetSpec, TensorSpec
 
 __all__ = [
@@ -70,10 +69,10 @@ def read_manifest(
     if files.size(MANIFEST) is None:
         raise BundleNotFoundError(f"{files.name}: no {MANIFEST} in it; expected a bundle written by s2s-export")
     place = f"{files.name}/{MANIFEST}"
+    with raised_as(BundleError):
+        content = parse_json(files.read(MANIFEST), place)
     try:
-        manifest = Manifest.from_dict(json.loads(files.read(MANIFEST).decode("utf-8")))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise BundleError(f"{place}: not a JSON file in UTF-8: {error}") from error
+        manifest = Manifest.from_dict(content)
     except BundleError as error:
         raise BundleError(f"{place}: {error}") from error
     needed = [graph for name, graph in manifest.graphs.items() if name not in without]

@@ -34,6 +34,7 @@ def decode(
     bundle: o.Bundle,
     texts: o.Texts = None,
     input: o.Input = None,
+    encoding: o.EncodingName = None,
     output: o.Output = None,
     resume: o.Resume = False,
     force: o.Force = False,

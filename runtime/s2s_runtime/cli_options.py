@@ -34,6 +34,15 @@ Texts = Annotated[
 ]
 
 Input = Annotated[Path | None, _option(_FILES, "Decode the lines of this file.", "--input", "-i")]
+EncodingName = Annotated[
+    str | None,
+    _option(
+        _FILES,
+        "Encoding of --input or standard input, such as utf-16 or latin-1. Default: UTF-8.",
+        "--encoding",
+        metavar="NAME",
+    ),
+]
 Output = Annotated[Path | None, _option(_FILES, "Write into this file instead of standard output.", "--output", "-o")]
 Resume = Annotated[bool, _option(_FILES, "Go on behind the lines that --output holds.", "--resume")]
 Force = Annotated[bool, _option(_FILES, "Replace what --output holds.", "--force")]

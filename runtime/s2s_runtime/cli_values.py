@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from s2s_runtime.errors import InputError, OptionError
-from s2s_runtime.files import read_text
+from s2s_runtime.errors import OptionError
 from s2s_runtime.manifest import Manifest
 from s2s_runtime.options import OptionValues, Token
+from s2s_runtime.pair_rows import LeftOut, read_pairs
 from s2s_runtime.pairs import ScoreValues
+from s2s_runtime.text_source import open_text
 
 _TOKEN_LISTS = ("suppress_tokens", "no_repeat_ngram_exclude", "end_tokens")
 _FILLED_IN = {"prefix", "max_length_ratio", "suppress_sequences", "phrase_table", *_TOKEN_LISTS}
@@ -84,10 +85,6 @@ def _ratio(text: str) -> float | tuple[float, float]:
 
 def _phrase_table(path: Path) -> dict[str, str]:
     """Lines of source token, tab, target token."""
-    table = {}
-    for number, line in enumerate(read_text(path).splitlines(), 1):
-        source, tab, target = line.partition("\t")
-        if not tab or not source:
-            raise InputError(f"{path}, line {number}: expected a source token, a tab and a target token, got {line!r}")
-        table[source] = target
-    return table
+    with open_text(path) as source:
+        pairs = read_pairs(source, LeftOut(), keep_empty=True)
+        return {token: written for _, token, [written] in pairs}

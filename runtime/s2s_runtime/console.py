@@ -29,7 +29,9 @@ __all__ = [
     "FALLBACK_HELP",
     "THREADS_HELP",
     "AllowFallback",
+    "Encoding",
     "Providers",
+    "Strict",
     "Threads",
     "UsageError",
     "load_together",
@@ -65,6 +67,20 @@ AllowFallback = Annotated[
 Threads = Annotated[
     int | None,
     typer.Option("--threads", min=1, help=THREADS_HELP, rich_help_panel="Running"),
+]
+
+
+Encoding = Annotated[
+    str | None,
+    typer.Option(
+        "--encoding",
+        metavar="NAME",
+        help="Encoding of the file, such as utf-16, latin-1 or cp1252. Default: UTF-8.",
+    ),
+]
+Strict = Annotated[
+    bool,
+    typer.Option("--strict", help="Refuse lines without source or target; otherwise they are left out and counted."),
 ]
 
 

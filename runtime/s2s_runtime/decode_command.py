@@ -21,7 +21,6 @@ from s2s_runtime.files import (
     count_lines,
     drop_last_text,
     is_same_file,
-    line_text,
     numbers,
     open_output,
     read_windows,
@@ -33,12 +32,13 @@ from s2s_runtime.pair_lines import ScoreLines
 from s2s_runtime.pairs import ScoreValues
 from s2s_runtime.plots import check_picture, plot_attention
 from s2s_runtime.terminal import byte_progress, prompted
+from s2s_runtime.text_source import TextSource, decode_line, open_text
 
 _MODES: Final = ("stream", "score", "interactive")
 _REPORTED: Final = 10
 _OF_LISTS: Final = ("read_ahead", "workers", "max_batch_size", "batch_by", "batching")
 _WITH_SCORE: Final = {
-    *("bundle", "texts", "input", "output", "resume", "force", "as_json", "score", "read_ahead"),
+    *("bundle", "texts", "input", "encoding", "output", "resume", "force", "as_json", "score", "read_ahead"),
     *("ensemble_with", "ensemble_mean", "provider", "allow_fallback", "threads", "workers"),
     *ScoreValues.__annotations__,
 }
@@ -56,6 +56,7 @@ class Settings:
     bundle: Path
     texts: Sequence[str] | None
     input: Path | None
+    encoding: str | None
     output: Path | None
     resume: bool
     force: bool
@@ -90,6 +91,8 @@ class Settings:
             problems.append(f"{' and '.join(modes)}: expected one of these at most")
         if self.texts and self.input is not None:
             problems.append("--input: expected no TEXT beside it")
+        if self.encoding is not None and (self.texts or self.interactive):
+            problems.append("--encoding: no effect without --input or lines of standard input")
         if self.interactive and (self.texts or self.input is not None or self.output is not None):
             problems.append("--interactive: expected no TEXT, --input or --output beside it")
         if self.stream and (self.output is not None or self.as_json or self.scores):
@@ -202,13 +205,16 @@ def _all_lines(settings: Settings, work: Work) -> None:
         written = named(left, skip).encode() if left else b""
         with _opened(settings) as target:  # now that there is something to put in the place of what it held
             write_all(target, written)
-    elif settings.input is None:
-        with _opened(settings) as target:
-            run_lines(sys.stdin.buffer, target, named, skip=skip, read_ahead=settings.read_ahead)
     else:
-        size = settings.input.stat().st_size
-        with settings.input.open("rb") as source, _opened(settings) as target, byte_progress(size) as shown:
+        with _source(settings) as source, _opened(settings) as target, byte_progress(source.size) as shown:
             run_lines(source, target, named, skip=skip, read_ahead=settings.read_ahead, on_progress=shown)
+
+
+def _source(settings: Settings) -> AbstractContextManager[TextSource]:
+    """Where lines come from."""
+    if settings.input is None:
+        return nullcontext(TextSource(sys.stdin.buffer, "standard input", settings.encoding))
+    return open_text(settings.input, settings.encoding)
 
 
 def _opened(settings: Settings) -> AbstractContextManager[IO[bytes]]:
@@ -282,10 +288,9 @@ def _each_text(settings: Settings) -> Iterator[str]:
     elif settings.texts:
         yield from settings.texts
     else:
-        source: IO[bytes] = sys.stdin.buffer if settings.input is None else settings.input.open("rb")
-        with nullcontext(source) if settings.input is None else source:
-            for place, [line] in enumerate(read_windows(source, 1)):
-                yield line_text(line, place)
+        with _source(settings) as source:
+            for number, [line] in enumerate(read_windows(source, 1), 1):
+                yield decode_line(line, f"text {number}")
 
 
 def _report_unknown(unknown: Counter[str]) -> None:

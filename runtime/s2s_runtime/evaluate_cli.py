@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 from s2s_runtime.cli_options import Mean
 from s2s_runtime.console import (
     AllowFallback,
+    Encoding,
     Providers,
+    Strict,
     Threads,
     UsageError,
     load_together,
@@ -17,6 +19,7 @@ from s2s_runtime.console import (
     one_line_errors,
     typed_options,
     typer,
+    warn,
 )
 
 if TYPE_CHECKING:
@@ -47,6 +50,8 @@ def evaluate(
     first_target: Annotated[
         bool, typer.Option("--first-target", help="Columns after the second are no right targets.")
     ] = False,
+    encoding: Encoding = None,
+    strict: Strict = False,
     bleu: Annotated[bool, typer.Option("--bleu", help="BLEU and chrF too; needs s2s-runtime[evaluate].")] = False,
     outputs: Annotated[
         Path | None, typer.Option(help="Write source, output and right targets here, a line each.")
@@ -72,11 +77,11 @@ def evaluate(
             raise UsageError("--ensemble-mean: needs --ensemble-with")
         if outputs is not None:
             _check_outputs(outputs, pairs)
-        from s2s_runtime.evaluation import evaluate, import_metrics, read_references
+        from s2s_runtime.evaluation import evaluate, import_metrics
 
         if bleu:
             import_metrics()  # that it is missing is said before the work
-        references = read_references(pairs, rows, first_only=first_target)
+        references = read_warning(pairs, rows, encoding, strict=strict, first_only=first_target)
         loading = {"intra_op_threads": threads, "allow_fallback": allow_fallback}
         model = load_together([bundle, *(ensemble_with or ())], provider, ensemble_mean, **loading)
         decoded = decode_all(model, references, beam_size, length_penalty)
@@ -91,6 +96,21 @@ def evaluate(
             typer.echo(json.dumps({**setting, **found.to_dict()}, indent=1, ensure_ascii=False))
         else:
             typer.echo(_describe(found))
+
+
+def read_warning(
+    pairs: Path, rows: int | None, encoding: str | None, *, strict: bool = False, first_only: bool = False
+) -> dict[str, list[str]]:
+    """Read a file of pairs; see `read_references`. What was left out is said on stderr."""
+    from s2s_runtime.evaluation import read_references
+    from s2s_runtime.pair_rows import LeftOut
+
+    left_out = LeftOut(strict)
+    references = read_references(pairs, rows, first_only=first_only, encoding=encoding, left_out=left_out)
+    message = left_out.message(str(pairs))
+    if message is not None:
+        warn(f"warning: {message}")
+    return references
 
 
 def decode_all(model: Model, references: dict[str, list[str]], beam_size: int, length_penalty: float = 1.0) -> Decoded:
@@ -142,7 +162,7 @@ def _check_outputs(outputs: Path, pairs: Path) -> None:
 
 
 def _write(decoded: Decoded, path: Path) -> None:
-    from s2s_runtime.json_fields import write_text
+    from s2s_runtime.atomic_write import write_text
 
     columns = zip(decoded.sources, decoded.outputs, decoded.references, strict=True)
     write_text(path, "".join("\t".join((source, output, *right)) + "\n" for source, output, right in columns))

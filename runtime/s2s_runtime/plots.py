@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from s2s_runtime.atomic_write import replacing
 from s2s_runtime.errors import InputError, MissingExtraError, OptionError
 
 if TYPE_CHECKING:
@@ -92,19 +93,12 @@ def _say_lacking(caught: Sequence[warnings.WarningMessage]) -> None:
 
 
 def save_figure(figure: Any, path: Path) -> None:
-    """Write beside the place, then rename."""
+    """Write a picture, whole or not at all."""
     _check_format(path)
-    beside = path.with_name(f".{path.stem}.tmp-{os.getpid()}{path.suffix}")
     for legend in filter(None, (axes.get_legend() for axes in figure.axes)):
         for text in legend.get_texts():
             text.set_parse_math(False)
-    try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            figure.savefig(beside, dpi=150)
-        beside.replace(path)
-        _say_lacking(caught)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error  # not the name that nobody gave
-    finally:
-        beside.unlink(missing_ok=True)
+    with replacing(path) as beside, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        figure.savefig(beside, dpi=150)
+    _say_lacking(caught)

@@ -13,7 +13,7 @@ from s2s_runtime.bench.settings import Loading
 from s2s_runtime.bench.timing import Effort
 from s2s_runtime.console import UsageError
 
-_PLACE: Final = {"bundle", "text", "source_length", "threads", "provider", "repeats", "as_json"}
+_PLACE: Final = {"bundle", "text", "encoding", "source_length", "threads", "provider", "repeats", "as_json"}
 _TAKEN: Final = {
     "compare": {"compare", "as_json"},
     "cold_start": _PLACE | {"cold_start"},
@@ -49,6 +49,7 @@ class Request:
     sweep: Sequence[str] | None
     allow_fallback: bool
     text: Path | None
+    encoding: str | None
     whole: bool
     source_length: int
     repeats: int | None
@@ -69,6 +70,8 @@ class Request:
             problems.append("BUNDLE: missing; expected a folder written by s2s-export, or --compare with two files")
         if self.whole and self.text is None:
             problems.append("--whole: needs --text")
+        if self.encoding is not None and self.text is None:
+            problems.append("--encoding: needs --text")
         if self.text is not None and "source_length" in self.typed:
             problems.append("--source-length: no effect with --text")
         for axis in self.sweep or ():
