@@ -7,12 +7,13 @@ import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from s2s_runtime.console import typed_options
 from s2s_runtime.errors import S2SError
+from s2s_runtime.spelling import as_flags, option
 
 if TYPE_CHECKING:
     from s2s_export.options import ExportOptions
@@ -41,6 +42,7 @@ _GRAPH, _TEXT, _FILES = "What the graph can't tell", "Vocabulary and padding", "
 
 
 @app.command(epilog=_EPILOG)
+@as_flags()
 def export(
     context: typer.Context,
     model: Annotated[
@@ -57,12 +59,25 @@ def export(
         Path | None,
         typer.Option(help="Pairs (TSV) the model was trained on, to rebuild its vocabularies.", rich_help_panel=_TEXT),
     ] = None,
+    source_vocab: Annotated[
+        Path | None,
+        typer.Option(
+            help="Symbols of the source: a Tokenizer's JSON, a JSON dictionary or list, or text with a symbol a line.",
+            rich_help_panel=_TEXT,
+        ),
+    ] = None,
+    target_vocab: Annotated[
+        Path | None, typer.Option(help="Those of the target, likewise.", rich_help_panel=_TEXT)
+    ] = None,
     rows: Annotated[
         int, typer.Option(min=1, help="Rows of --vocab-from that were used.", rich_help_panel=_TEXT)
     ] = 10_000,
     unit: Annotated[
-        str, typer.Option(help="Unit of --vocab-from: char, word or symbol.", rich_help_panel=_TEXT)
-    ] = "char",
+        Literal["char", "word", "symbol"] | None,
+        typer.Option(
+            help="How text is cut. Default: as the symbols show; char for --vocab-from.", rich_help_panel=_TEXT
+        ),
+    ] = None,
     encoding: Annotated[
         str | None,
         typer.Option(
@@ -198,7 +213,7 @@ def export(
             "atol": atol,
             "force": force,
         }
-        words = _Words(loading.path, vocab, vocab_from, rows, unit, encoding)
+        words = _Words(loading.path, vocab, vocab_from, rows, unit, source_vocab, target_vocab, encoding)
         options = _options(path, words, verify_with, settings, writes=not dry_run)
         if dry_run:
             _show(loading, options)
@@ -211,7 +226,7 @@ def export(
         raise typer.Exit(1) from error
 
 
-_NEEDS = {"rows": "vocab_from", "unit": "vocab_from"}
+_NEEDS = {"rows": ("vocab_from",), "unit": ("vocab_from", "source_vocab", "target_vocab")}
 _BARRED_BY = {
     **dict.fromkeys(("as_json", "atol", "force", "verify_with"), "dry_run"),
     **dict.fromkeys(("trust_lambda", "custom_objects"), "model_fn"),
@@ -225,9 +240,9 @@ def _refuse_without_effect(typed: Mapping[str, str]) -> None:
         typer.BadParameter: there are some.
     """
     problems = [
-        f"{typed[name]}: needs --{other.replace('_', '-')}"
-        for name, other in _NEEDS.items()
-        if name in typed and other not in typed
+        f"{typed[name]}: needs {' or '.join(option(other) for other in others)}"
+        for name, others in _NEEDS.items()
+        if name in typed and not any(other in typed for other in others)
     ]
     if "encoding" in typed and not typed.keys() & {"vocab_from", "verify_with"}:
         problems.append("--encoding: needs --vocab-from or --verify-with")
@@ -277,7 +292,9 @@ class _Words:
     vocab: Path | None
     pairs: Path | None
     rows: int
-    unit: str
+    unit: Unit | None
+    source: Path | None
+    target: Path | None
     encoding: str | None
 
     def read(self, settings: dict[str, Any]) -> tuple[VocabularyFile | None, int | None]:
@@ -285,13 +302,14 @@ class _Words:
         from s2s_export.vocabularies import PairsRecipe, vocabularies_from_pairs
         from s2s_runtime.vocabulary import VocabularyFile
 
-        if self.pairs is not None and self.vocab is not None:
-            raise typer.BadParameter("expected --vocab or --vocab-from, got both")
+        sides = self.source is not None or self.target is not None
+        if (self.pairs is not None) + (self.vocab is not None) + sides > 1:
+            raise typer.BadParameter("expected one of --vocab, --vocab-from, and --source-vocab with --target-vocab")
+        if sides:
+            return None, None
         if self.pairs is not None:
             start, end = settings["start_symbol"], settings["end_symbol"]
-            recipe = PairsRecipe(
-                rows=self.rows, unit=cast("Unit", self.unit), start=start, end=end, encoding=self.encoding
-            )
+            recipe = PairsRecipe(rows=self.rows, unit=self.unit or "char", start=start, end=end, encoding=self.encoding)
             return vocabularies_from_pairs(self.pairs, recipe)
         beside = self.model.parent / "vocab.json"
         file = self.vocab if self.vocab is not None else (beside if beside.is_file() else None)
@@ -302,6 +320,7 @@ def _options(
     path: Path, words: _Words, verify_with: Path | None, settings: dict[str, Any], *, writes: bool
 ) -> ExportOptions:
     """Everything that can be refused before TensorFlow is imported."""
+    from s2s_export.arguments import Words
     from s2s_export.errors import ExportError
     from s2s_export.options import ExportOptions
     from s2s_export.write import refuse_existing
@@ -310,6 +329,7 @@ def _options(
         refuse_existing(path, force=settings["force"])
     vocabulary, longest = words.read(settings)
     options = ExportOptions(vocabulary=vocabulary, longest_source=longest, **settings)
+    options = Words(words.source, words.target, unit=words.unit).added_to(options)
     texts = [] if verify_with is None else _lines(verify_with, words.encoding)
     if verify_with is not None and not texts:
         raise ExportError(f"{verify_with}: no texts to verify with; expected one a line, or leave --verify-with out")

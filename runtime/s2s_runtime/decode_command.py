@@ -14,6 +14,7 @@ from s2s_runtime.cli_values import decoding_options, scoring_options
 from s2s_runtime.console import UsageError, load_together, warn
 from s2s_runtime.ensembles import Mean
 from s2s_runtime.errors import InputError, OptionError, UnknownSymbolError, naming
+from s2s_runtime.figures import check_picture
 from s2s_runtime.files import (
     DecodeLines,
     LineFormat,
@@ -30,7 +31,7 @@ from s2s_runtime.files import (
 from s2s_runtime.model import Model
 from s2s_runtime.pair_lines import ScoreLines
 from s2s_runtime.pairs import ScoreValues
-from s2s_runtime.plots import check_picture, plot_attention
+from s2s_runtime.plots import plot_attention
 from s2s_runtime.terminal import byte_progress, prompted
 from s2s_runtime.text_source import TextSource, decode_line, open_text
 

@@ -131,7 +131,7 @@ def errors(
 def _drawing(output: Path) -> Iterator[None]:
     """Errors as one line; that the picture can't be written is said before the work."""
     with one_line_errors():
-        from s2s_runtime.plots import check_picture
+        from s2s_runtime.figures import check_picture
 
         check_picture(output)
         yield

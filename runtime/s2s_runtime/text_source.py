@@ -131,6 +131,12 @@ def open_text(
         yield source
 
 
+def read_text(path: str | os.PathLike[str], encoding: str | None = None) -> str:
+    """Return all of a text, every line ended by a line feed; see `open_text`."""
+    with open_text(path, encoding) as source:
+        return "".join(f"{line}\n" for _, line in source.lines())
+
+
 def line_blocks(blocks: Iterable[bytes]) -> Iterator[list[bytes]]:
     """Give the lines that are whole, with their ends, as blocks come; the last of all may have no end."""
     torn: list[bytes] = []  # parts of the line that the last block ended in
