@@ -176,8 +176,7 @@ class Model(AbstractContextManager["Model"]):
             target: where to write; what stands there is replaced unless `resume` is set.
             resume: keep the lines that stand there and go on behind them.
             read_ahead: see `generate_iter`.
-            on_progress: called now and then with the lines that are done and the bytes of the source they took; of
-                a packed source those of the packed file.
+            on_progress: called now and then with the lines done and the bytes they took of the source, packed ones.
             encoding: of the source, as Python names it; None = UTF-8.
             **options: the fields of `DecodingOptions`, without `prefix`, `num_hypotheses` being 1.
 
