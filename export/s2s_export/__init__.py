@@ -10,7 +10,7 @@ from s2s_export.errors import ExportError, ModelFileError, VerificationError
 
 if TYPE_CHECKING:
     from s2s_export.exporter import Exported, export
-    from s2s_export.load import build_model, load_model
+    from s2s_export.keras_files.load import build_model, load_model
     from s2s_export.options import ExportOptions
 
 __version__ = "0.1.0"
@@ -30,9 +30,9 @@ __all__ = [
 _LATER = {
     "ExportOptions": "options",
     "Exported": "exporter",
-    "build_model": "load",
+    "build_model": "keras_files.load",
     "export": "exporter",
-    "load_model": "load",
+    "load_model": "keras_files.load",
 }
 
 

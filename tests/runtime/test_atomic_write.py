@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from s2s_runtime import atomic_write
-from s2s_runtime.atomic_write import replacing, replacing_folder, write_text
+from s2s_runtime.files import atomic_write
+from s2s_runtime.files.atomic_write import replacing, replacing_folder, write_text
 
 
 def test_a_file_takes_its_place_when_it_is_whole(tmp_path: Path) -> None:

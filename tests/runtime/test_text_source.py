@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s2s_runtime.errors import InputError, OptionError
-from s2s_runtime.text_source import TextSource, open_text
+from s2s_runtime.files.text_source import TextSource, open_text
 
 PACKERS: Final[dict[str, Callable[[bytes], bytes]]] = {
     "nothing": bytes,
@@ -167,7 +167,7 @@ def test_progress_counts_bytes_of_the_file_as_it_lies_there(tmp_path: Path, pack
 def test_a_line_of_a_pipe_comes_as_it_is_written() -> None:
     """Nothing waits for more than a line: not the look at the beginning, nor what unpacks or decodes."""
     code = (
-        "import sys\nfrom s2s_runtime.text_source import TextSource\n"
+        "import sys\nfrom s2s_runtime.files.text_source import TextSource\n"
         "for _, line in TextSource(sys.stdin.buffer, 'it', sys.argv[1] or None).lines(): print(line, flush=True)"
     )
     for encoding in ("", "utf-16-le"):

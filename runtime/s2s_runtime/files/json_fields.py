@@ -1,0 +1,182 @@
+"""JSON documents: reading, typed access that collects every problem, and writing that is all or nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from s2s_runtime.errors import InputError
+from s2s_runtime.files.atomic_write import write_text
+from s2s_runtime.spelling import did_you_mean
+
+_REQUIRED: Final = object()
+
+
+class Fields:
+    """One JSON object being read.
+
+    A problem (missing field, wrong type, value not allowed) is appended to the shared list and a harmless value of the
+    right type is returned, so that one pass finds them all; the reader raises at the end where the list isn't empty.
+
+    Args:
+        data: what stood at this place in the document; anything but an object is itself a problem.
+        where: path of this object in the document, for messages ("" at the top, else such as "source").
+        problems: collects one line per problem.
+    """
+
+    def __init__(self, data: object, where: str, problems: list[str]) -> None:
+        self._where = where
+        self._problems = problems
+        self._data: Mapping[str, object] = {}
+        self._asked: dict[str, None] = {}
+        if isinstance(data, Mapping):
+            self._data = data
+        else:
+            self.problem("", f"expected an object, got {_show(data)}")
+
+    def problem(self, key: str, text: str) -> None:
+        """Report a problem with the field `key` of this object ("" = the object itself)."""
+        place = ".".join(part for part in (self._where, key) if part)
+        self._problems.append(f"{place}: {text}" if place else text)
+
+    def refuse_others(self) -> None:
+        """Report every field that was not asked for so far, and the known one whose name is near."""
+        for name in self._data:
+            if name not in self._asked:
+                missing = [known for known in self._asked if known not in self._data]
+                expected = f"expected {', '.join(self._asked)}"
+                self.problem(str(name), f"no such field{did_you_mean(str(name), missing) or f'; {expected}'}")
+
+    def _get(self, key: str, default: object) -> object:
+        self._asked[key] = None
+        if key in self._data:
+            return self._data[key]
+        if default is _REQUIRED:
+            self.problem(key, "missing")
+            return None
+        return default
+
+    def _missing(self, key: str, default: object) -> bool:
+        return default is _REQUIRED and key not in self._data
+
+    def to_dict(self) -> dict[str, object]:
+        """All fields as they are."""
+        return dict(self._data)
+
+    def raw(self, key: str, default: object = _REQUIRED) -> object:
+        """The field as it is."""
+        return self._get(key, default)
+
+    def integer(self, key: str, default: object = _REQUIRED) -> int:
+        """An integer field."""
+        value = self._get(key, default)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+        if not self._missing(key, default):
+            self.problem(key, f"expected an integer, got {_show(value)}")
+        return 0
+
+    def optional_integer(self, key: str, default: object = _REQUIRED) -> int | None:
+        """An integer field that may be null."""
+        return None if self._get(key, default) is None else self.integer(key, default)
+
+    def boolean(self, key: str, default: object = _REQUIRED) -> bool:
+        """A field that is true or false."""
+        value = self._get(key, default)
+        if isinstance(value, bool):
+            return value
+        if not self._missing(key, default):
+            self.problem(key, f"expected true or false, got {_show(value)}")
+        return False
+
+    def text(self, key: str, default: object = _REQUIRED) -> str:
+        """A string field."""
+        value = self._get(key, default)
+        if isinstance(value, str):
+            return value
+        if not self._missing(key, default):
+            self.problem(key, f"expected a string, got {_show(value)}")
+        return ""
+
+    def optional_text(self, key: str, default: object = _REQUIRED) -> str | None:
+        """A string field that may be null."""
+        return None if self._get(key, default) is None else self.text(key, default)
+
+    def choice(self, key: str, allowed: Sequence[str], default: object = _REQUIRED) -> str:
+        """A string field that holds one of a few values."""
+        value = self._get(key, default)
+        if isinstance(value, str) and value in allowed:
+            return value
+        if not self._missing(key, default):
+            self.problem(key, f"expected one of {', '.join(map(repr, allowed))}, got {_show(value)}")
+        return allowed[0]
+
+    def items(self, key: str, default: object = _REQUIRED) -> list[object]:
+        """A list field, its elements as they are."""
+        value = self._get(key, default)
+        if isinstance(value, list | tuple):
+            return list(value)
+        if not self._missing(key, default):
+            self.problem(key, f"expected a list, got {_show(value)}")
+        return []
+
+    def child(self, key: str) -> Fields:
+        """An object field, which has to be there."""
+        value = self._get(key, _REQUIRED)
+        where = f"{self._where}.{key}" if self._where else key
+        if key not in self._data:
+            return Fields({}, where, [])  # reported as missing already: its own fields are not reported too
+        return Fields(value, where, self._problems)
+
+    def children(self, key: str, default: object = _REQUIRED) -> list[Fields]:
+        """A field that is a list of objects."""
+        where = f"{self._where}.{key}" if self._where else key
+        return [Fields(item, f"{where}[{i}]", self._problems) for i, item in enumerate(self.items(key, default))]
+
+    def mapping(self, key: str, default: object = _REQUIRED) -> dict[str, object]:
+        """An object field as a dict."""
+        value = self._get(key, default)
+        if isinstance(value, Mapping):
+            return {str(name): item for name, item in value.items()}
+        if not self._missing(key, default):
+            self.problem(key, f"expected an object, got {_show(value)}")
+        return {}
+
+
+def _show(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+def parse_json(content: bytes, name: str) -> Any:
+    """Return what a JSON document holds.
+
+    Args:
+        content: in UTF-8, a byte order mark before it or not.
+        name: what to call it in messages.
+
+    Raises:
+        InputError: it isn't JSON in UTF-8.
+    """
+    try:
+        return json.loads(content.decode("utf-8-sig"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"{name}: not a JSON file in UTF-8: {error}") from error
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """Return what a JSON file holds; see `parse_json`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: it isn't JSON in UTF-8.
+    """
+    return parse_json(Path(path).read_bytes(), str(path))
+
+
+def write_json(path: str | os.PathLike[str], data: object) -> None:
+    """Write a JSON file, whole or not at all; see `s2s_runtime.files.atomic_write.replacing`."""
+    write_text(path, json.dumps(data, ensure_ascii=False, indent=1) + "\n")
