@@ -59,9 +59,10 @@ $(DOCS_VENV)/.installed: pyproject.toml constraints.txt
 	$(DOCS_VENV)/bin/python -m pip install --quiet --constraint constraints.txt --group docs
 	touch $@
 
-tables: $(VENV)/.installed ## Write anew what the documentation takes from the code: options of the commands, tables of models
+tables: $(VENV)/.installed ## Write anew what the documentation takes from the code: options, tables of models
 	$(BIN)/python tests/docs/make_commands.py
 	$(BIN)/python tests/docs/make_tables.py
+	$(BIN)/python tests/docs/write_options.py
 
 docs: $(DOCS_VENV)/.installed ## Build the guide and the API reference into site/, to be opened as files; broken links are errors
 	$(DOCS_VENV)/bin/zensical build --clean --strict

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
-from s2s_runtime.commands.console import Encoding, Strict, make_app, one_line_errors, typer
+from s2s_runtime.commands.console import make_app, one_line_errors, typer
 from s2s_runtime.errors import InputError
 from s2s_runtime.files.json_fields import read_json
 
@@ -18,6 +18,8 @@ Bundle = Annotated[Path, typer.Argument(help="Folder written by s2s-export.")]
 Pairs = Annotated[Path, typer.Argument(help="TSV file: source, right target, further right targets.")]
 BeamSize = Annotated[int, typer.Option(min=1, help="1 = greedy.")]
 Rows = Annotated[int | None, typer.Option(min=1, help="Only the first so many lines.")]
+Encoding = Annotated[str | None, typer.Option(metavar="NAME", help="Encoding of the pairs; default: UTF-8.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Refuse lines without a pair; otherwise they are left out.")]
 
 
 @app.callback()
