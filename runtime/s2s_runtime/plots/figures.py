@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -74,6 +77,22 @@ def draw_as_it_is(texts: list[Any]) -> None:
         text.set(parse_math=False, fontfamily=families)
 
 
+def png_bytes(figure: Any) -> bytes:
+    """Return a figure as the content of a PNG file."""
+    buffer = io.BytesIO()
+    with _told_of_glyphs():
+        figure.savefig(buffer, format="png", dpi=_DPI)
+    return buffer.getvalue()
+
+
+@contextmanager
+def _told_of_glyphs() -> Iterator[None]:
+    """Leave out what matplotlib says of each symbol that no font has: `families_for` has told, once."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
+        yield
+
+
 def save_figure(figure: Any, path: Path) -> None:
     """Write a figure beside its place, then rename.
 
@@ -83,8 +102,7 @@ def save_figure(figure: Any, path: Path) -> None:
     _check_format(path)
     beside = path.with_name(f".{path.stem}.tmp-{os.getpid()}{path.suffix}")
     try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")  # `families_for` has told, once
+        with _told_of_glyphs():
             figure.savefig(beside, dpi=_DPI)
         beside.replace(path)
     except OSError as error:
