@@ -40,8 +40,7 @@ def load(
         providers: execution providers in order of preference, by onnxruntime's name ("CUDAExecutionProvider") or a
             short one ("cuda"); None = the CPU. One that isn't obtained is an error, never a silent fall-back, unless
             `allow_fallback` is set.
-        provider_options: one mapping per provider, such as `[{"device_id": 1}]`; with `enable_cuda_graph` for CUDA,
-            steps of shapes that come again are captured, and one thread may decode: see `s2s_runtime.ort.captured`.
+        provider_options: one mapping per provider, such as `[{"device_id": 1}]`.
         intra_op_threads: threads inside one operator; None = one per physical core.
         inter_op_threads: threads across operators; None = operators run one after the other.
         spinning: whether threads that wait for work stay awake; see `SessionSettings`.
@@ -109,9 +108,6 @@ def open_step_model(
         MissingExtraError, ProviderError, BundleError, OptionError: as `load`.
     """
     ready = ready or {}
-    replaying = [name for name, each in ready.items() if name != "decoder" and settings_like(each).captures]
-    if replaying:
-        raise OptionError(f"sessions: {', '.join(replaying)}: expected no enable_cuda_graph; only steps are captured")
     stepping = settings_like(ready["decoder"]) if "decoder" in ready else settings
     device = stepping.device
     if settings.providers is None:
@@ -119,5 +115,4 @@ def open_step_model(
     graphs = Graphs(files, manifest, settings, ready)
     if settings.allow_fallback:
         device = settings_like(graphs["encoder"]).device  # what was obtained
-    captures = stepping.captures and device[0] != "cpu"
-    return OnnxStepModel(manifest, graphs, device, on_device=on_device, captures=captures)
+    return OnnxStepModel(manifest, graphs, device, on_device=on_device)
