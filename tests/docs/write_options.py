@@ -34,7 +34,6 @@ from typing import TypedDict
 
 from s2s_runtime.options.types import (
     AllowedNext,
-    Batching,
     BatchUnit,
     Callback,
     CancelSignal,
