@@ -16,6 +16,7 @@ from s2s_runtime.errors import S2SError
 from s2s_runtime.spelling import as_flags, option
 
 if TYPE_CHECKING:
+    from s2s_export.errors import ExportError
     from s2s_export.options import ExportOptions
     from s2s_runtime.vocabulary.vocabulary_file import Unit, VocabularyFile
 
@@ -76,6 +77,14 @@ def export(
         Literal["char", "word", "symbol"] | None,
         typer.Option(
             help="How text is cut. Default: as the symbols show; char for --vocab-from.", rich_help_panel=_TEXT
+        ),
+    ] = None,
+    encoding: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Encoding of --vocab-from and --verify-with, such as utf-16 or latin-1. Default: UTF-8.",
+            rich_help_panel=_TEXT,
         ),
     ] = None,
     start: Annotated[
@@ -205,12 +214,12 @@ def export(
             "atol": atol,
             "force": force,
         }
-        words = _Words(loading.path, vocab, vocab_from, rows, unit, source_vocab, target_vocab)
+        words = _Words(loading.path, vocab, vocab_from, rows, unit, source_vocab, target_vocab, encoding)
         options = _options(path, words, verify_with, settings, writes=not dry_run)
         if dry_run:
-            _show(loading, options)
+            _show(loading, options, _arguments(context))
         else:
-            _write(loading, path, options, as_json=as_json)
+            _write(loading, path, options, _arguments(context), as_json=as_json)
     except (S2SError, OSError) as error:
         if verbose:
             typer.echo("".join(traceback.format_exception(error)), err=True)
@@ -236,6 +245,8 @@ def _refuse_without_effect(typed: Mapping[str, str]) -> None:
         for name, others in _NEEDS.items()
         if name in typed and not any(other in typed for other in others)
     ]
+    if "encoding" in typed and not typed.keys() & {"vocab_from", "verify_with"}:
+        problems.append("--encoding: needs --vocab-from or --verify-with")
     problems += [
         f"{typed[name]}: no effect with {typed[other]}"
         for name, other in _BARRED_BY.items()
@@ -285,6 +296,7 @@ class _Words:
     unit: Unit | None
     source: Path | None
     target: Path | None
+    encoding: str | None
 
     def read(self, settings: dict[str, Any]) -> tuple[VocabularyFile | None, int | None]:
         """The vocabularies, and the longest source where pairs tell it."""
@@ -298,7 +310,7 @@ class _Words:
             return None, None
         if self.pairs is not None:
             start, end = settings["start_symbol"], settings["end_symbol"]
-            recipe = PairsRecipe(rows=self.rows, unit=self.unit or "char", start=start, end=end)
+            recipe = PairsRecipe(rows=self.rows, unit=self.unit or "char", start=start, end=end, encoding=self.encoding)
             return vocabularies_from_pairs(self.pairs, recipe)
         beside = self.model.parent / "vocab.json"
         file = self.vocab if self.vocab is not None else (beside if beside.is_file() else None)
@@ -313,20 +325,26 @@ def _options(
     from s2s_export.errors import ExportError
     from s2s_export.options import ExportOptions
     from s2s_export.write import refuse_existing
-    from s2s_runtime.decoding.text_files import read_text
 
     if writes:
         refuse_existing(path, force=settings["force"])
     vocabulary, longest = words.read(settings)
     options = ExportOptions(vocabulary=vocabulary, longest_source=longest, **settings)
     options = Words(words.source, words.target, unit=words.unit).added_to(options)
-    texts = [] if verify_with is None else [line for line in read_text(verify_with).splitlines() if line.strip()]
+    texts = [] if verify_with is None else _lines(verify_with, words.encoding)
     if verify_with is not None and not texts:
         raise ExportError(f"{verify_with}: no texts to verify with; expected one a line, or leave --verify-with out")
     references: list[str] = []
     if options.precision != "float32":
         texts, references = _pairs(texts)
     return replace(options, verify_with=tuple(text for text in texts if text.strip()), references=tuple(references))
+
+
+def _lines(path: Path, encoding: str | None) -> list[str]:
+    from s2s_runtime.files.text_source import open_text
+
+    with open_text(path, encoding) as texts:
+        return [line for _, line in texts.lines() if line.strip()]
 
 
 def _pairs(lines: list[str]) -> tuple[list[str], list[str]]:
@@ -336,8 +354,10 @@ def _pairs(lines: list[str]) -> tuple[list[str], list[str]]:
     return [part[0] for part in parts], references if len(references) == len(parts) else []
 
 
-def _write(loading: _Loading, path: Path, options: ExportOptions, *, as_json: bool) -> None:
+def _write(loading: _Loading, path: Path, options: ExportOptions, typed: list[str], *, as_json: bool) -> None:
     from rich.console import Console
+
+    from s2s_export.errors import ExportError
 
     console = Console(stderr=True)
     with console.status("loading TensorFlow") as status:
@@ -348,24 +368,72 @@ def _write(loading: _Loading, path: Path, options: ExportOptions, *, as_json: bo
         from s2s_export.report import print_exported, to_dict
 
         status.update("loading the model")
-        exported = run(loading.load(), path, options, progress=status.update)
+        model = loading.load()
+        exported = None
+        try:
+            exported = run(model, path, options, progress=status.update)
+        except ExportError as error:
+            refused = error
+    if exported is None:
+        _tell_what_is_missing(model, options, typed, loading.path.parent, refused)
+        raise refused
     if as_json:
         typer.echo(json.dumps(to_dict(exported), indent=2))
     else:
         print_exported(Console(), exported)
 
 
-def _show(loading: _Loading, options: ExportOptions) -> None:
+def _tell_what_is_missing(
+    model: Any, options: ExportOptions, typed: list[str], folder: Path, refused: ExportError
+) -> None:
+    """What the model shows and what to type next, where nothing else stands against its export."""
+    from rich.console import Console
+
+    from s2s_export.errors import ExportError
+    from s2s_export.exporter import take_apart
+    from s2s_export.report import print_first_look
+    from s2s_export.understand.first_look import FirstLook
+
+    try:
+        look = FirstLook.at(lambda tried: take_apart(model, tried), options)
+    except ExportError:
+        return
+    if look.missing:
+        print_first_look(Console(stderr=True), look, options, look.next_command(typed, options, folder))
+
+
+def _show(loading: _Loading, options: ExportOptions, typed: list[str]) -> None:
     from rich.console import Console
 
     from s2s_training.quiet_import import import_quietly
 
     import_quietly()
     from s2s_export.exporter import take_apart
-    from s2s_export.report import print_understanding
+    from s2s_export.report import print_first_look, print_understanding
+    from s2s_export.understand.first_look import FirstLook
 
-    _, parts, facts = take_apart(loading.load(), options)
-    print_understanding(Console(), parts, facts)
+    model = loading.load()
+    look = FirstLook.at(lambda tried: take_apart(model, tried), options)
+    console = Console()
+    print_understanding(console, *look.parts[1:])
+    print_first_look(console, look, options, look.next_command(typed, options, loading.path.parent))
+
+
+def _arguments(context: typer.Context) -> list[str]:
+    """What was typed, but for --dry-run: arguments, and options with their values."""
+    typed = typed_options(context)
+    found = []
+    for name, flag in typed.items():
+        value = context.params[name]
+        if name == "dry_run":
+            continue
+        if name == "model":
+            found.insert(0, str(value))
+        elif isinstance(value, bool):
+            found.append(flag)
+        else:
+            found += [part for each in (value if isinstance(value, list) else [value]) for part in (flag, str(each))]
+    return found
 
 
 def main() -> None:

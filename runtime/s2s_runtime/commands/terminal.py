@@ -15,11 +15,14 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 def byte_progress(total: int) -> Iterator[Callable[[int, int], None] | None]:
     """A progress bar on stderr over the bytes of a file; None where stderr is no terminal.
 
+    Args:
+        total: size of the file; 0 where it isn't known, as of a pipe: no bar, which would cover what others write.
+
     Yields:
         To be called with lines and bytes done.
     """
     console = Console(stderr=True)
-    if not console.is_terminal:
+    if not console.is_terminal or not total:
         yield None
         return
     columns = (BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), TextColumn("{task.fields[done]}"))
