@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,14 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
-from s2s_runtime.console import typed_options
-from s2s_runtime.errors import S2SError
+from s2s_runtime.commands.manners import UsageError, after_interrupt, result_console
+from s2s_runtime.console import command, make_app, typed_options
+from s2s_runtime.terminal import stages
 
 if TYPE_CHECKING:
     from s2s_export.options import ExportOptions
     from s2s_runtime.vocabulary import Unit, VocabularyFile
 
-app = typer.Typer(add_completion=True, pretty_exceptions_enable=False, rich_markup_mode="markdown")
+app = make_app()
 
 _EPILOG = """
 **Examples**
@@ -40,7 +40,7 @@ that only knows numbers.
 _GRAPH, _TEXT, _FILES = "What the graph can't tell", "Vocabulary and padding", "Files"
 
 
-@app.command(epilog=_EPILOG)
+@command(app, epilog=_EPILOG)
 def export(
     context: typer.Context,
     model: Annotated[
@@ -152,9 +152,6 @@ def export(
         bool, typer.Option("--dry-run", help="Show what is understood of the model; write nothing.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", help="Where it fails, show where in the code, before the error.")
-    ] = False,
 ) -> None:
     """Turn a Keras encoder-decoder into a bundle that decodes without TensorFlow.
 
@@ -163,44 +160,39 @@ def export(
     """
     from s2s_export.vocabularies import unescape
 
-    try:
-        _refuse_without_effect(typed_options(context))
-        loading = _Loading.of(model, weights, model_fn)
-        loading.trust_lambda, loading.names = trust_lambda, tuple(custom_objects or ())
-        path = output if output is not None else loading.path.with_suffix(".s2s")
-        settings: dict[str, Any] = {
-            "start_symbol": unescape(start),
-            "end_symbol": unescape(end),
-            "start_id": start_id,
-            "start_zeros": start_zeros,
-            "end_ids": tuple(end_id or ()),
-            "padding": padding,
-            "padding_side": padding_side,
-            "source_length": source_length,
-            "max_length": max_length,
-            "source_kind": source_kind,
-            "decoder_input": decoder_input,
-            "decoder_output": decoder_output,
-            "source_input": source_input,
-            "one_hot_inputs": tuple(one_hot_input or ()),
-            "quantize": quantize,
-            "dtype": dtype,
-            "optimize": optimize,
-            "opset": opset,
-            "atol": atol,
-            "force": force,
-        }
-        words = _Words(loading.path, vocab, vocab_from, rows, unit)
-        options = _options(path, words, verify_with, settings, writes=not dry_run)
+    _refuse_without_effect(typed_options(context))
+    loading = _Loading.of(model, weights, model_fn)
+    loading.trust_lambda, loading.names = trust_lambda, tuple(custom_objects or ())
+    path = output if output is not None else loading.path.with_suffix(".s2s")
+    settings: dict[str, Any] = {
+        "start_symbol": unescape(start),
+        "end_symbol": unescape(end),
+        "start_id": start_id,
+        "start_zeros": start_zeros,
+        "end_ids": tuple(end_id or ()),
+        "padding": padding,
+        "padding_side": padding_side,
+        "source_length": source_length,
+        "max_length": max_length,
+        "source_kind": source_kind,
+        "decoder_input": decoder_input,
+        "decoder_output": decoder_output,
+        "source_input": source_input,
+        "one_hot_inputs": tuple(one_hot_input or ()),
+        "quantize": quantize,
+        "dtype": dtype,
+        "optimize": optimize,
+        "opset": opset,
+        "atol": atol,
+        "force": force,
+    }
+    words = _Words(loading.path, vocab, vocab_from, rows, unit)
+    options = _options(path, words, verify_with, settings, writes=not dry_run)
+    with after_interrupt("nothing was written"):
         if dry_run:
             _show(loading, options)
         else:
             _write(loading, path, options, as_json=as_json)
-    except (S2SError, OSError) as error:
-        if verbose:
-            typer.echo("".join(traceback.format_exception(error)), err=True)
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
 
 
 _NEEDS = {"rows": "vocab_from", "unit": "vocab_from"}
@@ -214,7 +206,7 @@ def _refuse_without_effect(typed: Mapping[str, str]) -> None:
     """Options typed that nothing would look at.
 
     Raises:
-        typer.BadParameter: there are some.
+        UsageError: there are some.
     """
     problems = [
         f"{typed[name]}: needs --{other.replace('_', '-')}"
@@ -227,7 +219,7 @@ def _refuse_without_effect(typed: Mapping[str, str]) -> None:
         if name in typed and other in typed
     ]
     if problems:
-        raise typer.BadParameter("; ".join(problems))
+        raise UsageError("; ".join(problems))
 
 
 @dataclass
@@ -243,7 +235,7 @@ class _Loading:
     def of(cls, model: Path | None, weights: Path | None, function: str | None) -> _Loading:
         """Checks that a model is given, one way or the other."""
         if (model is None) == (weights is None) or (weights is None) != (function is None):
-            raise typer.BadParameter("expected MODEL, or --weights FILE with --model-fn module:function")
+            raise UsageError("expected MODEL, or --weights FILE with --model-fn module:function")
         path = model if model is not None else weights
         if path is None or not path.is_file():
             raise FileNotFoundError(f"{path}: no such file; expected a model saved by Keras (.keras or .h5)")
@@ -275,7 +267,7 @@ class _Words:
         from s2s_runtime.vocabulary import VocabularyFile
 
         if self.pairs is not None and self.vocab is not None:
-            raise typer.BadParameter("expected --vocab or --vocab-from, got both")
+            raise UsageError("expected --vocab or --vocab-from, got both")
         if self.pairs is not None:
             start, end = settings["start_symbol"], settings["end_symbol"]
             recipe = PairsRecipe(rows=self.rows, unit=cast("Unit", self.unit), start=start, end=end)
@@ -315,35 +307,34 @@ def _pairs(lines: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _write(loading: _Loading, path: Path, options: ExportOptions, *, as_json: bool) -> None:
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    with console.status("loading TensorFlow") as status:
+    with stages() as tell:
+        tell("loading TensorFlow")
         from s2s_training.quiet import import_quietly
 
         import_quietly()
         from s2s_export.exporter import export as run
         from s2s_export.report import print_exported, to_dict
 
-        status.update("loading the model")
-        exported = run(loading.load(), path, options, progress=status.update)
+        tell("loading the model")
+        exported = run(loading.load(), path, options, progress=tell)
     if as_json:
         typer.echo(json.dumps(to_dict(exported), indent=2))
     else:
-        print_exported(Console(), exported)
+        print_exported(result_console(), exported)
 
 
 def _show(loading: _Loading, options: ExportOptions) -> None:
-    from rich.console import Console
+    with stages() as tell:
+        tell("loading TensorFlow")
+        from s2s_training.quiet import import_quietly
 
-    from s2s_training.quiet import import_quietly
+        import_quietly()
+        from s2s_export.exporter import take_apart
+        from s2s_export.report import print_understanding
 
-    import_quietly()
-    from s2s_export.exporter import take_apart
-    from s2s_export.report import print_understanding
-
-    _, parts, facts = take_apart(loading.load(), options)
-    print_understanding(Console(), parts, facts)
+        tell("reading the model")
+        _, parts, facts = take_apart(loading.load(), options)
+    print_understanding(result_console(), parts, facts)
 
 
 def main() -> None:

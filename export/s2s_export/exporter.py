@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -26,6 +28,7 @@ from s2s_training.splitting.graph import distinct_names, flatten_model
 from s2s_training.splitting.splitter import SplitModel, split
 
 Progress = Callable[[str], None]
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,14 @@ def export(
     options = options or ExportOptions()
     path = Path(path)
     refuse_existing(path, force=options.force)
+    start = time.perf_counter()
+
+    def stage(words: str) -> None:
+        logger.debug("%6.2f s: %s", time.perf_counter() - start, words)
+        progress(words)
+
     with stateless(model), distinct_names(flatten_model(model)):
-        return _export(model, path, options, progress)
+        return _export(model, path, options, stage)
 
 
 def _export(model: keras.Model, path: Path, options: ExportOptions, progress: Progress) -> Exported:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from s2s_runtime import bench_options as o
-from s2s_runtime.console import make_app, one_line_errors, typed_options, typer
+from s2s_runtime.console import command, make_app, typed_options, typer
 
 app = make_app()
 
@@ -32,7 +32,7 @@ EPILOG = """
 """
 
 
-@app.command(epilog=EPILOG)
+@command(app, epilog=EPILOG)
 def bench(
     context: typer.Context,
     bundle: o.Bundle = None,
@@ -66,11 +66,10 @@ def bench(
     Exits with 0, 1 where it failed, 2 for wrong usage.
     """
     given = locals()  # every option by its name, for the request
-    with one_line_errors():
-        from s2s_runtime.bench.command import Request, run
+    from s2s_runtime.bench.command import Request, run
 
-        del given["context"]
-        run(Request(**given, typed=typed_options(context)))
+    del given["context"]
+    run(Request(**given, typed=typed_options(context)))
 
 
 def main() -> None:

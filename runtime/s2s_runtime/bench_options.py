@@ -26,7 +26,9 @@ class Axis(StrEnum):
     PROVIDER = "provider"
 
 
-Bundle = Annotated[Path | None, typer.Argument(help="Folder written by s2s-export.", show_default=False)]
+Bundle = Annotated[
+    Path | None, typer.Argument(metavar="BUNDLE", help="Folder written by s2s-export.", show_default=False)
+]
 Against = Annotated[
     Path | None, typer.Option(help="Another bundle, timed in turn with BUNDLE; ratios with 95% confidence.")
 ]

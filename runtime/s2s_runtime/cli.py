@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from s2s_runtime import cli_options as o
-from s2s_runtime.console import AllowFallback, Providers, Threads, make_app, one_line_errors, typed_options, typer
+from s2s_runtime.console import AllowFallback, Providers, Threads, command, make_app, typed_options, typer
 
 app = make_app()
 
@@ -28,7 +28,7 @@ EPILOG = """
 """
 
 
-@app.command(epilog=EPILOG)
+@command(app, epilog=EPILOG)
 def decode(
     context: typer.Context,
     bundle: o.Bundle,
@@ -94,10 +94,9 @@ def decode(
     Exits with 0, 1 where it failed, 2 for wrong usage, 130 after Ctrl-C; what is done is written then, whole lines.
     """
     given = locals()  # every option by its name: most of them are decoding options and pass on as they are
-    with one_line_errors():
-        from s2s_runtime.decode_command import Settings, run
+    from s2s_runtime.decode_command import Settings, run
 
-        run(Settings.from_command_line({**given, "typed": typed_options(context)}))
+    run(Settings.from_command_line({**given, "typed": typed_options(context)}))
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ def _option(panel: str, help_text: str, *names: str, **settings: Any) -> Any:  #
     return typer.Option(*names, help=help_text, rich_help_panel=panel, **settings)
 
 
-Bundle = Annotated[Path, typer.Argument(help="Folder or zip file written by s2s-export.")]
+Bundle = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder or zip file written by s2s-export.")]
 Texts = Annotated[
     list[str] | None, typer.Argument(metavar="TEXT", help="What to decode; without any, the lines of standard input.")
 ]

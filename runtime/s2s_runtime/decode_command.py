@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import IO, Any, Final, Self
 
 from s2s_runtime.cli_values import decoding_options, scoring_options
+from s2s_runtime.commands.manners import standard_input, standard_output
 from s2s_runtime.console import UsageError, load_together, warn
 from s2s_runtime.ensembles import Mean
 from s2s_runtime.errors import InputError, OptionError, UnknownSymbolError, naming
@@ -204,7 +204,7 @@ def _all_lines(settings: Settings, work: Work) -> None:
             write_all(target, written)
     elif settings.input is None:
         with _opened(settings) as target:
-            run_lines(sys.stdin.buffer, target, named, skip=skip, read_ahead=settings.read_ahead)
+            run_lines(standard_input(), target, named, skip=skip, read_ahead=settings.read_ahead)
     else:
         size = settings.input.stat().st_size
         with settings.input.open("rb") as source, _opened(settings) as target, byte_progress(size) as shown:
@@ -214,7 +214,7 @@ def _all_lines(settings: Settings, work: Work) -> None:
 def _opened(settings: Settings) -> AbstractContextManager[IO[bytes]]:
     """Where results go."""
     if settings.output is None:
-        return nullcontext(sys.stdout.buffer)
+        return nullcontext(standard_output())
     return open_output(settings.output, resume=settings.resume)
 
 
@@ -273,7 +273,7 @@ def _one_by_one(model: Model, settings: Settings) -> None:
 
 def _show(text: str) -> None:
     """Write to standard output in UTF-8, whatever its own encoding, as files are written."""
-    write_all(sys.stdout.buffer, text.encode())
+    write_all(standard_output(), text.encode())
 
 
 def _each_text(settings: Settings) -> Iterator[str]:
@@ -282,7 +282,7 @@ def _each_text(settings: Settings) -> Iterator[str]:
     elif settings.texts:
         yield from settings.texts
     else:
-        source: IO[bytes] = sys.stdin.buffer if settings.input is None else settings.input.open("rb")
+        source: IO[bytes] = standard_input() if settings.input is None else settings.input.open("rb")
         with nullcontext(source) if settings.input is None else source:
             for place, [line] in enumerate(read_windows(source, 1)):
                 yield line_text(line, place)

@@ -12,9 +12,9 @@ from s2s_runtime.console import (
     Providers,
     Threads,
     UsageError,
+    command,
     load_together,
     make_app,
-    one_line_errors,
     typed_options,
     typer,
 )
@@ -36,11 +36,13 @@ EPILOG = """
 """
 
 
-@app.command(epilog=EPILOG)
+@command(app, epilog=EPILOG)
 def evaluate(
     context: typer.Context,
-    bundle: Annotated[Path, typer.Argument(help="Folder written by s2s-export.")],
-    pairs: Annotated[Path, typer.Argument(help="TSV file: source, right target, further right targets.")],
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder written by s2s-export.")],
+    pairs: Annotated[
+        Path, typer.Argument(metavar="PAIRS", help="TSV file: source, right target, further right targets.")
+    ],
     beam_size: Annotated[int, typer.Option(min=1, help="1 = greedy.")] = 1,
     length_penalty: Annotated[float, typer.Option(help="As in s2s-decode.")] = 1.0,
     rows: Annotated[int | None, typer.Option(min=1, help="Only the first so many lines.")] = None,
@@ -65,51 +67,47 @@ def evaluate(
     Counts wrong sequences (the word error rate of a pronunciation model) and wrong tokens (its phone error rate). An
     output is right if any of the right targets of its source equals it.
     """
-    with one_line_errors():
-        if beam_size == 1 and "length_penalty" in typed_options(context):
-            raise UsageError("--length-penalty: needs --beam-size, as greedy search compares no lengths")
-        if ensemble_with is None and "ensemble_mean" in typed_options(context):
-            raise UsageError("--ensemble-mean: needs --ensemble-with")
-        if outputs is not None:
-            _check_outputs(outputs, pairs)
-        from s2s_runtime.evaluation import evaluate, import_metrics, read_references
+    if beam_size == 1 and "length_penalty" in typed_options(context):
+        raise UsageError("--length-penalty: needs --beam-size, as greedy search compares no lengths")
+    if ensemble_with is None and "ensemble_mean" in typed_options(context):
+        raise UsageError("--ensemble-mean: needs --ensemble-with")
+    if outputs is not None:
+        _check_outputs(outputs, pairs)
+    from s2s_runtime.evaluation import evaluate, import_metrics, read_references
 
-        if bleu:
-            import_metrics()  # that it is missing is said before the work
-        references = read_references(pairs, rows, first_only=first_target)
-        loading = {"intra_op_threads": threads, "allow_fallback": allow_fallback}
-        model = load_together([bundle, *(ensemble_with or ())], provider, ensemble_mean, **loading)
-        decoded = decode_all(model, references, beam_size, length_penalty)
-        found = evaluate(model, decoded, bleu=bleu)
-        if outputs is not None:
-            _write(decoded, outputs)
-        if as_json:
-            setting: dict[str, object] = {"bundle": str(bundle), "pairs": str(pairs)}
-            setting |= {"ensemble_with": [str(each) for each in ensemble_with or ()]}
-            setting |= {"ensemble_mean": ensemble_mean} if ensemble_with else {}
-            setting |= {"beam_size": beam_size, "length_penalty": length_penalty}
-            typer.echo(json.dumps({**setting, **found.to_dict()}, indent=1, ensure_ascii=False))
-        else:
-            typer.echo(_describe(found))
+    if bleu:
+        import_metrics()  # that it is missing is said before the work
+    references = read_references(pairs, rows, first_only=first_target)
+    loading = {"intra_op_threads": threads, "allow_fallback": allow_fallback}
+    model = load_together([bundle, *(ensemble_with or ())], provider, ensemble_mean, **loading)
+    decoded = decode_all(model, references, beam_size, length_penalty)
+    found = evaluate(model, decoded, bleu=bleu)
+    if outputs is not None:
+        _write(decoded, outputs)
+    if as_json:
+        setting: dict[str, object] = {"bundle": str(bundle), "pairs": str(pairs)}
+        setting |= {"ensemble_with": [str(each) for each in ensemble_with or ()]}
+        setting |= {"ensemble_mean": ensemble_mean} if ensemble_with else {}
+        setting |= {"beam_size": beam_size, "length_penalty": length_penalty}
+        typer.echo(json.dumps({**setting, **found.to_dict()}, indent=1, ensure_ascii=False))
+    else:
+        typer.echo(_describe(found))
 
 
 def decode_all(model: Model, references: dict[str, list[str]], beam_size: int, length_penalty: float = 1.0) -> Decoded:
     """Decode with a progress bar on stderr."""
-    from rich.console import Console
-    from rich.progress import Progress
-
     from s2s_runtime.evaluation import decode_pairs
+    from s2s_runtime.terminal import counted
 
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("decoding", total=len(references))
-        return decode_pairs(
-            model,
-            references,
-            lambda count: bar.advance(task, count),
-            beam_size=beam_size,
-            length_penalty=length_penalty,
-        )
+    done = 0
+    with counted("decoding") as progress:
+
+        def advance(count: int) -> None:
+            nonlocal done
+            done += count
+            progress(done, len(references))
+
+        return decode_pairs(model, references, advance, beam_size=beam_size, length_penalty=length_penalty)
 
 
 def _describe(found: Evaluation) -> str:

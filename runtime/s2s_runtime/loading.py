@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -15,6 +17,8 @@ from s2s_runtime.model import Model
 from s2s_runtime.onnx_model import OnnxStepModel
 from s2s_runtime.sessions import ProviderOptions, SessionSettings, settings_like
 from s2s_runtime.workers import make_workers
+
+logger = logging.getLogger(__name__)
 
 
 def load(
@@ -63,7 +67,7 @@ def load(
         ProviderError: a provider was not obtained.
         OptionError: an argument is out of range.
     """
-    ready = dict(sessions or {})
+    ready, start = dict(sessions or {}), time.perf_counter()
     threads = (intra_op_threads, inter_op_threads, spinning)
     settings = SessionSettings(providers, provider_options, *threads, allow_fallback, shared_threads)
     files = find_files(path)
@@ -76,6 +80,13 @@ def load(
         raise OptionError(f"sessions: expected names among {', '.join(manifest.graphs)}, got {', '.join(unknown)}")
     step_model = open_step_model(files, manifest, settings, ready)
     at_once = make_workers(workers, settings, manifest, ready, partial(_opener, files, manifest))
+    logger.debug(
+        "opened a bundle of %s in %.3f s; %s decodes, workers: %s",
+        ", ".join(f"{name} ({graph.bytes:,} bytes)" for name, graph in manifest.graphs.items()),
+        time.perf_counter() - start,
+        step_model.provider,
+        "none" if at_once is None else "as needed",
+    )
     return Model(manifest, step_model, step_model.provider, at_once)
 
 

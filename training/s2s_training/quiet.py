@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 import tempfile
@@ -16,13 +17,15 @@ def import_quietly() -> None:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
+    if sys.stderr is None:  # closed: nothing can be written to it
+        _import()
+        return
     sys.stderr.flush()
     terminal = os.dup(2)
     with tempfile.TemporaryFile() as held_back:
         os.dup2(held_back.fileno(), 2)
         try:
-            importlib.import_module("keras")
-            importlib.import_module("tensorflow").constant(0)  # the first operation starts the devices
+            _import()
         except ImportError:
             held_back.seek(0)
             os.write(terminal, held_back.read())
@@ -30,3 +33,9 @@ def import_quietly() -> None:
         finally:
             os.dup2(terminal, 2)
             os.close(terminal)
+
+
+def _import() -> None:
+    importlib.import_module("keras")
+    logging.getLogger("tensorflow").setLevel(logging.CRITICAL)  # it logs what Ctrl-C left unused; errors are raised
+    importlib.import_module("tensorflow").constant(0)  # the first operation starts the devices
