@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 RUNTIME_BIN := $(RUNTIME_VENV)/bin
 PROJECTS := $(wildcard */pyproject.toml)
 
-.PHONY: help setup test lint types demo docs clean test-runtime wheels parity bench bench-peers \
+.PHONY: help setup test lint types demo docs tables clean test-runtime wheels parity bench bench-peers \
 	recipe-translator recipe-words recipe-words-baseline recipe-pronunciation recipe-cmudict recipe-addition \
 	recipe-curves
 
@@ -58,8 +58,12 @@ $(DOCS_VENV)/.installed: pyproject.toml constraints.txt
 	$(DOCS_VENV)/bin/python -m pip install --quiet --constraint constraints.txt --group docs
 	touch $@
 
-docs: $(DOCS_VENV)/.installed ## Build the guide and the API reference into site/, broken links being errors
-	NO_MKDOCS_2_WARNING=1 $(DOCS_VENV)/bin/mkdocs build --quiet --strict
+tables: $(VENV)/.installed ## Write anew what the documentation takes from the code: options of the commands, tables of models
+	$(BIN)/python tests/docs/make_commands.py
+	$(BIN)/python tests/docs/make_tables.py
+
+docs: $(DOCS_VENV)/.installed ## Build the guide and the API reference into site/, to be opened as files; broken links are errors
+	$(DOCS_VENV)/bin/zensical build --clean --strict
 
 parity: need-RUN need-PAIRS $(VENV)/.installed ## Compare RUN's bundle with Keras on 1,000 sentences of PAIRS, greedy and beam 5
 	$(BIN)/python tests/parity/compare_with_keras.py "$(RUN)" "$(PAIRS)" --sentences 1000 --beam 5
@@ -126,4 +130,4 @@ need-%: # said before an environment is built
 	@test -n "$($*)" || { echo "$(MAKECMDGOALS) needs $*: give $*=PATH, as the README shows" >&2; exit 1; }
 
 clean: ## Remove environments, builds and runs
-	rm -rf $(VENV) $(RUNTIME_VENV) $(DOCS_VENV) dist runs site
+	rm -rf $(VENV) $(RUNTIME_VENV) $(DOCS_VENV) dist runs site .cache

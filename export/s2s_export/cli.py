@@ -6,12 +6,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from s2s_runtime.commands.manners import UsageError, after_interrupt, result_console
 from s2s_runtime.console import command, make_app, typed_options
+from s2s_runtime.spelling import as_flags, option
 from s2s_runtime.terminal import stages
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ _GRAPH, _TEXT, _FILES = "What the graph can't tell", "Vocabulary and padding", "
 
 
 @command(app, epilog=_EPILOG)
+@as_flags()
 def export(
     context: typer.Context,
     model: Annotated[
@@ -57,12 +59,25 @@ def export(
         Path | None,
         typer.Option(help="Pairs (TSV) the model was trained on, to rebuild its vocabularies.", rich_help_panel=_TEXT),
     ] = None,
+    source_vocab: Annotated[
+        Path | None,
+        typer.Option(
+            help="Symbols of the source: a Tokenizer's JSON, a JSON dictionary or list, or text with a symbol a line.",
+            rich_help_panel=_TEXT,
+        ),
+    ] = None,
+    target_vocab: Annotated[
+        Path | None, typer.Option(help="Those of the target, likewise.", rich_help_panel=_TEXT)
+    ] = None,
     rows: Annotated[
         int, typer.Option(min=1, help="Rows of --vocab-from that were used.", rich_help_panel=_TEXT)
     ] = 10_000,
     unit: Annotated[
-        str, typer.Option(help="Unit of --vocab-from: char, word or symbol.", rich_help_panel=_TEXT)
-    ] = "char",
+        Literal["char", "word", "symbol"] | None,
+        typer.Option(
+            help="How text is cut. Default: as the symbols show; char for --vocab-from.", rich_help_panel=_TEXT
+        ),
+    ] = None,
     start: Annotated[
         str | None, typer.Option(help=r"Start symbol of the target; \t and \n are understood.", rich_help_panel=_TEXT)
     ] = None,
@@ -186,7 +201,7 @@ def export(
         "atol": atol,
         "force": force,
     }
-    words = _Words(loading.path, vocab, vocab_from, rows, unit)
+    words = _Words(loading.path, vocab, vocab_from, rows, unit, source_vocab, target_vocab)
     options = _options(path, words, verify_with, settings, writes=not dry_run)
     with after_interrupt("nothing was written"):
         if dry_run:
@@ -195,7 +210,7 @@ def export(
             _write(loading, path, options, as_json=as_json)
 
 
-_NEEDS = {"rows": "vocab_from", "unit": "vocab_from"}
+_NEEDS = {"rows": ("vocab_from",), "unit": ("vocab_from", "source_vocab", "target_vocab")}
 _BARRED_BY = {
     **dict.fromkeys(("as_json", "atol", "force", "verify_with"), "dry_run"),
     **dict.fromkeys(("trust_lambda", "custom_objects"), "model_fn"),
@@ -209,9 +224,9 @@ def _refuse_without_effect(typed: Mapping[str, str]) -> None:
         UsageError: there are some.
     """
     problems = [
-        f"{typed[name]}: needs --{other.replace('_', '-')}"
-        for name, other in _NEEDS.items()
-        if name in typed and other not in typed
+        f"{typed[name]}: needs {' or '.join(option(other) for other in others)}"
+        for name, others in _NEEDS.items()
+        if name in typed and not any(other in typed for other in others)
     ]
     problems += [
         f"{typed[name]}: no effect with {typed[other]}"
@@ -259,18 +274,23 @@ class _Words:
     vocab: Path | None
     pairs: Path | None
     rows: int
-    unit: str
+    unit: Unit | None
+    source: Path | None
+    target: Path | None
 
     def read(self, settings: dict[str, Any]) -> tuple[VocabularyFile | None, int | None]:
         """The vocabularies, and the longest source where pairs tell it."""
         from s2s_export.vocabularies import PairsRecipe, vocabularies_from_pairs
         from s2s_runtime.vocabulary import VocabularyFile
 
-        if self.pairs is not None and self.vocab is not None:
-            raise UsageError("expected --vocab or --vocab-from, got both")
+        sides = self.source is not None or self.target is not None
+        if (self.pairs is not None) + (self.vocab is not None) + sides > 1:
+            raise UsageError("expected one of --vocab, --vocab-from, and --source-vocab with --target-vocab")
+        if sides:
+            return None, None
         if self.pairs is not None:
             start, end = settings["start_symbol"], settings["end_symbol"]
-            recipe = PairsRecipe(rows=self.rows, unit=cast("Unit", self.unit), start=start, end=end)
+            recipe = PairsRecipe(rows=self.rows, unit=self.unit or "char", start=start, end=end)
             return vocabularies_from_pairs(self.pairs, recipe)
         beside = self.model.parent / "vocab.json"
         file = self.vocab if self.vocab is not None else (beside if beside.is_file() else None)
@@ -281,6 +301,7 @@ def _options(
     path: Path, words: _Words, verify_with: Path | None, settings: dict[str, Any], *, writes: bool
 ) -> ExportOptions:
     """Everything that can be refused before TensorFlow is imported."""
+    from s2s_export.arguments import Words
     from s2s_export.errors import ExportError
     from s2s_export.options import ExportOptions
     from s2s_export.write import refuse_existing
@@ -290,6 +311,7 @@ def _options(
         refuse_existing(path, force=settings["force"])
     vocabulary, longest = words.read(settings)
     options = ExportOptions(vocabulary=vocabulary, longest_source=longest, **settings)
+    options = Words(words.source, words.target, unit=words.unit).added_to(options)
     texts = [] if verify_with is None else [line for line in read_text(verify_with).splitlines() if line.strip()]
     if verify_with is not None and not texts:
         raise ExportError(f"{verify_with}: no texts to verify with; expected one a line, or leave --verify-with out")

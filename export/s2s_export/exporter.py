@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import keras
 
+from s2s_export.arguments import Words, with_fields
 from s2s_export.dtypes import refuse_other_dtypes
 from s2s_export.graphs import Graphs, build_graphs, with_searches
 from s2s_export.optimize import Passes, named
@@ -24,6 +26,7 @@ from s2s_export.understand import Understanding, understand
 from s2s_export.verify import Report, Subject, refuse_failed, verify
 from s2s_export.write import new_folder, refuse_existing, write_graphs
 from s2s_runtime.bundle import Manifest, write_manifest
+from s2s_runtime.vocabulary import Unit
 from s2s_training.splitting.graph import distinct_names, flatten_model
 from s2s_training.splitting.splitter import SplitModel, split
 
@@ -57,22 +60,40 @@ def export(
     path: str | os.PathLike[str],
     options: ExportOptions | None = None,
     *,
+    source: object = None,
+    target: object = None,
+    start: str | int | None = None,
+    end: str | int | Iterable[str | int] | None = None,
+    unit: Unit | None = None,
     progress: Progress = lambda _: None,
+    **fields: Any,
 ) -> Exported:
-    """Exports a training model as a verified bundle.
+    """Export a training model as a verified bundle.
+
+    Symbols are given as they lie in a notebook: a dictionary of symbols to ids (or of ids to symbols), a Keras
+    `Tokenizer`, a `TextVectorization` or `StringLookup` layer, a list of symbols in the order of their ids, or the path
+    of a file that holds one of these. Without them the bundle takes ids and gives ids.
 
     Args:
         model: Functional or Sequential encoder-decoder of recurrent layers.
         path: folder to write; it appears whole, or not at all.
-        options: what the graph can't tell: vocabulary, lengths, padding.
+        options: what the graph can't tell, as one object; what is given by itself overrides it.
+        source: the source's symbols.
+        target: the target's symbols.
+        start: symbol or id that the decoder reads first.
+        end: symbol or id that ends a target, or several.
+        unit: how text is cut, "char", "word" or "symbol" (at white space), where the symbols don't tell it; None =
+            characters where all symbols are single characters, else at white space.
         progress: called with a few words as each stage begins.
+        fields: fields of `ExportOptions`, such as `padding`, `source_length`, `max_length` or `force`.
 
     Raises:
         ExportError: the options contradict the model, or something is missing; nothing was written.
         SplitError: the model can't be split; names the layer and why.
+        TypeError: an argument has no such name; the message says which was meant.
         VerificationError: the graphs don't give what Keras gives; nothing was written.
     """
-    options = options or ExportOptions()
+    options = Words(source, target, start, end, unit).added_to(with_fields(options, fields))
     path = Path(path)
     refuse_existing(path, force=options.force)
     start = time.perf_counter()
@@ -161,7 +182,7 @@ def take_apart(model: keras.Model, options: ExportOptions) -> tuple[keras.Model,
         vocabulary, notes = text.merged(options.vocabulary, parts.sources[0].name, target, texts=options.verify_with)
         options = options.with_vocabulary(vocabulary)
     facts = understand(chosen.model, parts, options)
-    return chosen.model, parts, replace(facts, notes=(*chosen.notes(parts), *notes, *facts.notes))
+    return chosen.model, parts, replace(facts, notes=(*chosen.notes(parts), *options.notes, *notes, *facts.notes))
 
 
 def _split(model: keras.Model, options: ExportOptions, source_input: str | None) -> SplitModel:

@@ -16,6 +16,7 @@ from s2s_export.errors import ExportError
 from s2s_export.graphs import Graphs, select_graph, with_searches
 from s2s_export.understand import Understanding
 from s2s_runtime.bundle import TensorSpec
+from s2s_runtime.spelling import option
 
 
 def halved(graphs: Graphs, facts: Understanding) -> Graphs:
@@ -26,7 +27,8 @@ def halved(graphs: Graphs, facts: Understanding) -> Graphs:
     """
     if facts.target.feedback == "value":
         raise ExportError(
-            "--dtype float16: this model gives values, whose loss by float16 isn't measured here; export it in float32"
+            f"{option('dtype', 'float16')}: this model gives values, whose loss by float16 isn't measured here; "
+            "export it in float32"
         )
     kept = {"encoder": [tensor.name for tensor in facts.source.inputs], "decoder": ["logits", "attention"]}
     models = {name: _halved(graphs.models[name], name, names) for name, names in kept.items()}

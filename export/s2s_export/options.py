@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from s2s_export.errors import ExportError
 from s2s_export.optimize import named
 from s2s_runtime.padding import Side
+from s2s_runtime.spelling import did_you_mean, option
 from s2s_runtime.vocabulary import VocabularyFile
 
 
@@ -38,6 +41,13 @@ class ExportOptions:
         longest_source: longest source in training, where known: what a model that reads its padding is padded to
             unless `source_length` says otherwise.
         start_symbol, end_symbol: the target vocabulary's start and end, where it doesn't say them itself.
+        unnamed_ids: whether the model may have more ids than the vocabulary has symbols; those are named `<id>`.
+        notes: what a person should know of the vocabulary, a sentence each; the report shows them.
+        pairs: the pairs that the model was trained on: a TSV file, or (source, target) texts. They tell the
+            vocabularies where none is given, and what filled short sources, on which side and to what length.
+        rows: how many rows of `pairs`, from the top, the model was trained on; None = those that give its sizes.
+        expect: outputs of the user's own loop, which prove the set-up: a file, or its text, of lines
+            source, tab, output, or as the tutorial's script prints them; or (source, output) texts.
         verify_with: texts to verify with; otherwise inputs are generated.
         references: the right target of each text in `verify_with`, for error rates with int8 or float16.
         quantize: "int8" for weights of 8 bits; None keeps float32.
@@ -55,7 +65,7 @@ class ExportOptions:
     end_ids: tuple[int, ...] = ()
     source_length: int | None = None
     max_length: int | None = None
-    padding: str | None = None
+    padding: str | int | None = None
     padding_side: Side | None = None
     source_kind: Literal["auto", "one-hot", "values"] = "auto"
     decoder_input: str | None = None
@@ -68,6 +78,11 @@ class ExportOptions:
     longest_source: int | None = None
     start_symbol: str | None = None
     end_symbol: str | None = None
+    unnamed_ids: bool = False
+    notes: tuple[str, ...] = ()
+    pairs: str | os.PathLike[str] | Sequence[tuple[str, str]] | None = None
+    rows: int | None = None
+    expect: str | os.PathLike[str] | Sequence[tuple[str, str]] | None = None
     verify_with: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
     quantize: Literal["int8"] | None = None
@@ -75,7 +90,7 @@ class ExportOptions:
     optimize: Literal["none", "default"] | tuple[str, ...] = "default"
 
     def __post_init__(self) -> None:
-        for name in ("source_length", "max_length"):
+        for name in ("source_length", "max_length", "rows"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ExportError(f"{name}: expected at least 1, got {value}")
@@ -120,10 +135,16 @@ class ExportOptions:
         named = {name: symbol for name, symbol in named.items() if symbol is not None}
         if named and (vocabulary is None or vocabulary.target is None):
             raise ExportError(
-                f"{' and '.join(named)}: there is no target vocabulary to find them in; give --vocab or --vocab-from, "
-                "or --start-id N and --end-id N"
+                f"{' and '.join(named)}: there is no target vocabulary to find them in; give "
+                f"{option('target_vocab', 'FILE')}, or {option('start_id', 'N')} and {option('end_id', 'N')}"
             )
         if named and vocabulary is not None and vocabulary.target is not None:
+            for name, symbol in named.items():
+                if symbol not in vocabulary.target.symbols:
+                    raise ExportError(
+                        f"{option(name)}: {symbol!r} is none of the target's {len(vocabulary.target)} symbols"
+                        f"{did_you_mean(symbol, vocabulary.target.symbols)}"
+                    )
             vocabulary = replace(vocabulary, target=replace(vocabulary.target, **named))
         return replace(self, vocabulary=vocabulary)
 

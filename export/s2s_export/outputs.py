@@ -8,6 +8,7 @@ import keras
 
 from s2s_export.errors import ExportError
 from s2s_export.options import ExportOptions
+from s2s_runtime.spelling import option
 from s2s_training.splitting.decoded_output import output_name
 from s2s_training.splitting.graph import distinct_names, flatten_model
 from s2s_training.splitting.splitter import SplitModel
@@ -42,9 +43,10 @@ class ChosenOutput:
         if options.decoder_output is not None:
             places = [i for i, name in enumerate(names) if name == options.decoder_output]
             if len(places) != 1:
+                instead = "; export keras.Model(model.inputs, the_output)" if places else ""
                 raise ExportError(
-                    f"--decoder-output: expected the name of one of the model's outputs ({', '.join(names)}), got "
-                    f"{options.decoder_output!r}" + ("; export keras.Model(model.inputs, the_output)" if places else "")
+                    f"{option('decoder_output')}: expected the name of one of the model's outputs "
+                    f"({', '.join(names)}), got {options.decoder_output!r}{instead}"
                 )
         elif target is not None:
             shapes = [value.shape for value in graph.outputs]
@@ -59,4 +61,4 @@ class ChosenOutput:
             return []
         name = self.names[split.output_index if self.index is None else self.index]
         others = ", ".join(self.names)
-        return [f"of the model's outputs ({others}) {name!r} is decoded (--decoder-output names another)"]
+        return [f"of the model's outputs ({others}) {name!r} is decoded ({option('decoder_output')} names another)"]

@@ -15,6 +15,7 @@ from s2s_export.errors import ExportError
 from s2s_export.options import ExportOptions
 from s2s_runtime.bundle import OtherSource
 from s2s_runtime.padding import PaddingPolicy
+from s2s_runtime.spelling import option
 from s2s_runtime.vocabulary import Vocabulary
 from s2s_training.splitting.splitter import SplitModel
 
@@ -56,7 +57,7 @@ class PaddingFinder:
         length = options.source_length or recorded_length or fixed_length or options.longest_source
         width = self.split.encoder.inputs[0].shape[1]
         if width is not None and length != width:
-            raise ExportError(f"--source-length: the model takes sources of {width} steps only, got {length}")
+            raise ExportError(f"{option('source_length')}: the model takes sources of {width} steps only, got {length}")
         self._note_odd_masks()
         padding_id = self._filler(0)
         said_masked = recorded is not None and recorded.masked
@@ -72,14 +73,15 @@ class PaddingFinder:
         if self.source.kind == "values":
             if self.options.padding not in (None, "zeros"):
                 raise ExportError(
-                    f"--padding {self.options.padding}: sources are values, padded with zeros; leave it out"
+                    f"{option('padding', str(self.options.padding))}: sources are values, padded with "
+                    "zeros; leave it out"
                 )
             return PaddingPolicy(False, None, side, length)
         if length is None:
             raise ExportError(
                 "this model reads its padding (it has no mask), so a sentence decodes the same only when padded to the "
-                "length of training, which its free time dimension doesn't show: give --source-length N, and "
-                "--padding SYMBOL or zeros"
+                "length of training, which its free time dimension doesn't show: give "
+                f"{option('source_length', 'N')}, and {option('padding', 'SYMBOL')} or zeros"
             )
         self.notes.append(
             f"the model reads its padding: every source is padded to {length} with {_padding_name(padding_id)}"
@@ -97,9 +99,9 @@ class PaddingFinder:
             return
         if not ignored:
             raise ExportError(
-                "--padding-side left: the model masks padding on the right, but padding on the left changes what it "
-                "gives, and ONNX's recurrent layers can't skip leading steps: leave --padding-side out and decode "
-                "unpadded sources"
+                f"{option('padding_side', 'left')}: the model masks padding on the right, but padding on the left "
+                "changes what it gives, and ONNX's recurrent layers can't skip leading steps: leave "
+                f"{option('padding_side')} out and decode unpadded sources"
             )
         self.notes.append("the model masks its padding wherever it stands: sources are padded on the right")
 
@@ -164,15 +166,20 @@ class PaddingFinder:
         given, kind = self.options.padding, self.source.kind
         if given == "zeros":
             if kind != "one-hot":
-                raise ExportError("--padding zeros: only one-hot sources have rows of zeros; give a symbol or an id")
+                raise ExportError(
+                    f"{option('padding', 'zeros')}: only one-hot sources have rows of zeros; give a symbol or an id"
+                )
             return -1
         if given is not None:
             known = self.options.vocabulary
             return _named_padding(given, None if known is None else known.source, self.source.size)
         if self._recorded is not None and self._recorded.id is not None:
             return self._recorded.id
+        known = self.options.vocabulary
+        if kind == "ids" and known is not None and known.source is not None and known.source.padding_id is not None:
+            return known.source.padding_id
         assumed = _assumed_id(self.source)
-        self.notes.append(f"padding is assumed to be {_padding_name(assumed)} (--padding says otherwise)")
+        self.notes.append(f"padding is assumed to be {_padding_name(assumed)} ({option('padding')} says otherwise)")
         return assumed
 
 
@@ -180,12 +187,16 @@ def _assumed_id(source: OtherSource) -> int:
     return -1 if source.kind == "one-hot" else 0
 
 
-def _named_padding(given: str, vocabulary: Vocabulary | None, size: int) -> int:
-    if vocabulary is not None and given in vocabulary.symbols:
+def _named_padding(given: str | int, vocabulary: Vocabulary | None, size: int) -> int:
+    if vocabulary is not None and isinstance(given, str) and given in vocabulary.symbols:
         return vocabulary.symbols.index(given)
-    if given.isdecimal() and int(given) < size:
+    if isinstance(given, int) and 0 <= given < size:
+        return given
+    if isinstance(given, str) and given.isdecimal() and int(given) < size:
         return int(given)
-    raise ExportError(f"--padding: expected 'zeros', a source symbol, or an id from 0 to {size - 1}, got {given!r}")
+    raise ExportError(
+        f"{option('padding')}: expected 'zeros', a source symbol, or an id from 0 to {size - 1}, got {given!r}"
+    )
 
 
 def _padding_name(padding_id: int | None) -> str:

@@ -22,6 +22,7 @@ from s2s_export.convert import all_nodes
 from s2s_export.errors import ExportError
 from s2s_export.graphs import Graphs, with_searches
 from s2s_export.understand import Understanding
+from s2s_runtime.spelling import option
 
 _INTEGER_NODES = ("MatMulInteger", "DynamicQuantizeLSTM")
 
@@ -34,11 +35,11 @@ def quantized(graphs: Graphs, facts: Understanding) -> Graphs:
     """
     if facts.target.feedback == "value":
         raise ExportError(
-            "--quantize: this model gives values, whose loss by int8 isn't measured here; export it without --quantize"
+            f"{option('quantize')}: this model gives values, whose loss by int8 isn't measured here; leave it out"
         )
     models = {name: _quantized(graphs.models[name]) for name in ("encoder", "decoder")}
     if not any(node.op_type in _INTEGER_NODES for model in models.values() for node in all_nodes(model.graph)):
-        raise ExportError("--quantize: this model has no matrix product and no LSTM with constant weights")
+        raise ExportError(f"{option('quantize')}: this model has no matrix product and no LSTM with constant weights")
     return with_searches(replace(graphs, models={**graphs.models, **models}), facts)
 
 

@@ -21,6 +21,7 @@ from s2s_export.write import write_graphs
 from s2s_runtime import Model, load
 from s2s_runtime.bundle import Manifest, write_manifest
 from s2s_runtime.error_rates import edit_distance, error_rates
+from s2s_runtime.spelling import option
 
 
 def reduce_bundle(
@@ -71,7 +72,7 @@ def reduce_bundle(
 
 def _references(texts: Sequence[str], facts: Understanding) -> list[list[int]]:
     if texts and facts.target_vocabulary is None:
-        raise ExportError("references to measure with need a target vocabulary: give --vocab FILE")
+        raise ExportError(f"references to measure with need a target vocabulary: give {option('target_vocab', 'FILE')}")
     return [facts.target_vocabulary.encode(text) for text in texts] if facts.target_vocabulary else []
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from s2s_export.errors import ExportError
 from s2s_export.understand import Understanding
 from s2s_runtime.bundle import OtherSource
+from s2s_runtime.spelling import option
 
 Sentence = tuple[np.ndarray, ...]
 
@@ -38,15 +39,15 @@ def encoded(texts: Sequence[str], facts: Understanding) -> list[Sentence]:
         ExportError: there is no vocabulary to read them with, or one is longer than what the training model reads.
     """
     if facts.source_vocabulary is None:
-        raise ExportError("texts to verify with need a source vocabulary: give --vocab FILE")
+        raise ExportError(f"texts to verify with need a source vocabulary: give {option('source_vocab', 'FILE')}")
     first = [np.asarray(facts.source_vocabulary.encode_sentence(text), dtype=np.int64) for text in texts]
     longest = facts.longest[0]
     for text, row in zip(texts, first, strict=True):
         if longest is not None and len(row) > longest:
             shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
             raise ExportError(
-                f"--verify-with: {shown!r} has {len(row)} symbols, but the model reads at most {longest}; leave the "
-                "line out, or give the length of training with --source-length if that is another"
+                f"{option('verify_with')}: {shown!r} has {len(row)} symbols, but the model reads at most {longest}; "
+                f"leave the line out, or give the length of training with {option('source_length')} if that is another"
             )
     return _beside(np.random.default_rng(0), facts, first)
 

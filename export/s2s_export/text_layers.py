@@ -15,6 +15,7 @@ import keras
 from s2s_export.errors import ExportError
 from s2s_export.text_reading import compared, refuse_other_than_ids, vocabulary_of
 from s2s_runtime.padding import PaddingPolicy
+from s2s_runtime.spelling import option
 from s2s_runtime.vocabulary import Vocabulary, VocabularyFile
 from s2s_training.splitting.graph import Call, Graph, Value, flatten_model, replay
 
@@ -106,7 +107,8 @@ def _from_ids(graph: Graph, inputs: Sequence[Value]) -> list[Call]:
     if missing:
         raise ExportError(
             "the model works on its text before TextVectorization or StringLookup reads it; ONNX graphs read ids: "
-            "save the part behind those layers as a model of its own, and give the words with --vocab FILE"
+            "save the part behind those layers as a model of its own, and give the words with "
+            f"{option('source_vocab', 'FILE')}"
         )
     return kept
 

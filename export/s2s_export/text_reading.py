@@ -16,15 +16,18 @@ import numpy as np
 import tensorflow as tf
 
 from s2s_export.errors import ExportError
+from s2s_runtime.spelling import option
 from s2s_runtime.vocabulary import Unit, Vocabulary
 
 _PADDING = "<pad>"
 _SPACES = " \t\n\v\f\r"  # where TensorFlow cuts
-_WITHOUT_PUNCTUATION = str.maketrans("", "", string.punctuation)
-_INSTEAD = (
-    "give --vocab FILE, which says how its text is cut, or save the part behind the layer as a model of its own and "
-    "decode from ids"
-)
+
+
+def _instead() -> str:
+    return (
+        f"give {option('vocab', 'FILE')}, which says how its text is cut, or save the part behind the layer as a "
+        "model of its own and decode from ids"
+    )
 
 
 def refuse_other_than_ids(layer: Any) -> None:
@@ -55,8 +58,17 @@ def vocabulary_of(layer: Any) -> Vocabulary:
             padding = f"<{padding}>"
         symbols[0] = padding
     unknown = lookup.oov_token if lookup.num_oov_indices else None
-    unit, lowercase = _unit(layer), getattr(layer, "_standardize", None) in ("lower", "lower_and_strip_punctuation")
-    return Vocabulary(unit, tuple(symbols), padding=padding, unknown=unknown, lowercase=lowercase)
+    unit, standardize = _unit(layer), getattr(layer, "_standardize", None)
+    named = standardize if isinstance(standardize, str) else ""
+    return Vocabulary(
+        unit,
+        tuple(symbols),
+        padding=padding,
+        unknown=unknown,
+        lowercase=named.startswith("lower"),
+        removed=string.punctuation if "strip_punctuation" in named else "",
+        separators=_SPACES if unit == "symbol" and getattr(layer, "_split", None) else "",
+    )
 
 
 def _lookup(layer: Any) -> Any:
@@ -74,7 +86,7 @@ def _unit(layer: Any) -> Unit:
     if layer._split not in ("whitespace", "character"):
         raise ExportError(
             f"{_name(layer)} has split={_called(layer._split)}; expected 'whitespace' or 'character', the ways a "
-            f"bundle can cut text: {_INSTEAD}"
+            f"bundle can cut text: {_instead()}"
         )
     return "char" if layer._split == "character" else "symbol"
 
@@ -107,10 +119,10 @@ def compared(layer: Any, vocabulary: Vocabulary, texts: Sequence[str]) -> list[s
     if not samples:
         return []
     wrong = _read_otherwise(layer, vocabulary, samples)
-    unexplained = [t for t in wrong if not (_lowercased_beyond(t, vocabulary) or _cut_beyond(t, vocabulary))]
+    unexplained = [text for text in wrong if not _lowercased_beyond(text, vocabulary)]
     if unexplained:
         raise ExportError(
-            f"{_name(layer)} reads {unexplained[0][:60]!r} otherwise than a bundle with its vocabulary: {_INSTEAD}"
+            f"{_name(layer)} reads {unexplained[0][:60]!r} otherwise than a bundle with its vocabulary: {_instead()}"
         )
     return [*_standardizing(layer), *_beyond_ascii(layer, vocabulary, wrong), *_cutting_off(layer)]
 
@@ -121,7 +133,7 @@ def _refuse_cut_words(layer: Any, vocabulary: Vocabulary, words: Sequence[str]) 
     if cut is not None:
         raise ExportError(
             f"{_name(layer)} knows {cut!r} as one symbol, but a bundle cuts the texts of such a layer at white space: "
-            f"{_INSTEAD}"
+            f"{_instead()}"
         )
 
 
@@ -142,35 +154,25 @@ def _prepared(layer: Any, samples: Sequence[str]) -> list[str]:
     """Texts as the notes ask for them."""
     if callable(layer._standardize):
         return [text.decode("utf-8") for text in np.asarray(layer._standardize(tf.constant(samples))).ravel()]
-    if "strip_punctuation" in (layer._standardize or ""):
-        return [text.translate(_WITHOUT_PUNCTUATION) for text in samples]
     return list(samples)
 
 
 def _standardizing(layer: Any) -> list[str]:
-    standardize = layer._standardize
-    if standardize in (None, "lower"):
+    if not callable(layer._standardize):
         return []
-    strips = isinstance(standardize, str)
-    what = "strips punctuation" if strips else f"runs {_called(standardize)}"
+    what = f"runs {_called(layer._standardize)}"
     return [f"the text layer {layer.name!r} {what}, which a bundle doesn't: do so to texts before decoding them"]
 
 
 def _beyond_ascii(layer: Any, vocabulary: Vocabulary, wrong: Sequence[str]) -> list[str]:
-    """Notes on letters and spaces that Python knows and TensorFlow doesn't."""
+    """Notes on letters that Python lowercases and TensorFlow doesn't."""
     notes = []
     lowercased = [text for text in wrong if _lowercased_beyond(text, vocabulary)]
     if lowercased:
         notes.append(
             f"the text layer {layer.name!r} lowercases A to Z only, a bundle all letters: {_some(lowercased)} read "
-            "otherwise; for the layer's own reading give --vocab FILE with lowercase false, and lowercase A to Z of "
-            "texts before decoding them"
-        )
-    cut = [text for text in wrong if _cut_beyond(text, vocabulary)]
-    if cut:
-        notes.append(
-            f"the text layer {layer.name!r} cuts at ASCII white space only, a bundle at any, such as no-break spaces: "
-            f"{_some(cut)} read otherwise"
+            f"otherwise; for the layer's own reading give {option('vocab', 'FILE')} with lowercase false, and "
+            "lowercase A to Z of texts before decoding them"
         )
     return notes
 
@@ -182,10 +184,6 @@ def _some(texts: Sequence[str]) -> str:
 
 def _lowercased_beyond(text: str, vocabulary: Vocabulary) -> bool:
     return vocabulary.lowercase and any(not letter.isascii() and letter != letter.lower() for letter in text)
-
-
-def _cut_beyond(text: str, vocabulary: Vocabulary) -> bool:
-    return vocabulary.unit == "symbol" and any(letter.isspace() and letter not in _SPACES for letter in text)
 
 
 def _cutting_off(layer: Any) -> list[str]:

@@ -15,9 +15,11 @@ from keras import tree
 from s2s_export.errors import ExportError
 from s2s_export.options import ExportOptions
 from s2s_export.padding_policy import PaddingFinder
+from s2s_export.unnamed_ids import widened
 from s2s_runtime.bundle import OtherSource, SourceKind, SourceSpec, TargetSpec, TensorSpec
 from s2s_runtime.padding import PaddingPolicy
-from s2s_runtime.vocabulary import Vocabulary
+from s2s_runtime.spelling import option
+from s2s_runtime.vocabulary import Vocabulary, VocabularyFile
 from s2s_training.splitting.attention_weights import noise_for
 from s2s_training.splitting.graph import Graph, Value
 from s2s_training.splitting.splitter import SplitModel
@@ -62,7 +64,7 @@ def understand(model: keras.Model, split: SplitModel, options: ExportOptions) ->
     """
     notes: list[str] = []
     vocabulary = options.vocabulary
-    sides = (vocabulary.source, vocabulary.target) if vocabulary is not None else (None, None)
+    sides = (None, None) if vocabulary is None else _sides(split, vocabulary, options, notes)
     probabilities = _gives_probabilities(split)
     target, one_hot_target = _target(model, split, sides[1], options, probabilities=probabilities)
     source = _source(split, sides[0], options, one_hot_target=one_hot_target)
@@ -77,13 +79,34 @@ def understand(model: keras.Model, split: SplitModel, options: ExportOptions) ->
         notes.append(f"several sources: decode with a mapping from {', '.join(source.names)} to rows")
     if target.feedback == "value" and split.fed == "none":
         notes.append(
-            "the output is taken for values, as nothing says that it is tokens (--vocab, or --end-id, would); what the "
+            "the output is taken for values, as nothing says that it is tokens "
+            f"({option('target_vocab')}, or {option('end_id')}, would); what the "
             "decoder reads is among its own states, a start value given to predict is not looked at"
         )
     if target.max_length is None:
-        notes.append("the longest target is unknown: callers must give max_length (--max-length records it)")
+        notes.append(
+            f"the longest target is unknown: callers must give max_length ({option('max_length')} records it here)"
+        )
     longest = _longest(split, (padding, *(other.padding for other in source.others)))
     return Understanding(source, target, padding, *sides, one_hot_target, probabilities, longest, tuple(notes))
+
+
+def _sides(
+    split: SplitModel, vocabulary: VocabularyFile, options: ExportOptions, notes: list[str]
+) -> tuple[Vocabulary | None, Vocabulary | None]:
+    """Both sides' symbols, with names for the ids that have none where they may have none."""
+    if not options.unnamed_ids:
+        return vocabulary.source, vocabulary.target
+    read = split.encoder.inputs[0].shape
+    source = widened(vocabulary.source, read[2] if len(read) == 3 else None)
+    target = widened(vocabulary.target, split.decoder.outputs[0].shape[-1])
+    for name, given, made in (("source", vocabulary.source, source), ("target", vocabulary.target, target)):
+        if given is not None and made is not None and len(made) > len(given):
+            notes.append(
+                f"the model has {len(made)} {name} ids, {len(given)} of them have symbols: the others are called "
+                f"{made.symbols[len(given)]} to {made.symbols[-1]}"
+            )
+    return source, target
 
 
 def _longest(split: SplitModel, policies: Sequence[PaddingPolicy]) -> tuple[int | None, ...]:
@@ -118,7 +141,8 @@ def _target(
     if width is None:
         raise ExportError(
             "what is decoded has no fixed number of symbols or values in its last axis; expected an output "
-            "(batch, time, symbols): name another with --decoder-output NAME, or fix the axis where the model is built"
+            f"(batch, time, symbols): name another with {option('decoder_output', 'NAME')}, or fix the axis where the "
+            "model is built"
         )
     size = int(width)
     fed_size = split.decoder.inputs[0].shape[-1] if split.fed == "value" else None
@@ -139,7 +163,7 @@ def _target(
     if vocabulary is not None and len(vocabulary) != size:
         raise ExportError(
             f"the target vocabulary has {len(vocabulary)} symbols but the model gives {size} probabilities; "
-            "give the vocabulary the model was trained with (--vocab)"
+            "give the symbols the model was trained with"
         )
     end_ids = options.end_ids or (() if vocabulary is None or vocabulary.end_id is None else (vocabulary.end_id,))
     for token in [*end_ids, *([] if start_id is None else [start_id])]:
@@ -148,8 +172,10 @@ def _target(
     feedback = split.fed if split.fed in ("none", "probabilities") else "token"
     if feedback == "token" and start_id is None:
         raise ExportError(
-            "the first token fed to the decoder is unknown: put a vocab.json with target.start beside the model, give "
-            "--vocab FILE, or --start-id N (and --end-id N) for a model that only knows numbers"
+            f"the first token fed to the decoder is unknown: give the target's symbols with "
+            f"{option('target_vocab', 'FILE')} and the start and end among them with {option('start', 'SYMBOL')} and "
+            f"{option('end', 'SYMBOL')}; or {option('start_id', 'N')} and {option('end_id', 'N')} for a model that "
+            "only knows numbers"
         )
     return (
         TargetSpec(
@@ -201,10 +227,15 @@ def _source(
     tensor = split.encoder.inputs[0]
     if len(tensor.shape) == 2:
         if options.source_kind != "auto":
-            raise ExportError(f"--source-kind {options.source_kind}: the source is ids, not vectors; leave it out")
+            raise ExportError(
+                f"{option('source_kind', options.source_kind)}: the source is ids, not vectors; leave it out"
+            )
         size = _embedding_size(split, split.sources[0]) or (len(vocabulary) if vocabulary is not None else None)
         if size is None:
-            raise ExportError("the number of source ids is unknown: no Embedding reads them; give --vocab FILE")
+            raise ExportError(
+                "the number of source ids is unknown, as no Embedding reads them: give "
+                f"{option('source_vocab', 'FILE')}"
+            )
         _check_size(vocabulary, size, exact=False)
         known = len(vocabulary) if vocabulary is not None else size
         return SourceSpec("ids", known, (TensorSpec("source", "int64", (None, None)),))
@@ -221,7 +252,7 @@ def _source(
         return SourceSpec("one-hot", size, (TensorSpec("source", "int64", (None, None)),))
     if vocabulary is not None:
         raise ExportError(
-            "a source vocabulary was given, but the source is values (--source-kind one-hot if it is not)"
+            f"a source vocabulary was given, but the source is values ({option('source_kind', 'one-hot')} if it is not)"
         )
     return SourceSpec("values", size, (TensorSpec("source", "float32", (None, None, size)),))
 
@@ -236,7 +267,9 @@ def _others(split: SplitModel, options: ExportOptions) -> tuple[OtherSource, ...
     for name in options.one_hot_inputs:
         if name not in known:
             names = ", ".join(known) or "none"
-            raise ExportError(f"--one-hot-input: expected a further source input of vectors ({names}), got {name!r}")
+            raise ExportError(
+                f"{option('one_hot_input')}: expected a further source input of vectors ({names}), got {name!r}"
+            )
     found = []
     for i, value in list(enumerate(split.sources))[1:]:
         size = value.shape[-1] if len(value.shape) == 3 or split.vectors[i] else _embedding_size(split, value)
@@ -262,7 +295,7 @@ def _check_size(vocabulary: Vocabulary | None, size: int, *, exact: bool) -> Non
     if vocabulary is not None and (len(vocabulary) > size or (exact and len(vocabulary) != size)):
         raise ExportError(
             f"the source vocabulary has {len(vocabulary)} symbols but the model reads {size}; "
-            "give the vocabulary the model was trained with (--vocab)"
+            "give the symbols the model was trained with"
         )
 
 

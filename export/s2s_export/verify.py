@@ -24,6 +24,7 @@ from s2s_export.padding_policy import for_encoder
 from s2s_export.samples import Sentence, encoded, for_runtime, generated, padded
 from s2s_export.understand import Understanding
 from s2s_runtime.bundle import Manifest
+from s2s_runtime.spelling import option
 from s2s_training.splitting.splitter import SplitModel
 
 NEAR_TIE = 1e-4
@@ -130,7 +131,7 @@ def refuse_failed(report: Report) -> None:
     if failed:
         raise VerificationError(
             f"the exported graphs do not give what Keras gives, nothing was written: {'; '.join(failed)} "
-            f"(allowed: {report.atol:g}; --atol sets it)"
+            f"(allowed: {report.atol:g}; {option('atol')} sets it)"
         )
 
 

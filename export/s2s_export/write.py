@@ -15,6 +15,7 @@ import onnx
 
 from s2s_export.errors import ExportError
 from s2s_runtime.bundle import GraphFile, describe_file
+from s2s_runtime.spelling import option
 
 WEIGHTS: Final = "weights.bin"
 _SMALL: Final = 1024  # bytes; smaller constants stay where they are: shapes and axes have to be read while loading
@@ -28,9 +29,9 @@ def refuse_existing(path: Path, *, force: bool) -> None:
         ExportError: something is there and may not be replaced, or the folder above is missing.
     """
     if path.exists() and not force:
-        raise ExportError(f"{path} exists already; choose another place with -o, or replace it with --force")
+        raise ExportError(f"{path} exists already; choose another place, or replace it with {option('force', '')}")
     if path.exists() and not (path / "manifest.json").is_file():
-        raise ExportError(f"{path} exists and is no bundle; --force replaces bundles only")
+        raise ExportError(f"{path} exists and is no bundle; {option('force', '')} replaces bundles only")
     if not path.parent.is_dir():
         raise ExportError(f"{path.parent}: no such folder to write {path.name} into; create it first")
 

@@ -14,6 +14,7 @@ from s2s_runtime.commands.manners import standard_input, standard_output
 from s2s_runtime.console import UsageError, load_together, warn
 from s2s_runtime.ensembles import Mean
 from s2s_runtime.errors import InputError, OptionError, UnknownSymbolError, naming
+from s2s_runtime.figures import check_picture
 from s2s_runtime.files import (
     DecodeLines,
     LineFormat,
@@ -31,7 +32,7 @@ from s2s_runtime.files import (
 from s2s_runtime.model import Model
 from s2s_runtime.pair_lines import ScoreLines
 from s2s_runtime.pairs import ScoreValues
-from s2s_runtime.plots import check_picture, plot_attention
+from s2s_runtime.plots import plot_attention
 from s2s_runtime.terminal import byte_progress, prompted
 
 _MODES: Final = ("stream", "score", "interactive")

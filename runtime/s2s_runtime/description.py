@@ -9,6 +9,7 @@ from rich.table import Table
 
 from s2s_runtime.manifest import Manifest, OtherSource, SourceSpec, TensorSpec
 from s2s_runtime.padding import PaddingPolicy
+from s2s_runtime.provenance import ORIGINS, UNKNOWN, Provenance
 from s2s_runtime.vocabulary import Vocabulary
 
 _SAMPLE: Final = 16
@@ -39,6 +40,7 @@ def describe(name: str, manifest: Manifest, *, size: int | None = None, every_sy
     yield _tensors(manifest)
     yield _graphs(manifest)
     yield _listed("Vocabularies", _vocabularies(manifest, every_symbol))
+    yield setup_table(manifest.setup)
     rest = dict(manifest.verification)
     checks = rest.get("checks")
     if _is_table(checks):
@@ -47,6 +49,18 @@ def describe(name: str, manifest: Manifest, *, size: int | None = None, every_sy
     if rest:
         yield _listed("Verification", _flat("verified", rest))
     yield _listed("Made with", iter(manifest.producers.items()))
+
+
+def setup_table(setup: Provenance | None) -> Table:
+    """Return how each item of a bundle's set-up is known, and under each what was measured."""
+    if setup is None:
+        return _listed("Set-up", iter([("how it is known", UNKNOWN)]))
+    table = Table("item", "taken to be", "how it is known", title="Set-up", title_justify="left")
+    for item in setup.items:
+        settled = f"; {item.option} settles it" if item.origin == "assumed" and item.option else ""
+        table.add_row(item.name, item.value, "\n".join([ORIGINS[item.origin] + settled, *map(str, item.signs)]))
+    table.caption, table.caption_justify = setup.summary, "left"
+    return table
 
 
 def _model(manifest: Manifest, size: int | None) -> Iterator[tuple[str, str]]:
@@ -134,6 +148,12 @@ def _how_cut(vocabulary: Vocabulary) -> str:
     if vocabulary.normalization is not None:
         parts.append(f"normal form {vocabulary.normalization}")
     parts += [name for name in ("lowercase", "reverse") if getattr(vocabulary, name)]
+    if vocabulary.removed:
+        parts.append(f"without {vocabulary.removed!r}")
+    if vocabulary.separators:
+        parts.append(f"cut at {vocabulary.separators!r}")
+    if vocabulary.skip_unknown:
+        parts.append("unknown symbols left out")
     return ", ".join(parts)
 
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from s2s_runtime.spelling import did_you_mean
+
 _REQUIRED: Final = object()
 
 
@@ -27,6 +29,7 @@ class Fields:
         self._where = where
         self._problems = problems
         self._data: Mapping[str, object] = {}
+        self._asked: dict[str, None] = {}
         if isinstance(data, Mapping):
             self._data = data
         else:
@@ -37,7 +40,16 @@ class Fields:
         place = ".".join(part for part in (self._where, key) if part)
         self._problems.append(f"{place}: {text}" if place else text)
 
+    def refuse_others(self) -> None:
+        """Report every field that was not asked for so far, and the known one whose name is near."""
+        for name in self._data:
+            if name not in self._asked:
+                missing = [known for known in self._asked if known not in self._data]
+                expected = f"expected {', '.join(self._asked)}"
+                self.problem(str(name), f"no such field{did_you_mean(str(name), missing) or f'; {expected}'}")
+
     def _get(self, key: str, default: object) -> object:
+        self._asked[key] = None
         if key in self._data:
             return self._data[key]
         if default is _REQUIRED:

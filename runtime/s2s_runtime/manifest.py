@@ -27,6 +27,7 @@
       "passes": ["logits", "token_table"],   what the exporter did to its graphs beside converting them
       "padding": {...}, "vocabulary": {"source": {...}, "target": {...}},      as in `vocab.json`
       "verification": {...},                 what the exporter checked and found
+      "setup": {...},                        how it is known what the model was fed with: see `s2s_runtime.provenance`
       "producers": {"s2s_export": "0.1.0"}   versions of what made the bundle
     }
 
@@ -60,6 +61,7 @@ from typing import Final, Literal
 from s2s_runtime.errors import BundleError, VocabularyError
 from s2s_runtime.json_fields import Fields
 from s2s_runtime.padding import PaddingPolicy
+from s2s_runtime.provenance import Provenance
 from s2s_runtime.specs import Feedback, GraphFile, OtherSource, SourceKind, SourceSpec, TargetSpec, TensorSpec
 from s2s_runtime.vocabulary import Vocabulary
 
@@ -94,6 +96,7 @@ class Manifest:
     target_vocabulary: Vocabulary | None = None
     verification: Mapping[str, object] = field(default_factory=dict)
     producers: Mapping[str, str] = field(default_factory=dict)
+    setup: Provenance | None = None
 
     def __post_init__(self) -> None:
         problems = [*self._graph_problems(), *self._source_problems(), *self.target.problems()]
@@ -151,6 +154,7 @@ class Manifest:
                 "target": None if target is None else target.to_dict(),
             },
             "verification": dict(self.verification),
+            "setup": None if self.setup is None else self.setup.to_dict(),
             "producers": dict(self.producers),
         }
 
@@ -181,6 +185,7 @@ class Manifest:
             "target_vocabulary": _read_vocabulary(vocabulary, "target", problems),
             "verification": fields.mapping("verification", {}),
             "producers": {name: str(version) for name, version in fields.mapping("producers", {}).items()},
+            "setup": _read_setup(fields, problems),
         }
         if problems:
             raise BundleError("; ".join(problems))
@@ -214,6 +219,11 @@ def _check_format(fields: Fields) -> None:
 def _read_weights(fields: Fields, problems: list[str]) -> GraphFile | None:
     data = fields.raw("weights", None)
     return None if data is None else GraphFile.read(Fields(data, "weights", problems))
+
+
+def _read_setup(fields: Fields, problems: list[str]) -> Provenance | None:
+    data = fields.raw("setup", None)
+    return None if data is None else Provenance.read(Fields(data, "setup", problems))
 
 
 def _read_padding(fields: Fields, problems: list[str]) -> PaddingPolicy:

@@ -60,6 +60,19 @@ class PaddingPolicy:
         padding_id = fields.optional_integer("id", default_id)
         side = fields.choice("side", ("right", "left"), "right")
         length = fields.optional_integer("length", None)
+        fields.refuse_others()
         if problems:
             raise VocabularyError("; ".join(problems))
         return cls(masked, padding_id, cast("Side", side), length)
+
+
+def without_padding(ids: list[int], padding: int | None) -> list[int]:
+    """Return ids without the padding id at either end; None = nothing pads."""
+    if padding is None:
+        return ids
+    start, stop = 0, len(ids)
+    while start < stop and ids[start] == padding:
+        start += 1
+    while stop > start and ids[stop - 1] == padding:
+        stop -= 1
+    return ids[start:stop]

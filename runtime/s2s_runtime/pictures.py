@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from zipfile import BadZipFile
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from s2s_runtime.error_rates import nearest
 from s2s_runtime.errors import InputError
-from s2s_runtime.plots import new_figure, save_figure
+from s2s_runtime.figures import add_legend, new_figure, save_figure
 
 Columns = Mapping[str, Sequence[float]]
 PANELS = {
@@ -24,6 +24,9 @@ PANELS = {
     "token_accuracy": "token accuracy",
     "error": "decoded error",
 }
+
+
+_MOST_BARS: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,7 @@ def plot_history(runs: Mapping[str, Columns], path: str | os.PathLike[str]) -> N
         axes.set(title=PANELS[name], xlabel="epoch")
         axes.locator_params(axis="x", integer=True)
         axes.grid(alpha=0.3)
-    panels[0].legend()
+    add_legend(figure, panels[0], below=len(runs) > 1)
     save_figure(figure, Path(path))
 
 
@@ -127,19 +130,22 @@ def plot_predictions(windows: Windows, predicted: NDArray[np.floating[Any]], pat
             f"prediction plot: expected predictions (windows, time, features) {expected}, got "
             f"{predicted.shape}; give the windows of the bundle's own run"
         )
-    figure = new_figure(9.0, 6.4)
+    figure = new_figure(10.5, 6.4)
     panels = figure.subplots(2, -(-len(predicted) // 2), squeeze=False).ravel()
+    for axes in panels[len(predicted) :]:
+        axes.remove()
     for axes, number, values in zip(panels, windows.shown, predicted, strict=False):
         points = windows.points[number]
         for feature in range(values.shape[-1]):
-            label = "" if values.shape[-1] == 1 else f" {feature}"
-            axes.plot(points, windows.targets[number, :, feature], color="C2", label=f"truth{label}")
-            axes.plot(points, values[:, feature], "o", color="C1", markersize=4, label=f"prediction{label}")
-        axes.plot(points, windows.sources[number], color="C0", alpha=0.6, label="input")
+            label, color = "" if values.shape[-1] == 1 else f" {feature}", f"C{feature + 1}"
+            axes.plot(points, windows.targets[number, :, feature], color=color, label=f"truth{label}")
+            axes.plot(points, values[:, feature], "o", color=color, markersize=4, label=f"prediction{label}")
+        [line, *_] = axes.plot(points, windows.sources[number], color="C0", alpha=0.6)
+        line.set_label("input")
         off = float(np.mean((values - windows.targets[number]) ** 2))
         axes.set(title=f"window {number}, mean squared error {off:.2g}")
         axes.grid(alpha=0.3)
-    panels[0].legend()
+    add_legend(figure, panels[0], below=False)
     save_figure(figure, Path(path))
 
 
@@ -159,7 +165,7 @@ def plot_lengths(lengths: Mapping[str, Sequence[int]], path: str | os.PathLike[s
     for axes, (kind, found) in zip(panels, lengths.items(), strict=True):
         axes.hist(found, bins=np.arange(min(found), max(found) + 2) - 0.5)
         axes.set(title=f"{kind}, mean {np.mean(found):.1f}", xlabel="tokens")
-        axes.locator_params(axis="x", integer=True)
+        axes.locator_params(axis="x", integer=True, min_n_ticks=1)
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("sequences")
     save_figure(figure, Path(path))
@@ -182,17 +188,29 @@ def plot_errors(
     found = np.array(
         [nearest(*pair) for pair in zip(outputs, references, strict=True)]
     )  # (sequences, edits and length)
-    figure = new_figure(9.0, 3.6)
+    figure = new_figure(11.0, 3.6)
     edits, by_length = figure.subplots(1, 2)
     edits.hist(found[:, 0], bins=np.arange(found[:, 0].max() + 2) - 0.5)
     edits.set(title=f"wrong: {np.mean(found[:, 0] > 0):.1%} of {len(found)}", xlabel="edits", ylabel="sequences")
-    edits.locator_params(axis="x", integer=True)
-    lengths, counts = np.unique(found[:, 1], return_counts=True)
-    wrong = [np.mean(found[found[:, 1] == length, 0] > 0) for length in lengths]
-    by_length.bar(lengths, wrong, width=0.9)
-    for length, share, count in zip(lengths, wrong, counts, strict=True):
-        by_length.annotate(str(count), (length, share), ha="center", va="bottom", fontsize=6)
-    by_length.set(title="by length (numbers: sequences)", xlabel="tokens of the reference", ylabel="share wrong")
+    edits.locator_params(axis="x", integer=True, min_n_ticks=1)
+    _draw_by_length(by_length, lengths=found[:, 1], wrong=found[:, 0] > 0)
     for axes in (edits, by_length):
         axes.grid(alpha=0.3)
     save_figure(figure, Path(path))
+
+
+def _draw_by_length(axes: Any, *, lengths: NDArray[np.int64], wrong: NDArray[np.bool_]) -> None:
+    """Draw a bar for each length, or for several together where there are more lengths than bars have room."""
+    width = -(-(int(lengths.max() - lengths.min()) + 1) // _MOST_BARS)
+    bins = (lengths - lengths.min()) // width
+    for number in np.unique(bins):
+        share, count = float(np.mean(wrong[bins == number])), int(np.sum(bins == number))
+        middle = lengths.min() + number * width + (width - 1) / 2
+        axes.bar(middle, share, width=0.9 * width, color="C0")
+        axes.annotate(
+            str(count), (middle, share), (0, 2), textcoords="offset points", ha="center", fontsize=7, rotation=90
+        )
+    together = "" if width == 1 else f", {width} lengths a bar"
+    axes.set(title=f"by length (numbers: sequences){together}", xlabel="tokens of the reference", ylabel="share wrong")
+    axes.margins(y=0.15)
+    axes.locator_params(axis="x", integer=True, min_n_ticks=1)

@@ -111,7 +111,7 @@ def errors(bundle: Bundle, pairs: Pairs, output: Output, beam_size: BeamSize = 1
 
 def _check(output: Path) -> None:
     """Make sure that the picture can be written, before the work."""
-    from s2s_runtime.plots import check_picture
+    from s2s_runtime.figures import check_picture
 
     check_picture(output)
 

@@ -16,6 +16,9 @@ without one. The two sides and the padding policy are copied into the bundle's m
         "normalization": "NFC",                "NFC", "NFKC", "NFD", "NFKD" or null: applied to text before cutting
         "lowercase": false,                    text is lowercased before cutting; default false
         "reverse": false,                      the order of the tokens is reversed; default false
+        "removed": "",                         characters taken out of the text before it is cut; default none
+        "separators": "",                      for "symbol": characters at which text is cut; default any white space
+        "skip_unknown": false,                 symbols not in the list are left out; default false
         "model": "CrcB...",                    for "sentencepiece": what spm_train wrote as .model, in base64; or
         "model_file": "spm.model"              that file, beside vocab.json (what is written holds "model")
       },
@@ -29,7 +32,8 @@ without one. The two sides and the padding policy are copied into the bundle's m
       "max_length": 59       longest target in tokens, the end token counted; null or left out = unknown
     }
 
-`source` or `target` is null where the model only knows numbers. Fields without a stated default are required.
+`source` or `target` is null where the model only knows numbers. Fields without a stated default are required, and
+fields of other names are errors.
 
 Units:
 
@@ -37,7 +41,8 @@ Units:
 - `word`: words and punctuation marks by the regular expression `WORD_PATTERN`: a run of letters, digits and
   underscores, with inner apostrophes and hyphens ("don't", "well-known"), or one other non-space character. White
   space is dropped. `decode` joins words with spaces, without the space before closing and after opening punctuation.
-- `symbol`: whatever white space separates; `decode` joins with one space. For phones, or text tokenised elsewhere.
+- `symbol`: whatever white space separates, or the characters of `separators` (and these alone, such as the space and
+  the filters of a Keras `Tokenizer`); `decode` joins with one space. For phones, or text tokenised elsewhere.
 - `phone`: phones that white space separates, each without the modifier letters that end it (length, palatalisation,
   aspiration: Unicode category Lm), and these letters: "d\u02d0" is "d", "\u02d0". `decode` puts them together.
 - `sentencepiece`: pieces of a sentencepiece model, cut and joined by the package of that name (the extra
@@ -70,7 +75,8 @@ from typing import Final
 from s2s_runtime.errors import UnknownSymbolError, VocabularyError
 from s2s_runtime.json_fields import Fields, write_json
 from s2s_runtime.padding import PaddingPolicy
-from s2s_runtime.vocabulary_side import WORD_PATTERN, Normalization, Unit, Vocabulary
+from s2s_runtime.vocabulary_side import Normalization, Unit, Vocabulary
+from s2s_runtime.words import WORD_PATTERN
 
 __all__ = [
     "WORD_PATTERN",
@@ -149,10 +155,10 @@ class VocabularyFile:
             fields.problem("version", f"this version reads {VERSION}, got {version}; use a newer s2s-runtime")
         max_length = fields.optional_integer("max_length", None)
         source, target = (_side(fields, name, problems, folder) for name in ("source", "target"))
+        padding_fields = fields.raw("padding", None)
+        fields.refuse_others()
         try:
-            padding = PaddingPolicy.from_dict(
-                fields.raw("padding", None), None if source is None else source.padding_id
-            )
+            padding = PaddingPolicy.from_dict(padding_fields, None if source is None else source.padding_id)
             if not problems:
                 return cls(source, target, padding, max_length)
         except VocabularyError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -11,16 +10,15 @@ from typing import Final, Literal, cast, get_args
 
 from s2s_runtime.errors import UnknownSymbolError, VocabularyError
 from s2s_runtime.json_fields import Fields
+from s2s_runtime.padding import without_padding
 from s2s_runtime.phones import cut_phones, join_phones
 from s2s_runtime.pieces import PieceModel, read_model, to_base64, with_pieces
+from s2s_runtime.words import WORD_PATTERN, join_words
 
 Unit = Literal["char", "word", "symbol", "phone", "sentencepiece"]
 Normalization = Literal["NFC", "NFKC", "NFD", "NFKD"]
 UnknownPolicy = Literal["error", "unk", "skip"]
 
-WORD_PATTERN: Final = re.compile(r"\w+(?:['\u2019-]\w+)*|[^\w\s]")
-_NO_SPACE_BEFORE: Final = frozenset(".,;:!?%)]}…»”")
-_NO_SPACE_AFTER: Final = frozenset("([{«“¿¡")
 _UNIT_NAMES: Final = {
     "char": "character",
     "word": "word",
@@ -44,6 +42,9 @@ class Vocabulary:
         normalization: Unicode normal form applied to text, or None.
         lowercase: whether text is lowercased.
         reverse: whether the order of tokens is reversed (sources only).
+        removed: characters taken out of the text, after lowercasing and normalising.
+        separators: characters at which text is cut; "" = any white space (unit "symbol" only).
+        skip_unknown: whether symbols not in the list are left out, where no unknown symbol stands for them.
         model: content of the sentencepiece model, for that unit only.
 
     Raises:
@@ -59,9 +60,13 @@ class Vocabulary:
     normalization: Normalization | None = None
     lowercase: bool = False
     reverse: bool = False
+    removed: str = ""
+    separators: str = ""
+    skip_unknown: bool = False
     model: bytes | None = field(default=None, repr=False)
     _ids: dict[str, int] = field(init=False, repr=False, compare=False)
     _left_out: frozenset[int | None] = field(init=False, repr=False, compare=False)
+    _translation: dict[int, str | None] = field(init=False, repr=False, compare=False)
     _pieces: PieceModel | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -69,6 +74,9 @@ class Vocabulary:
         object.__setattr__(self, "_ids", {symbol: i for i, symbol in enumerate(self.symbols)})
         left_out = frozenset(self._ids.get(symbol) for symbol in (self.start, self.end, self.padding) if symbol)
         object.__setattr__(self, "_left_out", left_out)
+        removed = str.maketrans("", "", self.removed)
+        cuts = str.maketrans(dict.fromkeys(self.separators, self.separators[:1]))  # at one of them, once all are that
+        object.__setattr__(self, "_translation", {**cuts, **removed})
         object.__setattr__(self, "_pieces", None if self.model is None else PieceModel(self.model))
         problems = self._problems()
         if problems:
@@ -94,6 +102,10 @@ class Vocabulary:
         if (self.unit == "sentencepiece") != (self.model is not None):
             expected = "a sentencepiece model" if self.model is None else "none"
             problems.append(f"model: expected {expected}, as unit is {self.unit!r}")
+        if self.separators and self.unit != "symbol":
+            problems.append(f"separators: only unit 'symbol' has them, got unit {self.unit!r}")
+        if self.skip_unknown and self.unknown is not None:
+            problems.append(f"skip_unknown: expected false, as unknown is {self.unknown!r}")
         if not self.symbols:
             problems.append("symbols: expected at least one")
         if "" in self._ids:
@@ -134,10 +146,11 @@ class Vocabulary:
         return None if symbol is None else self._ids[symbol]
 
     def normalize(self, text: str) -> str:
-        """The text lowercased and in normal form, as this vocabulary says."""
+        """The text lowercased, in normal form and without the characters removed, as this vocabulary says."""
         if self.lowercase:
             text = text.lower()  # before normalising: lowercasing can leave a text that is not in normal form
-        return unicodedata.normalize(self.normalization, text) if self.normalization else text
+        text = unicodedata.normalize(self.normalization, text) if self.normalization else text
+        return text.translate(self._translation) if self._translation else text
 
     def split(self, text: str) -> list[str]:
         """Cut a text into symbols, known or not, in the order of the text.
@@ -152,6 +165,8 @@ class Vocabulary:
             return self._pieces.cut(text)
         if self.unit == "phone":
             return cut_phones(text)
+        if self.separators:
+            return [symbol for symbol in text.split(self.separators[0]) if symbol]
         return WORD_PATTERN.findall(text) if self.unit == "word" else text.split()
 
     def split_whole(self, text: str) -> list[str]:
@@ -176,7 +191,8 @@ class Vocabulary:
         Args:
             text: any text.
             unknown: what becomes of a symbol that the vocabulary lacks. "error": it is one. "unk": the unknown symbol
-                stands for it. "skip": it is left out. None = "unk" where there is an unknown symbol, else "error".
+                stands for it. "skip": it is left out. None = "unk" where there is an unknown symbol, "skip" where
+                `skip_unknown` is set, else "error".
 
         Raises:
             UnknownSymbolError: a symbol is not in the vocabulary, and not to be replaced or left out.
@@ -188,7 +204,7 @@ class Vocabulary:
         if None in ids:
             missing = [symbol for symbol, token in zip(symbols, ids, strict=True) if token is None]
             stand_in = None if unknown == "error" else self.unknown_id
-            if unknown == "skip":
+            if unknown == "skip" or (unknown is None and self.skip_unknown):
                 ids = [token for token in ids if token is not None]
             elif stand_in is None:
                 raise UnknownSymbolError(_UNIT_NAMES[self.unit], missing[0], ids.index(None), text, self.unknown)
@@ -247,7 +263,7 @@ class Vocabulary:
         bare = [token for token in bare if token not in (start, end)]
         if self.reverse:
             bare.reverse()
-        return self.join(self.tokens(_strip(bare, self.padding_id)))
+        return self.join(self.tokens(without_padding(bare, self.padding_id)))
 
     def join(self, symbols: Sequence[str]) -> str:
         """Join symbols to a text, as the unit says.
@@ -263,11 +279,7 @@ class Vocabulary:
             return " ".join(symbols)
         if self.unit == "phone":
             return join_phones(symbols)
-        pieces: list[str] = []
-        for i, symbol in enumerate(symbols):
-            glued = i == 0 or symbol in _NO_SPACE_BEFORE or symbols[i - 1] in _NO_SPACE_AFTER
-            pieces.append(symbol if glued else f" {symbol}")
-        return "".join(pieces)
+        return join_words(symbols)
 
     def to_dict(self) -> dict[str, object]:
         """This side as it stands in `vocab.json`."""
@@ -281,6 +293,7 @@ class Vocabulary:
             "normalization": self.normalization,
             "lowercase": self.lowercase,
             "reverse": self.reverse,
+            **{name: getattr(self, name) for name in ("removed", "separators", "skip_unknown") if getattr(self, name)},
             **({} if self.model is None else {"model": to_base64(self.model)}),
         }
 
@@ -302,6 +315,7 @@ class Vocabulary:
         model = read_model(fields, folder)
         if model is not None and not problems:
             fields = Fields(with_pieces(fields.to_dict(), PieceModel(model), where), where, problems)
+            read_model(fields, folder)
         symbols = fields.items("symbols")
         for i, symbol in enumerate(symbols):
             if not isinstance(symbol, str):
@@ -311,24 +325,17 @@ class Vocabulary:
             **{name: fields.optional_text(name, None) for name in ("padding", "unknown", "start", "end")},
             "lowercase": fields.boolean("lowercase", False),
             "reverse": fields.boolean("reverse", False),
+            "removed": fields.text("removed", ""),
+            "separators": fields.text("separators", ""),
+            "skip_unknown": fields.boolean("skip_unknown", False),
             "model": model,
         }
         if fields.raw("normalization", None) is not None:
             values["normalization"] = fields.choice("normalization", get_args(Normalization))
+        fields.refuse_others()
         if problems:
             raise VocabularyError("; ".join(problems))
         try:
             return cls(symbols=cast("tuple[str, ...]", tuple(symbols)), **values)  # type: ignore[arg-type]
         except VocabularyError as error:
             raise VocabularyError(f"{where}: {error}") from error
-
-
-def _strip(ids: list[int], padding: int | None) -> list[int]:
-    if padding is None:
-        return ids
-    start, stop = 0, len(ids)
-    while start < stop and ids[start] == padding:
-        start += 1
-    while stop > start and ids[stop - 1] == padding:
-        stop -= 1
-    return ids[start:stop]

@@ -1,4 +1,4 @@
-"""Writes the tables that the documentation takes from the tests: `python tests/docs/make_tables.py`.
+"""Writes the tables that the documentation takes from the tests: `make tables`.
 
 Each stands between two markers of a page. Every row is a case of a test that fails where the row doesn't hold; another
 test tells when this has to be run again.

@@ -14,9 +14,10 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -134,6 +135,34 @@ def test_the_runner_compares(expected: str, got: str, same: bool) -> None:
 
 
 def test_every_page_is_in_the_navigation() -> None:
-    """A page that mkdocs.yml leaves out would not be found."""
-    settings = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
-    assert sorted(re.findall(r"^  - .*: (\w+\.md)$", settings, re.MULTILINE)) == [page.name for page in PAGES]
+    """A page that zensical.toml leaves out would not be found."""
+    settings = tomllib.loads((ROOT / "zensical.toml").read_text(encoding="utf-8"))
+    assert sorted(pages_of(settings["project"]["nav"])) == [page.name for page in PAGES]
+
+
+def pages_of(navigation: list[dict[str, Any]]) -> Iterator[str]:
+    """The pages of a navigation, those of its sections too."""
+    for value in (value for entry in navigation for value in entry.values()):
+        yield from pages_of(value) if isinstance(value, list) else [value]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_picture_is_there(page: Path) -> None:
+    """The guide's builder looks after links to pages and headings, but not after pictures."""
+    for picture in re.findall(r"!\[[^]]*\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / picture).is_file(), picture
+
+
+@pytest.mark.parametrize("broken", ["[page](nowhere.md)", "[heading](index.md#nowhere)", "[name][s2s_runtime.nowhere]"])
+def test_a_broken_link_ends_the_build(broken: str, tmp_path: Path) -> None:
+    """Links to pages, headings and names of the API: what `make docs` says is true."""
+    builder = ROOT / ".venv-docs" / "bin" / "zensical"
+    if not builder.exists():
+        pytest.skip("needs the environment that `make docs` makes")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "index.md").write_text(f"# Title\n\n{broken}\n", encoding="utf-8")
+    settings = (ROOT / "zensical.toml").read_text(encoding="utf-8")
+    (tmp_path / "zensical.toml").write_text(re.sub(r"(?s)nav = \[.*?\n\]\n", "", settings), encoding="utf-8")
+    done = subprocess.run([builder, "build", "--strict"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "1 issue found" in done.stdout + done.stderr

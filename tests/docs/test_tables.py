@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from make_commands import PAGE, page
 from make_tables import PAGES, with_table
 
 pytestmark = pytest.mark.tensorflow
@@ -10,6 +11,11 @@ pytestmark = pytest.mark.tensorflow
 
 @pytest.mark.parametrize("table", PAGES, ids=lambda table: table.__name__)
 def test_table_is_up_to_date(table: Callable[[], str]) -> None:
-    """`python tests/docs/make_tables.py` has been run since the lists of models last changed."""
+    """`make tables` has been run since the lists of models last changed."""
     text = PAGES[table].read_text(encoding="utf-8")
     assert text == with_table(text, table)
+
+
+def test_commands_are_up_to_date() -> None:
+    """`make tables` has been run since an option of a command last changed."""
+    assert PAGE.read_text(encoding="utf-8") == page()

@@ -126,7 +126,7 @@ def test_existing_bundle_is_kept(run_folder: Path) -> None:
     """An existing output is replaced with --force only, and only where it is a bundle."""
     bundle = run_folder / "model.s2s"
     bundle.mkdir()
-    fails([run_folder / "model.keras"], "exists already; choose another place with -o, or replace it with --force")
+    fails([run_folder / "model.keras"], "exists already; choose another place, or replace it with --force")
     (bundle / "precious.txt").write_text("mine", encoding="utf-8")
     fails([run_folder / "model.keras", "--force"], "exists and is no bundle; --force replaces bundles only")
     assert (bundle / "precious.txt").is_file()

@@ -143,7 +143,7 @@ def test_inputs_that_cannot_be_told_apart() -> None:
     refused(
         model,
         "encoder and decoder can't be told apart: the inputs source, target could each be the decoder's; say which "
-        "with --decoder-input NAME",
+        "with decoder_input=NAME",
     )
     refused(model, "no input is called 'tgt'; the model's inputs are source, target", decoder_input="tgt")
 
@@ -188,7 +188,7 @@ def test_left_padding() -> None:
     y = layers.GRU(8, return_sequences=True)(embedded_target, initial_state=state)
     not_exported(
         keras.Model([source, target], layers.Dense(9)(y)),
-        "--padding-side left: the model masks padding on the right, but padding on the left changes what it gives",
+        "padding_side=left: the model masks padding on the right, but padding on the left changes what it gives",
         padding_side="left",
     )
     _, _, facts = take_apart(keras.Model([source, target], layers.Dense(9)(y)), ExportOptions(start_id=1))
@@ -205,7 +205,7 @@ def test_other_length_than_the_only_one() -> None:
     model = keras.Model([source, target], layers.Dense(9)(y))
     _, _, facts = take_apart(model, ExportOptions(start_id=1))
     assert (facts.padding.masked, facts.padding.length) == (False, 3)
-    not_exported(model, "--source-length: the model takes sources of 3 steps only, got 4", source_length=4)
+    not_exported(model, "source_length: the model takes sources of 3 steps only, got 4", source_length=4)
 
 
 def not_exported(model: keras.Model, message: str, **options: str) -> None:

@@ -97,7 +97,7 @@ def test_further_inputs_of_one_hot_rows(tmp_path: Path) -> None:
         for tags in ([[0, 4]], np.eye(5)[None, [0, 4]])
     )
     assert by_id == as_rows
-    with pytest.raises(ExportError, match=re.escape("--one-hot-input: expected a further source input of vectors")):
+    with pytest.raises(ExportError, match=re.escape("one_hot_inputs: expected a further source input of vectors")):
         export(model, tmp_path / "other.s2s", options(one_hot_inputs=("source_tokens",)))
     with pytest.raises(SplitError, match=r"no source input is called 'target_tokens'.*are source_tokens, tags"):
         export(model, tmp_path / "other.s2s", options(source_input="target_tokens"))

@@ -58,7 +58,7 @@ def test_output_that_fits_what_is_read(tmp_path: Path, widths: tuple[int, ...], 
     """Auxiliary heads, attention weights and states before it don't matter; the bundle gives Keras's tokens."""
     model = several(*widths, scores=scores)
     exported = export(model, tmp_path / "m.s2s", options())
-    assert any("'head7' is decoded (--decoder-output names another)" in note for note in exported.facts.notes)
+    assert any("'head7' is decoded (decoder_output names another)" in note for note in exported.facts.notes)
     tokens = [1]
     while len(tokens) < 6 and tokens[-1] != 2:
         row = np.array(model([np.array([[4, 5, 6]]), np.array([tokens])], training=False)[-1])[0, -1]
@@ -85,7 +85,7 @@ def test_one_output_is_not_noted() -> None:
 
 def test_no_output_fits() -> None:
     """All are named with their shapes, and what to do is said; the caller's choice is followed."""
-    said = "'head3' (-, -, 3), 'head7' (-, -, 7); the decoder reads 9 ids or features; say which with --decoder-output"
+    said = "'head3' (-, -, 3), 'head7' (-, -, 7); the decoder reads 9 ids or features; say which with decoder_output="
     with pytest.raises(SplitError, match=re.escape(said)) as caught:
         decoded(several(3, SIZE, ids=9))
     assert "\n" not in str(caught.value)
@@ -104,7 +104,7 @@ def test_several_outputs_fit() -> None:
 
 def test_name_of_no_output() -> None:
     """The outputs there are are listed."""
-    said = "--decoder-output: expected the name of one of the model's outputs (head3, head7), got 'head'"
+    said = "decoder_output: expected the name of one of the model's outputs (head3, head7), got 'head'"
     with pytest.raises(ExportError, match=re.escape(said)):
         decoded(several(3, SIZE), decoder_output="head")
 

@@ -32,7 +32,7 @@ def test_what_every_step_repeats_is_the_encoders() -> None:
 
 def test_start_token_is_asked_for() -> None:
     """The first step's input becomes part of the encoder, so it has to be known."""
-    with pytest.raises(SplitError, match="give --start-id N"):
+    with pytest.raises(SplitError, match="start=N"):
         split(probabilities_lstm())
     with pytest.raises(SplitError, match="expected 0 to 10"):
         split(probabilities_lstm(), start=11)
@@ -92,6 +92,6 @@ def test_row_of_zeros_for_ids() -> None:
         fed = out(y)
         outputs.append(fed)
     model = keras.Model([source, start], layers.Concatenate(axis=1)(outputs))
-    with pytest.raises(SplitError, match="--start-zeros: the first step's input 'first' holds ids; give --start-id N"):
+    with pytest.raises(SplitError, match="start_zeros=True: the first step's input 'first' holds ids; give start=N"):
         split(model, start="zeros")
     assert split(model, start=1).steps == 4

@@ -165,15 +165,12 @@ def test_what_goes_wrong_in_writing_names_the_picture(tmp_path: Path, monkeypatc
     assert list(tmp_path.iterdir()) == []
 
 
-def test_symbols_are_drawn_as_they_are(tmp_path: Path, caplog: pytest.LogCaptureFixture):
-    """Dollars are no formula; what the font lacks is one line that says what to set."""
-    symbols = ["$x_$", "$", "漢", "字"]
-    hypothesis = Hypothesis("", symbols, [1] * 4, None, "end", attention=np.full((4, 4), 0.25, np.float32))
+def test_symbols_are_drawn_as_they_are(tmp_path: Path):
+    """Dollars are no formula."""
+    symbols = ["$x_$", "$"]
+    hypothesis = Hypothesis("", symbols, [1, 1], None, "end", attention=np.full((2, 2), 0.5, np.float32))
     plot_attention(hypothesis, symbols, tmp_path / "map.svg")
     plot_attention(hypothesis, symbols, tmp_path / "map.png")
-    assert {record.getMessage() for record in caplog.records} == {
-        "the font of the picture lacks 字 漢; name one that has them as font.family in a matplotlibrc file"
-    }
 
 
 @pytest.mark.parametrize("kind", ["lengths", "errors"])

@@ -221,3 +221,49 @@ def test_padding_needs_an_id_that_exists() -> None:
         VocabularyFile(STRICT, None, PaddingPolicy(masked=False, length=16))
     with pytest.raises(VocabularyError, match=r"padding.id: expected -1 to 4 \(source.symbols\), got 5"):
         VocabularyFile(STRICT, None, PaddingPolicy(masked=True, id=5))
+
+
+def test_separators_cut_and_nothing_else_does() -> None:
+    """Text is cut at the separators alone, other white space is part of a symbol, and decode joins with one space."""
+    side = Vocabulary("symbol", ("va", "ça\u202f", "va\u202f"), lowercase=True, separators=" !.")
+    assert side.split("Ça\u202f  Va!!va\u202f.") == ["ça\u202f", "va", "va\u202f"]
+    assert side.decode([0, 1]) == "va ça\u202f"
+
+
+def test_removed_characters_are_gone_before_the_text_is_cut() -> None:
+    """What is removed separates nothing and is no symbol."""
+    assert Vocabulary("symbol", ("dont", "go"), removed="'.").encode("don't go.") == [0, 1]
+    assert Vocabulary("char", ("a", "b"), removed="-").encode("a-b") == [0, 1]
+
+
+def test_unknown_symbols_are_left_out_where_the_vocabulary_says_so() -> None:
+    """`skip_unknown` is what `unknown="skip"` asks for; the caller may still ask for an error."""
+    side = Vocabulary("symbol", ("a", "b"), skip_unknown=True)
+    assert side.look_up("a x b") == ([0, 1], ["x"])
+    with pytest.raises(UnknownSymbolError):
+        side.encode("a x b", unknown="error")
+
+
+def test_reading_rules_travel_and_fit_together(tmp_path: Path) -> None:
+    """The file keeps the rules; those that contradict each other are errors."""
+    side = Vocabulary("symbol", ("a",), removed="#", separators=" .", skip_unknown=True)
+    file = VocabularyFile(side, None, PaddingPolicy(masked=False))
+    file.write(tmp_path / "vocab.json")
+    assert VocabularyFile.read(tmp_path / "vocab.json") == file
+    with pytest.raises(VocabularyError, match="separators: only unit 'symbol' has them, got unit 'char'"):
+        Vocabulary("char", ("a",), separators=" ")
+    with pytest.raises(VocabularyError, match="skip_unknown: expected false, as unknown is 'a'"):
+        Vocabulary("char", ("a",), unknown="a", skip_unknown=True)
+
+
+def test_unknown_fields_are_named_with_the_field_that_was_meant(tmp_path: Path) -> None:
+    """A misspelt field of the file, of a side or of the padding is an error, never ignored."""
+    side = {"unit": "char", "symbols": ["a", "b"], "unknwon": "a", "lower_case": True}
+    data = {"format": "s2s-vocabulary", "version": 1, "source": side, "target": None, "padding": {"masked": False}}
+    with pytest.raises(VocabularyError) as caught:
+        VocabularyFile.from_dict({**data, "padding": {"masked": False, "lenght": 3}, "colour": 1})
+    said = str(caught.value)
+    assert "source.unknwon: no such field; did you mean 'unknown'?" in said
+    assert "source.lower_case: no such field; did you mean 'lowercase'?" in said
+    assert "padding.lenght: no such field; did you mean 'length'?" in said
+    assert "colour: no such field; expected format, version, max_length, source, target, padding" in said

@@ -20,9 +20,9 @@ from s2s_runtime.bench.settings import Case, Loading
 from s2s_runtime.bench.sources import random_sources, read_lines
 from s2s_runtime.bench.timing import Measurement, Subject, measure_all
 from s2s_runtime.console import UsageError, typer, warn_of_fallback
+from s2s_runtime.figures import check_picture
 from s2s_runtime.manifest import Manifest
 from s2s_runtime.model import Model
-from s2s_runtime.plots import check_picture
 from s2s_runtime.terminal import counted
 from s2s_runtime.workers import are_worth_it
 

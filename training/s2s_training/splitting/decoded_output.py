@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from s2s_runtime.spelling import option
 from s2s_training.splitting.graph import Graph, Value
 
 _WIDTHS = ("input_dim", "num_classes", "num_tokens")  # of Embedding, ops.one_hot and CategoryEncoding
@@ -67,7 +68,7 @@ def _unclear(graph: Graph, outputs: Sequence[Value], widths: set[int]) -> str:
     read = f"; the decoder reads {' or '.join(map(str, sorted(widths)))} ids or features" if widths else ""
     return (
         f"several outputs depend on the decoder input, and which is decoded can't be told: {named}{read}; say which "
-        "with --decoder-output NAME (in Python, split keras.Model(model.inputs, the_output))"
+        f"with {option('decoder_output', 'NAME')} (to split alone: keras.Model(model.inputs, the_output))"
     )
 
 

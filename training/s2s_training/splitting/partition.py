@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import keras
 
+from s2s_runtime.spelling import option
 from s2s_training.errors import SplitError
 from s2s_training.splitting.decoded_output import decoded_output
 from s2s_training.splitting.graph import ATTENTION, Call, Graph, Value, ancestors, is_recurrent, values_in
@@ -78,7 +79,7 @@ def partition(graph: Graph, decoder_input: str | None = None) -> Partition:
         names = ", ".join(str(reading.decoder_input.name) for reading in named if reading.decoder_input)
         raise SplitError(
             f"encoder and decoder can't be told apart: the inputs {names} could each be the decoder's; "
-            "say which with --decoder-input NAME (decoder_input= in Python)"
+            f"say which with {option('decoder_input', 'NAME')}"
         )
     if valid:
         reading = (named or valid[-1:])[0]
@@ -218,7 +219,7 @@ def _why_not(graph: Graph, readings: list[Partition]) -> str:
         f"the decoder (taken to begin at {start!r}) can't be run one step at a time: "
         + "; ".join(likeliest.problems)
         + ". Only decoders made of forward recurrent layers and per-step layers can be split"
-        + (" (--decoder-input NAME chooses another input)" if len(graph.inputs) > 1 else "")
+        + (f" ({option('decoder_input', 'NAME')} chooses another input)" if len(graph.inputs) > 1 else "")
     )
 
 

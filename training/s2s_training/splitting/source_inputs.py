@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops, tree
 
+from s2s_runtime.spelling import option
 from s2s_training.errors import SplitError
 from s2s_training.splitting.graph import Call, Graph, Value
 
@@ -36,7 +37,9 @@ def order_sources(
     found = [value for value in graph.inputs if value is not decoder_input and value in read]
     if first is not None and first not in [value.name for value in found]:
         known = ", ".join(value.name for value in found) or "none"
-        raise SplitError(f"no source input is called {first!r} (--source-input); the model's source inputs are {known}")
+        raise SplitError(
+            f"no source input is called {first!r} ({option('source_input')}); the model's source inputs are {known}"
+        )
     ids = next((value for value in found if holds_ids(graph, value)), None)
     chosen = next((value for value in found if value.name == first), ids)
     return tuple(sorted(found, key=lambda value: value is not chosen))

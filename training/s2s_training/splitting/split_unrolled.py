@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from s2s_runtime.spelling import option
 from s2s_training.errors import SplitError
 from s2s_training.splitting.assemble import Assembled, Crossing, Step, assemble, step_outputs
 from s2s_training.splitting.graph import Call, Graph, Value, replay
@@ -138,13 +139,16 @@ def _start_row(value: Value, start: Start) -> np.ndarray:
     if start is None:
         raise SplitError(
             f"this model was saved unrolled and feeds its own output back, so the first step's input {value.name!r} "
-            "becomes part of the encoder: put a vocab.json with target.start beside the model, give --start-id N, or "
-            "--start-zeros for a row of zeros"
+            "becomes part of the encoder: give the target's symbols and its start, or "
+            f"{option('start_id', 'N')}, or {option('start_zeros', '')} for a row of zeros"
         )
     shape = tuple(1 if size is None else size for size in value.shape[1:])
     if value.dtype.startswith(("int", "uint")):
         if start == "zeros":
-            raise SplitError(f"--start-zeros: the first step's input {value.name!r} holds ids; give --start-id N")
+            raise SplitError(
+                f"{option('start_zeros', '')}: the first step's input {value.name!r} holds ids; give "
+                f"{option('start_id', 'N')}"
+            )
         return np.full(shape, start)
     row = np.zeros(shape)
     if start == "zeros":

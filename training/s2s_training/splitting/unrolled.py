@@ -16,6 +16,7 @@ from typing import Any
 import keras
 from keras import tree
 
+from s2s_runtime.spelling import option
 from s2s_training.errors import SplitError
 from s2s_training.splitting.graph import Call, Graph, Value, ancestors, is_recurrent, substitute, values_in
 from s2s_training.splitting.partition import named_inputs
@@ -291,7 +292,7 @@ def _first_input(graph: Graph, decoded: Value, name: str | None) -> Value | None
         names = ", ".join(value.name for value in found)
         raise SplitError(
             f"the model was saved unrolled, and each of the inputs {names} could be what its first step reads; "
-            "say which with --decoder-input NAME (decoder_input= in Python)"
+            f"say which with {option('decoder_input', 'NAME')}"
         )
     return found[0] if found else None
 

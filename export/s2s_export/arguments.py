@@ -1,0 +1,106 @@
+"""What lies in a notebook, as options of an export: dictionaries, text layers, symbols or ids that start and end."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from s2s_export.errors import ExportError
+from s2s_export.given_vocabularies import GivenSide, likely_ends, read_side
+from s2s_export.options import ExportOptions
+from s2s_runtime.padding import PaddingPolicy
+from s2s_runtime.spelling import did_you_mean, option
+from s2s_runtime.vocabulary import Unit, Vocabulary, VocabularyFile
+
+
+@dataclass(frozen=True)
+class Words:
+    """Symbols and tokens as a caller has them.
+
+    Args:
+        source, target: what `read_side` takes; None = that side is ids.
+        start: symbol or id that is fed first.
+        end: symbol or id that ends a target, or several.
+        unit: how text is cut, where the symbols don't tell it.
+    """
+
+    source: object = None
+    target: object = None
+    start: str | int | None = None
+    end: str | int | Iterable[str | int] | None = None
+    unit: Unit | None = None
+
+    def added_to(self, options: ExportOptions) -> ExportOptions:
+        """Return the options with these symbols and tokens.
+
+        Raises:
+            ExportError: they are given twice, or contradict each other.
+        """
+        options = self._with_sides(options)
+        if self.start is not None:
+            options = replace(options, **_one("start", self.start))
+        return options if self.end is None else self._with_end(options)
+
+    def _with_sides(self, options: ExportOptions) -> ExportOptions:
+        if self.source is None and self.target is None:
+            return options
+        if options.vocabulary is not None:
+            raise ExportError(
+                f"{option('vocab')}: it holds both sides; expected it, or {option('source_vocab')} and "
+                f"{option('target_vocab')}"
+            )
+        source = GivenSide(None) if self.source is None else read_side(self.source, "source", self.unit)
+        target = GivenSide(None) if self.target is None else read_side(self.target, "target", self.unit)
+        file = VocabularyFile(source.vocabulary, target.vocabulary, PaddingPolicy(masked=False))
+        notes = (*options.notes, *source.notes, *target.notes, *self._ends(target.vocabulary, options))
+        return replace(options, vocabulary=file, unnamed_ids=True, notes=notes)
+
+    def _ends(self, target: Vocabulary | None, options: ExportOptions) -> list[str]:
+        """What is likely to start and end a target, where nobody said so."""
+        likely = None if target is None else likely_ends(target)
+        started = self.start is not None or options.start_id is not None or options.start_symbol or options.start_zeros
+        if likely is None or started or (target is not None and target.start is not None):
+            return []
+        return [f"the target has the symbols {likely[0]!r} and {likely[1]!r}: are they its start and end?"]
+
+    def _with_end(self, options: ExportOptions) -> ExportOptions:
+        ends = [self.end] if isinstance(self.end, str) or not isinstance(self.end, Iterable) else list(self.end)
+        if len(ends) == 1:
+            return replace(options, **_one("end", ends[0]))
+        known = None if options.vocabulary is None else options.vocabulary.target
+        return replace(options, end_ids=tuple(_id("end", end, known) for end in ends))
+
+
+def _one(name: str, given: object) -> dict[str, Any]:
+    """The option for a symbol or an id."""
+    if isinstance(given, str):
+        return {f"{name}_symbol": given}
+    return {"start_id": _id(name, given, None)} if name == "start" else {"end_ids": (_id(name, given, None),)}
+
+
+def _id(name: str, given: object, known: Vocabulary | None) -> int:
+    if isinstance(given, str):
+        if known is None or given not in known.symbols:
+            raise ExportError(f"{option(name)}: {given!r} is none of the target's symbols")
+        return known.symbols.index(given)
+    try:
+        return operator.index(given)  # type: ignore[arg-type]
+    except TypeError:
+        raise ExportError(f"{option(name)}: expected a symbol or an id, got {type(given).__name__}") from None
+
+
+def with_fields(options: ExportOptions | None, given: Mapping[str, Any]) -> ExportOptions:
+    """Return options with some of their fields given as keyword arguments.
+
+    Raises:
+        TypeError: there is no such field; the message names the one that was meant.
+        ExportError: a value is out of range.
+    """
+    known = [field.name for field in fields(ExportOptions)]
+    for name in given:
+        if name not in known:
+            near = did_you_mean(name, [*known, "source", "target", "start", "end", "unit", "progress"])
+            raise TypeError(f"export() got an unexpected keyword argument {name!r}{near}")
+    return replace(options or ExportOptions(), **given)

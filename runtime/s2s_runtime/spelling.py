@@ -1,0 +1,61 @@
+"""How messages spell the names of options: as the caller wrote them, in Python or on a command line, and near misses.
+
+>>> option("source_length", "16")
+'source_length=16'
+>>> with as_flags():
+...     option("source_length", "16")
+'--source-length 16'
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Final
+
+_FLAGS: ContextVar[bool] = ContextVar("flags", default=False)
+# Parameters of the commands whose Python argument has another name.
+_IN_PYTHON: Final = {
+    "start_id": "start",
+    "end_id": "end",
+    "source_vocab": "source",
+    "target_vocab": "target",
+    "vocab": "vocabulary",
+    "one_hot_input": "one_hot_inputs",
+}
+
+
+def option(name: str, value: str | None = None) -> str:
+    """Spell an option as the caller of the running function does.
+
+    Args:
+        name: of the command's parameter, such as "source_length".
+        value: what to write behind it; None = only its name; "" = a switch that is on.
+    """
+    if _FLAGS.get():
+        flag = f"--{name.replace('_', '-')}"
+        return f"{flag} {value}" if value else flag
+    argument = _IN_PYTHON.get(name, name)
+    return argument if value is None else f"{argument}={value or 'True'}"
+
+
+@contextmanager
+def as_flags() -> Iterator[None]:
+    """Spell options as a command line does while the block runs."""
+    before = _FLAGS.set(True)
+    try:
+        yield
+    finally:
+        _FLAGS.reset(before)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Ask whether the nearest known name was meant, as the end of a message; "" where none is near.
+
+    >>> did_you_mean("beamsize", ["beam_size", "max_length"])
+    "; did you mean 'beam_size'?"
+    """
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
