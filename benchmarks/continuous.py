@@ -21,11 +21,11 @@ import numpy as np
 import typer
 
 import s2s_runtime
-from s2s_runtime.batching import make_batches
 from s2s_runtime.bench import cpu_name
-from s2s_runtime.engines import answers
+from s2s_runtime.inputs.batches import make_batches
+from s2s_runtime.inputs.sources import read_sources
 from s2s_runtime.options import Batching, OptionValues
-from s2s_runtime.sources import read_sources
+from s2s_runtime.search.engines import answers
 
 WAYS: Final[tuple[Batching, Batching]] = ("static", "continuous")
 SHORT, LONG, LONG_SHARE = 20, 160, 0.1  # tokens, and how many sentences have the longer

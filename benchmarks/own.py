@@ -14,7 +14,7 @@ from compare import canonical_bundle
 from tables import RESULTS, own_tables
 from targets import publish
 
-RUN = "from s2s_runtime.bench_cli import main; main()"
+RUN = "from s2s_runtime.commands.bench import main; main()"
 
 
 def own(

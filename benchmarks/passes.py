@@ -79,8 +79,8 @@ def bundles(name: str, folder: Path, threads: int) -> Iterator[tuple[str, Model]
 
     from s2s_export import ExportOptions
     from s2s_export.exporter import take_apart, write_unverified
-    from s2s_export.graphs import build_graphs, with_searches
-    from s2s_export.optimize import NAMES, Passes
+    from s2s_export.graphs.bundle_graphs import build_graphs, with_searches
+    from s2s_export.passes.registry import NAMES, Passes
 
     keras.utils.set_random_seed(1)
     given = ExportOptions(start_id=1, end_ids=(2,), max_length=STEPS, source_length=LENGTH, padding="0")
@@ -151,7 +151,7 @@ def measure(
     tables: Annotated[bool, typer.Option(help="Renew the table of PASSES.md.")] = True,
 ) -> None:
     """Measure what each pass gains, write JSON and a table."""
-    from s2s_training.quiet import import_quietly
+    from s2s_training.quiet_import import import_quietly
 
     import_quietly()
     console, rows, before = Console(stderr=True), [], Usage.read(os.getpid())
@@ -183,7 +183,7 @@ def measure(
 
 def the_passes() -> str:
     """What each pass does, as the exporter says it."""
-    from s2s_export.optimize import PASSES
+    from s2s_export.passes.registry import PASSES
 
     lines = [("pass", "graphs", "what it does", "when"), ("---",) * 4]
     lines += [(f"`{each.name}`", each.graphs, each.what, each.when) for each in PASSES]

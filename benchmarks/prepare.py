@@ -18,7 +18,7 @@ from peers.interface import BUNDLE_FOLDER, INT8_FOLDER, PRODUCTS_FILE, Problem
 from peers.weights import AttentionWeights, Weights
 
 if TYPE_CHECKING:
-    from s2s_runtime.vocabulary import VocabularyFile
+    from s2s_runtime.vocabulary.vocabulary_file import VocabularyFile
 
 SENTENCES, SEARCHED, TEXT_SENTENCES = 256, 32, 10_000
 ATTENTION = attentional.Size(source=71, target=93, units=256, layers=1, embedding=256)
@@ -33,7 +33,7 @@ def prepare(
     int8: Annotated[bool, typer.Option(help="Write the bundle with weights of 8 bits, too.")] = True,
 ) -> None:
     """Write weights.npz, problem.json, model.s2s, model-int8.s2s and, for canonical models, products.onnx."""
-    from s2s_training.quiet import import_quietly
+    from s2s_training.quiet_import import import_quietly
 
     import_quietly()
     if case == "text":
@@ -130,9 +130,9 @@ def _prepare_attention(folder: Path, size: attentional.Size, int8: bool) -> None
 
 def _attention_model(weights: AttentionWeights, size: attentional.Size) -> Any:
     """The training model of this project with these weights."""
-    from s2s_training.arrays import Layout
-    from s2s_training.config import ModelConfig
-    from s2s_training.models import build_model
+    from s2s_training.config.training import ModelConfig
+    from s2s_training.data.arrays import Layout
+    from s2s_training.models.encoder_decoder import build_model
 
     config = ModelConfig(
         units=size.units // 2,
@@ -185,7 +185,7 @@ def _trained(path: Path) -> tuple[Weights, VocabularyFile]:
     """Weights of a trained canonical translator, and the vocabulary beside it."""
     import keras
 
-    from s2s_runtime.vocabulary import VocabularyFile
+    from s2s_runtime.vocabulary.vocabulary_file import VocabularyFile
 
     model = keras.models.load_model(path)
     vocabulary = VocabularyFile.read(path.parent / "vocab.json")

@@ -11,7 +11,7 @@ from s2s_export.errors import ExportError, ModelFileError, VerificationError
 
 if TYPE_CHECKING:
     from s2s_export.exporter import Exported, export
-    from s2s_export.load import build_model, load_model
+    from s2s_export.keras_files.load import build_model, load_model
     from s2s_export.options import ExportOptions
 
 __version__ = "0.1.0"
@@ -33,9 +33,9 @@ logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent, unless 
 _LATER = {
     "ExportOptions": "options",
     "Exported": "exporter",
-    "build_model": "load",
+    "build_model": "keras_files.load",
     "export": "exporter",
-    "load_model": "load",
+    "load_model": "keras_files.load",
 }
 
 

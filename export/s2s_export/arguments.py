@@ -8,11 +8,11 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from s2s_export.errors import ExportError
-from s2s_export.given_vocabularies import GivenSide, likely_ends, read_side
 from s2s_export.options import ExportOptions
-from s2s_runtime.padding import PaddingPolicy
+from s2s_export.understand.given_vocabularies import GivenSide, likely_ends, read_side
 from s2s_runtime.spelling import did_you_mean, option
-from s2s_runtime.vocabulary import Unit, Vocabulary, VocabularyFile
+from s2s_runtime.vocabulary.padding import PaddingPolicy
+from s2s_runtime.vocabulary.vocabulary_file import Unit, Vocabulary, VocabularyFile
 
 
 @dataclass(frozen=True)

@@ -15,18 +15,18 @@ from typing import Any
 import keras
 
 from s2s_export.arguments import Words, with_fields
-from s2s_export.dtypes import refuse_other_dtypes
-from s2s_export.graphs import Graphs, build_graphs, with_searches
-from s2s_export.optimize import Passes, named
+from s2s_export.graphs.bundle_graphs import Graphs, build_graphs, with_searches
+from s2s_export.keras_files.dtypes import refuse_other_dtypes
 from s2s_export.options import ExportOptions
-from s2s_export.outputs import ChosenOutput
-from s2s_export.reduce import reduce_bundle
-from s2s_export.text_layers import without_text_layers
-from s2s_export.understand import Understanding, understand
-from s2s_export.verify import Report, Subject, refuse_failed, verify
+from s2s_export.passes.registry import Passes, named
+from s2s_export.reduce.reduce_bundle import reduce_bundle
+from s2s_export.understand.bundle_terms import Understanding, understand
+from s2s_export.understand.decoded_output_choice import ChosenOutput
+from s2s_export.understand.text_layers import without_text_layers
+from s2s_export.verify.verify import Report, Subject, refuse_failed, verify
 from s2s_export.write import new_folder, refuse_existing, write_graphs
-from s2s_runtime.bundle import Manifest, write_manifest
-from s2s_runtime.vocabulary import Unit
+from s2s_runtime.bundle.manifest_file import Manifest, write_manifest
+from s2s_runtime.vocabulary.vocabulary_file import Unit
 from s2s_training.splitting.graph import distinct_names, flatten_model
 from s2s_training.splitting.splitter import SplitModel, split
 

@@ -14,7 +14,7 @@ from typing import BinaryIO, Final
 import onnx
 
 from s2s_export.errors import ExportError
-from s2s_runtime.bundle import GraphFile, describe_file
+from s2s_runtime.bundle.manifest_file import GraphFile, describe_file
 from s2s_runtime.spelling import option
 
 WEIGHTS: Final = "weights.bin"

@@ -44,9 +44,10 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from s2s_runtime.bundle import Manifest, read_manifest
-    from s2s_runtime.continuation import DecoderState
-    from s2s_runtime.decoder import Decoder
+    from s2s_runtime.batch_decoder import Decoder
+    from s2s_runtime.bundle.manifest_file import Manifest, read_manifest
+    from s2s_runtime.decoding.decoder_state import DecoderState
+    from s2s_runtime.decoding.text_files import FileReport
     from s2s_runtime.ensembles import ensemble
     from s2s_runtime.errors import (
         BundleError,
@@ -62,25 +63,24 @@ if TYPE_CHECKING:
         UnknownSymbolError,
         VocabularyError,
     )
-    from s2s_runtime.files import FileReport
     from s2s_runtime.loading import load
     from s2s_runtime.model import Model
     from s2s_runtime.options import DecodingOptions
     from s2s_runtime.results import Hypothesis, Result, TargetScore, TokenEvent
-    from s2s_runtime.vocabulary import PaddingPolicy, Vocabulary, VocabularyFile
+    from s2s_runtime.vocabulary.vocabulary_file import PaddingPolicy, Vocabulary, VocabularyFile
 
 # Imported when first used: a command's --help should not wait for numpy.
 _MODULES = {
-    "bundle": ("Manifest", "read_manifest"),
-    "continuation": ("DecoderState",),
-    "decoder": ("Decoder",),
+    "bundle.manifest_file": ("Manifest", "read_manifest"),
+    "decoding.decoder_state": ("DecoderState",),
+    "batch_decoder": ("Decoder",),
     "ensembles": ("ensemble",),
-    "files": ("FileReport",),
+    "decoding.text_files": ("FileReport",),
     "loading": ("load",),
     "model": ("Model",),
     "options": ("DecodingOptions",),
     "results": ("Hypothesis", "Result", "TargetScore", "TokenEvent"),
-    "vocabulary": ("PaddingPolicy", "Vocabulary", "VocabularyFile"),
+    "vocabulary.vocabulary_file": ("PaddingPolicy", "Vocabulary", "VocabularyFile"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -9,11 +9,11 @@ from typing import Final
 import s2s_runtime
 
 COMMANDS: Final = {
-    "decode": "s2s_runtime.cli",
-    "bench": "s2s_runtime.bench_cli",
-    "evaluate": "s2s_runtime.evaluate_cli",
-    "plot": "s2s_runtime.plot_cli",
-    "inspect": "s2s_runtime.inspect_cli",
+    "decode": "s2s_runtime.commands.decode",
+    "bench": "s2s_runtime.commands.bench",
+    "evaluate": "s2s_runtime.commands.evaluate",
+    "plot": "s2s_runtime.commands.plot",
+    "inspect": "s2s_runtime.commands.inspect",
 }
 
 

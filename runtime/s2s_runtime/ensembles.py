@@ -9,12 +9,12 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.decoding.workers import MOST_WEIGHTS, Workers
 from s2s_runtime.errors import BundleError, InputError, OptionError
-from s2s_runtime.manifest import Manifest
 from s2s_runtime.model import Model
-from s2s_runtime.scoring import Floats, log_normalizer
-from s2s_runtime.step_model import StepModel, StepOutput
-from s2s_runtime.workers import MOST_WEIGHTS, Workers
+from s2s_runtime.search.scoring import Floats, log_normalizer
+from s2s_runtime.search.step_model import StepModel, StepOutput
 
 Mean = Literal["probabilities", "log_probabilities"]
 

@@ -8,15 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from s2s_runtime.bundle import read_manifest
-from s2s_runtime.bundle_files import BundleFiles, BundleSource, find_files
+from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.bundle.manifest_file import read_manifest
+from s2s_runtime.bundle.storage import BundleFiles, BundleSource, find_files
+from s2s_runtime.decoding.workers import make_workers
 from s2s_runtime.errors import OptionError
-from s2s_runtime.graphs import Graphs
-from s2s_runtime.manifest import Manifest
 from s2s_runtime.model import Model
-from s2s_runtime.onnx_model import OnnxStepModel
-from s2s_runtime.sessions import ProviderOptions, SessionSettings, settings_like
-from s2s_runtime.workers import make_workers
+from s2s_runtime.ort.bundle_sessions import Graphs
+from s2s_runtime.ort.onnx_model import OnnxStepModel
+from s2s_runtime.ort.sessions import ProviderOptions, SessionSettings, settings_like
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def load(
             short one ("cuda"); None = the CPU. One that isn't obtained is an error, never a silent fall-back, unless
             `allow_fallback` is set.
         provider_options: one mapping per provider, such as `[{"device_id": 1}]`; with `enable_cuda_graph` for CUDA,
-            steps of shapes that come again are captured, and one thread may decode: see `s2s_runtime.captured`.
+            steps of shapes that come again are captured, and one thread may decode: see `s2s_runtime.ort.captured`.
         intra_op_threads: threads inside one operator; None = one per physical core.
         inter_op_threads: threads across operators; None = operators run one after the other.
         spinning: whether threads that wait for work stay awake; see `SessionSettings`.

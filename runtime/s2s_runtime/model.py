@@ -1,7 +1,4 @@
-"""The model as callers see it: texts or numbers in, results out.
-
-What one verb alone needs is imported with its first call: see `s2s_runtime.later`.
-"""
+"""The model as callers see it: texts or numbers in, results out."""
 
 from __future__ import annotations
 
@@ -13,24 +10,25 @@ from typing import TYPE_CHECKING, Any, Unpack, overload
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from s2s_runtime.cancellation import CancelSignal, cancellable
-from s2s_runtime.decoding import Decoding
+from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.decoding.decoding import Decoding
+from s2s_runtime.decoding.last_options import LastDecoding
+from s2s_runtime.decoding.workers import Workers
 from s2s_runtime.errors import ClosedModelError, OptionError
-from s2s_runtime.later import Later
-from s2s_runtime.manifest import Manifest
+from s2s_runtime.inputs.sources import Inputs, Row
+from s2s_runtime.lazy_modules import Later
 from s2s_runtime.options import READ_AHEAD, DecodingOptions, OptionValues, Prefix
-from s2s_runtime.prepared import LastDecoding
 from s2s_runtime.results import Result, TargetScore
-from s2s_runtime.sources import Inputs, Row
-from s2s_runtime.step_model import StepModel
-from s2s_runtime.vocabulary_side import UnknownPolicy, Vocabulary
-from s2s_runtime.workers import Workers
+from s2s_runtime.search.cancellation import CancelSignal, cancellable
+from s2s_runtime.search.step_model import StepModel
+from s2s_runtime.vocabulary.vocabulary import UnknownPolicy, Vocabulary
 
 if TYPE_CHECKING:
-    from s2s_runtime import continuation, files, pairs, prediction, streaming
-else:
-    continuation, files, pairs = Later("continuation"), Later("files"), Later("pairs")
-    prediction, streaming = Later("prediction"), Later("streaming")
+    from s2s_runtime.decoding import decoder_state, predict_values, score_targets, streaming, text_files
+else:  # what one verb alone needs is imported with its first call
+    decoder_state, predict_values = Later("decoding.decoder_state"), Later("decoding.predict_values")
+    score_targets, streaming = Later("decoding.score_targets"), Later("decoding.streaming")
+    text_files = Later("decoding.text_files")
 
 
 class Model(AbstractContextManager["Model"]):
@@ -165,7 +163,7 @@ class Model(AbstractContextManager["Model"]):
         read_ahead: int = READ_AHEAD,
         on_progress: Callable[[int, int], None] | None = None,
         **options: Unpack[OptionValues],
-    ) -> files.FileReport:
+    ) -> text_files.FileReport:
         """Decode the lines of a file into a file of as many lines, the best hypothesis of each.
 
         The output is written as lines are done, whole lines only: what a killed run leaves can be resumed.
@@ -184,7 +182,7 @@ class Model(AbstractContextManager["Model"]):
             OptionError: an option is out of range, or the target is the source.
         """
         decoding = self._decoding("generate_file", options)
-        return files.decode_file(
+        return text_files.decode_file(
             decoding, source, target, resume=resume, read_ahead=read_ahead, on_progress=on_progress
         )
 
@@ -203,10 +201,10 @@ class Model(AbstractContextManager["Model"]):
     def score(
         self,
         sources: Inputs,
-        targets: Sequence[pairs.Target],
+        targets: Sequence[score_targets.Target],
         *,
         add_end: bool = True,
-        **options: Unpack[pairs.ScoreValues],
+        **options: Unpack[score_targets.ScoreValues],
     ) -> list[TargetScore]:
         """How likely given targets are, by forced decoding.
 
@@ -220,8 +218,8 @@ class Model(AbstractContextManager["Model"]):
             **options: see `ScoreValues`.
         """
         self._need_tokens("score")
-        given = (self._manifest, self.step_model, sources, targets, pairs.score_options(options))
-        return pairs.score_pairs(*given, workers=self._workers, add_end=add_end)
+        given = (self._manifest, self.step_model, sources, targets, score_targets.score_options(options))
+        return score_targets.score_pairs(*given, workers=self._workers, add_end=add_end)
 
     @overload
     def predict(
@@ -242,7 +240,7 @@ class Model(AbstractContextManager["Model"]):
         *,
         steps: int | None = None,
         start: ArrayLike | None = None,
-        stop: prediction.Stop,
+        stop: predict_values.Stop,
         max_batch_size: int = 64,
         cancel: CancelSignal | None = None,
     ) -> list[NDArray[np.float32]]: ...
@@ -253,7 +251,7 @@ class Model(AbstractContextManager["Model"]):
         *,
         steps: int | None = None,
         start: ArrayLike | None = None,
-        stop: prediction.Stop | None = None,
+        stop: predict_values.Stop | None = None,
         max_batch_size: int = 64,
         cancel: CancelSignal | None = None,
     ) -> NDArray[np.float32] | list[NDArray[np.float32]]:
@@ -275,14 +273,14 @@ class Model(AbstractContextManager["Model"]):
         """
         count = self._count_steps("predict", steps)
         parts = self._manifest, cancellable(self.step_model, cancel)
-        found = prediction.predict(*parts, inputs, start, count=count, max_batch_size=max_batch_size, stop=stop)
+        found = predict_values.predict(*parts, inputs, start, count=count, max_batch_size=max_batch_size, stop=stop)
         if stop is not None:
             return found
         return np.stack(found) if found else np.zeros((0, count, self._manifest.target.size), np.float32)
 
     def encode(
         self, inputs: Inputs, *, start: ArrayLike | None = None, unknown_symbols: UnknownPolicy | None = None
-    ) -> continuation.DecoderState:
+    ) -> decoder_state.DecoderState:
         """Run the encoder alone: the state in which decoding starts.
 
         Args:
@@ -291,9 +289,11 @@ class Model(AbstractContextManager["Model"]):
             unknown_symbols: see `DecodingOptions`.
         """
         options = DecodingOptions(unknown_symbols=unknown_symbols)
-        return continuation.encode(self._manifest, self.step_model, inputs, options, start)
+        return decoder_state.encode(self._manifest, self.step_model, inputs, options, start)
 
-    def advance(self, state: continuation.DecoderState, targets: Sequence[pairs.Target]) -> continuation.DecoderState:
+    def advance(
+        self, state: decoder_state.DecoderState, targets: Sequence[score_targets.Target]
+    ) -> decoder_state.DecoderState:
         """The state after the given tokens have been written.
 
         `generate_from(advance(state, [ids]))` goes on as the sequence would that wrote these ids itself.
@@ -303,9 +303,9 @@ class Model(AbstractContextManager["Model"]):
             targets: a text or ids for each row; an empty one leaves its row where it is.
         """
         self._need_tokens("advance")
-        return continuation.advance(self._manifest, self.step_model, state, targets)
+        return decoder_state.advance(self._manifest, self.step_model, state, targets)
 
-    def generate_from(self, state: continuation.DecoderState, **options: Unpack[OptionValues]) -> list[Result]:
+    def generate_from(self, state: decoder_state.DecoderState, **options: Unpack[OptionValues]) -> list[Result]:
         """Decode on from a state, all its rows at once.
 
         Lengths, penalties and scores count what is written from here on.
@@ -318,11 +318,11 @@ class Model(AbstractContextManager["Model"]):
             One result per row.
         """
         self._need_tokens("generate_from")
-        return continuation.generate_from(self._manifest, self.step_model, state, DecodingOptions(**options))
+        return decoder_state.generate_from(self._manifest, self.step_model, state, DecodingOptions(**options))
 
     def predict_from(
-        self, state: continuation.DecoderState, *, steps: int | None = None
-    ) -> tuple[NDArray[np.float32], continuation.DecoderState]:
+        self, state: decoder_state.DecoderState, *, steps: int | None = None
+    ) -> tuple[NDArray[np.float32], decoder_state.DecoderState]:
         """Predict values on from a state.
 
         Args:
@@ -332,7 +332,7 @@ class Model(AbstractContextManager["Model"]):
         Returns:
             float32 (rows, steps, features), and the state after them.
         """
-        return continuation.predict_from(self.step_model, state, self._count_steps("predict_from", steps))
+        return decoder_state.predict_from(self.step_model, state, self._count_steps("predict_from", steps))
 
     def _decoding(self, verb: str, options: OptionValues) -> Decoding:
         self._need_tokens(verb)
@@ -342,7 +342,7 @@ class Model(AbstractContextManager["Model"]):
     def _count_steps(self, verb: str, steps: int | None) -> int:
         if self._manifest.target.feedback != "value":
             raise OptionError(f"{verb}: this bundle's model generates tokens, not values; use generate")
-        return prediction.count_steps(self._manifest, steps)
+        return predict_values.count_steps(self._manifest, steps)
 
     def _need_tokens(self, verb: str) -> None:
         if self._manifest.target.feedback == "value":

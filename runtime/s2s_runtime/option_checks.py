@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from s2s_runtime.cancellation import CancelSignal
+from s2s_runtime.search.cancellation import CancelSignal
 
 if TYPE_CHECKING:
     from s2s_runtime.options import DecodingOptions

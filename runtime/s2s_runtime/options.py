@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypedDict
 
-from s2s_runtime.cancellation import CancelSignal
 from s2s_runtime.errors import OptionError
 from s2s_runtime.option_checks import option_problems
 from s2s_runtime.results import TokenEvent
-from s2s_runtime.scoring import LengthPenaltyKind
-from s2s_runtime.vocabulary_side import UnknownPolicy
+from s2s_runtime.search.cancellation import CancelSignal
+from s2s_runtime.search.scoring import LengthPenaltyKind
+from s2s_runtime.vocabulary.vocabulary import UnknownPolicy
 
 READ_AHEAD: Final = 4096  # sources of a stream that are sorted and decoded together
 
@@ -200,7 +200,7 @@ class DecodingOptions:
     engine: Engine = "auto"
     """"graph": the bundle's graphs of greedy and beam search write many tokens in one run; "steps": each token is one
     run of the step graph. The tokens are the same. "auto": the graphs, which are faster, wherever they can do what the
-    other options ask for; `s2s_runtime.engines` says what they can't."""
+    other options ask for; `s2s_runtime.search.engines` says what they can't."""
 
     max_batch_size: int = 64
     """Most sentences (or tokens, see batch_by) in a batch; longer lists are sorted by length and cut. Several batches

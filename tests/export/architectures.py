@@ -683,9 +683,9 @@ def probabilities_free_running():
 
 
 def trained(**options):
-    from s2s_training.arrays import Layout
-    from s2s_training.config import ModelConfig
-    from s2s_training.models import build_model
+    from s2s_training.config.training import ModelConfig
+    from s2s_training.data.arrays import Layout
+    from s2s_training.models.encoder_decoder import build_model
 
     lengths = {"source_length": None, "target_length": None, "source_side": "right"}
     layout = Layout(

@@ -105,7 +105,7 @@ def test_invalid_graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_verbose_shows_the_traceback(tmp_path: Path) -> None:
     """`--verbose` puts the traceback before the one line; without it there is only the line."""
-    from s2s_export.cli import app
+    from s2s_export.commands.export import app
 
     model_with(Bessel(name="waves")).save(tmp_path / "m.keras")
     command = [str(tmp_path / "m.keras"), "--start-id", "1", "--max-length", "5"]

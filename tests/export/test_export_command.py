@@ -14,7 +14,7 @@ from save_architectures import randomise
 from typer.testing import CliRunner
 
 import s2s_runtime
-from s2s_export.cli import app
+from s2s_export.commands.export import app
 from s2s_runtime import PaddingPolicy, Vocabulary, VocabularyFile
 
 pytestmark = pytest.mark.tensorflow

@@ -17,8 +17,8 @@ from test_export_command import fails, run
 import s2s_export
 import s2s_runtime
 from s2s_export.errors import ExportError
-from s2s_export.given_vocabularies import likely_ends, read_side
-from s2s_runtime.vocabulary import Vocabulary
+from s2s_export.understand.given_vocabularies import likely_ends, read_side
+from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
 
 pytestmark = pytest.mark.tensorflow
 
@@ -227,7 +227,7 @@ def test_messages_in_python_name_arguments(tmp_path: Path) -> None:
 
 
 def _file() -> object:
-    from s2s_runtime.vocabulary import PaddingPolicy, VocabularyFile
+    from s2s_runtime.vocabulary.vocabulary_file import PaddingPolicy, VocabularyFile
 
     return VocabularyFile(None, Vocabulary("char", TARGET), PaddingPolicy(masked=False))
 

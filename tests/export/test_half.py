@@ -12,7 +12,7 @@ from save_architectures import randomise
 
 import s2s_runtime
 from s2s_export import ExportError, ExportOptions, export
-from s2s_runtime.onnx_model import OnnxStepModel
+from s2s_runtime.ort.onnx_model import OnnxStepModel
 
 pytestmark = pytest.mark.tensorflow
 

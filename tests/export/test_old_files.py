@@ -28,8 +28,8 @@ from keras_2_files import save_as_keras_2
 from save_architectures import randomise
 from test_export_command import fails, run
 
-from s2s_export.legacy import hard_sigmoid_2
-from s2s_export.load import load_model
+from s2s_export.keras_files.keras2_config import hard_sigmoid_2
+from s2s_export.keras_files.load import load_model
 
 pytestmark = pytest.mark.tensorflow
 

@@ -12,10 +12,10 @@ from save_architectures import randomise
 
 import s2s_runtime
 from s2s_export import ExportError, ExportOptions
-from s2s_export.convert import all_nodes, convert
+from s2s_export.convert.keras_to_onnx import all_nodes, convert
 from s2s_export.exporter import stateless, take_apart, write_unverified
-from s2s_export.graphs import Graphs, build_graphs, with_searches
-from s2s_export.optimize import NAMES, PASSES, Passes, named
+from s2s_export.graphs.bundle_graphs import Graphs, build_graphs, with_searches
+from s2s_export.passes.registry import NAMES, PASSES, Passes, named
 
 pytestmark = pytest.mark.tensorflow
 
@@ -34,7 +34,7 @@ class Converted:
         self._made: dict[tuple[str, ...], onnx.ModelProto] = {}
 
     def __call__(self, model: keras.Model, prepare: Any, signature: Any, names: list[str], opset: int) -> Any:
-        """As `s2s_export.convert.convert`."""
+        """As `s2s_export.convert.keras_to_onnx.convert`."""
         if tuple(names) not in self._made:
             self._made[tuple(names)] = convert(model, prepare, signature, names, opset)
         copied = onnx.ModelProto()
@@ -58,7 +58,7 @@ class Subject:
     def bundle(self, wanted: tuple[str, ...]) -> tuple[s2s_runtime.Model, Graphs]:
         """A bundle with these passes, unverified."""
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("s2s_export.graphs.convert", self._convert)
+            patch.setattr("s2s_export.graphs.bundle_graphs.convert", self._convert)
             graphs = with_searches(build_graphs(self.parts, self.facts, 18, Passes(wanted)), self.facts)
         folder = self._folder / ("-".join(wanted) or "none")
         folder.mkdir()

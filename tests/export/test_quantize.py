@@ -13,10 +13,10 @@ from test_export_command import SOURCE, TARGET, fails, run
 
 import s2s_runtime
 from s2s_export import ExportError, ExportOptions, export
-from s2s_export.convert import all_nodes
-from s2s_export.reduce import quality
+from s2s_export.convert.keras_to_onnx import all_nodes
+from s2s_export.reduce.reduce_bundle import quality
 from s2s_runtime import PaddingPolicy, VocabularyFile
-from s2s_runtime.bundle import read_manifest
+from s2s_runtime.bundle.manifest_file import read_manifest
 
 pytestmark = pytest.mark.tensorflow
 

@@ -11,7 +11,7 @@ from test_export_command import fails, run
 
 import s2s_runtime
 from s2s_export.errors import ExportError
-from s2s_export.vocabularies import PairsRecipe, unescape, vocabularies_from_pairs
+from s2s_export.understand.vocabularies import PairsRecipe, unescape, vocabularies_from_pairs
 
 pytestmark = pytest.mark.tensorflow
 

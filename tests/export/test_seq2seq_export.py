@@ -9,7 +9,7 @@ from save_architectures import randomise
 
 import s2s_runtime
 from s2s_export import ExportOptions, export, load_model
-from s2s_training.continuous import continuous_encoder_decoder
+from s2s_training.models.continuous import continuous_encoder_decoder
 from s2s_training.seq2seq import AttentionSeq2Seq, Seq2Seq, SimpleSeq2Seq
 
 pytestmark = pytest.mark.tensorflow

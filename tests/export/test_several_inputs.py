@@ -130,7 +130,7 @@ def test_input_that_nothing_decoded_reads(tmp_path: Path) -> None:
 
 def test_dry_run_names_the_sources(tmp_path: Path) -> None:
     """`s2s-export --dry-run` says what each source is."""
-    from s2s_export.cli import app
+    from s2s_export.commands.export import app
 
     two_sources_two_encoders().save(tmp_path / "two.keras")
     shown = CliRunner().invoke(app, [str(tmp_path / "two.keras"), "--dry-run", "--start-id", "1"])

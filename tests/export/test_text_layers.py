@@ -12,9 +12,9 @@ from save_architectures import randomise
 from test_export_command import run
 
 import s2s_runtime
-from s2s_export import text_reading
 from s2s_export.errors import ExportError
-from s2s_export.text_layers import without_text_layers
+from s2s_export.understand import text_reading
+from s2s_export.understand.text_layers import without_text_layers
 from s2s_runtime import PaddingPolicy, Vocabulary, VocabularyFile
 
 pytestmark = pytest.mark.tensorflow

@@ -23,8 +23,8 @@ from rich.progress import track
 
 import s2s_runtime
 from s2s_export import ExportOptions, load_model
-from s2s_export.oracle import Decoded, Oracle
-from s2s_export.understand import understand
+from s2s_export.understand.bundle_terms import understand
+from s2s_export.verify.oracle import Decoded, Oracle
 from s2s_runtime import VocabularyFile
 from s2s_training.splitting.splitter import split
 

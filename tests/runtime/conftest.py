@@ -10,8 +10,8 @@ import pytest
 
 import s2s_runtime
 from s2s_runtime import Manifest, Model, PaddingPolicy
-from s2s_runtime.manifest import GraphFile, SourceSpec, TargetSpec, TensorSpec
-from s2s_runtime.step_model import StepOutput
+from s2s_runtime.bundle.manifest import GraphFile, SourceSpec, TargetSpec, TensorSpec
+from s2s_runtime.search.step_model import StepOutput
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 

@@ -14,8 +14,8 @@ from matplotlib import font_manager
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
-from s2s_runtime import fonts
-from s2s_runtime.plots import attention_figure, visible
+from s2s_runtime.plots import fonts
+from s2s_runtime.plots.attention import attention_figure, visible
 
 SENTENCE = list("Would you like to have a cup of tea now?")
 TRANSLATED = list("Voulez-vous une tasse de thé maintenant ?")

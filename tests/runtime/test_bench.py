@@ -19,7 +19,7 @@ from s2s_runtime.bench import settings as bench_settings
 from s2s_runtime.bench.axes import Axes, providers
 from s2s_runtime.bench.comparison import Compared, Ratio
 from s2s_runtime.bench.tables import show_comparisons, show_latency
-from s2s_runtime.bench_cli import app
+from s2s_runtime.commands.bench import app
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 TINY, VALUES = str(FIXTURES / "tiny.s2s"), str(FIXTURES / "tiny-values.s2s")

@@ -10,9 +10,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from s2s_runtime.bench.comparison import LEAST_ROUNDS, Series, Visits, paired_ratio, unpaired_ratio
-from s2s_runtime.bench.memory import STAGES, memory_series
+from s2s_runtime.bench.processes.memory import STAGES, memory_series
 from s2s_runtime.bench.request import REPEATS
-from s2s_runtime.bench_cli import app
+from s2s_runtime.commands.bench import app
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 TINY = str(FIXTURES / "tiny.s2s")

@@ -15,10 +15,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from s2s_runtime import load, read_manifest
-from s2s_runtime.bench import Loading, fresh, processes, random_sources
-from s2s_runtime.bench.memory import check_memory
+from s2s_runtime.bench import Loading, random_sources
+from s2s_runtime.bench.processes import measured as fresh
+from s2s_runtime.bench.processes import start as processes
+from s2s_runtime.bench.processes.memory import check_memory
 from s2s_runtime.bench.recording import bare_request
-from s2s_runtime.bench_cli import app
+from s2s_runtime.commands.bench import app
 from s2s_runtime.errors import BenchmarkError
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -146,7 +148,7 @@ def test_the_weights_are_the_parameters_counted_at_export(monkeypatch: pytest.Mo
     """Four bytes for each; a bundle that doesn't tell is weighed by its files."""
     from dataclasses import replace
 
-    from s2s_runtime.bench.memory import float32_weights
+    from s2s_runtime.bench.processes.memory import float32_weights
 
     manifest = read_manifest(TINY)
     counted = replace(manifest, verification={"parameters": {"encoder": 10, "decoder": 5}})

@@ -18,11 +18,13 @@ import onnxruntime as ort
 import pytest
 
 import s2s_runtime
-from s2s_runtime import BundleError, Model, OptionError, captured, graphs, loading, sessions
-from s2s_runtime.bundle import read_manifest
-from s2s_runtime.device import Device
-from s2s_runtime.onnx_model import OnnxStepModel
-from s2s_runtime.sessions import SessionSettings, open_session
+from s2s_runtime import BundleError, Model, OptionError, loading
+from s2s_runtime.bundle.manifest_file import read_manifest
+from s2s_runtime.ort import bundle_sessions as graphs
+from s2s_runtime.ort import captured, sessions
+from s2s_runtime.ort.device import Device
+from s2s_runtime.ort.onnx_model import OnnxStepModel
+from s2s_runtime.ort.sessions import SessionSettings, open_session
 
 SOURCES = [[1, 2, 3], [4], [3, 3, 1, 2], [2, 1]] * 3
 BUNDLES = ("tiny", "tiny-onehot", "tiny-none", "tiny-probabilities")

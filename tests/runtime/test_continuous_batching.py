@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 import s2s_runtime
 from s2s_runtime import Model, OptionError
-from s2s_runtime.bundle import read_manifest
-from s2s_runtime.bundle_files import FolderFiles
-from s2s_runtime.joining import Memory, MemoryJoiner
+from s2s_runtime.bundle.manifest_file import read_manifest
+from s2s_runtime.bundle.storage import FolderFiles
 from s2s_runtime.loading import open_step_model
-from s2s_runtime.sessions import SessionSettings
-from s2s_runtime.step_model import Writing
+from s2s_runtime.ort.memory_joiner import Memory, MemoryJoiner
+from s2s_runtime.ort.sessions import SessionSettings
+from s2s_runtime.search.step_model import Writing
 
 Row = tuple[tuple[int, ...], tuple[int, ...]]
 

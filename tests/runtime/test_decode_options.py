@@ -11,11 +11,13 @@ from typing import Any, get_args, get_type_hints
 import pytest
 from typer.testing import CliRunner, Result
 
-from s2s_runtime import DecodingOptions, Model, cli, cli_options, ensemble, load, option_checks
+from s2s_runtime import DecodingOptions, Model, ensemble, load, option_checks
+from s2s_runtime.commands import decode as cli
+from s2s_runtime.commands import decode_options as cli_options
 from s2s_runtime.ensembles import Mean
 from s2s_runtime.options import READ_AHEAD, Batching, Engine
-from s2s_runtime.scoring import LengthPenaltyKind
-from s2s_runtime.vocabulary_side import UnknownPolicy
+from s2s_runtime.search.scoring import LengthPenaltyKind
+from s2s_runtime.vocabulary.vocabulary import UnknownPolicy
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 TINY, NUMBERS = str(FIXTURES / "tiny.s2s"), str(FIXTURES / "tiny-probabilities.s2s")

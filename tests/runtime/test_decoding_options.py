@@ -162,7 +162,7 @@ def test_sampling_draws_from_the_softmax(table_model: Callable[..., Model]) -> N
 
     def frequencies(**options: Any) -> list[float]:
         sampler = model._steps
-        from s2s_runtime.sampling import Sampler
+        from s2s_runtime.search.sampling import Sampler
 
         logits = np.repeat(sampler.logits(np.ones((1, 1)), np.zeros((1, 0), np.int64)), 4000, axis=0)
         generators = [np.random.default_rng([3, i]) for i in range(4000)]

@@ -14,19 +14,13 @@ import pytest
 from typer.testing import CliRunner
 
 import s2s_runtime
-from s2s_runtime import (
-    BundleError,
-    MissingExtraError,
-    OptionError,
-    ProviderError,
-    bench_cli,
-    cli,
-    read_manifest,
-    sessions,
-)
-from s2s_runtime.bundle_files import FolderFiles
+from s2s_runtime import BundleError, MissingExtraError, OptionError, ProviderError, read_manifest
+from s2s_runtime.bundle.storage import FolderFiles
+from s2s_runtime.commands import bench as bench_cli
+from s2s_runtime.commands import decode as cli
 from s2s_runtime.loading import open_step_model
-from s2s_runtime.sessions import SessionSettings, open_session
+from s2s_runtime.ort import sessions
+from s2s_runtime.ort.sessions import SessionSettings, open_session
 
 TINY = Path(__file__).parents[1] / "fixtures" / "tiny.s2s"
 
@@ -85,7 +79,7 @@ def test_all_names_exist_and_nothing_else_does() -> None:
         ),
         (
             "matplotlib.figure",
-            f"import s2s_runtime; from s2s_runtime.plots import plot_attention\n"
+            f"import s2s_runtime; from s2s_runtime.plots.attention import plot_attention\n"
             f"[r] = s2s_runtime.load({str(TINY)!r}).generate(['abc'], return_attention=True)\n"
             f"plot_attention(r.hypotheses[0], r.source_tokens, 'x.png')",
             "matplotlib is not installed: pip install 's2s-runtime[plot]'",
@@ -102,7 +96,7 @@ def test_missing_extras_are_named(missing: str, code: str, message: str) -> None
 
 def test_commands_without_typer_say_so() -> None:
     """One line, exit 1."""
-    found = _python("import sys; sys.modules['typer'] = None\nfrom s2s_runtime.cli import main")
+    found = _python("import sys; sys.modules['typer'] = None\nfrom s2s_runtime.commands.decode import main")
     assert (found.returncode, found.stderr) == (1, "error: typer is not installed: pip install 's2s-runtime[cli]'\n")
 
 

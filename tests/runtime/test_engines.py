@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 import s2s_runtime
 from s2s_runtime import CancelledError, Model, OptionError, Result
-from s2s_runtime.bundle import read_manifest
-from s2s_runtime.bundle_files import FolderFiles
-from s2s_runtime.graphs import Graphs
+from s2s_runtime.bundle.manifest_file import read_manifest
+from s2s_runtime.bundle.storage import FolderFiles
 from s2s_runtime.loading import open_step_model
-from s2s_runtime.onnx_model import OnnxStepModel
-from s2s_runtime.sessions import SessionSettings
+from s2s_runtime.ort.bundle_sessions import Graphs
+from s2s_runtime.ort.onnx_model import OnnxStepModel
+from s2s_runtime.ort.sessions import SessionSettings
 
 TOKEN_BUNDLES = ("tiny", "tiny-onehot", "tiny-none", "tiny-probabilities")
 
@@ -227,8 +227,8 @@ def test_a_bundle_without_the_graph_still_decodes(fixtures: Path, tmp_path: Path
     shutil.copytree(fixtures / "tiny.s2s", tmp_path / "old.s2s")
     manifest = read_manifest(tmp_path / "old.s2s")
     graphs = {name: file for name, file in manifest.graphs.items() if name not in ("greedy", "beam")}
-    s2s_runtime.bundle.write_manifest(
-        tmp_path / "old.s2s", s2s_runtime.bundle.Manifest(**{**vars(manifest), "graphs": graphs})
+    s2s_runtime.bundle.manifest_file.write_manifest(
+        tmp_path / "old.s2s", s2s_runtime.bundle.manifest_file.Manifest(**{**vars(manifest), "graphs": graphs})
     )
     old = s2s_runtime.load(tmp_path / "old.s2s")
     assert old.generate(["abc"])[0].to_dict() == tiny.generate(["abc"])[0].to_dict()

@@ -8,10 +8,10 @@ import pytest
 from typer.testing import CliRunner
 
 import s2s_runtime
-from s2s_runtime import evaluate_cli
+from s2s_runtime.commands import evaluate as evaluate_cli
+from s2s_runtime.commands.evaluate import app
 from s2s_runtime.errors import InputError, MissingExtraError
-from s2s_runtime.evaluate_cli import app
-from s2s_runtime.evaluation import decode_pairs, evaluate, read_references
+from s2s_runtime.evaluation.evaluate import decode_pairs, evaluate, read_references
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 TINY = FIXTURES / "tiny.s2s"  # decodes abc, ba, a to BBD, BA, B

@@ -17,10 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s2s_runtime import InputError, Model, OptionError, UnknownSymbolError
-from s2s_runtime.files import drop_last_text, open_output, read_windows
+from s2s_runtime.decoding.text_files import drop_last_text, open_output, read_windows
 
 TINY = str(Path(__file__).parents[1] / "fixtures" / "tiny.s2s")
-DECODE = [sys.executable, "-c", "from s2s_runtime.cli import main; main()", TINY]
+DECODE = [sys.executable, "-c", "from s2s_runtime.commands.decode import main; main()", TINY]
 
 
 def texts(count: int) -> list[str]:

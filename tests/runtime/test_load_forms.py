@@ -13,7 +13,7 @@ import pytest
 
 import s2s_runtime
 from s2s_runtime import BundleError, BundleNotFoundError, InputError, Model, OptionError, S2SError
-from s2s_runtime.bundle_files import BundleSource
+from s2s_runtime.bundle.storage import BundleSource
 
 TINY = Path(__file__).parents[1] / "fixtures" / "tiny.s2s"
 

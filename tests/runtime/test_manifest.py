@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from s2s_runtime.bundle import (
+from s2s_runtime.bundle.manifest_file import (
     BundleError,
     BundleNotFoundError,
     GraphFile,
@@ -20,7 +20,7 @@ from s2s_runtime.bundle import (
     read_manifest,
     write_manifest,
 )
-from s2s_runtime.vocabulary import PaddingPolicy, Vocabulary
+from s2s_runtime.vocabulary.vocabulary_file import PaddingPolicy, Vocabulary
 
 GRAPHS = ("encoder", "decoder", "select_state", "select_memory")
 

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from s2s_runtime.bench.pictures import plot_sweep
 from s2s_runtime.bench.timing import Measurement
-from s2s_runtime.pictures import Windows, plot_errors, plot_history, plot_lengths, plot_predictions
+from s2s_runtime.plots.runs import Windows, plot_errors, plot_history, plot_lengths, plot_predictions
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from s2s_runtime.plot_cli import app
-from s2s_runtime.plots import plot_attention
+from s2s_runtime.commands.plot import app
+from s2s_runtime.plots.attention import plot_attention
 from s2s_runtime.results import Hypothesis
 
 pytest.importorskip("matplotlib", reason="the optional package matplotlib is not installed")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from s2s_runtime import Model, OptionError
-from s2s_runtime.prepared import LastDecoding, options_key
+from s2s_runtime.decoding.last_options import LastDecoding, options_key
 
 SAME: list[dict[str, Any]] = [{}, {"beam_size": 2}, {"end_tokens": [1, "a"]}, {"max_length_ratio": (1.5, 2)}]
 DIFFERENT: list[tuple[dict[str, Any], dict[str, Any]]] = [

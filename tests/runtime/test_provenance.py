@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from s2s_runtime.bundle import read_manifest
-from s2s_runtime.description import describe
+from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.bundle.manifest_file import read_manifest
+from s2s_runtime.bundle.provenance import Provenance, SetUpItem, Sign
+from s2s_runtime.commands.inspect_tables import describe
 from s2s_runtime.errors import BundleError
-from s2s_runtime.manifest import Manifest
-from s2s_runtime.provenance import Provenance, SetUpItem, Sign
 
 TINY = Path(__file__).parents[1] / "fixtures" / "tiny.s2s"
 SIGN = Sign("probability of ' ' after the end of the target", "0.05", "rows of zeros")

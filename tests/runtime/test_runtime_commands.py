@@ -14,8 +14,11 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
-from s2s_runtime import Model, Vocabulary, bench_cli, cli, inspect_cli
-from s2s_runtime.description import describe
+from s2s_runtime import Model, Vocabulary
+from s2s_runtime.commands import bench as bench_cli
+from s2s_runtime.commands import decode as cli
+from s2s_runtime.commands import inspect as inspect_cli
+from s2s_runtime.commands.inspect_tables import describe
 
 TINY = str(Path(__file__).parents[1] / "fixtures" / "tiny.s2s")
 VALUES = TINY.replace("tiny.s2s", "tiny-values.s2s")
@@ -229,7 +232,7 @@ def test_inspect_shows_what_the_exporter_recorded(tiny: Model) -> None:
 
 def test_commands_in_a_process_of_their_own() -> None:
     """Installed entry points: text in, text out; nothing but the error on stderr, no traceback."""
-    command = [sys.executable, "-c", "from s2s_runtime.cli import main; main()"]
+    command = [sys.executable, "-c", "from s2s_runtime.commands.decode import main; main()"]
     good = subprocess.run([*command, TINY], input="abc\n", capture_output=True, text=True, check=False)
     assert (good.returncode, good.stdout.count("\n"), good.stderr) == (0, 1, "")
     bad = subprocess.run([*command, "nowhere", "a"], capture_output=True, text=True, check=False)
@@ -240,7 +243,7 @@ def test_commands_in_a_process_of_their_own() -> None:
 def test_a_reader_that_leaves_is_no_traceback() -> None:
     """`s2s-decode ... | head -1` ends quietly."""
     lines = "abc\n" * 5000
-    command = f'{sys.executable} -c "from s2s_runtime.cli import main; main()" {TINY} | head -1'
+    command = f'{sys.executable} -c "from s2s_runtime.commands.decode import main; main()" {TINY} | head -1'
     found = subprocess.run(["sh", "-c", command], input=lines, capture_output=True, text=True, check=False)
     assert found.stdout.count("\n") == 1
     assert found.stderr == ""

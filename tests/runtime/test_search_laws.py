@@ -312,12 +312,12 @@ def test_scores_are_those_of_forced_decoding_sorted_and_distinct(
 @given(seed=st.integers(0, 10_000), size=st.integers(3, 8), longest=st.integers(1, 8))
 def test_a_beam_of_one_is_greedy(random_model: Callable[..., Model], seed: int, size: int, longest: int) -> None:
     """Where no longer sequence can win (length penalty 0), the beam algorithm with one beam gives greedy's tokens."""
-    from s2s_runtime.batching import make_batches
-    from s2s_runtime.beam import beam_search
-    from s2s_runtime.greedy import greedy_search
+    from s2s_runtime.inputs.batches import make_batches
+    from s2s_runtime.inputs.sources import read_sources
     from s2s_runtime.options import DecodingOptions
-    from s2s_runtime.plan import make_plan
-    from s2s_runtime.sources import read_sources
+    from s2s_runtime.search.beam import beam_search
+    from s2s_runtime.search.greedy import greedy_search
+    from s2s_runtime.search.make_plan import make_plan
 
     model = random_model(seed, size, max_length=longest)
     options = DecodingOptions(length_penalty=0, return_scores=True)

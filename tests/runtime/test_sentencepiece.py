@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import s2s_runtime
-from s2s_runtime import Model, UnknownSymbolError, Vocabulary, VocabularyError, VocabularyFile, inspect_cli
-from s2s_runtime.bundle import read_manifest, write_manifest
+from s2s_runtime import Model, UnknownSymbolError, Vocabulary, VocabularyError, VocabularyFile
+from s2s_runtime.bundle.manifest_file import read_manifest, write_manifest
+from s2s_runtime.commands import inspect as inspect_cli
 
 LINES = ["hello world", "the cat sat on the mat", "world cat, hello there", "ab ac bc abc cab"] * 10
 
@@ -265,7 +266,7 @@ def test_characters_of_several_bytes_are_streamed_whole() -> None:
 
 def written_one_by_one(vocabulary: Vocabulary, ids: list[int], start: int, end: int) -> Model:
     """A model that writes just these ids."""
-    from s2s_runtime.step_model import StepOutput
+    from s2s_runtime.search.step_model import StepOutput
 
     class Writes:
         def encode(self, source: np.ndarray) -> list[int]:
@@ -294,7 +295,7 @@ def test_without_the_package_there_is_one_error(bundle: Path) -> None:
     )
     tiny = str(Path(__file__).parents[1] / "fixtures" / "tiny.s2s")
     assert subprocess.run([sys.executable, "-c", code, tiny], check=False).returncode == 0
-    code = "import sys; sys.modules['sentencepiece'] = None; from s2s_runtime.inspect_cli import main; main()"
+    code = "import sys; sys.modules['sentencepiece'] = None; from s2s_runtime.commands.inspect import main; main()"
     shown = subprocess.run([sys.executable, "-c", code, str(bundle)], capture_output=True, text=True, check=False)
     assert "unit sentencepiece" in shown.stdout
 

@@ -139,9 +139,9 @@ def test_manifest(fixtures: Path) -> None:
 
 def test_commands(fixtures: Path) -> None:
     """s2s-decode says in one line that it can't; s2s-inspect shows the sources; s2s-bench measures."""
-    from s2s_runtime.bench_cli import app as bench
-    from s2s_runtime.cli import app as decode
-    from s2s_runtime.inspect_cli import app as inspect
+    from s2s_runtime.commands.bench import app as bench
+    from s2s_runtime.commands.decode import app as decode
+    from s2s_runtime.commands.inspect import app as inspect
 
     bundle = str(fixtures / "tiny-sources.s2s")
     refused = CliRunner().invoke(decode, [bundle, "abc"])

@@ -7,7 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s2s_runtime.vocabulary import PaddingPolicy, UnknownSymbolError, Vocabulary, VocabularyError, VocabularyFile
+from s2s_runtime.vocabulary.vocabulary_file import (
+    PaddingPolicy,
+    UnknownSymbolError,
+    Vocabulary,
+    VocabularyError,
+    VocabularyFile,
+)
 
 CHARS = Vocabulary("char", ("<pad>", "<unk>", *"abcdé "), padding="<pad>", unknown="<unk>")
 STRICT = Vocabulary("char", ("\t", "\n", *"abc"), start="\t", end="\n")

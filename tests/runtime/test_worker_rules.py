@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from s2s_runtime import OptionError
-from s2s_runtime.bundle import read_manifest
-from s2s_runtime.sessions import SessionSettings
-from s2s_runtime.workers import MOST_WEIGHTS, Workers, make_workers, usable_cores, weight_bytes
+from s2s_runtime.bundle.manifest_file import read_manifest
+from s2s_runtime.decoding.workers import MOST_WEIGHTS, Workers, make_workers, usable_cores, weight_bytes
+from s2s_runtime.ort.sessions import SessionSettings
 
 
 @pytest.mark.parametrize(("quota", "expected"), [("max 100000", 6), ("250000 100000", 3), ("50000 100000", 1)])
@@ -41,19 +41,19 @@ def workers(fixtures: Path, count: int | None = None, **settings: Any) -> Worker
 
 def test_unasked_there_are_as_many_as_cores(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """For small models on the CPU, where nothing was said about threads; each with one thread."""
-    monkeypatch.setattr("s2s_runtime.workers.usable_cores", lambda: 6)
+    monkeypatch.setattr("s2s_runtime.decoding.workers.usable_cores", lambda: 6)
     made: Any = workers(fixtures)
     assert (made.count, made.threads) == (6, 1)
-    monkeypatch.setattr("s2s_runtime.workers.usable_cores", lambda: 64)
+    monkeypatch.setattr("s2s_runtime.decoding.workers.usable_cores", lambda: 64)
     made = workers(fixtures)
     assert (made.count, made.threads) == (8, 1)
-    monkeypatch.setattr("s2s_runtime.workers.usable_cores", lambda: 6)
+    monkeypatch.setattr("s2s_runtime.decoding.workers.usable_cores", lambda: 6)
     assert workers(fixtures, intra_op_threads=2) is None
     assert workers(fixtures, inter_op_threads=2) is None
     assert workers(fixtures, shared_threads=True) is None
     assert workers(fixtures, providers=["cuda", "cpu"]) is None
     assert workers(fixtures, ready={"encoder": object()}) is None
-    monkeypatch.setattr("s2s_runtime.workers.weight_bytes", lambda manifest: MOST_WEIGHTS + 1)
+    monkeypatch.setattr("s2s_runtime.decoding.workers.weight_bytes", lambda manifest: MOST_WEIGHTS + 1)
     assert workers(fixtures) is None
     made = workers(fixtures, 2)
     assert (made.count, made.threads) == (2, 3)

@@ -15,8 +15,9 @@ import pytest
 from typer.testing import CliRunner
 
 import s2s_runtime
-from s2s_runtime import BundleError, CancelledError, Model, cli
-from s2s_runtime.workers import Workers, weight_bytes
+from s2s_runtime import BundleError, CancelledError, Model
+from s2s_runtime.commands import decode as cli
+from s2s_runtime.decoding.workers import Workers, weight_bytes
 
 TEXTS = ["abcde"[: 1 + i % 5] * (1 + i % 3) for i in range(90)]
 OPTIONS: list[dict[str, Any]] = [
@@ -108,7 +109,7 @@ def test_ensembles_have_the_workers_of_their_members(tiny: Model, options: dict[
 
 def test_ensembles_without_workers(fixtures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a member has none, where they are large together, and where a bundle went: batch after batch."""
-    monkeypatch.setattr("s2s_runtime.workers.usable_cores", lambda: 2)
+    monkeypatch.setattr("s2s_runtime.decoding.workers.usable_cores", lambda: 2)
     shutil.copytree(fixtures / "tiny.s2s", tmp_path / "tiny.s2s")
     plain, gone = s2s_runtime.load(fixtures / "tiny.s2s"), s2s_runtime.load(tmp_path / "tiny.s2s")
     alone = s2s_runtime.load(fixtures / "tiny.s2s", workers=1)

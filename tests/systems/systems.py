@@ -19,12 +19,12 @@ import numpy as np
 from keras import layers
 
 from s2s_runtime import VocabularyFile
-from s2s_training.arrays import Layout
-from s2s_training.config_file import read_config
-from s2s_training.datasets import default_config, tutorial_config
-from s2s_training.decode import GreedyDecoder
+from s2s_training.config.toml_file import read_config
+from s2s_training.data.arrays import Layout
+from s2s_training.data.datasets import default_config, tutorial_config
+from s2s_training.fit.greedy_decoder import GreedyDecoder
+from s2s_training.fit.series_task import SeriesTask
 from s2s_training.seq2seq import AttentionSeq2Seq, Seq2Seq, SimpleSeq2Seq
-from s2s_training.series_task import SeriesTask
 from s2s_training.train import train
 
 WORDS = ["go", "run", "tom", "is", "home", "cold", "we", "won"]

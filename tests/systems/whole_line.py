@@ -9,7 +9,7 @@ import numpy as np
 from systems import System
 from typer.testing import CliRunner
 
-from s2s_export.cli import app as export_app
+from s2s_export.commands.export import app as export_app
 
 DECODE = Path(__file__).with_name("decode_without_tensorflow.py")
 

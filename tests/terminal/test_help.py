@@ -14,13 +14,13 @@ from pseudo_terminal import Place, seen
 import s2s_runtime
 
 APPS = {
-    "decode": "s2s_runtime.cli",
-    "bench": "s2s_runtime.bench_cli",
-    "evaluate": "s2s_runtime.evaluate_cli",
-    "plot": "s2s_runtime.plot_cli",
-    "inspect": "s2s_runtime.inspect_cli",
-    "train": "s2s_training.cli",
-    "export": "s2s_export.cli",
+    "decode": "s2s_runtime.commands.decode",
+    "bench": "s2s_runtime.commands.bench",
+    "evaluate": "s2s_runtime.commands.evaluate",
+    "plot": "s2s_runtime.commands.plot",
+    "inspect": "s2s_runtime.commands.inspect",
+    "train": "s2s_training.commands.train",
+    "export": "s2s_export.commands.export",
 }
 
 

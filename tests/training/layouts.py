@@ -1,6 +1,6 @@
 """What a model's arrays look like, as the tests of models and of their arrays share it."""
 
-from s2s_training.arrays import Layout
+from s2s_training.data.arrays import Layout
 
 IDS = Layout(
     source_size=9,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from layouts import IDS
 
-from s2s_training.arrays import BucketedPairs, EncodedPairs, pad
+from s2s_training.data.arrays import BucketedPairs, EncodedPairs, pad
 
 FREE = replace(IDS, target_size=9)
 
@@ -64,7 +64,7 @@ def test_batches_are_shuffled_by_the_generator_alone():
 @pytest.mark.tensorflow
 def test_labels_are_the_decoder_input_one_step_later():
     """Weights count exactly the real labels."""
-    from s2s_training.pipeline import make_dataset
+    from s2s_training.data.tf_datasets import make_dataset
 
     pairs = EncodedPairs([[5, 6], [7]], [[2, 4, 5, 3], [2, 4, 3]])
     (source, target), labels, weights = next(iter(make_dataset(BucketedPairs(pairs, FREE, 1, 2), FREE)))
@@ -77,7 +77,7 @@ def test_labels_are_the_decoder_input_one_step_later():
 @pytest.mark.tensorflow
 def test_the_order_of_an_epoch_depends_on_seed_and_epoch_alone():
     """A resumed run sees the batches that it would have seen."""
-    from s2s_training.pipeline import EpochOrder, make_dataset
+    from s2s_training.data.tf_datasets import EpochOrder, make_dataset
 
     pairs = EncodedPairs([[i] for i in range(1, 9)], [[2, i] for i in range(1, 9)])
     order = EpochOrder(seed=5)

@@ -1,9 +1,9 @@
 import pytest
 
-from s2s_training.build_vocabulary import build_vocabulary, drop_long
-from s2s_training.config import DataConfig
-from s2s_training.corpus import Corpus, Example
-from s2s_training.datasets import default_config, tutorial_config
+from s2s_training.config.training import DataConfig
+from s2s_training.data.corpus import Corpus, Example
+from s2s_training.data.datasets import default_config, tutorial_config
+from s2s_training.data.vocabulary_builder import build_vocabulary, drop_long
 from s2s_training.errors import DataError
 
 

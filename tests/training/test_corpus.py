@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s2s_training.corpus import Corpus, Example, hash_share, source_key, split_corpus, write_tsv
-from s2s_training.data_config import DataConfig
+from s2s_training.config.data import DataConfig
+from s2s_training.data.corpus import Corpus, Example, hash_share, source_key, split_corpus, write_tsv
 from s2s_training.errors import DataError
 
 

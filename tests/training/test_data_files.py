@@ -2,11 +2,11 @@
 
 import pytest
 
-from s2s_training.build_vocabulary import build_vocabulary
-from s2s_training.corpus import Corpus, Example, write_tsv
-from s2s_training.datasets import default_config, load_corpus
-from s2s_training.datasets.files import read_columns, read_parallel
-from s2s_training.datasets.tsv import read_tsv
+from s2s_training.data.corpus import Corpus, Example, write_tsv
+from s2s_training.data.datasets import default_config, load_corpus
+from s2s_training.data.pair_files import read_columns, read_parallel
+from s2s_training.data.tsv import read_tsv
+from s2s_training.data.vocabulary_builder import build_vocabulary
 from s2s_training.errors import ConfigError, DataError, DataNotFoundError
 
 

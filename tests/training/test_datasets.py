@@ -3,11 +3,11 @@ import sys
 import pytest
 
 from s2s_runtime.errors import MissingExtraError
-from s2s_training.config import DataConfig
-from s2s_training.corpus import Example
-from s2s_training.datasets import default_config, load_corpus
-from s2s_training.datasets.cmudict import without_stress
-from s2s_training.datasets.tsv import read_tsv
+from s2s_training.config.training import DataConfig
+from s2s_training.data.cmudict import without_stress
+from s2s_training.data.corpus import Example
+from s2s_training.data.datasets import default_config, load_corpus
+from s2s_training.data.tsv import read_tsv
 from s2s_training.errors import DataError, DataNotFoundError
 
 

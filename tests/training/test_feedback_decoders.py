@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from layouts import IDS as PLAIN
 
-from s2s_training.config import ModelConfig
+from s2s_training.config.training import ModelConfig
 
 pytestmark = pytest.mark.tensorflow
 
@@ -24,7 +24,7 @@ KINDS = {
 
 def build(**options):
     """A small model with weights large enough to tell inputs apart."""
-    from s2s_training.models import build_model
+    from s2s_training.models.encoder_decoder import build_model
 
     config = ModelConfig(**{"units": 4, "embedding": 3} | options)
     model = build_model(config, dataclasses.replace(IDS, one_hot=not config.embedding))
@@ -97,7 +97,7 @@ def test_scheduled_sampling_replaces_targets_in_training_only():
 
 def test_guesses_follow_the_models_own_distribution():
     """Symbols are drawn by inverse transform: as often as the probabilities say."""
-    from s2s_training.conditioned_rnn import _draw
+    from s2s_training.layers.conditioned_rnn import _draw
 
     probabilities = np.tile(np.float32([0.5, 0.0, 0.2, 0.3]), (1000, 1))
     drawn = np.asarray(_draw(probabilities, np.linspace(0, 1, 1000, endpoint=False, dtype=np.float32)))
@@ -132,7 +132,7 @@ def test_a_free_running_model_trains_and_the_share_is_saved(tmp_path):
 @pytest.mark.parametrize("kind", ["scheduled sampling", "input feeding"])
 def test_chance_inside_the_decoder_is_a_function_of_seed_and_epoch(kind):
     """What a resumed run draws, also in cells inside layers, is what it would have drawn."""
-    from s2s_training.pipeline import EpochOrder
+    from s2s_training.data.tf_datasets import EpochOrder
 
     model = build(**KINDS[kind] | {"dropout": 0.5})
     order = EpochOrder(3)

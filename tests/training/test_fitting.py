@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from layouts import IDS
 
-from s2s_training.config import FitConfig, ModelConfig
+from s2s_training.config.training import FitConfig, ModelConfig
 
 pytestmark = pytest.mark.tensorflow
 
@@ -15,7 +15,7 @@ def probabilities(shape, seed=0):
 
 def test_loss_is_the_mean_over_the_steps_that_count():
     """Masked models: padded steps neither add to the loss nor to what it is divided by."""
-    from s2s_training.fitting import CrossEntropy
+    from s2s_training.fit.compiling import CrossEntropy
 
     y_pred, y_true = probabilities((2, 3, 4)), np.array([[1, 2, 3], [0, 0, 0]])
     weights = np.array([[1, 1, 1], [1, 0, 0]], np.float32)
@@ -28,7 +28,7 @@ def test_loss_of_the_published_models_is_divided_by_all_steps():
     """A row of zeros adds nothing, and counts as a step: the published numbers are such means."""
     import keras
 
-    from s2s_training.fitting import CrossEntropy
+    from s2s_training.fit.compiling import CrossEntropy
 
     y_pred, y_true = probabilities((2, 3, 4)), np.array([[1, 2, 3], [0, 0, 0]])
     weights = np.array([[1, 1, 1], [1, 0, 0]], np.float32)
@@ -42,7 +42,7 @@ def test_a_row_of_zeros_has_no_gradient():
     """TensorFlow's fused cross-entropy pushes the model at such rows; a weight of zero doesn't."""
     import tensorflow as tf
 
-    from s2s_training.fitting import CrossEntropy
+    from s2s_training.fit.compiling import CrossEntropy
 
     logits = tf.Variable(np.random.default_rng(0).normal(size=(1, 2, 4)).astype(np.float32))
 
@@ -61,7 +61,7 @@ def test_a_row_of_zeros_has_no_gradient():
 
 def test_label_smoothing_spreads_a_share_over_all_symbols():
     """The target is 1 - s on the label plus s / symbols everywhere."""
-    from s2s_training.fitting import CrossEntropy
+    from s2s_training.fit.compiling import CrossEntropy
 
     y_pred = probabilities((1, 1, 4))
     target = np.full(4, 0.1 / 4) + np.eye(4)[2] * 0.9
@@ -74,7 +74,7 @@ def test_rmsprop_steps_as_keras_2_did():
     import keras
     import tensorflow as tf
 
-    from s2s_training.fitting import make_optimizer
+    from s2s_training.fit.compiling import make_optimizer
 
     weight = keras.Variable([0.0])
     make_optimizer(FitConfig(optimizer="rmsprop", learning_rate=0.001, clip_norm=0)).apply(
@@ -86,10 +86,10 @@ def test_rmsprop_steps_as_keras_2_did():
 
 def test_metrics_are_exact_means_however_batches_are_cut():
     """Cross-entropy and accuracy per step that counts, over batches of unequal sizes and lengths."""
-    from s2s_training.arrays import BucketedPairs, EncodedPairs
-    from s2s_training.fitting import compile_model
-    from s2s_training.models import build_model
-    from s2s_training.pipeline import make_dataset
+    from s2s_training.data.arrays import BucketedPairs, EncodedPairs
+    from s2s_training.data.tf_datasets import make_dataset
+    from s2s_training.fit.compiling import compile_model
+    from s2s_training.models.encoder_decoder import build_model
 
     model = build_model(ModelConfig(units=3, embedding=3, cell="gru"), IDS)
     compile_model(model, FitConfig(label_smoothing=0.1), IDS)

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from s2s_training.arrays import Layout
-from s2s_training.build_vocabulary import build_vocabulary
-from s2s_training.corpus import Corpus, Example
-from s2s_training.datasets import default_config, tutorial_config
+from s2s_training.data.arrays import Layout
+from s2s_training.data.corpus import Corpus, Example
+from s2s_training.data.datasets import default_config, tutorial_config
+from s2s_training.data.vocabulary_builder import build_vocabulary
 
 pytestmark = pytest.mark.tensorflow
 
@@ -38,8 +38,8 @@ def one_by_one(model, layout, vocabulary, text):
 )
 def test_batches_decode_as_one_by_one(config):
     """Sources of different lengths in one batch give what each gives alone, in the caller's order."""
-    from s2s_training.decode import GreedyDecoder
-    from s2s_training.models import build_model
+    from s2s_training.fit.greedy_decoder import GreedyDecoder
+    from s2s_training.models.encoder_decoder import build_model
 
     vocabulary = build_vocabulary(Corpus(EXAMPLES, EXAMPLES[:1]), config)
     layout = Layout.of(vocabulary, config.model)
@@ -56,8 +56,8 @@ def test_batches_decode_as_one_by_one(config):
 
 def test_padding_start_and_unknown_are_never_written():
     """However probable, as in the runtime; the most probable of the other symbols stands there."""
-    from s2s_training.decode import GreedyDecoder
-    from s2s_training.models import build_model
+    from s2s_training.fit.greedy_decoder import GreedyDecoder
+    from s2s_training.models.encoder_decoder import build_model
 
     config = default_config("x").override(units=4, embedding=3)
     vocabulary = build_vocabulary(Corpus(EXAMPLES, []), config)
@@ -72,8 +72,8 @@ def test_padding_start_and_unknown_are_never_written():
 
 def test_a_repeat_vector_model_answers_in_one_call():
     """The answer is read off without its padding."""
-    from s2s_training.decode import GreedyDecoder
-    from s2s_training.models import build_model
+    from s2s_training.fit.greedy_decoder import GreedyDecoder
+    from s2s_training.models.encoder_decoder import build_model
 
     config = default_config("addition").override(units=5, reverse=True)
     sums = [Example("1+2", ("3",)), Example("40+2", ("42",))]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from layouts import IDS
 
-from s2s_training.config import ModelConfig
+from s2s_training.config.training import ModelConfig
 
 pytestmark = pytest.mark.tensorflow
 
@@ -31,7 +31,7 @@ TIED = {"tied": True, "attention": "general"}
 
 def build(layout=IDS, **options):
     """A tiny model."""
-    from s2s_training.models import build_model
+    from s2s_training.models.encoder_decoder import build_model
 
     return build_model(ModelConfig(**SIZES | ({"embedding": 0} if layout.one_hot else {}) | options), layout)
 
@@ -103,7 +103,7 @@ def test_attention_reads_the_encoder_outputs(kind):
 )
 def test_decoder_layers_start_from_their_peers_from_the_top(layers, peers):
     """The top decoder layer starts from the top encoder layer; missing peers are the bottom one's."""
-    from s2s_training.encoder_stack import LayerStates, states_per_layer
+    from s2s_training.models.encoder_stack import LayerStates, states_per_layer
 
     encoder_layers, decoder_layers = layers
     states = [LayerStates([f"state {i}"], []) for i in range(encoder_layers)]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from s2s_training.datasets import default_config
+from s2s_training.data.datasets import default_config
 from s2s_training.errors import RunFolderError
 
 pytestmark = pytest.mark.tensorflow
@@ -96,7 +96,7 @@ def test_the_same_data_is_gone_on_with(interrupted, digests):
 
 def test_windows_of_a_continuous_run_are_compared_too(tmp_path):
     """With those that the folder holds; the last bits, which machines differ in, don't count."""
-    from s2s_training.run_folder import RunFolder
+    from s2s_training.runs.run_folder import RunFolder
     from s2s_training.train import prepare
 
     folder = RunFolder(tmp_path)

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from s2s_training.config import FitConfig
+from s2s_training.config.training import FitConfig
 
 pytestmark = pytest.mark.tensorflow
 
@@ -24,7 +24,7 @@ def run(config, steps_per_epoch, seconds_per_step, progress=0.0, *, first_epoch=
 
     `pauses` are (step, seconds it takes beyond the others).
     """
-    from s2s_training.schedule import Before, Schedule
+    from s2s_training.fit.schedule import Before, Schedule
 
     clock = Clock()
     schedule = Schedule(config, steps_per_epoch, Before(progress, seconds), clock)

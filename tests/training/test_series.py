@@ -7,8 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 import s2s_runtime
-from s2s_training.cli import app
-from s2s_training.datasets import SERIES, default_config, require_data
+from s2s_training.commands.train import app
+from s2s_training.data.datasets import SERIES, default_config, require_data
 from s2s_training.errors import ConfigError
 
 
@@ -60,7 +60,7 @@ def test_options_without_use_for_curves_are_errors():
 @pytest.mark.tensorflow
 def test_from_a_name_to_predictions(tmp_path):
     """Trained, exported, predicted by the runtime: the error it finds is the one that training found with Keras."""
-    from s2s_export.cli import app as export_app
+    from s2s_export.commands.export import app as export_app
 
     run = tmp_path / "run"
     trained = CliRunner().invoke(app, ["powers", "-o", str(run), "--epochs", "2", "--units", "8", "--json"])

@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from s2s_training.config_file import write_config
-from s2s_training.datasets import default_config
+from s2s_training.config.toml_file import write_config
+from s2s_training.data.datasets import default_config
 
-MAIN = "from s2s_training.cli import main; main()"
+MAIN = "from s2s_training.commands.train import main; main()"
 
 
 def call(*arguments, code=MAIN):
@@ -41,7 +41,7 @@ def call(*arguments, code=MAIN):
 @pytest.mark.tensorflow
 def test_errors_are_one_line_and_leave_nothing(tmp_path, arguments, status, message, monkeypatch, capsys):
     """What was wrong, what was expected, what to do; no traceback, no folder."""
-    from s2s_training import cli
+    from s2s_training.commands import train as cli
 
     (tmp_path / "bad.tsv").write_text("a\tb\nc d\n", encoding="utf-8")
     (tmp_path / "empty.tsv").touch()
@@ -68,7 +68,7 @@ def test_errors_are_one_line_and_leave_nothing(tmp_path, arguments, status, mess
 )
 def test_wrong_usage_has_status_2(arguments, message, monkeypatch, capsys):
     """The option is named."""
-    from s2s_training import cli
+    from s2s_training.commands import train as cli
 
     monkeypatch.setattr(sys, "argv", ["s2s-train", *arguments])
     with pytest.raises(SystemExit) as exit_info:
@@ -80,7 +80,7 @@ def test_wrong_usage_has_status_2(arguments, message, monkeypatch, capsys):
 @pytest.mark.tensorflow
 def test_an_interrupted_run_says_how_to_go_on(monkeypatch, capsys, tmp_path):
     """As after any Ctrl-C, the status is that of the signal."""
-    from s2s_training import cli
+    from s2s_training.commands import train as cli
 
     def interrupt(*_, **__):
         raise KeyboardInterrupt

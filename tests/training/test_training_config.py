@@ -2,8 +2,8 @@ import dataclasses
 
 import pytest
 
-from s2s_training.config import DataConfig, FitConfig, ModelConfig
-from s2s_training.datasets import default_config, tutorial_config
+from s2s_training.config.training import DataConfig, FitConfig, ModelConfig
+from s2s_training.data.datasets import default_config, tutorial_config
 from s2s_training.errors import ConfigError
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from s2s_training.cli import app
-from s2s_training.config_file import read_config, read_options, write_config
-from s2s_training.datasets import BUILT_IN, SERIES, default_config, tutorial_config
+from s2s_training.commands.train import app
+from s2s_training.config.toml_file import read_config, read_options, write_config
+from s2s_training.data.datasets import BUILT_IN, SERIES, default_config, tutorial_config
 from s2s_training.errors import ConfigError
 
 RECIPES = Path(__file__).parents[2] / "training" / "recipes"

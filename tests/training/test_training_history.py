@@ -2,10 +2,10 @@ import json
 
 import pytest
 
-from s2s_training.datasets import default_config
+from s2s_training.data.datasets import default_config
 from s2s_training.errors import DivergenceError
-from s2s_training.fitting import MONITORED
-from s2s_training.history import History
+from s2s_training.fit.compiling import MONITORED
+from s2s_training.fit.epoch_history import History
 
 pytestmark = pytest.mark.tensorflow
 

@@ -9,12 +9,12 @@ from typer.testing import CliRunner
 
 import s2s_runtime
 from s2s_runtime import VocabularyFile
-from s2s_training.build_vocabulary import build_vocabulary
-from s2s_training.cli import app
-from s2s_training.corpus import Corpus, Example
-from s2s_training.datasets import default_config
+from s2s_training.commands.train import app
+from s2s_training.data.corpus import Corpus, Example
+from s2s_training.data.datasets import default_config
+from s2s_training.data.sentencepiece_training import train_pieces
+from s2s_training.data.vocabulary_builder import build_vocabulary
 from s2s_training.errors import ConfigError, DataError
-from s2s_training.pieces import train_pieces
 
 WORDS = ["tom", "went", "home", "late", "mary", "stayed", "here", "we", "won"]
 LINES = [" ".join(WORDS[(i * k) % 9] for k in (1, 2, 5)) for i in range(60)]
@@ -84,7 +84,7 @@ def test_a_missing_model_is_named(tmp_path: Path):
 @pytest.mark.tensorflow
 def test_from_pairs_to_text_through_pieces(model: Path, tmp_path: Path):
     """Trained, exported and verified; the bundle alone cuts and joins text as the model does."""
-    from s2s_export.cli import app as export_app
+    from s2s_export.commands.export import app as export_app
 
     (tmp_path / "pairs.tsv").write_text("".join(f"{line}\t{line}\n" for line in LINES))
     options = [f"--{side}-{name}" for side in ("source", "target") for name in ("unit", "model")]

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from s2s_training.datasets import default_config
+from s2s_training.data.datasets import default_config
 from s2s_training.errors import RunFolderError
-from s2s_training.schedule import learning_rate_at, plateau_scale
-from s2s_training.seeds import summarize
-from s2s_training.summaries import describe
+from s2s_training.fit.schedule import learning_rate_at, plateau_scale
+from s2s_training.runs.seeds import summarize
+from s2s_training.runs.summaries import describe
 
 OPTIONS = {"units": 6, "embedding": 5, "epochs": 3, "batch_size": 16, "score": 0, "learning_rate": 0.02}
 
@@ -102,7 +102,7 @@ def test_validation_and_the_saved_model_have_the_averaged_weights(config, tmp_pa
 @pytest.mark.parametrize(("smoothing", "best"), [(0.1, 2), (0.0, 0)])
 def test_with_smoothed_labels_the_smoothed_loss_tells_the_best_epoch(config, smoothing, best):
     """What is minimised, in a run whose plain cross-entropy rises while the smoothed one still falls."""
-    from s2s_training.history import History
+    from s2s_training.fit.epoch_history import History
     from s2s_training.train import prepare
 
     task = prepare(config.override(label_smoothing=smoothing))
@@ -151,7 +151,7 @@ def test_event_files_hold_the_figures(tmp_path):
     """Both parts write a curve of the same name, in runs of their own."""
     import tensorflow as tf
 
-    from s2s_training.event_log import EventLog
+    from s2s_training.fit.event_log import EventLog
 
     class Model:
         class optimizer:  # noqa: N801 - stands for an attribute
@@ -175,7 +175,7 @@ def test_a_mixed_twin_computes_in_float16_and_gives_its_weights_back(config):
     """Float32 variables and output, the same figures to float16's precision, for layers inside layers too."""
     import keras
 
-    from s2s_training.precision import mixed_twin
+    from s2s_training.fit.precision import mixed_twin
     from s2s_training.train import prepare
 
     task = prepare(config.override(bidirectional=True, attention="dot"))
@@ -249,7 +249,7 @@ def test_summaries_are_a_few_lines_to_read():
 
 def test_seeds_have_folders_of_their_own(config, tmp_path):
     """Each is the run that `seed` alone gives; a summary of all stands beside them."""
-    from s2s_training.seeds import train_seeds
+    from s2s_training.runs.seeds import train_seeds
 
     asked = []
 
@@ -269,8 +269,8 @@ def test_seeds_have_folders_of_their_own(config, tmp_path):
 
 def test_seeds_that_come_later_join_the_summary(config, tmp_path):
     """All complete runs of the same options count, in the order of seeds; others, and halves, don't."""
-    from s2s_training.run_folder import RunFolder
-    from s2s_training.seeds import train_seeds
+    from s2s_training.runs.run_folder import RunFolder
+    from s2s_training.runs.seeds import train_seeds
 
     def train(own, path):
         folder, summary = RunFolder(path), {"best": {"loss": float(own.fit.seed)}, "errors": {}}

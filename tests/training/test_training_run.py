@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from s2s_runtime.vocabulary import VocabularyFile
-from s2s_training.config_file import read_config, write_config
-from s2s_training.datasets import default_config
+from s2s_runtime.vocabulary.vocabulary_file import VocabularyFile
+from s2s_training.config.toml_file import read_config, write_config
+from s2s_training.data.datasets import default_config
 from s2s_training.errors import RunFolderError
 
 pytestmark = pytest.mark.tensorflow
@@ -75,7 +75,7 @@ def test_a_run_leaves_what_it_promises_and_nothing_else(finished, config):
 
 def test_held_out_pairs_are_written_and_disjoint_from_the_rest(finished, pairs_file):
     """test.tsv holds each test source once, with its targets; the other parts know none of them."""
-    from s2s_training.datasets import load_corpus
+    from s2s_training.data.datasets import load_corpus
 
     folder, _ = finished
     rows = [line.split("\t") for line in (folder / "test.tsv").read_text(encoding="utf-8").splitlines()]
@@ -94,7 +94,7 @@ def test_the_saved_model_is_the_best_epoch_in_standard_layers(finished, config):
     model = keras.models.load_model(folder / "model.keras", custom_objects={})
     prepared = prepare(config)
     prepared.model.set_weights(model.get_weights())
-    from s2s_training.pipeline import make_dataset
+    from s2s_training.data.tf_datasets import make_dataset
 
     valid = make_dataset(prepared.bucketed(prepared.corpus.valid, config.fit), prepared.layout)
     again = prepared.model.evaluate(valid, return_dict=True, verbose=0)
@@ -119,7 +119,7 @@ def test_a_killed_run_continues_as_if_it_had_not_been(finished, config, tmp_path
     folder = tmp_path / "killed"
     write_config(tmp_path / "config.toml", config)
     script = (
-        "import sys; from pathlib import Path; from s2s_training.config_file import read_config; "
+        "import sys; from pathlib import Path; from s2s_training.config.toml_file import read_config; "
         "from s2s_training.train import train; train(read_config(Path(sys.argv[1])), sys.argv[2])"
     )
     command = [sys.executable, "-c", script, str(tmp_path / "config.toml"), str(folder)]
@@ -139,7 +139,7 @@ def test_a_killed_run_continues_as_if_it_had_not_been(finished, config, tmp_path
 
 def test_killed_between_record_and_backup_an_epoch_is_trained_again(config, finished, tmp_path):
     """The history is one epoch ahead and half a backup lies about: the last whole state counts."""
-    from s2s_training.run_folder import RunFolder
+    from s2s_training.runs.run_folder import RunFolder
     from s2s_training.train import train
 
     class Die(keras_callback()):
@@ -169,7 +169,7 @@ def test_a_complete_run_is_not_resumed_but_reported(finished, config):
 
 def test_a_run_of_other_options_is_not_resumed(finished, config):
     """The options that differ are named, with both values; a time budget may change."""
-    from s2s_training.run_folder import RunFolder
+    from s2s_training.runs.run_folder import RunFolder
 
     folder = RunFolder(finished[0])
     folder.check(config.override(max_minutes=9), resume=True, force=False)
@@ -179,7 +179,7 @@ def test_a_run_of_other_options_is_not_resumed(finished, config):
 
 def test_force_replaces_runs_only(config, tmp_path):
     """A folder that isn't a run's is never removed."""
-    from s2s_training.run_folder import RunFolder
+    from s2s_training.runs.run_folder import RunFolder
 
     (tmp_path / "photo.jpg").touch()
     with pytest.raises(RunFolderError, match=r"is not the folder of a run \(no config.toml in it\): choose another"):
@@ -188,7 +188,7 @@ def test_force_replaces_runs_only(config, tmp_path):
 
 def test_force_removes_what_a_run_writes_and_nothing_else(config, tmp_path, monkeypatch):
     """Data, notes and a `backup` of the user's own stay; what a run wrote goes, halves too; `.` is no exception."""
-    from s2s_training.run_folder import RunFolder
+    from s2s_training.runs.run_folder import RunFolder
 
     own = {"pairs.tsv", "backup/photo.jpg", "tensorboard/notes/events.txt", "bundle/manifest.json"}
     written = {"config.toml", "test.tsv", "summary.json.tmp-7", "tmp-model.keras", "model.keras", "windows.npz"}
@@ -207,7 +207,7 @@ def test_force_removes_what_a_run_writes_and_nothing_else(config, tmp_path, monk
 
 def test_a_run_never_writes_over_what_it_reads(config, tmp_path):
     """Data that bears the name of a run's own file, in the folder to be replaced, is an error before anything goes."""
-    from s2s_training.run_folder import RunFolder
+    from s2s_training.runs.run_folder import RunFolder
 
     (tmp_path / "config.toml").touch()
     (tmp_path / "test.tsv").write_text("a\tb\n", encoding="utf-8")

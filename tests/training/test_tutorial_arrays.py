@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from s2s_training.arrays import BucketedPairs, Layout, encode_pairs
-from s2s_training.build_vocabulary import build_vocabulary
-from s2s_training.corpus import Example, split_corpus
-from s2s_training.datasets import tutorial_config
-from s2s_training.datasets.tsv import read_tsv
+from s2s_training.data.arrays import BucketedPairs, Layout, encode_pairs
+from s2s_training.data.corpus import Example, split_corpus
+from s2s_training.data.datasets import tutorial_config
+from s2s_training.data.tsv import read_tsv
+from s2s_training.data.vocabulary_builder import build_vocabulary
 
 pytestmark = pytest.mark.tensorflow
 
@@ -40,7 +40,7 @@ def published(pairs, padding):
 
 def trained_on(examples, padding):
     """The same three arrays as the pipeline gives them, rows in order."""
-    from s2s_training.pipeline import make_dataset
+    from s2s_training.data.tf_datasets import make_dataset
 
     config = tutorial_config("x").override(padding=padding)
     vocabulary = build_vocabulary(split_corpus(examples, "last", 0.2, 0.0), config)

@@ -42,26 +42,16 @@ from typing import Any
 import keras
 from keras import layers
 
-from s2s_training.attention_cells import AlignedCell, Alignment
-from s2s_training.cells import PACKAGE, OutputCell, ReadoutCell, StackCell
-from s2s_training.conditioned_rnn import ConditionedRNN
-from s2s_training.feedback_decoder import ConstantRow
+from s2s_training.layers.attention_cells import AlignedCell, Alignment
+from s2s_training.layers.cells import OutputCell, ReadoutCell, StackCell
+from s2s_training.layers.conditioned_rnn import ConditionedRNN
+from s2s_training.layers.constant_row import ConstantRow
+from s2s_training.layers.seq2seq_model import Seq2SeqModel
 
 __all__ = ["AttentionSeq2Seq", "Seq2Seq", "SimpleSeq2Seq"]
 
 Depth = int | Sequence[int]
 _LAYERS = {"lstm": (layers.LSTM, layers.LSTMCell), "gru": (layers.GRU, layers.GRUCell)}
-
-
-@keras.saving.register_keras_serializable(package=PACKAGE)
-class Seq2SeqModel(keras.Model):
-    """A Functional model from one sequence to another, of a length of its own.
-
-    As a layer of a larger model it takes a masked input, whose mask ends inside: it says nothing of the output's steps.
-    """
-
-    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
-        """None: every step of the output is real."""
 
 
 def SimpleSeq2Seq(  # noqa: N802  (the library's name)

@@ -12,21 +12,21 @@ import numpy as np
 import tensorflow as tf
 
 import s2s_training
-from s2s_runtime.pictures import plot_history
-from s2s_training.averaging import make_averaging
-from s2s_training.backup import Backup
-from s2s_training.config import FitConfig, TrainingConfig
-from s2s_training.datasets import SERIES, require_data
+from s2s_runtime.plots.runs import plot_history
+from s2s_training.config.training import FitConfig, TrainingConfig
+from s2s_training.data.datasets import SERIES, require_data
+from s2s_training.data.tf_datasets import EpochOrder
 from s2s_training.errors import DivergenceError
-from s2s_training.event_log import EventLog
-from s2s_training.history import History, KeepHistory
-from s2s_training.pipeline import EpochOrder
-from s2s_training.run_folder import RunFolder
-from s2s_training.schedule import Before, Schedule
-from s2s_training.series_task import SeriesTask
-from s2s_training.task import Task
-from s2s_training.text_task import TextTask
-from s2s_training.validation import VALIDATION_ERROR, DecodeValidation
+from s2s_training.fit.averaging import make_averaging
+from s2s_training.fit.backup import Backup
+from s2s_training.fit.epoch_history import History, KeepHistory
+from s2s_training.fit.event_log import EventLog
+from s2s_training.fit.schedule import Before, Schedule
+from s2s_training.fit.series_task import SeriesTask
+from s2s_training.fit.task import Task
+from s2s_training.fit.text_task import TextTask
+from s2s_training.fit.validation import VALIDATION_ERROR, DecodeValidation
+from s2s_training.runs.run_folder import RunFolder
 
 logger = logging.getLogger(__name__)
 

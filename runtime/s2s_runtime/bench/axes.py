@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Final, cast, get_args
 
 from s2s_runtime.bench.settings import Case, Loading, Role
-from s2s_runtime.console import UsageError
+from s2s_runtime.commands.console import UsageError
+from s2s_runtime.decoding.workers import usable_cores
 from s2s_runtime.options import Engine
-from s2s_runtime.sessions import available_providers
-from s2s_runtime.workers import usable_cores
+from s2s_runtime.ort.sessions import available_providers
 
 _BATCH_SIZES: Final = [1, 2, 4, 8, 16, 32, 64, 128, 256]
 _BEAM_SIZES: Final = [1, 2, 5, 10]

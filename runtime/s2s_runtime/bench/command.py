@@ -10,21 +10,21 @@ from typing import Any, Final
 
 from s2s_runtime.bench import result_files, tables
 from s2s_runtime.bench.axes import Axes
-from s2s_runtime.bench.cold_start import measure_cold_start
 from s2s_runtime.bench.comparison import Compared, compare, latency_series, swept_axes
 from s2s_runtime.bench.machine import Setting, describe_setting
-from s2s_runtime.bench.memory import check_memory, measure_memory
 from s2s_runtime.bench.pictures import plot_sweep
+from s2s_runtime.bench.processes.cold_start import measure_cold_start
+from s2s_runtime.bench.processes.memory import check_memory, measure_memory
 from s2s_runtime.bench.request import Request
 from s2s_runtime.bench.settings import Case, Loading
 from s2s_runtime.bench.sources import random_sources, read_lines
 from s2s_runtime.bench.timing import Measurement, Subject, measure_all
-from s2s_runtime.console import UsageError, typer, warn_of_fallback
-from s2s_runtime.figures import check_picture
-from s2s_runtime.manifest import Manifest
+from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.commands.console import UsageError, typer, warn_of_fallback
+from s2s_runtime.commands.terminal import counted
+from s2s_runtime.decoding.workers import are_worth_it
 from s2s_runtime.model import Model
-from s2s_runtime.terminal import counted
-from s2s_runtime.workers import are_worth_it
+from s2s_runtime.plots.figures import check_picture
 
 __all__ = ["Request", "run"]
 

@@ -24,7 +24,7 @@ class Setting:
         load_seconds: opening the bundle the first time, onnxruntime's import included where it was the first.
         provider: the execution provider obtained then; each measurement has its own.
         threads: inside an operator then; None = one per core.
-        workers: batches decoded at the same time then; None = as the rules of `s2s_runtime.workers` say.
+        workers: batches decoded at the same time then; None = as the rules of `s2s_runtime.decoding.workers` say.
         cpu: the processor's name.
         cores: how many it has.
         versions: of Python and the packages that matter.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from s2s_runtime.bench.timing import LOADED, Measurement, swept
-from s2s_runtime.figures import add_legend, new_figure, save_figure
+from s2s_runtime.plots.figures import add_legend, new_figure, save_figure
 
 _AXES = {
     "threads": "threads",

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from s2s_runtime.bench.processes import array_request, loading_request
+from s2s_runtime.bench.processes.start import array_request, loading_request
 from s2s_runtime.bench.settings import Loading
 from s2s_runtime.model import Model
-from s2s_runtime.step_model import StepOutput, Writing
+from s2s_runtime.search.step_model import StepOutput, Writing
 
 
 def bare_request(loading: Loading, model: Model, source: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from s2s_runtime.bench.axes import Axes, engines, numbers, providers
 from s2s_runtime.bench.comparison import LEAST_ROUNDS
 from s2s_runtime.bench.settings import Loading
 from s2s_runtime.bench.timing import Effort
-from s2s_runtime.console import UsageError
+from s2s_runtime.commands.console import UsageError
 
 _PLACE: Final = {"bundle", "text", "source_length", "threads", "provider", "repeats", "as_json"}
 _TAKEN: Final = {

@@ -10,9 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from s2s_runtime.bench.cold_start import start_series
 from s2s_runtime.bench.comparison import Compared, Series, compare, latency_series, swept_axes
-from s2s_runtime.bench.memory import memory_series
+from s2s_runtime.bench.processes.cold_start import start_series
+from s2s_runtime.bench.processes.memory import memory_series
 from s2s_runtime.bench.timing import Measurement, swept
 from s2s_runtime.errors import InputError
 

@@ -36,7 +36,7 @@ class Loading:
         bundle: its path.
         role: "against" for the bundle that another is compared with.
         threads: inside an operator; None = one per physical core.
-        workers: batches decoded at the same time; None = as the rules of `s2s_runtime.workers` say.
+        workers: batches decoded at the same time; None = as the rules of `s2s_runtime.decoding.workers` say.
         providers: execution providers in order of preference; None = the CPU.
         allow_fallback: see `s2s_runtime.load`.
     """

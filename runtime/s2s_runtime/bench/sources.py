@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from s2s_runtime.bundle.manifest import Manifest, OtherSource, SourceSpec
+from s2s_runtime.decoding.text_files import numbers, read_text
 from s2s_runtime.errors import InputError, UnknownSymbolError
-from s2s_runtime.files import numbers, read_text
-from s2s_runtime.manifest import Manifest, OtherSource, SourceSpec
-from s2s_runtime.padding import PaddingPolicy
-from s2s_runtime.sources import read_sources
+from s2s_runtime.inputs.sources import read_sources
+from s2s_runtime.vocabulary.padding import PaddingPolicy
 
 
 def random_sources(manifest: Manifest, count: int, length: int, seed: int = 0) -> list[Any]:

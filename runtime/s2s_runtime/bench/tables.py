@@ -9,10 +9,10 @@ from typing import Final
 from rich.console import Console, ConsoleDimensions
 from rich.table import Table
 
-from s2s_runtime.bench.cold_start import ColdStart
 from s2s_runtime.bench.comparison import CONFIDENCE, LEAST_ROUNDS, Compared, Ratio
 from s2s_runtime.bench.machine import Setting
-from s2s_runtime.bench.memory import STAGES, Memory
+from s2s_runtime.bench.processes.cold_start import ColdStart
+from s2s_runtime.bench.processes.memory import STAGES, Memory
 from s2s_runtime.bench.result_files import FileComparison
 from s2s_runtime.bench.timing import LOADED, Measurement, swept
 from s2s_runtime.commands.manners import result_console

@@ -20,9 +20,9 @@ from typing import Any, Literal
 import keras
 from keras import ops
 
-from s2s_training.cells import feeds_itself
-from s2s_training.conditioned_rnn import ConditionedRNN
 from s2s_training.errors import SplitError
+from s2s_training.layers.cells import feeds_itself
+from s2s_training.layers.conditioned_rnn import ConditionedRNN
 from s2s_training.splitting.assemble import Assembled, Crossing, Step, assemble, step_outputs
 from s2s_training.splitting.graph import (
     Call,

@@ -14,9 +14,9 @@ from typing import Any
 import keras
 from keras import ops, tree
 
-from s2s_training.cells import feeds_itself
-from s2s_training.conditioned_rnn import ConditionedRNN, ConditionedStep
 from s2s_training.errors import SplitError
+from s2s_training.layers.cells import feeds_itself
+from s2s_training.layers.conditioned_rnn import ConditionedRNN, ConditionedStep
 from s2s_training.splitting.attention_weights import Candidate, extra_outputs, softmax_over_source
 from s2s_training.splitting.graph import ATTENTION, Call, Value, substitute, values_in
 from s2s_training.splitting.partition import Partition

@@ -1,0 +1,162 @@
+"""Keras encoder and decoder to ONNX graphs with the bundle's names.
+
+Recurrent layers that ONNX has nodes for are hidden from tf2onnx behind an opaque function and written as those nodes
+afterwards (`recurrent`); everything else tf2onnx converts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+import onnx
+import tensorflow as tf
+import tf2onnx
+from keras import tree
+
+from s2s_export.convert.conversion_errors import conversion_errors, layer_of
+from s2s_export.convert.graph_editor import GraphEditor
+from s2s_export.convert.recurrent_nodes import Emission, NativeLayer, emit, native_layer
+from s2s_export.errors import ExportError
+
+_DOMAIN = "s2s"
+
+
+@dataclass
+class _Placeholders:
+    """The recurrent layers hidden in one conversion, by the token TensorFlow gave their opaque function."""
+
+    layers: dict[str, tuple[NativeLayer, bool]] = field(default_factory=dict)
+
+
+class _Opaque(keras.layers.Layer):
+    """Stands for a recurrent layer during conversion: same signature, shapes and masks, no computation."""
+
+    def __init__(self, layer: Any, native: NativeLayer, placeholders: _Placeholders) -> None:
+        super().__init__(name=layer.name)
+        self.layer, self.native, self.placeholders = layer, native, placeholders
+        self.supports_masking = True
+
+    def build(self, *_: Any) -> None:
+        self.built = True
+
+    def call(self, sequences: Any, initial_state: Any = None, mask: Any = None) -> Any:
+        states = [] if initial_state is None else tree.flatten(initial_state)
+        mask = tree.flatten(mask)[0] if mask is not None else None
+        inputs = [sequences, *states, *([] if mask is None else [mask])]
+        specs = self.compute_output_spec(sequences, initial_state=initial_state)
+        flat = tree.flatten(specs)
+        outputs = tf.numpy_function(_never_runs, inputs, [tf.float32] * len(flat))
+        token = outputs[0].op.get_attr("token").decode()
+        self.placeholders.layers[token] = (self.native, mask is not None)
+        # ensure_shape stays in the graph that tf2onnx reads; a shape set on the tensor alone would be lost.
+        shaped = [tf.ensure_shape(output, spec.shape) for output, spec in zip(outputs, flat, strict=True)]
+        return tree.pack_sequence_as(specs, shaped)
+
+    def compute_output_spec(self, sequences: Any, initial_state: Any = None, mask: Any = None) -> Any:
+        return self.layer.compute_output_spec(sequences, initial_state=initial_state)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return self.layer.compute_mask(inputs, mask)
+
+
+def _never_runs(*_: Any) -> Any:
+    raise RuntimeError("a placeholder of the conversion was run")
+
+
+def convert(
+    model: keras.Model,
+    prepare: Callable[..., Sequence[Any]],
+    signature: Sequence[tf.TensorSpec],
+    outputs: Sequence[str],
+    opset: int,
+) -> onnx.ModelProto:
+    """Converts one Keras model.
+
+    Args:
+        model: Functional, its inputs as `prepare` returns them.
+        prepare: makes the model's inputs from the graph's, e.g. one-hot rows from ids.
+        signature: name, dtype and shape of each graph input.
+        outputs: names of the graph outputs in the model's order.
+        opset: ONNX operator set.
+
+    Raises:
+        ExportError: tf2onnx can't convert a layer, or left a loop where a native node was due.
+    """
+    placeholders = _Placeholders()
+    hidden = keras.models.clone_model(model, clone_function=lambda layer: _hide(layer, placeholders))
+
+    @tf.function(input_signature=list(signature))
+    def run(*inputs: Any) -> dict[str, Any]:
+        tensors = tree.flatten(hidden(list(prepare(*inputs)), training=False))
+        return {name: tf.identity(tensor) for name, tensor in zip(outputs, tensors, strict=True)}
+
+    with conversion_errors(model):
+        proto, _ = tf2onnx.convert.from_function(
+            run,
+            input_signature=list(signature),
+            opset=opset,
+            custom_ops={"PyFunc": _DOMAIN},
+            custom_op_handlers={"Erfc": (_complementary_error_function, [])},
+        )
+        _refuse_unconverted(proto, opset, model)
+        return lower(proto, placeholders)
+
+
+def _complementary_error_function(context: Any, node: Any, name: str, _: Any) -> Any:
+    """Erfc, the one operation of Keras's gelu that tf2onnx lacks, as 1 - Erf."""
+    (tensor,), outputs = node.input, node.output
+    shapes, dtypes = [context.get_shape(outputs[0])], [context.get_dtype(outputs[0])]
+    context.remove_node(name)
+    error = context.make_node("Erf", [tensor], shapes=shapes, dtypes=dtypes)
+    one = context.make_const(f"{name}_one", np.ones((), np.float32))
+    return context.make_node("Sub", [one.output[0], error.output[0]], outputs=outputs, shapes=shapes, dtypes=dtypes)
+
+
+def _hide(layer: Any, placeholders: _Placeholders) -> Any:
+    native = native_layer(layer)
+    return layer if native is None else _Opaque(layer, native, placeholders)
+
+
+def lower(proto: onnx.ModelProto, placeholders: _Placeholders) -> onnx.ModelProto:
+    """Writes every placeholder as the ONNX nodes of its layer."""
+    editor = GraphEditor(proto)
+    for node in [node for node in editor.nodes if node.op_type == "PyFunc"]:
+        token = next(a.s.decode() for a in node.attribute if a.name == "token")
+        native, masked = placeholders.layers[token]
+        sequence, *rest = list(node.input)
+        call = Emission(sequence, rest.pop() if masked else None, rest)
+        made = emit(editor, native, call)
+        editor.remove([node])
+        for old, new in zip(node.output, made, strict=True):
+            editor.add("Identity", [new], [old])
+    model = editor.finish()
+    for imported in [o for o in model.opset_import if o.domain == _DOMAIN]:
+        model.opset_import.remove(imported)
+    return model
+
+
+def _refuse_unconverted(proto: onnx.ModelProto, opset: int, model: keras.Model) -> None:
+    """tf2onnx logs what it can't convert and leaves the TensorFlow operation in the graph."""
+    strange = {node.op_type: layer_of(model, node.name) for node in all_nodes(proto.graph) if not _known(node, opset)}
+    if strange:
+        named = [kind if layer is None else f"{kind} in {layer}" for kind, layer in sorted(strange.items())]
+        raise ExportError(
+            f"no ONNX operator for TensorFlow's {', '.join(named)}; rebuild that part of the model from other layers"
+        )
+
+
+def all_nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    """The nodes of a graph, those inside its loops and branches included."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                yield from all_nodes(attribute.g)
+
+
+def _known(node: onnx.NodeProto, opset: int) -> bool:
+    return node.domain in (_DOMAIN, "ai.onnx.ml") or onnx.defs.has(node.op_type, opset, node.domain)

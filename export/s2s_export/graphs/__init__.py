@@ -1,0 +1,1 @@
+"""The bundle's graphs: encoder, decoder and whole searches."""

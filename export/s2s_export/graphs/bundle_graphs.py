@@ -1,0 +1,194 @@
+"""The graphs of a bundle, made from a split model: encoder, decoder step, whole search, row selection."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import keras
+import numpy as np
+import onnx
+import tensorflow as tf
+from onnx import TensorProto, helper
+
+from s2s_export.convert.conversion_errors import checked
+from s2s_export.convert.graph_editor import GraphEditor
+from s2s_export.convert.keras_to_onnx import all_nodes, convert
+from s2s_export.errors import ExportError
+from s2s_export.graphs.onnx_loop import DTYPES
+from s2s_export.graphs.search_graphs import Carried, beam_graph, greedy_graph
+from s2s_export.passes.gate_passes import take_gates_apart
+from s2s_export.passes.registry import Passes
+from s2s_export.passes.step_passes import cancel_reshapes, free_name, look_up_kernels, strip_softmax, tabulate_tokens
+from s2s_export.understand.bundle_terms import Understanding
+from s2s_runtime.bundle.manifest_file import TensorSpec
+from s2s_training.splitting.splitter import SplitModel
+
+
+@dataclass(frozen=True)
+class Graphs:
+    """The ONNX graphs of a bundle by name, what crosses from encoder to decoder, and the passes wanted and applied."""
+
+    models: dict[str, onnx.ModelProto]
+    states: tuple[TensorSpec, ...]
+    memory: tuple[TensorSpec, ...]
+    passes: Passes = field(default_factory=Passes)
+
+    def node_types(self) -> dict[str, dict[str, int]]:
+        """How many nodes of each type each graph has, most frequent first."""
+        return {
+            name: dict(Counter(node.op_type for node in all_nodes(model.graph)).most_common())
+            for name, model in self.models.items()
+        }
+
+
+def build_graphs(split: SplitModel, facts: Understanding, opset: int, passes: Passes) -> Graphs:
+    """Converts a split model, applies the passes over single graphs that are wanted, and adds the selection graphs.
+
+    Raises:
+        ExportError: part of the model has no ONNX form, or keeps a dtype that bundles don't.
+    """
+    crossing = split.encoder.outputs
+    states = _specs("state", crossing[: split.state_count])
+    memory = _specs("memory", crossing[split.state_count :])
+    models = {
+        "encoder": _encoder(split, facts, [*states, *memory], opset, passes),
+        "decoder": _decoder(split, facts, (states, memory), opset, passes),
+        "select_state": select_graph("state", states, opset),
+    }
+    if memory:
+        models["select_memory"] = select_graph("memory", memory, opset)
+    return Graphs(models, states, memory, passes)
+
+
+def with_searches(graphs: Graphs, facts: Understanding) -> Graphs:
+    """The same graphs with whole-search graphs of their step graph, where tokens are written; its gates apart."""
+    graphs = replace(graphs, passes=graphs.passes.copy())
+    decoder, apart = graphs.models["decoder"], GraphEditor(graphs.models["decoder"]).copy()
+    if take_gates_apart(apart, graphs.passes):
+        graphs = replace(graphs, models={**graphs.models, "decoder": apart.finish()})
+    if facts.target.feedback == "value":
+        return graphs
+    carried = Carried(graphs.states, graphs.memory, facts.target.size, fed=facts.target.feedback == "token")
+    searches = {
+        "greedy": greedy_graph(decoder, carried, graphs.passes),
+        "beam": beam_graph(decoder, carried, graphs.passes),
+    }
+    return replace(graphs, models={**graphs.models, **searches})
+
+
+def _specs(stem: str, tensors: Sequence[Any]) -> tuple[TensorSpec, ...]:
+    specs = []
+    for i, tensor in enumerate(tensors):
+        dtype = keras.backend.standardize_dtype(tensor.dtype)
+        if dtype not in DTYPES:
+            raise ExportError(
+                f"{stem}.{i} is {dtype}: bundles carry float32; save the model with keras.config.set_dtype_policy"
+                "('float32') (its weights load unchanged)"
+            )
+        specs.append(TensorSpec(f"{stem}.{i}", dtype, tuple(tensor.shape)))
+    return tuple(specs)
+
+
+def _encoder(
+    split: SplitModel, facts: Understanding, crossing: Sequence[TensorSpec], opset: int, passes: Passes
+) -> onnx.ModelProto:
+    readers = [
+        _reader(source.size, one_hot=source.kind == "one-hot", dtype=tensor.dtype)
+        for source, tensor in zip(facts.sources, split.encoder.inputs, strict=True)
+    ]
+
+    def prepare(*inputs: Any) -> list[Any]:
+        return [read(tensor) for read, tensor in zip(readers, inputs, strict=True)]
+
+    signature = [tf.TensorSpec(spec.shape, spec.dtype, name=spec.name) for spec in facts.source.inputs]
+    names = [tensor.name for tensor in crossing]
+    editor = GraphEditor(convert(split.encoder, prepare, signature, names, opset))
+    passes.apply("kernel_rows", look_up_kernels, editor)
+    with checked("encoder"):
+        made = editor.finish()
+    return _ordered(made, [spec.name for spec in facts.source.inputs], names)
+
+
+def _decoder(
+    split: SplitModel,
+    facts: Understanding,
+    crossing: tuple[Sequence[TensorSpec], Sequence[TensorSpec]],
+    opset: int,
+    passes: Passes,
+) -> onnx.ModelProto:
+    """The step graph of states and memory, its passes applied."""
+    target, (states, memory) = facts.target, crossing
+    carried = [tf.TensorSpec(s.shape, s.dtype, name=s.name) for s in (*states, *memory)]
+    fed: list[tf.TensorSpec] = []
+    read: Callable[[Any], Any] | None = None
+    if target.feedback == "token":
+        fed = [tf.TensorSpec((None,), tf.int64, name="token")]
+        read = _reader(target.size, one_hot=facts.one_hot_target, dtype=split.decoder.inputs[0].dtype)
+    elif target.feedback == "value" and split.fed == "value":
+        fed = [tf.TensorSpec((None, *split.decoder.inputs[0].shape[1:]), tf.float32, name="value")]
+        read = _reader(0, one_hot=False, dtype=split.decoder.inputs[0].dtype)
+
+    def prepare(*inputs: Any) -> list[Any]:
+        return list(inputs) if read is None else [read(inputs[0]), *inputs[1:]]
+
+    output = "output" if target.feedback == "value" else "logits"
+    names = [output, *(f"next_{state.name}" for state in states), *(["attention"] if split.attention else [])]
+    editor = GraphEditor(convert(split.decoder, prepare, [*fed, *carried], names, opset))
+    if facts.probabilities and not passes.apply("logits", strip_softmax, editor, output):
+        _take_logarithm(editor, output)
+    passes.apply("reshapes", cancel_reshapes, editor)
+    if target.feedback == "token":
+        passes.apply("token_table", tabulate_tokens, editor, "token", target.size)
+    inputs = [spec.name for spec in [*fed, *carried]]
+    with checked("decoder"):
+        made = editor.finish()
+    if target.feedback == "value" and not fed:  # whoever runs the graph feeds values back: it takes and ignores them
+        made.graph.input.append(helper.make_tensor_value_info("value", TensorProto.FLOAT, ["batch", target.size]))
+        inputs = ["value", *inputs]
+    return _ordered(made, inputs, names)
+
+
+def _reader(size: int, *, one_hot: bool, dtype: Any) -> Callable[[Any], Any]:
+    """Turns a graph input into what the Keras model reads: ids cast, or one-hot rows looked up (-1 = zeros)."""
+    if not one_hot:
+        return lambda tensor: tf.cast(tensor, dtype)
+    rows = np.vstack([np.eye(size, dtype=np.float32), np.zeros((1, size), np.float32)])
+    return lambda ids: tf.gather(tf.constant(rows), ids)
+
+
+def _take_logarithm(editor: GraphEditor, output: str) -> None:
+    """The logarithm of probabilities serves as logits, the smallest ones kept finite."""
+    node = editor.producer(output)
+    if node is None:
+        raise ExportError("the model's output is one of its inputs: nothing is decoded")
+    (bounded,) = editor.add("Max", [free_name(editor, node, output), editor.constant(np.float32(1e-38).reshape(()))])
+    editor.add("Log", [bounded], [output])
+
+
+def _ordered(model: onnx.ModelProto, inputs: Sequence[str], outputs: Sequence[str]) -> onnx.ModelProto:
+    """Puts graph inputs and outputs in the bundle's order, and leaves batch and time free."""
+    for values, names in ((model.graph.input, inputs), (model.graph.output, outputs)):
+        by_name = {value.name: value for value in values}
+        # An input that the graph never reads is dropped by the conversion; the bundle's signature keeps it.
+        kept = [by_name[name] for name in names if name in by_name]
+        del values[:]
+        values.extend(kept)
+    return model
+
+
+def select_graph(stem: str, tensors: Sequence[TensorSpec], opset: int) -> onnx.ModelProto:
+    """A graph that gathers rows of every state (or memory) along the batch axis, on whatever device they are."""
+    nodes, inputs, outputs = [], [helper.make_tensor_value_info("rows", TensorProto.INT64, ["rows"])], []
+    for spec in tensors:
+        shape = [f"{spec.name}.{i}" if size is None else size for i, size in enumerate(spec.shape)]
+        nodes.append(helper.make_node("Gather", [spec.name, "rows"], [f"next_{spec.name}"], axis=0))
+        inputs.append(helper.make_tensor_value_info(spec.name, DTYPES[spec.dtype], ["batch", *shape[1:]]))
+        outputs.append(helper.make_tensor_value_info(f"next_{spec.name}", DTYPES[spec.dtype], ["rows", *shape[1:]]))
+    graph = helper.make_graph(nodes, f"select_{stem}", inputs, outputs)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)
+    with checked(f"select_{stem}"):
+        onnx.checker.check_model(model)
+    return model

@@ -1,0 +1,1 @@
+"""Loading saved models, those of Keras 2 too."""

@@ -1,0 +1,132 @@
+"""Loads a saved Keras model, turning what can go wrong into one line that says what to do."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import zipfile
+import zlib
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+
+from s2s_export.errors import ModelFileError
+from s2s_export.keras_files.keras2_config import lambda_layers, translated
+from s2s_training import layers as _  # noqa: F401  (registers the layers that s2s-train's models hold)
+
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError)  # what reading an archive raises whose bytes have changed
+
+
+def load_model(
+    path: str | os.PathLike[str], *, trust_lambda: bool = False, custom_objects: dict[str, Any] | None = None
+) -> keras.Model:
+    """Loads a `.keras` or `.h5` file for inference.
+
+    Args:
+        path: the file.
+        trust_lambda: allow Lambda layers, whose Python code the file carries and loading runs.
+        custom_objects: classes and functions the model was built with, by name.
+
+    Raises:
+        ModelFileError: no such file, no Keras model, or it needs something that was not given.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ModelFileError(f"{path}: no such file; expected a model saved by Keras (.keras or .h5)")
+    if not zipfile.is_zipfile(path) and not h5py.is_hdf5(path):
+        raise ModelFileError(f"{path}: no Keras model: expected a .keras archive or an .h5 file, saved by model.save()")
+    try:
+        with translated(path) as readable:
+            model = keras.models.load_model(
+                readable, compile=False, safe_mode=not trust_lambda, custom_objects=custom_objects
+            )
+    except ModelFileError:
+        raise
+    except _DAMAGED as error:
+        raise ModelFileError(_damaged(error, path)) from error
+    except (ValueError, TypeError, KeyError, OSError, AttributeError, NameError, RuntimeError) as error:
+        raise ModelFileError(f"{path}: {_advice(error, path)}") from error
+    if not isinstance(model, keras.Model):
+        raise ModelFileError(f"{path}: holds a {type(model).__name__}, expected a whole model")
+    return model
+
+
+def build_model(function: str, weights: str | os.PathLike[str]) -> keras.Model:
+    """Builds a model by its own code and loads its weights.
+
+    Args:
+        function: `module:function`, called without arguments, that returns the training model.
+        weights: file of its weights (`.weights.h5`, `.h5`), or of the whole model.
+
+    Raises:
+        ModelFileError: no such file or function, no model came, or the weights don't fit it.
+    """
+    path = Path(weights)
+    if not path.is_file():
+        raise ModelFileError(f"{path}: no such file; expected weights saved by model.save_weights()")
+    (build,) = import_objects([function], "--model-fn").values()
+    if not callable(build):
+        raise ModelFileError(f"--model-fn: {function!r} is no function but {type(build).__name__}")
+    model = build()
+    if not isinstance(model, keras.Model):
+        raise ModelFileError(f"--model-fn: expected {function!r} to return a keras.Model, got {type(model).__name__}")
+    try:
+        with translated(path) if h5py.is_hdf5(path) else nullcontext(path) as readable:
+            model.load_weights(readable)
+    except _DAMAGED as error:
+        raise ModelFileError(_damaged(error, path)) from error
+    except (ValueError, TypeError, KeyError, OSError, AttributeError, RuntimeError) as error:
+        said = " ".join(str(error).split())
+        raise ModelFileError(
+            f"{path}: these weights don't fit the model that {function} builds: {said[:300]}"
+        ) from error
+    return model
+
+
+def import_objects(names: Sequence[str], option: str = "custom objects") -> dict[str, Any]:
+    """Imports classes and functions given as `module:Name`; modules in the working directory are found too.
+
+    Raises:
+        ModelFileError: a name is not of that form, or not to be imported.
+    """
+    if names and "" not in sys.path and os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    objects = {}
+    for name in names:
+        module, separator, attribute = name.partition(":")
+        if not separator or not attribute:
+            raise ModelFileError(f"{option}: expected module:Name, got {name!r}")
+        try:
+            objects[attribute] = getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            raise ModelFileError(f"{option}: {name!r} can't be imported: {error}") from error
+    return objects
+
+
+def _damaged(error: Exception, path: Path) -> str:
+    said = " ".join(str(error).split())
+    return (
+        f"{path}: the archive is damaged ({said[:300]}); expected a file as model.save() wrote it: copy or download it "
+        "again, or save the model again"
+    )
+
+
+def _advice(error: Exception, path: Path) -> str:
+    said = " ".join(str(error).split())
+    if "Lambda" in said and ("safe_mode" in said or "unsafe" in said):
+        names = ", ".join(f'"{name}"' for name in lambda_layers(path))
+        return (
+            f"it holds a Lambda layer ({names}), whose Python code would run on loading; if you trust the file, allow "
+            "it with --trust-lambda (trust_lambda=True in Python)"
+        )
+    if "Could not locate class" in said or "Unknown layer" in said or "Could not locate function" in said:
+        return (
+            "it uses a class or function that is not Keras's own; give it with --custom-objects module:Name "
+            f"(custom_objects= in Python): {said[:300]}"
+        )
+    return f"Keras could not load it: {said[:300]}"

@@ -1,0 +1,218 @@
+"""Passes over the decoder's graph, each a function that leaves its results as they were, up to rounding.
+
+`strip_softmax`     the graph gives logits: the runtime takes log-softmax only when scores are wanted, and the logarithm
+                    of a softmax loses the small probabilities.
+`cancel_reshapes`   a time axis of 1 that is added and at once removed costs two kernel calls per step.
+`tabulate_tokens`   whatever depends on the token alone has only as many values as the vocabulary has symbols. It is
+                    computed for all of them and becomes one row look-up: one-hot or embedding, input kernel and bias
+                    in a single Gather.
+
+And one over the encoder's:
+
+`look_up_kernels`   a one-hot row times an input kernel is a row of the kernel, where that is the smaller product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+
+from s2s_export.convert.graph_editor import GraphEditor
+
+# A larger table than this no longer pays: rows come from main memory while the kernel it replaces stays in cache.
+MAX_TABLE_BYTES = 8 * 2**20
+
+_VIEWS = ("Identity", "Squeeze", "Unsqueeze", "Reshape")
+
+
+def strip_softmax(editor: GraphEditor, output: str) -> bool:
+    """Lets `output` show what enters the softmax that makes it.
+
+    Returns:
+        whether there was a softmax; otherwise nothing has changed.
+    """
+    chain = []
+    node = editor.producer(output)
+    while node is not None and node.op_type in _VIEWS:
+        chain.append(node)
+        node = editor.producer(node.input[0])
+    if node is None or node.op_type != "Softmax" or not _over_last_axis(node):
+        return False
+    below = node.input[0]
+    for view in reversed(chain):
+        (below,) = editor.add(view.op_type, [below, *view.input[1:]])
+        editor.nodes[-1].attribute.extend(view.attribute)
+    free_name(editor, chain[0] if chain else node, output)
+    editor.add("Identity", [below], [output])
+    return True
+
+
+def _over_last_axis(node: onnx.NodeProto) -> bool:
+    return all(a.i == -1 or a.i >= 1 for a in node.attribute if a.name == "axis")
+
+
+def free_name(editor: GraphEditor, maker: onnx.NodeProto, output: str) -> str:
+    """Gives what the maker makes another name, which it returns; who reads `output` reads that from now on."""
+    other = editor.fresh("probabilities")
+    maker.output[list(maker.output).index(output)] = other
+    editor.rename(output, other)
+    return other
+
+
+def cancel_reshapes(editor: GraphEditor) -> int:
+    """Removes every Squeeze that undoes an Unsqueeze along the same axis; returns how many."""
+    count = 0
+    for node in list(editor.nodes):
+        below = editor.producer(node.input[0]) if node.op_type == "Squeeze" else None
+        if below is None or below.op_type != "Unsqueeze" or not _same_axes(editor, node, below):
+            continue
+        editor.remove([node])
+        if node.output[0] in editor.outputs:
+            editor.add("Identity", [below.input[0]], [node.output[0]])
+        else:
+            editor.rename(node.output[0], below.input[0])
+        count += 1
+    return count
+
+
+def _same_axes(editor: GraphEditor, one: onnx.NodeProto, other: onnx.NodeProto) -> bool:
+    axes = [editor.constants.get(node.input[1]) if len(node.input) > 1 else None for node in (one, other)]
+    return axes[0] is not None and axes[1] is not None and np.array_equal(axes[0], axes[1])
+
+
+def tabulate_tokens(editor: GraphEditor, token: str, size: int) -> int:
+    """Replaces what depends on the token alone by one row look-up per tensor.
+
+    Args:
+        editor: a step graph.
+        token: name of its int64 (batch,) input.
+        size: symbols in the target vocabulary.
+
+    Returns:
+        how many tables were made.
+    """
+    _gather_biases(editor, token)
+    tensors = _frontier(editor, token)
+    tables = _evaluate(editor, token, size, tensors) if tensors else {}
+    for name, table in tables.items():
+        maker = editor.producer(name)
+        if maker is not None:
+            editor.remove([maker])
+        editor.add("Gather", [editor.constant(table, "table"), token], [name], axis=0)
+    return len(tables)
+
+
+def _token_only(editor: GraphEditor, token: str) -> set[str]:
+    """Tensors computed from the token and constants alone."""
+    reached = {token}
+    pending = list(editor.nodes)
+    settled = set(editor.constants) | {""}
+    while True:
+        ready = [n for n in pending if all(i in reached or i in settled for i in n.input) and n.op_type not in _LOOPS]
+        if not ready:
+            return reached
+        for node in ready:
+            (reached if reached.intersection(node.input) else settled).update(node.output)
+        chosen = {id(node) for node in ready}
+        pending = [node for node in pending if id(node) not in chosen]
+
+
+_LOOPS = ("Loop", "Scan", "If")
+
+
+def _gather_biases(editor: GraphEditor, token: str) -> None:
+    """(token part + other part) + bias -> (token part + bias) + other part, so that the table takes the bias in."""
+    reached = _token_only(editor, token)
+    for node in [node for node in editor.nodes if node.op_type == "Add"]:
+        inner = [name for name in node.input if name not in editor.constants]
+        bias = [name for name in node.input if name in editor.constants]
+        below = editor.producer(inner[0]) if len(inner) == 1 and bias else None
+        if below is None or below.op_type != "Add" or not editor.is_read_once(below.output[0]):
+            continue
+        ours = [name for name in below.input if name in reached]
+        others = [name for name in below.input if name not in reached and name not in editor.constants]
+        if len(ours) == 1 and len(others) == 1:
+            (biased,) = editor.add("Add", [ours[0], bias[0]])
+            editor.remove([node, below])
+            editor.add("Add", [biased, others[0]], [node.output[0]])
+
+
+def _frontier(editor: GraphEditor, token: str) -> list[str]:
+    """Token-only tensors that something else reads, each made by more than one look-up."""
+    reached = _token_only(editor, token)
+    found = []
+    for node in editor.nodes:
+        if not reached.issuperset(node.output):
+            found += [name for name in node.input if name in reached and name != token]
+    return list(dict.fromkeys(found))
+
+
+def _evaluate(editor: GraphEditor, token: str, size: int, tensors: Iterable[str]) -> dict[str, np.ndarray]:
+    """The value of each tensor for every token; those that aren't rows of floats, or too large, are left out."""
+    wanted = list(tensors)
+    needed, nodes = set(wanted), []
+    for node in reversed(editor.finish().graph.node):
+        if needed.intersection(node.output):
+            needed.update(node.input)
+            nodes.append(node)
+    graph = helper.make_graph(
+        nodes[::-1],
+        "token_only",
+        [helper.make_tensor_value_info(token, TensorProto.INT64, [size])],
+        [onnx.ValueInfoProto(name=name) for name in wanted],
+        [numpy_helper.from_array(value, name) for name, value in editor.constants.items() if name in needed],
+    )
+    model = helper.make_model(graph, opset_imports=editor.opsets, ir_version=editor.ir_version)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    values = session.run(wanted, {token: np.arange(size, dtype=np.int64)})
+    return {
+        name: value
+        for name, value in zip(wanted, values, strict=True)
+        if value.dtype == np.float32 and value.ndim > 1 and len(value) == size and value.nbytes <= MAX_TABLE_BYTES
+    }
+
+
+def look_up_kernels(editor: GraphEditor) -> int:
+    """Lets recurrent nodes that read one-hot rows look their input kernel up by id, where that is less work.
+
+    ONNX's recurrent nodes always multiply their input by a kernel W. Reading one-hot rows, which a look-up in an
+    identity makes, the product takes symbols x gates a step. Looked up in the kernel itself, the rows are the
+    products already and W is an identity: gates x gates a step, and rows as wide as that. So the identity look-up stays
+    for small vocabularies (71 characters against 4 x 256 gates), and the kernel takes its place for large ones.
+
+    Returns:
+        how many nodes were changed.
+    """
+    count = 0
+    for node in [node for node in editor.nodes if node.op_type in ("LSTM", "GRU", "RNN")]:
+        steps = editor.producer(node.input[0])
+        rows = editor.producer(steps.input[0]) if steps is not None and steps.op_type == "Transpose" else None
+        kernel = editor.constants.get(node.input[1])
+        if rows is None or rows.op_type != "Gather" or kernel is None:
+            continue
+        directions, gates, symbols = kernel.shape
+        wide = directions * gates
+        if symbols <= wide or not _is_identity(editor.constants.get(rows.input[0]), symbols):
+            continue
+        table = np.zeros((symbols + 1, wide), np.float32)  # its last row, id -1, stays zeros
+        table[:-1] = kernel.reshape(wide, symbols).T
+        (looked_up,) = editor.add("Gather", [editor.constant(table, "kernels"), rows.input[1]])
+        (sequence,) = editor.add("Transpose", [looked_up], perm=[1, 0, 2])
+        node.input[0] = sequence
+        node.input[1] = editor.constant(np.eye(wide, dtype=np.float32).reshape(directions, gates, wide), "kernel")
+        count += 1
+    return count
+
+
+def _is_identity(rows: np.ndarray | None, size: int) -> bool:
+    """Whether rows are one-hot rows in order, then a row of zeros."""
+    return (
+        rows is not None
+        and rows.shape == (size + 1, size)
+        and np.array_equal(rows[:-1], np.eye(size))
+        and not rows[-1].any()
+    )

@@ -1,0 +1,1 @@
+"""Fewer bits: int8 and float16."""

@@ -1,0 +1,57 @@
+"""Graphs in float16, for CUDA: weights, states and memory; ids stay int64, logits and attention weights float32.
+
+onnxruntime's own converter does the work; what float16 can't hold becomes its largest number. Onnxruntime has few
+float16 kernels for CPUs and casts around the others: such a bundle runs there, to be tested, and is no faster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import onnx
+
+from s2s_export.convert.conversion_errors import checked
+from s2s_export.errors import ExportError
+from s2s_export.graphs.bundle_graphs import Graphs, select_graph, with_searches
+from s2s_export.understand.bundle_terms import Understanding
+from s2s_runtime.bundle.manifest_file import TensorSpec
+from s2s_runtime.spelling import option
+
+
+def halved(graphs: Graphs, facts: Understanding) -> Graphs:
+    """The same graphs, computing in float16.
+
+    Raises:
+        ExportError: the model gives values, whose loss isn't measured, or a graph has no float16 form.
+    """
+    if facts.target.feedback == "value":
+        raise ExportError(
+            f"{option('dtype', 'float16')}: this model gives values, whose loss by float16 isn't measured here; "
+            "export it in float32"
+        )
+    kept = {"encoder": [tensor.name for tensor in facts.source.inputs], "decoder": ["logits", "attention"]}
+    models = {name: _halved(graphs.models[name], name, names) for name, names in kept.items()}
+    states, memory = _halves(graphs.states), _halves(graphs.memory)
+    opset = next(each.version for each in models["decoder"].opset_import if each.domain in ("", "ai.onnx"))
+    models["select_state"] = select_graph("state", states, opset)
+    if memory:
+        models["select_memory"] = select_graph("memory", memory, opset)
+    return with_searches(replace(graphs, models=models, states=states, memory=memory), facts)
+
+
+def _halved(model: onnx.ModelProto, name: str, kept: list[str]) -> onnx.ModelProto:
+    """A converted copy whose kept inputs and outputs are what they were."""
+    from onnxruntime.transformers.float16 import convert_float_to_float16  # noqa: PLC0415 - it appends to sys.path
+
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    with checked(name):
+        made = convert_float_to_float16(copy, keep_io_types=kept)
+        del made.graph.value_info[:]  # found before the conversion
+        onnx.checker.check_model(made, full_check=True)
+    return made
+
+
+def _halves(tensors: Sequence[TensorSpec]) -> tuple[TensorSpec, ...]:
+    return tuple(replace(each, dtype="float16") if each.dtype == "float32" else each for each in tensors)

@@ -1,0 +1,139 @@
+"""Bundles with fewer bits, int8 or float16: made of the verified float32 one, and what they cost in quality."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from s2s_export.errors import ExportError
+from s2s_export.graphs.bundle_graphs import Graphs
+from s2s_export.options import ExportOptions
+from s2s_export.reduce.float16 import halved
+from s2s_export.reduce.int8 import quantized
+from s2s_export.understand.bundle_terms import Understanding
+from s2s_export.verify.samples import encoded, for_runtime, generated
+from s2s_export.verify.verify import BEAM_SIZE, UNKNOWN_LENGTH
+from s2s_export.write import write_graphs
+from s2s_runtime import Model, load
+from s2s_runtime.bundle.manifest_file import Manifest, write_manifest
+from s2s_runtime.evaluation.error_rates import edit_distance, error_rates
+from s2s_runtime.spelling import option
+
+
+def reduce_bundle(
+    folder: Path, graphs: Graphs, manifest: Manifest, facts: Understanding, options: ExportOptions
+) -> tuple[Graphs, Manifest]:
+    """Replaces the graphs in the folder of a verified bundle by int8 or float16 ones, and measures what that changes.
+
+    Args:
+        folder: the bundle that was verified, its manifest written.
+        graphs: its graphs without those of searches.
+        manifest: of it.
+        facts: how the model was understood.
+        options: which of the two; the texts and references to measure with; without texts, on generated sources.
+
+    Returns:
+        the graphs and the manifest that the folder has now; the manifest is not written yet.
+
+    Raises:
+        ExportError: see `quantized` and `halved`; or a reference holds a symbol that the target vocabulary lacks.
+    """
+    sentences = encoded(options.verify_with, facts) if options.verify_with else generated(facts)
+    references = _references(options.references, facts)
+    with tempfile.TemporaryDirectory() as original:
+        shutil.copytree(folder, original, dirs_exist_ok=True)
+        for file in [*manifest.graphs.values(), *([manifest.weights] if manifest.weights else [])]:
+            (folder / file.file).unlink()
+        made = quantized(graphs, facts) if options.quantize else halved(graphs, facts)
+        files, weights = write_graphs(folder, made.models)
+        changed = replace(
+            manifest,
+            graphs=files,
+            weights=weights,
+            states=made.states,
+            memory=made.memory,
+            passes=made.passes.applied,
+            precision=options.precision,
+        )
+        write_manifest(folder, changed)
+        with load(original) as before, load(folder) as after:
+            found = quality((before, after), for_runtime(sentences, facts), references, facts.target.max_length)
+    measured = {
+        "inputs": f"{len(sentences)} {'sentences given' if options.verify_with else 'generated sources'}",
+        "bytes_before": sum(file.bytes for file in (*manifest.graphs.values(), manifest.weights) if file),
+        "searches": [each.to_dict() for each in found],
+    }
+    return made, replace(changed, verification={**manifest.verification, "quantization": measured})
+
+
+def _references(texts: Sequence[str], facts: Understanding) -> list[list[int]]:
+    if texts and facts.target_vocabulary is None:
+        raise ExportError(f"references to measure with need a target vocabulary: give {option('target_vocab', 'FILE')}")
+    return [facts.target_vocabulary.encode(text) for text in texts] if facts.target_vocabulary else []
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What fewer bits change in one kind of search.
+
+    Attributes:
+        search: "greedy" or "beam 5".
+        sentences, sentences_changed: how many were decoded, and how many of them differ from float32's.
+        tokens, tokens_changed: tokens that float32 wrote, and edits from them to the others'.
+        error_rate_before, error_rate_after: share of sentences that differ from their reference, with float32 and with
+            fewer bits; None without references.
+        token_error_rate_before, token_error_rate_after: edits over reference tokens; None without references.
+    """
+
+    search: str
+    sentences: int
+    sentences_changed: int
+    tokens: int
+    tokens_changed: int
+    error_rate_before: float | None = None
+    error_rate_after: float | None = None
+    token_error_rate_before: float | None = None
+    token_error_rate_after: float | None = None
+
+    def to_dict(self) -> dict[str, object]:
+        """Plain values for the manifest; what wasn't measured is left out."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+def quality(
+    models: tuple[Model, Model], inputs: Any, references: Sequence[Sequence[int]], max_length: int | None
+) -> list[Quality]:
+    """Decodes with both models and compares.
+
+    Args:
+        models: float32, fewer bits.
+        inputs: as `Model.generate` takes them.
+        references: ids of the right target of each input; empty where there are none.
+        max_length: longest target, where known.
+    """
+    found = []
+    for search, beam_size in (("greedy", 1), (f"beam {BEAM_SIZE}", BEAM_SIZE)):
+        one, other = (
+            [
+                result.ids
+                for result in model.generate(inputs, beam_size=beam_size, max_length=max_length or UNKNOWN_LENGTH)
+            ]
+            for model in models
+        )
+        edits = [edit_distance(a, b) for a, b in zip(one, other, strict=True)]
+        compared = Quality(search, len(one), sum(edit > 0 for edit in edits), sum(map(len, one)), sum(edits))
+        if references:
+            rates = [error_rates(ids, [[list(each)] for each in references]) for ids in (one, other)]
+            compared = replace(
+                compared,
+                error_rate_before=rates[0].sequence_error_rate,
+                error_rate_after=rates[1].sequence_error_rate,
+                token_error_rate_before=rates[0].token_error_rate,
+                token_error_rate_after=rates[1].token_error_rate,
+            )
+        found.append(compared)
+    return found

@@ -1,0 +1,1 @@
+"""What a split model is, in the bundle's terms."""

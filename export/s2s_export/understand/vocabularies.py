@@ -1,0 +1,103 @@
+"""Vocabularies rebuilt from the pairs a model was trained on, as the tutorial scripts build them.
+
+Those scripts read the first rows of a file of pairs, wrap each target in a start and an end character, and give the
+sorted set of characters of each side the ids 0, 1, 2, ... They save none of it, but the pairs tell it again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from s2s_export.errors import ExportError
+from s2s_runtime.decoding.text_files import read_text
+from s2s_runtime.vocabulary.padding import PaddingPolicy
+from s2s_runtime.vocabulary.vocabulary_file import Unit, Vocabulary, VocabularyFile
+
+_ESCAPES = {"\\t": "\t", "\\n": "\n", "\\s": " "}
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairsRecipe:
+    """How a script made its vocabularies of pairs.
+
+    Args:
+        rows: how many rows it read from the top.
+        unit: "char", "word" or "symbol".
+        start: symbol before each target, or None.
+        end: symbol after it, or None.
+    """
+
+    rows: int = 10_000
+    unit: Unit = "char"
+    start: str | None = None
+    end: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.rows < 1:
+            raise ExportError(f"rows: expected at least 1, got {self.rows}")
+        if self.unit not in ("char", "word", "symbol"):
+            raise ExportError(f"unit: expected 'char', 'word' or 'symbol', got {self.unit!r}")
+        for name in ("start", "end"):
+            symbol = getattr(self, name)
+            if symbol == "" or (symbol is not None and self.unit == "char" and len(symbol) > 1):
+                raise ExportError(f"{name}: expected one character (unit char), got {symbol!r}")
+
+
+def unescape(text: str | None) -> str | None:
+    r"""A symbol as typed in a shell: `\t`, `\n` and `\s` stand for tab, line feed and space."""
+    return text if text is None else _ESCAPES.get(text, text)
+
+
+def vocabularies_from_pairs(path: str | os.PathLike[str], recipe: PairsRecipe) -> tuple[VocabularyFile, int]:
+    """Rebuilds both vocabularies.
+
+    Args:
+        path: UTF-8 text, one pair per line: source, tab, target (further columns are ignored). Lines end with a line
+            feed, or with a carriage return before it.
+        recipe: how the script read it.
+
+    Returns:
+        the vocabularies, which say nothing of padding, with the longest target (end symbol counted); and the longest
+        source in tokens.
+
+    Raises:
+        ExportError: the file has no pairs, or a line has no tab.
+        FileNotFoundError: there is no such file.
+    """
+    pairs = _pairs(Path(path), recipe.rows)
+    cut = _cutter(recipe.unit)
+    sources = [cut.split(source) for source, _ in pairs]
+    wrappers = [symbol for symbol in (recipe.start, recipe.end) if symbol is not None]
+    targets = [cut.split(target) for _, target in pairs]
+    source = Vocabulary(recipe.unit, _symbols(sources))
+    target = Vocabulary(recipe.unit, _symbols([*targets, wrappers]), start=recipe.start, end=recipe.end)
+    longest = max(map(len, targets)) + (recipe.end is not None)
+    return VocabularyFile(source, target, PaddingPolicy(masked=False), longest), max(map(len, sources))
+
+
+def _cutter(unit: Unit) -> Vocabulary:
+    """Something that cuts text by the unit; which symbols it knows plays no part in that."""
+    return Vocabulary(unit, ("any",))
+
+
+def _symbols(rows: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    return tuple(sorted({symbol for row in rows for symbol in row}))
+
+
+def _pairs(path: Path, rows: int) -> list[tuple[str, str]]:
+    # split, not splitlines: other line separators of Unicode are characters of the texts
+    pairs = []
+    for number, ended in enumerate(read_text(path).split("\n")[:rows], 1):
+        line = ended.removesuffix("\r")  # Python's text mode, in which the scripts read, shows them no such ends
+        if not line:
+            continue
+        source, tab, rest = line.partition("\t")
+        if not tab:
+            raise ExportError(f"{path}, line {number}: no tab; expected source, tab, target, got {line[:60]!r}")
+        pairs.append((source, rest.partition("\t")[0]))
+    if not pairs:
+        raise ExportError(f"{path}: no pairs; expected lines of source, tab, target")
+    return pairs

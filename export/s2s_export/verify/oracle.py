@@ -1,0 +1,253 @@
+"""What Keras itself would decode: the whole training model, re-fed with its own growing prefix.
+
+Nothing here knows of encoders, states or graphs, and no code is shared with the runtime or the splitter: source and
+target go into the training model as they did in training, and the distribution after the last token is read off.
+The searches are written for clarity, one hypothesis at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import tree
+
+from s2s_export.understand.bundle_terms import Understanding
+from s2s_training.splitting.splitter import SplitModel
+
+Sentence = Sequence[np.ndarray]  # one array for each source input
+
+_TIME_STEP = 16  # prefixes are padded to multiples of this, so that few shapes are compiled
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """One decoded sentence.
+
+    Attributes:
+        tokens: ids, the end token included where there is one.
+        score: sum of log-probabilities divided by the length.
+        gap: smallest difference between the two best log-probabilities met on the way; a near tie where tiny.
+    """
+
+    tokens: list[int]
+    score: float
+    gap: float
+
+
+@dataclass
+class Beam:
+    """The beam search of one sentence, as it is defined.
+
+    At each step the 2 * size best continuations are examined in order: an end among the first `size` of them is a
+    finished hypothesis, the first `size` that don't end live on. It stops when `size` have finished and no live one can
+    still overtake the best of them, or at the greatest length, where live ones count as they are.
+
+    Attributes:
+        size: how many live on.
+        max_length: greatest length, the end token counted.
+        ends: tokens that end a sequence.
+        live: log-probability and tokens of those still growing, best first.
+        finished: log-probability divided by the length, and tokens.
+        length: tokens so far.
+        done: whether the search has stopped.
+    """
+
+    size: int
+    max_length: int
+    ends: frozenset[int]
+    live: list[tuple[float, list[int]]] = field(default_factory=lambda: [(0.0, [])])
+    finished: list[tuple[float, list[int]]] = field(default_factory=list)
+    length: int = 0
+    done: bool = False
+
+    def extend(self, rows: Sequence[np.ndarray]) -> None:
+        """Takes one step, given the log-probabilities (symbols,) that follow each live sequence."""
+        self.length += 1
+        grown = [
+            (total + float(row[token]), [*tokens, int(token)])
+            for (total, tokens), row in zip(self.live, rows, strict=True)
+            for token in np.argsort(-row, kind="stable")[: 2 * self.size]  # no other can be among the best 2 * size
+            if np.isfinite(row[token])
+        ]
+        grown.sort(key=lambda item: -item[0])
+        ended = [(total / self.length, tokens) for total, tokens in grown[: self.size] if tokens[-1] in self.ends]
+        self.finished += ended
+        self.live = [item for item in grown[: 2 * self.size] if item[1][-1] not in self.ends][: self.size]
+        # A sum only falls, so the best a live one can still reach is its sum now over the greatest length.
+        best = max((score for score, _ in self.finished), default=-np.inf)
+        overtaken = len(self.finished) >= self.size and bool(self.live) and self.live[0][0] / self.max_length <= best
+        if self.live and not overtaken and self.length == self.max_length:
+            self.finished += [(total / self.max_length, tokens) for total, tokens in self.live]
+        self.done = overtaken or not self.live or self.length == self.max_length
+
+    def ranked(self) -> list[Decoded]:
+        """The best finished hypotheses, at most `size`."""
+        best = sorted(self.finished, key=lambda item: -item[0])[: self.size]
+        return [Decoded(tokens, score, np.inf) for score, tokens in best]
+
+
+class Oracle:
+    """Next-token distributions and sequences of a training model."""
+
+    def __init__(self, model: keras.Model, split: SplitModel, facts: Understanding) -> None:
+        """Compiles the model's forward pass; neither model nor split is changed."""
+        self._model, self._split, self._facts = model, split, facts
+        signature = [
+            tf.TensorSpec(tensor.shape, keras.backend.standardize_dtype(tensor.dtype)) for tensor in model.inputs
+        ]
+        # One trace serves all shapes, but Keras's TimeDistributed mistakes a time dimension it can't see while tracing.
+        sees_time = any(isinstance(layer, keras.layers.TimeDistributed) for layer in model._flatten_layers())
+        self._forward = tf.function(self._output, input_signature=None if sees_time else signature)
+
+    @property
+    def target_width(self) -> int | None:
+        """The decoder input's time dimension, where the training model fixes it."""
+        index = self._split.target_index
+        return None if index is None else self._model.inputs[index].shape[1]
+
+    def _output(self, *inputs: Any) -> Any:
+        one = isinstance(self._model, keras.Sequential)
+        structure = inputs[0] if one else tree.pack_sequence_as(self._model.input, list(inputs))
+        return tree.flatten(self._model(structure, training=False))[self._split.output_index]
+
+    def log_probabilities(self, sources: Sequence[Sentence], prefixes: Sequence[Sequence[int]]) -> np.ndarray:
+        """Log-probabilities (sentences, symbols) of the token after each prefix, the start token not counted."""
+        lengths = np.array([len(prefix) for prefix in prefixes])
+        output = self.outputs(sources, self._fed(prefixes))
+        at = output[np.arange(len(sources)), lengths].astype(np.float64)
+        return _log(at, probabilities=self._facts.probabilities)
+
+    def outputs(self, sources: Sequence[Sentence], fed: np.ndarray | None) -> np.ndarray:
+        """The training model's output (sentences, time, features) for sources and a decoder input of arrays."""
+        arrays: list[Any] = [None] * len(self._model.inputs)
+        if self._split.target_index is not None:
+            arrays[self._split.target_index] = fed
+        for place, index in enumerate(self._split.source_indices):
+            arrays[index] = self._source(place, [source[place] for source in sources])
+        for index, spec in enumerate(self._model.inputs):
+            if arrays[index] is None:  # what nothing decoded depends on
+                arrays[index] = np.zeros([len(sources), *(size or 1 for size in spec.shape[1:])])
+        fixed = self._model.inputs[0].shape[0]  # a model may fix its batch: the last one is filled up
+        starts = range(0, len(sources), fixed) if fixed else [0]
+        return np.concatenate(
+            [self._batch([array[i : i + (fixed or len(array))] for array in arrays], fixed) for i in starts]
+        )
+
+    def _batch(self, arrays: list[np.ndarray], fixed: int | None) -> np.ndarray:
+        count = len(arrays[0])
+        if fixed is not None and count < fixed:
+            arrays = [np.concatenate([array, np.repeat(array[-1:], fixed - count, axis=0)]) for array in arrays]
+        tensors = [
+            tf.constant(array, dtype=keras.backend.standardize_dtype(spec.dtype))
+            for array, spec in zip(arrays, self._model.inputs, strict=True)
+        ]
+        return np.asarray(self._forward(*tensors))[:count]
+
+    def _source(self, place: int, sources: Sequence[np.ndarray]) -> np.ndarray:
+        """One input's rows padded as its policy says: to the only length there is, or to the longest."""
+        spec = self._facts.sources[place]
+        policy, kind = spec.padding, spec.kind
+        if kind == "vector":
+            return np.stack(sources)
+        width = self._facts.longest[place] or max(len(source) for source in sources)
+        rows = []
+        for source in sources:
+            short = width - len(source)
+            before, after = (short, 0) if policy.side == "left" else (0, short)
+            if kind == "values":
+                rows.append(np.pad(source, [(before, after), (0, 0)]))
+            else:
+                rows.append(np.pad(source, (before, after), constant_values=policy.id or 0))
+        batch = np.stack(rows)
+        return _one_hot(batch, spec.size) if kind == "one-hot" else batch
+
+    def _fed(self, prefixes: Sequence[Sequence[int]]) -> np.ndarray | None:
+        if self._split.target_index is None:
+            return None
+        if self._facts.target.feedback == "probabilities":
+            return self._first_steps(len(prefixes), max(len(prefix) for prefix in prefixes) + 1)
+        longest = max(len(prefix) for prefix in prefixes) + 1
+        width = self.target_width or -(-longest // _TIME_STEP) * _TIME_STEP
+        ids = np.zeros((len(prefixes), width), dtype=np.int64)
+        for row, prefix in zip(ids, prefixes, strict=True):
+            row[: len(prefix) + 1] = [self._facts.target.start_id, *prefix]
+        return _one_hot(ids, self._facts.target.size) if self._facts.one_hot_target else ids
+
+    def _first_steps(self, count: int, steps: int) -> np.ndarray:
+        """What a model reads that feeds itself: the start token alone, or as often as it is to take a step.
+
+        All later steps read what the model itself gave.
+        """
+        spec = self._model.inputs[self._split.target_index]
+        token = self._facts.target.start_id
+        free = self._split.steps is None  # unrolled models read one step, others are as long as their input
+        start = np.full((count, steps if free else 1), -1 if token is None else token)  # -1: a row of zeros
+        if "int" in keras.backend.standardize_dtype(spec.dtype):
+            return start
+        rows = _one_hot(start, self._facts.target.size)
+        return rows if free else rows.reshape(count, *spec.shape[1:])
+
+    def greedy(self, sources: Sequence[Sentence], max_length: int) -> list[Decoded]:
+        """The likeliest token at every step, all sentences side by side."""
+        allowed = self._allowed()
+        tokens: list[list[int]] = [[] for _ in sources]
+        scores, gaps = np.zeros(len(sources)), np.full(len(sources), np.inf)
+        live = list(range(len(sources)))
+        for _ in range(max_length):
+            if not live:
+                break
+            rows = self.log_probabilities([sources[i] for i in live], [tokens[i] for i in live]) + allowed
+            for i, row in zip(live, rows, strict=True):
+                second, best = np.sort(row)[-2:]
+                scores[i] += best
+                gaps[i] = min(gaps[i], best - second)
+                tokens[i].append(int(row.argmax()))
+            live = [i for i in live if tokens[i][-1] not in self._facts.target.end_ids]
+        return [Decoded(t, s / max(len(t), 1), g) for t, s, g in zip(tokens, scores, gaps, strict=True)]
+
+    def beam(self, sources: Sequence[Sentence], beam_size: int, max_length: int) -> list[list[Decoded]]:
+        """Beam search, the hypotheses of each sentence best first; sentences side by side, which saves calls only."""
+        beams = [Beam(beam_size, max_length, frozenset(self._facts.target.end_ids)) for _ in sources]
+        while searching := [i for i, beam in enumerate(beams) if not beam.done]:
+            prefixes = [tokens for i in searching for _, tokens in beams[i].live]
+            repeated = [sources[i] for i in searching for _ in beams[i].live]
+            rows = iter(self.log_probabilities(repeated, prefixes) + self._allowed())
+            for i in searching:
+                beams[i].extend([next(rows) for _ in beams[i].live])
+        return [beam.ranked() for beam in beams]
+
+    def values(self, sources: Sequence[Sentence], steps: int) -> np.ndarray:
+        """A continuous model fed its own outputs, beginning with zeros: (sentences, steps, features)."""
+        made = np.zeros((len(sources), 0, self._facts.target.size), dtype=np.float32)
+        width = self.target_width or steps
+        for _ in range(steps):
+            fed = np.zeros((len(sources), width, self._facts.target.size), dtype=np.float32)
+            fed[:, 1 : made.shape[1] + 1] = made[:, : width - 1]
+            made = np.concatenate([made, self.outputs(sources, fed)[:, made.shape[1]][:, None]], axis=1)
+        return made
+
+    def _allowed(self) -> np.ndarray:
+        """0 for every token that may be generated, minus infinity for padding, start and unknown."""
+        target = self._facts.target
+        never = (target.start_id, target.padding_id, target.unknown_id)
+        mask = np.zeros(target.size)
+        mask[[token for token in never if token is not None and token not in target.end_ids]] = -np.inf
+        return mask
+
+
+def _one_hot(ids: np.ndarray, size: int) -> np.ndarray:
+    """Rows (..., size) with a one at each id; an id of -1 gives a row of zeros."""
+    return (ids[..., None] == np.arange(size)).astype(np.float32)
+
+
+def _log(rows: np.ndarray, *, probabilities: bool) -> np.ndarray:
+    """Log-probabilities from a model's outputs, which are probabilities or logits."""
+    if probabilities:
+        return np.log(np.maximum(rows, 1e-300))
+    shifted = rows - rows.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))

@@ -1,0 +1,101 @@
+"""Sentences to verify with, as the runtime, the encoder graph and Keras read them.
+
+A sentence is a tuple with one unpadded array for each source input, in the order of the encoder's inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from s2s_export.errors import ExportError
+from s2s_export.understand.bundle_terms import Understanding
+from s2s_runtime.bundle.manifest_file import OtherSource
+from s2s_runtime.spelling import option
+
+Sentence = tuple[np.ndarray, ...]
+
+_SENTENCES = 24
+_LONGEST = 40
+_SHOWN = 60
+
+
+def generated(facts: Understanding) -> list[Sentence]:
+    """Random sentences of several lengths, of ordinary symbols where a vocabulary tells which those are."""
+    rng = np.random.default_rng(0)
+    lengths = _lengths(rng, facts, 0)
+    vocabulary = facts.source_vocabulary
+    special = set() if vocabulary is None else {vocabulary.padding_id, vocabulary.start_id, vocabulary.end_id}
+    first = [_row(rng, facts.sources[0], length, special) for length in lengths]
+    return _beside(rng, facts, first)
+
+
+def encoded(texts: Sequence[str], facts: Understanding) -> list[Sentence]:
+    """Sentences of given texts; what the model reads beside them is random.
+
+    Raises:
+        ExportError: there is no vocabulary to read them with, or one is longer than what the training model reads.
+    """
+    if facts.source_vocabulary is None:
+        raise ExportError(f"texts to verify with need a source vocabulary: give {option('source_vocab', 'FILE')}")
+    first = [np.asarray(facts.source_vocabulary.encode_sentence(text), dtype=np.int64) for text in texts]
+    longest = facts.longest[0]
+    for text, row in zip(texts, first, strict=True):
+        if longest is not None and len(row) > longest:
+            shown = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+            raise ExportError(
+                f"{option('verify_with')}: {shown!r} has {len(row)} symbols, but the model reads at most {longest}; "
+                f"leave the line out, or give the length of training with {option('source_length')} if that is another"
+            )
+    return _beside(np.random.default_rng(0), facts, first)
+
+
+def _beside(rng: np.random.Generator, facts: Understanding, first: list[np.ndarray]) -> list[Sentence]:
+    columns = [first]
+    for place, other in list(enumerate(facts.sources))[1:]:
+        lengths = [len(row) for row in first] if other.aligned else _lengths(rng, facts, place, len(first))
+        columns.append([_row(rng, other, length, set()) for length in lengths])
+    return list(zip(*columns, strict=True))
+
+
+def _lengths(rng: np.random.Generator, facts: Understanding, place: int, count: int = _SENTENCES) -> list[int]:
+    """Lengths up to the greatest; a fixed number of values has no padding of its own."""
+    source = facts.sources[place]
+    if source.kind == "values" and source.padding.length:
+        return [source.padding.length] * count
+    return [int(n) for n in rng.integers(1, (facts.longest[place] or _LONGEST) + 1, count)]
+
+
+def _row(rng: np.random.Generator, source: OtherSource, length: int, special: set[int | None]) -> np.ndarray:
+    if source.kind == "vector":
+        return rng.normal(size=source.size).astype(np.float32)
+    if source.kind == "values":
+        return rng.normal(size=(length, source.size)).astype(np.float32)
+    return rng.choice([i for i in range(source.size) if i not in special | {source.padding.id}], size=length)
+
+
+def padded(sentences: Sequence[Sentence], facts: Understanding) -> list[np.ndarray]:
+    """One batch of graph inputs."""
+    return [
+        np.stack(rows) if source.kind == "vector" else _padded(rows, source)
+        for rows, source in zip(zip(*sentences, strict=True), facts.sources, strict=True)
+    ]
+
+
+def _padded(rows: Sequence[np.ndarray], source: OtherSource) -> np.ndarray:
+    policy = source.padding
+    width = policy.length or max(len(row) for row in rows)
+    shape = (len(rows), width, *rows[0].shape[1:])
+    batch = np.full(shape, 0 if policy.id is None else policy.id, dtype=rows[0].dtype)
+    for place, row in zip(batch, rows, strict=True):
+        place[(slice(-len(row), None) if policy.side == "left" else slice(len(row)))] = row
+    return batch
+
+
+def for_runtime(sentences: Sequence[Sentence], facts: Understanding) -> Any:
+    """What `generate` and `predict` of the runtime take."""
+    columns = [[row.tolist() for row in rows] for rows in zip(*sentences, strict=True)]
+    names = [source.name for source in facts.sources]
+    return columns[0] if len(columns) == 1 else dict(zip(names, columns, strict=True))

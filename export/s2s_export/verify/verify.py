@@ -1,0 +1,265 @@
+"""Verification: the bundle against the Keras model it came from, before anyone can use it.
+
+Two kinds of evidence. Tensors: encoder outputs against the split encoder, and the outputs of every decoder step against
+the whole training model fed with a random target. Sequences: greedy and beam decoding by the runtime against the
+oracle, batched and one by one. A difference where the two best candidates are nearer than `NEAR_TIE` is counted apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import onnxruntime
+from keras import tree
+
+import s2s_runtime
+from s2s_export.errors import VerificationError
+from s2s_export.understand.bundle_terms import Understanding
+from s2s_export.understand.padding_policy import for_encoder
+from s2s_export.verify.oracle import Decoded, Oracle
+from s2s_export.verify.samples import Sentence, encoded, for_runtime, generated, padded
+from s2s_runtime.bundle.manifest_file import Manifest
+from s2s_runtime.spelling import option
+from s2s_training.splitting.splitter import SplitModel
+
+NEAR_TIE = 1e-4
+BEAM_SIZE = 5
+_BEAM_SENTENCES = 8
+_TIMES = 3  # so many copies of the sources are the large batch
+UNKNOWN_LENGTH = 12
+_FORCED_STEPS = 8
+_UNLIKELY = -20.0  # Keras's float32 softmax rounds what lies below to few digits, or to 0; only that it is below counts
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the report.
+
+    Attributes:
+        what: what was compared.
+        compared: how many tensors or sequences.
+        difference: the largest absolute difference met; None where tokens were compared.
+        different: how many differ beyond tolerance, near ties not counted.
+        near_ties: sequences that differ where two candidates were nearer than `NEAR_TIE`.
+    """
+
+    what: str
+    compared: int
+    difference: float | None
+    different: int
+    near_ties: int = 0
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing differs."""
+        return self.different == 0
+
+
+@dataclass(frozen=True)
+class Report:
+    """What verification found; kept in the manifest.
+
+    Attributes:
+        checks: a line each.
+        atol: largest difference allowed in tensors.
+        inputs: what was decoded to compare.
+        facts: what was exported: inputs, states, memories, parameters, nodes of each graph, and what to know of it.
+    """
+
+    checks: tuple[Check, ...]
+    atol: float
+    inputs: str
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check passed."""
+        return all(check.passed for check in self.checks)
+
+    def to_dict(self) -> dict[str, object]:
+        """The report as it stands in the manifest."""
+        return {
+            "atol": self.atol,
+            "inputs": self.inputs,
+            "passed": self.passed,
+            "sequences": sum(check.compared for check in self.checks if check.difference is None),
+            "largest_difference": max((c.difference for c in self.checks if c.difference is not None), default=0.0),
+            **self.facts,
+            "checks": [asdict(check) for check in self.checks],
+        }
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is verified: the training model and what was made of it."""
+
+    model: keras.Model
+    split: SplitModel
+    facts: Understanding
+    manifest: Manifest
+
+
+def verify(folder: Path, subject: Subject, texts: Sequence[str], atol: float) -> Report:
+    """Compares a bundle that still stands in its temporary folder with Keras.
+
+    Args:
+        folder: the bundle.
+        subject: where it came from.
+        texts: sentences to decode; without them sources of several lengths are generated.
+        atol: largest difference allowed in any tensor.
+    """
+    oracle = Oracle(subject.model, subject.split, subject.facts)
+    sources = encoded(texts, subject.facts) if texts else generated(subject.facts)
+    max_length = subject.facts.target.max_length or UNKNOWN_LENGTH
+    runtime = s2s_runtime.load(folder)
+    checks = _tensor_checks(folder, subject, oracle, sources[:8], atol)
+    if subject.facts.target.feedback == "value":
+        checks.append(_value_check((runtime, oracle, subject.facts), sources, max_length, atol))
+    else:
+        checks += _sequence_checks((runtime, oracle, subject.facts), sources, max_length)
+    return Report(tuple(checks), atol, f"{len(sources)} {'sentences given' if texts else 'generated sources'}")
+
+
+def refuse_failed(report: Report) -> None:
+    """Raises `VerificationError` that names every failed check; a report that passed is let through."""
+    failed = [f"{c.what}: {c.different} of {c.compared} differ{_by(c)}" for c in report.checks if not c.passed]
+    if failed:
+        raise VerificationError(
+            f"the exported graphs do not give what Keras gives, nothing was written: {'; '.join(failed)} "
+            f"(allowed: {report.atol:g}; {option('atol')} sets it)"
+        )
+
+
+def _by(check: Check) -> str:
+    return "" if check.difference is None else f", by up to {check.difference:.2g}"
+
+
+def _tensor_checks(folder: Path, subject: Subject, oracle: Oracle, sources: list[Sentence], atol: float) -> list[Check]:
+    facts, split = subject.facts, subject.split
+    sessions = {
+        name: onnxruntime.InferenceSession(folder / f"{name}.onnx", providers=["CPUExecutionProvider"])
+        for name in ("encoder", "decoder")
+    }
+    batch = padded(sources, facts)
+    names = [tensor.name for tensor in facts.source.inputs]
+    made = sessions["encoder"].run(None, dict(zip(names, batch, strict=True)))
+    arrays = for_encoder(split, facts.sources, batch)
+    expected = [np.asarray(tensor) for tensor in tree.flatten(split.encoder(arrays, training=False))]
+    crossing = [_largest(one, other) for one, other in zip(made, expected, strict=True)]
+    steps = min(facts.target.max_length or UNKNOWN_LENGTH, _FORCED_STEPS)
+    wanted, fed = _training_outputs(oracle, facts, sources, steps)
+    stepped = _stepped(sessions["decoder"], subject, made, fed, wanted.shape[1])
+    if facts.target.feedback != "value":
+        stepped, wanted = np.maximum(stepped, _UNLIKELY), np.maximum(wanted, _UNLIKELY)
+    outputs = [_largest(stepped[:, step], wanted[:, step]) for step in range(wanted.shape[1])]
+    return [
+        Check("encoder outputs, against Keras", len(crossing), max(crossing), sum(d > atol for d in crossing)),
+        Check("decoder steps, against the training model", len(outputs), max(outputs), sum(d > atol for d in outputs)),
+    ]
+
+
+def _largest(one: np.ndarray, other: np.ndarray) -> float:
+    """Largest absolute difference; infinite where shapes differ or a number is not finite."""
+    if one.shape != other.shape:
+        return float("inf")
+    difference = np.abs(one.astype(np.float64) - other.astype(np.float64))
+    return float(difference.max(initial=0.0)) if np.isfinite(difference).all() else float("inf")
+
+
+def _training_outputs(
+    oracle: Oracle, facts: Understanding, sources: list[Sentence], steps: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """The training model's outputs for a random target (log-probabilities, or values), and what was fed."""
+    count, rng = len(sources), np.random.default_rng(2)
+    if facts.target.feedback == "value":
+        fed = rng.normal(size=(count, steps, facts.target.size)).astype(np.float32)
+        width = oracle.target_width or steps
+        padded = np.pad(fed, [(0, 0), (0, width - steps), (0, 0)])
+        return oracle.outputs(sources, padded)[:, :steps], fed
+    ordinary = [i for i in range(facts.target.size) if i != facts.target.padding_id]
+    tokens = rng.choice(ordinary, size=(count, steps))
+    if facts.target.feedback == "token":
+        tokens[:, 0] = facts.target.start_id
+    rows = [oracle.log_probabilities(sources, [list(row[1 : t + 1]) for row in tokens]) for t in range(steps)]
+    return np.stack(rows, axis=1), tokens if facts.target.feedback == "token" else None
+
+
+def _stepped(
+    session: Any, subject: Subject, crossing: Sequence[np.ndarray], fed: np.ndarray | None, steps: int
+) -> np.ndarray:
+    """The decoder graph run step by step on the same target: log-probabilities (or values) of each step."""
+    manifest, values = subject.manifest, subject.facts.target.feedback == "value"
+    read = {tensor.name for tensor in session.get_inputs()}
+    names = [spec.name for spec in (*manifest.states, *manifest.memory)]
+    feeds = dict(zip(names, crossing, strict=True))
+    made = []
+    for step in range(steps):
+        if fed is not None:
+            feeds["value" if values else "token"] = fed[:, step]
+        output, *rest = session.run(None, {name: value for name, value in feeds.items() if name in read})
+        feeds.update(zip((spec.name for spec in manifest.states), rest, strict=False))
+        made.append(output if values else _log_softmax(output))
+    return np.stack(made, axis=1)
+
+
+def _log_softmax(logits: np.ndarray) -> np.ndarray:
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
+
+
+def _value_check(subject: tuple[Any, Oracle, Understanding], sources: list[Sentence], steps: int, atol: float) -> Check:
+    """A continuous model fed its own outputs, every step compared."""
+    runtime, oracle, facts = subject
+    by_length: dict[tuple[int, ...], list[Sentence]] = {}
+    for source in sources:
+        by_length.setdefault(tuple(len(array) for array in source), []).append(source)
+    differences = [
+        _largest(runtime.predict(for_runtime(group, facts), steps=steps), oracle.values(group, steps))
+        for group in by_length.values()
+    ]
+    different = sum(difference > atol for difference in differences)
+    return Check("fed-back values, against the training model", len(sources), max(differences), different)
+
+
+def _sequence_checks(
+    subject: tuple[Any, Oracle, Understanding], sources: list[Sentence], max_length: int
+) -> list[Check]:
+    runtime, oracle, facts = subject
+    options: dict[str, Any] = {"max_length": max_length, "return_end_token": bool(runtime.manifest.target.end_ids)}
+    expected = oracle.greedy(sources, max_length)
+    mixed, large = for_runtime(sources, facts), for_runtime(sources * _TIMES, facts)
+    single = [runtime.generate(for_runtime([source], facts), **options)[0] for source in sources[:4]]
+    few = sources[:_BEAM_SENTENCES]
+    searching = for_runtime(few, facts)
+    beams = [ranked[0] for ranked in oracle.beam(few, BEAM_SIZE, max_length)]
+    searched = {**options, "beam_size": BEAM_SIZE, "length_penalty": 1.0, "return_scores": True}
+    return [
+        _compare("greedy, one mixed batch", runtime.generate(mixed, **options, engine="graph"), expected),
+        _compare("greedy, a large batch", runtime.generate(large, **options, engine="graph"), expected * _TIMES),
+        _compare("greedy, step by step", runtime.generate(mixed, **options, engine="steps"), expected),
+        _compare("greedy, one by one", single, expected[: len(single)]),
+        _compare(f"beam {BEAM_SIZE}, one mixed batch", runtime.generate(searching, **searched), beams),
+        _compare(f"beam {BEAM_SIZE}, step by step", runtime.generate(searching, **searched, engine="steps"), beams),
+    ]
+
+
+def _compare(what: str, results: Sequence[Any], expected: Sequence[Decoded]) -> Check:
+    """Tokens against the oracle's; where they part at a near tie, the difference is counted apart."""
+    parted = [
+        (result, decoded)
+        for result, decoded in zip(results, expected, strict=True)
+        if list(result.ids) != decoded.tokens
+    ]
+    ties = sum(_is_near_tie(result, decoded) for result, decoded in parted)
+    return Check(what, len(expected), None, len(parted) - ties, ties)
+
+
+def _is_near_tie(result: Any, decoded: Decoded) -> bool:
+    if np.isfinite(decoded.gap):  # greedy: two candidates of some step stood too close
+        return bool(decoded.gap < NEAR_TIE)
+    return result.score is not None and abs(result.score - decoded.score) < NEAR_TIE

@@ -1,0 +1,176 @@
+"""Sentences that come one at a time, from any threads, decoded together: what a server needs.
+
+One thread decodes. Sentences that come meanwhile wait until the batch has ended, and are the next one: whoever comes
+alone is decoded at once, and the more come, the larger the batches. With `batching="continuous"` they wait less: each
+time some of those under way have ended, or `_STEPS` tokens of each are written, those that wait are encoded together
+and take part. That slows the others down, so it pays where a few long sentences would hold up many short ones.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from threading import Condition, Thread
+from typing import Final, Unpack
+
+from s2s_runtime.decoding.streaming import refuse_prefix
+from s2s_runtime.errors import ClosedModelError, OptionError, QueueFullError
+from s2s_runtime.inputs.batches import make_batches
+from s2s_runtime.inputs.sources import Row, Sources, read_sources
+from s2s_runtime.model import Model
+from s2s_runtime.options import OptionValues
+from s2s_runtime.results import Result
+from s2s_runtime.search.engines import check_engine, decode, joins
+from s2s_runtime.search.graph_search import Answer, Supply
+from s2s_runtime.search.plan import Batch
+from s2s_runtime.search.scoring import Ints
+
+_STEPS: Final = 32  # tokens written before others are looked for: coming back costs as much as a few steps
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Job:
+    """A sentence, and the result that somebody waits for."""
+
+    source: Sources
+    result: Future[Result]
+
+
+class Decoder(AbstractContextManager["Decoder"]):
+    """Decodes sentences as they come, those of all callers together.
+
+    A context manager that closes it. May be shared between threads. Each sentence gets what `Model.generate` gives it.
+
+    Args:
+        model: decodes.
+        max_waiting: most sentences that may wait to be decoded.
+        **options: the fields of `DecodingOptions`, the same for all sentences, without `prefix` and
+            `return_alternatives`. `max_batch_size` says how many are decoded at once. Events of a `callback` count
+            sentences in the order in which they begin.
+
+    Raises:
+        OptionError: an option is out of range, or needs what the bundle lacks.
+        ClosedModelError: the model is closed.
+
+    Example:
+        >>> with Decoder(model, beam_size=4) as decoder:              # doctest: +SKIP
+        ...     future = decoder.submit("Run!")                       # from any thread
+        ...     print(future.result().text)
+    """
+
+    def __init__(self, model: Model, *, max_waiting: int = 1024, **options: Unpack[OptionValues]) -> None:
+        if not isinstance(max_waiting, int) or isinstance(max_waiting, bool) or max_waiting < 1:
+            raise OptionError(f"max_waiting: expected an integer of at least 1, got {max_waiting!r}")
+        self._decoding = model.prepare(**options)
+        refuse_prefix(self._decoding)
+        if self._decoding.options.return_alternatives:
+            raise OptionError("return_alternatives: expected False for Decoder, got True")
+        self._plan = self._decoding.plan_from(0)
+        self._max_waiting = max_waiting
+        self._changed = Condition()  # guards the next two
+        self._waiting: deque[_Job] = deque()
+        self._closed = False
+        self._jobs: dict[int, _Job] = {}  # begun, by number
+        self._begun = 0
+        self._batches: deque[Batch] = deque()  # cut, not taken yet
+        search = self._decoding.model, self._plan, self._decoding.options
+        self._supply = Supply(self._take, self._decoding.options, joins(*search))
+        check_engine(*search)
+        self._thread = Thread(target=self._work, name="s2s-decoder", daemon=True)
+        self._thread.start()
+
+    def submit(self, source: Row | Mapping[str, Row]) -> Future[Result]:
+        """Hand in a sentence.
+
+        Args:
+            source: a text, or ids; for several sources a mapping from their names to these.
+
+        Returns:
+            Its result to come, or the error that decoding ended in. Cancelling it has an effect while it waits.
+
+        Raises:
+            InputError, UnknownSymbolError: as `Model.generate`.
+            QueueFullError: as many sentences wait already as may.
+            ClosedModelError: the decoder was closed.
+        """
+        manifest, options = self._decoding.manifest, self._decoding.options
+        job = _Job(read_sources([source], manifest, options.unknown_symbols), Future())
+        if not len(job.source.arrays[0]):
+            job.result.set_result(self._decoding.finisher.empty(job.source.unknown.get(0)))
+            return job.result
+        with self._changed:
+            if self._closed:
+                raise ClosedModelError("this decoder is closed; make another")
+            if len(self._waiting) >= self._max_waiting:
+                raise QueueFullError(
+                    f"{self._max_waiting} sentences wait already; try again later, or raise max_waiting"
+                )
+            self._waiting.append(job)
+            self._changed.notify()
+        return job.result
+
+    def close(self) -> None:
+        """Decode what was handed in, then end. Nothing more can be handed in. Closing twice is no error."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def _most(self) -> int:
+        return self._decoding.options.max_batch_size
+
+    def _work(self) -> None:
+        """Decode whatever comes until the decoder is closed and nothing waits."""
+        decoding, steps = self._decoding, _STEPS if self._supply.joins else None
+        while self._wait():
+            try:
+                for answer in decode(decoding.model, self._supply, self._plan, decoding.options, steps=steps):
+                    self._give(answer)
+            except BaseException as error:  # a callback's SystemExit too: those who wait must hear of it
+                for job in self._jobs.values():
+                    job.result.set_exception(error)
+                self._jobs.clear()
+                self._batches.clear()
+
+    def _wait(self) -> bool:
+        """Wait for a sentence; False where none will come."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closed)
+            return len(self._waiting) > 0
+
+    def _take(self) -> Batch | None:
+        """The next batch; None where nothing waits now."""
+        while not self._batches:
+            with self._changed:
+                jobs = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
+            if not jobs:
+                return None
+            self._begin([job for job in jobs if job.result.set_running_or_notify_cancel()])
+        return self._batches.popleft()
+
+    def _begin(self, jobs: list[_Job]) -> None:
+        """Number jobs and cut them into batches."""
+        first, self._begun = self._begun, self._begun + len(jobs)
+        self._jobs.update(enumerate(jobs, first))
+        arrays, others = ([getattr(job.source, name)[0] for job in jobs] for name in ("arrays", "others"))
+        decoding = self._decoding
+        batches = make_batches(Sources(arrays, {}, others), [[]] * len(jobs), decoding.options, decoding.manifest)
+        for batch in batches:
+            numbers: Ints = batch.indices + first
+            self._batches.append(replace(batch, indices=numbers))
+
+    def _give(self, answer: Answer) -> None:
+        """Hand a result to whoever waits for it."""
+        batch, place, ended = answer
+        number = int(batch.indices[place])
+        job = self._jobs[number]
+        result = self._decoding.result(ended, job.source, 0, batch.columns[place])
+        del self._jobs[number]  # not before: where that failed, whoever waits must hear of it
+        job.result.set_result(result)

@@ -1,0 +1,84 @@
+"""Fresh processes that are timed or weighed, each for one thing only."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2s_runtime.bench.settings import Loading
+from s2s_runtime.errors import BenchmarkError, BundleNotFoundError
+
+_PROGRAM: Final = Path(__file__).with_name("measured.py")
+
+
+def run_fresh(folder: Path, do: str, request: Mapping[str, object]) -> dict[str, Any]:
+    """Start a Python and let it do one of the things in `s2s_runtime.bench.processes.measured`.
+
+    Compiled modules are kept in the folder: a first process compiles, later ones find what an installed package has.
+
+    Args:
+        folder: where the request is written; the same for all processes that are compared.
+        do: what it is called there.
+        request: what it reads.
+
+    Raises:
+        BenchmarkError: the process failed; with the last line that it wrote to stderr.
+    """
+    path = folder / "request.json"
+    path.write_text(json.dumps({"do": do, **request}), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-P", str(_PROGRAM), str(path)],  # -P: the program's folder is no place to import from
+        capture_output=True,
+        text=True,
+        check=False,
+        env=_environment(folder),
+    )
+    if done.returncode != 0:
+        last = done.stderr.strip().splitlines()[-1:] or ["no message"]
+        raise BenchmarkError(f"a process started to be measured ended with {done.returncode}: {last[0]}")
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    here = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    found_here = os.pathsep.join(part for part in sys.path if part)
+    return {**here, "PYTHONPATH": found_here, "PYTHONPYCACHEPREFIX": str(folder / "compiled")}
+
+
+def loading_request(loading: Loading) -> dict[str, object]:
+    """How a bundle is loaded, as a request tells it.
+
+    Raises:
+        BundleNotFoundError: it isn't a folder, whose graphs onnxruntime could open.
+    """
+    if not loading.bundle.is_dir():
+        raise BundleNotFoundError(
+            f"{loading.bundle}: expected a bundle's folder, whose graphs onnxruntime alone can open; unzip it"
+        )
+    how = {"providers": loading.providers, "intra_op_threads": loading.threads, "workers": loading.workers}
+    return {"bundle": str(loading.bundle.resolve()), "loading": how}
+
+
+def array_request(arrays: Mapping[str, NDArray[Any]]) -> dict[str, object]:
+    """Arrays, as a request tells them: not in a file of numpy's, whose reader would be timed and weighed too."""
+    return {key: {"dtype": str(array.dtype), "values": array.tolist()} for key, array in arrays.items()}
+
+
+def source_request(sources: Sequence[Any]) -> dict[str, object]:
+    """Sources, as a request tells them: texts or arrays."""
+    if all(isinstance(source, str) for source in sources):
+        return {"texts": list(sources)}
+    arrays = {}
+    for place, source in enumerate(sources):
+        for name, row in source.items() if isinstance(source, Mapping) else [("", source)]:
+            arrays[f"{place}/{name}"] = np.asarray(row)
+    return {"texts": None, "arrays": array_request(arrays)}

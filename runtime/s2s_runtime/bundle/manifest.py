@@ -1,0 +1,245 @@
+"""The manifest of a bundle: what its graphs are, what they read and write, how text becomes ids.
+
+`manifest.json` describes the ONNX graphs that lie beside it::
+
+    {
+      "format": "s2s-bundle", "version": 1,
+      "graphs": {"encoder": {"file": "encoder.onnx", "sha256": "...", "bytes": 123456},
+                 "decoder": {...}, "select_state": {...}, "select_memory": {... only where there is memory},
+                 "greedy": {...}, "beam": {... where the target is tokens; older bundles lack them}},
+      "weights": {"file": "weights.bin", ...},  large constants of all graphs, null where each holds its own
+      "source": {"kind": "ids",              "ids", "one-hot" (ids too; -1 = a row of zeros) or "values"
+                 "size": 71,                 symbols of the source vocabulary, or features of a step
+                 "inputs": [{"name": "source", "dtype": "int64", "shape": [null, null]}]},
+                 models with several sources have more: "inputs" of the graph named "source.1" ..., "name": "words",
+                 what callers call the first, and "others": [{"name": "tags", "kind": "ids" or the like or "vector",
+                 "size": 5, "aligned": true (as many steps as the first), "padding": {...}}]
+      "target": {"feedback": "token",        what the decoder reads next: "token", "probabilities", "value" or "none"
+                 "size": 93,                 symbols of the target vocabulary, or features of a step
+                 "start_id": 0, "end_ids": [1], "padding_id": null, "unknown_id": null,
+                 "max_length": 59},          longest target in tokens, the end token counted; null = unknown
+      "states": [{"name": "state.0", "dtype": "float32", "shape": [null, 256]}],
+      "memory": [{"name": "memory.0", "dtype": "float32", "shape": [null, null, 256]}],
+      "attention": false,                    whether the decoder has the output `attention`
+      "precision": "float32",                of the weights: "float32", "float16" (states and memory then are float16
+                                             too, logits float32) or "int8" (then activations are quantised too,
+                                             with one scale for the whole batch: results may depend on it)
+      "passes": ["logits", "token_table"],   what the exporter did to its graphs beside converting them
+      "padding": {...}, "vocabulary": {"source": {...}, "target": {...}},      as in `vocab.json`
+      "verification": {...},                 what the exporter checked and found
+      "setup": {...},                        how it is known what the model was fed with: see `s2s_runtime.bundle.provenance`
+      "producers": {"s2s_export": "0.1.0"}   versions of what made the bundle
+    }
+
+In shapes, null is a free dimension; batch comes first, then time. The graphs:
+
+- `encoder`: `source` (and `source.1`, ... where there are others) -> `state.0`, ..., `memory.0`, ...
+- `decoder`, one step: `token` int64 (batch,) where feedback is "token", or `value` float32 (batch, features) where it
+  is "value"; `state.*`; `memory.*` -> `logits` float32 (batch, size), or `output` (batch, features) where feedback is
+  "value"; `next_state.*`; `attention` float32 (batch, source time) where there is one. With feedback "none" or
+  "probabilities" what the decoder reads next is one of its states.
+- `select_state`, `select_memory`: `rows` int64 (n,) and `state.*` or `memory.*` -> `next_state.*` or `next_memory.*`,
+  the rows gathered along the batch axis.
+- `greedy`, up to `steps` (int64) steps of greedy search: `token` (where it is fed back), `state.*`, `memory.*`; `mask`
+  float32 (size,), added to the logits; `goes_on` float32 (size,), 0 at tokens that end a sequence and 1 elsewhere;
+  `live` float32 (batch,), 0 at rows that have ended; `least` float32, stop once no more rows than this are live ->
+  `tokens` int64 (steps taken, batch); `next_state.*`.
+- `beam`, `steps` (int64) steps of beam search, the rows of a sentence one after the other: `token`, `state.*`,
+  `memory.*`; `width` and `examined` int64 (1,), beams kept and extensions shown per sentence; `mask` float32 (size,),
+  added to the log-probabilities; `ending` float32 (size,), -inf at tokens that end a sequence and 0 elsewhere; `scores`
+  float32 (sentences, width) -> of each step, best first, `candidate_scores`, `candidate_parents`, `candidate_tokens`
+  (steps, sentences, examined) and, of those that don't end, `beam_scores`, `beam_parents`, `beam_tokens` (steps,
+  sentences, width); `next_scores`; `next_state.*`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from s2s_runtime.bundle.provenance import Provenance
+from s2s_runtime.bundle.specs import Feedback, GraphFile, OtherSource, SourceKind, SourceSpec, TargetSpec, TensorSpec
+from s2s_runtime.errors import BundleError, VocabularyError
+from s2s_runtime.files.json_fields import Fields
+from s2s_runtime.vocabulary.padding import PaddingPolicy
+from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
+
+__all__ = ["Feedback", "GraphFile", "Manifest", "OtherSource", "SourceKind", "SourceSpec", "TargetSpec", "TensorSpec"]
+
+FORMAT: Final = "s2s-bundle"
+VERSION: Final = 1
+
+Precision = Literal["float32", "float16", "int8"]
+_PRECISIONS: Final = ("float32", "float16", "int8")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What `manifest.json` says; the module's documentation describes each field.
+
+    Raises:
+        BundleError: lists everything that contradicts itself.
+    """
+
+    graphs: Mapping[str, GraphFile]
+    source: SourceSpec
+    target: TargetSpec
+    states: tuple[TensorSpec, ...]
+    memory: tuple[TensorSpec, ...]
+    attention: bool
+    padding: PaddingPolicy
+    weights: GraphFile | None = None
+    precision: Precision = "float32"
+    passes: tuple[str, ...] = ()
+    source_vocabulary: Vocabulary | None = None
+    target_vocabulary: Vocabulary | None = None
+    verification: Mapping[str, object] = field(default_factory=dict)
+    producers: Mapping[str, str] = field(default_factory=dict)
+    setup: Provenance | None = None
+
+    def __post_init__(self) -> None:
+        problems = [*self._graph_problems(), *self._source_problems(), *self.target.problems()]
+        problems += self._vocabulary_problems()
+        if problems:
+            raise BundleError("; ".join(problems))
+
+    def _graph_problems(self) -> list[str]:
+        needed = ["encoder", "decoder", "select_state", *(["select_memory"] if self.memory else [])]
+        problems = [f"graphs.{name}: missing" for name in needed if name not in self.graphs]
+        if not self.states:
+            problems.append("states: expected at least one")
+        for key, tensors, prefix in (("states", self.states, "state"), ("memory", self.memory, "memory")):
+            for i, tensor in enumerate(tensors):
+                if tensor.name != f"{prefix}.{i}":
+                    problems.append(f"{key}[{i}].name: expected '{prefix}.{i}', got {tensor.name!r}")
+        return problems
+
+    def _source_problems(self) -> list[str]:
+        problems = [*self.source.problems(), *_padding_problems("", self.source, self.padding)]
+        for i, other in enumerate(self.source.others):
+            problems += _padding_problems(f"source.others[{i}].", other, other.padding)
+        return problems
+
+    def _vocabulary_problems(self) -> list[str]:
+        problems = []
+        if self.source_vocabulary is not None and self.source.kind == "values":
+            problems.append("vocabulary.source: expected null, as the source is values")
+        for name, vocabulary, size in (
+            ("source", self.source_vocabulary, self.source.size),
+            ("target", self.target_vocabulary, self.target.size),
+        ):
+            if vocabulary is not None and len(vocabulary) != size:
+                problems.append(f"vocabulary.{name}: expected {size} symbols ({name}.size), got {len(vocabulary)}")
+        return problems
+
+    def to_dict(self) -> dict[str, object]:
+        """The content of `manifest.json`."""
+        source, target = self.source_vocabulary, self.target_vocabulary
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "graphs": {name: graph.to_dict() for name, graph in self.graphs.items()},
+            "weights": None if self.weights is None else self.weights.to_dict(),
+            "source": self.source.to_dict(),
+            "target": self.target.to_dict(),
+            "states": [tensor.to_dict() for tensor in self.states],
+            "memory": [tensor.to_dict() for tensor in self.memory],
+            "attention": self.attention,
+            "precision": self.precision,
+            "passes": list(self.passes),
+            "padding": self.padding.to_dict(),
+            "vocabulary": {
+                "source": None if source is None else source.to_dict(),
+                "target": None if target is None else target.to_dict(),
+            },
+            "verification": dict(self.verification),
+            "setup": None if self.setup is None else self.setup.to_dict(),
+            "producers": dict(self.producers),
+        }
+
+    @classmethod
+    def from_dict(cls, data: object) -> Manifest:
+        """Read the content of `manifest.json`.
+
+        Raises:
+            BundleError: lists every field that is missing, has a wrong value, or contradicts another.
+        """
+        problems: list[str] = []
+        fields = Fields(data, "", problems)
+        _check_format(fields)
+        graphs = fields.mapping("graphs")
+        vocabulary = fields.child("vocabulary")
+        parts = {
+            "graphs": {name: GraphFile.read(Fields(item, f"graphs.{name}", problems)) for name, item in graphs.items()},
+            "weights": _read_weights(fields, problems),
+            "source": SourceSpec.read(fields.child("source")),
+            "target": TargetSpec.read(fields.child("target")),
+            "states": tuple(TensorSpec.read(item) for item in fields.children("states")),
+            "memory": tuple(TensorSpec.read(item) for item in fields.children("memory")),
+            "attention": fields.boolean("attention"),
+            "precision": fields.choice("precision", _PRECISIONS, "float32"),
+            "passes": tuple(map(str, fields.items("passes", []))),
+            "padding": _read_padding(fields, problems),
+            "source_vocabulary": _read_vocabulary(vocabulary, "source", problems),
+            "target_vocabulary": _read_vocabulary(vocabulary, "target", problems),
+            "verification": fields.mapping("verification", {}),
+            "producers": {name: str(version) for name, version in fields.mapping("producers", {}).items()},
+            "setup": _read_setup(fields, problems),
+        }
+        if problems:
+            raise BundleError("; ".join(problems))
+        return cls(**parts)  # type: ignore[arg-type]  # each part was checked above
+
+
+def _padding_problems(where: str, source: SourceSpec | OtherSource, padding: PaddingPolicy) -> list[str]:
+    fills = padding.masked or padding.length is not None
+    if source.kind in ("values", "vector"):
+        return [] if padding.id is None else [f"{where}padding.id: expected null for values, got {padding.id}"]
+    lowest = -1 if source.kind == "one-hot" else 0
+    if (fills and padding.id is None) or (padding.id is not None and not lowest <= padding.id < source.size):
+        return [f"{where}padding.id: expected {lowest} to {source.size - 1} (its size), got {padding.id}"]
+    return []
+
+
+def _check_format(fields: Fields) -> None:
+    """A document of another kind or a newer version is refused at once: its other fields mean something else."""
+    problems: list[str] = []
+    found = fields.raw("format", None)
+    if found != FORMAT:
+        problems.append(f"format: expected {FORMAT!r}, got {found!r}")
+    version = fields.raw("version", None)
+    if version != VERSION:
+        advice = "; install a newer s2s-runtime" if isinstance(version, int) and version > VERSION else ""
+        problems.append(f"version: this version of s2s-runtime reads {VERSION}, got {version!r}{advice}")
+    if problems:
+        raise BundleError("; ".join(problems))
+
+
+def _read_weights(fields: Fields, problems: list[str]) -> GraphFile | None:
+    data = fields.raw("weights", None)
+    return None if data is None else GraphFile.read(Fields(data, "weights", problems))
+
+
+def _read_setup(fields: Fields, problems: list[str]) -> Provenance | None:
+    data = fields.raw("setup", None)
+    return None if data is None else Provenance.read(Fields(data, "setup", problems))
+
+
+def _read_padding(fields: Fields, problems: list[str]) -> PaddingPolicy:
+    try:
+        return PaddingPolicy.from_dict(fields.raw("padding", None))
+    except VocabularyError as error:
+        problems.append(str(error))
+        return PaddingPolicy(masked=False)
+
+
+def _read_vocabulary(fields: Fields, name: str, problems: list[str]) -> Vocabulary | None:
+    data = fields.raw(name, None)
+    if data is None:
+        return None
+    try:
+        return Vocabulary.from_dict(data, f"vocabulary.{name}")
+    except VocabularyError as error:
+        problems.append(str(error))
+        return None

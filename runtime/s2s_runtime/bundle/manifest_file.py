@@ -1,0 +1,96 @@
+"""The bundle: a folder (or a zip file of it) that holds everything needed to decode with one model.
+
+`manifest.json` (see `s2s_runtime.bundle.manifest`) names the ONNX graphs that lie beside it, with size and SHA-256 each.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Final
+
+from s2s_runtime.bundle.manifest import GraphFile, Manifest, OtherSource, SourceKind, SourceSpec, TargetSpec, TensorSpec
+from s2s_runtime.bundle.storage import BundleFiles, BundleSource, FolderFiles, find_files
+from s2s_runtime.errors import BundleError, BundleNotFoundError
+from s2s_runtime.files.json_fields import write_json
+
+__all__ = [
+    "MANIFEST",
+    "BundleError",
+    "BundleNotFoundError",
+    "GraphFile",
+    "Manifest",
+    "OtherSource",
+    "SourceKind",
+    "SourceSpec",
+    "TargetSpec",
+    "TensorSpec",
+    "describe_file",
+    "read_manifest",
+    "sha256_of",
+    "write_manifest",
+]
+
+MANIFEST: Final = "manifest.json"
+
+
+def sha256_of(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a file's content, in hexadecimal."""
+    path = Path(path)
+    return FolderFiles(path.parent).sha256(path.name)
+
+
+def describe_file(path: str | os.PathLike[str]) -> GraphFile:
+    """Name, SHA-256 and size of a file that exists, for the manifest."""
+    return GraphFile(Path(path).name, sha256_of(path), Path(path).stat().st_size)
+
+
+def write_manifest(folder: str | os.PathLike[str], manifest: Manifest) -> None:
+    """Write `manifest.json` into an existing folder: beside the place first, then renamed."""
+    write_json(Path(folder) / MANIFEST, manifest.to_dict())
+
+
+def read_manifest(
+    bundle: BundleSource | BundleFiles, *, verify_hashes: bool = True, without: Collection[str] = ()
+) -> Manifest:
+    """Read a bundle's manifest and check that its graph files are those it names.
+
+    Args:
+        bundle: see `s2s_runtime.load`, or the files found there.
+        verify_hashes: whether each file's SHA-256 is computed and compared; sizes are always compared.
+        without: names of graphs whose files may be absent or others.
+
+    Raises:
+        BundleNotFoundError: there is no such bundle, or it holds no manifest.
+        BundleError: the manifest is malformed, or graph files are missing or altered; lists every problem.
+    """
+    files = find_files(bundle) if isinstance(bundle, str | os.PathLike | bytes | Mapping) else bundle
+    if files.size(MANIFEST) is None:
+        raise BundleNotFoundError(f"{files.name}: no {MANIFEST} in it; expected a bundle written by s2s-export")
+    place = f"{files.name}/{MANIFEST}"
+    try:
+        manifest = Manifest.from_dict(json.loads(files.read(MANIFEST).decode("utf-8")))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise BundleError(f"{place}: not a JSON file in UTF-8: {error}") from error
+    except BundleError as error:
+        raise BundleError(f"{place}: {error}") from error
+    needed = [graph for name, graph in manifest.graphs.items() if name not in without]
+    if manifest.weights is not None and needed:
+        needed.append(manifest.weights)
+    problems = [problem for file in needed for problem in _altered(files, file, verify_hashes)]
+    if problems:
+        raise BundleError(f"{files.name}: {'; '.join(problems)}; export the model again or copy the whole folder")
+    return manifest
+
+
+def _altered(files: BundleFiles, graph: GraphFile, verify_hash: bool) -> list[str]:
+    size = files.size(graph.file)
+    if size is None:
+        return [f"{graph.file} is missing"]
+    if size != graph.bytes:
+        return [f"{graph.file} was altered: {size} bytes, the manifest says {graph.bytes}"]
+    if verify_hash and files.sha256(graph.file) != graph.sha256:
+        return [f"{graph.file} was altered: its SHA-256 is not the one in the manifest"]
+    return []

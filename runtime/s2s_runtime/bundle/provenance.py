@@ -1,0 +1,144 @@
+"""Provenance: how it is known what a bundle's model was fed with.
+
+Graphs are compared with Keras; nothing in them says what filled short sources, on which side and to what length, which
+tokens start and end a target, or where the loop of the model's author stopped. The manifest records each of these with
+where it is known from::
+
+    "setup": {
+      "proved_by": 20,       expected outputs that the bundle gives, every one; 0 = none were given
+      "items": [{"name": "padding",
+                 "value": "rows of zeros",       as a person reads it
+                 "origin": "pairs",              one of `ORIGINS`
+                 "option": "--padding",          of s2s-export, which settles it; "" where nothing has to
+                 "signs": [{"what": "probability of ' ' after the end of the target", "figure": "0.05",
+                            "says": "rows of zeros"}]}]       "" where the figure is too weak to say anything
+    }
+
+Bundles written before this was recorded hold null, or nothing: their set-up is unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, cast
+
+from s2s_runtime.files.json_fields import Fields
+
+Origin = Literal["proved", "given", "recorded", "model", "pairs", "assumed"]
+
+ORIGINS: Final[Mapping[Origin, str]] = {
+    "proved": "proved by expected outputs",
+    "given": "given by you",
+    "recorded": "said by the vocabulary file",
+    "model": "seen in the model",
+    "pairs": "told by the pairs",
+    "assumed": "assumed",
+}
+UNKNOWN: Final = "unknown: this bundle was written before set-ups were recorded"
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """One measurement that speaks for or against a set-up.
+
+    Attributes:
+        what: what was measured.
+        figure: what came out, with its unit where it has one.
+        says: the value it speaks for; "" where the figure is too weak to tell.
+    """
+
+    what: str
+    figure: str
+    says: str
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.figure}" + (f" ({self.says})" if self.says else " (tells nothing)")
+
+    def to_dict(self) -> dict[str, object]:
+        """Return this sign as it stands in the manifest."""
+        return {"what": self.what, "figure": self.figure, "says": self.says}
+
+    @classmethod
+    def read(cls, fields: Fields) -> Sign:
+        """Read one sign of the manifest, its problems reported to `fields`."""
+        return cls(fields.text("what"), fields.text("figure"), fields.text("says"))
+
+
+@dataclass(frozen=True, slots=True)
+class SetUpItem:
+    """One thing that a model's graphs don't tell, and how it is known.
+
+    Attributes:
+        name: what it is, such as "padding".
+        value: what it is taken to be, as a person reads it.
+        origin: how it is known; `ORIGINS` says it in words.
+        option: the option of s2s-export that settles it; "" where nothing has to.
+        signs: what was measured.
+    """
+
+    name: str
+    value: str
+    origin: Origin
+    option: str = ""
+    signs: tuple[Sign, ...] = ()
+
+    def to_dict(self) -> dict[str, object]:
+        """Return this item as it stands in the manifest."""
+        signs = [sign.to_dict() for sign in self.signs]
+        return {"name": self.name, "value": self.value, "origin": self.origin, "option": self.option, "signs": signs}
+
+    @classmethod
+    def read(cls, fields: Fields) -> SetUpItem:
+        """Read one item of the manifest, its problems reported to `fields`."""
+        origin = cast("Origin", fields.choice("origin", tuple(ORIGINS)))
+        signs = tuple(Sign.read(item) for item in fields.children("signs", []))
+        return cls(fields.text("name"), fields.text("value"), origin, fields.text("option", ""), signs)
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How the set-up of a bundle is known, item by item.
+
+    Attributes:
+        items: what the graphs don't tell.
+        proved_by: how many expected outputs the bundle gives, every one of them; 0 = none were given.
+    """
+
+    items: tuple[SetUpItem, ...]
+    proved_by: int = 0
+
+    @property
+    def assumed(self) -> tuple[SetUpItem, ...]:
+        """The items that nothing but habit speaks for."""
+        return tuple(item for item in self.items if item.origin == "assumed")
+
+    @property
+    def summary(self) -> str:
+        """One line: what the set-up rests on, and which option would settle what is assumed.
+
+        >>> Provenance((SetUpItem("padding", "rows of zeros", "assumed", "--padding"),)).summary
+        'set-up assumed: padding (--padding settles it)'
+        """
+        parts = []
+        if self.proved_by:
+            outputs = "output" if self.proved_by == 1 else "outputs"
+            parts.append(f"proved by {self.proved_by} expected {outputs}")
+        for origin, words in ORIGINS.items():
+            items = [item for item in self.items if item.origin == origin]
+            if items and origin != "proved":
+                options = ", ".join(dict.fromkeys(item.option for item in items if item.option))
+                settles = f" ({options} {'settle them' if len(items) > 1 else 'settles it'})"
+                named = ", ".join(item.name for item in items)
+                parts.append(f"{words}: {named}{settles if origin == 'assumed' and options else ''}")
+        return f"set-up {'; '.join(parts)}" if parts else "set-up: the graphs leave nothing open"
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the provenance as it stands in the manifest."""
+        return {"proved_by": self.proved_by, "items": [item.to_dict() for item in self.items]}
+
+    @classmethod
+    def read(cls, fields: Fields) -> Provenance:
+        """Read the provenance of a manifest, its problems reported to `fields`."""
+        items = tuple(SetUpItem.read(item) for item in fields.children("items"))
+        return cls(items, fields.integer("proved_by"))

@@ -1,0 +1,222 @@
+"""The parts of a manifest: tensors, graph files, what the encoder reads, what the decoder writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, cast
+
+from s2s_runtime.errors import VocabularyError
+from s2s_runtime.files.json_fields import Fields
+from s2s_runtime.vocabulary.padding import PaddingPolicy
+
+SourceKind = Literal["ids", "one-hot", "values", "vector"]
+Feedback = Literal["token", "probabilities", "value", "none"]
+_SOURCE_KINDS: Final = ("ids", "one-hot", "values")
+_OTHER_KINDS: Final = (*_SOURCE_KINDS, "vector")
+_GRAPH_FORMS: Final = {"ids": ("int64", 2), "one-hot": ("int64", 2), "values": ("float32", 3), "vector": ("float32", 2)}
+_FEEDBACKS: Final = ("token", "probabilities", "value", "none")
+_STATE_DTYPES: Final = ("float32", "float64", "float16", "int64", "int32", "bool")
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """Name, dtype and shape of a graph input or output; None in the shape is a free dimension."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...]
+
+    def to_dict(self) -> dict[str, object]:
+        """This tensor as it stands in the manifest."""
+        return {"name": self.name, "dtype": self.dtype, "shape": list(self.shape)}
+
+    @classmethod
+    def read(cls, fields: Fields) -> TensorSpec:
+        """Read one tensor of the manifest, its problems reported to `fields`."""
+        shape = fields.items("shape")
+        for i, size in enumerate(shape):
+            if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 0):
+                fields.problem(f"shape[{i}]", f"expected a size or null, got {size!r}")
+        name, dtype = fields.text("name"), fields.choice("dtype", _STATE_DTYPES)
+        return cls(name, dtype, cast("tuple[int | None, ...]", tuple(shape)))
+
+
+@dataclass(frozen=True, slots=True)
+class GraphFile:
+    """One ONNX file of a bundle: its name, the SHA-256 of its content in hexadecimal, its size in bytes."""
+
+    file: str
+    sha256: str
+    bytes: int
+
+    def to_dict(self) -> dict[str, object]:
+        """This file as it stands in the manifest."""
+        return {"file": self.file, "sha256": self.sha256, "bytes": self.bytes}
+
+    @classmethod
+    def read(cls, fields: Fields) -> GraphFile:
+        """Read one file of the manifest, its problems reported to `fields`."""
+        file = fields.text("file")
+        if file != Path(file).name:  # a manifest must not reach outside its folder
+            fields.problem("file", f"expected a bare file name, got {file!r}")
+        return cls(file, fields.text("sha256"), fields.integer("bytes"))
+
+
+@dataclass(frozen=True, slots=True)
+class OtherSource:
+    """What the encoder reads beside its first source: another sequence, or one vector a sentence.
+
+    Args:
+        name: what callers call it.
+        kind: as in `SourceSpec`, or "vector": features of a whole sentence, without a time axis.
+        size: different ids, or features.
+        aligned: whether each sentence has as many steps here as in the first source.
+        padding: how it is padded; nothing pads a vector.
+    """
+
+    name: str
+    kind: SourceKind
+    size: int
+    aligned: bool
+    padding: PaddingPolicy
+
+    def to_dict(self) -> dict[str, object]:
+        """This input as it stands in the manifest."""
+        padding = self.padding.to_dict()
+        return {"name": self.name, "kind": self.kind, "size": self.size, "aligned": self.aligned, "padding": padding}
+
+    @classmethod
+    def read(cls, fields: Fields) -> OtherSource:
+        """Read this part of the manifest, its problems reported to `fields`."""
+        try:
+            padding = PaddingPolicy.from_dict(fields.raw("padding", None))
+        except VocabularyError as error:
+            fields.problem("", str(error))
+            padding = PaddingPolicy(masked=False)
+        kind = cast("SourceKind", fields.choice("kind", _OTHER_KINDS))
+        return cls(fields.text("name"), kind, fields.integer("size"), fields.boolean("aligned"), padding)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSpec:
+    """What the encoder reads.
+
+    Args:
+        kind: "ids", "one-hot" (the graph takes ids and looks up one-hot rows itself; -1 = zeros) or "values".
+        size: symbols in the source vocabulary, or features of a step for "values".
+        inputs: inputs of the encoder graph: `source`, then `source.1` and so on for the others.
+        name: what callers call the first source, where there are others.
+        others: what is read beside it.
+    """
+
+    kind: SourceKind
+    size: int
+    inputs: tuple[TensorSpec, ...]
+    name: str = "source"
+    others: tuple[OtherSource, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What callers call the sources, in the order of `inputs`."""
+        return (self.name, *(other.name for other in self.others))
+
+    def to_dict(self) -> dict[str, object]:
+        """This part as it stands in the manifest."""
+        inputs = [tensor.to_dict() for tensor in self.inputs]
+        made: dict[str, object] = {"kind": self.kind, "size": self.size, "inputs": inputs}
+        return made | ({"name": self.name, "others": [o.to_dict() for o in self.others]} if self.others else {})
+
+    @classmethod
+    def read(cls, fields: Fields) -> SourceSpec:
+        """Read this part of the manifest, its problems reported to `fields`."""
+        return cls(
+            kind=cast("SourceKind", fields.choice("kind", _SOURCE_KINDS)),
+            size=fields.integer("size"),
+            inputs=tuple(TensorSpec.read(item) for item in fields.children("inputs")),
+            name=fields.text("name", "source"),
+            others=tuple(OtherSource.read(item) for item in fields.children("others", [])),
+        )
+
+    def problems(self) -> list[str]:
+        """What contradicts itself here."""
+        problems = [f"source.size: expected at least 1, got {self.size}"] if self.size < 1 else []
+        expected = ["source", *(f"source.{i}" for i in range(1, len(self.others) + 1))]
+        if [tensor.name for tensor in self.inputs] != expected:
+            problems.append(f"source.inputs: expected {', '.join(expected)}, got {[t.name for t in self.inputs]}")
+            return problems
+        if len(set(self.names)) < len(self.names):
+            problems.append(f"source.others: expected different names, got {', '.join(self.names)}")
+        for i, (kind, tensor) in enumerate(zip([self.kind, *(o.kind for o in self.others)], self.inputs, strict=True)):
+            dtype, rank = _GRAPH_FORMS[kind]
+            if tensor.dtype != dtype or len(tensor.shape) != rank:
+                problems.append(f"source.inputs[{i}]: expected {dtype} of {rank} dimensions, got {tensor.to_dict()}")
+        return problems
+
+
+@dataclass(frozen=True, slots=True)
+class TargetSpec:
+    """What the decoder reads and writes.
+
+    Args:
+        feedback: what the decoder reads at the next step: "token" (the one chosen), "probabilities" (its own softmax),
+            "value" (its own output) or "none" (nothing).
+        size: symbols in the target vocabulary, or features of a step for "value".
+        start_id: token read at the first step; needed for feedback "token", ignored otherwise.
+        end_ids: tokens that end a sequence; empty where the model never ends by itself.
+        padding_id: token that fills short targets in training and is never generated, or None.
+        unknown_id: token that stands for unknown symbols, or None.
+        max_length: longest target in tokens (or steps), the end token counted, or None where unknown.
+    """
+
+    feedback: Feedback
+    size: int
+    start_id: int | None = None
+    end_ids: tuple[int, ...] = ()
+    padding_id: int | None = None
+    unknown_id: int | None = None
+    max_length: int | None = None
+
+    def to_dict(self) -> dict[str, object]:
+        """This part as it stands in the manifest."""
+        return {
+            "feedback": self.feedback,
+            "size": self.size,
+            "start_id": self.start_id,
+            "end_ids": list(self.end_ids),
+            "padding_id": self.padding_id,
+            "unknown_id": self.unknown_id,
+            "max_length": self.max_length,
+        }
+
+    @classmethod
+    def read(cls, fields: Fields) -> TargetSpec:
+        """Read this part of the manifest, its problems reported to `fields`."""
+        end_ids = fields.items("end_ids")
+        for i, token in enumerate(end_ids):
+            if not isinstance(token, int) or isinstance(token, bool):
+                fields.problem(f"end_ids[{i}]", f"expected an integer, got {token!r}")
+        return cls(
+            feedback=cast("Feedback", fields.choice("feedback", _FEEDBACKS)),
+            size=fields.integer("size"),
+            start_id=fields.optional_integer("start_id"),
+            end_ids=tuple(token for token in end_ids if isinstance(token, int)),
+            padding_id=fields.optional_integer("padding_id"),
+            unknown_id=fields.optional_integer("unknown_id"),
+            max_length=fields.optional_integer("max_length"),
+        )
+
+    def problems(self) -> list[str]:
+        """What contradicts itself here."""
+        problems = []
+        if self.size < 1:
+            problems.append(f"target.size: expected at least 1, got {self.size}")
+        if self.max_length is not None and self.max_length < 1:
+            problems.append(f"target.max_length: expected at least 1 or null, got {self.max_length}")
+        if self.feedback == "token" and self.start_id is None:
+            problems.append("target.start_id: expected an id, as feedback is 'token'; got null")
+        named = [("start_id", self.start_id), ("padding_id", self.padding_id), ("unknown_id", self.unknown_id)]
+        for name, token in [*named, *(("end_ids", end) for end in self.end_ids)]:
+            if token is not None and not 0 <= token < self.size:
+                problems.append(f"target.{name}: expected 0 to {self.size - 1} (target.size), got {token}")
+        return problems

@@ -1,0 +1,123 @@
+"""What the commands share: how they are registered, and options that mean the same everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from s2s_runtime.commands.help_layout import Command, Group
+from s2s_runtime.commands.manners import SHARED, Run, UsageError, one_line_errors, typer, warn, with_manners
+from s2s_runtime.lazy_modules import Later
+from s2s_runtime.ort.sessions import provider_name
+
+if TYPE_CHECKING:
+    from s2s_runtime import ensembles, loading
+    from s2s_runtime.model import Model
+else:
+    ensembles, loading = Later("ensembles"), Later("loading")
+
+__all__ = [
+    "FALLBACK_HELP",
+    "THREADS_HELP",
+    "AllowFallback",
+    "Providers",
+    "Threads",
+    "UsageError",
+    "command",
+    "group",
+    "load_together",
+    "make_app",
+    "one_line_errors",
+    "typed_options",
+    "typer",
+    "warn",
+    "warn_of_fallback",
+]
+
+FALLBACK_HELP: Final = "Go on with the next --provider, and at last the CPU, where one can't be had; says so on stderr."
+THREADS_HELP: Final = "Threads inside an operator; default: one per core."
+
+Providers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--provider",
+        help="Execution provider, such as cpu or cuda; may be repeated, in order of preference.",
+        rich_help_panel="Running",
+    ),
+]
+AllowFallback = Annotated[
+    bool,
+    typer.Option(
+        "--allow-fallback",
+        help=FALLBACK_HELP,
+        rich_help_panel="Running",
+    ),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option("--threads", min=1, help=THREADS_HELP, rich_help_panel="Running"),
+]
+
+
+def make_app(**settings: Any) -> typer.Typer:
+    """Return a typer application that leaves errors to `one_line_errors` and lays out its help plainly."""
+    return typer.Typer(
+        add_completion=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        **settings,
+    )
+
+
+def command(app: typer.Typer, name: str | None = None, *, epilog: str) -> Callable[[Run], Run]:
+    """Register a function as a command of an application, with the manners of all.
+
+    Args:
+        app: made by `make_app`.
+        name: of the command, where the application has several; default: the function's.
+        epilog: examples, shown below the options.
+    """
+
+    def register(run: Run) -> Run:
+        app.command(name, epilog=epilog, cls=Command)(with_manners(run))
+        return run
+
+    return register
+
+
+def group(app: typer.Typer) -> Callable[[Run], Run]:
+    """Register a function as what an application with several commands says of itself."""
+
+    def register(run: Run) -> Run:
+        app.callback(cls=Group, no_args_is_help=True)(with_manners(run))
+        return run
+
+    return register
+
+
+def warn_of_fallback(asked: Sequence[str] | None, obtained: str) -> None:
+    """Say on stderr that another provider decodes than the first asked for; only --allow-fallback gets so far."""
+    if asked and provider_name(asked[0]) != obtained:
+        warn(f"warning: --provider {asked[0]} was not obtained; {obtained} decodes")
+
+
+def load_together(bundles: Sequence[Path], providers: Sequence[str] | None, mean: ensembles.Mean, **how: Any) -> Model:
+    """One model, or an ensemble of several; `how` they are loaded besides is as `s2s_runtime.load` takes it."""
+    models = [loading.load(each, providers=providers, **how) for each in bundles]
+    warn_of_fallback(providers, models[0].provider)
+    return models[0] if len(models) == 1 else ensembles.ensemble(models, mean=mean)
+
+
+def typed_options(context: typer.Context) -> dict[str, str]:
+    """Return what was typed, by parameter: the option as `--help` spells it.
+
+    Defaults are left out, and what all commands have.
+    """
+    found = {}
+    for parameter in context.command.params:
+        source = None if parameter.name is None else context.get_parameter_source(parameter.name)
+        if parameter.name is not None and source is not None and source.name == "COMMANDLINE":
+            found[parameter.name] = max(parameter.opts, key=len)
+    return {name: option for name, option in found.items() if name not in SHARED}

@@ -1,0 +1,301 @@
+"""What s2s-decode does once its options are parsed: which texts, which work, where to."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import IO, Any, Final, Self
+
+from s2s_runtime.commands.console import UsageError, load_together, warn
+from s2s_runtime.commands.decode_values import decoding_options, scoring_options
+from s2s_runtime.commands.manners import standard_input, standard_output
+from s2s_runtime.commands.score_lines import ScoreLines
+from s2s_runtime.commands.terminal import byte_progress, prompted
+from s2s_runtime.decoding.score_targets import ScoreValues
+from s2s_runtime.decoding.text_files import (
+    DecodeLines,
+    LineFormat,
+    Work,
+    count_lines,
+    drop_last_text,
+    is_same_file,
+    line_text,
+    numbers,
+    open_output,
+    read_windows,
+    run_lines,
+    write_all,
+)
+from s2s_runtime.ensembles import Mean
+from s2s_runtime.errors import InputError, OptionError, UnknownSymbolError, naming
+from s2s_runtime.model import Model
+from s2s_runtime.plots.attention import plot_attention
+from s2s_runtime.plots.figures import check_picture
+
+_MODES: Final = ("stream", "score", "interactive")
+_REPORTED: Final = 10
+_OF_LISTS: Final = ("read_ahead", "workers", "max_batch_size", "batch_by", "batching")
+_WITH_SCORE: Final = {
+    *("bundle", "texts", "input", "output", "resume", "force", "as_json", "score", "read_ahead"),
+    *("ensemble_with", "ensemble_mean", "provider", "allow_fallback", "threads", "workers"),
+    *ScoreValues.__annotations__,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the command was asked, beside how to decode. Fields are its options.
+
+    Raises:
+        UsageError: options that don't go together, or would have no effect.
+        OptionError: the output holds something.
+    """
+
+    bundle: Path
+    texts: Sequence[str] | None
+    input: Path | None
+    output: Path | None
+    resume: bool
+    force: bool
+    as_json: bool
+    scores: bool
+    attention_plot: Path | None
+    keep_empty: bool
+    stream: bool
+    score: bool
+    interactive: bool
+    num_hypotheses: int
+    read_ahead: int
+    ensemble_with: Sequence[Path] | None
+    ensemble_mean: Mean
+    provider: Sequence[str] | None
+    allow_fallback: bool
+    threads: int | None
+    workers: int | None
+    typed: Mapping[str, str]
+    command_line: Mapping[str, Any]
+
+    @classmethod
+    def from_command_line(cls, given: Mapping[str, Any]) -> Self:
+        """Take what belongs here from the parsed command line; `command_line` holds the rest too."""
+        own = {field.name for field in fields(cls)} - {"command_line"}
+        return cls(**{name: given[name] for name in own}, command_line=given)
+
+    def __post_init__(self) -> None:
+        problems = []
+        modes = [f"--{name}" for name in _MODES if getattr(self, name)]
+        if len(modes) > 1:
+            problems.append(f"{' and '.join(modes)}: expected one of these at most")
+        if self.texts and self.input is not None:
+            problems.append("--input: expected no TEXT beside it")
+        if self.interactive and (self.texts or self.input is not None or self.output is not None):
+            problems.append("--interactive: expected no TEXT, --input or --output beside it")
+        if self.stream and (self.output is not None or self.as_json or self.scores):
+            problems.append("--stream: expected no --output, --json or --scores beside it")
+        problems += [
+            f"--{name}: needs --output" for name in ("resume", "force") if getattr(self, name) and self.output is None
+        ]
+        if self.resume and self.force:
+            problems.append("--resume and --force: expected one of these at most")
+        if self.attention_plot is not None and len(self.texts or ()) != 1:
+            got = len(self.texts) if self.texts else "standard input" if self.input is None else "a file"
+            problems.append(f"--attention-plot: expected one text, got {got}")
+        if self.attention_plot is not None and (modes or self.output is not None):
+            problems.append("--attention-plot: expected no --stream, --score, --interactive or --output beside it")
+        if self.output is not None and self.input is not None and is_same_file(self.output, self.input):
+            problems.append(f"--output: expected another file than --input, got {self.output}")
+        problems += _undecoded(self.texts or ())
+        problems += self._without_effect()
+        if problems:
+            raise UsageError("; ".join(problems))
+        if self.output is not None and not (self.resume or self.force) and _holds_something(self.output):
+            advice = "give --resume to go on behind it or --force to replace it"
+            raise OptionError(f"{self.output}: exists already; {advice}")
+
+    def _without_effect(self) -> list[str]:
+        """Options typed that nothing would look at."""
+        if self.score:
+            ignored = [option for name, option in self.typed.items() if name not in _WITH_SCORE]
+            return [f"{', '.join(ignored)}: no effect with --score, which searches nothing"] if ignored else []
+        problems = []
+        if not self.as_json:
+            shown = ["token_scores", "return_end_token", *([] if self.attention_plot is not None else ["attention"])]
+            problems += [f"{self.typed[name]}: needs --json, which shows them" for name in shown if name in self.typed]
+        elif self.scores:
+            problems.append("--scores: no effect with --json, which shows them anyway")
+        if self.ensemble_with is None and "ensemble_mean" in self.typed:
+            problems.append("--ensemble-mean: needs --ensemble-with")
+        if self.stream or self.interactive:
+            ignored = [self.typed[name] for name in _OF_LISTS if name in self.typed]
+            problems += [f"{', '.join(ignored)}: no effect where texts are decoded one by one"] if ignored else []
+        elif self.texts and "read_ahead" in self.typed:
+            problems.append("--read-ahead: no effect with TEXT, which is decoded at once")
+        if self.workers is not None and self.command_line["batching"] == "continuous":
+            problems.append("--workers: no effect with --batching continuous, where all lines are one flow")
+        return problems
+
+
+def _undecoded(texts: Sequence[str]) -> list[str]:
+    """Texts of a command line that aren't UTF-8: Python has surrogates in the place of their bytes."""
+    return [
+        f"text {number} is not UTF-8: {text!r}"
+        for number, text in enumerate(texts, 1)
+        if any("\ud800" <= character <= "\udfff" for character in text)
+    ]
+
+
+def run(settings: Settings) -> None:
+    """Do what the command was asked.
+
+    Raises:
+        S2SError, OSError: what went wrong, in one line.
+    """
+    with closing(_load(settings)) as model:
+        if settings.stream or settings.interactive:
+            _one_by_one(model, settings)
+        elif settings.attention_plot is not None:
+            _plot(model, settings, settings.attention_plot)
+        else:
+            work = _score_lines(model, settings) if settings.score else _decode_lines(model, settings)
+            _all_lines(settings, work)
+            _report_unknown(work.unknown)
+
+
+def _load(settings: Settings) -> Model:
+    model = load_together(
+        [settings.bundle, *(settings.ensemble_with or ())],
+        settings.provider,
+        settings.ensemble_mean,
+        intra_op_threads=settings.threads,
+        workers=settings.workers,
+        allow_fallback=settings.allow_fallback,
+    )
+    source = model.manifest.source
+    if source.others:
+        raise InputError(
+            f"{settings.bundle}: this bundle's model reads {' and '.join(map(repr, source.names))}, but a line holds "
+            "one text: decode from Python with s2s_runtime.load(...).generate({name: [...], ...})"
+        )
+    return model
+
+
+def _decode_lines(model: Model, settings: Settings) -> DecodeLines:
+    options = decoding_options(settings.command_line, model.manifest)
+    written = LineFormat(settings.as_json, settings.scores, numbered=settings.num_hypotheses > 1)
+    prefix = settings.command_line["prefix"]
+    if prefix is not None and model.target_vocabulary is None:
+        prefix = numbers(prefix, "--prefix", "target")
+    return DecodeLines(model.prepare(**options), written, prefix, settings.keep_empty)
+
+
+def _score_lines(model: Model, settings: Settings) -> ScoreLines:
+    return ScoreLines(model, scoring_options(settings.command_line), settings.as_json)
+
+
+def _all_lines(settings: Settings, work: Work) -> None:
+    """Texts of the command line, of a file or of standard input, to a file or standard output."""
+    named, skip = _NamedTexts(work), _done_already(settings)
+    if settings.texts:
+        left = settings.texts[skip:]
+        written = named(left, skip).encode() if left else b""
+        with _opened(settings) as target:  # now that there is something to put in the place of what it held
+            write_all(target, written)
+    elif settings.input is None:
+        with _opened(settings) as target:
+            run_lines(standard_input(), target, named, skip=skip, read_ahead=settings.read_ahead)
+    else:
+        size = settings.input.stat().st_size
+        with settings.input.open("rb") as source, _opened(settings) as target, byte_progress(size) as shown:
+            run_lines(source, target, named, skip=skip, read_ahead=settings.read_ahead, on_progress=shown)
+
+
+def _opened(settings: Settings) -> AbstractContextManager[IO[bytes]]:
+    """Where results go."""
+    if settings.output is None:
+        return nullcontext(standard_output())
+    return open_output(settings.output, resume=settings.resume)
+
+
+def _done_already(settings: Settings) -> int:
+    """How many texts the output to resume holds."""
+    if not settings.resume or settings.output is None or not settings.output.exists():
+        return 0
+    numbered = settings.num_hypotheses > 1 and not (settings.as_json or settings.score)
+    return drop_last_text(settings.output) if numbered else count_lines(settings.output)
+
+
+@dataclass(frozen=True, slots=True)
+class _NamedTexts:
+    """Work whose errors say which text is wrong, counted as a person counts."""
+
+    work: Work
+
+    def __call__(self, lines: Sequence[str], first: int) -> str:
+        with naming(_text_at):
+            return self.work(lines, first)
+
+
+def _text_at(place: int) -> str:
+    return f"text {place + 1}"
+
+
+def _plot(model: Model, settings: Settings, path: Path) -> None:
+    """Decode the one text, write it, and draw its attention."""
+    check_picture(path)
+    drawn = Settings.from_command_line({**settings.command_line, "attention": True})
+    work, [text] = _decode_lines(model, drawn), drawn.texts or [""]
+    [result] = work.results([text], 0)
+    _show(work.write(1, text, result))
+    plot_attention(result.hypotheses[0], result.source_tokens, path)
+    _report_unknown(work.unknown)
+
+
+def _one_by_one(model: Model, settings: Settings) -> None:
+    """Each text written before the next is read, piece by piece with --stream; at a prompt mistakes don't end it."""
+    work = _decode_lines(model, settings)
+    for number, text in enumerate(_each_text(settings), 1):
+        try:
+            if settings.stream:
+                with naming(_text_at):
+                    for piece in work.pieces(text, number - 1):
+                        _show(piece)
+                _show("\n")
+            else:
+                _show(work([text], number - 1))
+        except (InputError, UnknownSymbolError) as error:
+            if not settings.interactive:
+                raise
+            warn(f"error: {error if error.place is None else error.reason}")
+    _report_unknown(work.unknown)
+
+
+def _show(text: str) -> None:
+    """Write to standard output in UTF-8, whatever its own encoding, as files are written."""
+    write_all(standard_output(), text.encode())
+
+
+def _each_text(settings: Settings) -> Iterator[str]:
+    if settings.interactive:
+        yield from prompted("> ")
+    elif settings.texts:
+        yield from settings.texts
+    else:
+        source: IO[bytes] = standard_input() if settings.input is None else settings.input.open("rb")
+        with nullcontext(source) if settings.input is None else source:
+            for place, [line] in enumerate(read_windows(source, 1)):
+                yield line_text(line, place)
+
+
+def _report_unknown(unknown: Counter[str]) -> None:
+    """Say on stderr which symbols the model doesn't know, the most frequent first."""
+    if unknown:
+        most = ", ".join(f"{symbol!r} ({count})" for symbol, count in unknown.most_common(_REPORTED))
+        more = f" and {len(unknown) - _REPORTED} more" if len(unknown) > _REPORTED else ""
+        warn(f"warning: {unknown.total()} symbols that the model doesn't know: {most}{more}")
+
+
+def _holds_something(path: Path) -> bool:
+    return path.is_file() and path.stat().st_size > 0

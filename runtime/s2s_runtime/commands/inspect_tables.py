@@ -1,0 +1,199 @@
+"""A manifest as tables for a person to read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, TypeGuard
+
+from rich.table import Table
+
+from s2s_runtime.bundle.manifest import Manifest, OtherSource, SourceSpec, TensorSpec
+from s2s_runtime.bundle.provenance import ORIGINS, UNKNOWN, Provenance
+from s2s_runtime.vocabulary.padding import PaddingPolicy
+from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
+
+_SAMPLE: Final = 16
+_KINDS: Final = {
+    "ids": "token ids",
+    "one-hot": "token ids, looked up as one-hot rows",
+    "values": "values",
+    "vector": "one vector a sentence",
+}
+_FEEDBACKS: Final = {
+    "token": "the token chosen is read next",
+    "probabilities": "the softmax of each step is read next",
+    "value": "the values written are read next",
+    "none": "nothing is read next",
+}
+
+
+def describe(name: str, manifest: Manifest, *, size: int | None = None, every_symbol: bool = False) -> Iterator[Table]:
+    """Tables that hold everything the manifest does, but for the hashes' tails and, unless asked for, most symbols.
+
+    Args:
+        name: of the bundle.
+        manifest: its manifest.
+        size: bytes of all that belongs to it, the manifest too; None = not shown.
+        every_symbol: whether the vocabularies' symbols are all listed.
+    """
+    yield _listed(name, _model(manifest, size))
+    yield _tensors(manifest)
+    yield _graphs(manifest)
+    yield _listed("Vocabularies", _vocabularies(manifest, every_symbol))
+    yield setup_table(manifest.setup)
+    rest = dict(manifest.verification)
+    checks = rest.get("checks")
+    if _is_table(checks):
+        yield _table("Checks of the export", checks)
+        del rest["checks"]
+    if rest:
+        yield _listed("Verification", _flat("verified", rest))
+    yield _listed("Made with", iter(manifest.producers.items()))
+
+
+def setup_table(setup: Provenance | None) -> Table:
+    """Return how each item of a bundle's set-up is known, and under each what was measured."""
+    if setup is None:
+        return _listed("Set-up", iter([("how it is known", UNKNOWN)]))
+    table = Table("item", "taken to be", "how it is known", title="Set-up", title_justify="left")
+    for item in setup.items:
+        settled = f"; {item.option} settles it" if item.origin == "assumed" and item.option else ""
+        table.add_row(item.name, item.value, "\n".join([ORIGINS[item.origin] + settled, *map(str, item.signs)]))
+    table.caption, table.caption_justify = setup.summary, "left"
+    return table
+
+
+def _model(manifest: Manifest, size: int | None) -> Iterator[tuple[str, str]]:
+    source, target, padding = manifest.source, manifest.target, manifest.padding
+    yield "reads", (f"{source.name}: " if source.others else "") + _kind(source)
+    for other in source.others:
+        steps = ", step by step beside it" if other.aligned else ""
+        padded = "" if other.kind == "vector" else f"; padding {_padding(other.padding)}"
+        yield "", f"{other.name}: {_kind(other)}{steps}{padded}"
+    yield "writes", f"{target.size} {'features' if target.feedback == 'value' else 'symbols'}"
+    yield "feedback", f"{target.feedback}: {_FEEDBACKS[target.feedback]}"
+    yield "longest target", str(target.max_length or "unknown")
+    if target.feedback != "value":
+        ids = {"start": target.start_id, "end": list(target.end_ids), "padding": target.padding_id}
+        named = {**ids, "unknown": target.unknown_id}
+        yield "target ids", ", ".join(f"{name} {_or_none(value)}" for name, value in named.items())
+    yield "padding", _padding(padding)
+    yield "attention", "yes" if manifest.attention else "no"
+    yield "weights", manifest.precision
+    if manifest.passes:
+        yield "passes", ", ".join(manifest.passes)
+    if size is not None:
+        yield "size", f"{size:,} bytes, the manifest included"
+
+
+def _kind(source: SourceSpec | OtherSource) -> str:
+    unit = "symbols" if source.kind in ("ids", "one-hot") else "features"
+    return f"{_KINDS[source.kind]} ({source.kind}), {source.size} {unit}"
+
+
+def _padding(padding: PaddingPolicy) -> str:
+    masked = "masked by the model" if padding.masked else "read by the model"
+    length = "any length" if padding.length is None else f"to {padding.length}"
+    return f"{masked}, id {_or_none(padding.id)}, {padding.side}, {length}"
+
+
+def _or_none(value: object) -> str:
+    return "none" if value in (None, []) else str(value)
+
+
+def _tensors(manifest: Manifest) -> Table:
+    table = Table("tensor", "what", "dtype", "shape", title="Inputs, states and memory", title_justify="left")
+    groups = (("encoder input", manifest.source.inputs), ("state", manifest.states), ("memory", manifest.memory))
+    for what, tensors in groups:
+        for tensor in tensors:
+            table.add_row(tensor.name, what, tensor.dtype, _shape(tensor))
+    return table
+
+
+def _shape(tensor: TensorSpec) -> str:
+    """Batch first, then time, where these are free."""
+    names = ("batch", "time")
+    sizes = [names[i] if size is None and i < len(names) else str(size or "?") for i, size in enumerate(tensor.shape)]
+    return f"({', '.join(sizes)})"
+
+
+def _graphs(manifest: Manifest) -> Table:
+    table = Table("graph", "file", "bytes", "SHA-256, as recorded", title="Graphs", title_justify="left")
+    table.columns[2].justify = "right"
+    files = dict(manifest.graphs) | ({} if manifest.weights is None else {"constants of all": manifest.weights})
+    for name, file in files.items():
+        table.add_row(name, file.file, f"{file.bytes:,}", f"{file.sha256[:12]}...")
+    table.add_section()
+    table.add_row("all", "", f"{sum(file.bytes for file in files.values()):,}", "")
+    return table
+
+
+def _vocabularies(manifest: Manifest, every_symbol: bool) -> Iterator[tuple[str, str]]:
+    for side, vocabulary in (("source", manifest.source_vocabulary), ("target", manifest.target_vocabulary)):
+        if vocabulary is None:
+            yield side, "none: the model knows numbers only"
+        else:
+            yield side, _how_cut(vocabulary)
+            shown = vocabulary.symbols if every_symbol else vocabulary.symbols[:_SAMPLE]
+            more = len(vocabulary) - len(shown)
+            yield "", " ".join(map(repr, shown)) + (f" and {more} more" if more else "")
+
+
+def _how_cut(vocabulary: Vocabulary) -> str:
+    parts = [f"{len(vocabulary)} symbols, unit {vocabulary.unit}"]
+    for name in ("padding", "unknown", "start", "end"):
+        symbol = getattr(vocabulary, name)
+        if symbol is not None:
+            parts.append(f"{name} {symbol!r}")
+    if vocabulary.normalization is not None:
+        parts.append(f"normal form {vocabulary.normalization}")
+    parts += [name for name in ("lowercase", "reverse") if getattr(vocabulary, name)]
+    if vocabulary.removed:
+        parts.append(f"without {vocabulary.removed!r}")
+    if vocabulary.separators:
+        parts.append(f"cut at {vocabulary.separators!r}")
+    if vocabulary.skip_unknown:
+        parts.append("unknown symbols left out")
+    return ", ".join(parts)
+
+
+def _is_table(value: object) -> TypeGuard[Sequence[Mapping[str, object]]]:
+    return isinstance(value, Sequence) and bool(value) and all(isinstance(row, Mapping) for row in value)
+
+
+def _table(title: str, rows: Sequence[Mapping[str, object]]) -> Table:
+    """Objects with like fields, one row each."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    table = Table(*(column.replace("_", " ") for column in columns), title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*(_shown(row.get(column)) for column in columns))
+    return table
+
+
+def _listed(title: str, rows: Iterator[tuple[str, str]]) -> Table:
+    table = Table(title=title, title_justify="left", show_header=False)
+    for name, value in rows:
+        table.add_row(name, value)
+    return table
+
+
+def _flat(name: str, value: object) -> Iterator[tuple[str, str]]:
+    """Nested findings as rows with dotted names; a mapping to plain values, such as node types, as one row."""
+    if isinstance(value, Mapping) and any(isinstance(inner, Mapping) for inner in value.values()):
+        for key, inner in value.items():
+            yield from _flat(f"{name}.{key}", inner)
+    elif isinstance(value, Mapping) and name == "verified":
+        for key, inner in value.items():
+            yield f"{name}.{key}", _shown(inner)
+    else:
+        yield name, _shown(value)
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_shown(inner)}" for key, inner in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_shown, value))
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,143 @@
+"""The command s2s-plot."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+from s2s_runtime.commands.console import command, group, make_app, typer
+from s2s_runtime.errors import InputError
+
+app = make_app()
+
+Output = Annotated[Path, typer.Option("--output", "-o", help="The picture, .png, .svg or .pdf.")]
+Bundle = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder written by s2s-export.")]
+Pairs = Annotated[Path, typer.Argument(metavar="PAIRS", help="TSV file: source, right target, further right targets.")]
+BeamSize = Annotated[int, typer.Option(min=1, help="1 = greedy.")]
+Rows = Annotated[int | None, typer.Option(min=1, help="Only the first so many lines.")]
+
+
+@group(app)
+def plot() -> None:
+    """Draw pictures of bundles and runs."""
+
+
+@command(app, epilog='**Example** `s2s-plot attention model.s2s "Run!" -o map.png`')
+def attention(
+    bundle: Bundle,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What to decode.")],
+    output: Output,
+    beam_size: BeamSize = 1,
+) -> None:
+    """What the decoder looked at: source tokens across, target tokens down."""
+    _check(output)
+    from s2s_runtime import load
+    from s2s_runtime.plots.attention import plot_attention
+
+    [result] = load(bundle).generate([text], beam_size=beam_size, return_attention=True)
+    plot_attention(result.hypotheses[0], result.source_tokens, output)
+
+
+@command(app, epilog="**Example** `s2s-plot history runs/mine/seed-* -o losses.svg`")
+def history(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders written by s2s-train.")],
+    output: Output,
+) -> None:
+    """Losses and accuracies over the epochs: of one run both parts, of several the validation figures side by side."""
+    _check(output)
+    from s2s_runtime.plots.runs import plot_history
+
+    folders = [each for run in runs for each in (sorted(run.glob("seed-*")) or [run])]
+    plot_history({str(folder): _history(folder) for folder in folders}, output)
+
+
+@command(app, epilog="**Example** `s2s-plot predictions runs/curves/model.s2s -o curves.png`")
+def predictions(
+    bundle: Bundle,
+    output: Output,
+    windows: Annotated[
+        Path | None, typer.Option(help="The run's windows.npz; without it, the one beside the bundle.")
+    ] = None,
+) -> None:
+    """What a continuous model makes of four windows, each value fed back, beside input and truth."""
+    _check(output)
+    import numpy as np
+
+    from s2s_runtime import load
+    from s2s_runtime.plots.runs import Windows, plot_predictions
+
+    found = Windows.read(bundle.parent / "windows.npz" if windows is None else windows)
+    shown = found.sources[list(found.shown)]
+    plot_predictions(found, np.asarray(load(bundle).predict(shown, steps=found.targets.shape[1])), output)
+
+
+@command(app, epilog="**Example** `s2s-plot lengths model.s2s runs/mine/test.tsv -o lengths.png`")
+def lengths(bundle: Bundle, pairs: Pairs, output: Output, beam_size: BeamSize = 1, rows: Rows = None) -> None:
+    """How long sources, right targets and outputs are, in tokens of the bundle's vocabularies."""
+    _check(output)
+    from s2s_runtime import load
+    from s2s_runtime.commands.evaluate import decode_all
+    from s2s_runtime.evaluation.evaluate import read_references, split_decoded
+    from s2s_runtime.plots.runs import plot_lengths
+
+    model = load(bundle)
+    decoded = decode_all(model, read_references(pairs, rows), beam_size)
+    outputs, references = split_decoded(model, decoded)
+    vocabulary = model.source_vocabulary
+    if vocabulary is None:
+        raise InputError("length plot: expected a bundle with a source vocabulary, this one knows numbers only")
+    found = {
+        "sources": [len(vocabulary.split(source)) for source in decoded.sources],
+        "right targets": [len(right[0]) for right in references],
+        "outputs": [len(output) for output in outputs],
+    }
+    plot_lengths(found, output)
+
+
+@command(app, epilog="**Example** `s2s-plot errors model.s2s runs/mine/test.tsv --beam-size 5 -o errors.png`")
+def errors(bundle: Bundle, pairs: Pairs, output: Output, beam_size: BeamSize = 1, rows: Rows = None) -> None:
+    """How far outputs are from right, and which lengths go wrong."""
+    _check(output)
+    from s2s_runtime import load
+    from s2s_runtime.commands.evaluate import decode_all
+    from s2s_runtime.evaluation.evaluate import read_references, split_decoded
+    from s2s_runtime.plots.runs import plot_errors
+
+    model = load(bundle)
+    decoded = decode_all(model, read_references(pairs, rows), beam_size)
+    plot_errors(*split_decoded(model, decoded), output)
+
+
+def _check(output: Path) -> None:
+    """Make sure that the picture can be written, before the work."""
+    from s2s_runtime.plots.figures import check_picture
+
+    check_picture(output)
+
+
+def _history(folder: Path) -> dict[str, list[float]]:
+    """The figures of a run.
+
+    Raises:
+        FileNotFoundError: the folder holds no history.
+        InputError: the file holds something else.
+    """
+    path = folder / "history.json"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"{path}: not a JSON file in UTF-8: {error}") from error
+    if not isinstance(found, dict) or not all(
+        isinstance(values, list) and all(isinstance(value, int | float) for value in values)
+        for values in found.values()
+    ):
+        raise InputError(f"{path}: expected lists of numbers by name, as s2s-train writes them")
+    if len({len(values) for values in found.values()}) > 1:
+        raise InputError(f"{path}: expected lists of one length, a number for each epoch")
+    return found
+
+
+def main() -> None:
+    """Run the command."""
+    app()

@@ -1,0 +1,1 @@
+"""What a call does: batches to results, streams, files, scores, values."""

@@ -1,0 +1,190 @@
+"""States taken out of a model and given back: encode once, decode from there, go on later.
+
+A `DecoderState` is what stands between two calls. It holds plain arrays and can be kept, stacked or sent elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Generic
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.decoding.decoding import Decoding
+from s2s_runtime.decoding.predict_values import feed_back, first_values
+from s2s_runtime.decoding.result_builder import Finisher
+from s2s_runtime.decoding.score_targets import Target, look_up_target
+from s2s_runtime.errors import InputError, OptionError
+from s2s_runtime.inputs.batches import lengths_to_share, pad, pad_others, pad_prefixes, target_limit
+from s2s_runtime.inputs.sources import Inputs, read_sources
+from s2s_runtime.options import DecodingOptions
+from s2s_runtime.results import Result
+from s2s_runtime.search.make_plan import prefix_ids
+from s2s_runtime.search.plan import Batch
+from s2s_runtime.search.scoring import Floats
+from s2s_runtime.search.step_model import PortableModel, StatesT, StepModel, StepOutput
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecoderState:
+    """Where the decoder stands with some sequences, one row each.
+
+    Attributes:
+        arrays: recurrent states and memory by name, such as `state.0` and `memory.0`; rows first.
+        fed: what the next step reads: int64 (rows,) tokens, or float32 (rows, features) values.
+        columns: bool (rows, source time), False at padding.
+        source_tokens: the symbols of each source, as in `Result.source_tokens`.
+    """
+
+    arrays: Mapping[str, NDArray[Any]]
+    fed: NDArray[Any]
+    columns: NDArray[np.bool_]
+    source_tokens: list[list[str]]
+
+    def __len__(self) -> int:
+        return len(self.fed)
+
+    def select(self, rows: Sequence[int]) -> DecoderState:
+        """The state of some of the rows, in the order given; a row may be repeated."""
+        places = np.asarray(rows, np.int64)
+        return DecoderState(
+            {name: array[places] for name, array in self.arrays.items()},
+            self.fed[places],
+            self.columns[places],
+            [self.source_tokens[place] for place in places],
+        )
+
+
+def encode(
+    manifest: Manifest, model: StepModel[Any], inputs: Inputs, options: DecodingOptions, start: ArrayLike | None
+) -> DecoderState:
+    """The state before the first step; see `Model.encode`.
+
+    Args:
+        manifest: of the bundle.
+        model: encodes.
+        inputs: as `Model.generate` takes them.
+        options: says what becomes of unknown symbols.
+        start: what the first step reads, for models of values; see `Model.predict`.
+    """
+    is_value = manifest.target.feedback == "value"
+    if start is not None and not is_value:
+        raise OptionError("start: this bundle's model generates tokens, not values; leave it out")
+    portable = _portable(model)
+    read = read_sources(inputs, manifest, options.unknown_symbols)
+    arrays = read.arrays
+    lengths = [len(array) for array in arrays]
+    if not arrays:
+        raise InputError("inputs: expected at least one source to encode, got none")
+    if 0 in lengths:
+        raise InputError.at("inputs", lengths.index(0), "empty; there is nothing to encode")
+    if len({lengths_to_share(*each, manifest) for each in zip(arrays, read.others, strict=True)}) > 1:
+        raise InputError(
+            f"inputs: expected sources of one length, as this bundle's model reads its padding; got lengths "
+            f"{', '.join(map(str, sorted(set(lengths))))}; encode them apart"
+        )
+    source, columns = pad(arrays, manifest.padding)
+    token = np.full(len(arrays), manifest.target.start_id or 0, np.int64)
+    fed = first_values(manifest, start, len(arrays)) if is_value else token
+    tokens = [Finisher(manifest, options).source_tokens(array) for array in arrays]
+    states = portable.encode(source, *pad_others(read.others, manifest))
+    return DecoderState(portable.to_arrays(states), fed, columns, tokens)
+
+
+def advance(manifest: Manifest, model: StepModel[Any], state: DecoderState, targets: Sequence[Target]) -> DecoderState:
+    """The state after given tokens; see `Model.advance`."""
+    portable = _portable(model)
+    given = [look_up_target(each, f"targets[{i}]", manifest, add_end=False)[0] for i, each in enumerate(targets)]
+    if len(given) != len(state):
+        raise InputError(f"targets: expected one per row of the state ({len(state)}), got {len(given)}")
+    states = portable.from_arrays(state.arrays, state.columns.shape[1])
+    lengths = np.array([len(ids) for ids in given])
+    arrays, fed = {name: array.copy() for name, array in state.arrays.items()}, state.fed.copy()
+    tokens = state.fed.copy()
+    for step in range(1, int(lengths.max(initial=0)) + 1):
+        portable.step(states, tokens)
+        tokens = np.array([ids[min(step, len(ids)) - 1] if ids else 0 for ids in given], np.int64)
+        done = np.flatnonzero(lengths == step)
+        if len(done):
+            for name, array in portable.to_arrays(states).items():
+                arrays[name][done] = array[done]
+            fed[done] = tokens[done]
+    return replace(state, arrays=arrays, fed=fed)
+
+
+def generate_from(
+    manifest: Manifest, model: StepModel[Any], state: DecoderState, options: DecodingOptions
+) -> list[Result]:
+    """Decode on from a state; see `Model.generate_from`."""
+    if options.return_alternatives:
+        raise OptionError("return_alternatives: expected False for generate_from, got True")
+    resumed = _ResumedModel(_portable(model), state)
+    decoding = Decoding(manifest, resumed, None, options)
+    limits = [target_limit(int(length), options, manifest) for length in state.columns.sum(axis=1)]
+    prefixes = prefix_ids(options.prefix, len(state), manifest, decoding.plan)
+    for i, (prefix, limit) in enumerate(zip(prefixes, limits, strict=True)):
+        if len(prefix) > limit:
+            raise OptionError(f"prefix[{i}]: {len(prefix)} tokens, but the target may have {limit}; shorten it")
+    if not len(state):
+        return []
+    batch = Batch(
+        source=state.columns,
+        columns=state.columns,
+        limits=np.array(limits, np.int64),
+        prefix=pad_prefixes(prefixes),
+        indices=np.arange(len(state)),
+    )
+    found = {row: ended for _, row, ended in decoding.search(batch, decoding.plan_from(0))}
+    return [
+        decoding.finisher.result(found[row], tokens, state.columns[row])
+        for row, tokens in enumerate(state.source_tokens)
+    ]
+
+
+def predict_from(model: StepModel[Any], state: DecoderState, count: int) -> tuple[Floats, DecoderState]:
+    """Predict on from a state; see `Model.predict_from`."""
+    portable = _portable(model)
+    states = portable.from_arrays(state.arrays, state.columns.shape[1])
+    predicted = feed_back(portable, states, state.fed, count)
+    return predicted, replace(state, arrays=portable.to_arrays(states), fed=predicted[:, -1])
+
+
+@dataclass(slots=True)
+class _Resumed(Generic[StatesT]):
+    """States of the model beneath; `first` is what their first step reads, None from then on."""
+
+    states: StatesT
+    first: NDArray[np.int64] | None
+
+
+class _ResumedModel(Generic[StatesT]):
+    """A model that starts where a state stands: encoding gives that, and the first step reads the state's tokens."""
+
+    def __init__(self, model: PortableModel[StatesT], state: DecoderState) -> None:
+        self._model = model
+        self._state = state
+
+    def encode(self, source: NDArray[np.generic], *others: NDArray[np.generic]) -> _Resumed[StatesT]:
+        state = self._state
+        return _Resumed(self._model.from_arrays(state.arrays, source.shape[1]), state.fed)
+
+    def step(self, states: _Resumed[StatesT], tokens: NDArray[np.int64], *, attention: bool = False) -> StepOutput:
+        if states.first is not None:
+            tokens, states.first = states.first, None
+        return self._model.step(states.states, tokens, attention=attention)
+
+    def reorder(self, states: _Resumed[StatesT], rows: NDArray[np.int64]) -> None:
+        self._model.reorder(states.states, rows)
+
+    def select(self, states: _Resumed[StatesT], rows: NDArray[np.int64]) -> _Resumed[StatesT]:
+        first = None if states.first is None else states.first[rows]
+        return _Resumed(self._model.select(states.states, rows), first)
+
+
+def _portable(model: StepModel[Any]) -> PortableModel[Any]:
+    if not isinstance(model, PortableModel):
+        raise OptionError(f"{type(model).__name__}: this step model can't give its states away (see PortableModel)")
+    return model

@@ -1,0 +1,127 @@
+"""Predicting sequences of values, each output fed back as the next input."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.errors import InputError, OptionError
+from s2s_runtime.inputs.batches import make_batches
+from s2s_runtime.inputs.sources import Inputs, read_sources
+from s2s_runtime.options import DecodingOptions
+from s2s_runtime.search.scoring import Floats
+from s2s_runtime.search.step_model import StatesT, StepModel
+
+Stop = Callable[[NDArray[np.float32]], ArrayLike]
+
+
+def count_steps(manifest: Manifest, steps: int | None) -> int:
+    """How many values to predict: as many as asked for, or as the bundle says.
+
+    Raises:
+        OptionError: out of range, or neither says.
+    """
+    count = manifest.target.max_length if steps is None else steps
+    if count is None:
+        raise OptionError("steps: this bundle doesn't say how long targets get; give steps")
+    if count < 1:
+        raise OptionError(f"steps: expected at least 1, got {steps}")
+    return count
+
+
+def first_values(manifest: Manifest, start: ArrayLike | None, rows: int) -> Floats:
+    """What the first step reads, (rows, features).
+
+    Raises:
+        InputError: `start` has another shape than (features,) or (rows, features).
+    """
+    first = np.zeros((rows, manifest.target.size), np.float32)
+    if start is not None:
+        given = np.asarray(start, np.float32)
+        if given.shape not in {first.shape, first.shape[1:]}:
+            raise InputError(f"start: expected shape ({manifest.target.size},) or {first.shape}, got {given.shape}")
+        first[:] = given
+    return first
+
+
+def predict(
+    manifest: Manifest,
+    model: StepModel[Any],
+    inputs: Inputs,
+    start: ArrayLike | None,
+    *,
+    count: int,
+    max_batch_size: int,
+    stop: Stop | None = None,
+) -> list[Floats]:
+    """Predict (steps, features) for each input: `count` steps, or fewer where `stop` says so; see `Model.predict`."""
+    if stop is not None and not callable(stop):
+        raise OptionError(f"stop: expected a function of the values so far or None, got {stop!r}")
+    sources = read_sources(inputs, manifest)
+    empty = [i for i, source in enumerate(sources.arrays) if len(source) == 0]
+    if empty:
+        raise InputError.at("inputs", empty[0], "empty; there is nothing to predict from")
+    first = first_values(manifest, start, len(sources))
+    options = DecodingOptions(max_length=count, max_batch_size=max_batch_size)
+    predicted = [first[:0]] * len(sources)
+    for batch in make_batches(sources, [[]] * len(sources), options, manifest):
+        states = model.encode(batch.source, *batch.others)
+        if stop is None:
+            found = list(feed_back(model, states, first[batch.indices], count))
+        else:
+            found = _feed_back_until(model, states, first[batch.indices], count, stop)
+        for place, sequence in zip(batch.indices.tolist(), found, strict=True):
+            predicted[place] = sequence
+    return predicted
+
+
+def feed_back(model: StepModel[StatesT], states: StatesT, value: NDArray[Any], count: int) -> Floats:
+    """Step `count` times, each output the next input: (rows, features) -> (rows, count, features)."""
+    predicted = np.zeros((len(value), count, value.shape[1]), np.float32)
+    for step in range(count):
+        value = model.step(states, value).logits
+        predicted[:, step] = value
+    return predicted
+
+
+def _feed_back_until(
+    model: StepModel[StatesT], states: StatesT, value: NDArray[Any], count: int, stop: Stop
+) -> list[Floats]:
+    """Step at most `count` times, a row no further than `stop` says: (steps, features) of each row."""
+    alive = np.arange(len(value))
+    predicted = np.zeros((len(value), count, value.shape[1]), np.float32)  # of the rows alive
+    finished: list[Floats] = [predicted[0, :0]] * len(value)
+    for step in range(1, count + 1):
+        value = model.step(states, value).logits
+        predicted[:, step - 1] = value
+        ended = _ask(stop, predicted[:, :step]) if step < count else np.ones(len(alive), np.bool_)
+        if ended.any():
+            for row in np.flatnonzero(ended):
+                finished[alive[row]] = predicted[row, :step].copy()
+            going = np.flatnonzero(~ended)
+            if not len(going):
+                break
+            alive, predicted, value = alive[going], predicted[going], value[going]
+            states = model.select(states, going)
+    return finished
+
+
+def _ask(stop: Stop, predicted: Floats) -> NDArray[np.bool_]:
+    """Which rows are to stop.
+
+    Raises:
+        OptionError: the answer isn't one bool per row.
+    """
+    seen = predicted.view()
+    seen.flags.writeable = False
+    answer = np.asarray(stop(seen))
+    if answer.dtype != np.bool_ or answer.shape != (len(predicted),):
+        raise OptionError(
+            f"stop: expected one bool per row, shape ({len(predicted)},), "
+            f"got {answer.dtype} of shape {answer.shape}; such as lambda values: values[:, -1, 0] > 1"
+        )
+    return answer

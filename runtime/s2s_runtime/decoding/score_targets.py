@@ -1,0 +1,141 @@
+"""Scoring pairs: how likely given targets are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypedDict
+
+from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.decoding.workers import Workers
+from s2s_runtime.errors import InputError, OptionError, UnknownSymbolError
+from s2s_runtime.inputs.batches import make_batches
+from s2s_runtime.inputs.sources import Inputs, read_sources
+from s2s_runtime.option_checks import is_integer
+from s2s_runtime.options import DecodingOptions
+from s2s_runtime.results import TargetScore
+from s2s_runtime.search.cancellation import CancelSignal, cancellable
+from s2s_runtime.search.forced import Forced, score_targets
+from s2s_runtime.search.make_plan import make_plan
+from s2s_runtime.search.plan import Batch
+from s2s_runtime.search.scoring import LengthPenaltyKind
+from s2s_runtime.search.step_model import StepModel
+from s2s_runtime.vocabulary.vocabulary import UnknownPolicy
+
+Target = str | Sequence[int]
+
+
+class ScoreValues(TypedDict, total=False):
+    """The decoding options that apply to `Model.score`, with the meanings and defaults of `DecodingOptions`."""
+
+    length_penalty: float
+    length_penalty_kind: LengthPenaltyKind
+    coverage_penalty: float
+    repetition_penalty: float
+    max_batch_size: int
+    cancel: CancelSignal | None
+    unknown_symbols: UnknownPolicy | None
+
+
+def score_options(values: ScoreValues) -> DecodingOptions:
+    """Options for scoring: no limit of length, as it is the targets' own; a beam, as coverage has no meaning without.
+
+    Raises:
+        OptionError: one is out of range, or isn't among them.
+    """
+    others = sorted(values.keys() - ScoreValues.__annotations__.keys())
+    if others:
+        raise OptionError(
+            f"{', '.join(others)}: no effect on scoring; expected some of {', '.join(ScoreValues.__annotations__)}"
+        )
+    return DecodingOptions(beam_size=2, max_length=1, **values)
+
+
+def score_pairs(
+    manifest: Manifest,
+    model: StepModel[Any],
+    sources: Inputs,
+    targets: Sequence[Target],
+    options: DecodingOptions,
+    *,
+    workers: Workers | None = None,
+    add_end: bool = True,
+    first: int = 0,
+) -> list[TargetScore]:
+    """Score each target against its source; see `Model.score`.
+
+    Args:
+        manifest: of the bundle.
+        model: encodes and steps.
+        sources: as `Model.score` takes them.
+        targets: one for each source.
+        options: of `score_options`.
+        workers: score batches side by side; None = one after the other.
+        add_end: whether an end token is put after each target that has none.
+        first: how many pairs came before these, for messages.
+    """
+    plan = make_plan(options, manifest)
+    read = read_sources(sources, manifest, options.unknown_symbols, first)
+    given = [_target_at(first + i, target, manifest, add_end) for i, target in enumerate(targets)]
+    if len(read) != len(given):
+        raise InputError(f"targets: expected one per source ({len(read)}), got {len(given)}")
+    empty = [i for i, source in enumerate(read.arrays) if len(source) == 0]
+    if empty:
+        raise InputError.at("sources", first + empty[0], "empty; there is nothing to score a target against")
+    scores: list[TargetScore] = [TargetScore(0.0, 0.0, [])] * len(read)
+    batches = make_batches(read, [[]] * len(read), options, manifest)
+    shared = None if workers is None else workers.share_out(batches, 1)
+    parts, model = shared or (batches, model)
+    model = cancellable(model, options.cancel)
+
+    def score(batch: Batch) -> list[tuple[int, TargetScore]]:
+        places = batch.indices.tolist()
+        forced = score_targets(model, batch, [given[i][0] for i in places], plan)
+        unknown = [read.unknown.get(i, []) + given[i][1] for i in places]
+        return list(zip(places, map(_target_score, forced, unknown), strict=True))
+
+    found = workers.map(score, parts) if workers and shared else [each for batch in parts for each in score(batch)]
+    for place, each in found:
+        scores[place] = each
+    return scores
+
+
+def _target_score(forced: Forced, unknown: list[str]) -> TargetScore:
+    tokens = [float(score) for score in forced.token_scores]
+    return TargetScore(forced.score, sum(tokens), tokens, unknown)
+
+
+def _target_at(place: int, target: Target, manifest: Manifest, add_end: bool) -> tuple[list[int], list[str]]:
+    try:
+        return look_up_target(target, f"targets[{place}]", manifest, add_end)
+    except UnknownSymbolError as error:
+        error.place = place
+        raise
+
+
+def _checked_ids(target: Sequence[int], name: str) -> list[int]:
+    given = list(target) if isinstance(target, Iterable) else None
+    if given is None or not all(map(is_integer, given)):
+        raise InputError(f"{name}: expected a text or a list of ids, got {target!r}")
+    return [int(token) for token in given]
+
+
+def look_up_target(target: Target, name: str, manifest: Manifest, add_end: bool) -> tuple[list[int], list[str]]:
+    """Ids of a target given as a text or as ids, and the symbols that the unknown symbol stands for.
+
+    Raises:
+        InputError: a text without a vocabulary, or an id outside it; `name` says which.
+        UnknownSymbolError: a text holds a symbol that the vocabulary doesn't.
+    """
+    vocabulary, spec = manifest.target_vocabulary, manifest.target
+    if isinstance(target, str):
+        if vocabulary is None:
+            raise InputError(f"{name}: expected ids, as this bundle has no target vocabulary")
+        ids, unknown = vocabulary.look_up(target)
+    else:
+        ids, unknown = _checked_ids(target, name), []
+    wrong = [token for token in ids if not 0 <= token < spec.size]
+    if wrong:
+        raise InputError(f"{name}: expected ids from 0 to {spec.size - 1}, got {wrong[0]}")
+    if add_end and spec.end_ids and (not ids or ids[-1] not in spec.end_ids):
+        ids.append(spec.end_ids[0])
+    return ids, unknown

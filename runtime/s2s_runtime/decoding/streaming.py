@@ -1,0 +1,119 @@
+"""Results as they come: a text in pieces, and sources of any number in windows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from s2s_runtime.decoding.decoding import Decoding
+from s2s_runtime.errors import OptionError
+from s2s_runtime.inputs.batches import make_batches
+from s2s_runtime.inputs.sources import Row, read_sources
+from s2s_runtime.option_checks import is_integer
+from s2s_runtime.options import Prefix
+from s2s_runtime.results import Result
+from s2s_runtime.search.greedy import greedy_stream
+from s2s_runtime.search.make_plan import prefix_ids
+from s2s_runtime.search.plan import Batch
+
+
+def generate_windows(
+    decoding: Decoding,
+    inputs: Iterable[Row | Mapping[str, Row]],
+    prefixes: Iterable[Prefix | None] | None,
+    read_ahead: int,
+) -> Iterator[Result]:
+    """Results in order, a bounded number of inputs read ahead; see `Model.generate_iter`.
+
+    Raises:
+        OptionError: `read_ahead` is out of range, or prefixes were given as an option. At once, not when iterated.
+    """
+    check_read_ahead(read_ahead)
+    refuse_prefix(decoding)
+    return _windows(decoding, iter(inputs), None if prefixes is None else iter(prefixes), read_ahead)
+
+
+def check_read_ahead(read_ahead: int) -> None:
+    """How many inputs are read before the first is decoded.
+
+    Raises:
+        OptionError: it isn't an integer of at least 1.
+    """
+    if not is_integer(read_ahead) or read_ahead < 1:
+        raise OptionError(f"read_ahead: expected an integer of at least 1, got {read_ahead!r}")
+
+
+def refuse_prefix(decoding: Decoding) -> None:
+    """A list of prefixes needs a list of inputs.
+
+    Raises:
+        OptionError: there is one.
+    """
+    if decoding.options.prefix is not None:
+        raise OptionError("prefix: goes with a list of inputs; give generate_iter `prefixes`, or use generate")
+
+
+def _windows(
+    decoding: Decoding, inputs: Iterator[Any], prefixes: Iterator[Prefix | None] | None, read_ahead: int
+) -> Iterator[Result]:
+    first = 0
+    while window := list(islice(inputs, read_ahead)):
+        forced = None if prefixes is None else list(islice(prefixes, len(window)))
+        yield from decoding.decode(window, forced, first)
+        first += len(window)
+
+
+def stream_pieces(
+    decoding: Decoding,
+    source: Row | Mapping[str, Row],
+    prefix: Prefix | None = None,
+    unknown: Counter[str] | None = None,
+    first: int = 0,
+) -> Iterator[str]:
+    """The text of one source in pieces; see `Model.stream`.
+
+    Args:
+        decoding: the options made ready.
+        source: a text or ids, or a mapping as `read_sources` takes it.
+        prefix: forced first tokens, unless the options hold them.
+        unknown: counts symbols that the vocabulary lacks.
+        first: how many sources came before, for messages.
+
+    Raises:
+        OptionError: an option can't be streamed. At once, not when iterated.
+        InputError, UnknownSymbolError: as `Model.generate`; at once too.
+    """
+    options = decoding.options
+    for name, expected in (
+        ("beam_size", 1),
+        ("num_hypotheses", 1),
+        ("return_alternatives", False),
+        ("replace_unknown", False),
+        ("batching", "static"),
+    ):
+        if getattr(options, name) != expected:
+            raise OptionError(f"{name}: expected {expected} for stream, got {getattr(options, name)!r}")
+    if options.engine == "graph":
+        raise OptionError(
+            "engine: expected 'auto' or 'steps' for stream, which shows each token as it comes, got 'graph'"
+        )
+    sources = read_sources([source], decoding.manifest, options.unknown_symbols, first)
+    if unknown is not None:
+        unknown.update(sources.unknown.get(0, ()))
+    prefixes = prefix_ids([prefix] if options.prefix is None else options.prefix, 1, decoding.manifest, decoding.plan)
+    return _pieces(decoding, make_batches(sources, prefixes, options, decoding.manifest))
+
+
+def _pieces(decoding: Decoding, batches: Sequence[Batch]) -> Iterator[str]:
+    given = text = ""
+    for batch in batches:  # one, or none where the source is empty
+        for ids in greedy_stream(decoding.model, batch, decoding.plan_from(0)):
+            text = decoding.finisher.text(ids)
+            settled = text.rstrip("\N{REPLACEMENT CHARACTER}")  # byte pieces: of a character that may become whole
+            if len(settled) > len(given):
+                yield settled[len(given) :]
+                given = settled
+    if len(text) > len(given):
+        yield text[len(given) :]

@@ -1,0 +1,342 @@
+"""Files of any size: lines in, lines out, whole lines only, so that what a killed run leaves can be resumed."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Final, Protocol
+
+from s2s_runtime.decoding.decoding import Decoding
+from s2s_runtime.decoding.streaming import check_read_ahead, refuse_prefix, stream_pieces
+from s2s_runtime.errors import InputError, OptionError
+from s2s_runtime.options import READ_AHEAD, Prefix
+from s2s_runtime.results import Result
+
+_READ_BYTES: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class FileReport:
+    """What was done with a file.
+
+    Attributes:
+        lines: decoded now.
+        skipped: found done already, when resuming.
+        seconds: it took.
+        unknown_symbols: how often each symbol occurred that the source vocabulary lacks.
+    """
+
+    lines: int
+    skipped: int
+    seconds: float
+    unknown_symbols: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class LineFormat:
+    """How a result becomes lines.
+
+    Args:
+        as_json: one object a text, with the text; else the text of each hypothesis.
+        scores: whether the score and a tab stand before each hypothesis.
+        numbered: whether the number of its text (from 1) and a tab stand before each hypothesis.
+    """
+
+    as_json: bool = False
+    scores: bool = False
+    numbered: bool = False
+
+    def __call__(self, number: int, text: str, result: Result) -> str:
+        """The lines of one result, with their ends. Line ends inside a text become spaces."""
+        if self.as_json:
+            return json.dumps({"text": text, **result.to_dict()}, ensure_ascii=False) + "\n"
+        lines = []
+        for hypothesis in result.hypotheses:
+            columns = [str(number)] if self.numbered else []
+            if self.scores and hypothesis.score is not None:
+                columns.append(f"{hypothesis.score:.4f}")
+            written = hypothesis.text
+            if "\n" in written or "\r" in written:
+                written = " ".join(written.splitlines())
+            lines.append("\t".join([*columns, written]) + "\n")
+        return "".join(lines)
+
+
+class Work(Protocol):
+    """What is done with lines."""
+
+    def __call__(self, lines: Sequence[str], first: int) -> str:
+        """The text to write for some lines, before which `first` others came."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeLines:
+    """Decodes lines.
+
+    Args:
+        decoding: the options made ready.
+        write: how results become lines.
+        prefix: with what every target begins, or None.
+        keep_empty: whether an empty line is answered with an empty one; otherwise it is an error.
+        unknown: counts symbols that the vocabulary lacks.
+    """
+
+    decoding: Decoding
+    write: LineFormat = LineFormat()
+    prefix: Prefix | None = None
+    keep_empty: bool = True
+    unknown: Counter[str] = field(default_factory=Counter)
+
+    def __call__(self, lines: Sequence[str], first: int) -> str:
+        """See `Work`."""
+        results = self.results(lines, first)
+        return "".join(self.write(first + i + 1, lines[i], result) for i, result in enumerate(results))
+
+    def results(self, lines: Sequence[str], first: int) -> list[Result]:
+        """The result of each line, before which `first` others came."""
+        prefixes = None if self.prefix is None else [self.prefix] * len(lines)
+        results = self.decoding.decode(self._inputs(lines, first), prefixes, first)
+        for result in results:
+            if result.unknown_symbols:
+                self.unknown.update(result.unknown_symbols)
+        return results
+
+    def pieces(self, line: str, first: int) -> Iterator[str]:
+        """The text of one line, piece by piece."""
+        return stream_pieces(self.decoding, self._inputs([line], first)[0], self.prefix, self.unknown, first)
+
+    def _inputs(self, lines: Sequence[str], first: int) -> Sequence[str | list[int]]:
+        if not self.keep_empty and not all(line.strip() for line in lines):
+            place = first + next(i for i, line in enumerate(lines) if not line.strip())
+            raise InputError(
+                f"text {place + 1} is empty; leave it out, or give --keep-empty to get an empty line for it"
+            )
+        if self.decoding.manifest.source_vocabulary is None:
+            return [numbers(line, f"text {first + i + 1}", "source") for i, line in enumerate(lines)]
+        return lines
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """All of a file in UTF-8, with or without a byte order mark.
+
+    Raises:
+        InputError: it isn't UTF-8.
+    """
+    try:
+        return Path(path).read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not a text file in UTF-8 ({error}); save it as UTF-8") from error
+
+
+def numbers(line: str, what: str, side: str) -> list[int]:
+    """The ids in a line.
+
+    Args:
+        line: ids separated by spaces.
+        what: it is, for the message.
+        side: "source" or "target": whose ids they are.
+
+    Raises:
+        InputError: it holds something else.
+    """
+    try:
+        return [int(part) for part in line.split()]
+    except ValueError as error:
+        raise InputError(
+            f"{what}: expected ids separated by spaces, as this bundle has no {side} vocabulary; got {line!r}"
+        ) from error
+
+
+def decode_file(
+    decoding: Decoding,
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    resume: bool,
+    read_ahead: int,
+    on_progress: Callable[[int, int], None] | None,
+) -> FileReport:
+    """Decode the lines of a file; see `Model.generate_file`."""
+    refuse_prefix(decoding)
+    check_read_ahead(read_ahead)
+    if decoding.options.num_hypotheses > 1:
+        raise OptionError(
+            f"num_hypotheses: expected 1 for generate_file, which writes a line a text, got "
+            f"{decoding.options.num_hypotheses}; generate_iter gives them all"
+        )
+    work, start = DecodeLines(decoding), time.perf_counter()
+    with Path(source).open("rb") as lines:
+        if is_same_file(source, target):
+            raise OptionError(f"target: expected another file than the source, got {target}")
+        with open_output(target, resume=resume) as output:
+            skipped = count_lines(target) if resume else 0
+            done = run_lines(lines, output, work, skip=skipped, read_ahead=read_ahead, on_progress=on_progress)
+    return FileReport(done, skipped, time.perf_counter() - start, work.unknown)
+
+
+def run_lines(
+    source: IO[bytes],
+    target: IO[bytes],
+    work: Work,
+    *,
+    skip: int = 0,
+    read_ahead: int = READ_AHEAD,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> int:
+    """Do the work for each line and write what it gives, in order and as it is ready.
+
+    Args:
+        source: lines in UTF-8.
+        target: written and flushed after each lot of lines.
+        work: what is done with them.
+        skip: lines to leave out at the start.
+        read_ahead: most lines worked on together; fewer where the source has fewer ready, as a pipe or a terminal.
+        on_progress: called with the lines done and the bytes of the source they took, skipped ones included.
+
+    Returns:
+        How many lines were worked on.
+
+    Raises:
+        InputError: a line isn't UTF-8, or there are fewer lines than to skip.
+    """
+    first = size = 0
+    for window in read_windows(source, read_ahead):
+        lines = window[max(0, skip - first) :]
+        first += len(window) - len(lines)
+        if lines:
+            write_all(target, work([line_text(line, first + i) for i, line in enumerate(lines)], first).encode())
+        first += len(lines)
+        size += sum(map(len, window))
+        if on_progress is not None:
+            on_progress(first, size)
+    if first < skip:
+        raise InputError(f"--resume: the output holds {skip} lines but the input only {first}; is it another input?")
+    return first - skip
+
+
+def read_windows(source: IO[bytes], most: int) -> Iterator[list[bytes]]:
+    """Lines with their ends, in lists of what is there: a file's next `most`, what a pipe or terminal has by now.
+
+    While one list is worked on, a pipe fills: whoever writes slowly is answered at once, whoever writes quickly gets
+    large batches.
+    """
+    torn: list[bytes] = []  # parts of the line that the last read ended in
+    while data := source.read1(_READ_BYTES):  # type: ignore[attr-defined]
+        lines = data.splitlines(keepends=True) if b"\r" not in data else _split(data)
+        unfinished = None if data.endswith(b"\n") else lines.pop()
+        if lines and torn:
+            lines[0] = b"".join([*torn, lines[0]])
+            torn = []
+        if unfinished is not None:
+            torn.append(unfinished)
+        for start in range(0, len(lines), most):
+            yield lines[start : start + most]
+    if torn:
+        yield [b"".join(torn)]
+
+
+def _split(data: bytes) -> list[bytes]:
+    """As `splitlines`, but at line feeds only: a carriage return alone is part of a line."""
+    parts = data.split(b"\n")
+    return [part + b"\n" for part in parts[:-1]] + ([parts[-1]] if parts[-1] else [])
+
+
+def line_text(line: bytes, place: int) -> str:
+    """A line as text, without its end; the first of all without a byte order mark.
+
+    Raises:
+        InputError: it isn't UTF-8; names the line by its place (from 0) plus 1.
+    """
+    try:
+        return line.rstrip(b"\r\n").decode("utf-8" if place else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"text {place + 1} is not UTF-8: {error}") from error
+
+
+def is_same_file(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
+    """Whether two paths lead to one file."""
+    one, other = Path(one).resolve(), Path(other).resolve()
+    return one == other or (one.exists() and other.exists() and one.samefile(other))
+
+
+def write_all(target: IO[bytes], data: bytes) -> None:
+    """Write and flush, so that whoever reads or resumes sees whole lines."""
+    left = memoryview(data)
+    while left:
+        left = left[target.write(left) :]
+    target.flush()
+
+
+def open_output(path: str | os.PathLike[str], *, resume: bool) -> IO[bytes]:
+    """Open a file to write lines into, anew, or to go on behind the whole lines that it holds.
+
+    Unbuffered: what is written at once reaches the system at once, however the process ends.
+    """
+    if not resume or not Path(path).exists():
+        return Path(path).open("wb", buffering=0)
+    file = Path(path).open("r+b", buffering=0)  # noqa: SIM115  # given to the caller
+    file.truncate(_whole_lines_end(file))
+    file.seek(0, os.SEEK_END)
+    return file
+
+
+def _whole_lines_end(file: IO[bytes]) -> int:
+    """Where the last whole line of a file ends; a full disk or a loss of power may have torn the one behind it."""
+    end = file.seek(0, os.SEEK_END)
+    while end > 0:
+        start = max(0, end - _READ_BYTES)
+        file.seek(start)
+        place = file.read(end - start).rfind(b"\n")
+        if place >= 0:
+            return start + place + 1
+        end = start
+    return 0
+
+
+def count_lines(path: str | os.PathLike[str]) -> int:
+    """How many line ends a file holds."""
+    with Path(path).open("rb") as file:
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(_READ_BYTES), b""))
+
+
+def drop_last_text(path: str | os.PathLike[str]) -> int:
+    """Take the last text's lines off an output with several numbered lines a text: some of them may be missing.
+
+    Returns:
+        How many texts are left.
+
+    Raises:
+        InputError: the last line doesn't begin with a number and a tab.
+    """
+    with Path(path).open("r+b") as file:
+        end = last = _whole_lines_end(file)
+        number: bytes | None = None
+        for start, line in _lines_backwards(file, end):
+            found = line.partition(b"\t")[0]
+            if not found.isdigit():
+                raise InputError(f"--resume: {path}: expected lines that begin with a number and a tab, got {line!r}")
+            if number is not None and found != number:
+                break
+            number, last = found, start
+        file.truncate(last)
+    return 0 if number is None else int(number) - 1
+
+
+def _lines_backwards(file: IO[bytes], end: int) -> Iterator[tuple[int, bytes]]:
+    """Place and content of each line before `end`, the last first."""
+    while end > 0:
+        start, block = end, b""
+        while start > 0 and b"\n" not in block[:-1]:
+            size = min(1 << 12, start)
+            start -= size
+            file.seek(start)
+            block = file.read(size) + block
+        place = block.rfind(b"\n", 0, -1) + 1
+        yield start + place, block[place:]
+        end = start + place

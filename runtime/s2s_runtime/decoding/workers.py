@@ -1,0 +1,220 @@
+"""Batches of a list decoded side by side, each on a core of its own. The rules stand here.
+
+The operators of a small recurrent step are short, and two threads that share each of them wait for each other more than
+they gain. Two threads with a batch each don't meet. So the batches of a list go to workers, whose graphs use one thread
+each, and a single large batch is cut among them; a few sentences, for which someone waits, have the threads of all
+cores.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from threading import Lock, Thread
+from typing import Any, Final, TypeVar
+
+import numpy as np
+
+from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.errors import BundleError, OptionError
+from s2s_runtime.options import DecodingOptions
+from s2s_runtime.ort.sessions import CPU, SessionSettings
+from s2s_runtime.search.plan import Batch
+from s2s_runtime.search.step_model import StepModel
+
+MOST_WEIGHTS: Final = 64 * 2**20
+"""Bytes of weights up to which lists are decoded side by side unasked: the workers' graphs hold them once more."""
+
+MOST_UNASKED: Final = 8
+"""Workers that there are unasked on machines of more cores: each has a batch in memory."""
+
+_WORTH: Final = (8, 128)  # batches, or rows of states, of a list that is worth them
+_SHARE: Final = 64  # rows of states from which on a part of a batch is worth a worker
+_QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")
+
+FoundT = TypeVar("FoundT")
+
+
+class Workers:
+    """Threads that decode a batch each.
+
+    Safe to share between threads: every list gets threads of its own, all lists share the graphs.
+
+    Args:
+        count: how many at most, the thread of the caller among them.
+        open_model: opens the graphs that they use; called with the first list that is worth it.
+        asked: whether someone asked for them. If not, batches are decoded one after the other where the bundle's files
+            are no longer there to be opened, or are others.
+        weights: bytes that the graphs hold once more.
+    """
+
+    def __init__(
+        self, count: int, open_model: Callable[[], StepModel[Any]], *, asked: bool = True, weights: int = 0
+    ) -> None:
+        self.count = count
+        self.weights = weights
+        self._open_model = open_model
+        self.asked = asked
+        self._opening = Lock()
+        self._model: StepModel[Any] | None = None
+
+    @property
+    def model(self) -> StepModel[Any] | None:
+        """What they decode with; None where it can't be opened and nobody asked for it.
+
+        Raises:
+            BundleError: it can't be opened.
+        """
+        with self._opening:
+            if self._model is None and self.count > 1:
+                try:
+                    self._model = self._open_model()
+                except BundleError:
+                    if self.asked:
+                        raise
+                    self.count = 1  # from now on, as if there were none
+            return self._model
+
+    def share_out(self, batches: Sequence[Batch], width: int) -> tuple[list[Batch], StepModel[Any]] | None:
+        """What they decode of a list, and with what: its batches, cut where there are fewer than workers.
+
+        Args:
+            batches: of the list.
+            width: rows of states for each sentence.
+
+        Returns:
+            None where the list is too short to be shared, or there is nothing to decode it with.
+
+        Raises:
+            BundleError: as `model`.
+        """
+        if not are_worth_it(len(batches), width * sum(map(len, batches))):
+            return None
+        each = -(-self.count // len(batches))
+        shared = [
+            part for batch in batches for part in _cut(batch, min(each, len(batch), width * len(batch) // _SHARE))
+        ]
+        model = self.model if len(shared) > 1 else None
+        return None if model is None else (shared, model)
+
+    def map(self, work: Callable[[Batch], Sequence[FoundT]], batches: Sequence[Batch]) -> list[FoundT]:
+        """What `work` finds for each batch, in their order, up to `count` of them at a time.
+
+        Where one fails, or the caller is interrupted, those under way are finished and no others begun.
+        """
+        found: list[Sequence[FoundT]] = [()] * len(batches)
+        failed: list[BaseException] = []
+        waiting, taking = iter(range(len(batches))), Lock()
+
+        def take_turns() -> None:
+            while not failed:
+                with taking:
+                    place = next(waiting, None)
+                if place is None:
+                    return
+                try:
+                    found[place] = work(batches[place])
+                except BaseException as error:
+                    failed.append(error)
+
+        others = [Thread(target=take_turns, name=f"s2s-worker-{i}") for i in range(1, min(self.count, len(batches)))]
+        begun: list[Thread] = []
+        try:
+            for thread in others:
+                thread.start()
+                begun.append(thread)
+            take_turns()
+            for thread in begun:
+                thread.join()
+        except BaseException as error:  # Ctrl-C while waiting for the others, or no more threads to be had
+            failed.append(error)
+            for thread in begun:
+                thread.join()
+        if failed:
+            raise failed[0]
+        return [each for part in found for each in part]
+
+
+def _cut(batch: Batch, parts: int) -> Iterator[Batch]:
+    """So many parts of a batch, nearly equal; the batch itself below two."""
+    places = np.linspace(0, len(batch), max(1, parts) + 1).astype(int).tolist()
+    return (batch.cut(first, last) for first, last in pairwise(places))
+
+
+def are_worth_it(batches: int, rows: int) -> bool:
+    """Whether a list of so many batches, or rows of states, is decoded by workers."""
+    return batches >= _WORTH[0] or rows >= _WORTH[1]
+
+
+def allow_sharing(options: DecodingOptions) -> bool:
+    """Whether options let batches be decoded at the same time.
+
+    Functions of the caller are called from one thread, one batch after the other; with `batching` "continuous" all
+    batches are one flow.
+    """
+    return options.callback is None and options.allowed_next is None and options.batching == "static"
+
+
+def make_workers(
+    count: int | None,
+    settings: SessionSettings,
+    manifest: Manifest,
+    ready: Mapping[str, Any],
+    opener: Callable[[SessionSettings], Callable[[], StepModel[Any]]],
+) -> Workers | None:
+    """The workers of a model, or None where batches are decoded one after the other.
+
+    Args:
+        count: how many; None = as many as there are cores and `MOST_UNASKED` at most, where nothing was said about
+            threads, everything is on the CPU, and the weights have `MOST_WEIGHTS` at most.
+        settings: of the model's own sessions.
+        manifest: of the bundle.
+        ready: sessions that the caller opened.
+        opener: gives what opens the graphs with other settings.
+
+    Raises:
+        OptionError: `count` is out of range, or workers were asked for with what has no second set of sessions.
+    """
+    if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 1):
+        raise OptionError(f"workers: expected an integer of at least 1 or None, got {count!r}")
+    asked = count is not None
+    unfit = {
+        "a provider other than the CPU": settings.requested != (CPU,),
+        "sessions": bool(ready),
+        "shared_threads": settings.shared_threads,
+    }
+    obstacles = [name for name, is_there in unfit.items() if is_there]
+    if count is None:
+        said = settings.intra_op_threads is not None or settings.inter_op_threads is not None
+        count = 1 if obstacles or said or weight_bytes(manifest) > MOST_WEIGHTS else min(usable_cores(), MOST_UNASKED)
+    elif count > 1 and obstacles:
+        raise OptionError(f"workers: expected 1 or None with {' and '.join(obstacles)}, got {count}")
+    if count == 1:
+        return None
+    threads = settings.intra_op_threads or (max(1, usable_cores() // count) if asked else 1)
+    open_model = opener(replace(settings, intra_op_threads=threads))
+    return Workers(count, open_model, asked=asked, weights=weight_bytes(manifest))
+
+
+def weight_bytes(manifest: Manifest) -> int:
+    """Bytes of the weights on disk, where all graphs share them."""
+    files = manifest.graphs.values() if manifest.weights is None else [manifest.weights]
+    return sum(file.bytes for file in files)
+
+
+def usable_cores(quota: Path = _QUOTA) -> int:
+    """Cores that this process may use: what Linux lets it run on, and no more than a container's share of time.
+
+    Args:
+        quota: file of the share, as Linux's control groups (version 2) write it: microseconds used at most, of so many.
+    """
+    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS and Windows
+    cores = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+    if quota.is_file():
+        most, _, period = quota.read_text(encoding="ascii").partition(" ")
+        if most != "max":
+            cores = min(cores, max(1, -(-int(most) // int(period))))
+    return cores

@@ -1,0 +1,1 @@
+"""Error rates, BLEU and chrF of a bundle on pairs."""

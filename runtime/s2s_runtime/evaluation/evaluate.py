@@ -1,0 +1,196 @@
+"""How good a model is on pairs of texts: error rates, and BLEU and chrF.
+
+The package sacrebleu is an extra, imported when BLEU is asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any, Unpack
+
+from s2s_runtime.decoding.text_files import read_text
+from s2s_runtime.errors import InputError, MissingExtraError, naming
+from s2s_runtime.evaluation.error_rates import ErrorRates, error_rates
+from s2s_runtime.model import Model
+from s2s_runtime.options import OptionValues
+
+__all__ = ["Decoded", "Evaluation", "decode_pairs", "evaluate", "read_references"]
+
+CHUNK = 512  # sources decoded between two reports of progress
+References = Mapping[str, Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What a model wrote for each source, beside what would have been right.
+
+    Attributes:
+        sources: the texts.
+        outputs: the text that the model found best for each.
+        references: the right texts of each, at least one.
+        seconds: time it took to decode them.
+    """
+
+    sources: Sequence[str]
+    outputs: Sequence[str]
+    references: Sequence[Sequence[str]]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Figures of a model on pairs.
+
+    Attributes:
+        errors: share of wrong sequences (WER of a pronunciation model) and of wrong tokens (its PER), each output
+            compared with its nearest reference, cut into tokens by the target vocabulary; phones count as wholes.
+        bleu: of the corpus, by sacrebleu with its own tokenisation (Papineni et al. 2002, Post 2018); 0 to 100, None
+            where not asked for.
+        chrf: of the corpus, by sacrebleu (Popovic 2015); 0 to 100, None where not asked for.
+        signatures: what sacrebleu computed, in its own words, by name of the figure.
+        seconds: time it took to decode.
+    """
+
+    errors: ErrorRates
+    bleu: float | None
+    chrf: float | None
+    signatures: Mapping[str, str]
+    seconds: float
+
+    def to_dict(self) -> dict[str, object]:
+        """Everything that was computed, as plain values for JSON."""
+        found: dict[str, object] = asdict(self.errors)
+        for name in ("bleu", "chrf"):
+            if getattr(self, name) is not None:
+                found |= {name: getattr(self, name), f"{name}_signature": self.signatures[name]}
+        return found | {"seconds": round(self.seconds, 2)}
+
+
+def read_references(
+    path: str | os.PathLike[str], rows: int | None = None, *, first_only: bool = False
+) -> dict[str, list[str]]:
+    """Read the pairs of a file: `source<TAB>right target[<TAB>further right target ...]` per line, in UTF-8.
+
+    Lines with the same source are one source with several right targets.
+
+    Args:
+        path: the file.
+        rows: only the first so many lines; None = all.
+        first_only: whether columns after the second are something else, and to be ignored.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: not UTF-8, or a line without source or right target (with its number), as of an empty file.
+    """
+    text = read_text(path)
+    found: dict[str, dict[str, None]] = {}  # the inner one as an ordered set
+    for number, line in enumerate(text.removesuffix("\n").split("\n")[:rows], start=1):
+        source, *targets = line.removesuffix("\r").split("\t")
+        kept = [target for target in (targets[:1] if first_only else targets) if target.strip()]
+        if not source.strip() or not kept:
+            raise InputError(f"{path}, line {number}: expected source<TAB>right target, got {line[:60]!r}")
+        found.setdefault(source, {}).update(dict.fromkeys(kept))
+    return {source: list(right) for source, right in found.items()}
+
+
+def decode_pairs(
+    model: Model,
+    references: References,
+    progress: Callable[[int], object] = lambda decoded: None,
+    **options: Unpack[OptionValues],
+) -> Decoded:
+    """Decode every source once.
+
+    Args:
+        model: with vocabularies on both sides.
+        references: the right targets of each source.
+        progress: told the number of sources whenever some more are decoded.
+        **options: how to decode: the fields of `DecodingOptions`.
+
+    Raises:
+        InputError: the bundle has no vocabularies, there are no sources, or one that the model can't read.
+    """
+    if model.source_vocabulary is None or model.target_vocabulary is None:
+        raise InputError("evaluation: expected a bundle with vocabularies on both sides, this one knows numbers only")
+    if not references:
+        raise InputError("evaluation: expected at least one pair, got none")
+    sources, outputs = list(references), []
+    started = time.perf_counter()
+    for start in range(0, len(sources), CHUNK):
+        part = sources[start : start + CHUNK]
+        with naming(partial(_source_at, part)):
+            outputs += [result.text for result in model.generate(part, **options)]
+        progress(len(part))
+    seconds = time.perf_counter() - started
+    return Decoded(sources, outputs, [references[source] for source in sources], seconds)
+
+
+def _source_at(part: Sequence[str], place: int) -> str:
+    return f"source {part[place]!r}"
+
+
+def evaluate(model: Model, decoded: Decoded, *, bleu: bool = False) -> Evaluation:
+    """Compare what was decoded with what would have been right.
+
+    Args:
+        model: whose target vocabulary cuts texts into tokens.
+        decoded: what `decode_pairs` gave.
+        bleu: whether to compute BLEU and chrF.
+
+    Raises:
+        InputError: the bundle has no target vocabulary.
+        MissingExtraError: sacrebleu is not installed.
+    """
+    outputs, references = split_decoded(model, decoded)
+    figures, signatures = _sacrebleu(decoded) if bleu else ({}, {})
+    return Evaluation(
+        error_rates(outputs, references), figures.get("bleu"), figures.get("chrf"), signatures, decoded.seconds
+    )
+
+
+def split_decoded(model: Model, decoded: Decoded) -> tuple[list[list[str]], list[list[list[str]]]]:
+    """The tokens of every output, and of its references.
+
+    Raises:
+        InputError: the bundle has no target vocabulary.
+    """
+    vocabulary = model.target_vocabulary
+    if vocabulary is None:
+        raise InputError("evaluation: expected a bundle with a target vocabulary, this one knows numbers only")
+    return (
+        [vocabulary.split_whole(text) for text in decoded.outputs],
+        [[vocabulary.split_whole(text) for text in right] for right in decoded.references],
+    )
+
+
+def import_metrics() -> Any:
+    """The module of sacrebleu's metrics, which is untyped.
+
+    Raises:
+        MissingExtraError: sacrebleu is not installed.
+    """
+    try:
+        return importlib.import_module("sacrebleu.metrics")
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("sacrebleu is not installed: pip install 's2s-runtime[evaluate]'") from error
+
+
+def _sacrebleu(decoded: Decoded) -> tuple[dict[str, float], dict[str, str]]:
+    metrics = import_metrics()
+    # One stream per rank of reference; sources with fewer have None there.
+    most = max(len(right) for right in decoded.references)
+    streams = [_ranked(decoded.references, rank) for rank in range(most)]
+    figures, signatures = {}, {}
+    for name, metric in (("bleu", metrics.BLEU()), ("chrf", metrics.CHRF())):
+        figures[name] = float(metric.corpus_score(list(decoded.outputs), streams).score)
+        signatures[name] = str(metric.get_signature())
+    return figures, signatures
+
+
+def _ranked(references: Iterable[Sequence[str]], rank: int) -> list[str | None]:
+    return [right[rank] if rank < len(right) else None for right in references]

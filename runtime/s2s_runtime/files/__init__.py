@@ -1,0 +1,1 @@
+"""Reading and writing files: one piece for each job."""

@@ -1,0 +1,131 @@
+"""Batches: sentences sorted, cut and padded, so that little is computed for padding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.errors import OptionError
+from s2s_runtime.inputs.sources import Source, Sources
+from s2s_runtime.options import DecodingOptions
+from s2s_runtime.search.plan import Batch
+from s2s_runtime.search.scoring import Ints
+from s2s_runtime.vocabulary.padding import PaddingPolicy
+
+
+def make_batches(
+    sources: Sources, prefixes: Sequence[Sequence[int]], options: DecodingOptions, manifest: Manifest
+) -> list[Batch]:
+    """Cut sentences into batches, longest first, empty ones left out.
+
+    Models that mask their padding, or that fix its length, take sentences of different lengths together; others only
+    sentences of the same length.
+
+    Raises:
+        OptionError: a prefix is as long as its sentence may get, or longer.
+    """
+    arrays = sources.arrays
+    limits = [target_limit(len(source), options, manifest) for source in arrays]
+    for i, prefix in enumerate(prefixes):
+        if len(prefix) > limits[i]:
+            raise OptionError(f"prefix[{i}]: {len(prefix)} tokens, but the target may have {limits[i]}; shorten it")
+    alike = [lengths_to_share(arrays[i], sources.others[i], manifest) for i in range(len(arrays))]
+    places = [place for place in range(len(arrays)) if len(arrays[place])]
+    places.sort(key=lambda place: (-len(arrays[place]), alike[place]))
+    batches = []
+    for group in _cut(places, [len(source) for source in arrays], alike, options, manifest.padding.length):
+        array, columns = pad([arrays[place] for place in group], manifest.padding)
+        batches.append(
+            Batch(
+                source=array,
+                columns=columns,
+                limits=np.array([limits[place] for place in group], np.int64),
+                prefix=pad_prefixes([prefixes[place] for place in group]),
+                indices=np.array(group, np.int64),
+                others=pad_others([sources.others[place] for place in group], manifest),
+            )
+        )
+    return batches
+
+
+def target_limit(source_length: int, options: DecodingOptions, manifest: Manifest) -> int:
+    """The most tokens that the target of a source of this length may have."""
+    limits = [limit for limit in (options.max_length or manifest.target.max_length,) if limit is not None]
+    if options.max_length_ratio is not None:
+        ratio = options.max_length_ratio
+        factor, more = ratio if isinstance(ratio, tuple) else (ratio, 0.0)
+        limits.append(max(1, int(factor * source_length + more)))
+    return min(limits)
+
+
+def lengths_to_share(source: Source, others: Sequence[Source], manifest: Manifest) -> tuple[int, ...]:
+    """Lengths of a sentence that must be those of its batch: where padding is read and its length isn't fixed."""
+    own = [(source, manifest.padding)]
+    for array, other in zip(others, manifest.source.others, strict=True):
+        if other.kind != "vector" and not other.aligned:  # what goes with the source step by step is as long as it
+            own.append((array, other.padding))
+    return tuple(len(array) for array, policy in own if not policy.masked and policy.length is None)
+
+
+def _cut(
+    places: Sequence[int],
+    lengths: Sequence[int],
+    alike: Sequence[tuple[int, ...]],
+    options: DecodingOptions,
+    fixed: int | None,
+) -> Iterator[list[int]]:
+    """Cut places, sorted longest first, into groups of at most `max_batch_size` sentences or tokens."""
+    group: list[int] = []
+    for place in places:
+        if group:
+            longest = fixed or lengths[group[0]]
+            cost = (len(group) + 1) * (longest if options.batch_by == "tokens" else 1)
+            if cost > options.max_batch_size or alike[place] != alike[group[0]]:
+                yield group
+                group = []
+        group.append(place)
+    if group:
+        yield group
+
+
+def pad(sources: Sequence[Source], policy: PaddingPolicy) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
+    """Put sources into one array, padded as a policy says.
+
+    Returns:
+        The array, (sentences, time) or (sentences, time, features), and where it holds sources, (sentences, time).
+    """
+    time = policy.length or max(len(source) for source in sources)
+    first = sources[0]
+    fill = 0 if first.ndim == 2 or policy.id is None else policy.id
+    array = np.full((len(sources), time, *first.shape[1:]), fill, first.dtype)
+    columns = np.zeros((len(sources), time), np.bool_)
+    for row, source in enumerate(sources):
+        place = slice(0, len(source)) if policy.side == "right" else slice(time - len(source), time)
+        array[row, place] = source
+        columns[row, place] = True
+    return array, columns
+
+
+def pad_others(others: Sequence[Sequence[Source]], manifest: Manifest) -> tuple[NDArray[Any], ...]:
+    """What the encoder reads beside its first source, one array for each input, the sentences first."""
+    columns = zip(*others, strict=True)
+    specs = manifest.source.others
+    return tuple(
+        np.stack(rows) if spec.kind == "vector" else pad(rows, spec.padding)[0]
+        for spec, rows in zip(specs, columns, strict=True)
+    )
+
+
+def pad_prefixes(prefixes: Sequence[Sequence[int]]) -> Ints | None:
+    """Prefixes as (sentences, longest), -1 after the last token of each; None where all are empty."""
+    longest = max(len(prefix) for prefix in prefixes)
+    if longest == 0:
+        return None
+    array = np.full((len(prefixes), longest), -1, np.int64)
+    for row, prefix in enumerate(prefixes):
+        array[row, : len(prefix)] = prefix
+    return array

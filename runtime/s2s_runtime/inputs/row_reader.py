@@ -1,0 +1,175 @@
+"""Reads what callers give for one input of the encoder: a text, ids, or values, made into one unpadded array."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2s_runtime.bundle.manifest import Manifest, SourceKind
+from s2s_runtime.errors import InputError, UnknownSymbolError
+from s2s_runtime.search.scoring import Ints
+from s2s_runtime.vocabulary.padding import PaddingPolicy
+from s2s_runtime.vocabulary.vocabulary import UnknownPolicy
+from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
+
+Source = NDArray[Any]  # int64 (time,), float32 (time, features), or float32 (features,) for a vector
+
+_RANKS = {"values": (3,), "one-hot": (2, 3), "ids": (2,), "vector": (2,)}
+
+
+@dataclass(frozen=True, slots=True)
+class RowReader:
+    """Reads rows of one input.
+
+    Args:
+        label: what messages call the input.
+        kind: of the input.
+        size: different ids, or features.
+        padding: how it is padded.
+        vocabulary: for texts; None where only numbers are known.
+    """
+
+    label: str
+    kind: SourceKind
+    size: int
+    padding: PaddingPolicy
+    vocabulary: Vocabulary | None
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> list[RowReader]:
+        """One for each input of a bundle, in order."""
+        source = manifest.source
+        labels = ["inputs"] if not source.others else [f"inputs[{name!r}]" for name in source.names]
+        first = cls(labels[0], source.kind, source.size, manifest.padding, manifest.source_vocabulary)
+        others = zip(labels[1:], source.others, strict=True)
+        return [first, *(cls(label, other.kind, other.size, other.padding, None) for label, other in others)]
+
+    @property
+    def expected(self) -> str:
+        """What may be given, for messages."""
+        if self.kind == "values":
+            return f"float arrays (sentences, time, {self.size})"
+        if self.kind == "vector":
+            return f"a float array (sentences, {self.size})"
+        texts = "" if self.vocabulary is None else "texts, or "
+        one_hot = f", or one-hot arrays (sentences, time, {self.size})" if self.kind == "one-hot" else ""
+        return f"{texts}ids: lists, or an integer array (sentences, time){one_hot}"
+
+    def check_rank(self, rows: object) -> None:
+        """A whole array of the wrong rank is reported as such, not as its first row.
+
+        Raises:
+            InputError: it has another rank than this input.
+        """
+        if isinstance(rows, np.ndarray) and rows.dtype.kind not in "US" and rows.ndim not in _RANKS[self.kind]:
+            raise InputError(f"{self.label}: expected {self.expected}, got {rows.dtype} of shape {rows.shape}")
+
+    def read_whole(self, rows: object) -> list[Source] | None:
+        """The rows of an array of ids, checked all at once; None where they have to be looked at one by one."""
+        if not isinstance(rows, np.ndarray) or rows.ndim != 2 or rows.dtype.kind not in "iu" or rows.size == 0:
+            return None
+        length = self.padding.length
+        if self.kind not in ("ids", "one-hot") or self.padding.masked or (length and rows.shape[1] > length):
+            return None
+        lowest = -1 if self.kind == "one-hot" else 0
+        return list(rows.astype(np.int64)) if rows.min() >= lowest and rows.max() < self.size else None
+
+    def read(self, place: int, item: object, policy: UnknownPolicy | None) -> tuple[Source, list[str]]:
+        """The array of one sentence, and symbols of a text that the vocabulary lacks.
+
+        Raises:
+            InputError: wrong type, shape or range; too long; padding where it can't be masked.
+            UnknownSymbolError: a text holds a symbol that the vocabulary doesn't.
+        """
+        missing: list[str] = []
+        if isinstance(item, str):
+            array, missing = self._read_text(place, item, policy)
+        else:
+            array = self._read_numbers(place, item)
+        length = self.padding.length
+        if self.kind != "vector" and length is not None and len(array) > length:
+            raise self._wrong(
+                place,
+                f"{len(array)} tokens, but this bundle's model reads sources padded to {length}; shorten it, or export "
+                "again with a larger source length",
+            )
+        return array, missing
+
+    def _read_numbers(self, place: int, item: object) -> Source:
+        try:
+            array = np.asarray(item)
+        except ValueError as error:  # a ragged list of rows
+            raise self._wrong(place, f"expected {self.expected}: {error}") from error
+        if self.kind == "vector":
+            return self._read_values(place, array, (self.size,))
+        if array.size == 0 and array.ndim == 1:
+            return np.zeros((0, self.size), np.float32) if self.kind == "values" else np.zeros(0, np.int64)
+        if self.kind == "values":
+            return self._strip_padding(place, self._read_values(place, array, (len(array), self.size)))
+        if self.kind == "one-hot" and array.ndim == 2:
+            array = self._from_one_hot(place, array)
+        if array.ndim != 1 or array.dtype.kind not in "iu":
+            raise self._unexpected(place, array)
+        lowest = -1 if self.kind == "one-hot" else 0
+        ids: Ints = array.astype(np.int64)
+        if ids.min() < lowest or ids.max() >= self.size:
+            wrong = next(int(i) for i in ids if not lowest <= i < self.size)
+            raise self._wrong(place, f"expected ids from {lowest} to {self.size - 1}, got {wrong}")
+        return self._strip_padding(place, ids)
+
+    def _read_text(self, place: int, text: str, policy: UnknownPolicy | None) -> tuple[Ints, list[str]]:
+        """Ids of a text, and those of its symbols that the vocabulary lacks."""
+        if self.vocabulary is None:
+            raise self._wrong(
+                place,
+                f"expected {self.expected}, as this bundle has no source vocabulary"
+                f"{'' if self.label == 'inputs' else ' for it'}; got {text!r}",
+            )
+        try:
+            ids, missing = self.vocabulary.look_up(text, policy)
+        except UnknownSymbolError as error:
+            error.place = place
+            raise
+        found = np.array(self.vocabulary.wrap(ids) if ids else [], np.int64)  # without symbols: an empty source
+        return self._strip_padding(place, found), missing
+
+    def _read_values(self, place: int, array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.float32]:
+        if array.shape != shape or array.dtype.kind not in "fiu":
+            raise self._unexpected(place, array)
+        return array.astype(np.float32)
+
+    def _unexpected(self, place: int, array: NDArray[Any]) -> InputError:
+        return self._wrong(place, f"expected {self.expected}, got {array.dtype} of shape {array.shape}")
+
+    def _wrong(self, place: int, reason: str) -> InputError:
+        return InputError.at(self.label, place, reason)
+
+    def _from_one_hot(self, place: int, array: NDArray[Any]) -> Ints:
+        sums = array.sum(axis=1) if array.shape[1] == self.size and array.dtype.kind in "fiub" else None
+        if sums is None or not (np.isin(array, (0, 1)).all() and np.isin(sums, (0, 1)).all()):
+            raise self._wrong(
+                place,
+                f"expected one-hot rows of width {self.size} (or rows of zeros), got {array.dtype} of shape "
+                f"{array.shape}",
+            )
+        ids: Ints = np.where(sums == 1, array.argmax(axis=1), -1).astype(np.int64)
+        return ids
+
+    def _strip_padding(self, place: int, source: Source) -> Source:
+        """Take the padding off the end where the model masks it; elsewhere it can't be masked and is refused."""
+        padding = self.padding
+        if not padding.masked:
+            return source
+        real = (source != 0).any(axis=1) if source.ndim == 2 else source != padding.id
+        length = int(real.sum())
+        if not real[:length].all():
+            what = "a row of zeros" if padding.id in (None, -1) else f"padding id {padding.id}"
+            raise self._wrong(
+                place,
+                f"{what} at position {int(np.argmin(real))}, before a token; this bundle's model masks padding and "
+                "takes it only at the end: move it there (padding='post' of pad_sequences) or leave it out",
+            )
+        return source[:length]

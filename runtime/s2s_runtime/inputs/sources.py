@@ -1,0 +1,141 @@
+"""What callers give to decode, made into unpadded arrays: one per sentence and input of the encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.errors import InputError
+from s2s_runtime.inputs.row_reader import RowReader, Source
+from s2s_runtime.vocabulary.vocabulary import UnknownPolicy
+
+__all__ = ["Inputs", "Row", "Rows", "Source", "Sources", "read_sources"]
+
+Row = str | Sequence[int] | NDArray[Any]
+Rows = Iterable[Row] | NDArray[Any]
+Inputs = Iterable[Row | Mapping[str, Row]] | NDArray[Any] | Mapping[str, Rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What was read.
+
+    Attributes:
+        arrays: int64 (time,) each, or float32 (time, features) for a source of values. Empty ones have time 0.
+        unknown: symbols that the vocabulary lacks, of each text (by its place) that has any.
+        others: of each sentence, what the other inputs of the encoder read; empty where there are none.
+    """
+
+    arrays: list[Source]
+    unknown: Mapping[int, list[str]]
+    others: list[tuple[Source, ...]]
+
+    def __len__(self) -> int:
+        return len(self.arrays)
+
+
+def read_sources(inputs: Inputs, manifest: Manifest, policy: UnknownPolicy | None = None, first: int = 0) -> Sources:
+    """One array per sentence and input, without the padding of models that mask it.
+
+    Args:
+        inputs: texts, where the bundle has a source vocabulary; lists of ids of any lengths; an integer array
+            (sentences, time); for values, a float array (sentences, time, features) or a list of (time, features);
+            for one-hot models also the one-hot arrays themselves, a row of zeros standing for id -1. For models that
+            read several sources a mapping from their names to such, or a mapping of names to rows for each sentence.
+        manifest: of the bundle.
+        policy: what becomes of symbols that the vocabulary lacks; None = the vocabulary's own way.
+        first: how many inputs came before these, for messages.
+
+    Raises:
+        InputError: wrong type, shape or range; a row longer than the bundle's padded length; padding before or
+            between tokens of a model that masks it; names that the bundle lacks, or not as many rows for each name.
+        UnknownSymbolError: a text holds a symbol that the vocabulary doesn't.
+    """
+    if isinstance(inputs, str):
+        raise InputError(f"inputs: expected a list of texts, got one text {inputs!r}; put it in a list")
+    readers = RowReader.of(manifest)
+    columns = _columns(inputs, manifest.source.names)
+    for reader, column in zip(readers, columns, strict=True):
+        reader.check_rank(column)
+    whole = readers[0].read_whole(columns[0]) if len(readers) == 1 else None
+    if whole is not None:
+        return Sources(whole, {}, [()] * len(whole))
+    unknown: dict[int, list[str]] = {}
+    arrays, others = [], []
+    for i, (row, *rest) in enumerate(zip(*columns, strict=True)):
+        array, missing = readers[0].read(first + i, row, policy)
+        if missing:
+            unknown[i] = missing
+        arrays.append(array)
+        if rest:
+            read = [reader.read(first + i, item, policy)[0] for reader, item in zip(readers[1:], rest, strict=True)]
+            others.append(_beside(first + i, (row, array), read, manifest))
+    return Sources(arrays, unknown, others or [()] * len(arrays))
+
+
+def _columns(inputs: Inputs, names: Sequence[str]) -> list[Any]:
+    """The rows of each input, equally many."""
+    if isinstance(inputs, np.ndarray) and len(names) == 1:
+        return [inputs]
+    given: Any = inputs if isinstance(inputs, Mapping) else list(inputs)
+    if not isinstance(given, Mapping):
+        rows = [row for row in given if isinstance(row, Mapping)]
+        if len(names) == 1 and not rows:
+            return [given]
+        if len(rows) < len(given):
+            raise InputError(
+                f"inputs: this bundle's model reads {_quoted(names)}; expected a mapping from names to lists, such as "
+                f"{{{', '.join(f'{name!r}: [...]' for name in names)}}}"
+            )
+        for row in rows:
+            _check_names(row, names)
+        given = {name: [row[name] for row in rows] for name in names}
+    _check_names(given, names)
+    for name in names:
+        if isinstance(given[name], str):
+            raise InputError(
+                f"inputs[{name!r}]: expected a list of texts, got one text {given[name]!r}; put it in a list"
+            )
+    columns = [given[name] if isinstance(given[name], np.ndarray) else list(given[name]) for name in names]
+    counts = [len(column) for column in columns]
+    if len(set(counts)) > 1:
+        found = ", ".join(f"{count} of {name!r}" for name, count in zip(names, counts, strict=True))
+        raise InputError(f"inputs: expected as many rows for each name, got {found}")
+    return columns
+
+
+def _check_names(given: Mapping[str, object], names: Sequence[str]) -> None:
+    if set(given) != set(names):
+        raise InputError(f"inputs: this bundle's model reads {_quoted(names)}, got {_quoted(list(given))}")
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return " and ".join(map(repr, names)) or "no names"
+
+
+def _beside(place: int, first: tuple[Row, Source], others: list[Source], manifest: Manifest) -> tuple[Source, ...]:
+    """The other inputs of a sentence, those that go with the first step by step made as long as it is."""
+    row, array = first
+    specs = manifest.source.others
+    if not len(array):  # an empty sentence isn't decoded, whatever stands beside it
+        return tuple(others)
+    # What the first input says is padding is padding beside it too, whatever stands there.
+    padded = None if isinstance(row, str) or not manifest.padding.masked else len(row)
+    cut = [
+        other[: len(array)] if spec.aligned and len(other) == padded else other
+        for spec, other in zip(specs, others, strict=True)
+    ]
+    for spec, other in zip(specs, cut, strict=True):
+        if spec.aligned and len(other) != len(array):
+            raise InputError(
+                f"inputs[{spec.name!r}][{place}]: expected {len(array)} steps, as inputs[{manifest.source.name!r}] has "
+                f"there, got {len(other)}"
+            )
+        if len(other) == 0:
+            raise InputError(f"inputs[{spec.name!r}][{place}]: expected at least 1 step, got none")
+    return tuple(cut)

@@ -1,0 +1,1 @@
+"""onnxruntime: sessions, and the step model over a bundle's graphs."""

@@ -1,0 +1,105 @@
+"""The sessions of a bundle's graphs, each opened when it is first needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from threading import Lock
+from typing import Any
+
+from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.bundle.storage import BundleFiles
+from s2s_runtime.errors import BundleError
+from s2s_runtime.ort.sessions import SessionSettings, open_session
+from s2s_runtime.search.step_model import BeamSteps
+
+
+class Graphs(Mapping[str, Any]):
+    """Sessions by graph name.
+
+    Which graphs are needed depends on the options of each call: those that decode greedily alone never pay for the
+    graph of beam search. Safe to share between threads.
+
+    Args:
+        files: of the bundle.
+        manifest: of the bundle.
+        settings: how sessions are opened.
+        ready: sessions that are open already.
+    """
+
+    def __init__(
+        self, files: BundleFiles, manifest: Manifest, settings: SessionSettings, ready: Mapping[str, Any]
+    ) -> None:
+        self._files = files
+        self._manifest = manifest
+        self._settings = settings
+        self._promised = promised(manifest)
+        self._open: dict[str, Any] = {}
+        self._opening = Lock()
+        for name, session in ready.items():
+            self._check_names(f"sessions[{name!r}]", name, session)
+            self._open[name] = session
+
+    def __getitem__(self, name: str) -> Any:
+        """The session of a graph.
+
+        Raises:
+            KeyError: the bundle has no such graph.
+            MissingExtraError, ProviderError, BundleError: it can't be opened; see `open_session`.
+        """
+        if name not in self._open:
+            with self._opening:
+                if name not in self._open:
+                    self._open[name] = self._opened(name)
+        return self._open[name]
+
+    def __contains__(self, name: object) -> bool:
+        """Whether the bundle has such a graph; doesn't open it."""
+        return name in self._manifest.graphs
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._manifest.graphs)
+
+    def __len__(self) -> int:
+        return len(self._manifest.graphs)
+
+    def _opened(self, name: str) -> Any:
+        file, weights = self._manifest.graphs[name].file, self._manifest.weights
+        place = f"{self._files.name}/{file}"
+        if not all(map(self._files.unchanged, [file, *([] if weights is None else [weights.file])])):
+            raise BundleError(f"{place}: it or its weights changed or went since the bundle was loaded; load it again")
+        graph = self._files.graph(file, None if weights is None else weights.file)
+        settings = self._settings if name == "decoder" else self._settings.without_captures
+        session = open_session(graph, settings, place)
+        self._check_names(place, name, session)
+        return session
+
+    def _check_names(self, place: str, name: str, session: Any) -> None:
+        inputs, outputs = self._promised[name]
+        found_inputs = [each.name for each in session.get_inputs()]
+        found_outputs = [each.name for each in session.get_outputs()]
+        missing = [name for name in outputs if name not in found_outputs]
+        if sorted(found_inputs) != sorted(inputs) or missing:
+            raise BundleError(
+                f"{place}: the graph doesn't fit the manifest: expected inputs {', '.join(inputs)} and outputs "
+                f"{', '.join(outputs)}, got {', '.join(found_inputs)} and {', '.join(found_outputs)}; "
+                f"export the model again"
+            )
+
+
+def promised(manifest: Manifest) -> dict[str, tuple[list[str], list[str]]]:
+    """The inputs and outputs of each graph, as `s2s_runtime.bundle.manifest` promises them."""
+    states, memory = ([tensor.name for tensor in tensors] for tensors in (manifest.states, manifest.memory))
+    following = [f"next_{name}" for name in states]
+    fed = {"token": ["token"], "value": ["value"]}.get(manifest.target.feedback, [])
+    given = "output" if manifest.target.feedback == "value" else "logits"
+    return {
+        "encoder": ([tensor.name for tensor in manifest.source.inputs], [*states, *memory]),
+        "decoder": ([*fed, *states, *memory], [given, *following, *(["attention"] if manifest.attention else [])]),
+        "select_state": (["rows", *states], following),
+        "select_memory": (["rows", *memory], [f"next_{name}" for name in memory]),
+        "greedy": (["steps", "mask", "goes_on", "least", "live", *fed, *states, *memory], ["tokens", *following]),
+        "beam": (
+            ["steps", "width", "examined", "mask", "ending", "scores", *fed, *states, *memory],
+            [*BeamSteps._fields, "next_scores", *following],
+        ),
+    }

@@ -1,0 +1,103 @@
+"""Tensors as the graphs of a bundle exchange them, in host memory or on a device, and the states made of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2s_runtime.ort.sessions import import_onnxruntime
+from s2s_runtime.search.step_model import StepOutput
+
+OrtValue = Any  # onnxruntime ships no types
+
+
+class Tensor:
+    """A tensor that lies where numpy sees it, in onnxruntime's hands, or both.
+
+    Args:
+        array: the tensor in host memory; None = it lies on a device.
+        value: the tensor as onnxruntime holds it; None = made of the array, whose memory it shares, when asked for.
+            Many never are: that takes longer than a small operator.
+    """
+
+    __slots__ = ("_array", "_value")
+
+    def __init__(self, array: NDArray[Any] | None = None, value: OrtValue = None) -> None:
+        self._array = array
+        self._value = value
+
+    @classmethod
+    def of(cls, array: NDArray[Any]) -> Tensor:
+        """A tensor of an array, of a copy where that isn't contiguous."""
+        return cls(np.asarray(array, order="C"))
+
+    @property
+    def host(self) -> NDArray[Any]:
+        """The tensor's memory as a numpy array."""
+        if self._array is None:
+            raise TypeError("this tensor lies in device memory")
+        return self._array
+
+    @property
+    def value(self) -> OrtValue:
+        """The tensor as onnxruntime holds it."""
+        if self._value is None:
+            self._value = import_onnxruntime().OrtValue.ortvalue_from_numpy(self._array)
+        return self._value
+
+
+class StepBuffers(Protocol):
+    """What a decoder step reads and writes beside the states and the memory, bound to them for good."""
+
+    @property
+    def has_attention(self) -> bool:
+        """Whether a step gives attention weights."""
+        ...
+
+    def run(self, current: int, fed: NDArray[Any]) -> StepOutput:
+        """Run a step.
+
+        Args:
+            current: the set of states that it reads; it writes the other.
+            fed: tokens (rows,) or values (rows, features); not looked at where nothing is fed back.
+
+        Returns:
+            Logits (rows, size), for value models the values, and attention (rows, source time) if bound; what the next
+            step may overwrite.
+        """
+        ...
+
+
+@dataclass(slots=True)
+class States:
+    """Recurrent states and memory of some rows. Made, advanced and read by `OnnxStepModel` only.
+
+    Attributes:
+        rows: how many sequences.
+        time: length of the padded source.
+        sets: two sets of recurrent states; `sets[current]` holds the present ones, the other is free to be written.
+        memory: constant through the sequence.
+        buffers: made at the first step, for these sets and this memory.
+        lease: kept as long as the sets and the memory are those of a captured graph.
+    """
+
+    rows: int
+    time: int
+    sets: tuple[list[Tensor], list[Tensor]]
+    memory: list[Tensor]
+    current: int = 0
+    buffers: StepBuffers | None = None
+    lease: object = None
+
+    @property
+    def present(self) -> list[Tensor]:
+        """The recurrent states as they are now."""
+        return self.sets[self.current]
+
+    @property
+    def free(self) -> list[Tensor]:
+        """The set that may be written."""
+        return self.sets[self.current ^ 1]

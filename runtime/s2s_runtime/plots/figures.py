@@ -1,0 +1,93 @@
+"""What all pictures share. matplotlib is imported here, when one is drawn, and nowhere else."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import warnings
+from pathlib import Path
+from typing import Any, Final
+
+from s2s_runtime.errors import MissingExtraError, OptionError
+
+_ENDINGS: Final = {".png", ".svg", ".pdf"}  # matplotlib's others may need programs, such as xelatex
+_DPI: Final = 150
+
+
+def new_figure(width: float, height: float) -> Any:
+    """Return an empty figure; made without pyplot, which would keep global state and look for a display.
+
+    Args:
+        width: in inches.
+        height: in inches.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    try:
+        figures = importlib.import_module("matplotlib.figure")
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("matplotlib is not installed: pip install 's2s-runtime[plot]'") from error
+    return figures.Figure(figsize=(width, height), layout="constrained")
+
+
+def check_picture(path: Path) -> None:
+    """Make sure that a picture of this name can be written, before the work that it is to show.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+        OptionError: the ending is none of .png, .svg, .pdf, or there is no folder to write it into.
+    """
+    _check_format(path)
+    if path.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK) or not path.parent.is_dir():
+        raise OptionError(f"{path}: expected a file in a folder that is there and can be written to")
+    new_figure(1, 1)
+
+
+def _check_format(path: Path) -> None:
+    if path.suffix.lower() not in _ENDINGS:
+        raise OptionError(f"{path}: expected a file name that ends in .png, .svg or .pdf, got {path.suffix!r}")
+
+
+def add_legend(figure: Any, axes: Any, *, below: bool) -> None:
+    """Name the lines of one panel for the whole figure, outside the panels, so that no curve is covered.
+
+    Args:
+        figure: made by `new_figure`; it gets higher by the lines of a legend that stands below.
+        axes: the panel whose lines are named.
+        below: whether the legend stands below the panels, which long names need, instead of beside them.
+    """
+    lines, names = axes.get_legend_handles_labels()
+    legend = figure.legend(
+        lines, names, loc="outside lower center" if below else "outside right upper", fontsize="small"
+    )
+    draw_as_it_is(legend.get_texts())
+    if below:
+        figure.set_figheight(figure.get_figheight() + legend.get_window_extent().height / figure.dpi)
+
+
+def draw_as_it_is(texts: list[Any]) -> None:
+    """Draw texts with fonts that have their symbols; dollars in them are no formula."""
+    fonts = importlib.import_module("s2s_runtime.plots.fonts")  # it imports matplotlib
+    families = fonts.families_for(text.get_text() for text in texts)
+    for text in texts:
+        text.set(parse_math=False, fontfamily=families)
+
+
+def save_figure(figure: Any, path: Path) -> None:
+    """Write a figure beside its place, then rename.
+
+    Raises:
+        OptionError: the ending is none of .png, .svg, .pdf.
+    """
+    _check_format(path)
+    beside = path.with_name(f".{path.stem}.tmp-{os.getpid()}{path.suffix}")
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")  # `families_for` has told, once
+            figure.savefig(beside, dpi=_DPI)
+        beside.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error  # not the name that nobody gave
+    finally:
+        beside.unlink(missing_ok=True)

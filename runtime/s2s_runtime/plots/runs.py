@@ -1,0 +1,216 @@
+"""Pictures of runs and of what models write; others are in `s2s_runtime.plots.attention` and `s2s_runtime.bench.pictures`."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2s_runtime.errors import InputError
+from s2s_runtime.evaluation.error_rates import nearest
+from s2s_runtime.plots.figures import add_legend, new_figure, save_figure
+
+Columns = Mapping[str, Sequence[float]]
+PANELS = {
+    "cross_entropy": "cross-entropy (nats per token)",
+    "loss": "loss",
+    "token_accuracy": "token accuracy",
+    "error": "decoded error",
+}
+
+
+_MOST_BARS: Final = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Windows of a continuous data set, as training leaves them in `windows.npz`.
+
+    Attributes:
+        points: where the curves were taken, (windows, time).
+        sources: (windows, time, features) float32.
+        targets: (windows, time, features) float32.
+        shown: numbers of the windows that pictures show.
+    """
+
+    points: NDArray[np.float32]
+    sources: NDArray[np.float32]
+    targets: NDArray[np.float32]
+    shown: Sequence[int]
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Windows:
+        """Read a `windows.npz`.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            InputError: the file holds something else.
+        """
+        try:
+            with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as found:
+                read = cls(found["points"], found["sources"], found["targets"], found["shown"].tolist())
+            read._check()
+        except (KeyError, ValueError, TypeError, EOFError, BadZipFile, zlib.error) as error:  # from EOFError on: torn
+            raise InputError(f"{path}: expected the windows.npz of a run on continuous data: {error}") from error
+        return read
+
+    def _check(self) -> None:
+        arrays = (self.points, self.sources, self.targets)
+        if any(array.dtype.kind != "f" for array in arrays):
+            raise ValueError("points, sources and targets aren't floats")
+        if [array.ndim for array in arrays] != [2, 3, 3] or len({array.shape[:2] for array in arrays}) > 1:
+            raise ValueError(f"points, sources and targets have the shapes {', '.join(str(a.shape) for a in arrays)}")
+        if not self.shown or not set(map(str, self.shown)) <= set(map(str, range(len(self.points)))):
+            raise ValueError(f"shown: no numbers of its {len(self.points)} windows")
+
+
+def plot_history(runs: Mapping[str, Columns], path: str | os.PathLike[str]) -> None:
+    """Draw losses and accuracies over the epochs.
+
+    Of a single run training and validation, the epoch of the best validation figure of each panel ringed; of several
+    runs validation only, a line each.
+
+    Args:
+        runs: by name, the content of `history.json`: lists by the name of the figure, `epoch` among them.
+        path: where to write; its ending chooses the format (.png, .svg, .pdf).
+
+    Raises:
+        InputError: no run, or one without epochs or validation figures.
+        MissingExtraError: matplotlib is not installed.
+        OptionError: the ending is none of these.
+    """
+    if not runs or not all(columns.get("epoch") for columns in runs.values()):
+        raise InputError("history plot: expected runs with at least one epoch each")
+    names = [name for name in PANELS if all(f"val_{name}" in columns for columns in runs.values())]
+    names = names if "cross_entropy" not in names else [name for name in names if name != "loss"]
+    if not names:
+        raise InputError("history plot: the runs have no validation figure in common")
+    figure = new_figure(4.5 * len(names), 3.6)
+    panels = figure.subplots(1, len(names), squeeze=False)[0]
+    for axes, name in zip(panels, names, strict=True):
+        for run, columns in runs.items():
+            validation, label = columns[f"val_{name}"], "validation" if len(runs) == 1 else run
+            axes.plot(columns["epoch"], validation, marker=".", label=label)
+            if len(runs) == 1 and name in columns:
+                axes.plot(columns["epoch"], columns[name], marker=".", label="training")
+            if len(runs) == 1:
+                best = int(np.argmax(validation) if "accuracy" in name else np.argmin(validation))
+                ring = {"marker": "o", "markersize": 10, "fillstyle": "none", "linestyle": "", "color": "black"}
+                axes.plot(columns["epoch"][best], validation[best], label="best epoch", **ring)
+        axes.set(title=PANELS[name], xlabel="epoch")
+        axes.locator_params(axis="x", integer=True)
+        axes.grid(alpha=0.3)
+    add_legend(figure, panels[0], below=len(runs) > 1)
+    save_figure(figure, Path(path))
+
+
+def plot_predictions(windows: Windows, predicted: NDArray[np.floating[Any]], path: str | os.PathLike[str]) -> None:
+    """Draw input, truth and prediction in each of the windows shown.
+
+    Args:
+        windows: of the data.
+        predicted: for each window shown, (windows shown, time, features).
+        path: where to write; its ending chooses the format (.png, .svg, .pdf).
+
+    Raises:
+        InputError: predictions of another shape than the targets of the windows shown.
+        MissingExtraError: matplotlib is not installed.
+        OptionError: the ending is none of these.
+    """
+    expected = (len(windows.shown), *windows.targets.shape[1:])
+    if predicted.shape != expected:
+        raise InputError(
+            f"prediction plot: expected predictions (windows, time, features) {expected}, got "
+            f"{predicted.shape}; give the windows of the bundle's own run"
+        )
+    figure = new_figure(10.5, 6.4)
+    panels = figure.subplots(2, -(-len(predicted) // 2), squeeze=False).ravel()
+    for axes in panels[len(predicted) :]:
+        axes.remove()
+    for axes, number, values in zip(panels, windows.shown, predicted, strict=False):
+        points = windows.points[number]
+        for feature in range(values.shape[-1]):
+            label, color = "" if values.shape[-1] == 1 else f" {feature}", f"C{feature + 1}"
+            axes.plot(points, windows.targets[number, :, feature], color=color, label=f"truth{label}")
+            axes.plot(points, values[:, feature], "o", color=color, markersize=4, label=f"prediction{label}")
+        [line, *_] = axes.plot(points, windows.sources[number], color="C0", alpha=0.6)
+        line.set_label("input")
+        off = float(np.mean((values - windows.targets[number]) ** 2))
+        axes.set(title=f"window {number}, mean squared error {off:.2g}")
+        axes.grid(alpha=0.3)
+    add_legend(figure, panels[0], below=False)
+    save_figure(figure, Path(path))
+
+
+def plot_lengths(lengths: Mapping[str, Sequence[int]], path: str | os.PathLike[str]) -> None:
+    """Draw how many sequences have which length, a panel for each kind.
+
+    Args:
+        lengths: in tokens, by kind, such as "source".
+        path: where to write; its ending chooses the format (.png, .svg, .pdf).
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+        OptionError: the ending is none of these.
+    """
+    figure = new_figure(3.6 * len(lengths), 3.2)
+    panels = figure.subplots(1, len(lengths), squeeze=False, sharey=True)[0]
+    for axes, (kind, found) in zip(panels, lengths.items(), strict=True):
+        axes.hist(found, bins=np.arange(min(found), max(found) + 2) - 0.5)
+        axes.set(title=f"{kind}, mean {np.mean(found):.1f}", xlabel="tokens")
+        axes.locator_params(axis="x", integer=True, min_n_ticks=1)
+        axes.grid(alpha=0.3)
+    panels[0].set_ylabel("sequences")
+    save_figure(figure, Path(path))
+
+
+def plot_errors(
+    outputs: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]], path: str | os.PathLike[str]
+) -> None:
+    """Draw how many edits sequences are from right, and the share of wrong ones by the length of the reference.
+
+    Args:
+        outputs: the tokens of each.
+        references: the right sequences of each, at least one; the nearest counts.
+        path: where to write; its ending chooses the format (.png, .svg, .pdf).
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+        OptionError: the ending is none of these.
+    """
+    found = np.array(
+        [nearest(*pair) for pair in zip(outputs, references, strict=True)]
+    )  # (sequences, edits and length)
+    figure = new_figure(11.0, 3.6)
+    edits, by_length = figure.subplots(1, 2)
+    edits.hist(found[:, 0], bins=np.arange(found[:, 0].max() + 2) - 0.5)
+    edits.set(title=f"wrong: {np.mean(found[:, 0] > 0):.1%} of {len(found)}", xlabel="edits", ylabel="sequences")
+    edits.locator_params(axis="x", integer=True, min_n_ticks=1)
+    _draw_by_length(by_length, lengths=found[:, 1], wrong=found[:, 0] > 0)
+    for axes in (edits, by_length):
+        axes.grid(alpha=0.3)
+    save_figure(figure, Path(path))
+
+
+def _draw_by_length(axes: Any, *, lengths: NDArray[np.int64], wrong: NDArray[np.bool_]) -> None:
+    """Draw a bar for each length, or for several together where there are more lengths than bars have room."""
+    width = -(-(int(lengths.max() - lengths.min()) + 1) // _MOST_BARS)
+    bins = (lengths - lengths.min()) // width
+    for number in np.unique(bins):
+        share, count = float(np.mean(wrong[bins == number])), int(np.sum(bins == number))
+        middle = lengths.min() + number * width + (width - 1) / 2
+        axes.bar(middle, share, width=0.9 * width, color="C0")
+        axes.annotate(
+            str(count), (middle, share), (0, 2), textcoords="offset points", ha="center", fontsize=7, rotation=90
+        )
+    together = "" if width == 1 else f", {width} lengths a bar"
+    axes.set(title=f"by length (numbers: sequences){together}", xlabel="tokens of the reference", ylabel="share wrong")
+    axes.margins(y=0.15)
+    axes.locator_params(axis="x", integer=True, min_n_ticks=1)

@@ -1,0 +1,1 @@
+"""Greedy and beam search, over anything that encodes and steps."""

@@ -1,0 +1,224 @@
+"""Beam search.
+
+Each step extends every sequence alive by every token. Of the best `beam_size` candidates of a sentence those that end
+are set aside as hypotheses; the best `beam_size` that don't end live on. So that so many stay alive however many end,
+more candidates are examined: 2k where there is one end token. One that ends below the first k is neither: it would
+not have been found by a narrower look, and counting it would make a beam of one something else than greedy search
+(fairseq and CTranslate2 do the same). A sentence stops once enough have ended and none alive can beat the best of
+them.
+"""
+
+from __future__ import annotations
+
+from typing import Generic, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2s_runtime.results import FinishReason
+from s2s_runtime.search.finished import EndedPool
+from s2s_runtime.search.history import History
+from s2s_runtime.search.plan import Batch, Ended, SearchPlan
+from s2s_runtime.search.scoring import Floats, Ints, log_normalizer, top_candidates
+from s2s_runtime.search.step_model import StatesT, StepModel, StepOutput
+
+
+class Beams(NamedTuple, Generic[StatesT]):
+    """The sequences alive. Row i of states and history is beam i % width of sentence i // width.
+
+    Attributes:
+        states: of the model, a row for each beam.
+        sentences: (sentences,) place of each in the batch.
+        scores: (sentences, width) log-probability so far, best first; -inf where fewer are alive than the width.
+        tokens: (rows,) what is fed next.
+        history: tokens so far, a row for each beam.
+        attended: (rows, source time) attention that each source position received, or None.
+    """
+
+    states: StatesT
+    sentences: Ints
+    scores: Floats
+    tokens: Ints
+    history: History
+    attended: Floats | None
+
+
+class Candidates(NamedTuple):
+    """The best extensions of each sentence, best first; all (sentences, candidates).
+
+    Attributes:
+        scores: log-probability of the extended sequence; -inf where there is no such candidate.
+        parents: which beam is extended.
+        tokens: by which token.
+        ends: whether that is an end token.
+    """
+
+    scores: Floats
+    parents: Ints
+    tokens: Ints
+    ends: NDArray[np.bool_]
+
+    def first(self, width: int) -> Candidates:
+        """The best `width`."""
+        return Candidates(self.scores[:, :width], self.parents[:, :width], self.tokens[:, :width], self.ends[:, :width])
+
+    def alive(self, width: int) -> Candidates:
+        """The best `width` of those that don't end; where there are fewer, the others' scores become -inf."""
+        order = np.argsort(self.ends, axis=1, kind="stable")[:, :width]
+        place = np.arange(len(order))[:, None]
+        ends = self.ends[place, order]
+        scores = np.where(ends, np.float32(-np.inf), self.scores[place, order])
+        return Candidates(scores, self.parents[place, order], self.tokens[place, order], ends)
+
+    def select(self, sentences: NDArray[np.intp]) -> Candidates:
+        """Those of some of the sentences."""
+        return Candidates(self.scores[sentences], self.parents[sentences], self.tokens[sentences], self.ends[sentences])
+
+
+class _Attention(NamedTuple):
+    """Attention of the beams, (rows, source time) each: of the step just made, and of all steps where that counts."""
+
+    step: Floats | None
+    total: Floats | None
+
+
+def beam_search(model: StepModel[StatesT], batch: Batch, plan: SearchPlan) -> list[list[Ended]]:
+    """Keep the `beam_size` best sequences of each sentence alive until enough have ended.
+
+    Returns:
+        For each sentence of the batch its best distinct hypotheses, best first, at most `num_hypotheses`.
+    """
+    return _BeamSearch(model, batch, plan).run()
+
+
+class _BeamSearch(Generic[StatesT]):
+    """One run over one batch. What changes from step to step is in `Beams`, what has ended in the pool."""
+
+    def __init__(self, model: StepModel[StatesT], batch: Batch, plan: SearchPlan) -> None:
+        self.model = model
+        self.batch = batch
+        self.plan = plan
+        self.pool = EndedPool(batch, plan)
+        # enough that beam_size sequences go on even where every beam ends in every way it can
+        self.examined = plan.beam_size * (1 + plan.ends)
+        self.first_limit = int(batch.limits.min())
+
+    def run(self) -> list[list[Ended]]:
+        beams: Beams[StatesT] | None = self.start()
+        while beams is not None:
+            output = self.model.step(beams.states, beams.tokens, attention=self.plan.looks)
+            attention = self.look(beams, output)
+            candidates = self.extend(beams, output)
+            if candidates.ends.any():
+                ended = candidates.ends & (candidates.scores > -np.inf)
+                ended[:, self.plan.beam_size :] = False
+                self.set_aside(beams, attention, candidates, ended, "end")
+                alive = candidates.alive(self.plan.beam_size)
+            else:
+                alive = candidates.first(self.plan.beam_size)
+            beams = self.advance(beams, attention, alive, self.going_on(beams, attention, alive))
+        return [self.pool.best(sentence) for sentence in range(len(self.batch))]
+
+    def start(self) -> Beams[StatesT]:
+        """One beam per sentence: at the first step there are no others to tell apart."""
+        count, time = len(self.batch), self.batch.source.shape[1]
+        return Beams(
+            states=self.model.encode(self.batch.source, *self.batch.others),
+            sentences=np.arange(count),
+            scores=np.zeros((count, 1), np.float32),
+            tokens=np.full(count, self.plan.start_id, np.int64),
+            history=History(count, scores=self.plan.token_scores, attention_time=time if self.plan.attention else None),
+            attended=np.zeros((count, time), np.float32) if self.plan.coverage_penalty > 0 else None,
+        )
+
+    def look(self, beams: Beams[StatesT], output: StepOutput) -> _Attention:
+        if beams.attended is None or output.attention is None:
+            return _Attention(output.attention, None)
+        return _Attention(output.attention, beams.attended + output.attention)
+
+    def extend(self, beams: Beams[StatesT], output: StepOutput) -> Candidates:
+        """The best extensions of each sentence: as many as can end in one step, and a beam's worth beside."""
+        logits, rules = output.logits, self.plan.rules  # (rows, vocabulary), ours to write into
+        sentences, width = beams.scores.shape
+        scores, written = beams.scores.reshape(-1), beams.history.tokens
+        rules.penalize(logits, written)
+        offset = scores - log_normalizer(logits)
+        forced = self.batch.forced(beams.sentences, beams.history.length)
+        living = None if rules.allowed_next is None else scores > -np.inf
+        rules.mask(logits, written, None if forced is None else np.repeat(forced, width), living)
+        logits += offset[:, None]
+        best, places = top_candidates(logits.reshape(sentences, -1), self.examined)
+        parents, tokens = np.divmod(places, logits.shape[1])
+        return Candidates(best, parents, tokens, self.plan.is_end.take(tokens))
+
+    def set_aside(
+        self,
+        beams: Beams[StatesT],
+        attention: _Attention,
+        candidates: Candidates,
+        which: NDArray[np.bool_],
+        reason: FinishReason,
+    ) -> None:
+        """Move candidates to the pool of ended hypotheses, best first."""
+        width, history = beams.scores.shape[1], beams.history
+        kept = self.pool.screen(beams.sentences, which, candidates.scores, history.length + 1)
+        for place, rank in zip(*np.nonzero(kept), strict=True):
+            sentence, parent = int(beams.sentences[place]), int(candidates.parents[place, rank])
+            row, log_probability = int(place) * width + parent, candidates.scores[place, rank]
+            score = self.score(sentence, row, float(log_probability), history.length + 1, attention.total)
+            ids, scores, weights = history.of(row, history.length)
+            ids.append(int(candidates.tokens[place, rank]))
+            if scores is not None:
+                scores = np.append(scores, log_probability - beams.scores[place, parent])
+            if weights is not None and attention.step is not None:
+                weights = np.concatenate([weights, attention.step[row : row + 1]])
+            self.pool.add(sentence, Ended(ids, reason, score, scores, weights), score)
+
+    def score(self, sentence: int, row: int, log_probability: float, length: int, attended: Floats | None) -> float:
+        looked = None if attended is None else attended[row][self.batch.columns[sentence]]
+        return self.plan.score(log_probability, length, looked)
+
+    def going_on(self, beams: Beams[StatesT], attention: _Attention, alive: Candidates) -> NDArray[np.intp]:
+        """Places of the sentences that go on; what is alive in those that have reached their limit ends."""
+        length, left = beams.history.length + 1, alive.scores[:, 0] > -np.inf
+        if length >= self.first_limit:
+            last = self.batch.limits[beams.sentences] <= length
+            self.set_aside(beams, attention, alive, (alive.scores > -np.inf) & last[:, None], "length")
+            left = left & ~last
+        if not left.all():
+            self.rescue(beams, (~left).nonzero()[0])
+        return (left & ~self.pool.settled(beams.sentences, alive.scores[:, 0])).nonzero()[0]
+
+    def rescue(self, beams: Beams[StatesT], places: NDArray[np.intp]) -> None:
+        """Sentences in which nothing may follow and nothing has ended give the best of what they have written."""
+        width, length = beams.scores.shape[1], beams.history.length
+        for place in places:
+            sentence, row = int(beams.sentences[place]), int(place) * width
+            if self.pool.is_empty(sentence):
+                score = self.score(sentence, row, float(beams.scores[place, 0]), length, beams.attended)
+                ids, scores, weights = beams.history.of(row, length)
+                self.pool.add(sentence, Ended(ids, "stopped", score, scores, weights), score)
+
+    def advance(
+        self, beams: Beams[StatesT], attention: _Attention, alive: Candidates, left: NDArray[np.intp]
+    ) -> Beams[StatesT] | None:
+        """The beams of the sentences that go on, each made of its parent; None where none goes on."""
+        if len(left) == 0:
+            return None
+        width, history, states = beams.scores.shape[1], beams.history, beams.states
+        kept = alive if len(left) == len(beams.sentences) else alive.select(left)
+        rows = (kept.parents + left[:, None] * width).reshape(-1)
+        if kept.scores.shape == beams.scores.shape:
+            self.model.reorder(states, rows)
+        else:
+            states = self.model.select(states, rows)
+        tokens, gains, weights = kept.tokens.reshape(-1), None, None
+        if self.plan.token_scores:
+            before = beams.scores.reshape(-1)[rows]
+            gains = kept.scores.reshape(-1) - np.where(np.isneginf(before), np.float32(0), before)
+        if self.plan.attention and attention.step is not None:
+            weights = attention.step[rows]
+        history.select(rows)
+        history.append(tokens, gains, weights)
+        total = None if attention.total is None else attention.total[rows]
+        return Beams(states, beams.sentences[left], kept.scores, tokens, history, total)

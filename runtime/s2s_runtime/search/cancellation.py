@@ -1,0 +1,103 @@
+"""Cancelling a running call.
+
+A call given `cancel` looks at it before each run of the encoder and each step of the decoder, or, where the steps run
+inside a graph, every eight steps at most, and raises `CancelledError` as soon as it is set: what was decoded so far is
+dropped, because half of a batch is seldom what the caller waits for (to keep what a sentence has so far, let a
+`callback` return True instead). The model stays as it was.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Generic, Protocol, cast, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2s_runtime.errors import CancelledError
+from s2s_runtime.search.step_model import (
+    Beams,
+    BeamSteps,
+    StatesT,
+    StepModel,
+    StepOutput,
+    Writing,
+    WritingModel,
+    can_write,
+)
+
+_STEPS_BETWEEN: Final = 8  # where the steps run inside one graph: each return to Python costs about as much as a step
+
+
+@runtime_checkable
+class CancelSignal(Protocol):
+    """Says whether a call is to end: a `threading.Event`, or anything else with this method, such as a deadline."""
+
+    def is_set(self) -> bool:
+        """Whether the call is to end. Called before steps, from each thread that decodes: workers ask side by side."""
+        ...
+
+
+class CancellableModel(Generic[StatesT]):
+    """A `StepModel` that raises once a signal is set.
+
+    Args:
+        model: does the work.
+        signal: looked at before each encoding and each step.
+    """
+
+    def __init__(self, model: StepModel[StatesT], signal: CancelSignal) -> None:
+        self._model = model
+        self._signal = signal
+
+    def encode(self, source: NDArray[np.generic], *others: NDArray[np.generic]) -> StatesT:
+        """See `StepModel.encode`."""
+        self._check()
+        return self._model.encode(source, *others)
+
+    def step(self, states: StatesT, tokens: NDArray[np.int64], *, attention: bool = False) -> StepOutput:
+        """See `StepModel.step`."""
+        self._check()
+        return self._model.step(states, tokens, attention=attention)
+
+    @property
+    def can_write(self) -> bool:
+        """See `WritingModel.can_write`."""
+        return can_write(self._model)
+
+    def write(self, states: StatesT, tokens: NDArray[np.int64], writing: Writing) -> NDArray[np.int64]:
+        """See `WritingModel.write`."""
+        self._check()
+        model = cast("WritingModel[StatesT]", self._model)
+        return model.write(states, tokens, writing._replace(steps=min(writing.steps, _STEPS_BETWEEN)))
+
+    def write_beams(self, states: StatesT, tokens: NDArray[np.int64], beams: Beams) -> BeamSteps:
+        """See `WritingModel.write_beams`."""
+        self._check()
+        model = cast("WritingModel[StatesT]", self._model)
+        return model.write_beams(states, tokens, beams._replace(steps=min(beams.steps, _STEPS_BETWEEN)))
+
+    @property
+    def can_join(self) -> bool:
+        """See `WritingModel.can_join`."""
+        return cast("WritingModel[StatesT]", self._model).can_join
+
+    def join(self, states: StatesT, more: StatesT, time: int) -> StatesT | None:
+        """See `WritingModel.join`."""
+        return cast("WritingModel[StatesT]", self._model).join(states, more, time)
+
+    def reorder(self, states: StatesT, rows: NDArray[np.int64]) -> None:
+        """See `StepModel.reorder`."""
+        self._model.reorder(states, rows)
+
+    def select(self, states: StatesT, rows: NDArray[np.int64]) -> StatesT:
+        """See `StepModel.select`."""
+        return self._model.select(states, rows)
+
+    def _check(self) -> None:
+        if self._signal.is_set():
+            raise CancelledError("the call was cancelled; nothing of it is returned")
+
+
+def cancellable(model: StepModel[StatesT], signal: CancelSignal | None) -> StepModel[StatesT]:
+    """The model itself where there is no signal, so that calls without one pay nothing."""
+    return model if signal is None else CancellableModel(model, signal)

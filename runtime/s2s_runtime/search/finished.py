@@ -1,0 +1,85 @@
+"""The hypotheses of a batch that have ended, and when that is enough."""
+
+from __future__ import annotations
+
+import bisect
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2s_runtime.search.plan import Batch, Ended, SearchPlan, rank
+from s2s_runtime.search.scoring import Floats, Ints
+
+
+class EndedPool:
+    """Ended hypotheses of each sentence: how many there were, and those that may still be among the best.
+
+    Args:
+        batch: the sentences.
+        plan: how many have to end, and how they are scored.
+    """
+
+    def __init__(self, batch: Batch, plan: SearchPlan) -> None:
+        self._limits = batch.limits
+        self._plan = plan
+        self._ended: list[list[Ended]] = [[] for _ in range(len(batch))]
+        self._scores: list[list[float]] = [[] for _ in range(len(batch))]  # ascending
+        self._counts: Ints = np.zeros(len(batch), np.int64)
+        self._most = 0
+        self._best: Floats = np.full(len(batch), -np.inf, np.float32)
+        self._needed: Floats = np.full(len(batch), -np.inf, np.float32)  # to be among the best that are returned
+        # of sequences that differ in their end tokens only, one is returned
+        self._capacity = plan.num_hypotheses * max(1, plan.ends)
+
+    @property
+    def is_enough_somewhere(self) -> bool:
+        """Whether in any sentence as many have ended as it takes to stop."""
+        return self._most >= self._plan.pool
+
+    def is_empty(self, sentence: int) -> bool:
+        """Whether nothing has ended in this sentence."""
+        return not self._ended[sentence]
+
+    def screen(
+        self, sentences: Ints, which: NDArray[np.bool_], log_probability: Floats, length: int
+    ) -> NDArray[np.bool_]:
+        """Count sequences that end, and tell which of them are good enough to be kept.
+
+        Args:
+            sentences: (sentences,) places in the batch.
+            which: (sentences, candidates) those that end.
+            log_probability: (sentences, candidates).
+            length: of the sequences, the end token included.
+        """
+        self._counts[sentences] += which.sum(axis=1)
+        self._most = int(self._counts.max())
+        # before the coverage penalty, which only lowers them
+        scores = log_probability / np.float32(self._plan.length_penalty.divisor(length))
+        kept: NDArray[np.bool_] = which & (scores > self._needed[sentences][:, None])
+        return kept
+
+    def add(self, sentence: int, ended: Ended, score: float) -> None:
+        """Keep a sequence."""
+        self._ended[sentence].append(ended)
+        scores = self._scores[sentence]
+        bisect.insort(scores, score)
+        self._best[sentence] = scores[-1]
+        if len(scores) >= self._capacity:
+            self._needed[sentence] = scores[-self._capacity]
+
+    def settled(self, sentences: Ints, log_probability: Floats) -> NDArray[np.bool_]:
+        """Whether enough sequences have ended and none alive can beat the best of them.
+
+        Args:
+            sentences: (sentences,) places in the batch.
+            log_probability: (sentences,) of the best sequence alive.
+        """
+        enough: NDArray[np.bool_] = self._counts[sentences] >= self._plan.pool
+        if enough.any():
+            bound = self._plan.length_penalty.bound(log_probability, self._limits[sentences])
+            enough &= bound <= self._best[sentences]
+        return enough
+
+    def best(self, sentence: int) -> list[Ended]:
+        """The best distinct hypotheses of a sentence, best first."""
+        return rank(self._ended[sentence], self._plan.num_hypotheses)

@@ -1,0 +1,87 @@
+"""Forced decoding: the probabilities of targets that are given."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from s2s_runtime.search.plan import Batch, SearchPlan
+from s2s_runtime.search.scoring import Floats, Ints, log_normalizer
+from s2s_runtime.search.step_model import StatesT, StepModel
+
+
+class Forced(NamedTuple):
+    """What a given target scored: log-probability of each token (tokens,), and its score as the plan counts it."""
+
+    token_scores: Floats
+    score: float
+
+
+def score_targets(model: StepModel[StatesT], batch: Batch, targets: list[list[int]], plan: SearchPlan) -> list[Forced]:
+    """Feed each target to the model and read off the probability of every token of it.
+
+    Args:
+        model: the model.
+        batch: the sources.
+        targets: ids of each, the end token included where it counts.
+        plan: penalties; its masks don't apply.
+    """
+    longest = max(len(target) for target in targets)
+    given = np.zeros((len(targets), longest), np.int64)
+    for row, target in enumerate(targets):
+        given[row, : len(target)] = target
+    states = model.encode(batch.source, *batch.others)
+    scores = np.zeros(given.shape, np.float32)
+    attended = np.zeros((longest, *batch.columns.shape), np.float32) if plan.looks else None
+    tokens, rows = np.full(len(targets), plan.start_id, np.int64), np.arange(len(targets))
+    for step in range(longest):
+        output = model.step(states, tokens, attention=plan.looks)
+        plan.rules.penalize(output.logits, given[:, :step])
+        tokens = given[:, step]
+        scores[:, step] = output.logits[rows, tokens] - log_normalizer(output.logits)
+        if attended is not None and output.attention is not None:
+            attended[step] = output.attention
+    return [
+        _forced(
+            scores[row, : len(target)], None if attended is None else attended[: len(target), row], batch, row, plan
+        )
+        for row, target in enumerate(targets)
+    ]
+
+
+def _forced(scores: Floats, attended: Floats | None, batch: Batch, row: int, plan: SearchPlan) -> Forced:
+    looked = None if attended is None else attended.sum(axis=0)[batch.columns[row]]
+    return Forced(scores, plan.score(float(scores.sum(dtype=np.float32)), len(scores), looked))
+
+
+def likeliest_next(model: StepModel[StatesT], batch: Batch, plan: SearchPlan, count: int, least: float) -> list[Ints]:
+    """The likeliest tokens after each sentence's prefix, best first.
+
+    Args:
+        model: the model.
+        batch: the sources and prefixes.
+        plan: what may follow.
+        count: at most so many.
+        least: only those of at least this probability.
+    """
+    prefix = np.zeros((len(batch), 0), np.int64) if batch.prefix is None else batch.prefix
+    lengths = (prefix >= 0).sum(axis=1)
+    found: list[Ints] = [np.zeros(0, np.int64)] * len(batch)
+    states, tokens = model.encode(batch.source, *batch.others), np.full(len(batch), plan.start_id, np.int64)
+    for step in range(int(lengths.max()) + 1):
+        logits = model.step(states, tokens).logits
+        here = np.flatnonzero(lengths == step)
+        if len(here):
+            written, chosen = prefix[here, :step], logits[here]
+            plan.rules.penalize(chosen, written)
+            normalizer = log_normalizer(chosen)
+            plan.rules.mask(chosen, written, None)
+            order = np.argsort(-chosen, axis=1, kind="stable")[:, :count]
+            scores = np.take_along_axis(chosen, order, axis=1) - normalizer[:, None]
+            kept = (scores > -np.inf) & (np.exp(scores) >= least)
+            for place, row in enumerate(here):
+                found[row] = order[place][kept[place]]
+        if step < prefix.shape[1]:
+            tokens = np.maximum(prefix[:, step], 0)
+    return found

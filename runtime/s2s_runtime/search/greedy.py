@@ -1,0 +1,168 @@
+"""Greedy search and sampling: one sequence per row, each step takes one token."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Generic, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2s_runtime.results import FinishReason
+from s2s_runtime.search.history import History
+from s2s_runtime.search.plan import DROP_SHARE, Batch, Ended, Notify, SearchPlan, rank
+from s2s_runtime.search.scoring import Floats, Ints, log_normalizer
+from s2s_runtime.search.step_model import StatesT, StepModel
+
+
+@dataclass(slots=True)
+class _Rows(Generic[StatesT]):
+    """The rows being written. `sentences` maps each to its place in the batch; ended ones stay until dropped."""
+
+    states: StatesT
+    sentences: Ints
+    live: NDArray[np.bool_]
+    totals: Floats
+    history: History
+    generators: list[np.random.Generator]
+
+    def drop_ended(self, model: StepModel[StatesT]) -> Ints:
+        """Drop the rows that have ended; returns the places of those that stay."""
+        kept = np.flatnonzero(self.live)
+        self.states = model.select(self.states, kept)
+        self.history.select(kept)
+        self.sentences, self.totals, self.live = self.sentences[kept], self.totals[kept], self.live[kept]
+        self.generators = [self.generators[row] for row in kept] if self.generators else []
+        return kept
+
+
+def greedy_search(model: StepModel[StatesT], batch: Batch, plan: SearchPlan) -> list[list[Ended]]:
+    """Take the likeliest token at each step, or draw one where the plan has a sampler.
+
+    Returns:
+        For each sentence of the batch its hypotheses: one, or the distinct samples, best first.
+    """
+    return _GreedySearch(model, batch, plan).run()
+
+
+def greedy_stream(model: StepModel[StatesT], batch: Batch, plan: SearchPlan) -> Iterator[list[int]]:
+    """The same search over a batch of one sentence; yields all ids so far after each step, the end token left out."""
+    search = _GreedySearch(model, batch, plan)
+    for rows in search.steps():
+        written: list[int] = rows.history.tokens[0].tolist()
+        if not plan.is_end[written[-1]]:
+            yield written
+
+
+class _Choice(NamedTuple):
+    """The next token of each row; its log-probability where wanted; rows where none may follow, if that can be."""
+
+    tokens: Ints
+    scores: Floats | None
+    blocked: NDArray[np.bool_] | None
+
+
+class _GreedySearch(Generic[StatesT]):
+    """One run over one batch. What changes from step to step is in `_Rows`."""
+
+    def __init__(self, model: StepModel[StatesT], batch: Batch, plan: SearchPlan) -> None:
+        self.model = model
+        self.batch = batch
+        self.plan = plan
+        self.ended: list[list[Ended]] = [[] for _ in range(len(batch))]
+        self.first_limit = int(batch.limits.min())
+
+    def run(self) -> list[list[Ended]]:
+        for _ in self.steps():
+            pass
+        return [rank(hypotheses, self.plan.num_hypotheses) for hypotheses in self.ended]
+
+    def steps(self) -> Iterator[_Rows[StatesT]]:
+        """Write all sentences; yields the rows after each step, before those that ended are dropped."""
+        rows = self.start()
+        tokens = np.full(len(rows.sentences), self.plan.start_id, np.int64)
+        left = len(tokens)
+        while left:
+            output = self.model.step(rows.states, tokens, attention=self.plan.attention)
+            choice = self.choose(rows, output.logits)
+            tokens = choice.tokens
+            rows.history.append(tokens, choice.scores, output.attention)
+            if choice.scores is not None:
+                rows.totals += choice.scores
+            done = self.done(rows, choice)
+            yield rows
+            if done.any():
+                self.collect(rows, choice, done)
+                rows.live &= ~done
+                left = int(rows.live.sum())
+                if 0 < left <= len(tokens) - len(tokens) / DROP_SHARE:
+                    tokens = tokens[rows.drop_ended(self.model)]
+
+    def start(self) -> _Rows[StatesT]:
+        batch, plan = self.batch, self.plan
+        sentences, states = np.arange(len(batch)), self.model.encode(batch.source, *batch.others)
+        generators: list[np.random.Generator] = []
+        if plan.sampler is not None:
+            generators = plan.sampler.generators(len(batch), plan.num_hypotheses)
+            if plan.num_hypotheses > 1:
+                sentences = np.repeat(sentences, plan.num_hypotheses)
+                states = self.model.select(states, sentences)
+        count, time = len(sentences), batch.source.shape[1] if plan.attention else None
+        history = History(count, scores=plan.token_scores, attention_time=time)
+        return _Rows(states, sentences, np.ones(count, np.bool_), np.zeros(count, np.float32), history, generators)
+
+    def choose(self, rows: _Rows[StatesT], logits: Floats) -> _Choice:
+        rules, written = self.plan.rules, rows.history.tokens
+        rules.penalize(logits, written)
+        normalizer = log_normalizer(logits) if self.plan.scores else None
+        rules.mask(logits, written, self.batch.forced(rows.sentences, rows.history.length), rows.live)
+        sampler = self.plan.sampler
+        tokens: Ints = logits.argmax(axis=1) if sampler is None else sampler.draw(logits, rows.generators)
+        if normalizer is None and not rules.may_block:
+            return _Choice(tokens, None, None)
+        chosen = logits[np.arange(len(tokens)), tokens]
+        blocked = np.isneginf(chosen) if rules.may_block else None
+        scores = None if normalizer is None else chosen - normalizer
+        if scores is not None and blocked is not None:
+            scores[blocked] = 0.0
+        return _Choice(tokens, scores, blocked)
+
+    def done(self, rows: _Rows[StatesT], choice: _Choice) -> NDArray[np.bool_]:
+        """The live rows that end with this step."""
+        done: NDArray[np.bool_] = self.plan.is_end.take(choice.tokens)
+        if choice.blocked is not None:
+            done |= choice.blocked
+        if rows.history.length >= self.first_limit:
+            done |= self.batch.limits[rows.sentences] <= rows.history.length
+        if self.plan.notify is not None:
+            done |= self.stopped(self.plan.notify, rows, choice, done)
+        done &= rows.live
+        return done
+
+    def stopped(
+        self, notify: Notify, rows: _Rows[StatesT], choice: _Choice, done: NDArray[np.bool_]
+    ) -> NDArray[np.bool_]:
+        """Tell the caller of each new token; True for the rows that it wants stopped."""
+        stopped = np.zeros(len(done), np.bool_)
+        told = rows.live if choice.blocked is None else rows.live & ~choice.blocked
+        for row in np.flatnonzero(told):
+            sentence = int(self.batch.indices[rows.sentences[row]])
+            score = None if choice.scores is None else float(choice.scores[row])
+            stopped[row] = notify(sentence, rows.history.length - 1, int(choice.tokens[row]), score, bool(done[row]))
+        return stopped
+
+    def collect(self, rows: _Rows[StatesT], choice: _Choice, done: NDArray[np.bool_]) -> None:
+        """Move the rows that are done to the ended hypotheses of their sentences."""
+        for row in np.flatnonzero(done):
+            length = rows.history.length
+            reason: FinishReason = "stopped"
+            if choice.blocked is not None and choice.blocked[row]:
+                length -= 1  # nothing could follow: what was chosen doesn't count
+            elif self.plan.is_end[choice.tokens[row]]:
+                reason = "end"
+            elif self.batch.limits[rows.sentences[row]] <= length:
+                reason = "length"
+            score = self.plan.score(float(rows.totals[row]), length, None) if self.plan.scores else None
+            ids, scores, attention = rows.history.of(row, length)
+            self.ended[rows.sentences[row]].append(Ended(ids, reason, score, scores, attention))

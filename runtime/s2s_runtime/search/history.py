@@ -1,0 +1,70 @@
+"""What has been written so far in each row: tokens and, where asked for, their scores and attention."""
+
+from __future__ import annotations
+
+from typing import Final, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2s_runtime.search.scoring import Floats, Ints
+
+_FIRST_CAPACITY: Final = 32
+_Number = TypeVar("_Number", np.float32, np.int64)
+
+
+class History:
+    """Tokens (rows, steps), and beside each its log-probability and attention where these are kept.
+
+    Arrays hold more columns than steps so far and are doubled when full: appending a step copies nothing.
+
+    Args:
+        rows: how many sequences.
+        scores: whether the log-probability of each token is kept.
+        attention_time: length of the padded source where attention is kept, else None.
+    """
+
+    def __init__(self, rows: int, *, scores: bool = False, attention_time: int | None = None) -> None:
+        self.length = 0
+        self._tokens: Ints = np.zeros((rows, _FIRST_CAPACITY), np.int64)
+        self._scores: Floats | None = np.zeros((rows, _FIRST_CAPACITY), np.float32) if scores else None
+        self._attention: Floats | None = None
+        if attention_time is not None:
+            self._attention = np.zeros((rows, _FIRST_CAPACITY, attention_time), np.float32)
+
+    @property
+    def tokens(self) -> Ints:
+        """Tokens so far, (rows, steps)."""
+        return self._tokens[:, : self.length]
+
+    def append(self, tokens: Ints, scores: Floats | None, attention: Floats | None) -> None:
+        """Add one step: tokens (rows,), scores (rows,), attention (rows, source time)."""
+        if self.length == self._tokens.shape[1]:
+            self._tokens = doubled(self._tokens)
+            self._scores = None if self._scores is None else doubled(self._scores)
+            self._attention = None if self._attention is None else doubled(self._attention)
+        self._tokens[:, self.length] = tokens
+        if self._scores is not None:
+            self._scores[:, self.length] = scores
+        if self._attention is not None:
+            self._attention[:, self.length] = attention
+        self.length += 1
+
+    def select(self, rows: Ints) -> None:
+        """Keep the given rows, in the given order; rows may be left out or repeated."""
+        self._tokens = self._tokens.take(rows, axis=0)
+        self._scores = None if self._scores is None else self._scores.take(rows, axis=0)
+        self._attention = None if self._attention is None else self._attention.take(rows, axis=0)
+
+    def of(self, row: int | np.intp, length: int) -> tuple[list[int], Floats | None, Floats | None]:
+        """The first `length` steps of a row: tokens, and copies of their scores and attention where these are kept."""
+        return (
+            self._tokens[row, :length].tolist(),
+            None if self._scores is None else self._scores[row, :length].copy(),
+            None if self._attention is None else self._attention[row, :length].copy(),
+        )
+
+
+def doubled(array: NDArray[_Number]) -> NDArray[_Number]:
+    """An array with room for twice as many steps, its second axis."""
+    return np.concatenate([array, np.zeros_like(array)], axis=1)

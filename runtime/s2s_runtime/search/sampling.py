@@ -1,0 +1,61 @@
+"""Drawing tokens at random, one generator per sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from s2s_runtime.search.scoring import Floats, Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Sampler:
+    """How the next token is drawn.
+
+    Args:
+        temperature: the softmax is taken of logits / temperature.
+        top_k: only the k likeliest tokens; None = all.
+        top_p: only the likeliest tokens that together reach this probability; 1 = all (Holtzman et al. 2020).
+        seed: None = different each time.
+    """
+
+    temperature: float = 1.0
+    top_k: int | None = None
+    top_p: float = 1.0
+    seed: int | None = None
+
+    def generators(self, sentences: int, samples: int) -> list[np.random.Generator]:
+        """A generator for each sample of each sentence, samples of a sentence together.
+
+        The seed of a generator is `seed` and the sample's number, not the sentence's place in the batch: that would
+        make results depend on what else is decoded.
+        """
+        if self.seed is None:
+            return [np.random.default_rng() for _ in range(sentences * samples)]
+        return [np.random.default_rng([self.seed, sample]) for _ in range(sentences) for sample in range(samples)]
+
+    def draw(self, logits: Floats, generators: Sequence[np.random.Generator]) -> Ints:
+        """One token per row by inversion of the cumulative distribution, likeliest tokens first.
+
+        Args:
+            logits: (rows, vocabulary); -inf is never drawn, unless a whole row is.
+            generators: one per row, each advanced by one number.
+        """
+        order = np.argsort(-logits, axis=1, kind="stable")
+        scaled = np.take_along_axis(logits, order, axis=1) / np.float32(self.temperature)
+        highest = np.maximum(scaled[:, :1], np.finfo(np.float32).min)  # a row of -inf: no -inf minus -inf
+        weights = np.exp(scaled - highest)
+        if self.top_k is not None:
+            weights[:, self.top_k :] = 0.0
+        reached = np.cumsum(weights, axis=1)
+        if self.top_p < 1.0:
+            before = reached - weights
+            weights[before >= np.float32(self.top_p) * reached[:, -1:]] = 0.0
+            reached = np.cumsum(weights, axis=1)
+        uniform = np.array([generator.random(dtype=np.float32) for generator in generators], np.float32)
+        place = (reached <= uniform[:, None] * reached[:, -1:]).sum(axis=1)
+        # rounding may put the place past the last token that has weight
+        place = np.minimum(place, np.maximum((weights > 0).sum(axis=1) - 1, 0))
+        return np.take_along_axis(order, place[:, None], axis=1)[:, 0]

@@ -1,0 +1,224 @@
+"""The small interface through which search sees a model.
+
+Search needs three things: states for a batch of sources (`encode`), logits for one step (`step`), and rows picked out
+of the states (`select`, `reorder`). Models that can write many tokens at once (`write`) are asked to where the options
+allow it. `s2s_runtime.ort.onnx_model` implements it over a bundle; tests fake it with a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+StatesT = TypeVar("StatesT")
+
+
+class StepOutput(NamedTuple):
+    """What one step gives. The arrays may be overwritten: they hold until the next step on the same states.
+
+    Attributes:
+        logits: float32 (rows, vocabulary), before softmax; callers may write into it.
+        attention: float32 (rows, source time), rows sum to 1; None where it wasn't asked for.
+    """
+
+    logits: NDArray[np.float32]
+    attention: NDArray[np.float32] | None
+
+
+class StepModel(Protocol[StatesT]):
+    """A recurrent decoder, one step at a time over many rows.
+
+    A row is one sequence being written: a sentence, or one beam of it. States hold, for each row, the decoder's
+    recurrent states and its memory (what stays constant through a sequence, such as the encoder's outputs).
+    """
+
+    def encode(self, source: NDArray[np.generic], *others: NDArray[np.generic]) -> StatesT:
+        """States before the first step, one row per source.
+
+        Args:
+            source: int64 (rows, time) or float32 (rows, time, features), padded.
+            others: likewise, or float32 (rows, features), for models that read more than one source.
+        """
+        ...
+
+    def step(self, states: StatesT, tokens: NDArray[np.int64], *, attention: bool = False) -> StepOutput:
+        """Feed the token of each row and advance `states` in place.
+
+        Args:
+            states: advanced by one step.
+            tokens: int64 (rows,); ignored by models to which no token is fed back.
+            attention: whether the attention weights are wanted too.
+        """
+        ...
+
+    def reorder(self, states: StatesT, rows: NDArray[np.int64]) -> None:
+        """Give row i the recurrent states of row `rows[i]`, in place; the memory stays.
+
+        Right where rows move among beams of one sentence only, as these share their memory.
+        """
+        ...
+
+    def select(self, states: StatesT, rows: NDArray[np.int64]) -> StatesT:
+        """New states made of the given rows, memory too; rows may be left out or repeated."""
+        ...
+
+
+class Writing(NamedTuple):
+    """How many tokens `WritingModel.write` writes, and which.
+
+    Attributes:
+        mask: float32 (vocabulary,), added to the logits: -inf at tokens that never follow.
+        goes_on: float32 (vocabulary,): 0 at tokens that end a sequence, 1 at the others.
+        live: float32 (rows,): 0 at rows that have ended before, 1 at the others.
+        least: stop once no more rows than this are live.
+        steps: most tokens to write.
+    """
+
+    mask: NDArray[np.float32]
+    goes_on: NDArray[np.float32]
+    live: NDArray[np.float32]
+    least: int
+    steps: int
+
+
+class WritingModel(StepModel[StatesT], Protocol[StatesT]):
+    """A step model that can also write many tokens by itself, always the likeliest."""
+
+    @property
+    def can_write(self) -> bool:
+        """Whether it can; older bundles lack the graph."""
+        ...
+
+    def write(self, states: StatesT, tokens: NDArray[np.int64], writing: Writing) -> NDArray[np.int64]:
+        """Feed the token of each row, take the likeliest, and so on; advance `states` in place.
+
+        Args:
+            states: advanced by as many steps as tokens were written.
+            tokens: int64 (rows,), the last token of each.
+            writing: how many, and which.
+
+        Returns:
+            int64 (steps, rows), at least one and at most `writing.steps` steps. Rows that have ended are written on
+            like the others.
+        """
+        ...
+
+    def write_beams(self, states: StatesT, tokens: NDArray[np.int64], beams: Beams) -> BeamSteps:
+        """Feed the token of each beam, keep the best extensions, and so on; advance `states` in place.
+
+        Args:
+            states: a row for each beam, those of a sentence one after the other; left as those of the last beams.
+            tokens: int64 (rows,), the last token of each.
+            beams: what to go on from.
+
+        Returns:
+            As many steps as asked for, or fewer.
+        """
+        ...
+
+    @property
+    def can_join(self) -> bool:
+        """Whether batches of sources of any lengths can be put together; not so where states lie in device memory."""
+        ...
+
+    def join(self, states: StatesT, more: StatesT, time: int) -> StatesT | None:
+        """New states: the rows of `states`, then those of `more`. Both are given up.
+
+        Args:
+            states: of any rows.
+            more: of any others.
+            time: length that fits the padded sources of both; what memory has beyond it is padding.
+
+        Returns:
+            None where their memory doesn't fit together; both stay as they are then.
+        """
+        ...
+
+
+class Beams(NamedTuple):
+    """What `WritingModel.write_beams` goes on from, and how.
+
+    Attributes:
+        scores: float32 (sentences, width), log-probability of each beam; -inf where there is none.
+        mask: float32 (vocabulary,), added to the log-probabilities: -inf at tokens that never follow.
+        ending: float32 (vocabulary,): -inf at tokens that end a sequence, 0 at the others.
+        examined: how many of the best extensions of each sentence to look at, at least the width.
+        steps: tokens to write.
+    """
+
+    scores: NDArray[np.float32]
+    mask: NDArray[np.float32]
+    ending: NDArray[np.float32]
+    examined: int
+    steps: int
+
+
+class Extensions(NamedTuple):
+    """Sequences extended by a token each, best first; all (sentences, extensions).
+
+    Attributes:
+        scores: float32, log-probability of the whole sequence; -inf where there are fewer.
+        parents: int64, number of the beam, within the sentence, that is extended.
+        tokens: int64, by which token.
+    """
+
+    scores: NDArray[np.float32]
+    parents: NDArray[np.int64]
+    tokens: NDArray[np.int64]
+
+
+class BeamSteps(NamedTuple):
+    """What beam search found: the fields of `Extensions` with the step as first axis.
+
+    Attributes:
+        candidate_scores, candidate_parents, candidate_tokens: the best extensions, as many as were to be examined.
+        beam_scores, beam_parents, beam_tokens: the best of those that don't end, as many as the width.
+    """
+
+    candidate_scores: NDArray[np.float32]
+    candidate_parents: NDArray[np.int64]
+    candidate_tokens: NDArray[np.int64]
+    beam_scores: NDArray[np.float32]
+    beam_parents: NDArray[np.int64]
+    beam_tokens: NDArray[np.int64]
+
+    def of(self, sentences: slice) -> BeamSteps:
+        """Those of some of the sentences."""
+        return BeamSteps._make(each[:, sentences] for each in self)
+
+    def candidates(self, step: int) -> Extensions:
+        """The best extensions of one step."""
+        return Extensions(self.candidate_scores[step], self.candidate_parents[step], self.candidate_tokens[step])
+
+    def beams(self, step: int) -> Extensions:
+        """Those of one step that live on."""
+        return Extensions(self.beam_scores[step], self.beam_parents[step], self.beam_tokens[step])
+
+
+def can_write(model: StepModel[Any]) -> bool:
+    """Whether a model is a `WritingModel` that can write; by its attribute, which is looked up at every call."""
+    return getattr(model, "can_write", False)
+
+
+@runtime_checkable
+class PortableModel(StepModel[StatesT], Protocol[StatesT]):
+    """A step model whose states can be taken out as arrays and given back, in this process or another."""
+
+    def to_arrays(self, states: StatesT) -> dict[str, NDArray[Any]]:
+        """Copies of recurrent states and memory by name, each with the rows first."""
+        ...
+
+    def from_arrays(self, arrays: Mapping[str, NDArray[Any]], time: int) -> StatesT:
+        """States made of copies of such arrays.
+
+        Args:
+            arrays: as `to_arrays` gives them.
+            time: length of the padded source.
+
+        Raises:
+            InputError: they are another model's.
+        """
+        ...

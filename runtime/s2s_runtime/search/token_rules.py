@@ -1,0 +1,144 @@
+"""Which tokens may follow: everything that changes logits before search reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2s_runtime.errors import OptionError
+from s2s_runtime.options import AllowedNext
+from s2s_runtime.search.scoring import Floats, Ints
+
+_NEVER = np.float32(-np.inf)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenRules:
+    """Masks and penalties over the next token.
+
+    Args:
+        size: of the target vocabulary.
+        banned: ids that never follow.
+        end_ids: ids that end a sequence, masked until `min_length` tokens stand.
+        min_length: see `DecodingOptions`, as for the others.
+        repetition_penalty: 1 = none.
+        ngram_size: no n-gram occurs twice; 0 = off.
+        ngram_exclude: n-grams that hold one of these ids may.
+        sequences: id sequences never completed.
+        allowed_next: called per row.
+
+    Attributes:
+        always: float32 (vocabulary,), what is added to the logits at every step: -inf at `banned`.
+    """
+
+    size: int
+    banned: Ints
+    end_ids: Ints
+    min_length: int = 0
+    repetition_penalty: float = 1.0
+    ngram_size: int = 0
+    ngram_exclude: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
+    sequences: Sequence[Ints] = ()
+    allowed_next: AllowedNext | None = None
+    always: Floats = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        always = np.zeros(self.size, np.float32)  # adding a row is much quicker than writing into a few columns
+        always[self.banned] = _NEVER
+        object.__setattr__(self, "always", always)
+
+    @property
+    def may_block(self) -> bool:
+        """Whether a row may be left with no token that may follow."""
+        return self.ngram_size > 0 or bool(self.sequences) or self.allowed_next is not None or self.min_length > 0
+
+    def penalize(self, logits: Floats, tokens: Ints) -> None:
+        """Apply the repetition penalty in place: it changes probabilities, so it comes before the normaliser.
+
+        Args:
+            logits: (rows, vocabulary).
+            tokens: (rows, steps) written so far.
+        """
+        if self.repetition_penalty == 1.0 or tokens.shape[1] == 0:
+            return
+        penalty = np.float32(self.repetition_penalty)
+        seen = np.take_along_axis(logits, tokens, axis=1)  # a token seen twice is written twice with the same value
+        np.put_along_axis(logits, tokens, np.where(seen > 0, seen / penalty, seen * penalty), axis=1)
+
+    def mask(self, logits: Floats, tokens: Ints, forced: Ints | None, live: NDArray[np.bool_] | None = None) -> None:
+        """Set the logits of tokens that may not follow to -inf, in place.
+
+        Args:
+            logits: (rows, vocabulary).
+            tokens: (rows, steps) written so far.
+            forced: (rows,) the token that has to follow, or -1; overrules every mask.
+            live: (rows,) rows whose result is wanted; None = all. `allowed_next` is not called for the others.
+        """
+        if forced is not None:
+            rows = np.flatnonzero(forced >= 0)
+            kept = logits[rows, forced[rows]]
+        logits += self.always
+        if tokens.shape[1] < self.min_length:
+            logits[:, self.end_ids] = _NEVER
+        if self.ngram_size:
+            self._mask_ngrams(logits, tokens)
+        for sequence in self.sequences:
+            if len(sequence) <= tokens.shape[1] + 1:
+                tail = tokens[:, tokens.shape[1] + 1 - len(sequence) :]
+                logits[(tail == sequence[:-1]).all(axis=1), sequence[-1]] = _NEVER
+        if self.allowed_next is not None:
+            self._mask_disallowed(self.allowed_next, logits, tokens, forced, live)
+        if forced is not None:
+            logits[rows] = _NEVER
+            logits[rows, forced[rows]] = kept
+
+    def _mask_ngrams(self, logits: Floats, tokens: Ints) -> None:
+        size, steps = self.ngram_size, tokens.shape[1]
+        if steps < size:
+            return
+        # n-grams written so far: (rows, steps - size + 1, size)
+        ngrams = np.lib.stride_tricks.sliding_window_view(tokens, size, axis=1)
+        tail = tokens[:, steps - size + 1 :]  # (rows, size - 1), what the next token would complete
+        repeats = (ngrams[:, :, :-1] == tail[:, None, :]).all(axis=2)
+        repeats &= ~np.isin(ngrams, self.ngram_exclude).any(axis=2)
+        rows, starts = np.nonzero(repeats)
+        logits[rows, ngrams[rows, starts, -1]] = _NEVER
+
+    def _mask_disallowed(
+        self,
+        allowed_next: AllowedNext,
+        logits: Floats,
+        tokens: Ints,
+        forced: Ints | None,
+        live: NDArray[np.bool_] | None,
+    ) -> None:
+        for row in range(len(logits)):
+            if (live is not None and not live[row]) or (forced is not None and forced[row] >= 0):
+                continue
+            allowed = self._allowed(allowed_next(tokens.shape[1], tokens[row].tolist()))
+            logits[row, ~allowed] = _NEVER
+
+    def _allowed(self, answer: object) -> NDArray[np.bool_]:
+        """What `allowed_next` returned as a mask over the vocabulary."""
+        found = np.asarray(
+            list(answer) if isinstance(answer, Iterable) and not isinstance(answer, np.ndarray) else answer
+        )
+        if found.dtype == np.bool_ and found.shape == (self.size,):
+            return found
+        mask = np.zeros(self.size, np.bool_)
+        if found.size == 0:
+            return mask
+        if found.ndim != 1 or not np.issubdtype(found.dtype, np.integer) or not _within(found, self.size):
+            raise OptionError(
+                f"allowed_next: expected it to return ids from 0 to {self.size - 1} or a boolean mask of {self.size}, "
+                f"got {answer!r}"
+            )
+        mask[found] = True
+        return mask
+
+
+def _within(ids: NDArray[np.integer], size: int) -> bool:
+    return bool(ids.min() >= 0 and ids.max() < size)

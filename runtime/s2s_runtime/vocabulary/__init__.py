@@ -1,0 +1,1 @@
+"""Symbols of a source or a target side: units, ids, padding."""

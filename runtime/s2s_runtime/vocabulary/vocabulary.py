@@ -1,0 +1,341 @@
+"""One side of a vocabulary: text to token ids and back. `s2s_runtime.vocabulary.vocabulary_file` documents units and fields."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal, cast, get_args
+
+from s2s_runtime.errors import UnknownSymbolError, VocabularyError
+from s2s_runtime.files.json_fields import Fields
+from s2s_runtime.vocabulary.padding import without_padding
+from s2s_runtime.vocabulary.phones import cut_phones, join_phones
+from s2s_runtime.vocabulary.sentencepiece import PieceModel, read_model, to_base64, with_pieces
+from s2s_runtime.vocabulary.words import WORD_PATTERN, join_words
+
+Unit = Literal["char", "word", "symbol", "phone", "sentencepiece"]
+Normalization = Literal["NFC", "NFKC", "NFD", "NFKD"]
+UnknownPolicy = Literal["error", "unk", "skip"]
+
+_UNIT_NAMES: Final = {
+    "char": "character",
+    "word": "word",
+    "symbol": "symbol",
+    "phone": "phone",
+    "sentencepiece": "piece",
+}
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The symbols of one side and how text is cut into them.
+
+    Args:
+        unit: "char", "word", "symbol", "phone" or "sentencepiece"; see the module's documentation.
+        symbols: the symbol of each id, distinct and not empty.
+        padding: symbol that fills short rows, or None.
+        unknown: symbol that stands for symbols not in the list; None = they are errors.
+        start: symbol before the first token, or None.
+        end: symbol after the last token, or None.
+        normalization: Unicode normal form applied to text, or None.
+        lowercase: whether text is lowercased.
+        reverse: whether the order of tokens is reversed (sources only).
+        removed: characters taken out of the text, after lowercasing and normalising.
+        separators: characters at which text is cut; "" = any white space (unit "symbol" only).
+        skip_unknown: whether symbols not in the list are left out, where no unknown symbol stands for them.
+        model: content of the sentencepiece model, for that unit only.
+
+    Raises:
+        VocabularyError: symbols empty or not distinct, or a named symbol not among them.
+    """
+
+    unit: Unit
+    symbols: tuple[str, ...]
+    padding: str | None = None
+    unknown: str | None = None
+    start: str | None = None
+    end: str | None = None
+    normalization: Normalization | None = None
+    lowercase: bool = False
+    reverse: bool = False
+    removed: str = ""
+    separators: str = ""
+    skip_unknown: bool = False
+    model: bytes | None = field(default=None, repr=False)
+    _ids: dict[str, int] = field(init=False, repr=False, compare=False)
+    _left_out: frozenset[int | None] = field(init=False, repr=False, compare=False)
+    _translation: dict[int, str | None] = field(init=False, repr=False, compare=False)
+    _pieces: PieceModel | None = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "symbols", tuple(self.symbols))
+        object.__setattr__(self, "_ids", {symbol: i for i, symbol in enumerate(self.symbols)})
+        left_out = frozenset(self._ids.get(symbol) for symbol in (self.start, self.end, self.padding) if symbol)
+        object.__setattr__(self, "_left_out", left_out)
+        removed = str.maketrans("", "", self.removed)
+        cuts = str.maketrans(dict.fromkeys(self.separators, self.separators[:1]))  # at one of them, once all are that
+        object.__setattr__(self, "_translation", {**cuts, **removed})
+        object.__setattr__(self, "_pieces", None if self.model is None else PieceModel(self.model))
+        problems = self._problems()
+        if problems:
+            raise VocabularyError("; ".join(problems))
+
+    def check_model(self) -> None:
+        """Load the sentencepiece model, where there is one, and make sure that its pieces are among the symbols.
+
+        Raises:
+            MissingExtraError: sentencepiece is not installed.
+            VocabularyError: the model can't be loaded, or cuts text into pieces that aren't symbols.
+        """
+        if self._pieces is not None:
+            missing = [piece for piece in self._pieces.written() if piece not in self._ids]
+            if missing:
+                raise VocabularyError(
+                    f"symbols: expected every piece of the sentencepiece model, {len(missing)} are missing, such as "
+                    f"{missing[0]!r}; leave symbols out to take the model's pieces in its order"
+                )
+
+    def _problems(self) -> list[str]:
+        problems = []
+        if (self.unit == "sentencepiece") != (self.model is not None):
+            expected = "a sentencepiece model" if self.model is None else "none"
+            problems.append(f"model: expected {expected}, as unit is {self.unit!r}")
+        if self.separators and self.unit != "symbol":
+            problems.append(f"separators: only unit 'symbol' has them, got unit {self.unit!r}")
+        if self.skip_unknown and self.unknown is not None:
+            problems.append(f"skip_unknown: expected false, as unknown is {self.unknown!r}")
+        if not self.symbols:
+            problems.append("symbols: expected at least one")
+        if "" in self._ids:
+            problems.append(f"symbols[{self._ids['']}]: expected a non-empty string, got ''")
+        if len(self._ids) < len(self.symbols):
+            twice = next(s for i, s in enumerate(self.symbols) if self._ids[s] != i)
+            problems.append(f"symbols: {twice!r} occurs more than once; ids would be ambiguous")
+        for name in ("padding", "unknown", "start", "end"):
+            symbol = getattr(self, name)
+            if symbol is not None and symbol not in self._ids:
+                problems.append(f"{name}: {symbol!r} is not among the symbols; add it there or set {name} to null")
+        return problems
+
+    def __len__(self) -> int:
+        return len(self.symbols)
+
+    @property
+    def padding_id(self) -> int | None:
+        """Id of the padding symbol, or None."""
+        return self._id_of(self.padding)
+
+    @property
+    def unknown_id(self) -> int | None:
+        """Id of the unknown symbol, or None."""
+        return self._id_of(self.unknown)
+
+    @property
+    def start_id(self) -> int | None:
+        """Id of the start symbol, or None."""
+        return self._id_of(self.start)
+
+    @property
+    def end_id(self) -> int | None:
+        """Id of the end symbol, or None."""
+        return self._id_of(self.end)
+
+    def _id_of(self, symbol: str | None) -> int | None:
+        return None if symbol is None else self._ids[symbol]
+
+    def normalize(self, text: str) -> str:
+        """The text lowercased, in normal form and without the characters removed, as this vocabulary says."""
+        if self.lowercase:
+            text = text.lower()  # before normalising: lowercasing can leave a text that is not in normal form
+        text = unicodedata.normalize(self.normalization, text) if self.normalization else text
+        return text.translate(self._translation) if self._translation else text
+
+    def split(self, text: str) -> list[str]:
+        """Cut a text into symbols, known or not, in the order of the text.
+
+        >>> Vocabulary("word", ("<unk>",)).split("Don't go, Tom!")
+        ["Don't", 'go', ',', 'Tom', '!']
+        """
+        text = self.normalize(text)
+        if self.unit == "char":
+            return list(text)
+        if self._pieces is not None:
+            return self._pieces.cut(text)
+        if self.unit == "phone":
+            return cut_phones(text)
+        if self.separators:
+            return [symbol for symbol in text.split(self.separators[0]) if symbol]
+        return WORD_PATTERN.findall(text) if self.unit == "word" else text.split()
+
+    def split_whole(self, text: str) -> list[str]:
+        """What error rates count: the symbols of `split`, but whole phones where it cuts these."""
+        return self.normalize(text).split() if self.unit == "phone" else self.split(text)
+
+    def encode(self, text: str, unknown: UnknownPolicy | None = None) -> list[int]:
+        """Ids of a text's symbols, without start and end; reversed where `reverse` is set.
+
+        Args:
+            text: any text.
+            unknown: see `look_up`.
+
+        Raises:
+            UnknownSymbolError: a symbol is not in the vocabulary, and not to be replaced or left out.
+        """
+        return self.look_up(text, unknown)[0]
+
+    def look_up(self, text: str, unknown: UnknownPolicy | None = None) -> tuple[list[int], list[str]]:
+        """Ids of a text's symbols as `encode` gives them, and the symbols that the vocabulary lacks.
+
+        Args:
+            text: any text.
+            unknown: what becomes of a symbol that the vocabulary lacks. "error": it is one. "unk": the unknown symbol
+                stands for it. "skip": it is left out. None = "unk" where there is an unknown symbol, "skip" where
+                `skip_unknown` is set, else "error".
+
+        Raises:
+            UnknownSymbolError: a symbol is not in the vocabulary, and not to be replaced or left out.
+        """
+        symbols = self.split(text)
+        known = symbols if self._pieces is None else self._pieces.known(self.normalize(text), symbols)
+        ids = list(map(self._ids.get, known))
+        missing: list[str] = []
+        if None in ids:
+            missing = [symbol for symbol, token in zip(symbols, ids, strict=True) if token is None]
+            stand_in = None if unknown == "error" else self.unknown_id
+            if unknown == "skip" or (unknown is None and self.skip_unknown):
+                ids = [token for token in ids if token is not None]
+            elif stand_in is None:
+                raise UnknownSymbolError(_UNIT_NAMES[self.unit], missing[0], ids.index(None), text, self.unknown)
+            else:
+                ids = [stand_in if token is None else token for token in ids]
+        found = cast("list[int]", ids)
+        return (found[::-1] if self.reverse else found), missing
+
+    def wrap(self, ids: Iterable[int]) -> list[int]:
+        """The ids with the start id before and the end id after them, where this vocabulary has such symbols."""
+        start, end = self.start_id, self.end_id
+        return [*([] if start is None else [start]), *ids, *([] if end is None else [end])]
+
+    def encode_sentence(self, text: str) -> list[int]:
+        """What a model reads for a text: `wrap(encode(text))`.
+
+        A source sentence is fed like this. Of a target sentence, the decoder input is everything but the last id and
+        the decoder target everything but the first.
+        """
+        return self.wrap(self.encode(text))
+
+    def tokens(self, ids: Iterable[int]) -> list[str]:
+        """The symbol of each id.
+
+        Raises:
+            VocabularyError: an id is outside the vocabulary.
+        """
+        found, symbols = list(ids), self.symbols
+        try:
+            named = [symbols[token] for token in found]
+        except IndexError:
+            named = []
+        if len(named) < len(found) or (found and min(found) < 0):
+            wrong = next(token for token in found if not 0 <= token < len(symbols))
+            raise VocabularyError(f"id {wrong} is outside the vocabulary: expected 0 to {len(symbols) - 1}")
+        return named
+
+    def decode(self, ids: Iterable[int], tokens: Sequence[str] | None = None) -> str:
+        """Text of a sequence of ids.
+
+        Start and end symbols and the padding at either end are left out; unknown symbols stay, spelled as in
+        `symbols` (by sentencepiece as " \u2047 "). The inverse of `encode` where the unit allows: white space between
+        words is not remembered.
+
+        Args:
+            ids: of target symbols.
+            tokens: what `tokens` gives for them, where that is known already.
+
+        Raises:
+            VocabularyError: an id is outside the vocabulary.
+        """
+        start, end = self.start_id, self.end_id
+        bare = list(ids)
+        if self._left_out.isdisjoint(bare) and not self.reverse:
+            return self.join(self.tokens(bare) if tokens is None else tokens)
+        bare = [token for token in bare if token not in (start, end)]
+        if self.reverse:
+            bare.reverse()
+        return self.join(self.tokens(without_padding(bare, self.padding_id)))
+
+    def join(self, symbols: Sequence[str]) -> str:
+        """Join symbols to a text, as the unit says.
+
+        >>> Vocabulary("word", ("<unk>",)).join(["He", "(", "Tom", ")", "left", "."])
+        'He (Tom) left.'
+        """
+        if self._pieces is not None:
+            return self._pieces.join(symbols)
+        if self.unit == "char":
+            return "".join(symbols)
+        if self.unit == "symbol":
+            return " ".join(symbols)
+        if self.unit == "phone":
+            return join_phones(symbols)
+        return join_words(symbols)
+
+    def to_dict(self) -> dict[str, object]:
+        """This side as it stands in `vocab.json`."""
+        return {
+            "unit": self.unit,
+            "symbols": list(self.symbols),
+            "padding": self.padding,
+            "unknown": self.unknown,
+            "start": self.start,
+            "end": self.end,
+            "normalization": self.normalization,
+            "lowercase": self.lowercase,
+            "reverse": self.reverse,
+            **{name: getattr(self, name) for name in ("removed", "separators", "skip_unknown") if getattr(self, name)},
+            **({} if self.model is None else {"model": to_base64(self.model)}),
+        }
+
+    @classmethod
+    def from_dict(cls, data: object, where: str = "vocabulary", folder: Path | None = None) -> Vocabulary:
+        """Read one side of `vocab.json`.
+
+        Args:
+            data: the parsed JSON object.
+            where: what to call it in messages.
+            folder: in which a `model_file` lies; None = it may not be given.
+
+        Raises:
+            VocabularyError: names every field that is missing or has a wrong value.
+            MissingExtraError: fields were left out that only sentencepiece can tell, and it is not installed.
+        """
+        problems: list[str] = []
+        fields = Fields(data, where, problems)
+        model = read_model(fields, folder)
+        if model is not None and not problems:
+            fields = Fields(with_pieces(fields.to_dict(), PieceModel(model), where), where, problems)
+            read_model(fields, folder)
+        symbols = fields.items("symbols")
+        for i, symbol in enumerate(symbols):
+            if not isinstance(symbol, str):
+                fields.problem(f"symbols[{i}]", f"expected a string, got {symbol!r}")
+        values = {
+            "unit": fields.choice("unit", tuple(_UNIT_NAMES)),
+            **{name: fields.optional_text(name, None) for name in ("padding", "unknown", "start", "end")},
+            "lowercase": fields.boolean("lowercase", False),
+            "reverse": fields.boolean("reverse", False),
+            "removed": fields.text("removed", ""),
+            "separators": fields.text("separators", ""),
+            "skip_unknown": fields.boolean("skip_unknown", False),
+            "model": model,
+        }
+        if fields.raw("normalization", None) is not None:
+            values["normalization"] = fields.choice("normalization", get_args(Normalization))
+        fields.refuse_others()
+        if problems:
+            raise VocabularyError("; ".join(problems))
+        try:
+            return cls(symbols=cast("tuple[str, ...]", tuple(symbols)), **values)  # type: ignore[arg-type]
+        except VocabularyError as error:
+            raise VocabularyError(f"{where}: {error}") from error

@@ -1,0 +1,1 @@
+"""The command s2s-train."""

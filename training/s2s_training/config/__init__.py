@@ -1,0 +1,1 @@
+"""Configuration: model, data, fit and training, each with its own checks."""

@@ -1,0 +1,1 @@
+"""Pairs and series: reading, splitting, vocabularies, arrays, tf.data."""

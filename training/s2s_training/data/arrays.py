@@ -1,0 +1,192 @@
+"""Encoded pairs as padded arrays, and batches of similar length.
+
+Two layouts. Ids: `(pairs, time)` int32, padded with id 0, which embeddings mask. One-hot: the same ids while on the
+host, turned into `(pairs, time, symbols)` float32 batch by batch; id -1 becomes a row of zeros.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2s_runtime.vocabulary.vocabulary_file import VocabularyFile
+from s2s_training.config.training import ModelConfig
+from s2s_training.data.corpus import Example
+from s2s_training.data.vocabulary_builder import SPACE, ZERO_ROW
+
+Ids = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a run's pairs become arrays.
+
+    Attributes:
+        source_size: symbols of the source side.
+        target_size: symbols of the target side.
+        one_hot: whether the model takes one-hot vectors instead of ids.
+        fed: whether there is a decoder input (the target one step earlier).
+        source_padding: id that fills source rows; -1 = a row of zeros.
+        target_padding: id that fills target rows; -1 = a row of zeros.
+        source_length: fixed source length, or None where each batch has its own.
+        target_length: fixed number of decoder steps, or None.
+        source_side: where a source row is filled, "right" or "left".
+        padding_counts: whether padded steps count as predictions (the model learns to write its padding).
+        per_step: whether a batch's loss is divided by all its steps, padded ones too, as the published models do;
+            else by the steps that count.
+        start_id: what a fed decoder reads first; None where nothing is fed.
+    """
+
+    source_size: int
+    target_size: int
+    one_hot: bool
+    fed: bool
+    source_padding: int
+    target_padding: int
+    source_length: int | None
+    target_length: int | None
+    source_side: str
+    padding_counts: bool
+    per_step: bool
+    start_id: int | None = None
+
+    @classmethod
+    def of(cls, vocabulary: VocabularyFile, model: ModelConfig) -> Layout:
+        """The layout for a model of this configuration with these vocabularies."""
+        source, target, policy = vocabulary.source, vocabulary.target, vocabulary.padding
+        padding_counts = model.padding == "space"
+        target_padding = ZERO_ROW if target.padding_id is None else target.padding_id
+        return cls(
+            source_size=len(source),
+            target_size=len(target),
+            one_hot=not model.embedding,
+            fed=target.start_id is not None,
+            source_padding=policy.id,
+            target_padding=target.symbols.index(SPACE) if padding_counts else target_padding,
+            source_length=policy.length,
+            target_length=None if policy.masked else vocabulary.max_length,
+            source_side=policy.side,
+            padding_counts=padding_counts,
+            per_step=not policy.masked,
+            start_id=target.start_id,
+        )
+
+
+@dataclass(frozen=True)
+class EncodedPairs:
+    """Pairs as ids.
+
+    Attributes:
+        sources: ids of each source, without padding.
+        targets: ids of each target with its start and end ids, without padding.
+    """
+
+    sources: list[list[int]]
+    targets: list[list[int]]
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+
+def encode_pairs(examples: Sequence[Example], vocabulary: VocabularyFile) -> EncodedPairs:
+    """Encode both sides of examples; of the targets the first."""
+    return EncodedPairs(
+        [vocabulary.source.encode_sentence(example.source) for example in examples],
+        [vocabulary.target.encode_sentence(example.targets[0]) for example in examples],
+    )
+
+
+def pad(rows: Sequence[Sequence[int]], padding: int, length: int | None = None, side: str = "right") -> Ids:
+    """Rows of ids as one array `(rows, length)`; `length` None = the longest row.
+
+    >>> pad([[1, 2, 3], [4]], padding=0)
+    array([[1, 2, 3],
+           [4, 0, 0]], dtype=int32)
+    """
+    array = np.full((len(rows), max(map(len, rows)) if length is None else length), padding, np.int32)
+    for row, ids in zip(array, rows, strict=True):
+        if side == "right":
+            row[: len(ids)] = ids
+        else:
+            row[len(row) - len(ids) :] = ids
+    return array
+
+
+class BucketedPairs:
+    """Padded pairs in buckets of similar length, from which batches are drawn.
+
+    Rows of a batch come from one bucket, and are padded only as far as the longest of them (or to the layout's fixed
+    lengths).
+
+    Args:
+        pairs: encoded pairs, not empty.
+        layout: padding ids and lengths.
+        buckets: how many buckets at most.
+        batch_size: rows in a batch; the last of a bucket may have fewer.
+    """
+
+    def __init__(self, pairs: EncodedPairs, layout: Layout, buckets: int, batch_size: int) -> None:
+        self._batch_size = batch_size
+        self._fixed = (layout.source_length, layout.target_length)
+        self._side = layout.source_side
+        self._source_lengths = np.array([len(ids) for ids in pairs.sources])
+        self._target_lengths = np.array([len(ids) for ids in pairs.targets])
+        # One more than the steps of a fed decoder: its input drops the last id and its labels drop the first.
+        target_length = layout.target_length
+        if target_length is not None and layout.fed:
+            target_length += 1
+        self._sources = pad(pairs.sources, layout.source_padding, layout.source_length, layout.source_side)
+        self._targets = pad(pairs.targets, layout.target_padding, target_length)
+        total = self._source_lengths + self._target_lengths
+        self.buckets = [np.flatnonzero(group) for group in _groups(total, buckets)]
+
+    @property
+    def steps(self) -> int:
+        """Number of batches in an epoch."""
+        return sum(-(-len(bucket) // self._batch_size) for bucket in self.buckets)
+
+    def batches(self, generator: np.random.Generator | None = None) -> Iterator[tuple[Ids, Ids]]:
+        """The batches of one epoch as `(source (batch, time), target (batch, time))`.
+
+        Args:
+            generator: shuffles rows within buckets, and the batches; None = the order given.
+        """
+        plan = []
+        for bucket in self.buckets:
+            rows = bucket if generator is None else generator.permutation(bucket)
+            plan += [rows[start : start + self._batch_size] for start in range(0, len(rows), self._batch_size)]
+        order = range(len(plan)) if generator is None else generator.permutation(len(plan))
+        for i in order:
+            yield self._batch(plan[i])
+
+    def _batch(self, rows: NDArray[np.int64]) -> tuple[Ids, Ids]:
+        source, target = self._sources[rows], self._targets[rows]
+        if self._fixed[0] is None:
+            source = source[:, : self._source_lengths[rows].max()]
+        if self._fixed[1] is None:
+            target = target[:, : self._target_lengths[rows].max()]
+        return source, target
+
+
+def _groups(lengths: NDArray[np.int64], buckets: int) -> list[NDArray[np.bool_]]:
+    """Masks of at most `buckets` groups of similar length, such that padding each to its longest costs least."""
+    distinct, counts = np.unique(lengths, return_counts=True)
+    below = np.concatenate([[0], np.cumsum(counts)])  # rows shorter than each distinct length, and all
+    first, last = np.ogrid[: len(distinct) + 1, : len(distinct) + 1]
+    longest = np.concatenate([[0], distinct])
+    # cost[i, j]: steps in a group of the distinct lengths i to j - 1
+    cost = np.where(first < last, (below[None, :] - below[:, None]) * longest[None, :], np.inf)
+    least, cuts = cost[0], []  # least[j]: steps when the lengths up to j - 1 are divided into the groups so far
+    for _ in range(1, min(buckets, len(distinct))):
+        divided = least[:, None] + cost
+        cuts.append(divided.argmin(axis=0))
+        least = divided.min(axis=0)
+    edges = [len(distinct)]
+    for cut in reversed(cuts):
+        edges.append(int(cut[edges[-1]]))
+    limits = longest[[0, *reversed(edges)]]
+    return [(lengths > low) & (lengths <= high) for low, high in pairwise(limits)]

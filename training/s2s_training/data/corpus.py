@@ -1,0 +1,131 @@
+"""Pairs of texts, and their parts for training, validation and scoring."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
+from s2s_training.config.data import DataConfig, Normalization, Split
+from s2s_training.errors import DataError
+
+Tokens = Sequence[str]
+
+
+class Example(NamedTuple):
+    """One source and the targets that count as right for it; the first is the one that is trained on."""
+
+    source: str
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The parts of a data set.
+
+    Attributes:
+        train: trained on.
+        valid: watched while training (validation loss), one example per row.
+        test: neither trained on nor watched; empty where the data set has only a validation part.
+        readings: further ways to compare a hypothesis with its references, by name: each maps the tokens of either
+            before they are compared.
+        key: of a source, the same for sources that the model reads alike; see `source_key`.
+    """
+
+    train: list[Example]
+    valid: list[Example]
+    test: list[Example] = field(default_factory=list)
+    readings: Mapping[str, Callable[[Tokens], Tokens]] = field(default_factory=dict)
+    key: Callable[[str], str] = str
+
+    def held_out(self) -> list[Example]:
+        """What to score: the test part, else the validation part; each source once, with all its targets.
+
+        The order is by hash of the source, so that the first n are a fair sample whatever order the data came in.
+        """
+        return self.merged(self.test or self.valid)
+
+    def merged(self, examples: Iterable[Example]) -> list[Example]:
+        """Each source once, with all its targets, in an order of which the first n are a fair sample.
+
+        Of several spellings that the model reads alike the first stands for all.
+        """
+        targets: dict[str, dict[str, None]] = {}  # a dict as an ordered set
+        spelled: dict[str, str] = {}
+        for source, right in examples:
+            key = self.key(source)
+            spelled.setdefault(key, source)
+            targets.setdefault(key, {}).update(dict.fromkeys(right))
+        in_order = sorted(targets, key=lambda key: hash_share(key, salt="order"))
+        return [Example(spelled[key], tuple(targets[key])) for key in in_order]
+
+
+def source_key(config: DataConfig) -> Callable[[str], str]:
+    """What tells sources apart: the text as the model reads it, lowercased and in normal form where asked for.
+
+    Composed again where the model reads decomposed text, which tells the same sources apart: a source stays in its part
+    whether or not the model takes accents off their letters.
+    """
+    form, _ = config.normalizations
+    composed: Normalization | None = None if form is None else "NFKC" if form in ("NFKC", "NFKD") else "NFC"
+    reads = Vocabulary("char", ("any",), normalization=composed, lowercase=config.lowercase)
+    return reads.normalize
+
+
+def hash_share(text: str, salt: str = "") -> float:
+    """A share in [0, 1) that depends on the text alone: the same on every machine, in every version of Python."""
+    digest = hashlib.blake2b(text.encode(), digest_size=8, salt=salt.encode()).digest()
+    return int.from_bytes(digest, "big") / 2**64
+
+
+def split_corpus(
+    examples: Iterable[Example],
+    split: Split,
+    valid_fraction: float,
+    test_fraction: float,
+    readings: Mapping[str, Callable[[Tokens], Tokens]] | None = None,
+    *,
+    key: Callable[[str], str] = str,
+) -> Corpus:
+    """Divide examples into training, validation and test parts.
+
+    Args:
+        examples: all of them.
+        split: "hash" (by the hash of the source's key) or "last" (the last `valid_fraction` are the validation part).
+        valid_fraction: share of the validation part.
+        test_fraction: share of the test part; with "hash" a larger share contains every smaller one.
+        readings: see `Corpus`.
+        key: see `Corpus`.
+
+    Raises:
+        DataError: too few examples: a part that should hold some holds none.
+    """
+    examples = list(examples)
+    parts: dict[str, list[Example]] = {"train": [], "valid": [], "test": []}
+    if split == "last":
+        kept = int(len(examples) * (1 - valid_fraction))
+        parts["train"], parts["valid"] = examples[:kept], examples[kept:]
+    else:
+        for example in examples:
+            share = hash_share(key(example.source))
+            held_out = "test" if share < test_fraction else "valid" if share < test_fraction + valid_fraction else ""
+            parts[held_out or "train"].append(example)
+    wanted = ("train", "valid", "test") if test_fraction else ("train", "valid")
+    empty = [name for name in wanted if not parts[name]]
+    if empty:
+        raise DataError(
+            f"too few pairs: {len(examples)} leave none for the {' and '.join(empty)} part; give more pairs or "
+            f"{'smaller' if 'train' in empty else 'larger'} shares to hold out"
+        )
+    return Corpus(**parts, readings=readings or {}, key=key)
+
+
+def write_tsv(path: Path, examples: Iterable[Example]) -> None:
+    """Write examples as `source<TAB>target[<TAB>further right target ...]`, beside the place first, then renamed."""
+    beside = path.with_name(f"{path.name}.tmp")
+    rows = ("\t".join((source, *targets)) for source, targets in examples)
+    beside.write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
+    beside.replace(path)

@@ -1,0 +1,147 @@
+"""Data sets: files, and those that are built in.
+
+A built-in data set is a `BuiltIn`: a function that makes the corpus, and the options in which its ordinary
+configuration differs from the general one. The continuous ones, in `SERIES`, hold no texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from s2s_training.config.training import DataConfig, TrainingConfig
+from s2s_training.data import addition, cmudict, series
+from s2s_training.data.corpus import Corpus, source_key, split_corpus
+from s2s_training.data.pair_files import read_pairs
+from s2s_training.data.series import SERIES
+from s2s_training.errors import ConfigError, DataNotFoundError
+
+__all__ = ["BUILT_IN", "SERIES", "BuiltIn", "default_config", "load_corpus", "require_data", "tutorial_config"]
+
+
+@dataclass(frozen=True)
+class BuiltIn:
+    """A data set that needs no file.
+
+    Attributes:
+        load: makes the corpus from the data section and the seed.
+        defaults: the options, by name, in which its ordinary configuration differs from the general one.
+    """
+
+    load: Callable[[DataConfig, int], Corpus]
+    defaults: Mapping[str, Any]
+
+
+BUILT_IN: Mapping[str, BuiltIn] = MappingProxyType(
+    {
+        "addition": BuiltIn(addition.load, addition.DEFAULTS),
+        "cmudict": BuiltIn(cmudict.load, cmudict.DEFAULTS),
+    }
+)
+
+# The character translator as published: "A ten-minute introduction to sequence-to-sequence learning in Keras"
+# (Chollet 2017). `training/s2s_training/fit/compiling.py` says how its optimizer is carried over to Keras 3.
+TUTORIAL: Mapping[str, Any] = MappingProxyType(
+    {
+        "split": "last",
+        "valid_fraction": 0.2,
+        "test_fraction": 0.0,
+        "normalization": None,
+        "cell": "lstm",
+        "units": 256,
+        "embedding": 0,
+        "padding": "space",
+        "epochs": 100,
+        "batch_size": 64,
+        "optimizer": "rmsprop",
+        "learning_rate": 0.001,
+        "clip_norm": 0.0,
+        "patience": 0,
+        "buckets": 1,
+    }
+)
+
+
+def default_config(data: str) -> TrainingConfig:
+    """The ordinary configuration for a data set: the general one, or that of the built-in data set of this name."""
+    config = TrainingConfig(data=DataConfig(data=data))
+    if data in SERIES:
+        return config.override(**series.DEFAULTS)
+    return config.override(**BUILT_IN[data].defaults) if data in BUILT_IN else config
+
+
+def tutorial_config(data: str) -> TrainingConfig:
+    """The configuration of the well-known character translator; see `TUTORIAL`."""
+    return TrainingConfig(data=DataConfig(data=data)).override(**TUTORIAL)
+
+
+def load_corpus(config: DataConfig, seed: int) -> Corpus:
+    """Read or make the pairs that `config.data` names, and split them.
+
+    Args:
+        config: the data section.
+        seed: for data sets that are made up.
+
+    Raises:
+        DataNotFoundError: neither a file nor a built-in data set.
+        DataError: the file has a bad row, no rows, or too few.
+        MissingExtraError: the data set is in a package that isn't installed.
+    """
+    _require_files(config)
+    if config.data in BUILT_IN:
+        return BUILT_IN[config.data].load(config, seed)
+    target_file = None if config.target_file is None else Path(config.target_file)
+    examples = read_pairs(config, Path(config.data), target_file, config.rows)
+    if config.valid_data is None:
+        shares = (config.valid_fraction, config.test_fraction)
+        return split_corpus(examples, config.split, *shares, key=source_key(config))
+    test = [] if config.test_data is None else read_pairs(config, Path(config.test_data))
+    return Corpus(examples, read_pairs(config, Path(config.valid_data)), test, key=source_key(config))
+
+
+def require_data(config: TrainingConfig) -> None:
+    """See whether the data, and the models that cut it, are there, without reading them, and of the kind asked for.
+
+    Raises:
+        DataNotFoundError: neither a file nor a built-in data set; no such sentencepiece model or further file.
+        ConfigError: a built-in data set with options that are for files, or a continuous one with options for texts.
+    """
+    _require_files(config.data)
+    if config.data.data in SERIES:
+        _check_continuous(config)
+
+
+_OF_TEXTS = frozenset({"label_smoothing", "buckets", "score"})  # of the fit section
+
+
+def _check_continuous(config: TrainingConfig) -> None:
+    used = {"units", *vars(config.fit)} - _OF_TEXTS
+    other = [name for name in default_config(config.data.data).differing(config) if name not in used]
+    if other:
+        raise ConfigError(
+            f"{', '.join(other)}: continuous data sets hold no texts, and have an LSTM of one layer a side, with the "
+            "option units; leave out the others"
+        )
+
+
+def _require_files(config: DataConfig) -> None:
+    for name in ("source_model", "target_model"):
+        model = getattr(config, name)
+        if model is not None and not Path(model).is_file():
+            raise DataNotFoundError(f"{name}: no file {model!r}; expected the .model file of spm_train")
+    built_in = (*BUILT_IN, *SERIES)
+    if config.data in built_in:
+        for name in ("target_file", "source_column", "valid_data"):
+            if getattr(config, name) is not None:
+                raise ConfigError(f"{name}: expected none with the built-in data set {config.data!r}")
+    elif not Path(config.data).is_file():
+        raise DataNotFoundError(
+            f"no file {config.data!r}: expected a file of pairs or a built-in data set ({', '.join(built_in)})"
+        )
+    for name in ("target_file", "valid_data", "test_data"):
+        path = getattr(config, name)
+        if path is not None and not Path(path).is_file():
+            raise DataNotFoundError(f"{name}: no file {path!r}; expected a text file in UTF-8")

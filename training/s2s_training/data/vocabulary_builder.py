@@ -1,0 +1,172 @@
+"""Builds the vocabularies and the padding policy of a run from its texts.
+
+Models that mask their padding get named symbols for padding, unknown, start and end. The published models that read
+their padding get exactly the characters of their texts, with a tab as start and a line feed as end symbol.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from math import inf
+
+from s2s_runtime.vocabulary.sentencepiece import PieceModel
+from s2s_runtime.vocabulary.vocabulary_file import PaddingPolicy, Vocabulary, VocabularyFile
+from s2s_training.config.training import DataConfig, ModelConfig, TrainingConfig
+from s2s_training.data.corpus import Corpus, Example
+from s2s_training.data.sentencepiece_training import PieceModels, piece_models
+from s2s_training.errors import DataError
+
+PADDING, UNKNOWN, START, END = "<pad>", "<unk>", "<s>", "</s>"
+SPACE, TAB, LINE_FEED = " ", "\t", "\n"
+ZERO_ROW = -1
+
+
+def build_vocabulary(corpus: Corpus, config: TrainingConfig, pieces: PieceModels | None = None) -> VocabularyFile:
+    """The vocabularies of both sides, the padding policy and the longest target.
+
+    Symbols are in the order of their code points, after the named ones; so they don't depend on the order of rows.
+
+    Args:
+        corpus: symbols are those of its training part; of all parts where the model reads its padding (as published:
+            such a model has no unknown symbol).
+        config: units, normalisation, embedding or one-hot, padding.
+        pieces: what `piece_models` gave; None = made here.
+
+    Raises:
+        DataError: a named symbol occurs in the texts.
+    """
+    if config.model.padding == "mask":
+        return _masked(corpus.train, config.data, config.model, pieces or piece_models(corpus.train, config.data))
+    return _published([*corpus.train, *corpus.valid, *corpus.test], config)
+
+
+def drop_long(corpus: Corpus, data: DataConfig, pieces: PieceModels | None = None) -> Corpus:
+    """The corpus without the training pairs that are longer than the limits of `data`; held-out pairs stay.
+
+    Args:
+        corpus: of texts.
+        data: units and limits.
+        pieces: what `piece_models` gave; None = made here.
+
+    Raises:
+        DataError: no training pair is left.
+    """
+    most_source = inf if data.max_source_length is None else data.max_source_length
+    most_target = inf if data.max_target_length is None else data.max_target_length
+    cut = zip(corpus.train, *_cut(corpus.train, data, pieces or piece_models(corpus.train, data)), strict=True)
+    kept = [pair for pair, source, target in cut if len(source) <= most_source and len(target) <= most_target]
+    if not kept:
+        raise DataError(
+            f"no training pair has at most {most_source} source and {most_target} target symbols: raise "
+            f"max_source_length or max_target_length"
+        )
+    return dataclasses.replace(corpus, train=kept)
+
+
+def _masked(examples: Sequence[Example], data: DataConfig, model: ModelConfig, pieces: PieceModels) -> VocabularyFile:
+    # Padding needs an id of its own where embeddings look it up; one-hot rows of it are zeros.
+    padding = [PADDING] if model.embedding else []
+    sources, targets = _cut(examples, data, pieces)
+    cutter, target_cutter = _cutters(data, pieces)
+    source = dataclasses.replace(
+        cutter,
+        symbols=_named_first((*padding, UNKNOWN), cutter, sources, data),
+        padding=PADDING if padding else None,
+        reverse=data.reverse,
+    )
+    target = dataclasses.replace(
+        target_cutter,
+        symbols=_named_first((*padding, UNKNOWN, START, END), target_cutter, targets, data),
+        padding=PADDING if padding else None,
+        start=START,
+        end=END,
+    )
+    policy = PaddingPolicy(masked=True, id=0 if padding else ZERO_ROW)
+    return VocabularyFile(source, target, policy, max_length=max(map(len, targets)) + 1)
+
+
+def _published(examples: Sequence[Example], config: TrainingConfig) -> VocabularyFile:
+    data = config.data
+    source_form, target_form = data.normalizations
+    fed = config.model.kind != "repeat-vector"
+    sources, targets = _cut(examples, data, PieceModels())
+    wrappers = (TAB, LINE_FEED) if fed else ()
+    filler = [[SPACE]] if config.model.padding == "space" else []
+    source_symbols = _symbols([*sources, *filler], data, ())
+    target_symbols = sorted([*_symbols([*targets, *filler], data, wrappers), *wrappers])
+    if not fed:  # one table for both sides, as published for addition
+        source_symbols = target_symbols = sorted({*source_symbols, *target_symbols})
+    source = Vocabulary(
+        data.source_unit,
+        tuple(source_symbols),
+        normalization=source_form,
+        lowercase=data.lowercase,
+        reverse=data.reverse,
+    )
+    target = Vocabulary(
+        data.target_unit,
+        tuple(target_symbols),
+        padding=None if fed else SPACE,  # a fixed number of steps: what follows the answer is padding
+        start=TAB if fed else None,
+        end=LINE_FEED if fed else None,
+        normalization=target_form,
+        lowercase=data.lowercase,
+    )
+    policy = PaddingPolicy(
+        masked=False,
+        id=source_symbols.index(SPACE) if filler else ZERO_ROW,
+        side="left" if data.reverse else "right",  # padded at the end, then reversed as a whole
+        length=max(map(len, sources)),
+    )
+    return VocabularyFile(source, target, policy, max_length=max(map(len, targets)) + len(wrappers))
+
+
+def _cut(examples: Sequence[Example], data: DataConfig, pieces: PieceModels) -> tuple[list[list[str]], list[list[str]]]:
+    """The symbols of every source and of every first target."""
+    source, target = _cutters(data, pieces)
+    return (
+        [source.split(example.source) for example in examples],
+        [target.split(example.targets[0]) for example in examples],
+    )
+
+
+def _cutters(data: DataConfig, pieces: PieceModels) -> tuple[Vocabulary, Vocabulary]:
+    """Something that cuts the texts of each side; which symbols it knows plays no part in that."""
+    source, target = (
+        Vocabulary(
+            unit,
+            (UNKNOWN,),
+            unknown=UNKNOWN,
+            normalization=normalization,
+            lowercase=data.lowercase,
+            model=model,
+        )
+        for unit, normalization, model in zip(
+            (data.source_unit, data.target_unit), data.normalizations, pieces, strict=True
+        )
+    )
+    return source, target
+
+
+def _named_first(
+    named: Sequence[str], cutter: Vocabulary, texts: Sequence[Sequence[str]], data: DataConfig
+) -> tuple[str, ...]:
+    """The named symbols, then those of the texts, or every piece that a text can be cut into."""
+    if cutter.model is None:
+        return (*named, *_symbols(texts, data, named))
+    return tuple(dict.fromkeys([*named, *PieceModel(cutter.model).written()]))
+
+
+def _symbols(texts: Iterable[Sequence[str]], data: DataConfig, named: Sequence[str]) -> list[str]:
+    """The symbols of texts that are frequent enough, in the order of their code points."""
+    counts = Counter(chain.from_iterable(texts))
+    clash = [symbol for symbol in named if symbol in counts]
+    if clash:
+        raise DataError(f"the texts hold {clash[0]!r}, which names a special symbol; replace it in the data")
+    frequent = sorted(
+        (symbol for symbol, count in counts.items() if count >= data.min_count), key=lambda s: (-counts[s], s)
+    )
+    return sorted(frequent[: data.vocabulary_size])

@@ -1,0 +1,1 @@
+"""Training: tasks, losses, schedules, history, averaging."""

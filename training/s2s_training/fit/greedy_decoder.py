@@ -1,0 +1,87 @@
+"""Greedy decoding with the training model itself, to count errors while nothing is exported yet.
+
+The whole model is called again with its own prefix at every step. That is slow and simple: nothing but the training
+graph is involved, so the result is what any faster decoder has to reproduce.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from s2s_runtime.vocabulary.vocabulary_file import Vocabulary, VocabularyFile
+from s2s_training.data.arrays import Ids, Layout, pad
+
+BATCH_SIZE = 256
+
+
+class GreedyDecoder:
+    """Decodes texts with a training model, the most probable token at every step.
+
+    Padding, start and unknown symbol are never written, as the runtime never does: figures counted here are those of
+    `s2s-evaluate`, greedily.
+
+    Args:
+        model: a model built for `layout`, with or without decoder input.
+        layout: one-hot or ids, padding, fixed lengths.
+        vocabulary: both sides, and the longest target.
+    """
+
+    def __init__(self, model: keras.Model, layout: Layout, vocabulary: VocabularyFile) -> None:
+        self._layout = layout
+        self._vocabulary = vocabulary
+        spec = tf.TensorSpec((None, None), tf.int32)
+        allowed = _allowed(vocabulary.target)
+
+        def best(source: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+            """Most probable allowed token after every prefix: (batch, target time)."""
+            sources = tf.one_hot(source, layout.source_size) if layout.one_hot else source
+            targets = tf.one_hot(target, layout.target_size) if layout.one_hot else target
+            probabilities = model((sources, targets) if layout.fed else sources, training=False)
+            return tf.argmax(tf.cast(probabilities, tf.float32) + allowed, axis=-1, output_type=tf.int32)
+
+        self._best = tf.function(best, input_signature=(spec, spec))  # one trace for all shapes
+
+    def decode(self, sources: Sequence[str]) -> list[str]:
+        """The target text of each source, in order."""
+        encoded = [self._vocabulary.source.encode_sentence(source) for source in sources]
+        by_length = sorted(range(len(encoded)), key=lambda i: len(encoded[i]))
+        texts = [""] * len(encoded)
+        for start in range(0, len(by_length), BATCH_SIZE):
+            rows = by_length[start : start + BATCH_SIZE]
+            layout = self._layout
+            source = pad([encoded[i] for i in rows], layout.source_padding, layout.source_length, layout.source_side)
+            for i, ids in zip(rows, self._decode_ids(source), strict=True):
+                texts[i] = self._vocabulary.target.decode(ids)
+        return texts
+
+    def _decode_ids(self, source: Ids) -> Iterator[list[int]]:
+        """Target ids of each row of sources (batch, source time), up to the end token."""
+        end = self._vocabulary.target.end_id
+        if not self._layout.fed:
+            yield from self._best(source, source).numpy().tolist()
+            return
+        prefix = np.full((len(source), 1), self._vocabulary.target.start_id, np.int32)
+        ended = np.zeros(len(source), bool)
+        while not ended.all() and prefix.shape[1] <= self._vocabulary.max_length:
+            token = self._best(source, prefix).numpy()[:, -1]
+            ended |= token == end
+            prefix = np.concatenate([prefix, token[:, None]], axis=1)
+        for ids in prefix[:, 1:].tolist():
+            yield ids[: ids.index(end)] if end in ids else ids
+
+
+def _allowed(target: Vocabulary) -> NDArray[np.float32]:
+    """0 for every symbol that may be written, minus infinity for the others: (symbols,).
+
+    A space that also pads is a character of the texts.
+    """
+    padding = target.padding_id if target.padding and target.padding.strip() else None
+    never = {target.start_id, padding, target.unknown_id} - {target.end_id}
+    allowed = np.zeros(len(target), np.float32)
+    allowed[[token for token in never if token is not None]] = -np.inf
+    return allowed

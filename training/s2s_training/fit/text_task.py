@@ -1,0 +1,123 @@
+"""Learning to write texts: see `s2s_training.fit.task`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from s2s_runtime.evaluation.error_rates import error_rates
+from s2s_training.config.training import FitConfig, TrainingConfig
+from s2s_training.data.arrays import BucketedPairs, Layout, encode_pairs
+from s2s_training.data.corpus import Example, write_tsv
+from s2s_training.data.datasets import load_corpus
+from s2s_training.data.sentencepiece_training import piece_models
+from s2s_training.data.tf_datasets import EpochOrder, make_dataset
+from s2s_training.data.vocabulary_builder import build_vocabulary, drop_long
+from s2s_training.fit.compiling import compile_model, monitored
+from s2s_training.fit.greedy_decoder import GreedyDecoder
+from s2s_training.fit.precision import training_twin
+from s2s_training.models.encoder_decoder import build_model
+from s2s_training.runs.data_digests import require_same_data, write_digests
+from s2s_training.runs.run_folder import RunFolder
+
+logger = logging.getLogger(__name__)
+
+
+class TextTask:
+    """A run's texts and untrained model.
+
+    Args:
+        config: of the run. Its weights follow Keras's global random seed, which has to be set before.
+
+    Attributes:
+        corpus: training pairs within the length limits, and held-out pairs.
+        monitored: the figure that tells the best epoch.
+        vocabulary: of both sides.
+        layout: how pairs become arrays.
+
+    Raises:
+        DataNotFoundError, DataError, MissingExtraError: the data can't be read.
+    """
+
+    def __init__(self, config: TrainingConfig) -> None:
+        corpus = load_corpus(config.data, config.fit.seed)
+        pieces = piece_models(corpus.train, config.data)
+        self.corpus = drop_long(corpus, config.data, pieces)
+        parts = (len(self.corpus.train), len(self.corpus.valid), len(self.corpus.test))
+        logger.info("%d pairs to train on, %d for validation, %d for testing", *parts)
+        self.vocabulary = build_vocabulary(self.corpus, config, pieces)
+        self.layout = Layout.of(self.vocabulary, config.model)
+        self._plain = build_model(config.model, self.layout)
+        self.model = training_twin(self._plain, config.fit)
+        compile_model(self.model, config.fit, self.layout)
+        sizes = (self.layout.source_size, self.layout.target_size, f"{self.model.count_params():,}")
+        logger.info("%d source and %d target symbols, %s parameters", *sizes)
+        self.monitored = monitored(config.fit)
+        self._config = config.fit
+        self._pairs = self.bucketed(self.corpus.train, config.fit)
+        self._valid = self.bucketed(self.corpus.valid, config.fit)
+        self._decoder: GreedyDecoder | None = None
+
+    def bucketed(self, examples: Sequence[Example], config: FitConfig) -> BucketedPairs:
+        """Examples as padded arrays."""
+        return BucketedPairs(encode_pairs(examples, self.vocabulary), self.layout, config.buckets, config.batch_size)
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch."""
+        return self._pairs.steps
+
+    def training(self, order: EpochOrder) -> tf.data.Dataset:
+        """The batches of an epoch."""
+        return make_dataset(self._pairs, self.layout, order)
+
+    def validation(self) -> tf.data.Dataset:
+        """The batches of the validation part."""
+        return make_dataset(self._valid, self.layout)
+
+    def validation_error(self) -> float | None:
+        """The share of validation sources decoded wrong."""
+        most = self._config.decode_valid
+        if self._config.select == "loss" and not most:
+            return None
+        return self._error_rates(self.corpus.merged(self.corpus.valid)[: most or None])["plain"]["sequence_error_rate"]
+
+    def check(self, folder: RunFolder) -> None:
+        """See whether pairs and symbols are those that the run in the folder began with; see `Task.check`."""
+        require_same_data(folder, self.corpus, self.vocabulary)
+
+    def write(self, folder: RunFolder) -> None:
+        """Write `vocab.json` and `test.tsv`; digests of the data first."""
+        write_digests(folder, self.corpus, self.vocabulary)
+        self.vocabulary.write(folder.vocabulary)
+        write_tsv(folder.held_out, self.corpus.held_out())
+
+    def errors(self) -> dict[str, dict[str, Any]]:
+        """Error rates of held-out sources, as they are and under each further reading of the corpus."""
+        examples = self.corpus.held_out()[: self._config.score]
+        if not examples:
+            return {}
+        logger.info("decoding %d held-out sources", len(examples))
+        return self._error_rates(examples)
+
+    def trained(self) -> keras.Model:
+        """The float32 model with the trained weights, of its own: the file loads without this package."""
+        if self._plain is not self.model:
+            self._plain.set_weights(self.model.get_weights())
+        return keras.Model(self._plain.input, self._plain.output, name=self._plain.name)
+
+    def _error_rates(self, examples: Sequence[Example]) -> dict[str, dict[str, Any]]:
+        if self._decoder is None:  # traced once
+            self._decoder = GreedyDecoder(self.model, self.layout, self.vocabulary)
+        target = self.vocabulary.target
+        decoded = [target.split_whole(text) for text in self._decoder.decode([example.source for example in examples])]
+        references = [[target.split_whole(text) for text in example.targets] for example in examples]
+        rates = {"plain": error_rates(decoded, references)}
+        for name, reading in self.corpus.readings.items():
+            read = [[reading(tokens) for tokens in right] for right in references]
+            rates[name] = error_rates([reading(tokens) for tokens in decoded], read)
+        return {name: figures.to_dict() for name, figures in rates.items()}

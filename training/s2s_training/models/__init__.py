@@ -1,0 +1,1 @@
+"""Encoder-decoders, built from layers."""

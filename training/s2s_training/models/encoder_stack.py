@@ -1,0 +1,109 @@
+"""Encoders: stacks of recurrent layers, and how their states and outputs reach a decoder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from keras import layers
+
+from s2s_training.config.training import ModelConfig
+
+CELLS = {"lstm": layers.LSTM, "gru": layers.GRU}
+
+
+@dataclass(frozen=True)
+class LayerStates:
+    """The final states of one encoder layer: one tensor (GRU) or two (LSTM) per direction, each (batch, units)."""
+
+    forward: list[Any]
+    backward: list[Any]
+
+    def joined(self) -> list[Any]:
+        """Both directions side by side, state by state."""
+        if not self.backward:
+            return self.forward
+        return [layers.Concatenate()([f, b]) for f, b in zip(self.forward, self.backward, strict=True)]
+
+
+def encode(vectors: Any, config: ModelConfig) -> tuple[Any, list[LayerStates]]:
+    """Runs the encoder.
+
+    Args:
+        vectors: (batch, source time, features).
+        config: the model section.
+
+    Returns:
+        Encoder outputs (batch, source time, memory units), or the last one where nothing reads the others, and the
+        final states of each layer.
+    """
+    output, states = vectors, []
+    for layer in range(1, config.encoder_layers + 1):
+        # Only attention and further layers read the outputs; else a single last one costs no time axis.
+        sequences = layer < config.encoder_layers or config.attention != "none"
+        recurrent = encoder_layer(config, layer, return_sequences=sequences, return_state=True)
+        given = output
+        output, *final = recurrent(given)
+        output = dropped(after_layer(given, output, config), config)
+        half = len(final) // 2 if config.bidirectional else len(final)
+        states.append(LayerStates(final[:half], final[half:]))
+    return output, states
+
+
+def encoder_layer(config: ModelConfig, layer: int, **options: Any) -> keras.Layer:
+    """One recurrent layer of the encoder, wrapped where it reads both ways; `options` are those of Keras's layer."""
+    name = f"encoder_{layer}"
+    if not config.bidirectional:
+        return CELLS[config.cell](config.units, name=name, **options)
+    return layers.Bidirectional(CELLS[config.cell](config.units, **options), name=name)
+
+
+def after_layer(given: Any, output: Any, config: ModelConfig) -> Any:
+    """What the configuration puts behind a recurrent layer.
+
+    A residual connection (He et al. 2016; Wu et al. 2016 between recurrent layers) wherever the layer's input and
+    output are equally wide, then layer normalisation (Ba et al. 2016).
+
+    Args:
+        given: the layer's input.
+        output: its output, with the same axes (a last output alone has no residual connection).
+        config: the model section.
+    """
+    if config.residual and len(given.shape) == len(output.shape) and given.shape[-1] == output.shape[-1]:
+        output = layers.Add()([given, output])
+    return layers.LayerNormalization()(output) if config.layer_norm else output
+
+
+def states_per_layer(states: Sequence[LayerStates], decoder_layers: int) -> list[list[Any]]:
+    """The states each decoder layer starts from: its peer's, counted from the top; the bottom one's below that."""
+    encoder_layers = len(states)
+    peers = [max(0, encoder_layers - decoder_layers + i) for i in range(decoder_layers)]
+    joined = {peer: states[peer].joined() for peer in sorted(set(peers))}
+    return [joined[peer] for peer in peers]
+
+
+def bridged(states: Sequence[LayerStates], config: ModelConfig) -> list[list[Any] | None]:
+    """What each decoder layer starts from, as `config.bridge` says: (batch, decoder units) each, None = zeros."""
+    if config.bridge == "none":
+        return [None] * config.decoder_layers
+    return [[_bridge(own, config) for own in layer] for layer in states_per_layer(states, config.decoder_layers)]
+
+
+def _bridge(state: Any, config: ModelConfig) -> Any:
+    units = config.decoder_width
+    if config.bridge == "auto" and state.shape[-1] == units:
+        return state
+    return layers.Dense(units, activation="tanh")(state)
+
+
+def context_of(states: Sequence[LayerStates]) -> Any:
+    """The source in one vector (batch, memory units): the last output of the encoder's top layer."""
+    top = states[-1]
+    return layers.Concatenate()([top.forward[0], top.backward[0]]) if top.backward else top.forward[0]
+
+
+def dropped(vectors: Any, config: ModelConfig) -> Any:
+    """The vectors after dropout, where there is any."""
+    return layers.Dropout(config.dropout)(vectors) if config.dropout else vectors

@@ -1,0 +1,53 @@
+"""Decoders of tokens whose steps read more of the step before than its states."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keras import layers
+
+from s2s_training.config.training import ModelConfig
+from s2s_training.data.arrays import Layout
+from s2s_training.layers.attention_cells import Alignment, AttentionCell
+from s2s_training.layers.cells import OutputCell, ReadoutCell, StackCell, StepCell
+from s2s_training.layers.conditioned_rnn import ConditionedRNN
+from s2s_training.layers.constant_row import ConstantRow
+from s2s_training.models.encoder_stack import LayerStates, bridged
+
+_CELLS = {"lstm": layers.LSTMCell, "gru": layers.GRUCell}
+
+
+def decode(target: Any, encoded: tuple[Any, Any, list[LayerStates]], config: ModelConfig, layout: Layout) -> Any:
+    """The decoder's probabilities (batch, target time, symbols).
+
+    Args:
+        target: the target one step earlier, ids or one-hot rows.
+        encoded: the source input, the encoder's outputs and the states of its layers.
+        config: the model section.
+        layout: sizes, start symbol.
+    """
+    source, memory, states = encoded
+    cell = OutputCell(_decoder_cell(config), layout.target_size, embedding=config.embedding, tied=config.tied)
+    started = [state for layer in bridged(states, config) if layer is not None for state in layer]
+    if config.free_running:
+        started = [ConstantRow(layout.target_size, layout.start_id)(source), *started]
+        layer = ConditionedRNN(ReadoutCell(cell), return_sequences=True, name="decoder")
+    else:
+        sampling = config.scheduled_sampling, config.sampling_steps
+        layer = ConditionedRNN(cell, *sampling, return_sequences=True, name="decoder")
+    given: dict[str, Any] = {"initial_state": started} if started else {}
+    if config.attention != "none":
+        given["memory"] = memory
+        if config.attention != "dot":
+            keys = layers.Dense(config.decoder_width, use_bias=False, name="attention_key")
+            given["keys"] = keys(memory)
+    return layer(target, **given)
+
+
+def _decoder_cell(config: ModelConfig) -> StepCell:
+    cells = [_CELLS[config.cell](config.decoder_width) for _ in range(config.decoder_layers)]
+    stack = StackCell(cells, config.residual, config.layer_norm, config.dropout)
+    if config.attention == "none":
+        return stack
+    alignment = Alignment(config.attention, config.decoder_width)
+    return AttentionCell(stack, alignment, config.decoder_width, config.input_feeding)

@@ -1,0 +1,126 @@
+"""The folder of a run: what stands in it, and when it may be written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from s2s_runtime.files.json_fields import write_json
+from s2s_training.config.toml_file import read_config, write_config
+from s2s_training.config.training import TrainingConfig
+from s2s_training.errors import RunFolderError
+
+if TYPE_CHECKING:
+    import keras  # heavy: the folder is looked at before anything is loaded
+
+RESUMABLE = frozenset({"max_minutes", "tensorboard"})  # options that may differ when a run is resumed
+FILES_READ = ("data", "target_file", "valid_data", "test_data", "source_model", "target_model")  # options of `[data]`
+
+# All that a run writes, halves that a kill left among it; the one list of what may be removed again. People keep other
+# things in the same folder, and in a `backup` of their own.
+WRITTEN = tuple(
+    pattern
+    for name in (
+        *("config.toml", "vocab.json", "test.tsv", "windows.npz", "history.json", "loss.png", "summary.json"),
+        *("model.keras", "best.weights.h5", "data-digests.json"),
+    )
+    for pattern in (name, f"tmp-{name}", f"{name}.tmp", f"{name}.tmp-*")
+)
+EVENTS = ("tensorboard/train/events.out.tfevents.*", "tensorboard/validation/events.out.tfevents.*")
+BACKUP = ("backup/epoch-*.weights.h5", "backup/tmp.weights.h5")
+FOLDERS = ("tensorboard/train", "tensorboard/validation", "tensorboard", "backup")  # removed where nothing is left
+
+
+class RunFolder:
+    """Paths and states of a run's folder.
+
+    `config.toml` (the whole configuration), `vocab.json`, `test.tsv` (held-out pairs) or `windows.npz` (continuous
+    data), `history.json`, `loss.png`, `tensorboard/` where asked for, `summary.json` (results) and `model.keras`, which
+    comes last: a folder that holds it is complete. While training also `backup/`, `best.weights.h5` and
+    `data-digests.json`, which tells whether the data is still the same when the run is resumed.
+
+    Args:
+        path: the folder, existing or not.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.toml"
+        self.vocabulary = path / "vocab.json"
+        self.held_out = path / "test.tsv"
+        self.windows = path / "windows.npz"
+        self.events = path / "tensorboard"
+        self.history = path / "history.json"
+        self.plot = path / "loss.png"
+        self.summary = path / "summary.json"
+        self.model = path / "model.keras"
+        self.backup = path / "backup"
+        self.best_weights = path / "best.weights.h5"
+        self.data_digests = path / "data-digests.json"
+
+    def complete(self) -> bool:
+        """Whether the run ended."""
+        return self.model.is_file()
+
+    def check(self, config: TrainingConfig, *, resume: bool, force: bool) -> None:
+        """See whether a run of this configuration may be written here. Nothing is changed.
+
+        Raises:
+            RunFolderError: the folder exists and is neither to be resumed nor replaced, isn't a run's folder, holds a
+                run of another configuration, or the run would write over what it reads.
+        """
+        if not self.path.exists():
+            return
+        if not (resume or force):
+            raise RunFolderError(
+                f"{self.path} exists: choose another folder, continue its run with --resume, or replace it with --force"
+            )
+        if not self.path.is_dir() or (any(self.path.iterdir()) and not self.config.is_file()):
+            raise RunFolderError(f"{self.path} is not the folder of a run (no config.toml in it): choose another")
+        self._check_files_read(config)
+        if resume and self.config.is_file():
+            stored = read_config(self.config)
+            differences = stored.differences(config, besides=RESUMABLE)
+            if differences:
+                raise RunFolderError(
+                    f"{self.path} was started with other options (then, now): {', '.join(differences)}; give the same "
+                    f"ones to resume, or --force to start anew"
+                )
+
+    def prepare(self, config: TrainingConfig, *, resume: bool) -> None:
+        """Make the folder and write the configuration; what an old run wrote goes, unless resumed, and nothing else."""
+        if not resume:
+            self._remove(*WRITTEN, *EVENTS, *BACKUP)
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_config(self.config, config)
+
+    def finish(self, model: keras.Model, summary: dict[str, Any]) -> None:
+        """Write the results, the model last, and remove what was only needed to resume."""
+        write_json(self.summary, summary)
+        beside = self.path / "tmp-model.keras"
+        model.save(beside)
+        beside.replace(self.model)
+        self._remove(*BACKUP, self.best_weights.name, self.data_digests.name)
+
+    def read_summary(self) -> dict[str, Any]:
+        """The results of a complete run."""
+        return json.loads(self.summary.read_text(encoding="utf-8"))
+
+    def _remove(self, *patterns: str) -> None:
+        """Remove the files that match, and those of a run's folders that are empty then."""
+        for path in [path for pattern in patterns for path in self.path.glob(pattern)]:
+            if path.is_symlink() or not path.is_dir():
+                path.unlink()
+        for folder in (self.path / name for name in FOLDERS):
+            if folder.is_dir() and not folder.is_symlink() and not any(folder.iterdir()):
+                folder.rmdir()
+
+    def _check_files_read(self, config: TrainingConfig) -> None:
+        written = {path.resolve() for pattern in (*WRITTEN, *EVENTS, *BACKUP) for path in self.path.glob(pattern)}
+        for name in FILES_READ:
+            file = getattr(config.data, name)
+            if file is not None and Path(file).resolve() in written:
+                raise RunFolderError(
+                    f"{name}: {file} is a file that the run would write itself: rename it, or choose another folder"
+                )
