@@ -52,8 +52,8 @@ class ExportOptions:
         references: the right target of each text in `verify_with`, for error rates with int8 or float16.
         quantize: "int8" for weights of 8 bits; None keeps float32.
         dtype: what the graphs compute in; "float16" is for CUDA.
-        optimize: "default" applies all passes of `s2s_export.passes.registry`, "none" leaves the graphs as converted; or names
-            of passes.
+        optimize: "default" applies all passes of `s2s_export.passes.registry`, "none" leaves the graphs as converted;
+            or names of passes.
 
     Raises:
         ExportError: names the option that is out of range, what it got and what is allowed.

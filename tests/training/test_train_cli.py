@@ -39,7 +39,9 @@ def call(*arguments, code=MAIN):
     ],
 )
 @pytest.mark.tensorflow
-def test_errors_are_one_line_and_leave_nothing(tmp_path, arguments, status, message, monkeypatch, capsys):
+def test_errors_are_one_line_and_leave_nothing(  # noqa: PLR0917  (fixtures)
+    tmp_path, arguments, status, message, monkeypatch, capsys
+):
     """What was wrong, what was expected, what to do; no traceback, no folder."""
     from s2s_training.commands import train as cli
 

@@ -27,7 +27,7 @@
       "passes": ["logits", "token_table"],   what the exporter did to its graphs beside converting them
       "padding": {...}, "vocabulary": {"source": {...}, "target": {...}},      as in `vocab.json`
       "verification": {...},                 what the exporter checked and found
-      "setup": {...},                        how it is known what the model was fed with: see `s2s_runtime.bundle.provenance`
+      "setup": {...},             how it is known what the model was fed with: see `s2s_runtime.bundle.provenance`
       "producers": {"s2s_export": "0.1.0"}   versions of what made the bundle
     }
 
@@ -154,7 +154,7 @@ class Manifest:
                 "target": None if target is None else target.to_dict(),
             },
             "verification": dict(self.verification),
-            "setup": None if self.setup is None else self.setup.to_dict(),
+            **({} if self.setup is None else {"setup": self.setup.to_dict()}),
             "producers": dict(self.producers),
         }
 

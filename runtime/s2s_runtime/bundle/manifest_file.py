@@ -1,6 +1,6 @@
 """The bundle: a folder (or a zip file of it) that holds everything needed to decode with one model.
 
-`manifest.json` (see `s2s_runtime.bundle.manifest`) names the ONNX graphs that lie beside it, with size and SHA-256 each.
+`manifest.json` (see `s2s_runtime.bundle.manifest`) names the ONNX graphs that lie beside it, with size and SHA-256.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Pictures of runs and of what models write; others are in `s2s_runtime.plots.attention` and `s2s_runtime.bench.pictures`."""
+"""Pictures of runs and of what models write; others: `s2s_runtime.plots.attention`, `s2s_runtime.bench.pictures`."""
 
 from __future__ import annotations
 

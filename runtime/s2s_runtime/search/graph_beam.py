@@ -1,4 +1,4 @@
-"""Beam search by a graph that extends all beams many times in one run; the same hypotheses as `s2s_runtime.search.beam` finds.
+"""Beam search by a graph that extends all beams many times in one run; finds what `s2s_runtime.search.beam` finds.
 
 The graph keeps the beams; this side looks afterwards, step by step, which extensions ended, and stops a sentence as
 `s2s_runtime.search.beam` does. What the graph did beyond that is dropped, so each run takes few steps.

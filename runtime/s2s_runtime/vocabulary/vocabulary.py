@@ -1,4 +1,4 @@
-"""One side of a vocabulary: text to token ids and back. `s2s_runtime.vocabulary.vocabulary_file` documents units and fields."""
+"""One side of a vocabulary: text to token ids and back. `vocabulary_file` documents units and fields."""
 
 from __future__ import annotations
 
