@@ -80,13 +80,7 @@ def load(
         raise OptionError(f"sessions: expected names among {', '.join(manifest.graphs)}, got {', '.join(unknown)}")
     step_model = open_step_model(files, manifest, settings, ready)
     at_once = make_workers(workers, settings, manifest, ready, partial(_opener, files, manifest))
-    logger.debug(
-        "opened a bundle of %s in %.3f s; %s decodes, workers: %s",
-        ", ".join(f"{name} ({graph.bytes:,} bytes)" for name, graph in manifest.graphs.items()),
-        time.perf_counter() - start,
-        step_model.provider,
-        "none" if at_once is None else "as needed",
-    )
+    logger.debug("%s: opened in %.3f s; %s decodes", files.name, time.perf_counter() - start, step_model.provider)
     return Model(manifest, step_model, step_model.provider, at_once)
 
 

@@ -179,7 +179,7 @@ def one_line_errors() -> Iterator[None]:
         warn(f"error: interrupted; {str(error) or 'what was written stands'}")
         raise typer.Exit(_INTERRUPTED) from None
     except (S2SError, OSError) as error:
-        if manners().verbose:
+        if manners().verbose and not isinstance(error, UsageError):
             typer.echo("".join(traceback.format_exception(error)).rstrip(), err=True)
         warn(f"error: {error}")
         raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
