@@ -27,6 +27,7 @@ __all__ = [
     "MissingExtraError",
     "Model",
     "OptionError",
+    "OptionValues",
     "PaddingPolicy",
     "ProviderError",
     "QueueFullError",
@@ -34,6 +35,7 @@ __all__ = [
     "S2SError",
     "TargetScore",
     "TokenEvent",
+    "UnknownOptionError",
     "UnknownSymbolError",
     "Vocabulary",
     "VocabularyError",
@@ -60,13 +62,14 @@ if TYPE_CHECKING:
         ProviderError,
         QueueFullError,
         S2SError,
+        UnknownOptionError,
         UnknownSymbolError,
         VocabularyError,
     )
     from s2s_runtime.loading import load
     from s2s_runtime.model import Model
-    from s2s_runtime.options import DecodingOptions
-    from s2s_runtime.results import Hypothesis, Result, TargetScore, TokenEvent
+    from s2s_runtime.options import DecodingOptions, OptionValues, TokenEvent
+    from s2s_runtime.results import Hypothesis, Result, TargetScore
     from s2s_runtime.vocabulary.vocabulary_file import PaddingPolicy, Vocabulary, VocabularyFile
 
 # Imported when first used: a command's --help should not wait for numpy.
@@ -78,8 +81,8 @@ _MODULES = {
     "decoding.text_files": ("FileReport",),
     "loading": ("load",),
     "model": ("Model",),
-    "options": ("DecodingOptions",),
-    "results": ("Hypothesis", "Result", "TargetScore", "TokenEvent"),
+    "options": ("DecodingOptions", "OptionValues", "TokenEvent"),
+    "results": ("Hypothesis", "Result", "TargetScore"),
     "vocabulary.vocabulary_file": ("PaddingPolicy", "Vocabulary", "VocabularyFile"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
@@ -97,4 +100,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted([*__all__, "__version__"])

@@ -16,12 +16,13 @@ from dataclasses import dataclass, replace
 from threading import Condition, Thread
 from typing import Final, Unpack
 
+from s2s_runtime.declared_options import takes_options
 from s2s_runtime.decoding.streaming import refuse_prefix
 from s2s_runtime.errors import ClosedModelError, OptionError, QueueFullError
 from s2s_runtime.inputs.batches import make_batches
 from s2s_runtime.inputs.sources import Row, Sources, read_sources
 from s2s_runtime.model import Model
-from s2s_runtime.options import OptionValues
+from s2s_runtime.options import DecodingOptions, OptionValues
 from s2s_runtime.results import Result
 from s2s_runtime.search.engines import check_engine, decode, joins
 from s2s_runtime.search.graph_search import Answer, Supply
@@ -47,7 +48,8 @@ class Decoder(AbstractContextManager["Decoder"]):
     Args:
         model: decodes.
         max_waiting: most sentences that may wait to be decoded.
-        **options: the fields of `DecodingOptions`, the same for all sentences, without `prefix` and
+        options: see `Model.generate`.
+        **values: the fields of `DecodingOptions`, the same for all sentences, without `prefix` and
             `return_alternatives`. `max_batch_size` says how many are decoded at once. Events of a `callback` count
             sentences in the order in which they begin.
 
@@ -61,10 +63,18 @@ class Decoder(AbstractContextManager["Decoder"]):
         ...     print(future.result().text)
     """
 
-    def __init__(self, model: Model, *, max_waiting: int = 1024, **options: Unpack[OptionValues]) -> None:
+    @takes_options(DecodingOptions)
+    def __init__(
+        self,
+        model: Model,
+        *,
+        max_waiting: int = 1024,
+        options: DecodingOptions | None = None,
+        **values: Unpack[OptionValues],
+    ) -> None:
         if not isinstance(max_waiting, int) or isinstance(max_waiting, bool) or max_waiting < 1:
             raise OptionError(f"max_waiting: expected an integer of at least 1, got {max_waiting!r}")
-        self._decoding = model.prepare(**options)
+        self._decoding = model.prepare(options, **values)
         refuse_prefix(self._decoding)
         if self._decoding.options.return_alternatives:
             raise OptionError("return_alternatives: expected False for Decoder, got True")

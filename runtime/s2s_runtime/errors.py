@@ -9,10 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from queue import Full
+from typing import Any
 
 
 class S2SError(Exception):
-    """Base of every error raised on purpose by the s2s packages."""
+    """Base of every error raised on purpose by the s2s packages. All can be pickled, as pools of processes do."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (type(self), self.args), self.__dict__
+
+
+def _unpickled(kind: type[S2SError], args: tuple[Any, ...]) -> S2SError:
+    """An error without its constructor, which composes its message from something else than the message."""
+    error = kind.__new__(kind, *args)
+    error.args = args
+    return error
 
 
 class BundleError(S2SError, ValueError):
@@ -66,6 +77,10 @@ class UnknownSymbolError(S2SError, ValueError):
 
 class OptionError(S2SError, ValueError):
     """An option is out of range, contradicts another, or needs something the bundle lacks."""
+
+
+class UnknownOptionError(OptionError, TypeError):
+    """A keyword argument that there is not; the message names the nearest one that there is."""
 
 
 class InputError(S2SError, ValueError):

@@ -119,24 +119,3 @@ class TargetScore:
             "token_scores": self.token_scores,
             **({"unknown_symbols": self.unknown_symbols} if self.unknown_symbols else {}),
         }
-
-
-@dataclass(frozen=True, slots=True)
-class TokenEvent:
-    """A token that greedy search or sampling just chose, as given to `callback`.
-
-    Attributes:
-        sentence: position of the sentence in the caller's inputs.
-        step: how many tokens came before it.
-        token_id: its id.
-        token: its symbol (the id as a string without a target vocabulary).
-        log_probability: where scores were asked for, else None.
-        is_last: whether the sequence ends with it.
-    """
-
-    sentence: int
-    step: int
-    token_id: int
-    token: str
-    log_probability: float | None
-    is_last: bool

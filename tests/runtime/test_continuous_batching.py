@@ -74,7 +74,7 @@ class FakeWriter:
 sources = st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=5), max_size=24)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seed=st.integers(0, 10_000),
     sources=sources,
@@ -145,7 +145,7 @@ def test_every_bundle_gives_the_same(fixtures: Path, name: str, options: dict[st
             assert one.token_scores == pytest.approx(other.token_scores, abs=1e-5)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     texts=st.lists(st.text("abcde", max_size=12), max_size=24),
     length=st.integers(1, 30),

@@ -73,7 +73,7 @@ def test_each_sentence_gives_what_generate_gives(tiny: Model, options: Any) -> N
         assert one.source_tokens == other.source_tokens
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     texts=st.lists(st.text("abcde", max_size=12), max_size=16),
     size=st.integers(1, 9),

@@ -334,8 +334,8 @@ def _write(loading: _Loading, path: Path, options: ExportOptions, *, as_json: bo
         from s2s_training.quiet_import import import_quietly
 
         import_quietly()
-        from s2s_export.commands.report import print_exported, to_dict
         from s2s_export.exporter import export as run
+        from s2s_export.report import print_exported, to_dict
 
         tell("loading the model")
         exported = run(loading.load(), path, options, progress=tell)
@@ -351,8 +351,8 @@ def _show(loading: _Loading, options: ExportOptions) -> None:
         from s2s_training.quiet_import import import_quietly
 
         import_quietly()
-        from s2s_export.commands.report import print_understanding
         from s2s_export.exporter import take_apart
+        from s2s_export.report import print_understanding
 
         tell("reading the model")
         _, parts, facts = take_apart(loading.load(), options)

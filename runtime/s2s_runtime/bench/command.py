@@ -90,7 +90,7 @@ def _fitting(request: Request, model: Model) -> Axes:
     if model.manifest.target.feedback != "value":
         return request.axes
     asked = [request.typed[name] for name in ("beam_size", "engine", "workers") if name in request.typed]
-    asked += [f"--sweep {name}" for name in request.sweep or () if name in ("beam", "engine", "workers")]
+    asked += [f"--sweep {name}" for name in request.sweep if name in ("beam", "engine", "workers")]
     if asked:
         raise UsageError(f"{', '.join(asked)}: no effect, as this bundle predicts values and searches nothing")
     return replace(request.axes, beam_sizes=[1], engines=["auto"])
@@ -107,7 +107,7 @@ def _check_workers(request: Request, cases: Sequence[Case], sentences: int | Non
     Raises:
         UsageError: no run is worth them.
     """
-    asked = "workers" in request.typed or "workers" in (request.sweep or ())
+    asked = "workers" in request.typed or "workers" in (request.sweep)
     runs = [(sentences or each.batch_size, each) for each in cases]
     if asked and not any(are_worth_it(-(-count // each.batch_size), count * each.beam_size) for count, each in runs):
         raise UsageError(

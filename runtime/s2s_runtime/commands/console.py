@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from s2s_runtime.commands.help_layout import Command, Group
 from s2s_runtime.commands.manners import SHARED, Run, UsageError, one_line_errors, typer, warn, with_manners
@@ -13,16 +13,12 @@ from s2s_runtime.ort.sessions import provider_name
 
 if TYPE_CHECKING:
     from s2s_runtime import ensembles, loading
+    from s2s_runtime.commands.decode_options import LoadOptions
     from s2s_runtime.model import Model
 else:
     ensembles, loading = Later("ensembles"), Later("loading")
 
 __all__ = [
-    "FALLBACK_HELP",
-    "THREADS_HELP",
-    "AllowFallback",
-    "Providers",
-    "Threads",
     "UsageError",
     "command",
     "group",
@@ -33,30 +29,6 @@ __all__ = [
     "typer",
     "warn",
     "warn_of_fallback",
-]
-
-FALLBACK_HELP: Final = "Go on with the next --provider, and at last the CPU, where one can't be had; says so on stderr."
-THREADS_HELP: Final = "Threads inside an operator; default: one per core."
-
-Providers = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--provider",
-        help="Execution provider, such as cpu or cuda; may be repeated, in order of preference.",
-        rich_help_panel="Running",
-    ),
-]
-AllowFallback = Annotated[
-    bool,
-    typer.Option(
-        "--allow-fallback",
-        help=FALLBACK_HELP,
-        rich_help_panel="Running",
-    ),
-]
-Threads = Annotated[
-    int | None,
-    typer.Option("--threads", min=1, help=THREADS_HELP, rich_help_panel="Running"),
 ]
 
 
@@ -103,11 +75,13 @@ def warn_of_fallback(asked: Sequence[str] | None, obtained: str) -> None:
         warn(f"warning: --provider {asked[0]} was not obtained; {obtained} decodes")
 
 
-def load_together(bundles: Sequence[Path], providers: Sequence[str] | None, mean: ensembles.Mean, **how: Any) -> Model:
+def load_together(bundle: Path, options: LoadOptions, **how: Any) -> Model:
     """One model, or an ensemble of several; `how` they are loaded besides is as `s2s_runtime.load` takes it."""
-    models = [loading.load(each, providers=providers, **how) for each in bundles]
-    warn_of_fallback(providers, models[0].provider)
-    return models[0] if len(models) == 1 else ensembles.ensemble(models, mean=mean)
+    how |= {"providers": options.provider, "allow_fallback": options.allow_fallback}
+    bundles = [bundle, *options.ensemble_with]
+    models = [loading.load(each, intra_op_threads=options.threads, **how) for each in bundles]
+    warn_of_fallback(options.provider, models[0].provider)
+    return models[0] if len(models) == 1 else ensembles.ensemble(models, mean=options.ensemble_mean)
 
 
 def typed_options(context: typer.Context) -> dict[str, str]:

@@ -16,8 +16,8 @@ from s2s_runtime.errors import OptionError
 from s2s_runtime.inputs.batches import make_batches
 from s2s_runtime.inputs.sources import Inputs, Sources, read_sources
 from s2s_runtime.lazy_modules import Later
-from s2s_runtime.options import Callback, DecodingOptions, Prefix
-from s2s_runtime.results import Result, TokenEvent
+from s2s_runtime.options import Callback, DecodingOptions, Prefix, TokenEvent
+from s2s_runtime.results import Result
 from s2s_runtime.search.cancellation import cancellable
 from s2s_runtime.search.engines import answers
 from s2s_runtime.search.graph_search import Answer

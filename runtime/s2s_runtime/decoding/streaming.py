@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+from s2s_runtime.declared_options.checks import is_integer
 from s2s_runtime.decoding.decoding import Decoding
 from s2s_runtime.errors import OptionError
 from s2s_runtime.inputs.batches import make_batches
 from s2s_runtime.inputs.sources import Row, read_sources
-from s2s_runtime.option_checks import is_integer
 from s2s_runtime.options import Prefix
 from s2s_runtime.results import Result
 from s2s_runtime.search.greedy import greedy_stream

@@ -8,12 +8,13 @@ dropped, because half of a batch is seldom what the caller waits for (to keep wh
 
 from __future__ import annotations
 
-from typing import Final, Generic, Protocol, cast, runtime_checkable
+from typing import Final, Generic, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from s2s_runtime.errors import CancelledError
+from s2s_runtime.options import CancelSignal
 from s2s_runtime.search.step_model import (
     Beams,
     BeamSteps,
@@ -26,15 +27,6 @@ from s2s_runtime.search.step_model import (
 )
 
 _STEPS_BETWEEN: Final = 8  # where the steps run inside one graph: each return to Python costs about as much as a step
-
-
-@runtime_checkable
-class CancelSignal(Protocol):
-    """Says whether a call is to end: a `threading.Event`, or anything else with this method, such as a deadline."""
-
-    def is_set(self) -> bool:
-        """Whether the call is to end. Called before steps, from each thread that decodes: workers ask side by side."""
-        ...
 
 
 class CancellableModel(Generic[StatesT]):

@@ -2,7 +2,8 @@
 
 All ways give the same tokens. The graphs choose tokens, or beams, by themselves and keep everything inside
 onnxruntime, which makes them the faster ones. They give no attention (and that of greedy search no scores), they can't
-look at what was written so far, and nobody can watch them: whatever needs one of these goes step by step.
+look at what was written so far, and nobody can watch them: whatever needs one of these goes step by step. Each option
+says which engines can do it where it is declared, in `s2s_runtime.options`; prefixes come with the sentences.
 
 With the graphs, sentences that wait can take the places of those that have ended, which needs states in host memory.
 They only do where that is asked for. Batches drop what has ended anyway, and those of a list are of similar lengths; of
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 from s2s_runtime.errors import OptionError
 from s2s_runtime.lazy_modules import Later
 from s2s_runtime.options import DecodingOptions
+from s2s_runtime.options.terms import BEAM_GRAPH, GREEDY_GRAPH
 from s2s_runtime.search.graph_search import Answer, Flow, Supply
 from s2s_runtime.search.plan import Batch, SearchPlan
 from s2s_runtime.search.step_model import StepModel, WritingModel, can_write
@@ -124,19 +126,8 @@ def check_engine(
 
 def graph_obstacles(model: StepModel[Any], plan: SearchPlan, options: DecodingOptions, *, prefix: bool) -> list[str]:
     """What keeps a search from the graph, by the names of options; nothing where it fits."""
-    rules = plan.rules
-    present = {
-        "engine 'steps'": options.engine == "steps",
-        "sampling": plan.sampler is not None,
-        "scores": plan.scores and plan.beam_size == 1,
-        "attention": plan.looks,
-        "callback": plan.notify is not None,
-        "prefix": prefix,
-        "min_length": rules.min_length > 0,
-        "repetition_penalty": rules.repetition_penalty != 1.0,
-        "no_repeat_ngram_size": rules.ngram_size > 0,
-        "suppress_sequences": len(rules.sequences) > 0,
-        "allowed_next": rules.allowed_next is not None,
-    }
-    asked_for = [name for name, is_there in present.items() if is_there]
+    asked_for = ["engine 'steps'"] if options.engine == "steps" else []
+    asked_for += options.obstacles(GREEDY_GRAPH if plan.beam_size == 1 else BEAM_GRAPH)
+    if prefix:
+        asked_for.append("prefix")
     return asked_for or ([] if can_write(model) else ["this model has no such graph"])

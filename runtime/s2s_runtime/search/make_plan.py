@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.declared_options.checks import is_integer
 from s2s_runtime.errors import OptionError
-from s2s_runtime.option_checks import is_integer
 from s2s_runtime.options import DecodingOptions, Prefix, Token
 from s2s_runtime.search.plan import SearchPlan
 from s2s_runtime.search.sampling import Sampler

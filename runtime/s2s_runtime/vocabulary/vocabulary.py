@@ -10,6 +10,7 @@ from typing import Final, Literal, cast, get_args
 
 from s2s_runtime.errors import UnknownSymbolError, VocabularyError
 from s2s_runtime.files.json_fields import Fields
+from s2s_runtime.options.types import UnknownPolicy
 from s2s_runtime.vocabulary.padding import without_padding
 from s2s_runtime.vocabulary.phones import cut_phones, join_phones
 from s2s_runtime.vocabulary.sentencepiece import PieceModel, read_model, to_base64, with_pieces
@@ -17,7 +18,6 @@ from s2s_runtime.vocabulary.words import WORD_PATTERN, join_words
 
 Unit = Literal["char", "word", "symbol", "phone", "sentencepiece"]
 Normalization = Literal["NFC", "NFKC", "NFD", "NFKD"]
-UnknownPolicy = Literal["error", "unk", "skip"]
 
 _UNIT_NAMES: Final = {
     "char": "character",

@@ -2,31 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import io
+from collections.abc import Iterator, Mapping
+from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import keras
 from rich.console import Console
 from rich.table import Table
 
-from s2s_export.exporter import Exported
 from s2s_export.understand.bundle_terms import Understanding
 from s2s_export.verify.verify import Check
 from s2s_training.splitting.graph import Call
 from s2s_training.splitting.splitter import SplitModel
 
+if TYPE_CHECKING:
+    from s2s_export.exporter import Exported
+
 
 def print_exported(console: Console, exported: Exported) -> None:
-    """Prints what was checked, what was written, and what to know."""
-    console.print(_checks(exported.report.checks, exported.report.inputs))
-    console.print(_model(exported))
-    console.print(_files(exported))
+    """Print what was checked, what was written, and what to know."""
+    for part in _parts(exported):
+        console.print(part, soft_wrap=isinstance(part, str))
+
+
+def as_text(exported: Exported) -> str:
+    """Return the report as a terminal of 100 columns shows it, without colours."""
+    written = io.StringIO()
+    print_exported(
+        Console(file=written, width=100, color_system=None, force_terminal=False, force_jupyter=False), exported
+    )
+    return "\n".join(line.rstrip() for line in written.getvalue().splitlines())
+
+
+def as_html(exported: Exported) -> str:
+    """Return the report as tables and paragraphs of HTML."""
+    return "\n".join(f"<p>{escape(part)}</p>" if isinstance(part, str) else _html(part) for part in _parts(exported))
+
+
+def _html(table: Table) -> str:
+    """A table of rich as one of HTML; headings and cells are plain text."""
+    head = "".join(f"<th>{escape(str(column.header))}</th>" for column in table.columns) if table.show_header else ""
+    cells = zip(*(column.cells for column in table.columns), strict=True)
+    rows = [
+        "".join(
+            f'<td style="text-align: {column.justify}">{escape(str(cell))}</td>'
+            for column, cell in zip(table.columns, row, strict=True)
+        )
+        for row in cells
+    ]
+    caption = f"<caption>{escape(str(table.title))}</caption>" if table.title else ""
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _parts(exported: Exported) -> Iterator[Table | str]:
+    """The report, piece by piece: tables, and lines of text."""
+    yield _checks(exported.report.checks, exported.report.inputs)
+    yield _model(exported)
+    yield _files(exported)
     if exported.manifest.precision != "float32":
-        console.print(_quality(exported))
+        yield _quality(exported)
     if exported.manifest.precision == "float16":
-        console.print("note: float16 is for CUDA; on a CPU it is tested and no faster", soft_wrap=True)
-    _print_notes(console, exported.facts)
-    console.print(f"wrote {exported.path} (every check within {exported.report.atol:g})", soft_wrap=True)
+        yield "note: float16 is for CUDA; on a CPU it is tested and no faster"
+    yield from (f"note: {note}" for note in exported.facts.notes)
+    if exported.facts.target_vocabulary is None and exported.manifest.target.feedback != "value":
+        yield "note: the bundle has no symbols of the target: it gives ids, as texts need a vocabulary"
+    yield f"wrote {exported.path} (every check within {exported.report.atol:g})"
 
 
 def print_understanding(console: Console, split: SplitModel, facts: Understanding) -> None:
