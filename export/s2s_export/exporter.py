@@ -26,8 +26,9 @@ from s2s_export.understand.bundle_terms import Understanding, understand
 from s2s_export.understand.decoded_output_choice import ChosenOutput
 from s2s_export.understand.text_layers import without_text_layers
 from s2s_export.verify.verify import Report, Subject, refuse_failed, verify
-from s2s_export.write import new_folder, refuse_existing, write_graphs
+from s2s_export.write import refuse_existing, write_graphs
 from s2s_runtime.bundle.manifest_file import Manifest, write_manifest
+from s2s_runtime.files.atomic_write import replacing_folder
 from s2s_runtime.vocabulary.vocabulary_file import Unit
 from s2s_training.quiet_import import native_messages_held
 from s2s_training.splitting.graph import distinct_names, flatten_model
@@ -121,7 +122,7 @@ def _export(model: keras.Model, path: Path, options: ExportOptions, progress: Pr
     with native_messages_held():
         plain = build_graphs(parts, facts, options.opset, Passes(named(options.optimize)))
     graphs = with_searches(plain, facts)
-    with new_folder(path) as folder:
+    with replacing_folder(path) as folder:
         manifest = write_unverified(folder, parts, facts, graphs)
         manifest = replace(manifest, producers={**_versions(), "opset": str(options.opset)})
         progress("verifying")

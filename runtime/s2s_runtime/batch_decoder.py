@@ -16,9 +16,11 @@ from dataclasses import dataclass, replace
 from threading import Condition, Thread
 from typing import Final, Unpack
 
+from s2s_runtime.array_types import Ints
 from s2s_runtime.declared_options import takes_options
 from s2s_runtime.decoding.streaming import refuse_prefix
 from s2s_runtime.errors import ClosedModelError, OptionError, QueueFullError
+from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.inputs.batches import make_batches
 from s2s_runtime.inputs.sources import Row, Sources, read_sources
 from s2s_runtime.model import Model
@@ -26,8 +28,6 @@ from s2s_runtime.options import DecodingOptions, OptionValues
 from s2s_runtime.results import Result
 from s2s_runtime.search.engines import check_engine, decode, joins
 from s2s_runtime.search.graph_search import Answer, Supply
-from s2s_runtime.search.plan import Batch
-from s2s_runtime.search.scoring import Ints
 
 _STEPS: Final = 32  # tokens written before others are looked for: coming back costs as much as a few steps
 

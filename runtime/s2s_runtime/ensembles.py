@@ -9,13 +9,14 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from s2s_runtime.array_types import Floats
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.declared_options import known_keywords
 from s2s_runtime.decoding.workers import MOST_WEIGHTS, Workers
 from s2s_runtime.errors import BundleError, InputError, OptionError
 from s2s_runtime.model import Model
 from s2s_runtime.options.types import Mean
-from s2s_runtime.search.scoring import Floats, log_normalizer
+from s2s_runtime.search.scoring import log_normalizer
 from s2s_runtime.search.step_model import StepModel, StepOutput
 
 

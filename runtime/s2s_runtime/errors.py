@@ -117,6 +117,19 @@ def naming(call: Callable[[int], str]) -> Iterator[None]:
         raise InputError(f"{call(error.place)}: {error.reason}") from error
 
 
+@contextmanager
+def raised_as(kind: type[S2SError]) -> Iterator[None]:
+    """Errors of what was given are raised as another kind, with their message: that of whoever asked for it.
+
+    Raises:
+        S2SError: of that kind.
+    """
+    try:
+        yield
+    except InputError as error:
+        raise kind(str(error)) from error
+
+
 class CancelledError(S2SError, RuntimeError):
     """A running call was cancelled by the `cancel` it was given; nothing of what it had decoded is returned."""
 

@@ -120,6 +120,7 @@ class Model(LoadedBundle):
         resume: bool = False,
         read_ahead: int = READ_AHEAD,
         on_progress: Callable[[int, int], None] | None = None,
+        encoding: str | None = None,
         options: DecodingOptions | None = None,
         **values: Unpack[OptionValues],
     ) -> text_files.FileReport:
@@ -128,22 +129,29 @@ class Model(LoadedBundle):
         The output is written as lines are done, whole lines only: what a killed run leaves can be resumed.
 
         Args:
-            source: a text file in UTF-8; an empty line gives an empty line.
+            source: a text file, packed by gzip, bzip2 or xz or not; an empty line gives an empty line.
             target: where to write; what stands there is replaced unless `resume` is set.
             resume: keep the lines that stand there and go on behind them.
             read_ahead: see `generate_iter`.
-            on_progress: called now and then with the lines that are done and the bytes of the source they took.
+            on_progress: called now and then with the lines done and the bytes they took of the source, packed ones.
+            encoding: of the source, as Python names it; None = UTF-8.
             options: see `generate`.
             **values: the fields of `DecodingOptions`, without `prefix`, `num_hypotheses` being 1.
 
         Raises:
             FileNotFoundError: there is no such source.
-            InputError: the source isn't UTF-8, or has fewer lines than the output to resume.
+            InputError: the source isn't in that encoding, is damaged, or has fewer lines than the output to resume.
             OptionError: an option is out of range, or the target is the source.
         """
         decoding = self._decoding("generate_file", options, values)
         return text_files.decode_file(
-            decoding, source, target, resume=resume, read_ahead=read_ahead, on_progress=on_progress
+            decoding,
+            source,
+            target,
+            resume=resume,
+            read_ahead=read_ahead,
+            on_progress=on_progress,
+            encoding=encoding,
         )
 
     @takes_options(DecodingOptions)

@@ -93,7 +93,7 @@ def test_messages_name_the_text(tmp_path: Path) -> None:
     latin = tmp_path / "latin.tsv"
     latin.write_bytes("é\tè\n".encode("latin-1"))
     found = run(TINY, "abc", "--replace-unknown", "--phrase-table", str(latin))
-    assert found.stderr.startswith(f"error: {latin}: not a text file in UTF-8 (")
+    assert found.stderr.startswith(f"error: {latin}, line 1: not UTF-8 (")
 
 
 def test_choices_and_defaults_are_those_of_python() -> None:
@@ -132,7 +132,7 @@ def test_unknown_tokens_follow_a_phrase_table(tmp_path: Path) -> None:
     table.write_text("a\talpha\nb\n")
     found = run(TINY, "abc", *options)
     assert (found.exit_code, found.stdout) == (1, "")
-    assert found.stderr == f"error: {table}, line 2: expected a source token, a tab and a target token, got 'b'\n"
+    assert found.stderr == f"error: {table}, line 2: expected source<TAB>target, got no tab in 'b'\n"
 
 
 def test_bundles_of_numbers_take_numbers_everywhere() -> None:

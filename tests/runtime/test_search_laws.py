@@ -317,7 +317,7 @@ def test_a_beam_of_one_is_greedy(random_model: Callable[..., Model], seed: int, 
     from s2s_runtime.options import DecodingOptions
     from s2s_runtime.search.beam import beam_search
     from s2s_runtime.search.greedy import greedy_search
-    from s2s_runtime.search.make_plan import make_plan
+    from s2s_runtime.search.plan import make_plan
 
     model = random_model(seed, size, max_length=longest)
     options = DecodingOptions(length_penalty=0, return_scores=True)

@@ -78,6 +78,14 @@ def export(
             help="How text is cut. Default: as the symbols show; char for --vocab-from.", rich_help_panel=_TEXT
         ),
     ] = None,
+    encoding: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Encoding of --vocab-from and --verify-with, such as utf-16 or latin-1. Default: UTF-8.",
+            rich_help_panel=_TEXT,
+        ),
+    ] = None,
     start: Annotated[
         str | None, typer.Option(help=r"Start symbol of the target; \t and \n are understood.", rich_help_panel=_TEXT)
     ] = None,
@@ -201,7 +209,7 @@ def export(
         "atol": atol,
         "force": force,
     }
-    words = _Words(loading.path, vocab, vocab_from, rows, unit, source_vocab, target_vocab)
+    words = _Words(loading.path, vocab, vocab_from, rows, unit, source_vocab, target_vocab, encoding)
     options = _options(path, words, verify_with, settings, writes=not dry_run)
     with after_interrupt("nothing was written"):
         if dry_run:
@@ -228,6 +236,8 @@ def _refuse_without_effect(typed: Mapping[str, str]) -> None:
         for name, others in _NEEDS.items()
         if name in typed and not any(other in typed for other in others)
     ]
+    if "encoding" in typed and not typed.keys() & {"vocab_from", "verify_with"}:
+        problems.append("--encoding: needs --vocab-from or --verify-with")
     problems += [
         f"{typed[name]}: no effect with {typed[other]}"
         for name, other in _BARRED_BY.items()
@@ -277,6 +287,7 @@ class _Words:
     unit: Unit | None
     source: Path | None
     target: Path | None
+    encoding: str | None
 
     def read(self, settings: dict[str, Any]) -> tuple[VocabularyFile | None, int | None]:
         """The vocabularies, and the longest source where pairs tell it."""
@@ -290,7 +301,7 @@ class _Words:
             return None, None
         if self.pairs is not None:
             start, end = settings["start_symbol"], settings["end_symbol"]
-            recipe = PairsRecipe(rows=self.rows, unit=self.unit or "char", start=start, end=end)
+            recipe = PairsRecipe(rows=self.rows, unit=self.unit or "char", start=start, end=end, encoding=self.encoding)
             return vocabularies_from_pairs(self.pairs, recipe)
         beside = self.model.parent / "vocab.json"
         file = self.vocab if self.vocab is not None else (beside if beside.is_file() else None)
@@ -305,20 +316,26 @@ def _options(
     from s2s_export.errors import ExportError
     from s2s_export.options import ExportOptions
     from s2s_export.write import refuse_existing
-    from s2s_runtime.decoding.text_files import read_text
 
     if writes:
         refuse_existing(path, force=settings["force"])
     vocabulary, longest = words.read(settings)
     options = ExportOptions(vocabulary=vocabulary, longest_source=longest, **settings)
     options = Words(words.source, words.target, unit=words.unit).added_to(options)
-    texts = [] if verify_with is None else [line for line in read_text(verify_with).splitlines() if line.strip()]
+    texts = [] if verify_with is None else _lines(verify_with, words.encoding)
     if verify_with is not None and not texts:
         raise ExportError(f"{verify_with}: no texts to verify with; expected one a line, or leave --verify-with out")
     references: list[str] = []
     if options.precision != "float32":
         texts, references = _pairs(texts)
     return replace(options, verify_with=tuple(text for text in texts if text.strip()), references=tuple(references))
+
+
+def _lines(path: Path, encoding: str | None) -> list[str]:
+    from s2s_runtime.files.text_source import open_text
+
+    with open_text(path, encoding) as texts:
+        return [line for _, line in texts.lines() if line.strip()]
 
 
 def _pairs(lines: list[str]) -> tuple[list[str], list[str]]:

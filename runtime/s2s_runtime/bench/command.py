@@ -124,7 +124,7 @@ def _sources(request: Request, model: Model, *others: Manifest) -> tuple[list[An
                 raise UsageError(f"--source-length: this bundle's model reads {padded} at most, got {length}")
             length = padded
         return random_sources(model.manifest, _RANDOM_SOURCES, length), f"random, up to {length} long"
-    sources = read_lines(request.text, model.manifest, *others)
+    sources = read_lines(request.text, model.manifest, *others, encoding=request.encoding)
     return sources, f"{request.text}, {len(sources)} lines in one run" if request.whole else str(request.text)
 
 

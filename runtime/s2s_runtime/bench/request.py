@@ -44,6 +44,8 @@ class Request(BenchOptions):
             problems.append("BUNDLE: missing; expected a folder written by s2s-export, or --compare with two files")
         if self.whole and self.text is None:
             problems.append("--whole: needs --text")
+        if self.encoding is not None and self.text is None:
+            problems.append("--encoding: needs --text")
         if self.text is not None and "source_length" in self.typed:
             problems.append("--source-length: no effect with --text")
         for axis in self.sweep:

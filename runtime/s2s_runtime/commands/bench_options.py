@@ -67,6 +67,9 @@ class BenchOptions:
     text: Annotated[Path | None, Option(panel=SOURCES, verbs=PROCESSES)] = None
     """Decode the lines of this file; without it, random sources."""
 
+    encoding: Annotated[str | None, Option(panel=SOURCES, metavar="NAME", verbs=PROCESSES)] = None
+    """Encoding of --text, such as utf-16 or latin-1; default: UTF-8."""
+
     whole: Annotated[bool, Option(panel=SOURCES)] = False
     """Each run decodes all of --text, sorted by length and cut into batches."""
 

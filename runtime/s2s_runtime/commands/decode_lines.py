@@ -24,7 +24,6 @@ from s2s_runtime.decoding.text_files import (
     count_lines,
     drop_last_text,
     is_same_file,
-    line_text,
     numbers,
     open_output,
     read_windows,
@@ -32,6 +31,7 @@ from s2s_runtime.decoding.text_files import (
     write_all,
 )
 from s2s_runtime.errors import InputError, OptionError, UnknownSymbolError, naming
+from s2s_runtime.files.text_source import TextSource, decode_line, open_text
 from s2s_runtime.model import Model
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.options.terms import JSON, LISTS
@@ -66,6 +66,8 @@ class Settings(DecodeSettings, LineOptions):
             problems.append(f"{' and '.join(modes)}: expected one of these at most")
         if self.texts and self.input is not None:
             problems.append("--input: expected no TEXT beside it")
+        if self.encoding is not None and (self.texts or self.interactive):
+            problems.append("--encoding: no effect without --input or lines of standard input")
         if self.interactive and (self.texts or self.input is not None or self.output is not None):
             problems.append("--interactive: expected no TEXT, --input or --output beside it")
         if self.stream and (self.output is not None or self.as_json or self.shows_scores):
@@ -183,13 +185,16 @@ def _all_lines(settings: Settings, work: Work) -> None:
         written = named(left, skip).encode() if left else b""
         with _opened(settings) as target:  # now that there is something to put in the place of what it held
             write_all(target, written)
-    elif settings.input is None:
-        with _opened(settings) as target:
-            run_lines(standard_input(), target, named, skip=skip, read_ahead=settings.read_ahead)
     else:
-        size = settings.input.stat().st_size
-        with settings.input.open("rb") as source, _opened(settings) as target, byte_progress(size) as shown:
+        with _source(settings) as source, _opened(settings) as target, byte_progress(source.size) as shown:
             run_lines(source, target, named, skip=skip, read_ahead=settings.read_ahead, on_progress=shown)
+
+
+def _source(settings: Settings) -> AbstractContextManager[TextSource]:
+    """Where lines come from."""
+    if settings.input is None:
+        return nullcontext(TextSource(standard_input(), "standard input", settings.encoding))
+    return open_text(settings.input, settings.encoding)
 
 
 def _opened(settings: Settings) -> AbstractContextManager[IO[bytes]]:
@@ -263,10 +268,9 @@ def _each_text(settings: Settings) -> Iterator[str]:
     elif settings.texts:
         yield from settings.texts
     else:
-        source: IO[bytes] = standard_input() if settings.input is None else settings.input.open("rb")
-        with nullcontext(source) if settings.input is None else source:
-            for place, [line] in enumerate(read_windows(source, 1)):
-                yield line_text(line, place)
+        with _source(settings) as source:
+            for number, [line] in enumerate(read_windows(source, 1), 1):
+                yield decode_line(line, f"text {number}")
 
 
 def _report_unknown(unknown: Counter[str]) -> None:

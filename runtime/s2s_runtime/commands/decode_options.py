@@ -57,6 +57,9 @@ class DecodeSettings:
     input: Annotated[Path | None, Option(verbs=SCORE, panel=FILES, flags=("--input", "-i"))] = None
     """Decode the lines of this file."""
 
+    encoding: Annotated[str | None, Option(verbs=SCORE, panel=FILES, metavar="NAME")] = None
+    """Encoding of --input or standard input, such as utf-16 or latin-1; default: UTF-8."""
+
     output: Annotated[Path | None, Option(verbs=SCORE, panel=FILES, flags=("--output", "-o"))] = None
     """Write into this file instead of standard output."""
 

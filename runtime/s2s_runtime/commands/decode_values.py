@@ -8,8 +8,9 @@ from typing import Any, Final, cast
 
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.declared_options import declared, differs, taken_by
-from s2s_runtime.decoding.text_files import read_text
-from s2s_runtime.errors import InputError, OptionError
+from s2s_runtime.errors import OptionError
+from s2s_runtime.files.pair_rows import LeftOut, read_pairs
+from s2s_runtime.files.text_source import open_text
 from s2s_runtime.options import DecodingOptions, OptionValues, ScoreValues, Token
 
 
@@ -72,13 +73,9 @@ def _ratio(name: str, text: str, _: Manifest) -> float | tuple[float, float]:
 
 def _phrase_table(_name: str, path: Path, _: Manifest) -> dict[str, str]:
     """Lines of source token, tab, target token."""
-    table = {}
-    for number, line in enumerate(read_text(path).splitlines(), 1):
-        source, tab, target = line.partition("\t")
-        if not tab or not source:
-            raise InputError(f"{path}, line {number}: expected a source token, a tab and a target token, got {line!r}")
-        table[source] = target
-    return table
+    with open_text(path) as source:
+        pairs = read_pairs(source, LeftOut(), keep_empty=True)
+        return {token: written for _, token, [written] in pairs}
 
 
 _READERS: Final[Mapping[str, Callable[[str, Any, Manifest], Any]]] = {

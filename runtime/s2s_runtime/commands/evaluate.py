@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
-from s2s_runtime.commands.console import UsageError, command, load_together, make_app, typer
+from s2s_runtime.commands.console import UsageError, command, load_together, make_app, typer, warn
 from s2s_runtime.commands.decode_options import LoadOptions
 from s2s_runtime.declared_options import Option, taken_by
 from s2s_runtime.declared_options.command_line import Given, takes
@@ -44,6 +44,12 @@ class EvaluateOptions:
     rows: Annotated[int | None, Option(at_least=1)] = None
     """Only the first so many lines."""
 
+    encoding: Annotated[str | None, Option(metavar="NAME")] = None
+    """Encoding of PAIRS, such as utf-16 or latin-1; default: UTF-8."""
+
+    strict: Annotated[bool, Option()] = False
+    """Refuse lines without source or target; otherwise they are left out and counted."""
+
     first_target: Annotated[bool, Option()] = False
     """Columns after the second are no right targets."""
 
@@ -74,11 +80,13 @@ def evaluate(given: Given) -> None:
         raise UsageError("--ensemble-mean: needs --ensemble-with")
     if options.outputs is not None:
         _check_outputs(options.outputs, options.pairs)
-    from s2s_runtime.evaluation.evaluate import evaluate, import_metrics, read_references
+    from s2s_runtime.evaluation.evaluate import evaluate, import_metrics
 
     if options.bleu:
         import_metrics()  # that it is missing is said before the work
-    references = read_references(options.pairs, options.rows, first_only=options.first_target)
+    references = read_warning(
+        options.pairs, options.rows, options.encoding, strict=options.strict, first_only=options.first_target
+    )
     model = load_together(options.bundle, loaded)
     decoded = decode_all(model, references, **searched)
     found = evaluate(model, decoded, bleu=options.bleu)
@@ -91,6 +99,21 @@ def evaluate(given: Given) -> None:
         typer.echo(json.dumps({**setting, **searched, **found.to_dict()}, indent=1, ensure_ascii=False))
     else:
         typer.echo(_describe(found))
+
+
+def read_warning(
+    pairs: Path, rows: int | None, encoding: str | None, *, strict: bool = False, first_only: bool = False
+) -> dict[str, list[str]]:
+    """Read a file of pairs; see `read_references`. What was left out is said on stderr."""
+    from s2s_runtime.evaluation.evaluate import read_references
+    from s2s_runtime.files.pair_rows import LeftOut
+
+    left_out = LeftOut(strict)
+    references = read_references(pairs, rows, first_only=first_only, encoding=encoding, left_out=left_out)
+    message = left_out.message(str(pairs))
+    if message is not None:
+        warn(f"warning: {message}")
+    return references
 
 
 def decode_all(model: Model, references: dict[str, list[str]], beam_size: int, length_penalty: float = 1.0) -> Decoded:
@@ -139,7 +162,7 @@ def _check_outputs(outputs: Path, pairs: Path) -> None:
 
 
 def _write(decoded: Decoded, path: Path) -> None:
-    from s2s_runtime.files.json_fields import write_text
+    from s2s_runtime.files.atomic_write import write_text
 
     columns = zip(decoded.sources, decoded.outputs, decoded.references, strict=True)
     write_text(path, "".join("\t".join((source, output, *right)) + "\n" for source, output, right in columns))

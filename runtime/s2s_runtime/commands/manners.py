@@ -256,7 +256,7 @@ def result_console(names: Sequence[str] = ()) -> Console:
     console = Console(markup=False, emoji=False, highlight=False)
     size = shutil.get_terminal_size()  # rich believes that every dumb terminal has 80 columns
     width = size.columns
-    if not console.is_terminal and "COLUMNS" not in os.environ:
+    if not console.is_terminal:
         width = max([_PIPE_COLUMNS, *map(len, names)])
     console.size = ConsoleDimensions(width, size.lines)
     return console

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 from s2s_runtime.commands.console import command, group, make_app, typer
 from s2s_runtime.errors import InputError
+from s2s_runtime.files.json_fields import read_json
 
 app = make_app()
 
@@ -16,6 +16,8 @@ Bundle = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder written b
 Pairs = Annotated[Path, typer.Argument(metavar="PAIRS", help="TSV file: source, right target, further right targets.")]
 BeamSize = Annotated[int, typer.Option(min=1, help="1 = greedy.")]
 Rows = Annotated[int | None, typer.Option(min=1, help="Only the first so many lines.")]
+Encoding = Annotated[str | None, typer.Option(metavar="NAME", help="Encoding of the pairs; default: UTF-8.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Refuse lines without a pair; otherwise they are left out.")]
 
 
 @group(app)
@@ -73,16 +75,24 @@ def predictions(
 
 
 @command(app, epilog="**Example** `s2s-plot lengths model.s2s runs/mine/test.tsv -o lengths.png`")
-def lengths(bundle: Bundle, pairs: Pairs, output: Output, beam_size: BeamSize = 1, rows: Rows = None) -> None:
+def lengths(
+    bundle: Bundle,
+    pairs: Pairs,
+    output: Output,
+    beam_size: BeamSize = 1,
+    rows: Rows = None,
+    encoding: Encoding = None,
+    strict: Strict = False,
+) -> None:
     """How long sources, right targets and outputs are, in tokens of the bundle's vocabularies."""
     _check(output)
     from s2s_runtime import load
-    from s2s_runtime.commands.evaluate import decode_all
-    from s2s_runtime.evaluation.evaluate import read_references, split_decoded
+    from s2s_runtime.commands.evaluate import decode_all, read_warning
+    from s2s_runtime.evaluation.evaluate import split_decoded
     from s2s_runtime.plots.runs import plot_lengths
 
     model = load(bundle)
-    decoded = decode_all(model, read_references(pairs, rows), beam_size)
+    decoded = decode_all(model, read_warning(pairs, rows, encoding, strict=strict), beam_size)
     outputs, references = split_decoded(model, decoded)
     vocabulary = model.source_vocabulary
     if vocabulary is None:
@@ -96,16 +106,24 @@ def lengths(bundle: Bundle, pairs: Pairs, output: Output, beam_size: BeamSize = 
 
 
 @command(app, epilog="**Example** `s2s-plot errors model.s2s runs/mine/test.tsv --beam-size 5 -o errors.png`")
-def errors(bundle: Bundle, pairs: Pairs, output: Output, beam_size: BeamSize = 1, rows: Rows = None) -> None:
+def errors(
+    bundle: Bundle,
+    pairs: Pairs,
+    output: Output,
+    beam_size: BeamSize = 1,
+    rows: Rows = None,
+    encoding: Encoding = None,
+    strict: Strict = False,
+) -> None:
     """How far outputs are from right, and which lengths go wrong."""
     _check(output)
     from s2s_runtime import load
-    from s2s_runtime.commands.evaluate import decode_all
-    from s2s_runtime.evaluation.evaluate import read_references, split_decoded
+    from s2s_runtime.commands.evaluate import decode_all, read_warning
+    from s2s_runtime.evaluation.evaluate import split_decoded
     from s2s_runtime.plots.runs import plot_errors
 
     model = load(bundle)
-    decoded = decode_all(model, read_references(pairs, rows), beam_size)
+    decoded = decode_all(model, read_warning(pairs, rows, encoding, strict=strict), beam_size)
     plot_errors(*split_decoded(model, decoded), output)
 
 
@@ -124,10 +142,7 @@ def _history(folder: Path) -> dict[str, list[float]]:
         InputError: the file holds something else.
     """
     path = folder / "history.json"
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{path}: not a JSON file in UTF-8: {error}") from error
+    found = read_json(path)
     if not isinstance(found, dict) or not all(
         isinstance(values, list) and all(isinstance(value, int | float) for value in values)
         for values in found.values()

@@ -16,11 +16,14 @@ from s2s_runtime.commands.manners import error_console, shows_progress
 def byte_progress(total: int) -> Iterator[Callable[[int, int], None] | None]:
     """A progress bar on stderr over the bytes of a file; None where nobody would see it.
 
+    Args:
+        total: size of the file; 0 where it isn't known, as of a pipe: no bar, which would cover what others write.
+
     Yields:
         To be called with lines and bytes done.
     """
     console = error_console()
-    if not shows_progress(console):
+    if not total or not shows_progress(console):
         yield None
         return
     columns = (BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), TextColumn("{task.fields[done]}"))

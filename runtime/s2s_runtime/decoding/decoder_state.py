@@ -12,19 +12,19 @@ from typing import Any, Generic
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from s2s_runtime.array_types import Floats
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.decoding.decoding import Decoding
 from s2s_runtime.decoding.predict_values import feed_back, first_values
 from s2s_runtime.decoding.result_builder import Finisher
 from s2s_runtime.decoding.score_targets import Target, look_up_target
 from s2s_runtime.errors import InputError, OptionError
+from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.inputs.batches import lengths_to_share, pad, pad_others, pad_prefixes, target_limit
 from s2s_runtime.inputs.sources import Inputs, read_sources
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.results import Result
-from s2s_runtime.search.make_plan import prefix_ids
-from s2s_runtime.search.plan import Batch
-from s2s_runtime.search.scoring import Floats
+from s2s_runtime.search.plan import prefix_ids
 from s2s_runtime.search.step_model import PortableModel, StatesT, StepModel, StepOutput
 
 

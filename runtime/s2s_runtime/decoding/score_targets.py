@@ -10,14 +10,14 @@ from s2s_runtime.declared_options import taken_by
 from s2s_runtime.declared_options.checks import is_integer
 from s2s_runtime.decoding.workers import Workers
 from s2s_runtime.errors import InputError, OptionError, UnknownSymbolError
+from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.inputs.batches import make_batches
 from s2s_runtime.inputs.sources import Inputs, read_sources
 from s2s_runtime.options import DecodingOptions, ScoreValues, merged_values
 from s2s_runtime.results import TargetScore
 from s2s_runtime.search.cancellation import cancellable
 from s2s_runtime.search.forced import Forced, score_targets
-from s2s_runtime.search.make_plan import make_plan
-from s2s_runtime.search.plan import Batch
+from s2s_runtime.search.plan import make_plan
 from s2s_runtime.search.step_model import StepModel
 
 Target = str | Sequence[int]

@@ -10,13 +10,13 @@ from typing import Any
 from s2s_runtime.declared_options.checks import is_integer
 from s2s_runtime.decoding.decoding import Decoding
 from s2s_runtime.errors import OptionError
+from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.inputs.batches import make_batches
 from s2s_runtime.inputs.sources import Row, read_sources
 from s2s_runtime.options import Prefix
 from s2s_runtime.results import Result
 from s2s_runtime.search.greedy import greedy_stream
-from s2s_runtime.search.make_plan import prefix_ids
-from s2s_runtime.search.plan import Batch
+from s2s_runtime.search.plan import prefix_ids
 
 
 def generate_windows(

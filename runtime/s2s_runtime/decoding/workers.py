@@ -20,9 +20,9 @@ import numpy as np
 
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.errors import BundleError, OptionError
+from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.ort.sessions import CPU, SessionSettings
-from s2s_runtime.search.plan import Batch
 from s2s_runtime.search.step_model import StepModel
 
 MOST_WEIGHTS: Final = 64 * 2**20

@@ -15,11 +15,13 @@ from typing import Generic, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from s2s_runtime.array_types import Floats, Ints
+from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.results import FinishReason
-from s2s_runtime.search.finished import EndedPool
+from s2s_runtime.search.finished import Ended, EndedPool
 from s2s_runtime.search.history import History
-from s2s_runtime.search.plan import Batch, Ended, SearchPlan
-from s2s_runtime.search.scoring import Floats, Ints, log_normalizer, top_candidates
+from s2s_runtime.search.plan import SearchPlan
+from s2s_runtime.search.scoring import log_normalizer, top_candidates
 from s2s_runtime.search.step_model import StatesT, StepModel, StepOutput
 
 

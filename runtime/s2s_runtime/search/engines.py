@@ -19,11 +19,12 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
 from s2s_runtime.errors import OptionError
+from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.lazy_modules import Later
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.options.terms import BEAM_GRAPH, GREEDY_GRAPH
 from s2s_runtime.search.graph_search import Answer, Flow, Supply
-from s2s_runtime.search.plan import Batch, SearchPlan
+from s2s_runtime.search.plan import SearchPlan
 from s2s_runtime.search.step_model import StepModel, WritingModel, can_write
 
 if TYPE_CHECKING:

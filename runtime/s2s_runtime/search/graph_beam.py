@@ -12,11 +12,12 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from s2s_runtime.array_types import Floats, Ints
+from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.results import FinishReason
-from s2s_runtime.search.finished import EndedPool
+from s2s_runtime.search.finished import Ended, EndedPool
 from s2s_runtime.search.graph_search import Answer, Flow, Supply
-from s2s_runtime.search.plan import Batch, Ended, SearchPlan
-from s2s_runtime.search.scoring import Floats, Ints
+from s2s_runtime.search.plan import SearchPlan
 from s2s_runtime.search.step_model import Beams, BeamSteps, Extensions, StatesT, WritingModel
 
 _STEPS: Final = 6  # in a run: coming back costs about as much as a step, and each step beyond a sentence's end is lost

@@ -10,10 +10,12 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from s2s_runtime.array_types import Ints
+from s2s_runtime.inputs.batch import Batch
+from s2s_runtime.search.finished import Ended
 from s2s_runtime.search.graph_search import Answer, Flow
 from s2s_runtime.search.history import doubled
-from s2s_runtime.search.plan import Batch, Ended, SearchPlan
-from s2s_runtime.search.scoring import Ints
+from s2s_runtime.search.plan import SearchPlan
 from s2s_runtime.search.step_model import StatesT, Writing
 
 _FIRST_CAPACITY = 64

@@ -15,8 +15,10 @@ from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.options import DecodingOptions
-from s2s_runtime.search.plan import DROP_SHARE, Batch, Ended, SearchPlan
+from s2s_runtime.search.finished import Ended
+from s2s_runtime.search.plan import DROP_SHARE, SearchPlan
 from s2s_runtime.search.step_model import StatesT, WritingModel
 
 _FREE_SHARE: Final = 4  # others are taken in once a quarter of the places is free: each time, all states are copied

@@ -11,10 +11,9 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from s2s_runtime.array_types import Floats, Ints
 from s2s_runtime.options.types import LengthPenaltyKind
 
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int64]
 _Number = TypeVar("_Number", np.float32, np.int64)
 
 _LEAST_COVERAGE: Final = np.float32(1e-10)  # keeps the logarithm of a source position that was never looked at finite

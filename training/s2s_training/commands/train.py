@@ -71,6 +71,13 @@ def train(
     target_column: Annotated[str | None, data("target_column", "The same for targets.")] = None,
     valid_data: Annotated[str | None, data("valid_data", "File of pairs for validation, in place of a share.")] = None,
     test_data: Annotated[str | None, data("test_data", "File of pairs for scoring, beside --valid-data.")] = None,
+    encoding: Annotated[
+        str | None, data("encoding", "Encoding of the files, such as utf-16 or latin-1; else UTF-8.")
+    ] = None,
+    strict: Annotated[
+        bool | None,
+        data("strict", "Refuse rows without source or target; else they are left out.", "--strict/--no-strict"),
+    ] = None,
     rows: Annotated[int | None, data("rows", "Only the first so many rows.")] = None,
     split: Annotated[Split | None, data("split", "Held-out pairs: by a hash of the source, or the last rows.")] = None,
     valid_fraction: Annotated[float | None, data("valid_fraction", "Share held out for validation.")] = None,
@@ -89,7 +96,9 @@ def train(
     vocabulary_size: Annotated[
         int | None, data("vocabulary_size", "Keep so many symbols a side; pieces to train, for unit sentencepiece.")
     ] = None,
-    max_source_length: Annotated[int | None, data("max_source_length", "Leave out longer training sources.")] = None,
+    max_source_length: Annotated[
+        int | None, data("max_source_length", "Leave out longer training sources; else outliers only.")
+    ] = None,
     max_target_length: Annotated[int | None, data("max_target_length", "Leave out longer training targets.")] = None,
     digits: Annotated[int | None, data("digits", "Most digits of a number (addition).")] = None,
     kind: Annotated[Kind | None, model("kind", "What feeds the decoder.", "--model")] = None,
