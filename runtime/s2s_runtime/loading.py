@@ -81,7 +81,7 @@ def load(
     step_model = open_step_model(files, manifest, settings, ready)
     at_once = make_workers(workers, settings, manifest, ready, partial(_opener, files, manifest))
     logger.debug("%s: opened; %s decodes", files.name, step_model.provider)
-    return Model(manifest, step_model, step_model.provider, at_once)
+    return Model(manifest, step_model, step_model.provider, at_once, files.name)
 
 
 def _opener(files: BundleFiles, manifest: Manifest, settings: SessionSettings) -> Callable[[], OnnxStepModel]:

@@ -6,7 +6,6 @@ tells when this has to be run again.
 
 import ast
 import re
-import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -146,5 +145,4 @@ def guide(text: str) -> str:
 
 if __name__ == "__main__":
     VALUES.write_text(values_module(), encoding="utf-8")
-    if "--values" not in sys.argv:
-        GUIDE.write_text(guide(GUIDE.read_text(encoding="utf-8")), encoding="utf-8")
+    GUIDE.write_text(guide(GUIDE.read_text(encoding="utf-8")), encoding="utf-8")
