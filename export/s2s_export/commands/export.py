@@ -16,7 +16,6 @@ from s2s_runtime.commands.terminal import stages
 from s2s_runtime.spelling import as_flags, option
 
 if TYPE_CHECKING:
-    from s2s_export.errors import ExportError
     from s2s_export.options import ExportOptions
     from s2s_runtime.vocabulary.vocabulary_file import Unit, VocabularyFile
 
@@ -365,7 +364,8 @@ def _write(loading: _Loading, path: Path, options: ExportOptions, typed: list[st
         except ExportError as error:
             refused = error
     if exported is None:
-        _tell_what_is_missing(model, options, typed, loading.path.parent, refused)
+        if not as_json:
+            _tell_what_is_missing(model, options, typed, loading.path.parent)
         raise refused
     if as_json:
         typer.echo(json.dumps(to_dict(exported), indent=2))
@@ -373,9 +373,7 @@ def _write(loading: _Loading, path: Path, options: ExportOptions, typed: list[st
         print_exported(result_console(), exported)
 
 
-def _tell_what_is_missing(
-    model: Any, options: ExportOptions, typed: list[str], folder: Path, refused: ExportError
-) -> None:
+def _tell_what_is_missing(model: Any, options: ExportOptions, typed: list[str], folder: Path) -> None:
     """What the model shows and what to type next, where nothing else stands against its export."""
     from rich.console import Console
 
@@ -389,7 +387,7 @@ def _tell_what_is_missing(
     except ExportError:
         return
     if look.missing:
-        print_first_look(Console(stderr=True), look, options, look.next_command(typed, options, folder))
+        print_first_look(Console(), look, options, look.next_command(typed, options, folder))
 
 
 def _show(loading: _Loading, options: ExportOptions, typed: list[str]) -> None:
