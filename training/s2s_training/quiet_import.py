@@ -32,7 +32,9 @@ def import_quietly() -> None:
     os.environ["KERAS_BACKEND"] = "tensorflow"
     with _held():
         importlib.import_module("keras")
-        logging.getLogger("tensorflow").setLevel(logging.CRITICAL)  # it logs what Ctrl-C left unused; errors are raised
+        if _started_here:  # else somebody else's messages would be lost, too
+            # it logs what Ctrl-C left unused; errors are raised
+            logging.getLogger("tensorflow").setLevel(logging.CRITICAL)
         importlib.import_module("tensorflow").constant(0)  # the first operation starts the devices
 
 
