@@ -1,4 +1,4 @@
-"""The options of dataclasses as those of a command. The one module here that needs typer."""
+"""The options of dataclasses as those of a command. Needs typer."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from enum import StrEnum
 from inspect import Parameter, Signature
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-import typer
-
-from s2s_runtime.commands.console import UsageError, one_line_errors, typed_options
+from s2s_runtime.commands.console import UsageError, one_line_errors, typed_options, typer
 from s2s_runtime.declared_options.checks import expectation, value_problem
 from s2s_runtime.declared_options.declared import MISSING, DeclaredOption, declared
 from s2s_runtime.declared_options.docs import first_sentence, meaning
