@@ -33,7 +33,6 @@ from typing import TypedDict
 
 from s2s_runtime.options.types import (
     AllowedNext,
-    Batching,
     BatchUnit,
     Callback,
     CancelSignal,
