@@ -93,6 +93,12 @@ def _filled_in(each: DeclaredOption, value: Any, unset: bool) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
+def typed(kind: type, name: str) -> Any:
+    """Return a declared option as typer has it, to annotate the parameter of a command that takes it alone."""
+    parameter = _parameter(declared(kind)[name], meaning(kind)[name], unset=False)
+    return parameter.annotation.__metadata__[0]
+
+
 def _parameter(each: DeclaredOption, text: str, unset: bool) -> Parameter:
     """An option as a parameter of a command's function."""
     hint, default = _typed_hint(each), each.default

@@ -39,7 +39,7 @@ declares options does without `from __future__ import annotations`: its types ar
 signatures show them.
 """
 
-from s2s_runtime.declared_options.checks import option_problems, value_problem
+from s2s_runtime.declared_options.checks import option_problems, value_problem, verb_problems
 from s2s_runtime.declared_options.declared import (
     DeclaredOption,
     declared,
@@ -67,4 +67,5 @@ __all__ = [
     "takes_options",
     "unknown_name",
     "value_problem",
+    "verb_problems",
 ]
