@@ -11,7 +11,7 @@ from s2s_export.errors import ExportError
 from s2s_export.passes.registry import named
 from s2s_runtime.spelling import did_you_mean, option
 from s2s_runtime.vocabulary.padding import Side
-from s2s_runtime.vocabulary.vocabulary_file import VocabularyFile
+from s2s_runtime.vocabulary.vocabulary_file import Unit, VocabularyFile
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +46,7 @@ class ExportOptions:
         pairs: the pairs that the model was trained on: a TSV file, or (source, target) texts. They tell the
             vocabularies where none is given, and what filled short sources, on which side and to what length.
         rows: how many rows of `pairs`, from the top, the model was trained on; None = those that give its sizes.
+        unit: how the texts of `pairs` are cut: "char" (the default), "word" or "symbol".
         expect: outputs of the user's own loop, which prove the set-up: a file, or its text, of lines
             source, tab, output, or as the tutorial's script prints them; or (source, output) texts.
         verify_with: texts to verify with; otherwise inputs are generated.
@@ -82,6 +83,7 @@ class ExportOptions:
     notes: tuple[str, ...] = ()
     pairs: str | os.PathLike[str] | Sequence[tuple[str, str]] | None = None
     rows: int | None = None
+    unit: Unit | None = None
     expect: str | os.PathLike[str] | Sequence[tuple[str, str]] | None = None
     verify_with: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
@@ -104,6 +106,8 @@ class ExportOptions:
             raise ExportError(f"padding_side: expected 'right' or 'left', got {self.padding_side!r}")
         if self.source_kind not in ("auto", "one-hot", "values"):
             raise ExportError(f"source_kind: expected 'auto', 'one-hot' or 'values', got {self.source_kind!r}")
+        if self.rows is not None and self.pairs is None:
+            raise ExportError(f"{option('rows')}: expected {option('pairs')} beside it, whose rows it counts")
         if self.start_zeros and self.start_id is not None:
             raise ExportError(f"start_zeros: expected no start_id beside it, got {self.start_id}")
         if self.references and len(self.references) != len(self.verify_with):

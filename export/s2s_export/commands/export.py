@@ -31,7 +31,7 @@ _EPILOG = """
 `s2s-export model.h5 --start-id 0 --end-id 1 --source-length 16 --padding zeros --max-length 59` for a tutorial's model
 that only knows numbers.
 
-`s2s-export model.h5 --vocab-from fra.txt --rows 10000 --start '\\t' --end '\\n'` rebuilds a tutorial's vocabularies.
+`s2s-export model.h5 --pairs fra.txt --rows 10000 --start '\\t' --end '\\n'` rebuilds a tutorial's vocabularies.
 
 `s2s-export --weights model.weights.h5 --model-fn my_script:build_model` for weights saved without their model.
 
@@ -55,9 +55,21 @@ def export(
         Path | None,
         typer.Option(help="vocab.json. Default: the one beside the model, if any.", rich_help_panel=_TEXT),
     ] = None,
-    vocab_from: Annotated[
+    pairs: Annotated[
         Path | None,
-        typer.Option(help="Pairs (TSV) the model was trained on, to rebuild its vocabularies.", rich_help_panel=_TEXT),
+        typer.Option(
+            "--pairs",
+            "--vocab-from",
+            help="Pairs (TSV) the model was trained on: they tell its vocabularies, padding and lengths.",
+            rich_help_panel=_TEXT,
+        ),
+    ] = None,
+    expect: Annotated[
+        Path | None,
+        typer.Option(
+            help="What your own loop gave, as proof: lines of source, tab, output, or as the tutorial's script prints.",
+            rich_help_panel=_TEXT,
+        ),
     ] = None,
     source_vocab: Annotated[
         Path | None,
@@ -70,13 +82,14 @@ def export(
         Path | None, typer.Option(help="Those of the target, likewise.", rich_help_panel=_TEXT)
     ] = None,
     rows: Annotated[
-        int, typer.Option(min=1, help="Rows of --vocab-from that were used.", rich_help_panel=_TEXT)
-    ] = 10_000,
+        int | None,
+        typer.Option(
+            min=1, help="Rows of --pairs that were used. Default: those that give its sizes.", rich_help_panel=_TEXT
+        ),
+    ] = None,
     unit: Annotated[
         Literal["char", "word", "symbol"] | None,
-        typer.Option(
-            help="How text is cut. Default: as the symbols show; char for --vocab-from.", rich_help_panel=_TEXT
-        ),
+        typer.Option(help="How text is cut. Default: as the symbols show; char for --pairs.", rich_help_panel=_TEXT),
     ] = None,
     start: Annotated[
         str | None, typer.Option(help=r"Start symbol of the target; \t and \n are understood.", rich_help_panel=_TEXT)
@@ -191,6 +204,10 @@ def export(
             "end_ids": tuple(end_id or ()),
             "padding": padding,
             "padding_side": padding_side,
+            "pairs": pairs,
+            "rows": rows,
+            "unit": unit,
+            "expect": expect,
             "source_length": source_length,
             "max_length": max_length,
             "source_kind": source_kind,
@@ -205,7 +222,7 @@ def export(
             "atol": atol,
             "force": force,
         }
-        words = _Words(loading.path, vocab, vocab_from, rows, unit, source_vocab, target_vocab)
+        words = _Words(loading.path, vocab, pairs, unit, source_vocab, target_vocab)
         options = _options(path, words, verify_with, settings, writes=not dry_run)
         if dry_run:
             _show(loading, options)
@@ -218,7 +235,7 @@ def export(
         raise typer.Exit(1) from error
 
 
-_NEEDS = {"rows": ("vocab_from",), "unit": ("vocab_from", "source_vocab", "target_vocab")}
+_NEEDS = {"rows": ("pairs",), "unit": ("pairs", "source_vocab", "target_vocab")}
 _BARRED_BY = {
     **dict.fromkeys(("as_json", "atol", "force", "verify_with"), "dry_run"),
     **dict.fromkeys(("trust_lambda", "custom_objects"), "model_fn"),
@@ -281,28 +298,24 @@ class _Words:
     model: Path
     vocab: Path | None
     pairs: Path | None
-    rows: int
     unit: Unit | None
     source: Path | None
     target: Path | None
 
-    def read(self, settings: dict[str, Any]) -> tuple[VocabularyFile | None, int | None]:
-        """The vocabularies, and the longest source where pairs tell it."""
-        from s2s_export.understand.vocabularies import PairsRecipe, vocabularies_from_pairs
+    def read(self) -> VocabularyFile | None:
+        """Return the vocabularies of a file; None where pairs, or files of one side each, tell them."""
         from s2s_runtime.vocabulary.vocabulary_file import VocabularyFile
 
         sides = self.source is not None or self.target is not None
-        if (self.pairs is not None) + (self.vocab is not None) + sides > 1:
-            raise typer.BadParameter("expected one of --vocab, --vocab-from, and --source-vocab with --target-vocab")
+        if self.vocab is not None and (sides or self.pairs is not None):
+            raise typer.BadParameter("expected one of --vocab, --pairs, and --source-vocab with --target-vocab")
         if sides:
-            return None, None
-        if self.pairs is not None:
-            start, end = settings["start_symbol"], settings["end_symbol"]
-            recipe = PairsRecipe(rows=self.rows, unit=self.unit or "char", start=start, end=end)
-            return vocabularies_from_pairs(self.pairs, recipe)
+            return None
         beside = self.model.parent / "vocab.json"
-        file = self.vocab if self.vocab is not None else (beside if beside.is_file() else None)
-        return (None if file is None else VocabularyFile.read(file)), None
+        file = self.vocab
+        if file is None and self.pairs is None and beside.is_file():
+            file = beside
+        return None if file is None else VocabularyFile.read(file)
 
 
 def _options(
@@ -317,8 +330,7 @@ def _options(
 
     if writes:
         refuse_existing(path, force=settings["force"])
-    vocabulary, longest = words.read(settings)
-    options = ExportOptions(vocabulary=vocabulary, longest_source=longest, **settings)
+    options = ExportOptions(vocabulary=words.read(), **settings)
     options = Words(words.source, words.target, unit=words.unit).added_to(options)
     texts = [] if verify_with is None else [line for line in read_text(verify_with).splitlines() if line.strip()]
     if verify_with is not None and not texts:

@@ -12,6 +12,7 @@ from rich.table import Table
 from s2s_export.exporter import Exported
 from s2s_export.understand.bundle_terms import Understanding
 from s2s_export.verify.verify import Check
+from s2s_runtime.commands.inspect_tables import setup_table
 from s2s_training.splitting.graph import Call
 from s2s_training.splitting.splitter import SplitModel
 
@@ -19,6 +20,8 @@ from s2s_training.splitting.splitter import SplitModel
 def print_exported(console: Console, exported: Exported) -> None:
     """Prints what was checked, what was written, and what to know."""
     console.print(_checks(exported.report.checks, exported.report.inputs))
+    if exported.manifest.setup is not None:
+        console.print(setup_table(exported.manifest.setup))
     console.print(_model(exported))
     console.print(_files(exported))
     if exported.manifest.precision != "float32":
@@ -26,7 +29,11 @@ def print_exported(console: Console, exported: Exported) -> None:
     if exported.manifest.precision == "float16":
         console.print("note: float16 is for CUDA; on a CPU it is tested and no faster", soft_wrap=True)
     _print_notes(console, exported.facts)
-    console.print(f"wrote {exported.path} (every check within {exported.report.atol:g})", soft_wrap=True)
+    if exported.manifest.setup is not None:
+        console.print(exported.manifest.setup.summary, soft_wrap=True, highlight=False)
+    console.print(
+        f"wrote {exported.path} (graphs equal Keras, every check within {exported.report.atol:g})", soft_wrap=True
+    )
 
 
 def print_understanding(console: Console, split: SplitModel, facts: Understanding) -> None:
@@ -48,6 +55,7 @@ def to_dict(exported: Exported) -> dict[str, object]:
     return {
         "bundle": str(exported.path),
         "verification": exported.report.to_dict(),
+        "setup": None if exported.manifest.setup is None else exported.manifest.setup.to_dict(),
         "notes": list(exported.facts.notes),
         "node_types": exported.node_types,
         "bytes": _size(exported.path),
@@ -58,7 +66,7 @@ def to_dict(exported: Exported) -> dict[str, object]:
 
 
 def _checks(checks: tuple[Check, ...], inputs: str) -> Table:
-    table = Table(title=f"Verified against Keras, on {inputs}", title_justify="left")
+    table = Table(title=f"Graphs equal Keras, on {inputs}", title_justify="left")
     for heading in ("compared", "count", "largest difference", "different", "near ties"):
         table.add_column(heading, justify="left" if heading == "compared" else "right")
     for check in checks:

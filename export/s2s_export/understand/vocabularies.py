@@ -67,8 +67,8 @@ def vocabularies_from_pairs(path: str | os.PathLike[str], recipe: PairsRecipe) -
         ExportError: the file has no pairs, or a line has no tab.
         FileNotFoundError: there is no such file.
     """
-    pairs = _pairs(Path(path), recipe.rows)
-    cut = _cutter(recipe.unit)
+    pairs = read_pairs(Path(path), recipe.rows)
+    cut = cutter(recipe.unit)
     sources = [cut.split(source) for source, _ in pairs]
     wrappers = [symbol for symbol in (recipe.start, recipe.end) if symbol is not None]
     targets = [cut.split(target) for _, target in pairs]
@@ -78,7 +78,7 @@ def vocabularies_from_pairs(path: str | os.PathLike[str], recipe: PairsRecipe) -
     return VocabularyFile(source, target, PaddingPolicy(masked=False), longest), max(map(len, sources))
 
 
-def _cutter(unit: Unit) -> Vocabulary:
+def cutter(unit: Unit) -> Vocabulary:
     """Something that cuts text by the unit; which symbols it knows plays no part in that."""
     return Vocabulary(unit, ("any",))
 
@@ -87,7 +87,13 @@ def _symbols(rows: Sequence[Sequence[str]]) -> tuple[str, ...]:
     return tuple(sorted({symbol for row in rows for symbol in row}))
 
 
-def _pairs(path: Path, rows: int) -> list[tuple[str, str]]:
+def read_pairs(path: Path, rows: int | None = None) -> list[tuple[str, str]]:
+    """Return the pairs of a file's first rows, or of all.
+
+    Raises:
+        ExportError: the file has no pairs, or a line has no tab.
+        FileNotFoundError: there is no such file.
+    """
     # split, not splitlines: other line separators of Unicode are characters of the texts
     pairs = []
     for number, ended in enumerate(read_text(path).split("\n")[:rows], 1):
