@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 RUNTIME_BIN := $(RUNTIME_VENV)/bin
 PROJECTS := $(wildcard */pyproject.toml)
 
-.PHONY: help setup test lint types demo docs tables clean test-runtime wheels parity bench bench-peers \
+.PHONY: help setup test lint types demo docs tables pictures clean test-runtime wheels parity bench bench-peers \
 	recipe-translator recipe-words recipe-words-baseline recipe-pronunciation recipe-cmudict recipe-addition \
 	recipe-curves
 
@@ -47,9 +47,10 @@ test-runtime: $(RUNTIME_VENV)/.installed ## Run the runtime's tests in an enviro
 	$(RUNTIME_BIN)/python -c "import importlib.util as u; found = [n for n in ('tensorflow', 'keras', 'onnx', 'tf2onnx') if u.find_spec(n)]; assert not found, found"
 	$(RUNTIME_BIN)/python -m pytest tests/runtime --numprocesses 2 --dist loadfile
 
-wheels: $(VENV)/.installed ## Build the three wheels into dist/
+wheels: $(VENV)/.installed ## Build the three wheels into dist/ and check what an index would show of them
 	rm -rf dist
 	for project in runtime training export; do $(BIN)/python -m build --quiet --no-isolation --wheel --outdir dist $$project; done
+	$(BIN)/twine check --strict dist/*.whl
 
 # An environment of its own: building the guide needs nothing of what the guide is about.
 $(DOCS_VENV)/.installed: pyproject.toml constraints.txt
@@ -58,9 +59,13 @@ $(DOCS_VENV)/.installed: pyproject.toml constraints.txt
 	$(DOCS_VENV)/bin/python -m pip install --quiet --constraint constraints.txt --group docs
 	touch $@
 
-tables: $(VENV)/.installed ## Write anew what the documentation takes from the code: options of the commands, tables of models
+tables: $(VENV)/.installed ## Write anew what the documentation takes from the code: options, tables of models
 	$(BIN)/python tests/docs/make_commands.py
 	$(BIN)/python tests/docs/make_tables.py
+	$(BIN)/python tests/docs/write_options.py
+
+pictures: $(VENV)/.installed ## Draw the guide's pictures anew, with a model trained for that
+	$(BIN)/python tests/docs/make_pictures.py
 
 docs: $(DOCS_VENV)/.installed ## Build the guide and the API reference into site/, to be opened as files; broken links are errors
 	$(DOCS_VENV)/bin/zensical build --clean --strict

@@ -4,9 +4,11 @@
 """
 
 import importlib
+import logging
 from typing import TYPE_CHECKING
 
 from s2s_export.errors import ExportError, ModelFileError, VerificationError
+from s2s_training.quiet_import import import_quietly
 
 if TYPE_CHECKING:
     from s2s_export.exporter import Exported, export
@@ -27,6 +29,8 @@ __all__ = [
 ]
 
 
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent, unless the application listens
+
 _LATER = {
     "ExportOptions": "options",
     "Exported": "exporter",
@@ -39,5 +43,11 @@ _LATER = {
 def __getattr__(name: str) -> object:
     """What takes its time, TensorFlow above all, is imported when it is first asked for: `--help` needs none of it."""
     if name in _LATER:
+        if name != "ExportOptions":
+            import_quietly()
         return getattr(importlib.import_module(f"s2s_export.{_LATER[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

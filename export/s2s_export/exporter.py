@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,25 +21,29 @@ from s2s_export.evidence.settle import Bundle, settle
 from s2s_export.evidence.training_pairs import Widths, with_pairs
 from s2s_export.graphs.bundle_graphs import Graphs, build_graphs, with_searches
 from s2s_export.keras_files.dtypes import refuse_other_dtypes
+from s2s_export.notebook import Progress, in_cell
 from s2s_export.options import ExportOptions
 from s2s_export.passes.registry import Passes, named
 from s2s_export.reduce.reduce_bundle import reduce_bundle
+from s2s_export.report import as_html, as_text
 from s2s_export.understand.bundle_terms import Understanding, embedding_size, understand
 from s2s_export.understand.decoded_output_choice import ChosenOutput
 from s2s_export.understand.text_layers import without_text_layers
 from s2s_export.verify.verify import Report, Subject, refuse_failed, verify
-from s2s_export.write import new_folder, refuse_existing, write_graphs
+from s2s_export.write import refuse_existing, write_graphs
 from s2s_runtime.bundle.manifest_file import Manifest, write_manifest
+from s2s_runtime.files.atomic_write import replacing_folder
 from s2s_runtime.vocabulary.vocabulary_file import Unit
+from s2s_training.quiet_import import native_messages_held
 from s2s_training.splitting.graph import distinct_names, flatten_model
 from s2s_training.splitting.splitter import SplitModel, split
 
-Progress = Callable[[str], None]
+logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Exported:
-    """What an export did.
+    """What an export did; shown as its report, in a notebook as tables.
 
     Attributes:
         path: the bundle.
@@ -54,6 +61,12 @@ class Exported:
     report: Report
     node_types: dict[str, dict[str, int]]
 
+    def __repr__(self) -> str:
+        return as_text(self)
+
+    def _repr_html_(self) -> str:
+        return as_html(self)
+
 
 def export(
     model: keras.Model,
@@ -65,7 +78,7 @@ def export(
     start: str | int | None = None,
     end: str | int | Iterable[str | int] | None = None,
     unit: Unit | None = None,
-    progress: Progress = lambda _: None,
+    progress: Progress | None = None,
     **fields: Any,
 ) -> Exported:
     """Export a training model as a verified bundle.
@@ -84,7 +97,7 @@ def export(
         end: symbol or id that ends a target, or several.
         unit: how text is cut, "char", "word" or "symbol" (at white space), where the symbols don't tell it; None =
             characters where all symbols are single characters, else at white space.
-        progress: called with a few words as each stage begins.
+        progress: called with a few words as each stage begins; None = in a notebook the cell shows them.
         fields: fields of `ExportOptions`, such as `padding`, `source_length`, `max_length` or `force`.
 
     Raises:
@@ -97,18 +110,25 @@ def export(
     options = options if unit is None else replace(options, unit=unit)
     path = Path(path)
     refuse_existing(path, force=options.force)
-    with stateless(model), distinct_names(flatten_model(model)):
-        return _export(model, path, options, progress)
+    start = time.perf_counter()
+    with stateless(model), distinct_names(flatten_model(model)), in_cell(progress) as tell:
+
+        def stage(words: str) -> None:
+            logger.debug("%6.2f s: %s", time.perf_counter() - start, words)
+            tell(words)
+
+        return _export(model, path, options, stage)
 
 
 def _export(model: keras.Model, path: Path, options: ExportOptions, progress: Progress) -> Exported:
     progress("splitting")
-    told, rows = with_pairs(options, None if options.pairs is None else widths(model, options))
-    model, parts, facts = take_apart(model, with_expected(told))
+    told, rows = with_pairs(options, partial(widths, model, options))
+    model, parts, facts = take_apart(model, told)
     progress("converting")
-    plain = build_graphs(parts, facts, options.opset, Passes(named(options.optimize)))
+    with native_messages_held():
+        plain = build_graphs(parts, facts, options.opset, Passes(named(options.optimize)))
     graphs = with_searches(plain, facts)
-    with new_folder(path) as folder:
+    with replacing_folder(path) as folder:
         manifest = write_unverified(folder, parts, facts, graphs)
         manifest = replace(manifest, producers={**_versions(), "opset": str(options.opset)})
         if options.pairs is not None or options.expect is not None:
@@ -171,6 +191,7 @@ def take_apart(model: keras.Model, options: ExportOptions) -> tuple[keras.Model,
         ExportError, SplitError: as `export`.
     """
     refuse_other_dtypes(model)
+    options = with_expected(with_pairs(options, partial(widths, model, options))[0])
     text, notes = without_text_layers(model), list[str]()
     options = options if text.layers else options.with_vocabulary(options.vocabulary)
     chosen = ChosenOutput.of(text.model, options)

@@ -47,6 +47,7 @@ class ExportOptions:
             vocabularies where none is given, and what filled short sources, on which side and to what length.
         rows: how many rows of `pairs`, from the top, the model was trained on; None = those that give its sizes.
         unit: how the texts of `pairs` are cut: "char" (the default), "word" or "symbol".
+        encoding: of the file `pairs`, such as "utf-16"; None = UTF-8.
         expect: outputs of the user's own loop, which prove the set-up: a file, or its text, of lines
             source, tab, output, or as the tutorial's script prints them; or (source, output) texts.
         verify_with: texts to verify with; otherwise inputs are generated.
@@ -84,6 +85,7 @@ class ExportOptions:
     pairs: str | os.PathLike[str] | Sequence[tuple[str, str]] | None = None
     rows: int | None = None
     unit: Unit | None = None
+    encoding: str | None = None
     expect: str | os.PathLike[str] | Sequence[tuple[str, str]] | None = None
     verify_with: tuple[str, ...] = ()
     references: tuple[str, ...] = ()

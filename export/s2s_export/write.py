@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -34,24 +30,6 @@ def refuse_existing(path: Path, *, force: bool) -> None:
         raise ExportError(f"{path} exists and is no bundle; {option('force', '')} replaces bundles only")
     if not path.parent.is_dir():
         raise ExportError(f"{path.parent}: no such folder to write {path.name} into; create it first")
-
-
-@contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
-    """A folder beside `path` that takes its place when the block ends well, and vanishes when it doesn't."""
-    work = Path(tempfile.mkdtemp(prefix=f".{path.name}.tmp-", dir=path.parent))
-    try:
-        yield work
-        work.chmod(0o777 & ~_umask())
-        if path.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old-", dir=path.parent))
-            os.replace(path, old / path.name)
-            os.replace(work, path)
-            shutil.rmtree(old)
-        else:
-            os.replace(work, path)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)  # gone already where the block ended well
 
 
 def write_graphs(folder: Path, models: Mapping[str, onnx.ModelProto]) -> tuple[dict[str, GraphFile], GraphFile | None]:
@@ -99,9 +77,3 @@ def _constants(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
         for attribute in node.attribute:
             if attribute.type == onnx.AttributeProto.GRAPH:
                 yield from _constants(attribute.g)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

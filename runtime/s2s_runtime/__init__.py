@@ -6,6 +6,7 @@
 ['Cours !', 'Va !']
 """
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -26,13 +27,16 @@ __all__ = [
     "MissingExtraError",
     "Model",
     "OptionError",
+    "OptionValues",
     "PaddingPolicy",
     "ProviderError",
     "QueueFullError",
     "Result",
+    "Results",
     "S2SError",
     "TargetScore",
     "TokenEvent",
+    "UnknownOptionError",
     "UnknownSymbolError",
     "Vocabulary",
     "VocabularyError",
@@ -59,13 +63,14 @@ if TYPE_CHECKING:
         ProviderError,
         QueueFullError,
         S2SError,
+        UnknownOptionError,
         UnknownSymbolError,
         VocabularyError,
     )
     from s2s_runtime.loading import load
     from s2s_runtime.model import Model
-    from s2s_runtime.options import DecodingOptions
-    from s2s_runtime.results import Hypothesis, Result, TargetScore, TokenEvent
+    from s2s_runtime.options import DecodingOptions, OptionValues, TokenEvent
+    from s2s_runtime.results import Hypothesis, Result, Results, TargetScore
     from s2s_runtime.vocabulary.vocabulary_file import PaddingPolicy, Vocabulary, VocabularyFile
 
 # Imported when first used: a command's --help should not wait for numpy.
@@ -77,11 +82,14 @@ _MODULES = {
     "decoding.text_files": ("FileReport",),
     "loading": ("load",),
     "model": ("Model",),
-    "options": ("DecodingOptions",),
-    "results": ("Hypothesis", "Result", "TargetScore", "TokenEvent"),
+    "options": ("DecodingOptions", "OptionValues", "TokenEvent"),
+    "results": ("Hypothesis", "Result", "Results", "TargetScore"),
     "vocabulary.vocabulary_file": ("PaddingPolicy", "Vocabulary", "VocabularyFile"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
+
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent, unless the application listens
 
 
 def __getattr__(name: str) -> object:
@@ -93,4 +101,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted([*__all__, "__version__"])

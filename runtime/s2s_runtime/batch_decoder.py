@@ -1,9 +1,7 @@
 """Sentences that come one at a time, from any threads, decoded together: what a server needs.
 
 One thread decodes. Sentences that come meanwhile wait until the batch has ended, and are the next one: whoever comes
-alone is decoded at once, and the more come, the larger the batches. With `batching="continuous"` they wait less: each
-time some of those under way have ended, or `_STEPS` tokens of each are written, those that wait are encoded together
-and take part. That slows the others down, so it pays where a few long sentences would hold up many short ones.
+alone is decoded at once, and the more come, the larger the batches.
 """
 
 from __future__ import annotations
@@ -14,21 +12,20 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from threading import Condition, Thread
-from typing import Final, Unpack
+from typing import Unpack
 
+from s2s_runtime.array_types import Ints
+from s2s_runtime.declared_options import takes_options
 from s2s_runtime.decoding.streaming import refuse_prefix
 from s2s_runtime.errors import ClosedModelError, OptionError, QueueFullError
+from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.inputs.batches import make_batches
 from s2s_runtime.inputs.sources import Row, Sources, read_sources
 from s2s_runtime.model import Model
-from s2s_runtime.options import OptionValues
+from s2s_runtime.options import DecodingOptions, OptionValues
 from s2s_runtime.results import Result
-from s2s_runtime.search.engines import check_engine, decode, joins
-from s2s_runtime.search.graph_search import Answer, Supply
-from s2s_runtime.search.plan import Batch
-from s2s_runtime.search.scoring import Ints
-
-_STEPS: Final = 32  # tokens written before others are looked for: coming back costs as much as a few steps
+from s2s_runtime.search.engines import answers, check_engine
+from s2s_runtime.search.graph_search import Answer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,7 +44,8 @@ class Decoder(AbstractContextManager["Decoder"]):
     Args:
         model: decodes.
         max_waiting: most sentences that may wait to be decoded.
-        **options: the fields of `DecodingOptions`, the same for all sentences, without `prefix` and
+        options: see `Model.generate`.
+        **values: the fields of `DecodingOptions`, the same for all sentences, without `prefix` and
             `return_alternatives`. `max_batch_size` says how many are decoded at once. Events of a `callback` count
             sentences in the order in which they begin.
 
@@ -61,10 +59,18 @@ class Decoder(AbstractContextManager["Decoder"]):
         ...     print(future.result().text)
     """
 
-    def __init__(self, model: Model, *, max_waiting: int = 1024, **options: Unpack[OptionValues]) -> None:
+    @takes_options(DecodingOptions)
+    def __init__(
+        self,
+        model: Model,
+        *,
+        max_waiting: int = 1024,
+        options: DecodingOptions | None = None,
+        **values: Unpack[OptionValues],
+    ) -> None:
         if not isinstance(max_waiting, int) or isinstance(max_waiting, bool) or max_waiting < 1:
             raise OptionError(f"max_waiting: expected an integer of at least 1, got {max_waiting!r}")
-        self._decoding = model.prepare(**options)
+        self._decoding = model.prepare(options, **values)
         refuse_prefix(self._decoding)
         if self._decoding.options.return_alternatives:
             raise OptionError("return_alternatives: expected False for Decoder, got True")
@@ -77,7 +83,6 @@ class Decoder(AbstractContextManager["Decoder"]):
         self._begun = 0
         self._batches: deque[Batch] = deque()  # cut, not taken yet
         search = self._decoding.model, self._plan, self._decoding.options
-        self._supply = Supply(self._take, self._decoding.options, joins(*search))
         check_engine(*search)
         self._thread = Thread(target=self._work, name="s2s-decoder", daemon=True)
         self._thread.start()
@@ -128,10 +133,10 @@ class Decoder(AbstractContextManager["Decoder"]):
 
     def _work(self) -> None:
         """Decode whatever comes until the decoder is closed and nothing waits."""
-        decoding, steps = self._decoding, _STEPS if self._supply.joins else None
+        decoding = self._decoding
         while self._wait():
             try:
-                for answer in decode(decoding.model, self._supply, self._plan, decoding.options, steps=steps):
+                for answer in answers(decoding.model, iter(self._take, None), self._plan, decoding.options):
                     self._give(answer)
             except BaseException as error:  # a callback's SystemExit too: those who wait must hear of it
                 for job in self._jobs.values():

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from s2s_runtime.array_types import Floats
 from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.declared_options import known_keywords
 from s2s_runtime.decoding.workers import MOST_WEIGHTS, Workers
 from s2s_runtime.errors import BundleError, InputError, OptionError
 from s2s_runtime.model import Model
-from s2s_runtime.search.scoring import Floats, log_normalizer
+from s2s_runtime.options.types import Mean
+from s2s_runtime.search.scoring import log_normalizer
 from s2s_runtime.search.step_model import StepModel, StepOutput
 
-Mean = Literal["probabilities", "log_probabilities"]
 
-
+@known_keywords
 def ensemble(models: Sequence[Model], *, mean: Mean = "probabilities") -> Model:
     """Decode with several models at once.
 
@@ -52,7 +54,9 @@ def ensemble(models: Sequence[Model], *, mean: Mean = "probabilities") -> Model:
     members = [model.step_model for model in models]
     attention = all(model.manifest.attention for model in models)
     manifest = replace(first, attention=attention)
-    return Model(manifest, EnsembleModel(members, mean), models[0].provider, _workers(models, mean))
+    return Model(
+        manifest, EnsembleModel(members, mean), models[0].provider, _workers(models, mean), f"ensemble of {len(models)}"
+    )
 
 
 def _workers(models: Sequence[Model], mean: Mean) -> Workers | None:

@@ -9,10 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from queue import Full
+from typing import Any
 
 
 class S2SError(Exception):
-    """Base of every error raised on purpose by the s2s packages."""
+    """Base of every error raised on purpose by the s2s packages. All can be pickled, as pools of processes do."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (type(self), self.args), self.__dict__
+
+
+def _unpickled(kind: type[S2SError], args: tuple[Any, ...]) -> S2SError:
+    """An error without its constructor, which composes its message from something else than the message."""
+    error = kind.__new__(kind, *args)
+    error.args = args
+    return error
 
 
 class BundleError(S2SError, ValueError):
@@ -68,6 +79,10 @@ class OptionError(S2SError, ValueError):
     """An option is out of range, contradicts another, or needs something the bundle lacks."""
 
 
+class UnknownOptionError(OptionError, TypeError):
+    """A keyword argument that there is not; the message names the nearest one that there is."""
+
+
 class InputError(S2SError, ValueError):
     """What was given to decode or score has the wrong type, shape, range or length.
 
@@ -100,6 +115,19 @@ def naming(call: Callable[[int], str]) -> Iterator[None]:
         if error.place is None:
             raise
         raise InputError(f"{call(error.place)}: {error.reason}") from error
+
+
+@contextmanager
+def raised_as(kind: type[S2SError]) -> Iterator[None]:
+    """Errors of what was given are raised as another kind, with their message: that of whoever asked for it.
+
+    Raises:
+        S2SError: of that kind.
+    """
+    try:
+        yield
+    except InputError as error:
+        raise kind(str(error)) from error
 
 
 class CancelledError(S2SError, RuntimeError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.bundle.manifest_file import read_manifest
 from s2s_runtime.bundle.storage import BundleFiles, BundleSource, find_files
+from s2s_runtime.declared_options import known_keywords
 from s2s_runtime.decoding.workers import make_workers
 from s2s_runtime.errors import OptionError
 from s2s_runtime.model import Model
@@ -16,7 +18,10 @@ from s2s_runtime.ort.bundle_sessions import Graphs
 from s2s_runtime.ort.onnx_model import OnnxStepModel
 from s2s_runtime.ort.sessions import ProviderOptions, SessionSettings, settings_like
 
+logger = logging.getLogger(__name__)
 
+
+@known_keywords
 def load(
     path: BundleSource,
     *,
@@ -38,8 +43,7 @@ def load(
         providers: execution providers in order of preference, by onnxruntime's name ("CUDAExecutionProvider") or a
             short one ("cuda"); None = the CPU. One that isn't obtained is an error, never a silent fall-back, unless
             `allow_fallback` is set.
-        provider_options: one mapping per provider, such as `[{"device_id": 1}]`; with `enable_cuda_graph` for CUDA,
-            steps of shapes that come again are captured, and one thread may decode: see `s2s_runtime.ort.captured`.
+        provider_options: one mapping per provider, such as `[{"device_id": 1}]`.
         intra_op_threads: threads inside one operator; None = one per physical core.
         inter_op_threads: threads across operators; None = operators run one after the other.
         spinning: whether threads that wait for work stay awake; see `SessionSettings`.
@@ -76,7 +80,8 @@ def load(
         raise OptionError(f"sessions: expected names among {', '.join(manifest.graphs)}, got {', '.join(unknown)}")
     step_model = open_step_model(files, manifest, settings, ready)
     at_once = make_workers(workers, settings, manifest, ready, partial(_opener, files, manifest))
-    return Model(manifest, step_model, step_model.provider, at_once)
+    logger.debug("%s: opened; %s decodes", files.name, step_model.provider)
+    return Model(manifest, step_model, step_model.provider, at_once, files.name)
 
 
 def _opener(files: BundleFiles, manifest: Manifest, settings: SessionSettings) -> Callable[[], OnnxStepModel]:
@@ -107,9 +112,6 @@ def open_step_model(
         MissingExtraError, ProviderError, BundleError, OptionError: as `load`.
     """
     ready = ready or {}
-    replaying = [name for name, each in ready.items() if name != "decoder" and settings_like(each).captures]
-    if replaying:
-        raise OptionError(f"sessions: {', '.join(replaying)}: expected no enable_cuda_graph; only steps are captured")
     stepping = settings_like(ready["decoder"]) if "decoder" in ready else settings
     device = stepping.device
     if settings.providers is None:
@@ -117,5 +119,4 @@ def open_step_model(
     graphs = Graphs(files, manifest, settings, ready)
     if settings.allow_fallback:
         device = settings_like(graphs["encoder"]).device  # what was obtained
-    captures = stepping.captures and device[0] != "cpu"
-    return OnnxStepModel(manifest, graphs, device, on_device=on_device, captures=captures)
+    return OnnxStepModel(manifest, graphs, device, on_device=on_device)

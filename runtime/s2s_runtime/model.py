@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Unpack, overload
+from typing import TYPE_CHECKING, Unpack, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.declared_options import known_keywords, takes_options
 from s2s_runtime.decoding.decoding import Decoding
-from s2s_runtime.decoding.last_options import LastDecoding
-from s2s_runtime.decoding.workers import Workers
-from s2s_runtime.errors import ClosedModelError, OptionError
+from s2s_runtime.errors import OptionError
 from s2s_runtime.inputs.sources import Inputs, Row
 from s2s_runtime.lazy_modules import Later
-from s2s_runtime.options import READ_AHEAD, DecodingOptions, OptionValues, Prefix
+from s2s_runtime.loaded_bundle import LoadedBundle
+from s2s_runtime.options import (
+    READ_AHEAD,
+    CancelSignal,
+    DecodingOptions,
+    OptionValues,
+    Prefix,
+    ScoreValues,
+    merged_values,
+)
+from s2s_runtime.options.types import UnknownPolicy
 from s2s_runtime.results import Result, TargetScore
-from s2s_runtime.search.cancellation import CancelSignal, cancellable
-from s2s_runtime.search.step_model import StepModel
-from s2s_runtime.vocabulary.vocabulary import UnknownPolicy, Vocabulary
+from s2s_runtime.search.cancellation import cancellable
 
 if TYPE_CHECKING:
     from s2s_runtime.decoding import decoder_state, predict_values, score_targets, streaming, text_files
@@ -31,7 +36,7 @@ else:  # what one verb alone needs is imported with its first call
     text_files = Later("decoding.text_files")
 
 
-class Model(AbstractContextManager["Model"]):
+class Model(LoadedBundle):
     """A bundle ready to decode. `s2s_runtime.load` makes it.
 
     May be shared between threads: calls keep what changes to themselves. A context manager that closes the model.
@@ -49,71 +54,18 @@ class Model(AbstractContextManager["Model"]):
         step_model: its graphs, or anything else that encodes and steps.
         provider: the execution provider that decodes, by onnxruntime's name.
         workers: decode the batches of a list side by side; None = one after the other.
+        name: what to call it, as its `repr` does.
     """
 
-    def __init__(
-        self, manifest: Manifest, step_model: StepModel[Any], provider: str = "", workers: Workers | None = None
-    ) -> None:
-        self._manifest = manifest
-        self._steps: StepModel[Any] | None = step_model
-        self._provider = provider
-        self._workers = workers
-        self._last = LastDecoding()
-
-    @property
-    def manifest(self) -> Manifest:
-        """What the bundle says about itself."""
-        return self._manifest
-
-    @property
-    def source_vocabulary(self) -> Vocabulary | None:
-        """Symbols of the source, or None where the model only knows numbers."""
-        return self._manifest.source_vocabulary
-
-    @property
-    def target_vocabulary(self) -> Vocabulary | None:
-        """Symbols of the target, or None where the model only knows numbers."""
-        return self._manifest.target_vocabulary
-
-    @property
-    def provider(self) -> str:
-        """The execution provider that decodes, by onnxruntime's name."""
-        return self._provider
-
-    @property
-    def step_model(self) -> StepModel[Any]:
-        """The graphs, as search sees them.
-
-        Raises:
-            ClosedModelError: the model was closed.
-        """
-        if self._steps is None:
-            raise ClosedModelError("this model is closed; load the bundle again")
-        return self._steps
-
-    @property
-    def workers(self) -> Workers | None:
-        """What decodes the batches of a list side by side; None where they follow one another."""
-        return self._workers
-
-    @property
-    def closed(self) -> bool:
-        """Whether `close` was called."""
-        return self._steps is None
-
-    def close(self) -> None:
-        """Let the graphs go; calls under way end as usual, later ones raise. Twice is no error; the manifest stays."""
-        self._steps = self._workers = None
-        self._last = LastDecoding()
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def prepare(self, **options: Unpack[OptionValues]) -> Decoding:
+    @takes_options(DecodingOptions)
+    def prepare(self, options: DecodingOptions | None = None, **values: Unpack[OptionValues]) -> Decoding:
         """Check options once, to decode list after list with them: `prepare(...).decode(inputs, None)`."""
-        return self._decoding("generate", options)
+        return self._decoding("generate", options, values)
 
-    def generate(self, inputs: Inputs, **options: Unpack[OptionValues]) -> list[Result]:
+    @takes_options(DecodingOptions)
+    def generate(
+        self, inputs: Inputs, *, options: DecodingOptions | None = None, **values: Unpack[OptionValues]
+    ) -> list[Result]:
         """Decode sources, all at once or in batches, greedily or by beam search.
 
         Args:
@@ -121,22 +73,25 @@ class Model(AbstractContextManager["Model"]):
                 (sentences, time); float arrays (sentences, time, features) where the source is values; one-hot
                 arrays too where the model reads these. A model of several sources takes a mapping from their names
                 (`manifest.source.names`) to any of these, with as many rows for each name.
-            **options: the fields of `DecodingOptions`.
+            options: how to decode; what `values` hold comes before what stands there. Every verb takes them so.
+            **values: the fields of `DecodingOptions`.
 
         Returns:
             One result per source, in order; none for none. An empty source (a text without symbols, a row of nothing
             but masked padding) gives an empty hypothesis with score 0, without asking the model.
         """
-        decoding = self._decoding("generate", options)
+        decoding = self._decoding("generate", options, values)
         return decoding.decode(inputs, decoding.options.prefix)
 
+    @takes_options(DecodingOptions)
     def generate_iter(
         self,
         inputs: Iterable[Row | Mapping[str, Row]],
         *,
         prefixes: Iterable[Prefix | None] | None = None,
         read_ahead: int = READ_AHEAD,
-        **options: Unpack[OptionValues],
+        options: DecodingOptions | None = None,
+        **values: Unpack[OptionValues],
     ) -> Iterator[Result]:
         """Decode sources of any number, in memory that doesn't grow with it.
 
@@ -146,14 +101,18 @@ class Model(AbstractContextManager["Model"]):
             prefixes: forced first tokens of each source, read along with them; instead of the option `prefix`.
             read_ahead: so many sources are read, sorted by length, decoded together and given out in order, before
                 the next are read.
-            **options: the fields of `DecodingOptions`, without `prefix`.
+            options: see `generate`.
+            **values: the fields of `DecodingOptions`, without `prefix`.
 
         Returns:
             An iterator over one result per source, in order. An error in one of the sources read together is raised
             before the results of the others among them.
         """
-        return streaming.generate_windows(self._decoding("generate_iter", options), inputs, prefixes, read_ahead)
+        return streaming.generate_windows(
+            self._decoding("generate_iter", options, values), inputs, prefixes, read_ahead
+        )
 
+    @takes_options(DecodingOptions)
     def generate_file(
         self,
         source: str | os.PathLike[str],
@@ -162,49 +121,65 @@ class Model(AbstractContextManager["Model"]):
         resume: bool = False,
         read_ahead: int = READ_AHEAD,
         on_progress: Callable[[int, int], None] | None = None,
-        **options: Unpack[OptionValues],
+        encoding: str | None = None,
+        options: DecodingOptions | None = None,
+        **values: Unpack[OptionValues],
     ) -> text_files.FileReport:
         """Decode the lines of a file into a file of as many lines, the best hypothesis of each.
 
         The output is written as lines are done, whole lines only: what a killed run leaves can be resumed.
 
         Args:
-            source: a text file in UTF-8; an empty line gives an empty line.
+            source: a text file, packed by gzip, bzip2 or xz or not; an empty line gives an empty line.
             target: where to write; what stands there is replaced unless `resume` is set.
             resume: keep the lines that stand there and go on behind them.
             read_ahead: see `generate_iter`.
-            on_progress: called now and then with the lines that are done and the bytes of the source they took.
-            **options: the fields of `DecodingOptions`, without `prefix`, `num_hypotheses` being 1.
+            on_progress: called now and then with the lines done and the bytes they took of the source, packed ones.
+            encoding: of the source, as Python names it; None = UTF-8.
+            options: see `generate`.
+            **values: the fields of `DecodingOptions`, without `prefix`, `num_hypotheses` being 1.
 
         Raises:
             FileNotFoundError: there is no such source.
-            InputError: the source isn't UTF-8, or has fewer lines than the output to resume.
+            InputError: the source isn't in that encoding, is damaged, or has fewer lines than the output to resume.
             OptionError: an option is out of range, or the target is the source.
         """
-        decoding = self._decoding("generate_file", options)
+        decoding = self._decoding("generate_file", options, values)
         return text_files.decode_file(
-            decoding, source, target, resume=resume, read_ahead=read_ahead, on_progress=on_progress
+            decoding,
+            source,
+            target,
+            resume=resume,
+            read_ahead=read_ahead,
+            on_progress=on_progress,
+            encoding=encoding,
         )
 
-    def stream(self, source: Row | Mapping[str, Row], **options: Unpack[OptionValues]) -> Iterator[str]:
+    @takes_options(DecodingOptions)
+    def stream(
+        self, source: Row | Mapping[str, Row], *, options: DecodingOptions | None = None, **values: Unpack[OptionValues]
+    ) -> Iterator[str]:
         """Decode one source greedily (or by sampling) and yield its text piece by piece as it is written.
 
         The pieces put together are the text that `generate` gives.
 
         Args:
             source: a text, or ids; for several sources a mapping from their names to these.
-            **options: as for `generate`; beam search, several hypotheses, alternatives, replaced unknown tokens and
+            options: see `generate`.
+            **values: as for `generate`; beam search, several hypotheses, alternatives, replaced unknown tokens and
                 what a graph writes in one run can't be streamed.
         """
-        return streaming.stream_pieces(self._decoding("stream", options), source)
+        return streaming.stream_pieces(self._decoding("stream", options, values), source)
 
+    @takes_options(DecodingOptions)
     def score(
         self,
         sources: Inputs,
         targets: Sequence[score_targets.Target],
         *,
         add_end: bool = True,
-        **options: Unpack[score_targets.ScoreValues],
+        options: DecodingOptions | None = None,
+        **values: Unpack[ScoreValues],
     ) -> list[TargetScore]:
         """How likely given targets are, by forced decoding.
 
@@ -215,10 +190,11 @@ class Model(AbstractContextManager["Model"]):
             sources: as `inputs` of `generate`; none may be empty.
             targets: a text (where the bundle has a target vocabulary) or ids for each source.
             add_end: whether the bundle's (first) end token is put after each target that has none.
-            **options: see `ScoreValues`.
+            options: see `generate`; of them those count that apply to scoring.
+            **values: see `ScoreValues`.
         """
         self._need_tokens("score")
-        given = (self._manifest, self.step_model, sources, targets, score_targets.score_options(options))
+        given = (self._manifest, self.step_model, sources, targets, score_targets.score_options(options, values))
         return score_targets.score_pairs(*given, workers=self._workers, add_end=add_end)
 
     @overload
@@ -245,6 +221,7 @@ class Model(AbstractContextManager["Model"]):
         cancel: CancelSignal | None = None,
     ) -> list[NDArray[np.float32]]: ...
 
+    @known_keywords
     def predict(
         self,
         inputs: Inputs,
@@ -278,6 +255,7 @@ class Model(AbstractContextManager["Model"]):
             return found
         return np.stack(found) if found else np.zeros((0, count, self._manifest.target.size), np.float32)
 
+    @known_keywords
     def encode(
         self, inputs: Inputs, *, start: ArrayLike | None = None, unknown_symbols: UnknownPolicy | None = None
     ) -> decoder_state.DecoderState:
@@ -291,6 +269,7 @@ class Model(AbstractContextManager["Model"]):
         options = DecodingOptions(unknown_symbols=unknown_symbols)
         return decoder_state.encode(self._manifest, self.step_model, inputs, options, start)
 
+    @known_keywords
     def advance(
         self, state: decoder_state.DecoderState, targets: Sequence[score_targets.Target]
     ) -> decoder_state.DecoderState:
@@ -305,21 +284,31 @@ class Model(AbstractContextManager["Model"]):
         self._need_tokens("advance")
         return decoder_state.advance(self._manifest, self.step_model, state, targets)
 
-    def generate_from(self, state: decoder_state.DecoderState, **options: Unpack[OptionValues]) -> list[Result]:
+    @takes_options(DecodingOptions)
+    def generate_from(
+        self,
+        state: decoder_state.DecoderState,
+        *,
+        options: DecodingOptions | None = None,
+        **values: Unpack[OptionValues],
+    ) -> list[Result]:
         """Decode on from a state, all its rows at once.
 
         Lengths, penalties and scores count what is written from here on.
 
         Args:
             state: of `encode` or `advance`; it stays as it is.
-            **options: as for `generate`; alternatives can't be asked for.
+            options: see `generate`.
+            **values: as for `generate`; alternatives can't be asked for.
 
         Returns:
             One result per row.
         """
         self._need_tokens("generate_from")
-        return decoder_state.generate_from(self._manifest, self.step_model, state, DecodingOptions(**options))
+        chosen = DecodingOptions(**merged_values(options, values))
+        return decoder_state.generate_from(self._manifest, self.step_model, state, chosen)
 
+    @known_keywords
     def predict_from(
         self, state: decoder_state.DecoderState, *, steps: int | None = None
     ) -> tuple[NDArray[np.float32], decoder_state.DecoderState]:
@@ -334,10 +323,10 @@ class Model(AbstractContextManager["Model"]):
         """
         return decoder_state.predict_from(self.step_model, state, self._count_steps("predict_from", steps))
 
-    def _decoding(self, verb: str, options: OptionValues) -> Decoding:
+    def _decoding(self, verb: str, options: DecodingOptions | None, values: OptionValues) -> Decoding:
         self._need_tokens(verb)
         parts = (self._manifest, self.step_model, self._workers)
-        return self._last.get(options, lambda given: Decoding(*parts, DecodingOptions(**given)))
+        return self._last.get(merged_values(options, values), lambda given: Decoding(*parts, DecodingOptions(**given)))
 
     def _count_steps(self, verb: str, steps: int | None) -> int:
         if self._manifest.target.feedback != "value":

@@ -13,6 +13,7 @@ TESTS = Path(__file__).parents[1]
 sys.path += [str(TESTS / "export"), str(TESTS / "systems")]
 
 from architectures import ARCHITECTURES  # noqa: E402
+from page_tables import with_table  # noqa: E402
 from systems import SYSTEMS  # noqa: E402
 
 
@@ -30,17 +31,6 @@ def systems() -> str:
 
 
 PAGES = {architectures: TESTS.parent / "export" / "README.md", systems: TESTS.parent / "docs" / "systems.md"}
-
-
-def with_table(text: str, table: Callable[[], str]) -> str:
-    """The text with what stands between the markers of a table replaced.
-
-    Raises:
-        ValueError: a marker is missing.
-    """
-    begin, end = (f"<!-- {table.__name__}: {side} -->" for side in ("begin", "end"))
-    start, stop = text.index(begin), text.index(end)
-    return f"{text[:start]}{begin}\n{table()}\n{text[stop:]}"
 
 
 def _summary(build: Callable[[], object]) -> str:

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 from make_commands import PAGE, page
-from make_tables import PAGES, with_table
+from make_tables import PAGES
+from page_tables import with_table
 
 pytestmark = pytest.mark.tensorflow
 

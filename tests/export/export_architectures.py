@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 
 from s2s_export import ExportOptions, export, load_model
-from s2s_export.commands.report import to_dict
+from s2s_export.report import to_dict
 from s2s_runtime.errors import S2SError
 
 # What only the person who trained such a model can know: its padded length, as it has no mask.

@@ -60,13 +60,13 @@ def test_escapes() -> None:
 def test_what_is_no_pairs_file(tmp_path: Path) -> None:
     """A line without a tab is shown; so is a symbol that isn't one."""
     (tmp_path / "a.tsv").write_text("one\ttwo\nthree\n", encoding="utf-8")
-    with pytest.raises(ExportError, match="line 2: no tab; expected source, tab, target, got 'three'"):
+    with pytest.raises(ExportError, match="line 2: expected source<TAB>target, got no tab in 'three'"):
         vocabularies_from_pairs(tmp_path / "a.tsv", PairsRecipe())
     (tmp_path / "a.tsv").write_text("one\ttwo\n\nthree\n", encoding="utf-8")
-    with pytest.raises(ExportError, match="line 3: no tab; expected source, tab, target, got 'three'"):
+    with pytest.raises(ExportError, match="line 3: expected source<TAB>target, got no tab in 'three'"):
         vocabularies_from_pairs(tmp_path / "a.tsv", PairsRecipe())
     (tmp_path / "b.tsv").write_text("\n", encoding="utf-8")
-    with pytest.raises(ExportError, match="no pairs"):
+    with pytest.raises(ExportError, match="holds no pair"):
         vocabularies_from_pairs(tmp_path / "b.tsv", PairsRecipe())
     with pytest.raises(ExportError, match="start: expected one character"):
         PairsRecipe(start="<s>")

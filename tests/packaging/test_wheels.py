@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from email import message_from_bytes
 from pathlib import Path
 
 import pytest
@@ -48,9 +49,35 @@ def test_imports_without_the_source_tree(wheel: Path, tmp_path: Path) -> None:
 
 
 def test_runtime_is_small(wheel: Path) -> None:
-    """The runtime's wheel stays under 205 kB."""
+    """The runtime's wheel stays under a quarter of a megabyte."""
     if wheel.name.startswith("s2s_runtime"):
-        assert wheel.stat().st_size < 205_000
+        assert wheel.stat().st_size < 250_000
+
+
+def test_says_what_an_index_shows(wheel: Path) -> None:
+    """The licence lies inside; authors, keywords, and the versions of Python that the tests ran on are told."""
+    package = wheel.name.split("-")[0]
+    with zipfile.ZipFile(wheel) as content:
+        folder = f"{package}-0.1.0.dist-info"
+        assert content.read(f"{folder}/licenses/LICENSE") == (ROOT / "LICENSE").read_bytes()
+        told = message_from_bytes(content.read(f"{folder}/METADATA"))
+    assert told["License-Expression"] == "Apache-2.0"
+    assert told["Author"] == "The s2s project"
+    assert told["Keywords"]
+    assert set(told["Requires-Python"].split(",")) == {">=3.11", "<3.14"}
+    versions = {line.split(" :: ")[-1] for line in told.get_all("Classifier") if line.count(" :: ") == 2}
+    assert {"3.11", "3.12", "3.13"} <= versions
+
+
+@pytest.mark.parametrize("project", PROJECTS)
+def test_siblings_are_of_the_same_minor_version(project: str) -> None:
+    """What one release's packages share may change with the next minor version: they ask for each other's own."""
+    settings = tomllib.loads((ROOT / project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    major, minor, _ = map(int, settings["version"].split("."))
+    extras = [line for lines in settings.get("optional-dependencies", {}).values() for line in lines]
+    siblings = [line for line in settings["dependencies"] + extras if line.startswith("s2s-")]
+    assert all(line.endswith(f">={major}.{minor},<{major}.{minor + 1}") for line in siblings)
+    assert siblings or project == "runtime"
 
 
 @pytest.mark.parametrize("project", PROJECTS)

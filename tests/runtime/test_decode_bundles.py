@@ -93,7 +93,7 @@ def test_unmasked_sources_of_free_length_share_batches_only_by_length(fixtures: 
     np.testing.assert_allclose(model.predict(inputs, max_batch_size=1), alone, atol=1e-6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(sources=texts, size=st.integers(1, 40), by=st.sampled_from(["sentences", "tokens"]), beam=st.integers(1, 4))
 def test_results_do_not_depend_on_the_batch(tiny: Model, sources: list[str], size: int, by: str, beam: int) -> None:
     """In one call, one by one, in other batches or reversed: the same tokens, in the caller's order."""

@@ -6,18 +6,16 @@ import json
 from dataclasses import fields
 from inspect import signature
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_origin
 
 import pytest
 from typer.testing import CliRunner, Result
 
-from s2s_runtime import DecodingOptions, Model, ensemble, load, option_checks
+from s2s_runtime import DecodingOptions, Model, ensemble, load
 from s2s_runtime.commands import decode as cli
-from s2s_runtime.commands import decode_options as cli_options
-from s2s_runtime.ensembles import Mean
-from s2s_runtime.options import READ_AHEAD, Batching, Engine
-from s2s_runtime.search.scoring import LengthPenaltyKind
-from s2s_runtime.vocabulary.vocabulary import UnknownPolicy
+from s2s_runtime.declared_options import declared, value_problem
+from s2s_runtime.options import READ_AHEAD
+from s2s_runtime.options.types import Mean
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 TINY, NUMBERS = str(FIXTURES / "tiny.s2s"), str(FIXTURES / "tiny-probabilities.s2s")
@@ -95,44 +93,31 @@ def test_messages_name_the_text(tmp_path: Path) -> None:
     latin = tmp_path / "latin.tsv"
     latin.write_bytes("é\tè\n".encode("latin-1"))
     found = run(TINY, "abc", "--replace-unknown", "--phrase-table", str(latin))
-    assert found.stderr.startswith(f"error: {latin}: not a text file in UTF-8 (")
+    assert found.stderr.startswith(f"error: {latin}, line 1: not UTF-8 (")
 
 
 def test_choices_and_defaults_are_those_of_python() -> None:
     """What --help offers and what stands there is what `DecodingOptions` takes and does."""
-    parameters = signature(cli.decode).parameters
-    for field in fields(DecodingOptions):
-        typed = parameters.get(field.name)
-        if typed is not None and field.name not in {"suppress_sequences", "prefix"}:
-            assert typed.default in ((field.default, None) if field.default == () else (field.default,)), field.name
-    for offered, choices in (
-        (cli_options.Engine, Engine),
-        (cli_options.Batching, Batching),
-        (cli_options.LengthPenaltyKind, LengthPenaltyKind),
-        (cli_options.Unknown, UnknownPolicy),
-        (cli_options.Mean, Mean),
-        (cli_options.BatchBy, get_type_hints(DecodingOptions)["batch_by"]),
-    ):
-        assert get_args(offered) == get_args(choices)
-    for name, allowed in option_checks._CHOICES.items():
-        hint = get_type_hints(DecodingOptions)[name]
-        literals = [hint, *get_args(hint)]  # Literal[...], or Literal[...] | None
-        assert set(allowed) == {each for literal in literals for each in get_args(literal) if isinstance(each, str)}
+    parameters, shown = signature(cli.decode).parameters, run("--help").stdout
+    for name, each in declared(DecodingOptions).items():
+        if name in parameters:
+            assert parameters[name].default in ((None,) if each.default == () else (each.default,)), name
+        if get_origin(each.types[0]) is Literal:
+            choices = get_args(each.types[0])
+            assert set(get_args(get_args(parameters[name].annotation)[0])) >= {*choices} or each.optional
+            assert f"<{'|'.join(choices)}>" in shown
+            for choice in choices:
+                assert value_problem(each, choice) == ""
+            assert value_problem(each, "another").startswith(f"{name}: expected '{choices[0]}' or ")
+    assert get_args(parameters["ensemble_mean"].annotation.__args__[0]) == get_args(Mean)
     assert parameters["read_ahead"].default == READ_AHEAD
     assert {signature(Model.predict).parameters["max_batch_size"].default} == {DecodingOptions().max_batch_size}
 
 
 def test_every_decoding_option_can_be_typed() -> None:
-    """What takes a function can't, and results choose their own; all the rest has an option, in a panel."""
+    """What takes a function can't; all the rest has an option of its name, in a panel."""
     names = {field.name for field in fields(DecodingOptions)}
-    functions = {"allowed_next", "callback", "cancel"}
-    called_otherwise = {
-        "return_scores": "scores",
-        "return_token_scores": "token_scores",
-        "return_attention": "attention",
-    }
-    typed = set(signature(cli.decode).parameters)
-    assert {called_otherwise.get(name, name) for name in names - functions} <= typed
+    assert names - {"allowed_next", "callback", "cancel"} <= set(signature(cli.decode).parameters)
     shown = run("--help").stdout
     for panel in ("Input and output", "Instead of decoding", "Search", "What may be written", "Sampling", "Running"):
         assert panel in shown
@@ -147,7 +132,7 @@ def test_unknown_tokens_follow_a_phrase_table(tmp_path: Path) -> None:
     table.write_text("a\talpha\nb\n")
     found = run(TINY, "abc", *options)
     assert (found.exit_code, found.stdout) == (1, "")
-    assert found.stderr == f"error: {table}, line 2: expected a source token, a tab and a target token, got 'b'\n"
+    assert found.stderr == f"error: {table}, line 2: expected source<TAB>target, got no tab in 'b'\n"
 
 
 def test_bundles_of_numbers_take_numbers_everywhere() -> None:

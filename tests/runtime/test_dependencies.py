@@ -191,6 +191,10 @@ def test_providers_go_by_short_or_full_names() -> None:
         ({"providers": "cpu"}, r"providers: expected a list of names such as \['cuda', 'cpu'\], got 'cpu'"),
         ({"providers": []}, r"providers: expected a list of names such as"),
         (
+            {"providers": ["cuda"], "provider_options": [{"enable_cuda_graph": "1"}]},
+            "provider_options: enable_cuda_graph: captured graphs need .* leave it out",
+        ),
+        (
             {"providers": ["cpu"], "provider_options": [{}, {}]},
             r"provider_options: expected one mapping per provider \(1\)",
         ),

@@ -27,8 +27,6 @@ TOKEN_BUNDLES = ("tiny", "tiny-onehot", "tiny-none", "tiny-probabilities")
 class Watched:
     """A step model that counts how often it is asked to step and to write."""
 
-    can_join = False
-
     def __init__(self, model: Any) -> None:
         self._model = model
         self.stepped, self.written = 0, []
@@ -107,7 +105,7 @@ def test_both_engines_give_the_same(fixtures: Path, name: str, options: dict[str
         assert graph == [r.to_dict() for r in model.generate(sources, **options, engine="steps")]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.text("abcde", max_size=9), max_size=20), st.integers(1, 30), st.integers(1, 30))
 def test_any_batch_gives_the_same_on_both(tiny: Model, texts: list[str], length: int, size: int) -> None:
     """For any texts, longest length and batch size."""

@@ -34,10 +34,10 @@ def test_lines_of_one_source_are_joined(pairs: Path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"a\tb\nc\n", "line 2: expected source<TAB>right target, got 'c'"),
-        (b"a\tb\n \tc\n", "line 2: expected source<TAB>right target"),
-        (b"", "line 1: expected source<TAB>right target, got ''"),
-        (b"\xff\tc\n", "not a text file in UTF-8"),
+        (b"a\tb\nc\n", "line 2: expected source<TAB>target, got no tab in 'c'"),
+        (b" \tc\n", "holds no pair in 1 lines: expected lines of source<TAB>target"),
+        (b"", "is empty: expected lines of source<TAB>target"),
+        (b"\xff\tc\n", "line 1: not UTF-8"),
     ],
 )
 def test_bad_lines_are_named(tmp_path: Path, content: bytes, message: str):

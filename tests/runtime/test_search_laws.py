@@ -197,7 +197,7 @@ option_sets = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=500, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seed=st.integers(0, 10_000),
     size=st.integers(5, 8),
@@ -253,7 +253,7 @@ def test_the_naive_twin_agrees(
     assert result[0].ids == list(expected[0][1])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10_000), options=option_sets, count=st.integers(2, 6))
 def test_the_naive_twin_agrees_on_n_best(
     random_model: Callable[..., Model], seed: int, options: dict[str, Any], count: int
@@ -274,7 +274,7 @@ def test_the_naive_twin_agrees_on_n_best(
     assert [h.score for h in result.hypotheses] == pytest.approx([score for score, _ in expected], abs=1e-4)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     seed=st.integers(0, 10_000),
     options=option_sets,
@@ -308,7 +308,7 @@ def test_scores_are_those_of_forced_decoding_sorted_and_distinct(
             assert h.token_scores == pytest.approx(forced.token_scores[: len(h.ids)], abs=1e-4)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10_000), size=st.integers(3, 8), longest=st.integers(1, 8))
 def test_a_beam_of_one_is_greedy(random_model: Callable[..., Model], seed: int, size: int, longest: int) -> None:
     """Where no longer sequence can win (length penalty 0), the beam algorithm with one beam gives greedy's tokens."""
@@ -317,7 +317,7 @@ def test_a_beam_of_one_is_greedy(random_model: Callable[..., Model], seed: int, 
     from s2s_runtime.options import DecodingOptions
     from s2s_runtime.search.beam import beam_search
     from s2s_runtime.search.greedy import greedy_search
-    from s2s_runtime.search.make_plan import make_plan
+    from s2s_runtime.search.plan import make_plan
 
     model = random_model(seed, size, max_length=longest)
     options = DecodingOptions(length_penalty=0, return_scores=True)

@@ -5,9 +5,12 @@ import pytest
 from s2s_training.data.corpus import Corpus, Example, write_tsv
 from s2s_training.data.datasets import default_config, load_corpus
 from s2s_training.data.pair_files import read_columns, read_parallel
+from s2s_training.data.reading import Reading
 from s2s_training.data.tsv import read_tsv
 from s2s_training.data.vocabulary_builder import build_vocabulary
 from s2s_training.errors import ConfigError, DataError, DataNotFoundError
+
+STRICT = Reading(strict=True)
 
 
 @pytest.fixture
@@ -34,15 +37,15 @@ def test_parallel_files_belong_together_line_by_line(write):
     [
         ("a\nb\n", "A\n", "a.fr has 1 lines, "),
         ("a\n", "A\nB\n", "a.en has 1 lines, "),
-        ("a\n\n", "A\nB\n", "a.en, line 2: empty; remove the line from both files or fill it in"),
+        ("a\n\n", "A\nB\n", "a.en, line 2: without source; remove or mend it, or go without --strict"),
         ("", "", "a.en is empty: expected a source per line"),
-        ("a\n", b"\xff\n", "a.fr, line 1: not UTF-8 (invalid start byte); convert the file to UTF-8"),
+        ("a\n", b"\xff\n", "a.fr, line 1: not UTF-8 (byte 0xff at 1: invalid start byte); give the encoding it is in"),
     ],
 )
 def test_parallel_files_that_do_not_fit_are_errors(write, source, target, message):
     """Which file and which line."""
     with pytest.raises(DataError) as caught:
-        read_parallel(write("a.en", source), write("a.fr", target))
+        read_parallel(write("a.en", source), write("a.fr", target), reading=STRICT)
     assert message in str(caught.value)
 
 
@@ -88,8 +91,8 @@ def test_tsv_with_a_header_has_no_quotes(write):
     ("content", "message"),
     [
         ("en,de\na,b\n", "a.csv: no column 'fr': it has 'en', 'de'"),
-        ("en,fr\na,b\nc,\n", "a.csv, line 3: the target is empty; remove the row or fill it in"),
-        ("en,fr\na\n", "a.csv, line 2: the target is empty"),
+        ("en,fr\na,b\nc,\n", "a.csv, line 3: without target; remove or mend it, or go without --strict"),
+        ("en,fr\na\n", "a.csv, line 2: without target"),
         ("en,fr\n", "a.csv: expected rows of pairs after the header, got none"),
         ("", "a.csv: no column 'en': it has none"),
         ('en,fr\n"a"b,c\n', "a.csv, line 2: "),
@@ -98,8 +101,31 @@ def test_tsv_with_a_header_has_no_quotes(write):
 def test_bad_tables_are_named_by_line(write, content, message):
     """Each is one line that says where and what."""
     with pytest.raises(DataError) as caught:
-        read_columns(write("a.csv", content), "en", "fr")
+        read_columns(write("a.csv", content), "en", "fr", reading=STRICT)
     assert message in str(caught.value)
+
+
+def test_rows_without_a_pair_are_left_out_and_counted(write, caplog):
+    """Whatever the form of the file: the warning says how many, why, and on which lines."""
+    columns = read_columns(write("a.csv", "en,fr\na,A\nb,\n\n,C\nd,D\n"), "en", "fr")
+    assert columns == [Example("a", ("A",)), Example("d", ("D",))]
+    assert caplog.messages[-1].endswith(
+        "a.csv: left out 3 of 6 lines: 1 without target (line 3), 1 empty (line 4), 1 without source (line 5)"
+    )
+    both = read_parallel(write("a.en", "a\n\nc\n"), write("a.fr", "A\nB\n \n"))
+    assert both == [Example("a", ("A",))]
+    assert caplog.messages[-1].endswith("left out 2 of 3 lines: 1 without source (line 2), 1 without target (line 3)")
+
+
+def test_files_as_excel_writes_them(write):
+    """UTF-16 with tabs ("Unicode text"), and CSV separated by semicolons; any of the options a run has for them."""
+    rows = "en\tfr\r\nGo.\tVa\u202f!\r\nRun!\tCours !\r\n"
+    path = write("a.txt", rows.encode("utf-16"))
+    expected = [Example("Go.", ("Va\u202f!",)), Example("Run!", ("Cours !",))]
+    with pytest.raises(DataError, match=r'a\.txt: it looks like UTF-16, as Excel writes "Unicode text"; give '):
+        read_columns(path, "en", "fr")
+    assert read_columns(path, "en", "fr", reading=Reading("utf-16")) == expected
+    assert read_columns(write("a.csv", rows.replace("\t", ";")), "en", "fr") == expected
 
 
 def test_a_csv_file_needs_the_names_of_its_columns(write):

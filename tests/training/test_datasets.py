@@ -7,6 +7,7 @@ from s2s_training.config.training import DataConfig
 from s2s_training.data.cmudict import without_stress
 from s2s_training.data.corpus import Example
 from s2s_training.data.datasets import default_config, load_corpus
+from s2s_training.data.reading import Reading
 from s2s_training.data.tsv import read_tsv
 from s2s_training.errors import DataError, DataNotFoundError
 
@@ -29,6 +30,16 @@ def test_tsv_takes_two_columns_of_each_row_in_order(file):
     assert read_tsv(path) == [Example("Go.", ("Va !",)), Example("Run!", ("Cours\u202f!",))]
 
 
+def test_lines_without_a_pair_are_left_out_and_counted(file, caplog):
+    """Empty lines, and those with one side only; the first five of each kind are named."""
+    path = file(b"a\tb\n" + b"\n" * 7 + b"\tc\nd\t\n")
+    assert read_tsv(path) == [Example("a", ("b",))]
+    assert caplog.messages == [
+        f"{path}: left out 9 of 10 lines: 7 empty (lines 2, 3, 4, 5, 6 and 2 more), 1 without source (line 9), "
+        "1 without target (line 10)"
+    ]
+
+
 def test_rows_limits_what_is_read(file):
     """Rows after the limit are not even looked at."""
     assert read_tsv(file(b"a\tb\nc\td\nno tab here\n"), rows=2) == [Example("a", ("b",)), Example("c", ("d",))]
@@ -43,10 +54,10 @@ def test_unusual_line_separators_are_text(file):
     ("content", "message"),
     [
         (b"a\tb\nc d\n", "line 2: expected source<TAB>target, got no tab in 'c d'"),
-        (b"a\tb\n\nc\td\n", "line 2: expected source<TAB>target, got no tab in ''"),
-        (b"a\tb\nc\t \n", "line 2: the target is empty; remove the line or fill it in"),
-        (b"\tb\n", "line 1: the source is empty; remove the line or fill it in"),
-        (b"a\tb\n\xff\tc\n", "line 2: not UTF-8 (invalid start byte); convert the file to UTF-8"),
+        (b"a\tb\n\nc\td\n", "line 2: empty; remove or mend it, or go without --strict"),
+        (b"a\tb\nc\t \n", "line 2: without target; remove or mend it, or go without --strict"),
+        (b"\tb\n", "line 1: without source; remove or mend it, or go without --strict"),
+        (b"a\tb\n\xff\tc\n", "line 2: not UTF-8 (byte 0xff at 1: invalid start byte); it looks like latin-1 ("),
         (b"", "is empty: expected lines of source<TAB>target"),
     ],
 )
@@ -54,7 +65,7 @@ def test_bad_rows_are_named_by_line(file, content, message):
     """Each is one line that says where and what."""
     path = file(content)
     with pytest.raises(DataError) as error:
-        read_tsv(path)
+        read_tsv(path, reading=Reading(strict=True))
     assert str(error.value).startswith(str(path))
     assert message in str(error.value)
 

@@ -1,11 +1,21 @@
-"""Imports TensorFlow without the lines that its native code writes to the terminal."""
+"""Keeps the lines that TensorFlow's native code writes to standard error off the user's terminal, or notebook."""
 
 from __future__ import annotations
 
 import importlib
+import logging
 import os
+import re
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+# How its log lines look; anything else that is written is somebody's message.
+_NATIVE: Final = re.compile(
+    rb"(WARNING: All log messages before absl::|[IWE]\d{4} \d\d:?\d\d|To enable the following )"
+)
 
 
 def import_quietly() -> None:
@@ -16,17 +26,36 @@ def import_quietly() -> None:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"
+    with native_messages_held():
+        importlib.import_module("keras")
+        logging.getLogger("tensorflow").setLevel(logging.CRITICAL)  # it logs what Ctrl-C left unused; errors are raised
+        importlib.import_module("tensorflow").constant(0)  # the first operation starts the devices
+
+
+@contextmanager
+def native_messages_held() -> Iterator[None]:
+    """Hold back what is written to standard error while the block runs.
+
+    When it ends, everything but TensorFlow's log lines is passed on; where it fails, those are, too.
+    """
+    if sys.stderr is None:  # closed: nothing can be written to it
+        yield
+        return
     sys.stderr.flush()
     terminal = os.dup(2)
-    with tempfile.TemporaryFile() as held_back:
-        os.dup2(held_back.fileno(), 2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        hidden = _NATIVE
         try:
-            importlib.import_module("keras")
-            importlib.import_module("tensorflow").constant(0)  # the first operation starts the devices
-        except ImportError:
-            held_back.seek(0)
-            os.write(terminal, held_back.read())
+            yield
+        except Exception:
+            hidden = re.compile(rb"(?!)")  # matches nothing
             raise
         finally:
+            sys.stderr.flush()
             os.dup2(terminal, 2)
+            held.seek(0)
+            for line in held:
+                if not hidden.match(line):
+                    os.write(terminal, line)
             os.close(terminal)

@@ -27,6 +27,7 @@ from s2s_training.fit.task import Task
 from s2s_training.fit.text_task import TextTask
 from s2s_training.fit.validation import VALIDATION_ERROR, DecodeValidation
 from s2s_training.runs.run_folder import RunFolder
+from s2s_training.stages import Stages, unseen
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ def train(
     resume: bool = False,
     force: bool = False,
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    stages: Stages = unseen,
 ) -> dict[str, Any]:
     """Train a model and write its run folder; see `RunFolder` for what stands in it.
 
@@ -50,6 +52,7 @@ def train(
         resume: continue a run that was interrupted, from its last whole epoch; start it where there is none.
         force: replace the run in the folder; files that no run writes stay.
         callbacks: more Keras callbacks, such as one that shows progress.
+        stages: is told what is being done outside the epochs.
 
     Returns:
         The content of `summary.json`: the best epoch, its figures, and error rates on held-out pairs.
@@ -66,12 +69,15 @@ def train(
         logger.info("%s is complete: nothing to resume", folder.path)
         return folder.read_summary()
 
-    task = prepare(config)
+    task = prepare(config, stages)
     if resume:
+        stages("comparing the data with what the run began with")
         task.check(folder)
     folder.prepare(config, resume=resume)
+    stages("writing the run folder")
     task.write(folder)
     history = History.read(folder.history, VALIDATION_ERROR if config.fit.select == "error" else task.monitored)
+    stages("preparing the first step")
     diverged = None
     try:
         _fit(task, config.fit, folder, history, callbacks)
@@ -82,6 +88,7 @@ def train(
     minutes = history.seconds() / 60
     task.model.load_weights(folder.best_weights)
     plot_history({str(folder.path): history.columns}, folder.plot)
+    stages("decoding what was held out")
     summary = _summary(history, task, config, minutes)
     folder.finish(task.trained(), summary)
     if diverged is not None:
@@ -89,8 +96,12 @@ def train(
     return summary
 
 
-def prepare(config: TrainingConfig) -> Task:
+def prepare(config: TrainingConfig, stages: Stages = unseen) -> Task:
     """Read the data, build vocabularies and model. Sets Keras's global random seed.
+
+    Args:
+        config: of the run.
+        stages: is told how far it is.
 
     Raises:
         DataNotFoundError, DataError, MissingExtraError: the data can't be read.
@@ -98,7 +109,7 @@ def prepare(config: TrainingConfig) -> Task:
     """
     require_data(config)
     keras.utils.set_random_seed(config.fit.seed)
-    return SeriesTask(config) if config.data.data in SERIES else TextTask(config)
+    return SeriesTask(config) if config.data.data in SERIES else TextTask(config, stages)
 
 
 def _fit(

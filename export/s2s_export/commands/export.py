@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,15 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from s2s_runtime.commands.console import typed_options
-from s2s_runtime.errors import S2SError
+from s2s_runtime.commands.console import command, make_app, typed_options
+from s2s_runtime.commands.manners import UsageError, after_interrupt, result_console
+from s2s_runtime.commands.terminal import stages
 from s2s_runtime.spelling import as_flags, option
 
 if TYPE_CHECKING:
     from s2s_export.options import ExportOptions
     from s2s_runtime.vocabulary.vocabulary_file import Unit, VocabularyFile
 
-app = typer.Typer(add_completion=True, pretty_exceptions_enable=False, rich_markup_mode="markdown")
+app = make_app()
 
 _EPILOG = """
 **Examples**
@@ -41,7 +41,7 @@ that only knows numbers.
 _GRAPH, _TEXT, _FILES = "What the graph can't tell", "Vocabulary and padding", "Files"
 
 
-@app.command(epilog=_EPILOG)
+@command(app, epilog=_EPILOG)
 @as_flags()
 def export(
     context: typer.Context,
@@ -90,6 +90,14 @@ def export(
     unit: Annotated[
         Literal["char", "word", "symbol"] | None,
         typer.Option(help="How text is cut. Default: as the symbols show; char for --pairs.", rich_help_panel=_TEXT),
+    ] = None,
+    encoding: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Encoding of --pairs and --verify-with, such as utf-16 or latin-1. Default: UTF-8.",
+            rich_help_panel=_TEXT,
+        ),
     ] = None,
     start: Annotated[
         str | None, typer.Option(help=r"Start symbol of the target; \t and \n are understood.", rich_help_panel=_TEXT)
@@ -180,9 +188,6 @@ def export(
         bool, typer.Option("--dry-run", help="Show what is understood of the model; write nothing.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", help="Where it fails, show where in the code, before the error.")
-    ] = False,
 ) -> None:
     """Turn a Keras encoder-decoder into a bundle that decodes without TensorFlow.
 
@@ -191,48 +196,44 @@ def export(
     """
     from s2s_export.understand.vocabularies import unescape
 
-    try:
-        _refuse_without_effect(typed_options(context))
-        loading = _Loading.of(model, weights, model_fn)
-        loading.trust_lambda, loading.names = trust_lambda, tuple(custom_objects or ())
-        path = output if output is not None else loading.path.with_suffix(".s2s")
-        settings: dict[str, Any] = {
-            "start_symbol": unescape(start),
-            "end_symbol": unescape(end),
-            "start_id": start_id,
-            "start_zeros": start_zeros,
-            "end_ids": tuple(end_id or ()),
-            "padding": padding,
-            "padding_side": padding_side,
-            "pairs": pairs,
-            "rows": rows,
-            "unit": unit,
-            "expect": expect,
-            "source_length": source_length,
-            "max_length": max_length,
-            "source_kind": source_kind,
-            "decoder_input": decoder_input,
-            "decoder_output": decoder_output,
-            "source_input": source_input,
-            "one_hot_inputs": tuple(one_hot_input or ()),
-            "quantize": quantize,
-            "dtype": dtype,
-            "optimize": optimize,
-            "opset": opset,
-            "atol": atol,
-            "force": force,
-        }
-        words = _Words(loading.path, vocab, pairs, unit, source_vocab, target_vocab)
-        options = _options(path, words, verify_with, settings, writes=not dry_run)
+    _refuse_without_effect(typed_options(context))
+    loading = _Loading.of(model, weights, model_fn)
+    loading.trust_lambda, loading.names = trust_lambda, tuple(custom_objects or ())
+    path = output if output is not None else loading.path.with_suffix(".s2s")
+    settings: dict[str, Any] = {
+        "start_symbol": unescape(start),
+        "end_symbol": unescape(end),
+        "start_id": start_id,
+        "start_zeros": start_zeros,
+        "end_ids": tuple(end_id or ()),
+        "padding": padding,
+        "padding_side": padding_side,
+        "pairs": pairs,
+        "rows": rows,
+        "unit": unit,
+        "encoding": encoding,
+        "expect": expect,
+        "source_length": source_length,
+        "max_length": max_length,
+        "source_kind": source_kind,
+        "decoder_input": decoder_input,
+        "decoder_output": decoder_output,
+        "source_input": source_input,
+        "one_hot_inputs": tuple(one_hot_input or ()),
+        "quantize": quantize,
+        "dtype": dtype,
+        "optimize": optimize,
+        "opset": opset,
+        "atol": atol,
+        "force": force,
+    }
+    words = _Words(loading.path, vocab, pairs, unit, source_vocab, target_vocab, encoding)
+    options = _options(path, words, verify_with, settings, writes=not dry_run)
+    with after_interrupt("nothing was written"):
         if dry_run:
-            _show(loading, options)
+            _show(loading, options, _arguments(context))
         else:
-            _write(loading, path, options, as_json=as_json)
-    except (S2SError, OSError) as error:
-        if verbose:
-            typer.echo("".join(traceback.format_exception(error)), err=True)
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
+            _write(loading, path, options, _arguments(context), as_json=as_json)
 
 
 _NEEDS = {"rows": ("pairs",), "unit": ("pairs", "source_vocab", "target_vocab")}
@@ -246,20 +247,22 @@ def _refuse_without_effect(typed: Mapping[str, str]) -> None:
     """Options typed that nothing would look at.
 
     Raises:
-        typer.BadParameter: there are some.
+        UsageError: there are some.
     """
     problems = [
         f"{typed[name]}: needs {' or '.join(option(other) for other in others)}"
         for name, others in _NEEDS.items()
         if name in typed and not any(other in typed for other in others)
     ]
+    if "encoding" in typed and not typed.keys() & {"pairs", "verify_with"}:
+        problems.append("--encoding: needs --pairs or --verify-with")
     problems += [
         f"{typed[name]}: no effect with {typed[other]}"
         for name, other in _BARRED_BY.items()
         if name in typed and other in typed
     ]
     if problems:
-        raise typer.BadParameter("; ".join(problems))
+        raise UsageError("; ".join(problems))
 
 
 @dataclass
@@ -275,7 +278,7 @@ class _Loading:
     def of(cls, model: Path | None, weights: Path | None, function: str | None) -> _Loading:
         """Checks that a model is given, one way or the other."""
         if (model is None) == (weights is None) or (weights is None) != (function is None):
-            raise typer.BadParameter("expected MODEL, or --weights FILE with --model-fn module:function")
+            raise UsageError("expected MODEL, or --weights FILE with --model-fn module:function")
         path = model if model is not None else weights
         if path is None or not path.is_file():
             raise FileNotFoundError(f"{path}: no such file; expected a model saved by Keras (.keras or .h5)")
@@ -301,6 +304,7 @@ class _Words:
     unit: Unit | None
     source: Path | None
     target: Path | None
+    encoding: str | None
 
     def read(self) -> VocabularyFile | None:
         """Return the vocabularies of a file; None where pairs, or files of one side each, tell them."""
@@ -308,7 +312,7 @@ class _Words:
 
         sides = self.source is not None or self.target is not None
         if self.vocab is not None and (sides or self.pairs is not None):
-            raise typer.BadParameter("expected one of --vocab, --pairs, and --source-vocab with --target-vocab")
+            raise UsageError("expected one of --vocab, --pairs, and --source-vocab with --target-vocab")
         if sides:
             return None
         beside = self.model.parent / "vocab.json"
@@ -325,20 +329,31 @@ def _options(
     from s2s_export.arguments import Words
     from s2s_export.errors import ExportError
     from s2s_export.options import ExportOptions
+    from s2s_export.understand.vocabularies import pairs_of_file
     from s2s_export.write import refuse_existing
-    from s2s_runtime.decoding.text_files import read_text
 
     if writes:
         refuse_existing(path, force=settings["force"])
     options = ExportOptions(vocabulary=words.read(), **settings)
+    if words.pairs is not None:
+        pairs_of_file(words.pairs, encoding=words.encoding)
+    if settings["expect"] is not None and not settings["expect"].is_file():
+        raise FileNotFoundError(f"--expect: {settings['expect']}: no such file; expected outputs of your own loop")
     options = Words(words.source, words.target, unit=words.unit).added_to(options)
-    texts = [] if verify_with is None else [line for line in read_text(verify_with).splitlines() if line.strip()]
+    texts = [] if verify_with is None else _lines(verify_with, words.encoding)
     if verify_with is not None and not texts:
         raise ExportError(f"{verify_with}: no texts to verify with; expected one a line, or leave --verify-with out")
     references: list[str] = []
     if options.precision != "float32":
         texts, references = _pairs(texts)
     return replace(options, verify_with=tuple(text for text in texts if text.strip()), references=tuple(references))
+
+
+def _lines(path: Path, encoding: str | None) -> list[str]:
+    from s2s_runtime.files.text_source import open_text
+
+    with open_text(path, encoding) as texts:
+        return [line for _, line in texts.lines() if line.strip()]
 
 
 def _pairs(lines: list[str]) -> tuple[list[str], list[str]]:
@@ -348,36 +363,84 @@ def _pairs(lines: list[str]) -> tuple[list[str], list[str]]:
     return [part[0] for part in parts], references if len(references) == len(parts) else []
 
 
-def _write(loading: _Loading, path: Path, options: ExportOptions, *, as_json: bool) -> None:
-    from rich.console import Console
+def _write(loading: _Loading, path: Path, options: ExportOptions, typed: list[str], *, as_json: bool) -> None:
+    from s2s_export.errors import ExportError
 
-    console = Console(stderr=True)
-    with console.status("loading TensorFlow") as status:
+    with stages() as tell:
+        tell("loading TensorFlow")
         from s2s_training.quiet_import import import_quietly
 
         import_quietly()
-        from s2s_export.commands.report import print_exported, to_dict
         from s2s_export.exporter import export as run
+        from s2s_export.report import print_exported, to_dict
 
-        status.update("loading the model")
-        exported = run(loading.load(), path, options, progress=status.update)
+        tell("loading the model")
+        model = loading.load()
+        exported = None
+        try:
+            exported = run(model, path, options, progress=tell)
+        except ExportError as error:
+            refused = error
+    if exported is None:
+        if not as_json:
+            _tell_what_is_missing(model, options, typed, loading.path.parent)
+        raise refused
     if as_json:
         typer.echo(json.dumps(to_dict(exported), indent=2))
     else:
-        print_exported(Console(), exported)
+        print_exported(result_console(), exported)
 
 
-def _show(loading: _Loading, options: ExportOptions) -> None:
+def _tell_what_is_missing(model: Any, options: ExportOptions, typed: list[str], folder: Path) -> None:
+    """What the model shows and what to type next, where nothing else stands against its export."""
     from rich.console import Console
 
-    from s2s_training.quiet_import import import_quietly
-
-    import_quietly()
-    from s2s_export.commands.report import print_understanding
+    from s2s_export.errors import ExportError
     from s2s_export.exporter import take_apart
+    from s2s_export.report import print_first_look
+    from s2s_export.understand.first_look import FirstLook
 
-    _, parts, facts = take_apart(loading.load(), options)
-    print_understanding(Console(), parts, facts)
+    try:
+        look = FirstLook.at(lambda tried: take_apart(model, tried), options)
+    except ExportError:
+        return
+    if look.missing:
+        print_first_look(Console(), look, options, look.next_command(typed, options, folder))
+
+
+def _show(loading: _Loading, options: ExportOptions, typed: list[str]) -> None:
+    with stages() as tell:
+        tell("loading TensorFlow")
+        from s2s_training.quiet_import import import_quietly
+
+        import_quietly()
+        from s2s_export.exporter import take_apart
+        from s2s_export.report import print_first_look, print_understanding
+        from s2s_export.understand.first_look import FirstLook
+
+        tell("reading the model")
+        model = loading.load()
+        look = FirstLook.at(lambda tried: take_apart(model, tried), options)
+    console = result_console()
+    print_understanding(console, *look.parts[1:])
+    print_first_look(console, look, options, look.next_command(typed, options, loading.path.parent))
+
+
+def _arguments(context: typer.Context) -> list[str]:
+    """What was typed, but for --dry-run: arguments, and options with their values."""
+    typed = typed_options(context)
+    found = []
+    for name, flag in typed.items():
+        value = context.params[name]
+        if name == "dry_run":
+            continue
+        if name == "model":
+            found.insert(0, str(value))
+        elif isinstance(value, bool):
+            found.append(flag)
+        else:
+            found += [part for each in (value if isinstance(value, list) else [value]) for part in (flag, str(each))]
+    return found
 
 
 def main() -> None:

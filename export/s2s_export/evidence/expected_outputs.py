@@ -15,7 +15,7 @@ from s2s_export.options import ExportOptions
 from s2s_export.understand.bundle_terms import Understanding
 from s2s_runtime import Model
 from s2s_runtime.bundle.manifest_file import Manifest
-from s2s_runtime.decoding.text_files import read_text
+from s2s_runtime.files.text_source import open_text
 from s2s_runtime.results import Result
 from s2s_runtime.search.step_model import StepModel
 from s2s_runtime.spelling import option
@@ -49,9 +49,7 @@ def read_expected(given: str | os.PathLike[str] | Sequence[tuple[str, str]]) -> 
         FileNotFoundError: there is no such file.
     """
     if isinstance(given, str | os.PathLike):
-        is_text = isinstance(given, str) and ("\n" in given or "\t" in given)
-        name, text = ("the text", str(given)) if is_text else (str(given), read_text(Path(given)))
-        lines = [line.removesuffix("\r") for line in text.split("\n")]
+        name, lines = _lines(given)
         found = list(_printed(lines) if any(line.startswith(_INPUT) for line in lines) else _tabbed(lines, name))
     else:
         name, found = "the list", [Expected(str(source), _bare(str(output))) for source, output in given]
@@ -61,6 +59,14 @@ def read_expected(given: str | os.PathLike[str] | Sequence[tuple[str, str]]) -> 
             f"script prints ({_INPUT} ..., {_DECODED} ...)"
         )
     return found
+
+
+def _lines(given: str | os.PathLike[str]) -> tuple[str, list[str]]:
+    """The name and the lines of a file, or of a text given in its place."""
+    if isinstance(given, str) and ("\n" in given or "\t" in given):
+        return "the text", [line.removesuffix("\r") for line in given.split("\n")]
+    with open_text(Path(given)) as text:
+        return str(given), [line for _, line in text.lines()]
 
 
 def with_expected(options: ExportOptions) -> ExportOptions:

@@ -7,14 +7,13 @@ stretch; what differs within it is how long the longest source and target are.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final
 
 from s2s_export.errors import ExportError
 from s2s_export.options import ExportOptions
-from s2s_export.understand.vocabularies import PairsRecipe, cutter, read_pairs
+from s2s_export.understand.vocabularies import PairsRecipe, cutter, pairs_of_file
 from s2s_runtime.bundle.provenance import Origin, SetUpItem, Sign
 from s2s_runtime.spelling import option
 from s2s_runtime.vocabulary.padding import PaddingPolicy
@@ -62,7 +61,9 @@ class TrainingPairs:
     unit: Unit = "char"
 
     @classmethod
-    def of(cls, given: str | os.PathLike[str] | Sequence[tuple[str, str]], unit: Unit) -> TrainingPairs:
+    def of(
+        cls, given: str | os.PathLike[str] | Sequence[tuple[str, str]], unit: Unit, encoding: str | None = None
+    ) -> TrainingPairs:
         """Read pairs from a file, or take them as they are.
 
         Raises:
@@ -70,7 +71,7 @@ class TrainingPairs:
             FileNotFoundError: there is no such file.
         """
         if isinstance(given, str | os.PathLike):
-            return cls(read_pairs(Path(given)), str(given), unit)
+            return cls(pairs_of_file(given, encoding=encoding), str(given), unit)
         pairs = [tuple(pair)[:2] for pair in given]
         wrong = [pair for pair in pairs if len(pair) < 2 or not all(isinstance(text, str) for text in pair)]
         if wrong or not pairs:
@@ -173,26 +174,28 @@ def choose_rows(pairs: TrainingPairs, widths: Widths, options: ExportOptions) ->
     return replace(chosen, item=item)
 
 
-def with_pairs(options: ExportOptions, widths: Widths | None) -> tuple[ExportOptions, ChosenRows | None]:
+def with_pairs(options: ExportOptions, widths: Callable[[], Widths | None]) -> tuple[ExportOptions, ChosenRows | None]:
     """Return options whose vocabularies come from their pairs, where they have none, and the rows taken.
 
     Args:
         options: of the export.
-        widths: how many symbols the model reads and writes; None = texts are cut inside the model.
+        widths: tells how many symbols the model reads and writes; None = texts are cut inside the model.
 
     Raises:
         ExportError: see `choose_rows`.
     """
     if options.pairs is None:
         return options, None
-    pairs = TrainingPairs.of(options.pairs, options.unit or "char")
+    pairs = TrainingPairs.of(options.pairs, options.unit or "char", options.encoding)
     known = options.vocabulary
-    if widths is None or (known is not None and (known.source is not None or known.target is not None)):
+    given = known is not None and (known.source is not None or known.target is not None)
+    sizes = None if given else widths()
+    if sizes is None:
         count = min(options.rows or len(pairs.pairs), len(pairs.pairs))
         longest = None if known is None or known.source is None else _longest(pairs, count, known.source)
         rows = ChosenRows(pairs, count, range(count, count + 1), (), options.rows is not None, rebuilt=False, item=None)
         return replace(options, longest_source=options.longest_source or longest), rows
-    chosen = choose_rows(pairs, widths, options)
+    chosen = choose_rows(pairs, sizes, options)
     file, longest = pairs.vocabularies(chosen.count, chosen.ends[0])
     return replace(options, vocabulary=file, longest_source=options.longest_source or longest), chosen
 

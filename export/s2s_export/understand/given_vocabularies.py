@@ -16,8 +16,8 @@ from s2s_export.errors import ExportError
 from s2s_export.understand.tokenizers import is_tokenizer, read_tokenizer
 from s2s_export.understand.unnamed_ids import free_name, with_names
 from s2s_export.understand.vocabularies import unescape
-from s2s_runtime.decoding.text_files import read_text
 from s2s_runtime.errors import VocabularyError
+from s2s_runtime.files.text_source import read_text
 from s2s_runtime.spelling import option
 from s2s_runtime.vocabulary.vocabulary_file import FORMAT, Unit, Vocabulary, VocabularyFile
 

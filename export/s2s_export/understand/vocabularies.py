@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from s2s_export.errors import ExportError
-from s2s_runtime.decoding.text_files import read_text
+from s2s_runtime.errors import raised_as
+from s2s_runtime.files.pair_rows import LeftOut, read_pairs
+from s2s_runtime.files.text_source import open_text
 from s2s_runtime.vocabulary.padding import PaddingPolicy
 from s2s_runtime.vocabulary.vocabulary_file import Unit, Vocabulary, VocabularyFile
 
@@ -28,12 +29,14 @@ class PairsRecipe:
         unit: "char", "word" or "symbol".
         start: symbol before each target, or None.
         end: symbol after it, or None.
+        encoding: of the file; None = UTF-8.
     """
 
     rows: int = 10_000
     unit: Unit = "char"
     start: str | None = None
     end: str | None = None
+    encoding: str | None = None
 
     def __post_init__(self) -> None:
         if self.rows < 1:
@@ -55,8 +58,8 @@ def vocabularies_from_pairs(path: str | os.PathLike[str], recipe: PairsRecipe) -
     """Rebuilds both vocabularies.
 
     Args:
-        path: UTF-8 text, one pair per line: source, tab, target (further columns are ignored). Lines end with a line
-            feed, or with a carriage return before it.
+        path: text, packed by gzip, bzip2 or xz or not, one pair per line: source, tab, target (further columns are
+            ignored). Lines without a pair are passed over.
         recipe: how the script read it.
 
     Returns:
@@ -64,10 +67,10 @@ def vocabularies_from_pairs(path: str | os.PathLike[str], recipe: PairsRecipe) -
         source in tokens.
 
     Raises:
-        ExportError: the file has no pairs, or a line has no tab.
+        ExportError: the file has no pairs, a line has no tab, or it isn't in that encoding.
         FileNotFoundError: there is no such file.
     """
-    pairs = read_pairs(Path(path), recipe.rows)
+    pairs = pairs_of_file(path, recipe.rows, recipe.encoding)
     cut = cutter(recipe.unit)
     sources = [cut.split(source) for source, _ in pairs]
     wrappers = [symbol for symbol in (recipe.start, recipe.end) if symbol is not None]
@@ -87,23 +90,16 @@ def _symbols(rows: Sequence[Sequence[str]]) -> tuple[str, ...]:
     return tuple(sorted({symbol for row in rows for symbol in row}))
 
 
-def read_pairs(path: Path, rows: int | None = None) -> list[tuple[str, str]]:
-    """Return the pairs of a file's first rows, or of all.
+def pairs_of_file(
+    path: str | os.PathLike[str], rows: int | None = None, encoding: str | None = None
+) -> list[tuple[str, str]]:
+    """Return the pairs of a file's first rows, or of all of them.
+
+    Scripts split lines at the tab and keep empty targets, so those count here too.
 
     Raises:
-        ExportError: the file has no pairs, or a line has no tab.
+        ExportError: the file has no pairs, a line has no tab, or it isn't in that encoding.
         FileNotFoundError: there is no such file.
     """
-    # split, not splitlines: other line separators of Unicode are characters of the texts
-    pairs = []
-    for number, ended in enumerate(read_text(path).split("\n")[:rows], 1):
-        line = ended.removesuffix("\r")  # Python's text mode, in which the scripts read, shows them no such ends
-        if not line:
-            continue
-        source, tab, rest = line.partition("\t")
-        if not tab:
-            raise ExportError(f"{path}, line {number}: no tab; expected source, tab, target, got {line[:60]!r}")
-        pairs.append((source, rest.partition("\t")[0]))
-    if not pairs:
-        raise ExportError(f"{path}: no pairs; expected lines of source, tab, target")
-    return pairs
+    with raised_as(ExportError), open_text(path, encoding) as opened:
+        return [(source, target) for _, source, [target] in read_pairs(opened, LeftOut(), rows=rows, keep_empty=True)]

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
-
-from rich.console import Console
-from rich.progress import Progress
 
 from s2s_runtime.bench import result_files, tables
 from s2s_runtime.bench.axes import Axes
@@ -25,6 +21,7 @@ from s2s_runtime.bench.sources import random_sources, read_lines
 from s2s_runtime.bench.timing import Measurement, Subject, measure_all
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.commands.console import UsageError, typer, warn_of_fallback
+from s2s_runtime.commands.terminal import counted
 from s2s_runtime.decoding.workers import are_worth_it
 from s2s_runtime.model import Model
 from s2s_runtime.plots.figures import check_picture
@@ -60,7 +57,7 @@ def _latency(request: Request) -> None:
     sources, named = _sources(request, model, *[other.manifest for at, other, _ in opened if at.role == "against"][:1])
     _check_workers(request, axes.cases(), len(sources) if request.whole else None)
     subjects = [Subject(model, loading, case) for loading, model, _ in opened for case in axes.cases()]
-    with _progress("measuring") as progress:
+    with counted("measuring") as progress:
         measured = measure_all(subjects, sources, request.effort, progress)
     setting = describe_setting(loading, named, seconds, model.provider)
     ratios = [] if request.against is None else _ratios(measured)
@@ -93,7 +90,7 @@ def _fitting(request: Request, model: Model) -> Axes:
     if model.manifest.target.feedback != "value":
         return request.axes
     asked = [request.typed[name] for name in ("beam_size", "engine", "workers") if name in request.typed]
-    asked += [f"--sweep {name}" for name in request.sweep or () if name in ("beam", "engine", "workers")]
+    asked += [f"--sweep {name}" for name in request.sweep if name in ("beam", "engine", "workers")]
     if asked:
         raise UsageError(f"{', '.join(asked)}: no effect, as this bundle predicts values and searches nothing")
     return replace(request.axes, beam_sizes=[1], engines=["auto"])
@@ -110,7 +107,7 @@ def _check_workers(request: Request, cases: Sequence[Case], sentences: int | Non
     Raises:
         UsageError: no run is worth them.
     """
-    asked = "workers" in request.typed or "workers" in (request.sweep or ())
+    asked = "workers" in request.typed or "workers" in (request.sweep)
     runs = [(sentences or each.batch_size, each) for each in cases]
     if asked and not any(are_worth_it(-(-count // each.batch_size), count * each.beam_size) for count, each in runs):
         raise UsageError(
@@ -127,7 +124,7 @@ def _sources(request: Request, model: Model, *others: Manifest) -> tuple[list[An
                 raise UsageError(f"--source-length: this bundle's model reads {padded} at most, got {length}")
             length = padded
         return random_sources(model.manifest, _RANDOM_SOURCES, length), f"random, up to {length} long"
-    sources = read_lines(request.text, model.manifest, *others)
+    sources = read_lines(request.text, model.manifest, *others, encoding=request.encoding)
     return sources, f"{request.text}, {len(sources)} lines in one run" if request.whole else str(request.text)
 
 
@@ -141,7 +138,7 @@ def _opened(request: Request) -> tuple[Loading, Model, list[Any], Setting]:
 
 def _cold_start(request: Request) -> None:
     loading, model, sources, setting = _opened(request)
-    with _progress("starting processes") as progress:
+    with counted("starting processes") as progress:
         found = measure_cold_start(loading, model, sources[0], request.count, progress)
     if request.as_json:
         _write(result_files.COLD_START, setting.to_dict(), found.to_dict())
@@ -155,7 +152,7 @@ def _memory(request: Request) -> None:
     loading, model, sources, setting = _opened(request)
     cases = _fitting(request, model).cases()
     _check_workers(request, cases)
-    with _progress("starting processes") as progress:
+    with counted("starting processes") as progress:
         found = measure_memory(loading, model, sources, cases, repeats=request.count, progress=progress)
     if request.as_json:
         _write(result_files.MEMORY, setting.to_dict(), found.to_dict())
@@ -174,16 +171,3 @@ def _compare_files(request: Request, before: Path, after: Path) -> None:
 
 def _write(kind: str, *parts: dict[str, object]) -> None:
     typer.echo(json.dumps(result_files.result(kind, *parts), indent=1, ensure_ascii=False))
-
-
-@contextmanager
-def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on stderr, where that is a terminal.
-
-    Yields:
-        To be called with what is done and all there is.
-    """
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

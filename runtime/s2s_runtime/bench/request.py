@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,22 +11,18 @@ from s2s_runtime.bench.axes import Axes, engines, numbers, providers
 from s2s_runtime.bench.comparison import LEAST_ROUNDS
 from s2s_runtime.bench.settings import Loading
 from s2s_runtime.bench.timing import Effort
+from s2s_runtime.commands.bench_options import EVERY_MODE, PROCESSES, BenchOptions
 from s2s_runtime.commands.console import UsageError
+from s2s_runtime.declared_options import taken_by
 
-_PLACE: Final = {"bundle", "text", "source_length", "threads", "provider", "repeats", "as_json"}
-_TAKEN: Final = {
-    "compare": {"compare", "as_json"},
-    "cold_start": _PLACE | {"cold_start"},
-    "memory": _PLACE | {"memory", "batch_size", "beam_size", "workers"},
-}
 REPEATS: Final = {"latency": 30, "whole": LEAST_ROUNDS, "cold_start": 10, "memory": LEAST_ROUNDS}
 """How much is measured where --repeats isn't given."""
 _SWEPT: Final = {"batch": "batch_size", "beam": "beam_size"}  # others are called as the option is
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
-    """The options of the command by their names.
+class Request(BenchOptions):
+    """The options of the command, checked.
 
     Attributes:
         typed: those that were given, with how `--help` spells them.
@@ -35,31 +31,10 @@ class Request:
         UsageError: options that don't go together, have no effect, or hold something else than they should.
     """
 
-    bundle: Path | None
-    against: Path | None
-    cold_start: bool
-    memory: bool
-    compare: tuple[Path, Path] | None
-    batch_size: str
-    beam_size: str
-    engine: str
-    threads: str | None
-    workers: str | None
-    provider: Sequence[str] | None
-    sweep: Sequence[str] | None
-    allow_fallback: bool
-    text: Path | None
-    whole: bool
-    source_length: int
-    repeats: int | None
-    rounds: int
-    warm_up: int
-    as_json: bool
-    plot: Path | None
     typed: Mapping[str, str]
 
     def __post_init__(self) -> None:
-        modes = [name for name in _TAKEN if getattr(self, name)]
+        modes = [name for name in EVERY_MODE if getattr(self, name)]
         problems = []
         if len(modes) > 1:
             problems.append(f"{' and '.join(map(_spelled, modes))}: expected one of these at most")
@@ -69,13 +44,15 @@ class Request:
             problems.append("BUNDLE: missing; expected a folder written by s2s-export, or --compare with two files")
         if self.whole and self.text is None:
             problems.append("--whole: needs --text")
+        if self.encoding is not None and self.text is None:
+            problems.append("--encoding: needs --text")
         if self.text is not None and "source_length" in self.typed:
             problems.append("--source-length: no effect with --text")
-        for axis in self.sweep or ():
+        for axis in self.sweep:
             if _SWEPT.get(axis, axis) in self.typed:
                 problems.append(f"--sweep {axis}: expected no {self.typed[_SWEPT.get(axis, axis)]} beside it")
         axes = self.given_axes  # raises where a value is wrong
-        if self.allow_fallback and (len(axes.providers) > 1 or "provider" in (self.sweep or ())):
+        if self.allow_fallback and (len(axes.providers) > 1 or "provider" in (self.sweep)):
             problems.append("--allow-fallback: expected one provider; several would be measured as the same one")
         if problems:
             raise UsageError("; ".join(problems))
@@ -85,7 +62,7 @@ class Request:
         foreign = [
             option if option.startswith("-") else option.upper()
             for name, option in self.typed.items()
-            if name not in _TAKEN[mode]
+            if name not in taken_by(BenchOptions, mode)
         ]
         problems = [f"{', '.join(foreign)}: no effect with {_spelled(mode)}"] if foreign else []
         axes = self.given_axes
@@ -109,7 +86,7 @@ class Request:
     @property
     def axes(self) -> Axes:
         """The values of each setting."""
-        return self.given_axes.swept(self.sweep or ())
+        return self.given_axes.swept(self.sweep)
 
     def loadings(self) -> list[Loading]:
         """How the bundle, and the one it is compared with, are loaded."""
@@ -126,7 +103,7 @@ class Request:
     @property
     def count(self) -> int:
         """Runs or processes."""
-        kind = next((name for name in ("cold_start", "memory", "whole") if getattr(self, name)), "latency")
+        kind = next((name for name in (*PROCESSES, "whole") if getattr(self, name)), "latency")
         return REPEATS[kind] if self.repeats is None else self.repeats
 
     @property

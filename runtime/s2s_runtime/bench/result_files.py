@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from s2s_runtime.bench.processes.cold_start import start_series
 from s2s_runtime.bench.processes.memory import memory_series
 from s2s_runtime.bench.timing import Measurement, swept
 from s2s_runtime.errors import InputError
+from s2s_runtime.files.json_fields import read_json
 
 FORMAT: Final = "s2s-bench"
 VERSION: Final = 1
@@ -82,10 +82,7 @@ def compare_files(before: Path, after: Path) -> FileComparison:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{path}: not a JSON file in UTF-8: {error}") from error
+    found = read_json(path)
     kinds = (LATENCY, COLD_START, MEMORY)
     if not isinstance(found, dict) or found.get("format") != FORMAT or found.get("kind") not in kinds:
         raise InputError(f"{path}: expected what s2s-bench --json writes, of kind {', '.join(kinds)}")

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from s2s_runtime.bundle.manifest import Manifest, OtherSource, SourceSpec
-from s2s_runtime.decoding.text_files import numbers, read_text
+from s2s_runtime.decoding.text_files import numbers
 from s2s_runtime.errors import InputError, UnknownSymbolError
+from s2s_runtime.files.text_source import open_text
 from s2s_runtime.inputs.sources import read_sources
 from s2s_runtime.vocabulary.padding import PaddingPolicy
 
@@ -47,24 +48,24 @@ def _random_rows(
     return [random.choice(ids, size=min(each, padding.length or each)) for each in lengths]
 
 
-def read_lines(path: Path, *manifests: Manifest) -> list[Any]:
+def read_lines(path: Path, *manifests: Manifest, encoding: str | None = None) -> list[Any]:
     """The lines of a text file that hold anything, as bundles read them: texts, or ids without a source vocabulary.
 
     Args:
         path: the file.
         manifests: of the bundles that are to decode them; the first says what the lines are.
+        encoding: of the file; None = UTF-8.
 
     Raises:
         FileNotFoundError: there is no such file.
-        InputError: it isn't UTF-8, or holds nothing; or a line that one of the bundles can't decode, by its number.
+        InputError: it isn't in that encoding, or holds nothing; or a line that one of the bundles can't decode, by its
+            number.
     """
     sources: list[Any] = []
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
-        if not line.strip():
-            continue
-        where = f"{path}, line {number}"
-        text = line.rstrip("\r")
-        source = text if manifests[0].source_vocabulary is not None else numbers(text, where, "source")
+    with open_text(path, encoding) as opened:
+        lines = [(f"{path}, line {number}", line) for number, line in opened.lines() if line.strip()]
+    for where, line in lines:
+        source = line if manifests[0].source_vocabulary is not None else numbers(line, where, "source")
         for manifest in manifests:
             try:
                 read_sources([source], manifest)

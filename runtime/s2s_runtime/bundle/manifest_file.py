@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -13,8 +12,8 @@ from typing import Final
 
 from s2s_runtime.bundle.manifest import GraphFile, Manifest, OtherSource, SourceKind, SourceSpec, TargetSpec, TensorSpec
 from s2s_runtime.bundle.storage import BundleFiles, BundleSource, FolderFiles, find_files
-from s2s_runtime.errors import BundleError, BundleNotFoundError
-from s2s_runtime.files.json_fields import write_json
+from s2s_runtime.errors import BundleError, BundleNotFoundError, raised_as
+from s2s_runtime.files.json_fields import parse_json, write_json
 
 __all__ = [
     "MANIFEST",
@@ -70,10 +69,10 @@ def read_manifest(
     if files.size(MANIFEST) is None:
         raise BundleNotFoundError(f"{files.name}: no {MANIFEST} in it; expected a bundle written by s2s-export")
     place = f"{files.name}/{MANIFEST}"
+    with raised_as(BundleError):
+        content = parse_json(files.read(MANIFEST), place)
     try:
-        manifest = Manifest.from_dict(json.loads(files.read(MANIFEST).decode("utf-8")))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise BundleError(f"{place}: not a JSON file in UTF-8: {error}") from error
+        manifest = Manifest.from_dict(content)
     except BundleError as error:
         raise BundleError(f"{place}: {error}") from error
     needed = [graph for name, graph in manifest.graphs.items() if name not in without]

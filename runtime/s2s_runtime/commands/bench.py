@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from s2s_runtime.commands import bench_options as o
-from s2s_runtime.commands.console import make_app, one_line_errors, typed_options, typer
+from s2s_runtime.commands.bench_options import BenchOptions
+from s2s_runtime.commands.console import command, make_app
+from s2s_runtime.declared_options.command_line import Given, takes
 
 app = make_app()
 
@@ -32,31 +33,9 @@ EPILOG = """
 """
 
 
-@app.command(epilog=EPILOG)
-def bench(
-    context: typer.Context,
-    bundle: o.Bundle = None,
-    against: o.Against = None,
-    cold_start: o.ColdStart = False,
-    memory: o.Memory = False,
-    compare: o.Compare = None,
-    batch_size: o.BatchSize = "1,8,32",
-    beam_size: o.BeamSize = "1,5",
-    engine: o.Engine = "auto",
-    threads: o.Threads = None,
-    workers: o.Workers = None,
-    provider: o.Provider = None,
-    sweep: o.Sweep = None,
-    allow_fallback: o.AllowFallback = False,
-    text: o.Text = None,
-    whole: o.Whole = False,
-    source_length: o.SourceLength = 16,
-    repeats: o.Repeats = None,
-    rounds: o.Rounds = 10,
-    warm_up: o.WarmUp = 3,
-    as_json: o.AsJson = False,
-    plot: o.Plot = None,
-) -> None:
+@command(app, epilog=EPILOG)
+@takes(BenchOptions)
+def bench(given: Given) -> None:
     """Measure how fast a bundle decodes here.
 
     Reports the latency of a batch (median, middle half, 90th and 99th percentile) and sentences and tokens per second,
@@ -65,12 +44,9 @@ def bench(
 
     Exits with 0, 1 where it failed, 2 for wrong usage.
     """
-    given = locals()  # every option by its name, for the request
-    with one_line_errors():
-        from s2s_runtime.bench.command import Request, run
+    from s2s_runtime.bench.command import Request, run
 
-        del given["context"]
-        run(Request(**given, typed=typed_options(context)))
+    run(Request(**given.of(BenchOptions), typed=given.typed))
 
 
 def main() -> None:

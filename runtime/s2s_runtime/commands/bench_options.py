@@ -1,129 +1,92 @@
-"""The options of s2s-bench, each declared once: name, type, help, panel."""
+"""The options of s2s-bench; those that make settings take several values each."""
 
-from __future__ import annotations
-
-from enum import StrEnum
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
-from s2s_runtime.commands.console import FALLBACK_HELP, THREADS_HELP, typer
+from s2s_runtime.declared_options import Option
 
-_MODES: Final = "Instead of latencies"
-_SETTINGS: Final = "Settings (several values, separated by commas)"
-_SOURCES: Final = "Sources"
-_EFFORT: Final = "Effort"
-_OUTPUT: Final = "Output"
+MODES: Final = "Instead of latencies"
+SETTINGS: Final = "Settings (several values, separated by commas)"
+SOURCES: Final = "Sources"
+EFFORT: Final = "Effort"
+OUTPUT: Final = "Output"
 
+COMPARE, COLD_START, MEMORY = "compare", "cold_start", "memory"
+PROCESSES: Final = (COLD_START, MEMORY)
+EVERY_MODE: Final = (COMPARE, COLD_START, MEMORY)
 
-class Axis(StrEnum):
-    """What --sweep takes."""
-
-    BATCH = "batch"
-    BEAM = "beam"
-    ENGINE = "engine"
-    THREADS = "threads"
-    WORKERS = "workers"
-    PROVIDER = "provider"
+Axis = Literal["batch", "beam", "engine", "threads", "workers", "provider"]
 
 
-Bundle = Annotated[Path | None, typer.Argument(help="Folder written by s2s-export.", show_default=False)]
-Against = Annotated[
-    Path | None, typer.Option(help="Another bundle, timed in turn with BUNDLE; ratios with 95% confidence.")
-]
-ColdStart = Annotated[
-    bool,
-    typer.Option(
-        "--cold-start",
-        help="Fresh processes until their first result, beside onnxruntime alone with the same graphs.",
-        rich_help_panel=_MODES,
-    ),
-]
-Memory = Annotated[
-    bool,
-    typer.Option(
-        "--memory",
-        help="Memory of fresh processes beyond onnxruntime alone, in multiples of the weights (Linux).",
-        rich_help_panel=_MODES,
-    ),
-]
-Compare = Annotated[
-    tuple[Path, Path] | None,
-    typer.Option(
-        help="Two files of --json: the second against the first; no BUNDLE.",
-        metavar="BEFORE AFTER",
-        show_default=False,
-        rich_help_panel=_MODES,
-    ),
-]
-BatchSize = Annotated[str, typer.Option(help="Sentences in a batch.", rich_help_panel=_SETTINGS)]
-BeamSize = Annotated[str, typer.Option(help="Beam sizes; 1 = greedy.", rich_help_panel=_SETTINGS)]
-Engine = Annotated[str, typer.Option(help="auto, graph or steps; see s2s-decode.", rich_help_panel=_SETTINGS)]
-Threads = Annotated[str | None, typer.Option(help=THREADS_HELP, rich_help_panel=_SETTINGS)]
-Workers = Annotated[
-    str | None,
-    typer.Option(
-        help="Batches of a list decoded at the same time, as with --whole, from eight of them or 128 rows (sentences "
-        "times beams) on; default: one per core, for small models.",
-        show_default=False,
-        rich_help_panel=_SETTINGS,
-    ),
-]
-Provider = Annotated[
-    list[str] | None,
-    typer.Option(
-        help="Execution providers, such as cpu or cuda. Repeated: one setting's order of preference.",
-        rich_help_panel=_SETTINGS,
-    ),
-]
-Sweep = Annotated[
-    list[Axis] | None,
-    typer.Option(help="Every value of this setting that makes sense here; may be repeated.", rich_help_panel=_SETTINGS),
-]
-AllowFallback = Annotated[
-    bool,
-    typer.Option(
-        "--allow-fallback",
-        help=FALLBACK_HELP,
-        rich_help_panel=_SETTINGS,
-    ),
-]
-Text = Annotated[
-    Path | None,
-    typer.Option(help="Decode the lines of this file; without it, random sources.", rich_help_panel=_SOURCES),
-]
-Whole = Annotated[
-    bool,
-    typer.Option(
-        "--whole",
-        help="Each run decodes all of --text, sorted by length and cut into batches.",
-        rich_help_panel=_SOURCES,
-    ),
-]
-SourceLength = Annotated[
-    int, typer.Option(min=1, help="Longest random source, in tokens or steps.", rich_help_panel=_SOURCES)
-]
-Repeats = Annotated[
-    int | None,
-    typer.Option(
-        min=1,
-        help="Batches timed in each setting (30; with --whole 6 runs), or processes (--cold-start 10, --memory 6).",
-        show_default=False,
-        rich_help_panel=_EFFORT,
-    ),
-]
-Rounds = Annotated[
-    int,
-    typer.Option(
-        min=1, help="Visits of each setting, in turn, over which repeats are spread.", rich_help_panel=_EFFORT
-    ),
-]
-WarmUp = Annotated[
-    int, typer.Option(min=1, help="Batches of each setting decoded before any is timed.", rich_help_panel=_EFFORT)
-]
-AsJson = Annotated[
-    bool, typer.Option("--json", help="Write one JSON object instead of tables.", rich_help_panel=_OUTPUT)
-]
-Plot = Annotated[
-    Path | None,
-    typer.Option(help="Draw latency and throughput into this file (.png, .svg, .pdf).", rich_help_panel=_OUTPUT),
-]
+@dataclass(frozen=True, kw_only=True)
+class BenchOptions:
+    """What s2s-bench measures, and how; `verbs` are the modes beside latencies that take an option."""
+
+    bundle: Annotated[Path | None, Option(positional=True, metavar="BUNDLE", verbs=PROCESSES)] = None
+    """Folder written by s2s-export."""
+
+    against: Annotated[Path | None, Option()] = None
+    """Another bundle, timed in turn with BUNDLE; ratios with 95% confidence."""
+
+    cold_start: Annotated[bool, Option(panel=MODES, verbs=(COLD_START,))] = False
+    """Fresh processes until their first result, beside onnxruntime alone with the same graphs."""
+
+    memory: Annotated[bool, Option(panel=MODES, verbs=(MEMORY,))] = False
+    """Memory of fresh processes beyond onnxruntime alone, in multiples of the weights (Linux)."""
+
+    compare: Annotated[tuple[Path, Path] | None, Option(panel=MODES, metavar="BEFORE AFTER", verbs=(COMPARE,))] = None
+    """Two files of --json: the second against the first; no BUNDLE."""
+
+    batch_size: Annotated[str, Option(panel=SETTINGS, verbs=(MEMORY,))] = "1,8,32"
+    """Sentences in a batch."""
+
+    beam_size: Annotated[str, Option(panel=SETTINGS, verbs=(MEMORY,))] = "1,5"
+    """Beam sizes; 1 = greedy."""
+
+    engine: Annotated[str, Option(panel=SETTINGS)] = "auto"
+    """auto, graph or steps; see s2s-decode."""
+
+    threads: Annotated[str | None, Option(panel=SETTINGS, verbs=PROCESSES)] = None
+    """Threads inside an operator; default: one per core."""
+
+    workers: Annotated[str | None, Option(panel=SETTINGS, verbs=(MEMORY,))] = None
+    """Batches of a list decoded at the same time, as with --whole, from eight of them or 128 rows (sentences times
+    beams) on; default: one per core, for small models."""
+
+    provider: Annotated[Sequence[str] | None, Option(panel=SETTINGS, verbs=PROCESSES)] = None
+    """Execution providers, such as cpu or cuda; repeated: one setting's order of preference."""
+
+    sweep: Annotated[Sequence[Axis], Option(panel=SETTINGS)] = ()
+    """Every value of this setting that makes sense here; may be repeated."""
+
+    allow_fallback: Annotated[bool, Option(panel=SETTINGS)] = False
+    """Go on with the next --provider, and at last the CPU, where one can't be had; says so on stderr."""
+
+    text: Annotated[Path | None, Option(panel=SOURCES, verbs=PROCESSES)] = None
+    """Decode the lines of this file; without it, random sources."""
+
+    encoding: Annotated[str | None, Option(panel=SOURCES, metavar="NAME", verbs=PROCESSES)] = None
+    """Encoding of --text, such as utf-16 or latin-1; default: UTF-8."""
+
+    whole: Annotated[bool, Option(panel=SOURCES)] = False
+    """Each run decodes all of --text, sorted by length and cut into batches."""
+
+    source_length: Annotated[int, Option(at_least=1, panel=SOURCES, verbs=PROCESSES)] = 16
+    """Longest random source, in tokens or steps."""
+
+    repeats: Annotated[int | None, Option(at_least=1, panel=EFFORT, verbs=PROCESSES)] = None
+    """Batches timed in each setting (30; with --whole 6 runs), or processes (--cold-start 10, --memory 6)."""
+
+    rounds: Annotated[int, Option(at_least=1, panel=EFFORT)] = 10
+    """Visits of each setting, in turn, over which repeats are spread."""
+
+    warm_up: Annotated[int, Option(at_least=1, panel=EFFORT)] = 3
+    """Batches of each setting decoded before any is timed."""
+
+    as_json: Annotated[bool, Option(panel=OUTPUT, flags=["--json"], verbs=EVERY_MODE)] = False
+    """Write one JSON object instead of tables."""
+
+    plot: Annotated[Path | None, Option(panel=OUTPUT)] = None
+    """Draw latency and throughput into this file (.png, .svg, .pdf)."""

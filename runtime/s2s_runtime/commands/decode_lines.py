@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any, Final, Self
+from typing import IO, Final
 
 from s2s_runtime.commands.console import UsageError, load_together, warn
+from s2s_runtime.commands.decode_options import DecodeSettings, LineOptions
 from s2s_runtime.commands.decode_values import decoding_options, scoring_options
+from s2s_runtime.commands.manners import standard_input, standard_output
 from s2s_runtime.commands.score_lines import ScoreLines
 from s2s_runtime.commands.terminal import byte_progress, prompted
-from s2s_runtime.decoding.score_targets import ScoreValues
+from s2s_runtime.declared_options import declared, names_where, taken_by
+from s2s_runtime.declared_options.command_line import Given
 from s2s_runtime.decoding.text_files import (
     DecodeLines,
     LineFormat,
@@ -22,67 +24,40 @@ from s2s_runtime.decoding.text_files import (
     count_lines,
     drop_last_text,
     is_same_file,
-    line_text,
     numbers,
     open_output,
     read_windows,
     run_lines,
     write_all,
 )
-from s2s_runtime.ensembles import Mean
 from s2s_runtime.errors import InputError, OptionError, UnknownSymbolError, naming
+from s2s_runtime.files.text_source import TextSource, decode_line, open_text
 from s2s_runtime.model import Model
+from s2s_runtime.options import DecodingOptions
+from s2s_runtime.options.terms import JSON, LISTS
 from s2s_runtime.plots.attention import plot_attention
 from s2s_runtime.plots.figures import check_picture
 
 _MODES: Final = ("stream", "score", "interactive")
 _REPORTED: Final = 10
-_OF_LISTS: Final = ("read_ahead", "workers", "max_batch_size", "batch_by", "batching")
+_OF_LISTS: Final = (*names_where(LineOptions, group=LISTS), *names_where(DecodingOptions, group=LISTS))
 _WITH_SCORE: Final = {
-    *("bundle", "texts", "input", "output", "resume", "force", "as_json", "score", "read_ahead"),
-    *("ensemble_with", "ensemble_mean", "provider", "allow_fallback", "threads", "workers"),
-    *ScoreValues.__annotations__,
+    *taken_by(DecodeSettings, "score"),
+    *declared(LineOptions),
+    *taken_by(DecodingOptions, "score"),
 }
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What the command was asked, beside how to decode. Fields are its options.
+class Settings(DecodeSettings, LineOptions):
+    """What the command was asked, beside how to decode.
 
     Raises:
         UsageError: options that don't go together, or would have no effect.
         OptionError: the output holds something.
     """
 
-    bundle: Path
-    texts: Sequence[str] | None
-    input: Path | None
-    output: Path | None
-    resume: bool
-    force: bool
-    as_json: bool
-    scores: bool
-    attention_plot: Path | None
-    keep_empty: bool
-    stream: bool
-    score: bool
-    interactive: bool
-    num_hypotheses: int
-    read_ahead: int
-    ensemble_with: Sequence[Path] | None
-    ensemble_mean: Mean
-    provider: Sequence[str] | None
-    allow_fallback: bool
-    threads: int | None
-    workers: int | None
-    typed: Mapping[str, str]
-    command_line: Mapping[str, Any]
-
-    @classmethod
-    def from_command_line(cls, given: Mapping[str, Any]) -> Self:
-        """Take what belongs here from the parsed command line; `command_line` holds the rest too."""
-        own = {field.name for field in fields(cls)} - {"command_line"}
-        return cls(**{name: given[name] for name in own}, command_line=given)
+    given: Given
 
     def __post_init__(self) -> None:
         problems = []
@@ -91,9 +66,11 @@ class Settings:
             problems.append(f"{' and '.join(modes)}: expected one of these at most")
         if self.texts and self.input is not None:
             problems.append("--input: expected no TEXT beside it")
+        if self.encoding is not None and (self.texts or self.interactive):
+            problems.append("--encoding: no effect without --input or lines of standard input")
         if self.interactive and (self.texts or self.input is not None or self.output is not None):
             problems.append("--interactive: expected no TEXT, --input or --output beside it")
-        if self.stream and (self.output is not None or self.as_json or self.scores):
+        if self.stream and (self.output is not None or self.as_json or self.shows_scores):
             problems.append("--stream: expected no --output, --json or --scores beside it")
         problems += [
             f"--{name}: needs --output" for name in ("resume", "force") if getattr(self, name) and self.output is None
@@ -115,26 +92,36 @@ class Settings:
             advice = "give --resume to go on behind it or --force to replace it"
             raise OptionError(f"{self.output}: exists already; {advice}")
 
+    @property
+    def shows_scores(self) -> bool:
+        """Whether --scores was given."""
+        return bool(self.given.values["return_scores"])
+
+    @property
+    def num_hypotheses(self) -> int:
+        """Hypotheses per text."""
+        return int(self.given.values["num_hypotheses"])
+
     def _without_effect(self) -> list[str]:
         """Options typed that nothing would look at."""
+        typed = self.given.typed
         if self.score:
-            ignored = [option for name, option in self.typed.items() if name not in _WITH_SCORE]
+            ignored = [option for name, option in typed.items() if name not in _WITH_SCORE]
             return [f"{', '.join(ignored)}: no effect with --score, which searches nothing"] if ignored else []
         problems = []
         if not self.as_json:
-            shown = ["token_scores", "return_end_token", *([] if self.attention_plot is not None else ["attention"])]
-            problems += [f"{self.typed[name]}: needs --json, which shows them" for name in shown if name in self.typed]
-        elif self.scores:
+            shown = set(names_where(DecodingOptions, group=JSON))
+            shown -= set() if self.attention_plot is None else {"return_attention"}
+            problems += [f"{option}: needs --json, which shows them" for name, option in typed.items() if name in shown]
+        elif self.shows_scores:
             problems.append("--scores: no effect with --json, which shows them anyway")
-        if self.ensemble_with is None and "ensemble_mean" in self.typed:
+        if not self.ensemble_with and "ensemble_mean" in typed:
             problems.append("--ensemble-mean: needs --ensemble-with")
         if self.stream or self.interactive:
-            ignored = [self.typed[name] for name in _OF_LISTS if name in self.typed]
+            ignored = [option for name, option in typed.items() if name in _OF_LISTS]
             problems += [f"{', '.join(ignored)}: no effect where texts are decoded one by one"] if ignored else []
-        elif self.texts and "read_ahead" in self.typed:
+        elif self.texts and "read_ahead" in typed:
             problems.append("--read-ahead: no effect with TEXT, which is decoded at once")
-        if self.workers is not None and self.command_line["batching"] == "continuous":
-            problems.append("--workers: no effect with --batching continuous, where all lines are one flow")
         return problems
 
 
@@ -165,14 +152,7 @@ def run(settings: Settings) -> None:
 
 
 def _load(settings: Settings) -> Model:
-    model = load_together(
-        [settings.bundle, *(settings.ensemble_with or ())],
-        settings.provider,
-        settings.ensemble_mean,
-        intra_op_threads=settings.threads,
-        workers=settings.workers,
-        allow_fallback=settings.allow_fallback,
-    )
+    model = load_together(settings.bundle, settings, workers=settings.workers)
     source = model.manifest.source
     if source.others:
         raise InputError(
@@ -183,16 +163,16 @@ def _load(settings: Settings) -> Model:
 
 
 def _decode_lines(model: Model, settings: Settings) -> DecodeLines:
-    options = decoding_options(settings.command_line, model.manifest)
-    written = LineFormat(settings.as_json, settings.scores, numbered=settings.num_hypotheses > 1)
-    prefix = settings.command_line["prefix"]
+    options = decoding_options(settings.given.of(DecodingOptions), model.manifest, scores=settings.as_json)
+    written = LineFormat(settings.as_json, settings.shows_scores, numbered=settings.num_hypotheses > 1)
+    prefix = settings.given.values["prefix"]
     if prefix is not None and model.target_vocabulary is None:
         prefix = numbers(prefix, "--prefix", "target")
     return DecodeLines(model.prepare(**options), written, prefix, settings.keep_empty)
 
 
 def _score_lines(model: Model, settings: Settings) -> ScoreLines:
-    return ScoreLines(model, scoring_options(settings.command_line), settings.as_json)
+    return ScoreLines(model, scoring_options(settings.given.values), settings.as_json)
 
 
 def _all_lines(settings: Settings, work: Work) -> None:
@@ -203,19 +183,22 @@ def _all_lines(settings: Settings, work: Work) -> None:
         written = named(left, skip).encode() if left else b""
         with _opened(settings) as target:  # now that there is something to put in the place of what it held
             write_all(target, written)
-    elif settings.input is None:
-        with _opened(settings) as target:
-            run_lines(sys.stdin.buffer, target, named, skip=skip, read_ahead=settings.read_ahead)
     else:
-        size = settings.input.stat().st_size
-        with settings.input.open("rb") as source, _opened(settings) as target, byte_progress(size) as shown:
+        with _source(settings) as source, _opened(settings) as target, byte_progress(source.size) as shown:
             run_lines(source, target, named, skip=skip, read_ahead=settings.read_ahead, on_progress=shown)
+
+
+def _source(settings: Settings) -> AbstractContextManager[TextSource]:
+    """Where lines come from."""
+    if settings.input is None:
+        return nullcontext(TextSource(standard_input(), "standard input", settings.encoding))
+    return open_text(settings.input, settings.encoding)
 
 
 def _opened(settings: Settings) -> AbstractContextManager[IO[bytes]]:
     """Where results go."""
     if settings.output is None:
-        return nullcontext(sys.stdout.buffer)
+        return nullcontext(standard_output())
     return open_output(settings.output, resume=settings.resume)
 
 
@@ -245,8 +228,8 @@ def _text_at(place: int) -> str:
 def _plot(model: Model, settings: Settings, path: Path) -> None:
     """Decode the one text, write it, and draw its attention."""
     check_picture(path)
-    drawn = Settings.from_command_line({**settings.command_line, "attention": True})
-    work, [text] = _decode_lines(model, drawn), drawn.texts or [""]
+    drawn = replace(settings, given=settings.given.with_values(return_attention=True))
+    work, [text] = _decode_lines(model, drawn), drawn.texts
     [result] = work.results([text], 0)
     _show(work.write(1, text, result))
     plot_attention(result.hypotheses[0], result.source_tokens, path)
@@ -274,7 +257,7 @@ def _one_by_one(model: Model, settings: Settings) -> None:
 
 def _show(text: str) -> None:
     """Write to standard output in UTF-8, whatever its own encoding, as files are written."""
-    write_all(sys.stdout.buffer, text.encode())
+    write_all(standard_output(), text.encode())
 
 
 def _each_text(settings: Settings) -> Iterator[str]:
@@ -283,10 +266,9 @@ def _each_text(settings: Settings) -> Iterator[str]:
     elif settings.texts:
         yield from settings.texts
     else:
-        source: IO[bytes] = sys.stdin.buffer if settings.input is None else settings.input.open("rb")
-        with nullcontext(source) if settings.input is None else source:
-            for place, [line] in enumerate(read_windows(source, 1)):
-                yield line_text(line, place)
+        with _source(settings) as source:
+            for number, [line] in enumerate(read_windows(source, 1), 1):
+                yield decode_line(line, f"text {number}")
 
 
 def _report_unknown(unknown: Counter[str]) -> None:

@@ -2,55 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from s2s_runtime.bundle.manifest import Manifest
-from s2s_runtime.decoding.score_targets import ScoreValues
-from s2s_runtime.decoding.text_files import read_text
-from s2s_runtime.errors import InputError, OptionError
-from s2s_runtime.options import OptionValues, Token
-
-_TOKEN_LISTS = ("suppress_tokens", "no_repeat_ngram_exclude", "end_tokens")
-_FILLED_IN = {"prefix", "max_length_ratio", "suppress_sequences", "phrase_table", *_TOKEN_LISTS}
+from s2s_runtime.declared_options import declared, differs, taken_by
+from s2s_runtime.errors import OptionError
+from s2s_runtime.files.pair_rows import LeftOut, read_pairs
+from s2s_runtime.files.text_source import open_text
+from s2s_runtime.options import DecodingOptions, OptionValues, ScoreValues, Token
 
 
-def decoding_options(given: Mapping[str, Any], manifest: Manifest) -> OptionValues:
+def decoding_options(typed: Mapping[str, Any], manifest: Manifest, *, scores: bool) -> OptionValues:
     """The decoding options on a command line.
 
     Args:
-        given: what typer parsed, by parameter name; decoding options have the names they have in Python.
+        typed: decoding options by name, as they were typed or their defaults; what is typed for some isn't what
+            Python takes, and is read as their declaration says.
         manifest: of the bundle: says whether tokens are symbols or numbers.
+        scores: whether scores are shown that weren't asked for by themselves.
 
     Raises:
         OptionError: a value can't be read as what it should be.
         InputError: the phrase table can't be.
     """
-    values = _named_alike(given, OptionValues)
-    values["return_scores"] = given["scores"] or given["as_json"]
-    values["return_token_scores"] = given["token_scores"]
-    values["return_attention"] = given["attention"]
-    for name in _TOKEN_LISTS:
-        if given[name]:
-            values[name] = _tokens(name, given[name], manifest)
-    if given["suppress_sequences"]:
-        values["suppress_sequences"] = [_sequence(text, manifest) for text in given["suppress_sequences"]]
-    if given["max_length_ratio"] is not None:
-        values["max_length_ratio"] = _ratio(given["max_length_ratio"])
-    if given["phrase_table"] is not None:
-        values["phrase_table"] = _phrase_table(given["phrase_table"])
+    known = declared(DecodingOptions)
+    values = {
+        name: _READERS[known[name].option.reads](name, value, manifest) if known[name].option.reads else value
+        for name, value in typed.items()
+        if differs(value, known[name].default) and name != "prefix"  # one for all texts: it comes with them
+    }
+    values["return_scores"] = typed["return_scores"] or scores
     return cast("OptionValues", values)
 
 
-def scoring_options(given: Mapping[str, Any]) -> ScoreValues:
+def scoring_options(typed: Mapping[str, Any]) -> ScoreValues:
     """The options on a command line that apply to given targets."""
-    return cast("ScoreValues", _named_alike(given, ScoreValues))
-
-
-def _named_alike(given: Mapping[str, Any], wanted: type) -> dict[str, Any]:
-    names = wanted.__annotations__.keys() & given.keys() - _FILLED_IN
-    return {name: given[name] for name in sorted(names) if given[name] is not None}
+    return cast("ScoreValues", {name: typed[name] for name in taken_by(DecodingOptions, "score") if name in typed})
 
 
 def _tokens(name: str, texts: Sequence[str], manifest: Manifest) -> list[Token]:
@@ -59,10 +48,10 @@ def _tokens(name: str, texts: Sequence[str], manifest: Manifest) -> list[Token]:
     return [_number(name, text) for text in texts]
 
 
-def _sequence(text: str, manifest: Manifest) -> list[int]:
+def _sequences(name: str, texts: Sequence[str], manifest: Manifest) -> list[list[int]]:
     if manifest.target_vocabulary is not None:
-        return manifest.target_vocabulary.encode(text, "error")
-    return [_number("suppress_sequences", part) for part in text.split()]
+        return [manifest.target_vocabulary.encode(text, "error") for text in texts]
+    return [[_number(name, part) for part in text.split()] for text in texts]
 
 
 def _number(name: str, text: str) -> int:
@@ -72,22 +61,26 @@ def _number(name: str, text: str) -> int:
         raise OptionError(f"{name}: expected ids, as this bundle has no target vocabulary; got {text!r}") from error
 
 
-def _ratio(text: str) -> float | tuple[float, float]:
+def _ratio(name: str, text: str, _: Manifest) -> float | tuple[float, float]:
     try:
         numbers = [float(part) for part in text.split(",")]
     except ValueError:
         numbers = []
     if len(numbers) not in (1, 2):
-        raise OptionError(f"max_length_ratio: expected A or A,B such as 1.5 or 2,10; got {text!r}")
+        raise OptionError(f"{name}: expected A or A,B such as 1.5 or 2,10; got {text!r}")
     return numbers[0] if len(numbers) == 1 else (numbers[0], numbers[1])
 
 
-def _phrase_table(path: Path) -> dict[str, str]:
+def _phrase_table(_name: str, path: Path, _: Manifest) -> dict[str, str]:
     """Lines of source token, tab, target token."""
-    table = {}
-    for number, line in enumerate(read_text(path).splitlines(), 1):
-        source, tab, target = line.partition("\t")
-        if not tab or not source:
-            raise InputError(f"{path}, line {number}: expected a source token, a tab and a target token, got {line!r}")
-        table[source] = target
-    return table
+    with open_text(path) as source:
+        pairs = read_pairs(source, LeftOut(), keep_empty=True)
+        return {token: written for _, token, [written] in pairs}
+
+
+_READERS: Final[Mapping[str, Callable[[str, Any, Manifest], Any]]] = {
+    "tokens": _tokens,
+    "sequences": _sequences,
+    "ratio": _ratio,
+    "phrase_table": _phrase_table,
+}

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
-from s2s_runtime.commands.console import (
-    AllowFallback,
-    Providers,
-    Threads,
-    UsageError,
-    load_together,
-    make_app,
-    one_line_errors,
-    typed_options,
-    typer,
-)
-from s2s_runtime.commands.decode_options import Mean
+from s2s_runtime.commands.console import UsageError, command, load_together, make_app, typer, warn
+from s2s_runtime.commands.decode_options import LoadOptions
+from s2s_runtime.declared_options import Option, taken_by
+from s2s_runtime.declared_options.command_line import Given, takes
+from s2s_runtime.options import DecodingOptions
 
 if TYPE_CHECKING:
     from s2s_runtime.evaluation.evaluate import Decoded, Evaluation
     from s2s_runtime.model import Model
 
 app = make_app()
+SEARCHED: Final = taken_by(DecodingOptions, "evaluate")
 
 EPILOG = """
 **Examples**
@@ -36,80 +31,105 @@ EPILOG = """
 """
 
 
-@app.command(epilog=EPILOG)
-def evaluate(
-    context: typer.Context,
-    bundle: Annotated[Path, typer.Argument(help="Folder written by s2s-export.")],
-    pairs: Annotated[Path, typer.Argument(help="TSV file: source, right target, further right targets.")],
-    beam_size: Annotated[int, typer.Option(min=1, help="1 = greedy.")] = 1,
-    length_penalty: Annotated[float, typer.Option(help="As in s2s-decode.")] = 1.0,
-    rows: Annotated[int | None, typer.Option(min=1, help="Only the first so many lines.")] = None,
-    first_target: Annotated[
-        bool, typer.Option("--first-target", help="Columns after the second are no right targets.")
-    ] = False,
-    bleu: Annotated[bool, typer.Option("--bleu", help="BLEU and chrF too; needs s2s-runtime[evaluate].")] = False,
-    outputs: Annotated[
-        Path | None, typer.Option(help="Write source, output and right targets here, a line each.")
-    ] = None,
-    ensemble_with: Annotated[
-        list[Path] | None, typer.Option(help="Further bundle whose probabilities are averaged in; may be repeated.")
-    ] = None,
-    ensemble_mean: Annotated[Mean, typer.Option(help="What an ensemble averages.")] = "probabilities",
-    as_json: Annotated[bool, typer.Option("--json", help="Write one JSON object.")] = False,
-    provider: Providers = None,
-    allow_fallback: AllowFallback = False,
-    threads: Threads = None,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions:
+    """What s2s-evaluate counts, and where it writes."""
+
+    bundle: Annotated[Path, Option(positional=True, metavar="BUNDLE")]
+    """Folder written by s2s-export."""
+
+    pairs: Annotated[Path, Option(positional=True, metavar="PAIRS")]
+    """TSV file: source, right target, further right targets."""
+
+    rows: Annotated[int | None, Option(at_least=1)] = None
+    """Only the first so many lines."""
+
+    encoding: Annotated[str | None, Option(metavar="NAME")] = None
+    """Encoding of PAIRS, such as utf-16 or latin-1; default: UTF-8."""
+
+    strict: Annotated[bool, Option()] = False
+    """Refuse lines without source or target; otherwise they are left out and counted."""
+
+    first_target: Annotated[bool, Option()] = False
+    """Columns after the second are no right targets."""
+
+    bleu: Annotated[bool, Option()] = False
+    """BLEU and chrF too; needs s2s-runtime[evaluate]."""
+
+    outputs: Annotated[Path | None, Option()] = None
+    """Write source, output and right targets here, a line each."""
+
+    as_json: Annotated[bool, Option(flags=["--json"])] = False
+    """Write one JSON object."""
+
+
+@command(app, epilog=EPILOG)
+@takes(EvaluateOptions, DecodingOptions, LoadOptions, only={DecodingOptions: SEARCHED})
+def evaluate(given: Given) -> None:
     """Decode the sources of a file and compare the outputs with what is right.
 
     Counts wrong sequences (the word error rate of a pronunciation model) and wrong tokens (its phone error rate). An
     output is right if any of the right targets of its source equals it.
     """
-    with one_line_errors():
-        if beam_size == 1 and "length_penalty" in typed_options(context):
-            raise UsageError("--length-penalty: needs --beam-size, as greedy search compares no lengths")
-        if ensemble_with is None and "ensemble_mean" in typed_options(context):
-            raise UsageError("--ensemble-mean: needs --ensemble-with")
-        if outputs is not None:
-            _check_outputs(outputs, pairs)
-        from s2s_runtime.evaluation.evaluate import evaluate, import_metrics, read_references
+    options, typed = EvaluateOptions(**given.of(EvaluateOptions)), given.typed
+    searched = {name: given.values[name] for name in SEARCHED}
+    loaded = LoadOptions(**given.of(LoadOptions))
+    if searched["beam_size"] == 1 and "length_penalty" in typed:
+        raise UsageError("--length-penalty: needs --beam-size, as greedy search compares no lengths")
+    if not loaded.ensemble_with and "ensemble_mean" in typed:
+        raise UsageError("--ensemble-mean: needs --ensemble-with")
+    if options.outputs is not None:
+        _check_outputs(options.outputs, options.pairs)
+    from s2s_runtime.evaluation.evaluate import evaluate, import_metrics
 
-        if bleu:
-            import_metrics()  # that it is missing is said before the work
-        references = read_references(pairs, rows, first_only=first_target)
-        loading = {"intra_op_threads": threads, "allow_fallback": allow_fallback}
-        model = load_together([bundle, *(ensemble_with or ())], provider, ensemble_mean, **loading)
-        decoded = decode_all(model, references, beam_size, length_penalty)
-        found = evaluate(model, decoded, bleu=bleu)
-        if outputs is not None:
-            _write(decoded, outputs)
-        if as_json:
-            setting: dict[str, object] = {"bundle": str(bundle), "pairs": str(pairs)}
-            setting |= {"ensemble_with": [str(each) for each in ensemble_with or ()]}
-            setting |= {"ensemble_mean": ensemble_mean} if ensemble_with else {}
-            setting |= {"beam_size": beam_size, "length_penalty": length_penalty}
-            typer.echo(json.dumps({**setting, **found.to_dict()}, indent=1, ensure_ascii=False))
-        else:
-            typer.echo(_describe(found))
+    if options.bleu:
+        import_metrics()  # that it is missing is said before the work
+    references = read_warning(
+        options.pairs, options.rows, options.encoding, strict=options.strict, first_only=options.first_target
+    )
+    model = load_together(options.bundle, loaded)
+    decoded = decode_all(model, references, **searched)
+    found = evaluate(model, decoded, bleu=options.bleu)
+    if options.outputs is not None:
+        _write(decoded, options.outputs)
+    if options.as_json:
+        setting: dict[str, object] = {"bundle": str(options.bundle), "pairs": str(options.pairs)}
+        setting |= {"ensemble_with": [str(each) for each in loaded.ensemble_with]}
+        setting |= {"ensemble_mean": loaded.ensemble_mean} if loaded.ensemble_with else {}
+        typer.echo(json.dumps({**setting, **searched, **found.to_dict()}, indent=1, ensure_ascii=False))
+    else:
+        typer.echo(_describe(found))
+
+
+def read_warning(
+    pairs: Path, rows: int | None, encoding: str | None, *, strict: bool = False, first_only: bool = False
+) -> dict[str, list[str]]:
+    """Read a file of pairs; see `read_references`. What was left out is said on stderr."""
+    from s2s_runtime.evaluation.evaluate import read_references
+    from s2s_runtime.files.pair_rows import LeftOut
+
+    left_out = LeftOut(strict)
+    references = read_references(pairs, rows, first_only=first_only, encoding=encoding, left_out=left_out)
+    message = left_out.message(str(pairs))
+    if message is not None:
+        warn(f"warning: {message}")
+    return references
 
 
 def decode_all(model: Model, references: dict[str, list[str]], beam_size: int, length_penalty: float = 1.0) -> Decoded:
     """Decode with a progress bar on stderr."""
-    from rich.console import Console
-    from rich.progress import Progress
-
+    from s2s_runtime.commands.terminal import counted
     from s2s_runtime.evaluation.evaluate import decode_pairs
 
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("decoding", total=len(references))
-        return decode_pairs(
-            model,
-            references,
-            lambda count: bar.advance(task, count),
-            beam_size=beam_size,
-            length_penalty=length_penalty,
-        )
+    done = 0
+    with counted("decoding") as progress:
+
+        def advance(count: int) -> None:
+            nonlocal done
+            done += count
+            progress(done, len(references))
+
+        return decode_pairs(model, references, advance, beam_size=beam_size, length_penalty=length_penalty)
 
 
 def _describe(found: Evaluation) -> str:
@@ -142,7 +162,7 @@ def _check_outputs(outputs: Path, pairs: Path) -> None:
 
 
 def _write(decoded: Decoded, path: Path) -> None:
-    from s2s_runtime.files.json_fields import write_text
+    from s2s_runtime.files.atomic_write import write_text
 
     columns = zip(decoded.sources, decoded.outputs, decoded.references, strict=True)
     write_text(path, "".join("\t".join((source, output, *right)) + "\n" for source, output, right in columns))

@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from s2s_runtime.decoding.score_targets import ScoreValues, Target, score_options, score_pairs
+from s2s_runtime.decoding.score_targets import Target, score_options, score_pairs
 from s2s_runtime.decoding.text_files import numbers
 from s2s_runtime.errors import InputError
 from s2s_runtime.model import Model
+from s2s_runtime.options import ScoreValues
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class ScoreLines:
         pairs = [self._pair(line, first + i) for i, line in enumerate(lines)]
         sources, targets = [source for source, _ in pairs], [target for _, target in pairs]
         model = self.model
-        given = (model.manifest, model.step_model, sources, targets, score_options(self.options))
+        given = (model.manifest, model.step_model, sources, targets, score_options(None, self.options))
         scores = score_pairs(*given, workers=model.workers, first=first)
         for each in scores:
             self.unknown.update(each.unknown_symbols)

@@ -13,16 +13,17 @@ from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.decoding.result_builder import Finisher
 from s2s_runtime.decoding.workers import Workers, allow_sharing
 from s2s_runtime.errors import OptionError
+from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.inputs.batches import make_batches
 from s2s_runtime.inputs.sources import Inputs, Sources, read_sources
 from s2s_runtime.lazy_modules import Later
-from s2s_runtime.options import Callback, DecodingOptions, Prefix
-from s2s_runtime.results import Result, TokenEvent
+from s2s_runtime.options import Callback, DecodingOptions, Prefix, TokenEvent
+from s2s_runtime.results import Result, Results
 from s2s_runtime.search.cancellation import cancellable
 from s2s_runtime.search.engines import answers
+from s2s_runtime.search.finished import Ended
 from s2s_runtime.search.graph_search import Answer
-from s2s_runtime.search.make_plan import make_plan, prefix_ids
-from s2s_runtime.search.plan import Batch, Ended, Notify, SearchPlan
+from s2s_runtime.search.plan import Notify, SearchPlan, make_plan, prefix_ids
 from s2s_runtime.search.step_model import StepModel
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Decoding:
         sources = read_sources(inputs, self.manifest, self.options.unknown_symbols, first)
         begun = prefix_ids(prefixes, len(sources.arrays), self.manifest, self.plan)
         decode = self._alternatives if self.options.return_alternatives else self._results
-        return decode(sources, begun, self.plan_from(first))
+        return Results(decode(sources, begun, self.plan_from(first)))
 
     def plan_from(self, first: int) -> SearchPlan:
         """The plan for a list before which `first` inputs came: events count those too."""

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from s2s_runtime.array_types import Floats
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.errors import InputError, OptionError
 from s2s_runtime.inputs.batches import make_batches
 from s2s_runtime.inputs.sources import Inputs, read_sources
 from s2s_runtime.options import DecodingOptions
-from s2s_runtime.search.scoring import Floats
 from s2s_runtime.search.step_model import StatesT, StepModel
 
 Stop = Callable[[NDArray[np.float32]], ArrayLike]

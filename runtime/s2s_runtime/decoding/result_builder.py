@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from s2s_runtime.array_types import Floats
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.inputs.sources import Source
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.results import Hypothesis, Result
-from s2s_runtime.search.plan import Ended
-from s2s_runtime.search.scoring import Floats
+from s2s_runtime.search.finished import Ended
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,51 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, TypedDict
+from typing import Any
 
 from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.declared_options import taken_by
+from s2s_runtime.declared_options.checks import is_integer
 from s2s_runtime.decoding.workers import Workers
 from s2s_runtime.errors import InputError, OptionError, UnknownSymbolError
+from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.inputs.batches import make_batches
 from s2s_runtime.inputs.sources import Inputs, read_sources
-from s2s_runtime.option_checks import is_integer
-from s2s_runtime.options import DecodingOptions
+from s2s_runtime.options import DecodingOptions, ScoreValues, merged_values
 from s2s_runtime.results import TargetScore
-from s2s_runtime.search.cancellation import CancelSignal, cancellable
+from s2s_runtime.search.cancellation import cancellable
 from s2s_runtime.search.forced import Forced, score_targets
-from s2s_runtime.search.make_plan import make_plan
-from s2s_runtime.search.plan import Batch
-from s2s_runtime.search.scoring import LengthPenaltyKind
+from s2s_runtime.search.plan import make_plan
 from s2s_runtime.search.step_model import StepModel
-from s2s_runtime.vocabulary.vocabulary import UnknownPolicy
 
 Target = str | Sequence[int]
 
 
-class ScoreValues(TypedDict, total=False):
-    """The decoding options that apply to `Model.score`, with the meanings and defaults of `DecodingOptions`."""
-
-    length_penalty: float
-    length_penalty_kind: LengthPenaltyKind
-    coverage_penalty: float
-    repetition_penalty: float
-    max_batch_size: int
-    cancel: CancelSignal | None
-    unknown_symbols: UnknownPolicy | None
-
-
-def score_options(values: ScoreValues) -> DecodingOptions:
+def score_options(options: DecodingOptions | None, values: ScoreValues) -> DecodingOptions:
     """Options for scoring: no limit of length, as it is the targets' own; a beam, as coverage has no meaning without.
 
     Raises:
         OptionError: one is out of range, or isn't among them.
     """
-    others = sorted(values.keys() - ScoreValues.__annotations__.keys())
+    taken = taken_by(DecodingOptions, "score")
+    others = sorted(values.keys() - set(taken))
     if others:
-        raise OptionError(
-            f"{', '.join(others)}: no effect on scoring; expected some of {', '.join(ScoreValues.__annotations__)}"
-        )
-    return DecodingOptions(beam_size=2, max_length=1, **values)
+        raise OptionError(f"{', '.join(others)}: no effect on scoring; expected some of {', '.join(taken)}")
+    given = {name: value for name, value in merged_values(options, values).items() if name in taken}
+    return DecodingOptions(beam_size=2, max_length=1, **given)
 
 
 def score_pairs(

@@ -7,16 +7,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+from s2s_runtime.declared_options.checks import is_integer
 from s2s_runtime.decoding.decoding import Decoding
 from s2s_runtime.errors import OptionError
+from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.inputs.batches import make_batches
 from s2s_runtime.inputs.sources import Row, read_sources
-from s2s_runtime.option_checks import is_integer
 from s2s_runtime.options import Prefix
 from s2s_runtime.results import Result
 from s2s_runtime.search.greedy import greedy_stream
-from s2s_runtime.search.make_plan import prefix_ids
-from s2s_runtime.search.plan import Batch
+from s2s_runtime.search.plan import prefix_ids
 
 
 def generate_windows(
@@ -91,7 +91,6 @@ def stream_pieces(
         ("num_hypotheses", 1),
         ("return_alternatives", False),
         ("replace_unknown", False),
-        ("batching", "static"),
     ):
         if getattr(options, name) != expected:
             raise OptionError(f"{name}: expected {expected} for stream, got {getattr(options, name)!r}")

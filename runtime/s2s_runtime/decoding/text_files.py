@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final, Protocol
@@ -14,6 +14,7 @@ from typing import IO, Final, Protocol
 from s2s_runtime.decoding.decoding import Decoding
 from s2s_runtime.decoding.streaming import check_read_ahead, refuse_prefix, stream_pieces
 from s2s_runtime.errors import InputError, OptionError
+from s2s_runtime.files.text_source import TextSource, decode_line, line_blocks, open_text
 from s2s_runtime.options import READ_AHEAD, Prefix
 from s2s_runtime.results import Result
 
@@ -122,18 +123,6 @@ class DecodeLines:
         return lines
 
 
-def read_text(path: str | os.PathLike[str]) -> str:
-    """All of a file in UTF-8, with or without a byte order mark.
-
-    Raises:
-        InputError: it isn't UTF-8.
-    """
-    try:
-        return Path(path).read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not a text file in UTF-8 ({error}); save it as UTF-8") from error
-
-
 def numbers(line: str, what: str, side: str) -> list[int]:
     """The ids in a line.
 
@@ -161,6 +150,7 @@ def decode_file(
     resume: bool,
     read_ahead: int,
     on_progress: Callable[[int, int], None] | None,
+    encoding: str | None = None,
 ) -> FileReport:
     """Decode the lines of a file; see `Model.generate_file`."""
     refuse_prefix(decoding)
@@ -171,7 +161,7 @@ def decode_file(
             f"{decoding.options.num_hypotheses}; generate_iter gives them all"
         )
     work, start = DecodeLines(decoding), time.perf_counter()
-    with Path(source).open("rb") as lines:
+    with open_text(source, encoding) as lines:
         if is_same_file(source, target):
             raise OptionError(f"target: expected another file than the source, got {target}")
         with open_output(target, resume=resume) as output:
@@ -181,7 +171,7 @@ def decode_file(
 
 
 def run_lines(
-    source: IO[bytes],
+    source: TextSource,
     target: IO[bytes],
     work: Work,
     *,
@@ -192,12 +182,13 @@ def run_lines(
     """Do the work for each line and write what it gives, in order and as it is ready.
 
     Args:
-        source: lines in UTF-8.
+        source: the lines.
         target: written and flushed after each lot of lines.
         work: what is done with them.
         skip: lines to leave out at the start.
         read_ahead: most lines worked on together; fewer where the source has fewer ready, as a pipe or a terminal.
-        on_progress: called with the lines done and the bytes of the source they took, skipped ones included.
+        on_progress: called with the lines done and the bytes of the source they took, skipped ones included;
+            of a packed source those of the packed file.
 
     Returns:
         How many lines were worked on.
@@ -210,53 +201,26 @@ def run_lines(
         lines = window[max(0, skip - first) :]
         first += len(window) - len(lines)
         if lines:
-            write_all(target, work([line_text(line, first + i) for i, line in enumerate(lines)], first).encode())
+            texts = [decode_line(line, f"text {first + i + 1}") for i, line in enumerate(lines)]
+            write_all(target, work(texts, first).encode())
         first += len(lines)
         size += sum(map(len, window))
         if on_progress is not None:
-            on_progress(first, size)
+            on_progress(first, source.position(size))
     if first < skip:
         raise InputError(f"--resume: the output holds {skip} lines but the input only {first}; is it another input?")
     return first - skip
 
 
-def read_windows(source: IO[bytes], most: int) -> Iterator[list[bytes]]:
+def read_windows(blocks: Iterable[bytes], most: int) -> Iterator[list[bytes]]:
     """Lines with their ends, in lists of what is there: a file's next `most`, what a pipe or terminal has by now.
 
     While one list is worked on, a pipe fills: whoever writes slowly is answered at once, whoever writes quickly gets
     large batches.
     """
-    torn: list[bytes] = []  # parts of the line that the last read ended in
-    while data := source.read1(_READ_BYTES):  # type: ignore[attr-defined]
-        lines = data.splitlines(keepends=True) if b"\r" not in data else _split(data)
-        unfinished = None if data.endswith(b"\n") else lines.pop()
-        if lines and torn:
-            lines[0] = b"".join([*torn, lines[0]])
-            torn = []
-        if unfinished is not None:
-            torn.append(unfinished)
+    for lines in line_blocks(blocks):
         for start in range(0, len(lines), most):
             yield lines[start : start + most]
-    if torn:
-        yield [b"".join(torn)]
-
-
-def _split(data: bytes) -> list[bytes]:
-    """As `splitlines`, but at line feeds only: a carriage return alone is part of a line."""
-    parts = data.split(b"\n")
-    return [part + b"\n" for part in parts[:-1]] + ([parts[-1]] if parts[-1] else [])
-
-
-def line_text(line: bytes, place: int) -> str:
-    """A line as text, without its end; the first of all without a byte order mark.
-
-    Raises:
-        InputError: it isn't UTF-8; names the line by its place (from 0) plus 1.
-    """
-    try:
-        return line.rstrip(b"\r\n").decode("utf-8" if place else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"text {place + 1} is not UTF-8: {error}") from error
 
 
 def is_same_file(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:

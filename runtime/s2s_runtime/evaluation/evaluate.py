@@ -13,9 +13,10 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Unpack
 
-from s2s_runtime.decoding.text_files import read_text
 from s2s_runtime.errors import InputError, MissingExtraError, naming
 from s2s_runtime.evaluation.error_rates import ErrorRates, error_rates
+from s2s_runtime.files.pair_rows import LeftOut, read_pairs
+from s2s_runtime.files.text_source import open_text
 from s2s_runtime.model import Model
 from s2s_runtime.options import OptionValues
 
@@ -72,29 +73,33 @@ class Evaluation:
 
 
 def read_references(
-    path: str | os.PathLike[str], rows: int | None = None, *, first_only: bool = False
+    path: str | os.PathLike[str],
+    rows: int | None = None,
+    *,
+    first_only: bool = False,
+    encoding: str | None = None,
+    left_out: LeftOut | None = None,
 ) -> dict[str, list[str]]:
-    """Read the pairs of a file: `source<TAB>right target[<TAB>further right target ...]` per line, in UTF-8.
+    """Read the pairs of a file: `source<TAB>right target[<TAB>further right target ...]` per line.
 
-    Lines with the same source are one source with several right targets.
+    Lines with the same source are one source with several right targets. Lines without source or right target are left
+    out.
 
     Args:
-        path: the file.
+        path: the file, packed by gzip, bzip2 or xz or not.
         rows: only the first so many lines; None = all.
         first_only: whether columns after the second are something else, and to be ignored.
+        encoding: of the file; None = UTF-8.
+        left_out: counts the lines left out, or refuses the first; None = nobody does.
 
     Raises:
         FileNotFoundError: there is no such file.
-        InputError: not UTF-8, or a line without source or right target (with its number), as of an empty file.
+        InputError: not in that encoding, or a line without tab (with its number), or no pair in it.
     """
-    text = read_text(path)
     found: dict[str, dict[str, None]] = {}  # the inner one as an ordered set
-    for number, line in enumerate(text.removesuffix("\n").split("\n")[:rows], start=1):
-        source, *targets = line.removesuffix("\r").split("\t")
-        kept = [target for target in (targets[:1] if first_only else targets) if target.strip()]
-        if not source.strip() or not kept:
-            raise InputError(f"{path}, line {number}: expected source<TAB>right target, got {line[:60]!r}")
-        found.setdefault(source, {}).update(dict.fromkeys(kept))
+    with open_text(path, encoding) as opened:
+        for _, source, right in read_pairs(opened, left_out or LeftOut(), rows=rows, all_targets=not first_only):
+            found.setdefault(source, {}).update(dict.fromkeys(right))
     return {source: list(right) for source, right in found.items()}
 
 

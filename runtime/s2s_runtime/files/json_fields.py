@@ -1,4 +1,4 @@
-"""JSON documents: typed access that collects every problem, and writing that is all or nothing."""
+"""JSON documents: reading, typed access that collects every problem, and writing that is all or nothing."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from s2s_runtime.errors import InputError
+from s2s_runtime.files.atomic_write import write_text
 from s2s_runtime.spelling import did_you_mean
 
 _REQUIRED: Final = object()
@@ -149,16 +151,32 @@ def _show(value: object) -> str:
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
-def write_json(path: Path, data: object) -> None:
-    """Write `data` as JSON; see `write_text`."""
-    write_text(path, json.dumps(data, ensure_ascii=False, indent=1) + "\n")
+def parse_json(content: bytes, name: str) -> Any:
+    """Return what a JSON document holds.
 
+    Args:
+        content: in UTF-8, a byte order mark before it or not.
+        name: what to call it in messages.
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text in UTF-8 beside `path`, then rename it to `path`."""
-    beside = path.with_name(f"{path.name}.tmp-{os.getpid()}")
+    Raises:
+        InputError: it isn't JSON in UTF-8.
+    """
     try:
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+        return json.loads(content.decode("utf-8-sig"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"{name}: not a JSON file in UTF-8: {error}") from error
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """Return what a JSON file holds; see `parse_json`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: it isn't JSON in UTF-8.
+    """
+    return parse_json(Path(path).read_bytes(), str(path))
+
+
+def write_json(path: str | os.PathLike[str], data: object) -> None:
+    """Write a JSON file, whole or not at all; see `s2s_runtime.files.atomic_write.replacing`."""
+    write_text(path, json.dumps(data, ensure_ascii=False, indent=1) + "\n")

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from s2s_runtime.array_types import Ints
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.errors import OptionError
+from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.inputs.sources import Source, Sources
 from s2s_runtime.options import DecodingOptions
-from s2s_runtime.search.plan import Batch
-from s2s_runtime.search.scoring import Ints
 from s2s_runtime.vocabulary.padding import PaddingPolicy
 
 

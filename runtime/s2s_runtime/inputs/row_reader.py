@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from s2s_runtime.array_types import Ints
 from s2s_runtime.bundle.manifest import Manifest, SourceKind
 from s2s_runtime.errors import InputError, UnknownSymbolError
-from s2s_runtime.search.scoring import Ints
+from s2s_runtime.options.types import UnknownPolicy
 from s2s_runtime.vocabulary.padding import PaddingPolicy
-from s2s_runtime.vocabulary.vocabulary import UnknownPolicy
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
 
 Source = NDArray[Any]  # int64 (time,), float32 (time, features), or float32 (features,) for a vector

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.errors import InputError
 from s2s_runtime.inputs.row_reader import RowReader, Source
-from s2s_runtime.vocabulary.vocabulary import UnknownPolicy
+from s2s_runtime.options.types import UnknownPolicy
 
 __all__ = ["Inputs", "Row", "Rows", "Source", "Sources", "read_sources"]
 

@@ -68,8 +68,7 @@ class Graphs(Mapping[str, Any]):
         if not all(map(self._files.unchanged, [file, *([] if weights is None else [weights.file])])):
             raise BundleError(f"{place}: it or its weights changed or went since the bundle was loaded; load it again")
         graph = self._files.graph(file, None if weights is None else weights.file)
-        settings = self._settings if name == "decoder" else self._settings.without_captures
-        session = open_session(graph, settings, place)
+        session = open_session(graph, self._settings, place)
         self._check_names(place, name, session)
         return session
 

@@ -2,38 +2,30 @@
 
 States live in two sets of buffers with an I/O binding for each direction: a step reads one set and writes the other,
 so that nothing is allocated, bound or copied per token. On a device the buffers are device memory, rows are gathered
-by the bundle's select graphs, and only tokens go there and logits come back; with CUDA graphs, steps are captured. In
-host memory numpy gathers rows, which was measured to be three to ten times faster than a session run.
+by the bundle's select graphs, and only tokens go there and logits come back. In host memory numpy gathers rows, which
+was measured to be three to ten times faster than a session run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.errors import InputError
-from s2s_runtime.lazy_modules import Later
 from s2s_runtime.ort.device import Device, Session, bound
-from s2s_runtime.ort.memory_joiner import Memory, MemoryJoiner
 from s2s_runtime.ort.step_buffers import HostBuffers, Ports
-from s2s_runtime.ort.tensors import States, StepBuffers, Tensor
-from s2s_runtime.search.step_model import Beams, BeamSteps, StepOutput, Writing
-
-if TYPE_CHECKING:
-    from s2s_runtime.ort import captured
-else:
-    captured = Later("ort.captured")
+from s2s_runtime.ort.tensors import States, Tensor
+from s2s_runtime.search.step_model import BeamSteps, BeamWriting, StepOutput, Writing
 
 
 class OnnxStepModel:
     """The encoder and decoder of a bundle.
 
-    Safe to share between threads: all that changes is in the `States`, which each call makes for itself. Not so where
-    steps are captured: then it is for one thread.
+    Safe to share between threads: all that changes is in the `States`, which each call makes for itself.
 
     Args:
         manifest: of the bundle.
@@ -41,7 +33,6 @@ class OnnxStepModel:
         device: onnxruntime's name and number of the device on which the decoder keeps tensors.
         on_device: whether states stay in device memory, gathered by the select graphs. Default: when the device isn't
             the CPU. (True on the CPU runs the same code there, to test it.)
-        captures: whether the decoder's session captures graphs: see `s2s_runtime.ort.captured`.
     """
 
     def __init__(
@@ -51,18 +42,13 @@ class OnnxStepModel:
         device: tuple[str, int] = ("cpu", 0),
         *,
         on_device: bool | None = None,
-        captures: bool = False,
     ) -> None:
         stays = device[0] != "cpu" if on_device is None else on_device
         self._device = Device(device) if stays else None
         self._ports = Ports.of(manifest)
         self._source_names = [tensor.name for tensor in manifest.source.inputs]
         self._carried = {tensor.name: tuple(tensor.shape) for tensor in (*manifest.states, *manifest.memory)}
-        self._join_memory = MemoryJoiner(manifest)
         self._sessions = sessions
-        self._captures = None
-        if captures and self._device is not None:
-            self._captures = captured.Captures(sessions["decoder"], self._ports, self._device)
         first = "greedy" if self.can_write else "decoder"
         self._provider = str(sessions[first].get_providers()[0])
         self._encoder = sessions["encoder"]
@@ -92,25 +78,11 @@ class OnnxStepModel:
     def step(self, states: States, tokens: NDArray[Any], *, attention: bool = False) -> StepOutput:
         """Advance by one step; see `StepModel.step`. Value models take float32 (rows, features) for `tokens`."""
         if states.buffers is None or states.buffers.has_attention != attention:
-            states.buffers = self._buffers(states, attention)
+            session, stays = self._sessions["decoder"], self._device is not None
+            states.buffers = HostBuffers(session, self._ports, states, attention=attention, on_device=stays)
         output = states.buffers.run(states.current, tokens)
         states.current ^= 1
         return output
-
-    def _buffers(self, states: States, attention: bool) -> StepBuffers:
-        options = None
-        if self._captures is not None:
-            lent = self._captures.take(states, attention=attention, copy=self._copy_on_device)
-            if lent is not None:
-                return lent
-            options = captured.uncaptured()
-        session, stays = self._sessions["decoder"], self._device is not None
-        return HostBuffers(session, self._ports, states, attention=attention, on_device=stays, options=options)
-
-    def _copy_on_device(self, states: States, others: States) -> None:
-        rows = np.arange(states.rows)
-        self._gather_on_device("state", states.present, rows, into=others.present)
-        self._gather_on_device("memory", states.memory, rows, into=others.memory)
 
     def write(self, states: States, tokens: NDArray[np.int64], writing: Writing) -> NDArray[np.int64]:
         """Write many tokens in one run; see `WritingModel.write`."""
@@ -124,7 +96,7 @@ class OnnxStepModel:
         [written] = self._search("greedy", states, tokens, inputs, ["tokens"])
         return written
 
-    def write_beams(self, states: States, tokens: NDArray[np.int64], beams: Beams) -> BeamSteps:
+    def write_beams(self, states: States, tokens: NDArray[np.int64], beams: BeamWriting) -> BeamSteps:
         """Write many tokens of each beam in one run; see `WritingModel.write_beams`."""
         inputs: dict[str, NDArray[Any]] = {
             "steps": np.array(beams.steps, np.int64),
@@ -188,21 +160,6 @@ class OnnxStepModel:
             recurrent = [Tensor.of(tensor.host.take(rows, axis=0)) for tensor in now]
             memory = [Tensor.of(tensor.host.take(rows, axis=0)) for tensor in states.memory]
         return self._states((len(rows), states.time), recurrent, memory)
-
-    @property
-    def can_join(self) -> bool:
-        """See `WritingModel.can_join`."""
-        return self._device is None and self._join_memory.joins_any
-
-    def join(self, states: States, more: States, time: int) -> States | None:
-        """States of the rows of both; see `WritingModel.join`."""
-        both = [Memory([tensor.host for tensor in each.memory], each.time) for each in (states, more)]
-        memory = self._join_memory(both[0], both[1], time)
-        if memory is None:
-            return None
-        pairs = zip(states.present, more.present, strict=True)
-        recurrent = [np.concatenate([one.host, other.host]) for one, other in pairs]
-        return self._states((states.rows + more.rows, time), [*map(Tensor.of, recurrent)], [*map(Tensor.of, memory)])
 
     def to_arrays(self, states: States) -> dict[str, NDArray[Any]]:
         """Copies of recurrent states and memory by name; see `PortableModel.to_arrays`."""

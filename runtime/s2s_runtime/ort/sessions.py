@@ -85,30 +85,24 @@ class SessionSettings:
             raise OptionError(f"providers: expected a list of names such as ['cuda', 'cpu'], got {self.providers!r}")
         names = (CPU,) if self.providers is None else tuple(map(provider_name, self.providers))
         object.__setattr__(self, "_requested", names)
+        self._check_options(names)
+
+    def _check_options(self, names: Sequence[str]) -> None:
         if self.provider_options is not None and len(self.provider_options) != len(names):
             raise OptionError(
                 f"provider_options: expected one mapping per provider ({len(names)}), got {len(self.provider_options)}"
             )
+        for options in self.provider_options or ():
+            if str(options.get(_CAPTURE, "0")).lower() in ("1", "true"):
+                raise OptionError(
+                    f"provider_options: {_CAPTURE}: captured graphs need their inputs in the same memory at every run, "
+                    "which decoding doesn't promise; leave it out"
+                )
 
     @property
     def requested(self) -> tuple[str, ...]:
         """The providers asked for, by onnxruntime's names."""
         return self._requested
-
-    @property
-    def captures(self) -> bool:
-        """Whether the first provider is CUDA with `enable_cuda_graph`."""
-        options = self.provider_options[0] if self.provider_options else {}
-        return self.requested[0] == CUDA and str(options.get(_CAPTURE, "0")).lower() in ("1", "true")
-
-    @property
-    def without_captures(self) -> SessionSettings:
-        """The same for a graph that can't be captured: one with loops, or whose shapes change from call to call."""
-        if not self.captures or self.provider_options is None:
-            return self
-        first, *others = self.provider_options
-        kept = {name: value for name, value in first.items() if name != _CAPTURE}
-        return replace(self, provider_options=[kept, *others])
 
     @property
     def device(self) -> tuple[str, int]:
@@ -159,7 +153,6 @@ def open_session(graph: Path, settings: SessionSettings, name: str = "") -> Any:
         MissingExtraError: onnxruntime is not installed.
         ProviderError: a provider asked for is not in this build of onnxruntime, or could not be started.
         BundleError: onnxruntime can't load the file.
-        OptionError: the graph can't be captured.
     """
     ort = import_onnxruntime()
     _check_available(ort.get_available_providers(), settings)
@@ -192,11 +185,6 @@ def _start(ort: ModuleType, graph: Path, settings: SessionSettings, session_opti
         state.Fail,
         state.NotImplemented,
     ) as error:
-        if settings.captures and "graph capture" in str(error):
-            raise OptionError(
-                f"provider_options: {_CAPTURE}: not all of {name or graph!s} runs on the device, so that it can't be "
-                f"captured; leave it out ({_first_line(error)})"
-            ) from error
         raise BundleError(f"{name or graph!s}: onnxruntime can't load this graph: {_first_line(error)}") from error
     except RuntimeError as error:
         if "use_per_session_threads" not in str(error) and "GlobalThreadPools" not in str(error):

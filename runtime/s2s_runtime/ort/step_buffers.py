@@ -80,7 +80,6 @@ class HostBuffers:
         states: what it steps on.
         attention: whether attention weights are wanted.
         on_device: whether it runs on a device, to which tokens are copied.
-        options: of each run.
     """
 
     def __init__(
@@ -91,10 +90,9 @@ class HostBuffers:
         *,
         attention: bool,
         on_device: bool,
-        options: Any = None,
     ) -> None:
         rows = states.rows
-        self._session, self._ports, self._on_device, self._options = session, ports, on_device, options
+        self._session, self._ports, self._on_device = session, ports, on_device
         self._feed = None
         if ports.feed is not None:
             shape, dtype = ports.fed(rows)
@@ -116,5 +114,5 @@ class HostBuffers:
             self._feed.host[:] = fed
             if self._on_device:
                 binding.bind_ortvalue_input(self._ports.feed, self._feed.value)  # copied to the device when bound
-        self._session.run_with_iobinding(binding, self._options)
+        self._session.run_with_iobinding(binding)
         return self._output

@@ -81,7 +81,6 @@ class States:
         sets: two sets of recurrent states; `sets[current]` holds the present ones, the other is free to be written.
         memory: constant through the sequence.
         buffers: made at the first step, for these sets and this memory.
-        lease: kept as long as the sets and the memory are those of a captured graph.
     """
 
     rows: int
@@ -90,7 +89,6 @@ class States:
     memory: list[Tensor]
     current: int = 0
     buffers: StepBuffers | None = None
-    lease: object = None
 
     @property
     def present(self) -> list[Tensor]:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from s2s_runtime.errors import MissingExtraError, OptionError
+from s2s_runtime.files.atomic_write import replacing
 
 _ENDINGS: Final = {".png", ".svg", ".pdf"}  # matplotlib's others may need programs, such as xelatex
 _DPI: Final = 150
@@ -74,20 +78,28 @@ def draw_as_it_is(texts: list[Any]) -> None:
         text.set(parse_math=False, fontfamily=families)
 
 
+def png_bytes(figure: Any) -> bytes:
+    """Return a figure as the content of a PNG file."""
+    buffer = io.BytesIO()
+    with _told_of_glyphs():
+        figure.savefig(buffer, format="png", dpi=_DPI)
+    return buffer.getvalue()
+
+
+@contextmanager
+def _told_of_glyphs() -> Iterator[None]:
+    """Leave out what matplotlib says of each symbol that no font has: `families_for` has told, once."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
+        yield
+
+
 def save_figure(figure: Any, path: Path) -> None:
-    """Write a figure beside its place, then rename.
+    """Write a figure, whole or not at all.
 
     Raises:
         OptionError: the ending is none of .png, .svg, .pdf.
     """
     _check_format(path)
-    beside = path.with_name(f".{path.stem}.tmp-{os.getpid()}{path.suffix}")
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")  # `families_for` has told, once
-            figure.savefig(beside, dpi=_DPI)
-        beside.replace(path)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error  # not the name that nobody gave
-    finally:
-        beside.unlink(missing_ok=True)
+    with replacing(path) as beside, _told_of_glyphs():
+        figure.savefig(beside, dpi=_DPI)

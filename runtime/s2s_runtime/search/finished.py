@@ -3,12 +3,50 @@
 from __future__ import annotations
 
 import bisect
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from s2s_runtime.search.plan import Batch, Ended, SearchPlan, rank
-from s2s_runtime.search.scoring import Floats, Ints
+from s2s_runtime.array_types import Floats, Ints
+from s2s_runtime.inputs.batch import Batch
+from s2s_runtime.results import FinishReason
+from s2s_runtime.search.plan import SearchPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A sequence that has ended.
+
+    Attributes:
+        ids: its tokens, the end token included where it has one.
+        reason: why it ended; with "end" the last of `ids` is the end token.
+        score: None where scores weren't computed.
+        token_scores: (tokens,) float32, or None.
+        attention: (tokens, source time) float32, or None.
+    """
+
+    ids: list[int]
+    reason: FinishReason
+    score: float | None
+    token_scores: Floats | None = None
+    attention: Floats | None = None
+
+    @property
+    def bare(self) -> list[int]:
+        """The tokens without the end token."""
+        return self.ids[:-1] if self.reason == "end" else self.ids
+
+
+def rank(ended: list[Ended], count: int) -> list[Ended]:
+    """The best distinct sequences, best first; of equal scores, the one that ended first.
+
+    Two that differ only in which end token they ended with are the same.
+    """
+    best: dict[tuple[int, ...], Ended] = {}
+    for each in sorted(ended, key=lambda item: -(item.score or 0.0)):
+        best.setdefault(tuple(each.bare), each)
+    return list(best.values())[:count]
 
 
 class EndedPool:
@@ -30,6 +68,15 @@ class EndedPool:
         self._needed: Floats = np.full(len(batch), -np.inf, np.float32)  # to be among the best that are returned
         # of sequences that differ in their end tokens only, one is returned
         self._capacity = plan.num_hypotheses * max(1, plan.ends)
+
+    def ending(self, tokens: Ints, scores: Floats) -> NDArray[np.bool_]:
+        """Tell which candidates (..., candidates), best first, are set aside as ended hypotheses.
+
+        One that ends below the first `beam_size` is neither ended nor alive: see `s2s_runtime.search.beam`.
+        """
+        ends: NDArray[np.bool_] = self._plan.is_end[tokens] & (scores > -np.inf)
+        ends[..., self._plan.beam_size :] = False
+        return ends
 
     @property
     def is_enough_somewhere(self) -> bool:

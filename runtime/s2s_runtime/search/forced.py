@@ -6,8 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from s2s_runtime.search.plan import Batch, SearchPlan
-from s2s_runtime.search.scoring import Floats, Ints, log_normalizer
+from s2s_runtime.array_types import Floats, Ints
+from s2s_runtime.inputs.batch import Batch
+from s2s_runtime.search.plan import SearchPlan
+from s2s_runtime.search.scoring import log_normalizer
 from s2s_runtime.search.step_model import StatesT, StepModel
 
 

@@ -9,10 +9,13 @@ from typing import Generic, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from s2s_runtime.array_types import Floats, Ints
+from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.results import FinishReason
+from s2s_runtime.search.finished import Ended, rank
 from s2s_runtime.search.history import History
-from s2s_runtime.search.plan import DROP_SHARE, Batch, Ended, Notify, SearchPlan, rank
-from s2s_runtime.search.scoring import Floats, Ints, log_normalizer
+from s2s_runtime.search.plan import DROP_SHARE, Notify, SearchPlan
+from s2s_runtime.search.scoring import log_normalizer
 from s2s_runtime.search.step_model import StatesT, StepModel
 
 

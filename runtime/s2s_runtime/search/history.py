@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from s2s_runtime.search.scoring import Floats, Ints
+from s2s_runtime.array_types import Floats, Ints
 
 _FIRST_CAPACITY: Final = 32
 _Number = TypeVar("_Number", np.float32, np.int64)

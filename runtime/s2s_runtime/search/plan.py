@@ -1,73 +1,26 @@
-"""What greedy search and beam search share: the batch, the plan, and hypotheses that have ended."""
+"""From options to a plan: symbols become ids, and what the bundle can't do is refused before anything runs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from s2s_runtime.results import FinishReason
+from s2s_runtime.array_types import Floats, Ints
+from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.declared_options.checks import is_integer
+from s2s_runtime.errors import OptionError
+from s2s_runtime.options import DecodingOptions, Prefix, Token
 from s2s_runtime.search.sampling import Sampler
-from s2s_runtime.search.scoring import Floats, Ints, LengthPenalty, coverage_score
+from s2s_runtime.search.scoring import LengthPenalty, coverage_score
 from s2s_runtime.search.token_rules import TokenRules
 
 DROP_SHARE: Final = 8  # ended rows are dropped once they are an eighth (measured): dropping copies, keeping computes
 
 Notify = Callable[[int, int, int, float | None, bool], bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Sources that are decoded together.
-
-    Args:
-        source: int64 (sentences, time) or float32 (sentences, time, features), padded.
-        columns: bool (sentences, time), False at padding.
-        limits: (sentences,) longest target of each, at least 1.
-        prefix: (sentences, steps) forced tokens, -1 after each sentence's last; None where there are none.
-        indices: (sentences,) place of each in the caller's inputs.
-        others: what the encoder reads beside `source`, padded, sentences first.
-    """
-
-    source: NDArray[np.generic]
-    columns: NDArray[np.bool_]
-    limits: Ints
-    prefix: Ints | None
-    indices: Ints
-    others: tuple[NDArray[np.generic], ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    @property
-    def time(self) -> int:
-        """Length of the padded source."""
-        time: int = self.columns.shape[1]
-        return time
-
-    def cut(self, first: int, last: int) -> Batch:
-        """The sentences from one place to before another."""
-        if last - first == len(self):
-            return self
-        place = slice(first, last)
-        return Batch(
-            source=self.source[place],
-            columns=self.columns[place],
-            limits=self.limits[place],
-            prefix=None if self.prefix is None else self.prefix[place],
-            indices=self.indices[place],
-            others=tuple(other[place] for other in self.others),
-        )
-
-    def forced(self, sentences: Ints, step: int) -> Ints | None:
-        """The token that each sentence's prefix forces at a step, -1 where none; None where none has any."""
-        if self.prefix is None or step >= self.prefix.shape[1]:
-            return None
-        forced: Ints = self.prefix[sentences, step]
-        return forced
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,36 +81,152 @@ class SearchPlan:
         return score
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A sequence that has ended.
+def make_plan(options: DecodingOptions, manifest: Manifest) -> SearchPlan:
+    """Make options ready for a bundle.
 
-    Attributes:
-        ids: its tokens, the end token included where it has one.
-        reason: why it ended; with "end" the last of `ids` is the end token.
-        score: None where scores weren't computed.
-        token_scores: (tokens,) float32, or None.
-        attention: (tokens, source time) float32, or None.
+    Raises:
+        OptionError: lists every option that needs something the bundle lacks, or names an unknown token.
     """
+    target = manifest.target
+    ends = target.end_ids if options.end_tokens is None else token_ids("end_tokens", options.end_tokens, manifest)
+    problems = _lacking(options, manifest, has_ends=len(ends) > 0)
+    if problems:
+        raise OptionError("; ".join(problems))
+    is_end = np.zeros(target.size, np.bool_)
+    is_end[list(ends)] = True
+    return SearchPlan(
+        beam_size=options.beam_size,
+        num_hypotheses=options.num_hypotheses,
+        pool=options.pool,
+        start_id=target.start_id or 0,
+        is_end=is_end,
+        ends=int(is_end.sum()),
+        rules=_rules(options, manifest, ends),
+        length_penalty=LengthPenalty(options.length_penalty, options.length_penalty_kind),
+        coverage_penalty=options.coverage_penalty,
+        scores=options.scored,
+        token_scores=options.return_token_scores,
+        attention=options.return_attention or options.replace_unknown,
+        sampler=_sampler(options),
+    )
 
-    ids: list[int]
-    reason: FinishReason
-    score: float | None
-    token_scores: Floats | None = None
-    attention: Floats | None = None
 
-    @property
-    def bare(self) -> list[int]:
-        """The tokens without the end token."""
-        return self.ids[:-1] if self.reason == "end" else self.ids
+def _lacking(options: DecodingOptions, manifest: Manifest, *, has_ends: bool) -> list[str]:
+    """What options need and the bundle hasn't."""
+    problems = []
+    for name in ("return_attention", "coverage_penalty", "replace_unknown"):
+        if getattr(options, name) and not manifest.attention:
+            problems.append(f"{name}: needs attention, which this bundle's model doesn't have")
+    for name in ("min_length", "return_end_token"):
+        if getattr(options, name) and not has_ends:
+            problems.append(f"{name}: needs an end token, which this bundle doesn't have; give end_tokens")
+    if options.replace_unknown:
+        if manifest.source_vocabulary is None or manifest.target_vocabulary is None:
+            problems.append("replace_unknown: needs a source and a target vocabulary, which this bundle doesn't have")
+        if manifest.target.unknown_id is None:
+            problems.append("replace_unknown: needs an unknown token, which this bundle doesn't have")
+    vocabulary = manifest.source_vocabulary
+    if options.unknown_symbols is not None and vocabulary is None:
+        problems.append("unknown_symbols: needs a source vocabulary, which this bundle doesn't have")
+    elif options.unknown_symbols == "unk" and vocabulary is not None and vocabulary.unknown is None:
+        problems.append("unknown_symbols: 'unk' needs an unknown symbol in the source vocabulary, which has none")
+    if options.max_length is options.max_length_ratio is manifest.target.max_length is None:
+        problems.append("max_length: this bundle doesn't say how long targets get; give max_length or max_length_ratio")
+    most = manifest.target.max_length
+    if options.max_length is options.max_length_ratio is None is not most and options.min_length > most:
+        problems.append(
+            f"min_length: expected at most {most}, the longest target this bundle's model was made for, got "
+            f"{options.min_length}; give max_length too to go beyond"
+        )
+    return problems
 
 
-def rank(ended: list[Ended], count: int) -> list[Ended]:
-    """The best distinct sequences, best first; of equal scores, the one that ended first.
+def _rules(options: DecodingOptions, manifest: Manifest, ends: Sequence[int]) -> TokenRules:
+    target = manifest.target
+    never = [target.start_id, target.padding_id]
+    if not (options.allow_unknown or options.replace_unknown):
+        never.append(target.unknown_id)
+    banned = {token for token in never if token is not None} - set(ends)
+    banned |= set(token_ids("suppress_tokens", options.suppress_tokens, manifest))
+    if len(banned) >= target.size:
+        raise OptionError(f"suppress_tokens: nothing is left to generate of the {target.size} tokens; suppress fewer")
+    sequences = [token_ids("suppress_sequences", sequence, manifest) for sequence in options.suppress_sequences]
+    if [] in sequences:
+        raise OptionError("suppress_sequences: expected sequences of at least one token, got an empty one")
+    return TokenRules(
+        size=target.size,
+        banned=_array(sorted(banned)),
+        end_ids=_array(ends),
+        min_length=options.min_length,
+        repetition_penalty=options.repetition_penalty,
+        ngram_size=options.no_repeat_ngram_size,
+        ngram_exclude=_array(token_ids("no_repeat_ngram_exclude", options.no_repeat_ngram_exclude, manifest)),
+        sequences=[_array(sequence) for sequence in sequences],
+        allowed_next=options.allowed_next,
+    )
 
-    Two that differ only in which end token they ended with are the same.
+
+def _sampler(options: DecodingOptions) -> Sampler | None:
+    if not options.sampling:
+        return None
+    temperature, top_p = options.sampling_temperature, options.sampling_top_p
+    return Sampler(
+        temperature=1.0 if temperature is None else temperature,
+        top_k=options.sampling_top_k,
+        top_p=1.0 if top_p is None else top_p,
+        seed=options.seed,
+    )
+
+
+def _array(ids: Iterable[int]) -> Ints:
+    return np.array(list(ids), np.int64)
+
+
+def token_ids(name: str, tokens: Iterable[Token], manifest: Manifest) -> list[int]:
+    """Ids of tokens given as ids or, where there is a target vocabulary, as symbols.
+
+    Raises:
+        OptionError: names the option and the token that the bundle doesn't know.
     """
-    best: dict[tuple[int, ...], Ended] = {}
-    for each in sorted(ended, key=lambda item: -(item.score or 0.0)):
-        best.setdefault(tuple(each.bare), each)
-    return list(best.values())[:count]
+    if isinstance(tokens, str) or not isinstance(tokens, Iterable):
+        raise OptionError(f"{name}: expected a list of tokens, got {tokens!r}")
+    vocabulary, size = manifest.target_vocabulary, manifest.target.size
+    ids = []
+    for token in tokens:
+        if isinstance(token, str):
+            if vocabulary is None:
+                raise OptionError(f"{name}: expected ids, as this bundle has no target vocabulary; got {token!r}")
+            if token not in vocabulary.symbols:
+                raise OptionError(f"{name}: {token!r} is not in the target vocabulary")
+            ids.append(vocabulary.symbols.index(token))
+        elif is_integer(token) and 0 <= token < size:
+            ids.append(int(token))
+        else:
+            raise OptionError(f"{name}: expected symbols or ids from 0 to {size - 1}, got {token!r}")
+    return ids
+
+
+def prefix_ids(
+    prefix: Sequence[Prefix | None] | None, count: int, manifest: Manifest, plan: SearchPlan
+) -> list[list[int]]:
+    """The ids of each sentence's prefix; empty where it has none.
+
+    Raises:
+        OptionError: not one prefix (or None) per sentence, an id outside the vocabulary, an end token.
+        UnknownSymbolError: a text holds a symbol that the target vocabulary doesn't.
+    """
+    if prefix is None:
+        return [[] for _ in range(count)]
+    if len(prefix) != count:
+        raise OptionError(f"prefix: expected one per sentence ({count}), None for those without; got {len(prefix)}")
+    found = []
+    for i, each in enumerate(prefix):
+        if isinstance(each, str):
+            if manifest.target_vocabulary is None:
+                raise OptionError(f"prefix[{i}]: expected ids, as this bundle has no target vocabulary; got {each!r}")
+            found.append(manifest.target_vocabulary.encode(each, "error"))
+        else:
+            found.append([] if each is None else token_ids(f"prefix[{i}]", each, manifest))
+        if plan.is_end[found[-1]].any():
+            raise OptionError(f"prefix[{i}]: holds an end token, after which nothing follows; leave it out")
+    return found

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from s2s_runtime.search.scoring import Floats, Ints
+from s2s_runtime.array_types import Floats, Ints
 
 
 @dataclass(frozen=True, slots=True)

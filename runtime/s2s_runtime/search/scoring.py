@@ -6,16 +6,16 @@ All in float32, row by row, so that a row's numbers do not depend on the rows be
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal, TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int64]
+from s2s_runtime.array_types import Floats, Ints
+from s2s_runtime.options.types import LengthPenaltyKind
+
 _Number = TypeVar("_Number", np.float32, np.int64)
 
-LengthPenaltyKind = Literal["average", "gnmt"]
 _LEAST_COVERAGE: Final = np.float32(1e-10)  # keeps the logarithm of a source position that was never looked at finite
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from s2s_runtime.array_types import Floats, Ints
 from s2s_runtime.errors import OptionError
 from s2s_runtime.options import AllowedNext
-from s2s_runtime.search.scoring import Floats, Ints
 
 _NEVER = np.float32(-np.inf)
 

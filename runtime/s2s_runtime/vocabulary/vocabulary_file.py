@@ -66,14 +66,13 @@ Padding policies:
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from s2s_runtime.errors import UnknownSymbolError, VocabularyError
-from s2s_runtime.files.json_fields import Fields, write_json
+from s2s_runtime.errors import UnknownSymbolError, VocabularyError, raised_as
+from s2s_runtime.files.json_fields import Fields, read_json, write_json
 from s2s_runtime.vocabulary.padding import PaddingPolicy
 from s2s_runtime.vocabulary.vocabulary import Normalization, Unit, Vocabulary
 from s2s_runtime.vocabulary.words import WORD_PATTERN
@@ -174,10 +173,10 @@ class VocabularyFile:
             VocabularyError: the file isn't JSON, or names every field that is missing or has a wrong value.
             MissingExtraError: a side needs sentencepiece and it is not installed.
         """
+        with raised_as(VocabularyError):
+            content = read_json(path)
         try:
-            return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")), Path(path).parent)
-        except (UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise VocabularyError(f"{path}: not a JSON file in UTF-8: {error}") from error
+            return cls.from_dict(content, Path(path).parent)
         except VocabularyError as error:
             raise VocabularyError(f"{path}: {error}") from error
 

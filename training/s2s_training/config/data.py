@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from s2s_runtime.errors import OptionError
+from s2s_runtime.files.text_encoding import find_encoding
 from s2s_training.config.checks import above, below, wrong_choices, wrong_types
 
 Unit = Literal["char", "word", "symbol", "phone", "sentencepiece"]
@@ -27,6 +29,9 @@ class DataConfig:
         valid_data: file of pairs, of the same form as `data` (TSV where there is a target file), for validation; None
             = a share of `data`. Where it is given, no share of `data` is held out.
         test_data: the same for scoring; None with `valid_data` = no test part.
+        encoding: of all these files, as Python names it; None = UTF-8. A byte order mark, packing by gzip, bzip2 or xz,
+            and line ends of any system are told from their content.
+        strict: whether a row without source or target is an error; else such rows are left out and counted.
         rows: only the first so many rows of `data`; None = all.
         split: "hash" = held-out pairs are chosen by a hash of their source as the model reads it (normalised and
             lowercased as below), so that no source stands on both sides and a pair stays on its side whatever else the
@@ -48,8 +53,9 @@ class DataConfig:
         vocabulary_size: of either side, at most so many of the most frequent symbols are kept, of equally frequent
             ones the first by code point, and the rest become the unknown symbol; named symbols come on top. Or the
             number of pieces of a sentencepiece model trained here. None = no limit.
-        max_source_length: training pairs with more source symbols are left out; None = no limit.
-        max_target_length: training pairs with more target symbols are left out; None = no limit.
+        max_source_length: training pairs with more source symbols are left out; None = of all parts those are, as
+            outliers, that are far longer than the others, see `s2s_training.data.lengths`.
+        max_target_length: the same for target symbols.
         digits: most digits of a number, 1 to 18 ("addition" only).
     """
 
@@ -59,6 +65,8 @@ class DataConfig:
     target_column: str | None = None
     valid_data: str | None = None
     test_data: str | None = None
+    encoding: str | None = None
+    strict: bool = False
     rows: int | None = None
     split: Split = "hash"
     valid_fraction: float = 0.05
@@ -124,6 +132,10 @@ class DataConfig:
 
     def _file_problems(self) -> list[str]:
         found = []
+        try:
+            find_encoding(self.encoding)
+        except OptionError as error:
+            found.append(str(error))
         if (self.source_column is None) != (self.target_column is None):
             given = (self.source_column, self.target_column)
             found.append(f"source_column, target_column: expected both or none, got {given[0]!r} and {given[1]!r}")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from s2s_runtime.errors import S2SError
+from s2s_runtime.files.atomic_write import write_text
 from s2s_training.config.checks import optional_fields
 from s2s_training.config.data import DataConfig
 from s2s_training.config.fit import FitConfig
@@ -25,13 +26,11 @@ SECTIONS: Mapping[str, type] = {"data": DataConfig, "model": ModelConfig, "fit":
 
 
 def write_config(path: Path, config: TrainingConfig) -> None:
-    """Write every field of a configuration, beside the place first, then renamed."""
+    """Write every field of a configuration, whole or not at all."""
     lines = []
     for section, values in config.to_dict().items():
         lines += [f"[{section}]", *(f"{name} = {_spell(value)}" for name, value in values.items()), ""]
-    beside = path.with_name(f"tmp-{path.name}")
-    beside.write_text("\n".join(lines), encoding="utf-8")
-    beside.replace(path)
+    write_text(path, "\n".join(lines))
 
 
 def read_options(path: Path) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from s2s_runtime.files.atomic_write import write_text
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
 from s2s_training.config.data import DataConfig, Normalization, Split
 from s2s_training.errors import DataError
@@ -116,16 +117,31 @@ def split_corpus(
     wanted = ("train", "valid", "test") if test_fraction else ("train", "valid")
     empty = [name for name in wanted if not parts[name]]
     if empty:
-        raise DataError(
-            f"too few pairs: {len(examples)} leave none for the {' and '.join(empty)} part; give more pairs or "
-            f"{'smaller' if 'train' in empty else 'larger'} shares to hold out"
-        )
+        raise DataError(_too_few(examples, empty, split, key))
     return Corpus(**parts, readings=readings or {}, key=key)
 
 
+def _too_few(examples: Sequence[Example], empty: Sequence[str], split: Split, key: Callable[[str], str]) -> str:
+    """Why parts that should hold some pairs hold none."""
+    none = f"none for the {' and '.join(empty)} part"
+    sources = {key(example.source): example.source for example in examples}
+    count = f"{len(examples):,} pairs"
+    if split == "hash" and len(examples) > 1 and len(set(examples)) == 1:
+        return (
+            f"all {count} are one and the same, {examples[0].source!r} to {examples[0].targets[0]!r}: a source stands "
+            f"on one side only, which leaves {none}; give different pairs, or split 'last' to hold out copies"
+        )
+    if split == "hash" and len(sources) < len(examples):
+        shown = ", ".join(repr(source) for source in list(sources.values())[:3])
+        return (
+            f"{count} hold only {len(sources):,} different sources ({shown}{', ...' if len(sources) > 3 else ''}): a "
+            f"source stands on one side only, which leaves {none}; give more of them, or split 'last'"
+        )
+    shares = "smaller" if "train" in empty else "larger"
+    return f"too few pairs: {len(examples)} leave {none}; give more pairs or {shares} shares to hold out"
+
+
 def write_tsv(path: Path, examples: Iterable[Example]) -> None:
-    """Write examples as `source<TAB>target[<TAB>further right target ...]`, beside the place first, then renamed."""
-    beside = path.with_name(f"{path.name}.tmp")
+    """Write examples as `source<TAB>target[<TAB>further right target ...]`, whole or not at all."""
     rows = ("\t".join((source, *targets)) for source, targets in examples)
-    beside.write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
-    beside.replace(path)
+    write_text(path, "".join(f"{row}\n" for row in rows))

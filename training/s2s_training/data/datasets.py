@@ -18,6 +18,7 @@ from s2s_training.data.corpus import Corpus, source_key, split_corpus
 from s2s_training.data.pair_files import read_pairs
 from s2s_training.data.series import SERIES
 from s2s_training.errors import ConfigError, DataNotFoundError
+from s2s_training.stages import Stages, unseen
 
 __all__ = ["BUILT_IN", "SERIES", "BuiltIn", "default_config", "load_corpus", "require_data", "tutorial_config"]
 
@@ -78,12 +79,13 @@ def tutorial_config(data: str) -> TrainingConfig:
     return TrainingConfig(data=DataConfig(data=data)).override(**TUTORIAL)
 
 
-def load_corpus(config: DataConfig, seed: int) -> Corpus:
+def load_corpus(config: DataConfig, seed: int, stages: Stages = unseen) -> Corpus:
     """Read or make the pairs that `config.data` names, and split them.
 
     Args:
         config: the data section.
         seed: for data sets that are made up.
+        stages: is told how far it is.
 
     Raises:
         DataNotFoundError: neither a file nor a built-in data set.
@@ -94,12 +96,14 @@ def load_corpus(config: DataConfig, seed: int) -> Corpus:
     if config.data in BUILT_IN:
         return BUILT_IN[config.data].load(config, seed)
     target_file = None if config.target_file is None else Path(config.target_file)
-    examples = read_pairs(config, Path(config.data), target_file, config.rows)
+    examples = read_pairs(config, Path(config.data), target_file, config.rows, stages=stages)
+    stages("dividing the pairs into parts")
     if config.valid_data is None:
         shares = (config.valid_fraction, config.test_fraction)
         return split_corpus(examples, config.split, *shares, key=source_key(config))
-    test = [] if config.test_data is None else read_pairs(config, Path(config.test_data))
-    return Corpus(examples, read_pairs(config, Path(config.valid_data)), test, key=source_key(config))
+    test = [] if config.test_data is None else read_pairs(config, Path(config.test_data), stages=stages)
+    valid = read_pairs(config, Path(config.valid_data), stages=stages)
+    return Corpus(examples, valid, test, key=source_key(config))
 
 
 def require_data(config: TrainingConfig) -> None:
@@ -134,8 +138,8 @@ def _require_files(config: DataConfig) -> None:
             raise DataNotFoundError(f"{name}: no file {model!r}; expected the .model file of spm_train")
     built_in = (*BUILT_IN, *SERIES)
     if config.data in built_in:
-        for name in ("target_file", "source_column", "valid_data"):
-            if getattr(config, name) is not None:
+        for name in ("target_file", "source_column", "valid_data", "encoding", "strict"):
+            if getattr(config, name):
                 raise ConfigError(f"{name}: expected none with the built-in data set {config.data!r}")
     elif not Path(config.data).is_file():
         raise DataNotFoundError(
@@ -144,4 +148,4 @@ def _require_files(config: DataConfig) -> None:
     for name in ("target_file", "valid_data", "test_data"):
         path = getattr(config, name)
         if path is not None and not Path(path).is_file():
-            raise DataNotFoundError(f"{name}: no file {path!r}; expected a text file in UTF-8")
+            raise DataNotFoundError(f"{name}: no file {path!r}; expected a text file")

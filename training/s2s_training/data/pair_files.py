@@ -7,111 +7,167 @@ reads a text per line, has no other way to hold them.
 from __future__ import annotations
 
 import csv
-import io
 import re
-from collections.abc import Iterator
-from itertools import islice, zip_longest
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import chain, islice, zip_longest
 from pathlib import Path
+from typing import Any
 
+from s2s_runtime.errors import raised_as
+from s2s_runtime.files.pair_rows import EMPTY, NO_SOURCE, NO_TARGET, LeftOut
 from s2s_training.config.training import DataConfig
 from s2s_training.data.corpus import Example
+from s2s_training.data.reading import PLAIN, Reading
 from s2s_training.data.tsv import read_tsv
 from s2s_training.errors import DataError
+from s2s_training.stages import Stages, unseen
 
 INNER_BREAK = re.compile(r"[\t\r\n]+")
+PACKED = (".gz", ".bz2", ".xz")
+Table = Iterator[tuple[int, list[str]]]
 
 
 def read_pairs(
-    config: DataConfig, path: Path, target_file: Path | None = None, rows: int | None = None
+    config: DataConfig,
+    path: Path,
+    target_file: Path | None = None,
+    rows: int | None = None,
+    *,
+    stages: Stages = unseen,
 ) -> list[Example]:
     """Read the pairs of a file, in its order.
 
     Args:
-        config: which columns hold them, for a file with a header.
+        config: which columns hold them, for a file with a header; encoding; what becomes of rows without a pair.
         path: the file of pairs, or of sources.
         target_file: the file of targets, line by line; None = `path` holds both.
         rows: only the first so many; None = all.
+        stages: is told how far it is.
 
     Raises:
         DataError: a bad line (with its number), a missing column, no pairs, or files of different length.
     """
+    reading = Reading(config.encoding, config.strict, stages)
     if target_file is not None:
-        return read_parallel(path, target_file, rows)
+        return read_parallel(path, target_file, rows, reading)
     if config.source_column is not None and config.target_column is not None:
-        return read_columns(path, config.source_column, config.target_column, rows)
-    if path.suffix.lower() == ".csv":
-        header = _header(_table(path))
+        return read_columns(path, config.source_column, config.target_column, rows, reading)
+    if _is_csv(path):
+        with raised_as(DataError), _table(path, reading) as table:
+            header = _header(table)
         raise DataError(
             f"{path}: a CSV file needs source_column and target_column, the names of two of its columns: "
             f"{', '.join(header) or 'it is empty'}"
         )
-    return read_tsv(path, rows)
+    return read_tsv(path, rows, reading)
 
 
-def read_columns(path: Path, source: str, target: str, rows: int | None = None) -> list[Example]:
+def read_columns(
+    path: Path, source: str, target: str, rows: int | None = None, reading: Reading = PLAIN
+) -> list[Example]:
     """Read the pairs of a file whose first line names its columns.
 
     Args:
-        path: separated by commas and quoted as RFC 4180 has it where it ends in .csv; else by tabs, without quotes.
+        path: where it ends in .csv, packed or not, separated by commas (or semicolons, as Excel has it in many
+            languages) and quoted as RFC 4180 has it; else by tabs, without quotes.
         source: name of the column of sources.
         target: name of the column of targets.
         rows: only the first so many; None = all.
+        reading: encoding, and what becomes of rows without a pair.
 
     Raises:
-        DataError: not UTF-8, no such column, an empty or missing cell (with its line), or no pairs.
+        DataError: not in that encoding, no such column, quotes that RFC 4180 doesn't have, or no pairs.
     """
-    table = _table(path)
-    header = _header(table)
-    missing = [name for name in (source, target) if name not in header]
-    if missing:
-        raise DataError(f"{path}: no column {missing[0]!r}: it has {', '.join(map(repr, header)) or 'none'}")
-    places = header.index(source), header.index(target)
-    examples = [_example(path, line, row, places) for line, row in islice(table, rows)]
+    left_out = LeftOut(reading.strict)
+    with raised_as(DataError), _table(path, reading) as table:
+        header = _header(table)
+        missing = [name for name in (source, target) if name not in header]
+        if missing:
+            raise DataError(f"{path}: no column {missing[0]!r}: it has {', '.join(map(repr, header)) or 'none'}")
+        first, second = header.index(source), header.index(target)
+        cells = ((line, _cell(row, first), _cell(row, second)) for line, row in islice(table, rows))
+        examples = list(_examples(path, cells, left_out))
+    reading.warn(path, left_out)
     if not examples:
         raise DataError(f"{path}: expected rows of pairs after the header, got none")
     return examples
 
 
-def read_parallel(path: Path, target_file: Path, rows: int | None = None) -> list[Example]:
-    r"""Read two text files, line by line; lines end with "\n" or "\r\n".
+def read_parallel(path: Path, target_file: Path, rows: int | None = None, reading: Reading = PLAIN) -> list[Example]:
+    """Read two text files, line by line; a line that is empty in one of them is left out of both.
 
     Raises:
-        DataError: not UTF-8, an empty line in one of them (with its number), no lines, or different numbers of lines.
+        DataError: not in that encoding, no line that holds a pair, or different numbers of lines.
     """
-    examples = []
-    pairs = zip_longest(_lines(path), _lines(target_file))
-    for number, (source, target) in enumerate(islice(pairs, rows), start=1):
-        if source is None or target is None:
-            short, long = (path, target_file) if source is None else (target_file, path)
-            raise DataError(f"{short} has {number - 1} lines, {long} more: line n of one has to belong to line n")
-        for file, line in ((path, source), (target_file, target)):
-            if not line.strip():
-                raise DataError(f"{file}, line {number}: empty; remove the line from both files or fill it in")
-        examples.append(Example(_one_line(source), (_one_line(target),)))
+    left_out = LeftOut(reading.strict)
+    with raised_as(DataError), reading.open(path) as sources, reading.open(target_file) as targets:
+        lines = _side_by_side((path, target_file), zip_longest(sources.lines(), targets.lines()))
+        examples = list(_examples(path, islice(lines, rows), left_out))
+    reading.warn(path, left_out)
     if not examples:
         raise DataError(f"{path} is empty: expected a source per line")
     return examples
 
 
-def _table(path: Path) -> Iterator[tuple[int, list[str]]]:
+@contextmanager
+def _table(path: Path, reading: Reading) -> Iterator[Table]:
     """The rows of a file with a header, the header first, each with the number of its last line.
 
     Raises:
         DataError: quotes that RFC 4180 doesn't have.
     """
-    quoted = path.suffix.lower() == ".csv"
-    layout = {"delimiter": ","} if quoted else {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
-    reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True, **layout)
-    try:
-        for row in reader:
-            yield reader.line_num, row
-    except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: {error}; quote the cell as RFC 4180 has it") from error
+    with reading.open(path) as opened:
+        lines = (f"{line}\n" for _, line in opened.lines())
+        first = next(lines, "")
+        layout: dict[str, Any] = {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
+        if _is_csv(path):
+            layout = {"delimiter": ";" if first.count(";") > first.count(",") else ","}
+        reader = csv.reader(chain([first] if first else [], lines), strict=True, **layout)
+        try:
+            yield ((reader.line_num, row) for row in reader)
+        except csv.Error as error:
+            raise DataError(f"{path}, line {reader.line_num}: {error}; quote the cell as RFC 4180 has it") from error
 
 
-def _header(table: Iterator[tuple[int, list[str]]]) -> list[str]:
+def _is_csv(path: Path) -> bool:
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    return suffixes[-1:] == [".csv"] or (suffixes[-2:-1] == [".csv"] and suffixes[-1] in PACKED)
+
+
+def _header(table: Table) -> list[str]:
     _, names = next(table, (0, []))
     return names
+
+
+def _cell(row: list[str], column: int) -> str:
+    return row[column] if column < len(row) else ""
+
+
+def _side_by_side(
+    paths: tuple[Path, Path], pairs: Iterable[tuple[tuple[int, str], tuple[int, str]]]
+) -> Iterator[tuple[int, str, str]]:
+    """Line n of one file with line n of the other.
+
+    Raises:
+        DataError: one has more lines.
+    """
+    for number, (source, target) in enumerate(pairs, 1):
+        if source is None or target is None:
+            short, long = paths if source is None else reversed(paths)
+            raise DataError(f"{short} has {number - 1} lines, {long} more: line n of one has to belong to line n")
+        yield number, source[1], target[1]
+
+
+def _examples(path: Path, cells: Iterable[tuple[int, str, str]], left_out: LeftOut) -> Iterator[Example]:
+    """The pairs among rows: line, source, target."""
+    for number, source, target in cells:
+        left_out.seen = number
+        if source.strip() and target.strip():
+            yield Example(_one_line(source), (_one_line(target),))
+        else:
+            problem = NO_TARGET if source.strip() else NO_SOURCE if target.strip() else EMPTY
+            left_out.add(str(path), number, problem)
 
 
 def _one_line(text: str) -> str:
@@ -121,25 +177,3 @@ def _one_line(text: str) -> str:
     'Go on, Tom!'
     """
     return INNER_BREAK.sub(" ", text.strip("\t\r\n"))
-
-
-def _example(path: Path, line: int, row: list[str], places: tuple[int, int]) -> Example:
-    cells = [row[place] if place < len(row) else "" for place in places]
-    for side, cell in zip(("source", "target"), cells, strict=True):
-        if not cell.strip():
-            raise DataError(f"{path}, line {line}: the {side} is empty; remove the row or fill it in")
-    return Example(_one_line(cells[0]), (_one_line(cells[1]),))
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        number = error.object[: error.start].count(b"\n") + 1
-        raise DataError(f"{path}, line {number}: not UTF-8 ({error.reason}); convert the file to UTF-8") from error
-
-
-def _lines(path: Path) -> Iterator[str]:
-    # split, not splitlines: other line separators of Unicode are characters of the texts
-    lines = _text(path).split("\n")
-    return (line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1]))

@@ -10,12 +10,12 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain
-from math import inf
 
 from s2s_runtime.vocabulary.sentencepiece import PieceModel
 from s2s_runtime.vocabulary.vocabulary_file import PaddingPolicy, Vocabulary, VocabularyFile
 from s2s_training.config.training import DataConfig, ModelConfig, TrainingConfig
 from s2s_training.data.corpus import Corpus, Example
+from s2s_training.data.lengths import within_lengths
 from s2s_training.data.sentencepiece_training import PieceModels, piece_models
 from s2s_training.errors import DataError
 
@@ -44,7 +44,7 @@ def build_vocabulary(corpus: Corpus, config: TrainingConfig, pieces: PieceModels
 
 
 def drop_long(corpus: Corpus, data: DataConfig, pieces: PieceModels | None = None) -> Corpus:
-    """The corpus without the training pairs that are longer than the limits of `data`; held-out pairs stay.
+    """Return the corpus without the pairs that are too long; see `s2s_training.data.lengths`.
 
     Args:
         corpus: of texts.
@@ -54,16 +54,13 @@ def drop_long(corpus: Corpus, data: DataConfig, pieces: PieceModels | None = Non
     Raises:
         DataError: no training pair is left.
     """
-    most_source = inf if data.max_source_length is None else data.max_source_length
-    most_target = inf if data.max_target_length is None else data.max_target_length
-    cut = zip(corpus.train, *_cut(corpus.train, data, pieces or piece_models(corpus.train, data)), strict=True)
-    kept = [pair for pair, source, target in cut if len(source) <= most_source and len(target) <= most_target]
-    if not kept:
-        raise DataError(
-            f"no training pair has at most {most_source} source and {most_target} target symbols: raise "
-            f"max_source_length or max_target_length"
-        )
-    return dataclasses.replace(corpus, train=kept)
+    models = pieces or piece_models(corpus.train, data)
+
+    def measure(examples: Sequence[Example]) -> tuple[list[int], list[int]]:
+        sources, targets = _cut(examples, data, models)
+        return [len(source) for source in sources], [len(target) for target in targets]
+
+    return within_lengths(corpus, data, measure)
 
 
 def _masked(examples: Sequence[Example], data: DataConfig, model: ModelConfig, pieces: PieceModels) -> VocabularyFile:

@@ -8,6 +8,8 @@ from typing import Any
 
 import keras
 
+from s2s_runtime.files.atomic_write import replacing
+
 _NAME = re.compile(r"epoch-(\d+)\.weights\.h5")
 
 
@@ -44,9 +46,8 @@ class Backup(keras.callbacks.Callback):
         """Save this epoch's state; the one before goes."""
         self._folder.mkdir(exist_ok=True)
         before = self._states()
-        beside = self._folder / "tmp.weights.h5"
-        self.model.save_weights(beside, overwrite=True)
-        beside.replace(self._folder / f"epoch-{epoch + 1}.weights.h5")
+        with replacing(self._folder / f"epoch-{epoch + 1}.weights.h5") as beside:
+            self.model.save_weights(beside)
         for _, path in before:
             path.unlink()
 

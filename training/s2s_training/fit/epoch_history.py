@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import Any
 
 import keras
 
-from s2s_runtime.files.json_fields import write_json
+from s2s_runtime.files.atomic_write import replacing
+from s2s_runtime.files.json_fields import read_json, write_json
 from s2s_training.config.training import FitConfig
 from s2s_training.errors import DivergenceError
 from s2s_training.fit.averaging import Averaging, averaged
@@ -37,7 +37,7 @@ class History:
     @classmethod
     def read(cls, path: Path, monitored: str = MONITORED) -> History:
         """What `write` wrote, or nothing where there is no such file."""
-        return cls(json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None, monitored)
+        return cls(read_json(path) if path.is_file() else None, monitored)
 
     def write(self, path: Path) -> None:
         """Write the figures as a JSON object of lists."""
@@ -123,11 +123,8 @@ class KeepHistory(keras.callbacks.Callback):
         row |= {"learning_rate": float(self.model.optimizer.learning_rate), "seconds": round(seconds, 2)}
         self.history.append(row | {"progress": self._schedule.progress})
         if self.history.best() == epoch:
-            best_weights = self._folder.best_weights
-            beside = best_weights.with_name(f"tmp-{best_weights.name}")
-            with averaged(self._averaging):
-                self.model.save_weights(beside, overwrite=True)
-            beside.replace(best_weights)
+            with averaged(self._averaging), replacing(self._folder.best_weights) as beside:
+                self.model.save_weights(beside)
         self.history.write(self._folder.history)
         if self.history.finished(self._config.epochs, self._config.patience):
             self.model.stop_training = True

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from s2s_runtime.files.atomic_write import replacing
 from s2s_runtime.vocabulary.padding import PaddingPolicy
 from s2s_runtime.vocabulary.vocabulary_file import VocabularyFile
 from s2s_training.config.training import TrainingConfig
@@ -90,10 +91,9 @@ class SeriesTask:
         """Write `vocab.json`, which only says how long targets are, and `windows.npz`."""
         window = self._windows.points.shape[1]
         VocabularyFile(None, None, PaddingPolicy(masked=False), window).write(folder.vocabulary)
-        beside = folder.windows.with_name(f"tmp-{folder.windows.name}")
         windows = self._windows
-        np.savez(beside, points=windows.points, sources=windows.sources, targets=windows.targets, shown=SHOWN)
-        beside.replace(folder.windows)
+        with replacing(folder.windows) as beside:
+            np.savez(beside, points=windows.points, sources=windows.sources, targets=windows.targets, shown=SHOWN)
 
     def errors(self) -> dict[str, dict[str, Any]]:
         """Mean squared errors of predictions that read their own values: over all windows, and over those shown."""

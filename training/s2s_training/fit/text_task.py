@@ -23,6 +23,7 @@ from s2s_training.fit.precision import training_twin
 from s2s_training.models.encoder_decoder import build_model
 from s2s_training.runs.data_digests import require_same_data, write_digests
 from s2s_training.runs.run_folder import RunFolder
+from s2s_training.stages import Stages, unseen
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ class TextTask:
 
     Args:
         config: of the run. Its weights follow Keras's global random seed, which has to be set before.
+        stages: is told how far it is.
 
     Attributes:
         corpus: training pairs within the length limits, and held-out pairs.
@@ -43,14 +45,17 @@ class TextTask:
         DataNotFoundError, DataError, MissingExtraError: the data can't be read.
     """
 
-    def __init__(self, config: TrainingConfig) -> None:
-        corpus = load_corpus(config.data, config.fit.seed)
+    def __init__(self, config: TrainingConfig, stages: Stages = unseen) -> None:
+        corpus = load_corpus(config.data, config.fit.seed, stages)
+        stages("cutting texts")
         pieces = piece_models(corpus.train, config.data)
         self.corpus = drop_long(corpus, config.data, pieces)
         parts = (len(self.corpus.train), len(self.corpus.valid), len(self.corpus.test))
         logger.info("%d pairs to train on, %d for validation, %d for testing", *parts)
+        stages("building vocabularies")
         self.vocabulary = build_vocabulary(self.corpus, config, pieces)
         self.layout = Layout.of(self.vocabulary, config.model)
+        stages("building the model")
         self._plain = build_model(config.model, self.layout)
         self.model = training_twin(self._plain, config.fit)
         compile_model(self.model, config.fit, self.layout)
@@ -58,6 +63,7 @@ class TextTask:
         logger.info("%d source and %d target symbols, %s parameters", *sizes)
         self.monitored = monitored(config.fit)
         self._config = config.fit
+        stages("turning texts into numbers")
         self._pairs = self.bucketed(self.corpus.train, config.fit)
         self._valid = self.bucketed(self.corpus.valid, config.fit)
         self._decoder: GreedyDecoder | None = None

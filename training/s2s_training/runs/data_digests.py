@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterable
 from typing import Any, NoReturn
 
-from s2s_runtime.files.json_fields import write_json
+from s2s_runtime.files.json_fields import read_json, write_json
 from s2s_runtime.vocabulary.vocabulary_file import VocabularyFile
 from s2s_training.data.corpus import Corpus
 from s2s_training.errors import RunFolderError
@@ -36,7 +36,7 @@ def require_same_data(folder: RunFolder, corpus: Corpus, vocabulary: VocabularyF
     """
     now = _digests(corpus, vocabulary)
     if folder.data_digests.is_file():
-        then = json.loads(folder.data_digests.read_text(encoding="utf-8"))
+        then = read_json(folder.data_digests)
     elif folder.vocabulary.is_file():
         then = {"symbols": _digest([VocabularyFile.read(folder.vocabulary).to_dict()])}
     else:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from s2s_runtime.files.json_fields import write_json
+from s2s_runtime.files.atomic_write import BESIDE, replacing
+from s2s_runtime.files.json_fields import read_json, write_json
 from s2s_training.config.toml_file import read_config, write_config
 from s2s_training.config.training import TrainingConfig
 from s2s_training.errors import RunFolderError
@@ -25,10 +25,10 @@ WRITTEN = tuple(
         *("config.toml", "vocab.json", "test.tsv", "windows.npz", "history.json", "loss.png", "summary.json"),
         *("model.keras", "best.weights.h5", "data-digests.json"),
     )
-    for pattern in (name, f"tmp-{name}", f"{name}.tmp", f"{name}.tmp-*")
+    for pattern in (name, f"{BESIDE}{name}", f"tmp-{name}", f"{name}.tmp", f"{name}.tmp-*")  # the last of version 0.1.0
 )
 EVENTS = ("tensorboard/train/events.out.tfevents.*", "tensorboard/validation/events.out.tfevents.*")
-BACKUP = ("backup/epoch-*.weights.h5", "backup/tmp.weights.h5")
+BACKUP = ("backup/epoch-*.weights.h5", f"backup/{BESIDE}epoch-*.weights.h5", "backup/tmp.weights.h5")
 FOLDERS = ("tensorboard/train", "tensorboard/validation", "tensorboard", "backup")  # removed where nothing is left
 
 
@@ -98,14 +98,14 @@ class RunFolder:
     def finish(self, model: keras.Model, summary: dict[str, Any]) -> None:
         """Write the results, the model last, and remove what was only needed to resume."""
         write_json(self.summary, summary)
-        beside = self.path / "tmp-model.keras"
-        model.save(beside)
-        beside.replace(self.model)
+        with replacing(self.model) as beside:
+            model.save(beside)
         self._remove(*BACKUP, self.best_weights.name, self.data_digests.name)
 
     def read_summary(self) -> dict[str, Any]:
         """The results of a complete run."""
-        return json.loads(self.summary.read_text(encoding="utf-8"))
+        found: dict[str, Any] = read_json(self.summary)
+        return found
 
     def _remove(self, *patterns: str) -> None:
         """Remove the files that match, and those of a run's folders that are empty then."""

@@ -2,38 +2,96 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import io
+import re
+from collections.abc import Iterator, Mapping
+from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import keras
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from s2s_export.exporter import Exported
 from s2s_export.understand.bundle_terms import Understanding
 from s2s_export.verify.verify import Check
 from s2s_runtime.commands.inspect_tables import setup_table
 from s2s_training.splitting.graph import Call
 from s2s_training.splitting.splitter import SplitModel
 
+if TYPE_CHECKING:
+    from s2s_export.exporter import Exported
+    from s2s_export.options import ExportOptions
+    from s2s_export.understand.first_look import FirstLook
+
 
 def print_exported(console: Console, exported: Exported) -> None:
-    """Prints what was checked, what was written, and what to know."""
-    console.print(_checks(exported.report.checks, exported.report.inputs))
-    if exported.manifest.setup is not None:
-        console.print(setup_table(exported.manifest.setup))
-    console.print(_model(exported))
-    console.print(_files(exported))
-    if exported.manifest.precision != "float32":
-        console.print(_quality(exported))
-    if exported.manifest.precision == "float16":
-        console.print("note: float16 is for CUDA; on a CPU it is tested and no faster", soft_wrap=True)
-    _print_notes(console, exported.facts)
-    if exported.manifest.setup is not None:
-        console.print(exported.manifest.setup.summary, soft_wrap=True, highlight=False)
-    console.print(
-        f"wrote {exported.path} (graphs equal Keras, every check within {exported.report.atol:g})", soft_wrap=True
+    """Print what was checked, what was written, and what to know."""
+    for part in _parts(exported):
+        console.print(part, soft_wrap=isinstance(part, str))
+
+
+def as_text(exported: Exported) -> str:
+    """Return the report as a terminal of 100 columns shows it, without colours."""
+    written = io.StringIO()
+    print_exported(
+        Console(file=written, width=100, color_system=None, force_terminal=False, force_jupyter=False), exported
     )
+    return "\n".join(line.rstrip() for line in written.getvalue().splitlines())
+
+
+def as_html(exported: Exported) -> str:
+    """Return the report as tables and paragraphs of HTML."""
+    return "\n".join(f"<p>{escape(part)}</p>" if isinstance(part, str) else _html(part) for part in _parts(exported))
+
+
+def _html(table: Table) -> str:
+    """A table of rich as one of HTML; headings and cells are plain text."""
+    head = "".join(f"<th>{escape(str(column.header))}</th>" for column in table.columns) if table.show_header else ""
+    cells = zip(*(column.cells for column in table.columns), strict=True)
+    rows = [
+        "".join(
+            f'<td style="text-align: {column.justify}">{escape(str(cell))}</td>'
+            for column, cell in zip(table.columns, row, strict=True)
+        )
+        for row in cells
+    ]
+    caption = f"<caption>{escape(str(table.title))}</caption>" if table.title else ""
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _parts(exported: Exported) -> Iterator[Table | str]:
+    """The report, piece by piece: tables, and lines of text."""
+    yield _checks(exported.report.checks, exported.report.inputs)
+    if exported.manifest.setup is not None:
+        yield setup_table(exported.manifest.setup)
+    yield _model(exported)
+    yield _files(exported)
+    if exported.manifest.precision != "float32":
+        yield _quality(exported)
+    if exported.manifest.precision == "float16":
+        yield "note: float16 is for CUDA; on a CPU it is tested and no faster"
+    yield from (f"note: {note}" for note in exported.facts.notes)
+    if exported.facts.target_vocabulary is None and exported.manifest.target.feedback != "value":
+        yield "note: the bundle has no symbols of the target: it gives ids, as texts need a vocabulary"
+    if exported.manifest.setup is not None:
+        yield exported.manifest.setup.summary
+    yield f"wrote {exported.path} (graphs equal Keras, every check within {exported.report.atol:g})"
+
+
+def print_first_look(console: Console, look: FirstLook, options: ExportOptions, command: str) -> None:
+    """Print what a model shows, what it can't, and the command to type next."""
+    for title, rows in (("The model shows", look.shown()), ("It can't show", look.unknown(options))):
+        if rows:
+            table = Table(title=title, title_justify="left", show_header=False)
+            for row in rows:
+                table.add_row(*map(Text, row))
+            console.print(table)
+    yours = re.search(r" (N|SYMBOL|FILLER)\b", command) is not None
+    console.print(f"To export it, type{' (what stands in capitals, only you know)' if yours else ''}:")
+    console.print(Text(f"  {command}"), soft_wrap=True)
 
 
 def print_understanding(console: Console, split: SplitModel, facts: Understanding) -> None:

@@ -1,0 +1,144 @@
+"""The options of dataclasses as those of a command. The one module here that needs typer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from inspect import Parameter, Signature
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import typer
+
+from s2s_runtime.commands.console import UsageError, typed_options
+from s2s_runtime.declared_options.checks import expectation, value_problem
+from s2s_runtime.declared_options.declared import MISSING, DeclaredOption, declared
+from s2s_runtime.declared_options.docs import first_sentence, meaning
+
+_LISTS = (list, tuple, Sequence)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a command line gave.
+
+    Attributes:
+        values: of all options of the command by name, defaults included.
+        typed: those that were typed, as `--help` spells them, by name.
+    """
+
+    values: Mapping[str, Any]
+    typed: Mapping[str, str]
+
+    def of(self, kind: type) -> dict[str, Any]:
+        """The values of the fields of a dataclass."""
+        return {field.name: self.values[field.name] for field in fields(kind) if field.name in self.values}
+
+    def with_values(self, **values: Any) -> Given:
+        """The same with other values, as if they had not been typed."""
+        return Given({**self.values, **values}, self.typed)
+
+
+def takes(
+    *kinds: type, only: Mapping[type, Collection[str]] | None = None, unset: bool = False
+) -> Callable[[Callable[[Given], None]], Callable[..., None]]:
+    """Make a command of a function, with the options that dataclasses declare.
+
+    What is wrong with a value by itself is a `UsageError`.
+
+    Args:
+        kinds: the dataclasses, in the order in which `--help` shows their options.
+        only: the names of the options to take of some of them; of others all that can be typed.
+        unset: whether an option that isn't typed is None, for commands that take defaults from elsewhere; `--help`
+            shows the general ones.
+    """
+    known: dict[str, DeclaredOption] = {}
+    parameters: list[Parameter] = []
+    for kind in kinds:
+        taken, texts = (only or {}).get(kind, declared(kind)), meaning(kind)
+        own = {name: each for name, each in declared(kind).items() if name in taken and each.option.typed is not None}
+        parameters += [_parameter(each, texts[name], unset) for name, each in own.items()]
+        known |= own
+    parameters.sort(key=lambda each: each.kind)  # those that are positional first
+
+    def decorate(command: Callable[[Given], None]) -> Callable[..., None]:
+        def run(context: typer.Context, **values: Any) -> None:
+            typed = typed_options(context)
+            _check(known, values, typed)
+            command(Given({name: _filled_in(known[name], value, unset) for name, value in values.items()}, typed))
+
+        context = Parameter("context", Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+        run.__signature__ = Signature([context, *parameters])  # type: ignore[attr-defined]
+        run.__annotations__ = {each.name: each.annotation for each in (context, *parameters)}
+        run.__name__, run.__doc__, run.__module__ = command.__name__, command.__doc__, command.__module__
+        return run
+
+    return decorate
+
+
+def _check(known: Mapping[str, DeclaredOption], values: Mapping[str, Any], typed: Mapping[str, str]) -> None:
+    """Refuse values that are wrong by themselves.
+
+    Raises:
+        UsageError: there are some.
+    """
+    own = [known[name] for name in typed if known[name].option.typed is ...]
+    problems = [value_problem(each, values[each.name], typed[each.name]) for each in own]
+    if any(problems):
+        raise UsageError("; ".join(filter(None, problems)))
+
+
+def _filled_in(each: DeclaredOption, value: Any, unset: bool) -> Any:
+    """A typed value as the option takes it; the default for a list of nothing."""
+    if not unset and (value is None or value == []):
+        return None if each.default is MISSING else each.default
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _parameter(each: DeclaredOption, text: str, unset: bool) -> Parameter:
+    """An option as a parameter of a command's function."""
+    hint, default = _typed_hint(each), each.default
+    plain = default is None or default is False or default == ()
+    help_text = each.option.help or first_sentence(text) or expectation(each)[0]
+    is_open = each.option.above is not None or each.option.below is not None  # typer knows closed ranges alone
+    if is_open:
+        help_text += f" [{each.option.range.strip()}]"
+    if unset and not plain and default is not MISSING:
+        help_text += f" [{default}]"
+    if unset or (plain and default is not False):
+        hint, default = hint | None, None
+    shown = each.option.show_default and not plain and not unset
+    settings: dict[str, Any] = {"help": help_text, "metavar": each.option.metavar, "show_default": shown}
+    if each.option.panel:
+        settings["rich_help_panel"] = each.option.panel
+    if each.types[0] in (int, float) and each.option.typed is ... and not is_open:
+        settings |= {"min": each.option.at_least, "max": each.option.at_most}
+    made = typer.Argument(**settings) if each.option.positional else typer.Option(*_flags(each, unset), **settings)
+    missing = Parameter.empty if default is MISSING else default
+    kind = Parameter.POSITIONAL_OR_KEYWORD if each.option.positional else Parameter.KEYWORD_ONLY
+    return Parameter(each.name, kind, default=missing, annotation=Annotated[hint, made])
+
+
+def _typed_hint(each: DeclaredOption) -> Any:
+    """The type of what is typed; a list for any sequence."""
+    hint = each.types[0] if each.option.typed is ... else each.option.typed
+    arguments = get_args(hint)
+    if get_origin(hint) in _LISTS and (get_origin(hint) is not tuple or arguments[1:] == (...,)):
+        return _list_of(each.name, arguments[0])
+    return hint
+
+
+def _list_of(name: str, element: Any) -> Any:
+    """A list of a type; of choices as typer takes them in a list, where it takes no `Literal`."""
+    if get_origin(element) is Literal:
+        make: Any = StrEnum
+        element = make(name, {choice: choice for choice in get_args(element)})
+    return list[element]
+
+
+def _flags(each: DeclaredOption, unset: bool) -> Sequence[str]:
+    """How an option is spelled."""
+    name = each.name.replace("_", "-")
+    if each.option.flags or bool not in each.types:
+        return each.option.flags or (f"--{name}",)
+    return (f"--{name}/--no-{name}",) if unset else (f"--{name}",)

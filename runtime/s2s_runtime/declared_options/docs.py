@@ -1,0 +1,109 @@
+"""What options mean, in words: the docstrings below the fields, and the documentation made of them."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import sys
+import textwrap
+from collections.abc import Mapping
+from functools import cache
+from itertools import pairwise
+from typing import Annotated, Any, TypeVar, get_args, get_origin
+
+from s2s_runtime.declared_options.checks import expectation
+from s2s_runtime.declared_options.declared import MISSING, DeclaredOption, declared
+from s2s_runtime.declared_options.keywords import known_keywords
+
+Kind = TypeVar("Kind")
+_SENTENCE_END = re.compile(r"(?<=[.])\s+(?=[A-Z\"-])")
+_WIDTH = 100
+
+
+def declares_options(kind: type[Kind]) -> type[Kind]:
+    """Give a dataclass what a class of options has beside its fields.
+
+    Its docstring tells each option's meaning, default and bounds, for `help()` and notebooks, and a keyword argument
+    that it doesn't have is an error that names the nearest one.
+    """
+    kind.__doc__ = _ClassDoc(kind.__doc__ or "")  # type: ignore[assignment]
+    kind.__init__.__annotations__ = {name: bare(hint) for name, hint in kind.__init__.__annotations__.items()}
+    kind.__init__ = known_keywords(kind.__init__, kind)  # type: ignore[method-assign]
+    return kind
+
+
+def bare(hint: Any) -> Any:
+    """A type without its metadata, which nobody reads in a signature."""
+    return get_args(hint)[0] if get_origin(hint) is Annotated else hint
+
+
+class _ClassDoc:
+    """A docstring that is put together when it is read: the meanings stand in the source, which takes time to read."""
+
+    def __init__(self, summary: str) -> None:
+        self._summary = summary
+
+    def __get__(self, instance: object, kind: type) -> str:
+        return class_doc(kind, self._summary)
+
+
+def class_doc(kind: type, summary: str) -> str:
+    """The docstring of a class of options, all of them listed."""
+    meanings = meaning(kind)
+    lines = [inspect.cleandoc(summary), "", "Options:"]
+    for name, each in declared(kind).items():
+        lines.append(f"    {name} = {shown_default(each)}  ({expected(each)})")
+        lines += textwrap.wrap(meanings[name], _WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 8)
+    return "\n".join(lines)
+
+
+@cache
+def meaning(kind: type) -> Mapping[str, str]:
+    """What the options of a class mean: the docstrings below their fields, each on one line, by name.
+
+    Empty where the source isn't there.
+    """
+    found = dict.fromkeys(declared(kind), "")
+    for base in reversed(kind.__mro__):
+        found |= {name: text for name, text in _field_docs(base).items() if name in found}
+    return found
+
+
+@cache
+def _field_docs(kind: type) -> Mapping[str, str]:
+    node = class_source(kind)
+    body = [] if node is None else node.body
+    found = {}
+    for field, doc in pairwise(body):
+        match field, doc:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                found[name] = " ".join(text.split())
+    return found
+
+
+def class_source(kind: type) -> ast.ClassDef | None:
+    """The statement that defines a class at the outermost level of its module; None where there is no source."""
+    module = sys.modules.get(kind.__module__)
+    if module is None or not hasattr(module, "__file__"):
+        return None
+    try:
+        tree = ast.parse(inspect.getsource(module))
+    except (OSError, TypeError):  # installed without its source
+        return None
+    return next((node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == kind.__name__), None)
+
+
+def first_sentence(text: str) -> str:
+    """The first sentence of a text."""
+    return _SENTENCE_END.split(text, maxsplit=1)[0]
+
+
+def shown_default(each: DeclaredOption) -> str:
+    """The default as it is written."""
+    return "(has to be given)" if each.default is MISSING else repr(each.default)
+
+
+def expected(each: DeclaredOption) -> str:
+    """The values allowed, in words."""
+    return expectation(each)[0] + (", or None" if each.optional else "")

@@ -1,0 +1,88 @@
+"""A bundle that is loaded: what it says about itself, and its graphs until it is closed."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any, Self
+
+from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.decoding.last_options import LastDecoding
+from s2s_runtime.decoding.workers import Workers
+from s2s_runtime.errors import ClosedModelError
+from s2s_runtime.search.step_model import StepModel
+from s2s_runtime.vocabulary.vocabulary import Vocabulary
+
+
+class LoadedBundle(AbstractContextManager["LoadedBundle"]):
+    """What a `Model` has beside its verbs; its arguments are documented there."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        step_model: StepModel[Any],
+        provider: str = "",
+        workers: Workers | None = None,
+        name: str = "",
+    ) -> None:
+        self._manifest = manifest
+        self._steps: StepModel[Any] | None = step_model
+        self._provider = provider
+        self._workers = workers
+        self._name = name
+        self._last = LastDecoding()
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else self._provider
+        return f"<{' '.join(filter(None, (type(self).__name__, self._name)))}: {self._manifest.summary}, {state}>"
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the bundle says about itself."""
+        return self._manifest
+
+    @property
+    def source_vocabulary(self) -> Vocabulary | None:
+        """Symbols of the source, or None where the model only knows numbers."""
+        return self._manifest.source_vocabulary
+
+    @property
+    def target_vocabulary(self) -> Vocabulary | None:
+        """Symbols of the target, or None where the model only knows numbers."""
+        return self._manifest.target_vocabulary
+
+    @property
+    def provider(self) -> str:
+        """The execution provider that decodes, by onnxruntime's name."""
+        return self._provider
+
+    @property
+    def step_model(self) -> StepModel[Any]:
+        """The graphs, as search sees them.
+
+        Raises:
+            ClosedModelError: the model was closed.
+        """
+        if self._steps is None:
+            raise ClosedModelError("this model is closed; load the bundle again")
+        return self._steps
+
+    @property
+    def workers(self) -> Workers | None:
+        """What decodes the batches of a list side by side; None where they follow one another."""
+        return self._workers
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._steps is None
+
+    def close(self) -> None:
+        """Let the graphs go; calls under way end as usual, later ones raise. Twice is no error; the manifest stays."""
+        self._steps = self._workers = None
+        self._last = LastDecoding()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,126 @@
+"""All decoding options together, and what they say against one another."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from numbers import Number
+from typing import Any
+
+from s2s_runtime.declared_options import (
+    DeclaredOption,
+    declared,
+    declares_options,
+    differs,
+    given_values,
+    names_where,
+    option_problems,
+)
+from s2s_runtime.declared_options.checks import is_list
+from s2s_runtime.errors import OptionError
+from s2s_runtime.options.output import OutputOptions
+from s2s_runtime.options.running import RunningOptions
+from s2s_runtime.options.sampling import SamplingOptions
+from s2s_runtime.options.search import SearchOptions
+from s2s_runtime.options.terms import SAMPLING
+from s2s_runtime.options.tokens import TokenOptions
+
+
+@declares_options
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class DecodingOptions(RunningOptions, OutputOptions, SamplingOptions, TokenOptions, SearchOptions):
+    """How to decode.
+
+    "Length" of a target counts its tokens, the end token included. Tokens are given as ids, or as symbols where the
+    bundle has a target vocabulary. The padding and start tokens are never generated.
+
+    Raises:
+        OptionError: names the option, what it got and what is allowed.
+    """
+
+    def __post_init__(self) -> None:
+        problems = option_problems(self) or self._contradictions()
+        if problems:
+            raise OptionError("; ".join(problems))
+
+    def _contradictions(self) -> list[str]:
+        """What options say against one another, where each is sound by itself."""
+        problems = []
+        most = self.pool
+        if self.num_hypotheses > most and not (self.sampling or self.return_alternatives):
+            problems.append(
+                f"num_hypotheses: expected at most beam_size * patience = {most} (beam_size {self.beam_size}, "
+                f"patience {self.patience:g}), got {self.num_hypotheses}"
+            )
+        if self.max_length is not None and self.min_length > self.max_length:
+            problems.append(f"min_length: expected at most max_length = {self.max_length}, got {self.min_length}")
+        if self.return_alternatives and (self.sampling or self.callback is not None):
+            problems.append("return_alternatives: can't be combined with sampling or a callback")
+        return problems
+
+    def __repr__(self) -> str:
+        given = ", ".join(f"{name}={value!r}" for name, value in given_values(self).items())
+        return f"{type(self).__name__}({given})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, DecodingOptions):
+            return NotImplemented
+        return bool(_plain(given_values(self)) == _plain(given_values(other)))
+
+    def __hash__(self) -> int:
+        given = given_values(self).items()  # lists have no hash, and equal options may hold equal lists
+        return hash(frozenset((name, value) for name, value in given if isinstance(value, Number | str)))
+
+    @property
+    def sampling(self) -> bool:
+        """Whether tokens are drawn at random."""
+        return any(getattr(self, name) is not None for name in names_where(DecodingOptions, group=SAMPLING))
+
+    @property
+    def scored(self) -> bool:
+        """Whether log-probabilities are computed."""
+        several = self.beam_size > 1 or self.num_hypotheses > 1
+        return several or self.return_scores or self.return_token_scores
+
+    @property
+    def pool(self) -> int:
+        """How many hypotheses have to end before beam search may stop: round(beam_size * patience), at least 1."""
+        return max(1, math.floor(self.beam_size * self.patience + 0.5))
+
+    def obstacles(self, engine: str) -> list[str]:
+        """What an engine can't do of what is asked for; nothing where it can do it all.
+
+        Prefixes are left out: they come with the sentences, and none of a batch may have one.
+        """
+        asked = (each for each in _beyond(engine) if differs(getattr(self, each.name), each.default))
+        return list(dict.fromkeys(each.option.obstacle or each.name for each in asked))
+
+
+def _plain(value: Any) -> Any:
+    """A value in which lists, tuples and arrays of equal items are equal."""
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    return [_plain(each) for each in value] if is_list(value) else value
+
+
+@cache
+def _beyond(engine: str) -> tuple[DeclaredOption, ...]:
+    """The options that an engine can't serve."""
+    every = declared(DecodingOptions).values()
+    served = (each for each in every if each.name != "prefix")
+    return tuple(each for each in served if each.option.engines and engine not in each.option.engines)
+
+
+def merged_values(options: DecodingOptions | None, values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The options given as a whole, with those given by name in their places.
+
+    Raises:
+        OptionError: the whole is something else.
+    """
+    if options is None:
+        return values
+    if not isinstance(options, DecodingOptions):
+        raise OptionError(f"options: expected DecodingOptions, got {options!r}; give others by their names")
+    return {**given_values(options), **values}

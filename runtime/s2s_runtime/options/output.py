@@ -1,0 +1,100 @@
+"""Decoding options: what is read, and what results hold."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from s2s_runtime.declared_options import Need, Option
+from s2s_runtime.options.terms import FILES, GREEDY, JSON, NOT_GREEDY_GRAPH, ONLY_STEPS, SCORE, named
+from s2s_runtime.options.types import Callback, CancelSignal, UnknownPolicy
+
+
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
+class OutputOptions:
+    """What is read, and what results hold."""
+
+    return_scores: Annotated[
+        bool,
+        Option(
+            panel=FILES,
+            flags=["--scores"],
+            help="Write the score before each hypothesis.",
+            engines=NOT_GREEDY_GRAPH,
+            obstacle="scores",
+            elsewhere=named("return_scores", "", "output_scores"),
+        ),
+    ] = False
+    """Greedy search computes scores; beam search, and whatever returns several hypotheses, always does."""
+
+    return_token_scores: Annotated[
+        bool,
+        Option(
+            group=JSON,
+            panel=FILES,
+            flags=["--token-scores"],
+            help="With --json: log-probability of each token.",
+            engines=NOT_GREEDY_GRAPH,
+            obstacle="scores",
+            elsewhere=named("", "", "output_scores"),
+        ),
+    ] = False
+    """Results hold the log-probability of each token. Implies return_scores."""
+
+    return_attention: Annotated[
+        bool,
+        Option(
+            group=JSON,
+            panel=FILES,
+            flags=["--attention"],
+            help="With --json: the attention, target by source.",
+            engines=ONLY_STEPS,
+            obstacle="attention",
+            elsewhere=named("return_attention", "--print-alignment", "output_attentions"),
+        ),
+    ] = False
+    """Results hold the attention, (target, source). Needs a bundle with attention."""
+
+    unknown_symbols: Annotated[
+        UnknownPolicy | None,
+        Option(
+            panel=FILES,
+            flags=["--unknown"],
+            verbs=SCORE,
+            help="Symbols that the model doesn't know: an error, read as its unknown symbol, or left out. "
+            "Default: unk where it has one. Decoding counts them on stderr.",
+        ),
+    ] = None
+    """What becomes of symbols of a source text that the vocabulary lacks. "error": they are one. "unk": the unknown
+    symbol stands for them. "skip": they are left out. None = "unk" where the vocabulary has an unknown symbol, else
+    "error". Results list them as `unknown_symbols`."""
+
+    callback: Annotated[
+        Callback | None,
+        Option(
+            typed=None,
+            needs=[
+                GREEDY,
+                Need(
+                    words="num_hypotheses 1",
+                    present=lambda given: given.num_hypotheses == 1,
+                    got=lambda given: f"num_hypotheses {given.num_hypotheses}",
+                ),
+            ],
+            engines=ONLY_STEPS,
+            elsewhere=named("callback", "", "streamer"),
+        ),
+    ] = None
+    """Called with a `TokenEvent` for each token as it is chosen; where it returns True that sentence stops (finish
+    reason "stopped")."""
+
+    cancel: Annotated[
+        CancelSignal | None,
+        Option(
+            expected="a threading.Event or the like, with is_set()",
+            allowed=lambda value: isinstance(value, CancelSignal),
+            typed=None,
+            verbs=SCORE,
+            elsewhere=named("", "", "stopping_criteria"),
+        ),
+    ] = None
+    """A `threading.Event`, or anything else with `is_set()`. Looked at before steps; once set, the call raises
+    `CancelledError` and returns nothing. To keep what a sentence has so far, use a callback."""

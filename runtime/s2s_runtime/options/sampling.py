@@ -1,0 +1,66 @@
+"""Decoding options: what is drawn from at random."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from s2s_runtime.declared_options import Option
+from s2s_runtime.options.terms import GREEDY, ONLY_STEPS, SAMPLES, SAMPLING, named
+
+
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
+class SamplingOptions:
+    """What is drawn from at random."""
+
+    sampling_temperature: Annotated[
+        float | None,
+        Option(
+            above=0,
+            help="Draw tokens from the softmax of logits / temperature.",
+            panel=SAMPLING,
+            group=SAMPLING,
+            needs=[GREEDY],
+            engines=ONLY_STEPS,
+            obstacle="sampling",
+            elsewhere=named("sampling_temperature", "--temperature", "temperature"),
+        ),
+    ] = None
+    """Draw tokens at random from the softmax of logits / temperature. Sampling is on where any of the options that
+    choose what is drawn from is given."""
+
+    sampling_top_k: Annotated[
+        int | None,
+        Option(
+            at_least=1,
+            panel=SAMPLING,
+            group=SAMPLING,
+            needs=[GREEDY],
+            engines=ONLY_STEPS,
+            obstacle="sampling",
+            elsewhere=named("sampling_topk", "--sampling-topk", "top_k"),
+        ),
+    ] = None
+    """Draw among the k likeliest tokens."""
+
+    sampling_top_p: Annotated[
+        float | None,
+        Option(
+            above=0,
+            at_most=1,
+            panel=SAMPLING,
+            group=SAMPLING,
+            needs=[GREEDY],
+            engines=ONLY_STEPS,
+            obstacle="sampling",
+            elsewhere=named("sampling_topp", "--sampling-topp", "top_p"),
+        ),
+    ] = None
+    """Draw among the likeliest tokens that together reach probability p (Holtzman et al. 2020)."""
+
+    seed: Annotated[
+        int | None,
+        Option(
+            at_least=0, panel=SAMPLING, needs=[SAMPLES], elsewhere=named("set_random_seed()", "--seed", "set_seed()")
+        ),
+    ] = None
+    """Seed of sampling; the same one draws the same samples. Every sentence has a generator of its own: whatever else
+    is decoded. None = different each time."""

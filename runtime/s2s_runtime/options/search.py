@@ -1,0 +1,110 @@
+"""Decoding options: which sequences are searched for, and what makes one better than another."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from s2s_runtime.declared_options import Need, Option
+from s2s_runtime.options.terms import BEAMS, ONLY_STEPS, SCORE, SEARCH, named
+from s2s_runtime.options.types import LengthPenaltyKind
+
+
+@dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
+class SearchOptions:
+    """Which sequences are searched for, and what makes one better than another."""
+
+    beam_size: Annotated[
+        int, Option(at_least=1, verbs=("evaluate",), panel=SEARCH, elsewhere=named("beam_size", "--beam", "num_beams"))
+    ] = 1
+    """Sequences kept alive per sentence; 1 = greedy search, or sampling. May exceed the size of the vocabulary."""
+
+    num_hypotheses: Annotated[
+        int,
+        Option(
+            at_least=1,
+            help="Hypotheses per text.",
+            panel=SEARCH,
+            flags=("--num-hypotheses", "-n"),
+            elsewhere=named("num_hypotheses", "--nbest", "num_return_sequences"),
+        ),
+    ] = 1
+    """How many hypotheses to return, best first; fewer where fewer exist. At most beam_size times patience, unless
+    sampling, where it is the number of samples, or return_alternatives is set, where it is that of alternatives."""
+
+    patience: Annotated[
+        float,
+        Option(
+            above=0,
+            help="Stop once beam size times this many hypotheses have ended.",
+            panel=SEARCH,
+            needs=[
+                Need(
+                    words="beam_size above 1",
+                    present=lambda given: given.beam_size > 1,
+                    got=lambda given: f"patience {given.patience:g} with beam_size 1",
+                )
+            ],
+            elsewhere=named("patience"),
+        ),
+    ] = 1.0
+    """A sentence stops once round(beam_size * patience) hypotheses have ended and none alive can beat the best of
+    them (Kasai et al. 2022). Larger values make the lower ranks of an n-best list better."""
+
+    length_penalty: Annotated[
+        float,
+        Option(
+            at_least=0,
+            help="Scores are divided by length to this power.",
+            panel=SEARCH,
+            verbs=(*SCORE, "evaluate"),
+            elsewhere=named("length_penalty", "--lenpen", "length_penalty"),
+        ),
+    ] = 1.0
+    """Exponent a of the length penalty; 0 = scores are log-probabilities. Not negative."""
+
+    length_penalty_kind: Annotated[
+        LengthPenaltyKind, Option(help="Length itself, or (5 + length) / 6.", panel=SEARCH, verbs=SCORE)
+    ] = "average"
+    """"average": log-probability / length^a; "gnmt": log-probability / ((5 + length) / 6)^a (Wu et al. 2016)."""
+
+    coverage_penalty: Annotated[
+        float,
+        Option(
+            at_least=0,
+            help="Weight of what the attention left out.",
+            panel=SEARCH,
+            verbs=SCORE,
+            needs=[BEAMS],
+            engines=ONLY_STEPS,
+            obstacle="attention",
+            elsewhere=named("coverage_penalty"),
+        ),
+    ] = 0.0
+    """Weight b of b * sum over the source of log(min(attention received, 1)), added to the scores of ended hypotheses
+    (Wu et al. 2016). Needs beam search and a bundle with attention."""
+
+    return_alternatives: Annotated[
+        bool,
+        Option(
+            help="The -n likeliest next tokens (after --prefix), each continued.",
+            panel=SEARCH,
+            flags=["--alternatives"],
+            engines=ONLY_STEPS,
+            elsewhere=named("return_alternatives"),
+        ),
+    ] = False
+    """The num_hypotheses likeliest first tokens (after the prefix), each continued to its best end. Hypotheses come
+    in the order of those tokens' probabilities, not of their scores."""
+
+    min_alternative_probability: Annotated[
+        float,
+        Option(
+            at_least=0,
+            at_most=1,
+            help="Leave out less likely alternatives.",
+            panel=SEARCH,
+            needs=["return_alternatives"],
+            elsewhere=named("min_alternative_expansion_prob"),
+        ),
+    ] = 0.0
+    """Alternatives less likely than this, as the next token, are left out; where none is left, the one hypothesis is
+    the prefix, without a score, "stopped"."""

@@ -1,0 +1,49 @@
+"""Types of the values of options. Nothing here needs numpy, for which `--help` doesn't wait."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
+
+BatchUnit = Literal["sentences", "tokens"]
+Engine = Literal["auto", "graph", "steps"]
+LengthPenaltyKind = Literal["average", "gnmt"]
+Mean = Literal["probabilities", "log_probabilities"]
+UnknownPolicy = Literal["error", "unk", "skip"]
+Token = int | str
+Prefix = str | Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenEvent:
+    """A token that greedy search or sampling just chose, as given to `callback`.
+
+    Attributes:
+        sentence: position of the sentence in the caller's inputs.
+        step: how many tokens came before it.
+        token_id: its id.
+        token: its symbol (the id as a string without a target vocabulary).
+        log_probability: where scores were asked for, else None.
+        is_last: whether the sequence ends with it.
+    """
+
+    sentence: int
+    step: int
+    token_id: int
+    token: str
+    log_probability: float | None
+    is_last: bool
+
+
+@runtime_checkable
+class CancelSignal(Protocol):
+    """Says whether a call is to end: a `threading.Event`, or anything else with this method, such as a deadline."""
+
+    def is_set(self) -> bool:
+        """Whether the call is to end. Called before steps, from each thread that decodes: workers ask side by side."""
+        ...
+
+
+AllowedNext = Callable[[int, list[int]], object]
+Callback = Callable[[TokenEvent], bool | None]

@@ -1,0 +1,185 @@
+"""Decoding options as keyword arguments, for type checkers and editors.
+
+Written by `make tables` from the declarations beside it: change those, and run it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypedDict
+
+from s2s_runtime.options.types import (
+    AllowedNext,
+    BatchUnit,
+    Callback,
+    CancelSignal,
+    Engine,
+    LengthPenaltyKind,
+    Prefix,
+    Token,
+    UnknownPolicy,
+)
+
+
+class OptionValues(TypedDict, total=False):
+    """The fields of `DecodingOptions`; all may be left out."""
+
+    beam_size: int
+    """Sequences kept alive per sentence; 1 = greedy search, or sampling. May exceed the size of the vocabulary."""
+
+    num_hypotheses: int
+    """How many hypotheses to return, best first; fewer where fewer exist. At most beam_size times patience, unless
+    sampling, where it is the number of samples, or return_alternatives is set, where it is that of alternatives."""
+
+    patience: float
+    """A sentence stops once round(beam_size * patience) hypotheses have ended and none alive can beat the best of them
+    (Kasai et al. 2022). Larger values make the lower ranks of an n-best list better."""
+
+    length_penalty: float
+    """Exponent a of the length penalty; 0 = scores are log-probabilities. Not negative."""
+
+    length_penalty_kind: LengthPenaltyKind
+    """"average": log-probability / length^a; "gnmt": log-probability / ((5 + length) / 6)^a (Wu et al. 2016)."""
+
+    coverage_penalty: float
+    """Weight b of b * sum over the source of log(min(attention received, 1)), added to the scores of ended hypotheses
+    (Wu et al. 2016). Needs beam search and a bundle with attention."""
+
+    return_alternatives: bool
+    """The num_hypotheses likeliest first tokens (after the prefix), each continued to its best end. Hypotheses come in
+    the order of those tokens' probabilities, not of their scores."""
+
+    min_alternative_probability: float
+    """Alternatives less likely than this, as the next token, are left out; where none is left, the one hypothesis is
+    the prefix, without a score, "stopped"."""
+
+    max_length: int | None
+    """Longest target in tokens, the end token counted; None = the bundle's. A sequence that reaches it is returned as
+    it is, without an end token."""
+
+    max_length_ratio: float | tuple[float, float] | None
+    """a, or (a, b): the target is at most a * source length + b tokens long (at least 1), and no longer than max_length
+    either."""
+
+    min_length: int
+    """Tokens that come before an end token at least; at most as many as the target may have."""
+
+    prefix: Sequence[Prefix | None] | None
+    """Forced first tokens of each target, as text or ids; None for a sentence without. Part of the results."""
+
+    repetition_penalty: float
+    """Logits of tokens that occurred before in the sequence are divided by it where positive and multiplied where
+    negative (Keskar et al. 2019), before the softmax, so that scores count it. Above 1 discourages repetition."""
+
+    no_repeat_ngram_size: int
+    """No sequence of so many tokens occurs twice; 0 = off."""
+
+    no_repeat_ngram_exclude: Sequence[Token]
+    """Sequences that hold one of these tokens may repeat all the same."""
+
+    suppress_tokens: Sequence[Token]
+    """Tokens never generated."""
+
+    suppress_sequences: Sequence[Sequence[Token]]
+    """Sequences of tokens never generated."""
+
+    allow_unknown: bool
+    """The unknown token may be generated."""
+
+    replace_unknown: bool
+    """Each unknown target token becomes the source token it attended to most, in `text` and `tokens` (ids stay), one
+    that the source vocabulary lacks as the text spells it. Implies allow_unknown. Needs a bundle with attention and
+    both vocabularies."""
+
+    phrase_table: Mapping[str, str] | None
+    """What source tokens become where replace_unknown would copy them; others are copied."""
+
+    end_tokens: Sequence[Token] | None
+    """Tokens that end a sequence; None = the bundle's."""
+
+    return_end_token: bool
+    """Results include the end token in ids, tokens, token scores and attention."""
+
+    allowed_next: AllowedNext | None
+    """Called with (tokens written so far, their ids) for each row and step; returns the ids that may follow, or a
+    boolean mask over the vocabulary. Where it allows nothing the sequence stops (finish reason "stopped"). Grammars,
+    tries, lexicons."""
+
+    sampling_temperature: float | None
+    """Draw tokens at random from the softmax of logits / temperature. Sampling is on where any of the options that
+    choose what is drawn from is given."""
+
+    sampling_top_k: int | None
+    """Draw among the k likeliest tokens."""
+
+    sampling_top_p: float | None
+    """Draw among the likeliest tokens that together reach probability p (Holtzman et al. 2020)."""
+
+    seed: int | None
+    """Seed of sampling; the same one draws the same samples. Every sentence has a generator of its own: whatever else
+    is decoded. None = different each time."""
+
+    return_scores: bool
+    """Greedy search computes scores; beam search, and whatever returns several hypotheses, always does."""
+
+    return_token_scores: bool
+    """Results hold the log-probability of each token. Implies return_scores."""
+
+    return_attention: bool
+    """Results hold the attention, (target, source). Needs a bundle with attention."""
+
+    unknown_symbols: UnknownPolicy | None
+    """What becomes of symbols of a source text that the vocabulary lacks. "error": they are one. "unk": the unknown
+    symbol stands for them. "skip": they are left out. None = "unk" where the vocabulary has an unknown symbol, else
+    "error". Results list them as `unknown_symbols`."""
+
+    callback: Callback | None
+    """Called with a `TokenEvent` for each token as it is chosen; where it returns True that sentence stops (finish
+    reason "stopped")."""
+
+    cancel: CancelSignal | None
+    """A `threading.Event`, or anything else with `is_set()`. Looked at before steps; once set, the call raises
+    `CancelledError` and returns nothing. To keep what a sentence has so far, use a callback."""
+
+    engine: Engine
+    """Search in one graph, or step by step; auto: the graph where it can. "graph": the bundle's graphs of greedy and
+    beam search write many tokens in one run; "steps": each token is one run of the step graph. The tokens are the same.
+    The graphs are faster; the table of options says what they can't do."""
+
+    max_batch_size: int
+    """Most sentences (or tokens, see batch_by) in a batch; longer lists are sorted by length and cut. Several batches
+    may be decoded at the same time: see `workers` of `s2s_runtime.load`."""
+
+    batch_by: BatchUnit
+    """What max_batch_size counts: "sentences", or "tokens" = sentences times the longest source among them."""
+
+
+class ScoreValues(TypedDict, total=False):
+    """The decoding options that apply to `Model.score`, with the meanings and defaults of `DecodingOptions`."""
+
+    length_penalty: float
+    """Exponent a of the length penalty; 0 = scores are log-probabilities. Not negative."""
+
+    length_penalty_kind: LengthPenaltyKind
+    """"average": log-probability / length^a; "gnmt": log-probability / ((5 + length) / 6)^a (Wu et al. 2016)."""
+
+    coverage_penalty: float
+    """Weight b of b * sum over the source of log(min(attention received, 1)), added to the scores of ended hypotheses
+    (Wu et al. 2016). Needs beam search and a bundle with attention."""
+
+    repetition_penalty: float
+    """Logits of tokens that occurred before in the sequence are divided by it where positive and multiplied where
+    negative (Keskar et al. 2019), before the softmax, so that scores count it. Above 1 discourages repetition."""
+
+    unknown_symbols: UnknownPolicy | None
+    """What becomes of symbols of a source text that the vocabulary lacks. "error": they are one. "unk": the unknown
+    symbol stands for them. "skip": they are left out. None = "unk" where the vocabulary has an unknown symbol, else
+    "error". Results list them as `unknown_symbols`."""
+
+    cancel: CancelSignal | None
+    """A `threading.Event`, or anything else with `is_set()`. Looked at before steps; once set, the call raises
+    `CancelledError` and returns nothing. To keep what a sentence has so far, use a callback."""
+
+    max_batch_size: int
+    """Most sentences (or tokens, see batch_by) in a batch; longer lists are sorted by length and cut. Several batches
+    may be decoded at the same time: see `workers` of `s2s_runtime.load`."""

@@ -1,0 +1,43 @@
+"""How the files of a run are read, whatever their form."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from s2s_runtime.files.pair_rows import LeftOut
+from s2s_runtime.files.text_source import TextSource, open_text
+from s2s_training.stages import Stages, unseen
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What holds for every file.
+
+    Attributes:
+        encoding: see `DataConfig`.
+        strict: see `DataConfig`.
+        stages: is told how far it is.
+    """
+
+    encoding: str | None = None
+    strict: bool = False
+    stages: Stages = unseen
+
+    def open(self, path: Path) -> AbstractContextManager[TextSource]:
+        """Open a text; see `open_text`."""
+        return open_text(path, self.encoding, lambda done, size: self.stages(f"reading {path}", done, size))
+
+    def warn(self, path: Path, left_out: LeftOut) -> None:
+        """Log which rows of a file were left out, if any."""
+        message = left_out.message(str(path))
+        if message is not None:
+            logger.warning("%s", message)
+
+
+PLAIN: Final = Reading()
