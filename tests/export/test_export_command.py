@@ -213,7 +213,7 @@ def test_options_out_of_range(run_folder: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--rows", "3", "--unit", "word"], "--rows: needs --vocab-from; --unit: needs --vocab-from"),
+        (["--rows", "3", "--unit", "word"], "--rows: needs --pairs; --unit: needs --pairs"),
         (["--dry-run", "--json"], "--json: no effect with --dry-run"),
         (["--dry-run", "--verify-with", "x"], "--verify-with: no effect with --dry-run"),
         (["--model-fn", "a:b", "--trust-lambda"], "--trust-lambda: no effect with --model-fn"),
