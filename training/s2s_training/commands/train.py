@@ -13,7 +13,8 @@ from s2s_runtime.commands.console import make_app, one_line_errors
 from s2s_training.commands.train_options import data, fit, model
 from s2s_training.config.data import Normalization, Split, Unit
 from s2s_training.config.fit import OptimizerName, ScheduleName, Select
-from s2s_training.config.training import AttentionForm, Bridge, CellName, Kind, Padding, Peek, TrainingConfig
+from s2s_training.config.model import AttentionForm, Bridge, CellName, Kind, Padding, Peek
+from s2s_training.config.training import TrainingConfig
 from s2s_training.errors import ConfigError
 from s2s_training.runs.summaries import describe
 

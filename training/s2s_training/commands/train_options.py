@@ -10,7 +10,9 @@ from typing import Any
 
 import typer
 
-from s2s_training.config.training import DataConfig, FitConfig, ModelConfig
+from s2s_training.config.data import DataConfig
+from s2s_training.config.fit import FitConfig
+from s2s_training.config.model import ModelConfig
 
 
 def data(field: str, text: str, *names: str) -> Any:

@@ -12,7 +12,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from s2s_training.config.training import DataConfig, TrainingConfig
+from s2s_training.config.data import DataConfig
+from s2s_training.config.training import TrainingConfig
 from s2s_training.data import addition, cmudict, series
 from s2s_training.data.corpus import Corpus, source_key, split_corpus
 from s2s_training.data.pair_files import read_pairs
