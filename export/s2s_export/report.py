@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator, Mapping
 from html import escape
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import keras
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from s2s_export.understand.bundle_terms import Understanding
 from s2s_export.verify.verify import Check
@@ -19,6 +21,8 @@ from s2s_training.splitting.splitter import SplitModel
 
 if TYPE_CHECKING:
     from s2s_export.exporter import Exported
+    from s2s_export.options import ExportOptions
+    from s2s_export.understand.first_look import FirstLook
 
 
 def print_exported(console: Console, exported: Exported) -> None:
@@ -70,6 +74,19 @@ def _parts(exported: Exported) -> Iterator[Table | str]:
     if exported.facts.target_vocabulary is None and exported.manifest.target.feedback != "value":
         yield "note: the bundle has no symbols of the target: it gives ids, as texts need a vocabulary"
     yield f"wrote {exported.path} (every check within {exported.report.atol:g})"
+
+
+def print_first_look(console: Console, look: FirstLook, options: ExportOptions, command: str) -> None:
+    """Print what a model shows, what it can't, and the command to type next."""
+    for title, rows in (("The model shows", look.shown()), ("It can't show", look.unknown(options))):
+        if rows:
+            table = Table(title=title, title_justify="left", show_header=False)
+            for row in rows:
+                table.add_row(*map(Text, row))
+            console.print(table)
+    yours = re.search(r" (N|SYMBOL|FILLER)\b", command) is not None
+    console.print(f"To export it, type{' (what stands in capitals, only you know)' if yours else ''}:")
+    console.print(Text(f"  {command}"), soft_wrap=True)
 
 
 def print_understanding(console: Console, split: SplitModel, facts: Understanding) -> None:

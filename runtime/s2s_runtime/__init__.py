@@ -31,6 +31,7 @@ __all__ = [
     "ProviderError",
     "QueueFullError",
     "Result",
+    "Results",
     "S2SError",
     "TargetScore",
     "TokenEvent",
@@ -68,7 +69,7 @@ if TYPE_CHECKING:
     from s2s_runtime.loading import load
     from s2s_runtime.model import Model
     from s2s_runtime.options import DecodingOptions, OptionValues, TokenEvent
-    from s2s_runtime.results import Hypothesis, Result, TargetScore
+    from s2s_runtime.results import Hypothesis, Result, Results, TargetScore
     from s2s_runtime.vocabulary.vocabulary_file import PaddingPolicy, Vocabulary, VocabularyFile
 
 # Imported when first used: a command's --help should not wait for numpy.
@@ -81,7 +82,7 @@ _MODULES = {
     "loading": ("load",),
     "model": ("Model",),
     "options": ("DecodingOptions", "OptionValues", "TokenEvent"),
-    "results": ("Hypothesis", "Result", "TargetScore"),
+    "results": ("Hypothesis", "Result", "Results", "TargetScore"),
     "vocabulary.vocabulary_file": ("PaddingPolicy", "Vocabulary", "VocabularyFile"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

@@ -1,9 +1,7 @@
 """Sentences that come one at a time, from any threads, decoded together: what a server needs.
 
 One thread decodes. Sentences that come meanwhile wait until the batch has ended, and are the next one: whoever comes
-alone is decoded at once, and the more come, the larger the batches. With `batching="continuous"` they wait less: each
-time some of those under way have ended, or `_STEPS` tokens of each are written, those that wait are encoded together
-and take part. That slows the others down, so it pays where a few long sentences would hold up many short ones.
+alone is decoded at once, and the more come, the larger the batches.
 """
 
 from __future__ import annotations
@@ -14,7 +12,7 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from threading import Condition, Thread
-from typing import Final, Unpack
+from typing import Unpack
 
 from s2s_runtime.array_types import Ints
 from s2s_runtime.declared_options import takes_options
@@ -26,10 +24,8 @@ from s2s_runtime.inputs.sources import Row, Sources, read_sources
 from s2s_runtime.model import Model
 from s2s_runtime.options import DecodingOptions, OptionValues
 from s2s_runtime.results import Result
-from s2s_runtime.search.engines import check_engine, decode, joins
-from s2s_runtime.search.graph_search import Answer, Supply
-
-_STEPS: Final = 32  # tokens written before others are looked for: coming back costs as much as a few steps
+from s2s_runtime.search.engines import answers, check_engine
+from s2s_runtime.search.graph_search import Answer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,7 +83,6 @@ class Decoder(AbstractContextManager["Decoder"]):
         self._begun = 0
         self._batches: deque[Batch] = deque()  # cut, not taken yet
         search = self._decoding.model, self._plan, self._decoding.options
-        self._supply = Supply(self._take, self._decoding.options, joins(*search))
         check_engine(*search)
         self._thread = Thread(target=self._work, name="s2s-decoder", daemon=True)
         self._thread.start()
@@ -138,10 +133,10 @@ class Decoder(AbstractContextManager["Decoder"]):
 
     def _work(self) -> None:
         """Decode whatever comes until the decoder is closed and nothing waits."""
-        decoding, steps = self._decoding, _STEPS if self._supply.joins else None
+        decoding = self._decoding
         while self._wait():
             try:
-                for answer in decode(decoding.model, self._supply, self._plan, decoding.options, steps=steps):
+                for answer in answers(decoding.model, iter(self._take, None), self._plan, decoding.options):
                     self._give(answer)
             except BaseException as error:  # a callback's SystemExit too: those who wait must hear of it
                 for job in self._jobs.values():

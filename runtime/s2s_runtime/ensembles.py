@@ -54,7 +54,9 @@ def ensemble(models: Sequence[Model], *, mean: Mean = "probabilities") -> Model:
     members = [model.step_model for model in models]
     attention = all(model.manifest.attention for model in models)
     manifest = replace(first, attention=attention)
-    return Model(manifest, EnsembleModel(members, mean), models[0].provider, _workers(models, mean))
+    return Model(
+        manifest, EnsembleModel(members, mean), models[0].provider, _workers(models, mean), f"ensemble of {len(models)}"
+    )
 
 
 def _workers(models: Sequence[Model], mean: Mean) -> Workers | None:

@@ -17,13 +17,23 @@ class LoadedBundle(AbstractContextManager["LoadedBundle"]):
     """What a `Model` has beside its verbs; its arguments are documented there."""
 
     def __init__(
-        self, manifest: Manifest, step_model: StepModel[Any], provider: str = "", workers: Workers | None = None
+        self,
+        manifest: Manifest,
+        step_model: StepModel[Any],
+        provider: str = "",
+        workers: Workers | None = None,
+        name: str = "",
     ) -> None:
         self._manifest = manifest
         self._steps: StepModel[Any] | None = step_model
         self._provider = provider
         self._workers = workers
+        self._name = name
         self._last = LastDecoding()
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else self._provider
+        return f"<{' '.join(filter(None, (type(self).__name__, self._name)))}: {self._manifest.summary}, {state}>"
 
     @property
     def manifest(self) -> Manifest:

@@ -77,7 +77,7 @@ def load(
         raise OptionError(f"sessions: expected names among {', '.join(manifest.graphs)}, got {', '.join(unknown)}")
     step_model = open_step_model(files, manifest, settings, ready)
     at_once = make_workers(workers, settings, manifest, ready, partial(_opener, files, manifest))
-    return Model(manifest, step_model, step_model.provider, at_once)
+    return Model(manifest, step_model, step_model.provider, at_once, files.name)
 
 
 def _opener(files: BundleFiles, manifest: Manifest, settings: SessionSettings) -> Callable[[], OnnxStepModel]:

@@ -54,6 +54,7 @@ class Model(LoadedBundle):
         step_model: its graphs, or anything else that encodes and steps.
         provider: the execution provider that decodes, by onnxruntime's name.
         workers: decode the batches of a list side by side; None = one after the other.
+        name: what to call it, as its `repr` does.
     """
 
     @takes_options(DecodingOptions)

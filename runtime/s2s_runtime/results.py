@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Final, Literal, SupportsIndex, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from s2s_runtime.equality import ComparedByValue
+from s2s_runtime.lazy_modules import Later
+
+if TYPE_CHECKING:
+    from s2s_runtime.plots import notebook
+else:  # where somebody looks at results
+    notebook = Later("plots.notebook")
+
+_LONGEST: Final = 70  # characters of a text that a repr shows
+
 FinishReason = Literal["end", "length", "stopped"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Hypothesis:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Hypothesis(ComparedByValue):
     """One decoded sequence.
 
     Attributes:
@@ -36,6 +46,12 @@ class Hypothesis:
     token_scores: list[float] | None = None
     attention: NDArray[np.float32] | None = None
 
+    def __repr__(self) -> str:
+        parts = [_quoted(self.text), *_scored(self.score), f"finish_reason={self.finish_reason!r}"]
+        if self.attention is not None:
+            parts.append(f"attention={'x'.join(map(str, self.attention.shape))}")
+        return f"Hypothesis({', '.join(parts)})"
+
     def to_dict(self) -> dict[str, object]:
         """Everything that is known as plain values for JSON; what wasn't asked for is left out."""
         found: dict[str, object] = {"text": self.text, "tokens": self.tokens, "ids": self.ids}
@@ -49,8 +65,8 @@ class Hypothesis:
         return found
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Result:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Result(ComparedByValue):
     """What one source was decoded to.
 
     Attributes:
@@ -64,6 +80,18 @@ class Result:
     hypotheses: list[Hypothesis]
     source_tokens: list[str]
     unknown_symbols: list[str] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        parts = [_quoted(self.text), *_scored(self.score)]
+        if len(self.hypotheses) > 1:
+            parts.append(f"hypotheses={len(self.hypotheses)}")
+        if self.unknown_symbols:
+            parts.append(f"unknown_symbols={_shortened(repr(self.unknown_symbols))}")
+        return f"Result({', '.join(parts)})"
+
+    def _repr_png_(self) -> bytes | None:
+        """Draw the attention of the best hypothesis, as a notebook asks; None where it has none, or no matplotlib."""
+        return notebook.attention_png(self)
 
     @property
     def text(self) -> str:
@@ -94,8 +122,8 @@ class Result:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class TargetScore:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class TargetScore(ComparedByValue):
     """How likely a given target is.
 
     Attributes:
@@ -111,6 +139,10 @@ class TargetScore:
     token_scores: list[float]
     unknown_symbols: list[str] = field(default_factory=list)
 
+    def __repr__(self) -> str:
+        numbers = f"score={self.score:.4g}, log_probability={self.log_probability:.4g}"
+        return f"TargetScore({numbers}, tokens={len(self.token_scores)})"
+
     def to_dict(self) -> dict[str, object]:
         """Plain values for JSON; unknown symbols only where there are any."""
         return {
@@ -119,3 +151,32 @@ class TargetScore:
             "token_scores": self.token_scores,
             **({"unknown_symbols": self.unknown_symbols} if self.unknown_symbols else {}),
         }
+
+
+class Results(list[Result]):
+    """What `generate` gives: a list of results, which a notebook shows as a table."""
+
+    @overload
+    def __getitem__(self, place: SupportsIndex) -> Result: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Results: ...
+
+    def __getitem__(self, place: SupportsIndex | slice) -> Result | Results:
+        found = super().__getitem__(place)
+        return found if isinstance(found, Result) else Results(found)
+
+    def _repr_html_(self) -> str:
+        return notebook.results_table(self)
+
+
+def _quoted(text: str) -> str:
+    return _shortened(repr(text))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}...{text[-_LONGEST // 2 + 3 :]}"
+
+
+def _scored(score: float | None) -> list[str]:
+    return [] if score is None else [f"score={score:.4g}"]

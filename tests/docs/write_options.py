@@ -6,7 +6,6 @@ tells when this has to be run again.
 
 import ast
 import re
-import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -34,7 +33,6 @@ from typing import TypedDict
 
 from s2s_runtime.options.types import (
     AllowedNext,
-    Batching,
     BatchUnit,
     Callback,
     CancelSignal,
@@ -146,5 +144,4 @@ def guide(text: str) -> str:
 
 if __name__ == "__main__":
     VALUES.write_text(values_module(), encoding="utf-8")
-    if "--values" not in sys.argv:
-        GUIDE.write_text(guide(GUIDE.read_text(encoding="utf-8")), encoding="utf-8")
+    GUIDE.write_text(guide(GUIDE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -101,7 +101,7 @@ class Bakery(Basis):
         ({"book": "x"}, "book: expected a Path, got 'x'"),
         ({"runs": 0, "share": 2}, "runs: expected an integer from 1 to 9, got 0; share: expected"),
         ({"loaves": 1}, "loaves: no such option of Bakery; help(Bakery) lists them"),
-        ({"run": 1}, "run: no such option of Bakery; did you mean runs?"),
+        ({"run": 1}, "run: no such option of Bakery; did you mean 'runs'?"),
         (
             {"oven_temperature": 1},
             "oven_temperature: no such option of Bakery; what Baker calls oven_temperature is",
@@ -169,7 +169,7 @@ def test_functions_know_their_keywords() -> None:
 
     assert bake("a", oven=3) == "aaa"
     assert bake(loaf="b") == "b"
-    with pytest.raises(TypeError, match=r"ovens: no such option of bake; did you mean oven\?"):
+    with pytest.raises(TypeError, match=r"ovens: no such option of bake; did you mean 'oven'\?"):
         bake("a", ovens=3)  # type: ignore[call-arg]
     assert issubclass(UnknownOptionError, OptionError)
 

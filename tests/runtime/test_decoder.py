@@ -56,8 +56,6 @@ class Gated:
         {"sampling_top_k": 2, "seed": 3},
         {"end_tokens": [], "max_length_ratio": 2.0, "max_batch_size": 24, "batch_by": "tokens"},
         {"engine": "steps", "return_attention": True},
-        {"batching": "continuous"},
-        {"batching": "continuous", "beam_size": 2},
     ],
     ids=lambda options: "-".join(options) or "defaults",
 )
@@ -82,7 +80,7 @@ def test_each_sentence_gives_what_generate_gives(tiny: Model, options: Any) -> N
 )
 def test_whenever_they_come(tiny: Model, texts: list[str], size: int, gap: int, beam: int) -> None:
     """Waiting now and then for one of those before: the same tokens."""
-    with Decoder(tiny, max_batch_size=size, max_length=30, beam_size=beam, batching="continuous") as decoder:
+    with Decoder(tiny, max_batch_size=size, max_length=30, beam_size=beam) as decoder:
         futures = []
         for place, text in enumerate(texts):
             futures.append(decoder.submit(text))
@@ -99,15 +97,15 @@ def test_other_bundles(fixtures: Path, name: str) -> None:
     rng = np.random.default_rng(2)
     longest = model.manifest.padding.length or 6
     rows = [rng.integers(2, model.manifest.source.size, rng.integers(1, longest + 1)) for _ in range(20)]
-    with Decoder(model, max_batch_size=8, batching="continuous") as decoder:
+    with Decoder(model, max_batch_size=8) as decoder:
         found = [future.result(SECONDS).ids for future in [decoder.submit(row) for row in rows]]
     assert found == [r.ids for r in model.generate(rows)]
 
 
-def test_one_that_comes_joins_those_in_flight(tiny: Model) -> None:
-    """What comes while others are decoded is encoded together and shares their next run; nobody waits for their end."""
+def test_those_that_come_meanwhile_are_the_next_batch(tiny: Model) -> None:
+    """What comes while a batch is decoded is the next batch, together."""
     gated = Gated(tiny)
-    with Decoder(Model(tiny.manifest, gated), end_tokens=[], max_length=40, batching="continuous") as decoder:
+    with Decoder(Model(tiny.manifest, gated), end_tokens=[], max_length=40) as decoder:
         first = decoder.submit("abcde")
         assert gated.begun.wait(SECONDS)
         write = gated.write
@@ -124,7 +122,7 @@ def test_one_that_comes_joins_those_in_flight(tiny: Model) -> None:
         results += [future.result(SECONDS).text for future in others]
     assert results == [r.text for r in tiny.generate(["abcde", "b", "dcb"], end_tokens=[], max_length=40)]
     assert gated.encoded == [1, 2]
-    assert gated.written == [1, 3, 2]  # 32 tokens; with the others to the end of the first; they go on alone
+    assert gated.written == [1, 2]
 
 
 def test_a_wrong_sentence_is_refused_at_once(tiny: Model) -> None:
@@ -146,7 +144,6 @@ def test_a_wrong_sentence_is_refused_at_once(tiny: Model) -> None:
         {"return_alternatives": True},
         {"max_waiting": 0},
         {"engine": "graph", "return_scores": True},
-        {"batching": "continuous", "engine": "steps"},
     ],
     ids="-".join,
 )

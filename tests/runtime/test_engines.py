@@ -27,7 +27,6 @@ TOKEN_BUNDLES = ("tiny", "tiny-onehot", "tiny-none", "tiny-probabilities")
 class Watched:
     """A step model that counts how often it is asked to step and to write."""
 
-    can_join = False
 
     def __init__(self, model: Any) -> None:
         self._model = model

@@ -14,7 +14,7 @@ PACKAGE = Path(s2s_runtime.__file__).parent
 SEARCH = (
     *sorted((PACKAGE / "search").glob("*.py")),
     *(PACKAGE / "decoding" / f"{name}.py" for name in ("decoding", "result_builder", "streaming")),
-    *(PACKAGE / name for name in ("batch_decoder.py", "ensembles.py", "inputs/batches.py", "ort/memory_joiner.py")),
+    *(PACKAGE / name for name in ("batch_decoder.py", "ensembles.py", "inputs/batches.py")),
 )
 
 

@@ -176,7 +176,6 @@ def test_short_lists_dont_open_the_graphs(tiny: Model) -> None:
     [
         {"callback": lambda event: None},
         {"allowed_next": lambda tokens, ids: range(8)},
-        {"batching": "continuous"},
     ],
 )
 def test_functions_of_the_caller_are_called_from_one_thread(tiny: Model, options: dict[str, Any]) -> None:
@@ -326,9 +325,6 @@ def test_the_command_takes_them(fixtures: Path, tiny: Model) -> None:
     alone, shared = (run(cli.app, [bundle, "--score", "--workers", count], input=pairs) for count in "13")
     assert alone.stdout == shared.stdout
     assert shared.stdout.count("\n") == len(TEXTS)
-    for more, message in (
-        (["--stream"], "--workers: no effect where texts are decoded one by one"),
-        (["--batching", "continuous"], "--workers: no effect with --batching continuous, where all lines are one flow"),
-    ):
+    for more, message in ((["--stream"], "--workers: no effect where texts are decoded one by one"),):
         found = run(cli.app, [bundle, "--workers", "3", *more], input="a")
         assert (found.exit_code, found.stderr) == (2, f"error: {message}\n")

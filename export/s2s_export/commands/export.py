@@ -216,9 +216,9 @@ def export(
         words = _Words(loading.path, vocab, vocab_from, rows, unit, source_vocab, target_vocab, encoding)
         options = _options(path, words, verify_with, settings, writes=not dry_run)
         if dry_run:
-            _show(loading, options)
+            _show(loading, options, _arguments(context))
         else:
-            _write(loading, path, options, as_json=as_json)
+            _write(loading, path, options, _arguments(context), as_json=as_json)
     except (S2SError, OSError) as error:
         if verbose:
             typer.echo("".join(traceback.format_exception(error)), err=True)
@@ -353,8 +353,10 @@ def _pairs(lines: list[str]) -> tuple[list[str], list[str]]:
     return [part[0] for part in parts], references if len(references) == len(parts) else []
 
 
-def _write(loading: _Loading, path: Path, options: ExportOptions, *, as_json: bool) -> None:
+def _write(loading: _Loading, path: Path, options: ExportOptions, typed: list[str], *, as_json: bool) -> None:
     from rich.console import Console
+
+    from s2s_export.errors import ExportError
 
     console = Console(stderr=True)
     with console.status("loading TensorFlow") as status:
@@ -365,24 +367,71 @@ def _write(loading: _Loading, path: Path, options: ExportOptions, *, as_json: bo
         from s2s_export.report import print_exported, to_dict
 
         status.update("loading the model")
-        exported = run(loading.load(), path, options, progress=status.update)
+        model = loading.load()
+        exported = None
+        try:
+            exported = run(model, path, options, progress=status.update)
+        except ExportError as error:
+            refused = error
+    if exported is None:
+        if not as_json:
+            _tell_what_is_missing(model, options, typed, loading.path.parent)
+        raise refused
     if as_json:
         typer.echo(json.dumps(to_dict(exported), indent=2))
     else:
         print_exported(Console(), exported)
 
 
-def _show(loading: _Loading, options: ExportOptions) -> None:
+def _tell_what_is_missing(model: Any, options: ExportOptions, typed: list[str], folder: Path) -> None:
+    """What the model shows and what to type next, where nothing else stands against its export."""
+    from rich.console import Console
+
+    from s2s_export.errors import ExportError
+    from s2s_export.exporter import take_apart
+    from s2s_export.report import print_first_look
+    from s2s_export.understand.first_look import FirstLook
+
+    try:
+        look = FirstLook.at(lambda tried: take_apart(model, tried), options)
+    except ExportError:
+        return
+    if look.missing:
+        print_first_look(Console(), look, options, look.next_command(typed, options, folder))
+
+
+def _show(loading: _Loading, options: ExportOptions, typed: list[str]) -> None:
     from rich.console import Console
 
     from s2s_training.quiet_import import import_quietly
 
     import_quietly()
     from s2s_export.exporter import take_apart
-    from s2s_export.report import print_understanding
+    from s2s_export.report import print_first_look, print_understanding
+    from s2s_export.understand.first_look import FirstLook
 
-    _, parts, facts = take_apart(loading.load(), options)
-    print_understanding(Console(), parts, facts)
+    model = loading.load()
+    look = FirstLook.at(lambda tried: take_apart(model, tried), options)
+    console = Console()
+    print_understanding(console, *look.parts[1:])
+    print_first_look(console, look, options, look.next_command(typed, options, loading.path.parent))
+
+
+def _arguments(context: typer.Context) -> list[str]:
+    """What was typed, but for --dry-run: arguments, and options with their values."""
+    typed = typed_options(context)
+    found = []
+    for name, flag in typed.items():
+        value = context.params[name]
+        if name == "dry_run":
+            continue
+        if name == "model":
+            found.insert(0, str(value))
+        elif isinstance(value, bool):
+            found.append(flag)
+        else:
+            found += [part for each in (value if isinstance(value, list) else [value]) for part in (flag, str(each))]
+    return found
 
 
 def main() -> None:

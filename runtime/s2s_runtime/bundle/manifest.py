@@ -104,6 +104,20 @@ class Manifest:
         if problems:
             raise BundleError("; ".join(problems))
 
+    def __repr__(self) -> str:
+        return f"<Manifest: {self.summary}>"
+
+    @property
+    def summary(self) -> str:
+        """What the model is, on one line: what it reads and writes, what its decoder reads next, its states."""
+        unit = "feature" if self.source.kind == "values" else "id"
+        source = _counted(self.source.size, unit, self.source_vocabulary)
+        unit = "feature" if self.target.feedback == "value" else "id"
+        target = _counted(self.target.size, unit, self.target_vocabulary)
+        sizes = " + ".join(str(state.shape[-1]) for state in self.states)
+        parts = [f"{source} to {target}", f"feedback {self.target.feedback}", f"states {sizes}"]
+        return ", ".join([*parts, *(["attention"] if self.attention else []), self.precision])
+
     def _graph_problems(self) -> list[str]:
         needed = ["encoder", "decoder", "select_state", *(["select_memory"] if self.memory else [])]
         problems = [f"graphs.{name}: missing" for name in needed if name not in self.graphs]
@@ -190,6 +204,12 @@ class Manifest:
         if problems:
             raise BundleError("; ".join(problems))
         return cls(**parts)  # type: ignore[arg-type]  # each part was checked above
+
+
+def _counted(size: int, unit: str, vocabulary: Vocabulary | None) -> str:
+    """A size with its unit: the vocabulary's, where there is one."""
+    unit = unit if vocabulary is None else vocabulary.unit_name
+    return f"{size} {unit}" if size == 1 else f"{size} {unit}s"
 
 
 def _padding_problems(where: str, source: SourceSpec | OtherSource, padding: PaddingPolicy) -> list[str]:

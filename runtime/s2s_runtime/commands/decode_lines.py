@@ -122,8 +122,6 @@ class Settings(DecodeSettings, LineOptions):
             problems += [f"{', '.join(ignored)}: no effect where texts are decoded one by one"] if ignored else []
         elif self.texts and "read_ahead" in typed:
             problems.append("--read-ahead: no effect with TEXT, which is decoded at once")
-        if self.workers is not None and self.given.values["batching"] == "continuous":
-            problems.append("--workers: no effect with --batching continuous, where all lines are one flow")
         return problems
 
 

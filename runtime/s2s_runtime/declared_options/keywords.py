@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from s2s_runtime.declared_options.declared import declared, defaults
 from s2s_runtime.errors import UnknownOptionError
+from s2s_runtime.spelling import did_you_mean
 
 Given = ParamSpec("Given")
 Returned = TypeVar("Returned")
@@ -58,10 +58,9 @@ def unknown_name(name: str, owner: str, names: Iterable[str], options: type | No
         others = [library for library, theirs in each.option.elsewhere.items() if name in _python_names(theirs)]
         if others:
             return f"{said}; what {others[0]} calls {name} is {known} here"
-    near = difflib.get_close_matches(name, sorted(names), 1)
-    if near:
-        return f"{said}; did you mean {near[0]}?"
-    return f"{said}; help({options.__name__}) lists them" if options else f"{said}; it has {', '.join(sorted(names))}"
+    every = sorted(names)
+    listed = f"; help({options.__name__}) lists them" if options else f"; it has {', '.join(every)}"
+    return said + (did_you_mean(name, every) or listed)
 
 
 def _python_names(theirs: str) -> list[str]:

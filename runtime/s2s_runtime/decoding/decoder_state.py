@@ -18,18 +18,19 @@ from s2s_runtime.decoding.decoding import Decoding
 from s2s_runtime.decoding.predict_values import feed_back, first_values
 from s2s_runtime.decoding.result_builder import Finisher
 from s2s_runtime.decoding.score_targets import Target, look_up_target
+from s2s_runtime.equality import ComparedByValue
 from s2s_runtime.errors import InputError, OptionError
 from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.inputs.batches import lengths_to_share, pad, pad_others, pad_prefixes, target_limit
 from s2s_runtime.inputs.sources import Inputs, read_sources
 from s2s_runtime.options import DecodingOptions
-from s2s_runtime.results import Result
+from s2s_runtime.results import Result, Results
 from s2s_runtime.search.plan import prefix_ids
 from s2s_runtime.search.step_model import PortableModel, StatesT, StepModel, StepOutput
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class DecoderState:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class DecoderState(ComparedByValue):
     """Where the decoder stands with some sequences, one row each.
 
     Attributes:
@@ -43,6 +44,10 @@ class DecoderState:
     fed: NDArray[Any]
     columns: NDArray[np.bool_]
     source_tokens: list[list[str]]
+
+    def __repr__(self) -> str:
+        arrays = ", ".join(f"{name} {'x'.join(map(str, array.shape))}" for name, array in self.arrays.items())
+        return f"DecoderState(rows={len(self)}, {arrays})"
 
     def __len__(self) -> int:
         return len(self.fed)
@@ -129,7 +134,7 @@ def generate_from(
         if len(prefix) > limit:
             raise OptionError(f"prefix[{i}]: {len(prefix)} tokens, but the target may have {limit}; shorten it")
     if not len(state):
-        return []
+        return Results()
     batch = Batch(
         source=state.columns,
         columns=state.columns,
@@ -138,10 +143,8 @@ def generate_from(
         indices=np.arange(len(state)),
     )
     found = {row: ended for _, row, ended in decoding.search(batch, decoding.plan_from(0))}
-    return [
-        decoding.finisher.result(found[row], tokens, state.columns[row])
-        for row, tokens in enumerate(state.source_tokens)
-    ]
+    rows = enumerate(state.source_tokens)
+    return Results(decoding.finisher.result(found[row], tokens, state.columns[row]) for row, tokens in rows)
 
 
 def predict_from(model: StepModel[Any], state: DecoderState, count: int) -> tuple[Floats, DecoderState]:

@@ -18,7 +18,7 @@ from s2s_runtime.inputs.batches import make_batches
 from s2s_runtime.inputs.sources import Inputs, Sources, read_sources
 from s2s_runtime.lazy_modules import Later
 from s2s_runtime.options import Callback, DecodingOptions, Prefix, TokenEvent
-from s2s_runtime.results import Result
+from s2s_runtime.results import Result, Results
 from s2s_runtime.search.cancellation import cancellable
 from s2s_runtime.search.engines import answers
 from s2s_runtime.search.finished import Ended
@@ -69,7 +69,7 @@ class Decoding:
         sources = read_sources(inputs, self.manifest, self.options.unknown_symbols, first)
         begun = prefix_ids(prefixes, len(sources.arrays), self.manifest, self.plan)
         decode = self._alternatives if self.options.return_alternatives else self._results
-        return decode(sources, begun, self.plan_from(first))
+        return Results(decode(sources, begun, self.plan_from(first)))
 
     def plan_from(self, first: int) -> SearchPlan:
         """The plan for a list before which `first` inputs came: events count those too."""

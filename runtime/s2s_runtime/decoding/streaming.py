@@ -91,7 +91,6 @@ def stream_pieces(
         ("num_hypotheses", 1),
         ("return_alternatives", False),
         ("replace_unknown", False),
-        ("batching", "static"),
     ):
         if getattr(options, name) != expected:
             raise OptionError(f"{name}: expected {expected} for stream, got {getattr(options, name)!r}")

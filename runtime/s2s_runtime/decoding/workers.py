@@ -152,10 +152,9 @@ def are_worth_it(batches: int, rows: int) -> bool:
 def allow_sharing(options: DecodingOptions) -> bool:
     """Whether options let batches be decoded at the same time.
 
-    Functions of the caller are called from one thread, one batch after the other; with `batching` "continuous" all
-    batches are one flow.
+    Functions of the caller are called from one thread, one batch after the other.
     """
-    return options.callback is None and options.allowed_next is None and options.batching == "static"
+    return options.callback is None and options.allowed_next is None
 
 
 def make_workers(

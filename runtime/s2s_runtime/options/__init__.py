@@ -9,7 +9,7 @@ fairseq, OpenNMT and Marian; what these call an option stands beside it.
 from typing import Final
 
 from s2s_runtime.options.decoding import DecodingOptions, merged_values
-from s2s_runtime.options.types import AllowedNext, Batching, Callback, CancelSignal, Engine, Prefix, Token, TokenEvent
+from s2s_runtime.options.types import AllowedNext, Callback, CancelSignal, Engine, Prefix, Token, TokenEvent
 from s2s_runtime.options.values import OptionValues, ScoreValues
 
 READ_AHEAD: Final = 4096  # sources of a stream that are sorted and decoded together
@@ -17,7 +17,6 @@ READ_AHEAD: Final = 4096  # sources of a stream that are sorted and decoded toge
 __all__ = [
     "READ_AHEAD",
     "AllowedNext",
-    "Batching",
     "Callback",
     "CancelSignal",
     "DecodingOptions",

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from numbers import Number
 from typing import Any
 
 from s2s_runtime.declared_options import (
@@ -17,6 +18,7 @@ from s2s_runtime.declared_options import (
     names_where,
     option_problems,
 )
+from s2s_runtime.declared_options.checks import is_list
 from s2s_runtime.errors import OptionError
 from s2s_runtime.options.output import OutputOptions
 from s2s_runtime.options.running import RunningOptions
@@ -27,7 +29,7 @@ from s2s_runtime.options.tokens import TokenOptions
 
 
 @declares_options
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class DecodingOptions(RunningOptions, OutputOptions, SamplingOptions, TokenOptions, SearchOptions):
     """How to decode.
 
@@ -62,6 +64,15 @@ class DecodingOptions(RunningOptions, OutputOptions, SamplingOptions, TokenOptio
         given = ", ".join(f"{name}={value!r}" for name, value in given_values(self).items())
         return f"{type(self).__name__}({given})"
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, DecodingOptions):
+            return NotImplemented
+        return bool(_plain(given_values(self)) == _plain(given_values(other)))
+
+    def __hash__(self) -> int:
+        given = given_values(self).items()  # lists have no hash, and equal options may hold equal lists
+        return hash(frozenset((name, value) for name, value in given if isinstance(value, Number | str)))
+
     @property
     def sampling(self) -> bool:
         """Whether tokens are drawn at random."""
@@ -85,6 +96,13 @@ class DecodingOptions(RunningOptions, OutputOptions, SamplingOptions, TokenOptio
         """
         asked = (each for each in _beyond(engine) if differs(getattr(self, each.name), each.default))
         return list(dict.fromkeys(each.option.obstacle or each.name for each in asked))
+
+
+def _plain(value: Any) -> Any:
+    """A value in which lists, tuples and arrays of equal items are equal."""
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    return [_plain(each) for each in value] if is_list(value) else value
 
 
 @cache

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from s2s_runtime.declared_options import Option
 from s2s_runtime.options.terms import LISTS, RUNNING, SCORE, named
-from s2s_runtime.options.types import Batching, BatchUnit, Engine
+from s2s_runtime.options.types import BatchUnit, Engine
 
 
 @dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
@@ -36,11 +36,3 @@ class RunningOptions:
         BatchUnit, Option(group=LISTS, help="What --batch-size counts.", panel=RUNNING, elsewhere=named("batch_type"))
     ] = "sentences"
     """What max_batch_size counts: "sentences", or "tokens" = sentences times the longest source among them."""
-
-    batching: Annotated[
-        Batching,
-        Option(group=LISTS, panel=RUNNING, help="Batch after batch, or lines that wait take the places of ended ones."),
-    ] = "static"
-    """"static": batches are decoded each by itself; of each, what has ended is dropped. "continuous": sentences
-    that wait take the places of those that have ended; needs what engine "graph" needs, and states in host memory. The
-    tokens are the same. It is faster where targets differ widely in length and their sources don't tell."""

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
-Batching = Literal["static", "continuous"]
 BatchUnit = Literal["sentences", "tokens"]
 Engine = Literal["auto", "graph", "steps"]
 LengthPenaltyKind = Literal["average", "gnmt"]

@@ -10,7 +10,6 @@ from typing import TypedDict
 
 from s2s_runtime.options.types import (
     AllowedNext,
-    Batching,
     BatchUnit,
     Callback,
     CancelSignal,
@@ -153,11 +152,6 @@ class OptionValues(TypedDict, total=False):
 
     batch_by: BatchUnit
     """What max_batch_size counts: "sentences", or "tokens" = sentences times the longest source among them."""
-
-    batching: Batching
-    """"static": batches are decoded each by itself; of each, what has ended is dropped. "continuous": sentences that
-    wait take the places of those that have ended; needs what engine "graph" needs, and states in host memory. The
-    tokens are the same. It is faster where targets differ widely in length and their sources don't tell."""
 
 
 class ScoreValues(TypedDict, total=False):

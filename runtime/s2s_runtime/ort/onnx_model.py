@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.errors import InputError
 from s2s_runtime.ort.device import Device, Session, bound
-from s2s_runtime.ort.memory_joiner import Memory, MemoryJoiner
 from s2s_runtime.ort.step_buffers import HostBuffers, Ports
 from s2s_runtime.ort.tensors import States, Tensor
-from s2s_runtime.search.step_model import Beams, BeamSteps, StepOutput, Writing
+from s2s_runtime.search.step_model import BeamSteps, BeamWriting, StepOutput, Writing
 
 
 class OnnxStepModel:
@@ -49,7 +48,6 @@ class OnnxStepModel:
         self._ports = Ports.of(manifest)
         self._source_names = [tensor.name for tensor in manifest.source.inputs]
         self._carried = {tensor.name: tuple(tensor.shape) for tensor in (*manifest.states, *manifest.memory)}
-        self._join_memory = MemoryJoiner(manifest)
         self._sessions = sessions
         first = "greedy" if self.can_write else "decoder"
         self._provider = str(sessions[first].get_providers()[0])
@@ -98,7 +96,7 @@ class OnnxStepModel:
         [written] = self._search("greedy", states, tokens, inputs, ["tokens"])
         return written
 
-    def write_beams(self, states: States, tokens: NDArray[np.int64], beams: Beams) -> BeamSteps:
+    def write_beams(self, states: States, tokens: NDArray[np.int64], beams: BeamWriting) -> BeamSteps:
         """Write many tokens of each beam in one run; see `WritingModel.write_beams`."""
         inputs: dict[str, NDArray[Any]] = {
             "steps": np.array(beams.steps, np.int64),
@@ -162,21 +160,6 @@ class OnnxStepModel:
             recurrent = [Tensor.of(tensor.host.take(rows, axis=0)) for tensor in now]
             memory = [Tensor.of(tensor.host.take(rows, axis=0)) for tensor in states.memory]
         return self._states((len(rows), states.time), recurrent, memory)
-
-    @property
-    def can_join(self) -> bool:
-        """See `WritingModel.can_join`."""
-        return self._device is None and self._join_memory.joins_any
-
-    def join(self, states: States, more: States, time: int) -> States | None:
-        """States of the rows of both; see `WritingModel.join`."""
-        both = [Memory([tensor.host for tensor in each.memory], each.time) for each in (states, more)]
-        memory = self._join_memory(both[0], both[1], time)
-        if memory is None:
-            return None
-        pairs = zip(states.present, more.present, strict=True)
-        recurrent = [np.concatenate([one.host, other.host]) for one, other in pairs]
-        return self._states((states.rows + more.rows, time), [*map(Tensor.of, recurrent)], [*map(Tensor.of, memory)])
 
     def to_arrays(self, states: States) -> dict[str, NDArray[Any]]:
         """Copies of recurrent states and memory by name; see `PortableModel.to_arrays`."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -75,6 +78,22 @@ def draw_as_it_is(texts: list[Any]) -> None:
         text.set(parse_math=False, fontfamily=families)
 
 
+def png_bytes(figure: Any) -> bytes:
+    """Return a figure as the content of a PNG file."""
+    buffer = io.BytesIO()
+    with _told_of_glyphs():
+        figure.savefig(buffer, format="png", dpi=_DPI)
+    return buffer.getvalue()
+
+
+@contextmanager
+def _told_of_glyphs() -> Iterator[None]:
+    """Leave out what matplotlib says of each symbol that no font has: `families_for` has told, once."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
+        yield
+
+
 def save_figure(figure: Any, path: Path) -> None:
     """Write a figure, whole or not at all.
 
@@ -82,6 +101,5 @@ def save_figure(figure: Any, path: Path) -> None:
         OptionError: the ending is none of .png, .svg, .pdf.
     """
     _check_format(path)
-    with replacing(path) as beside, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")  # `families_for` has told, once
+    with replacing(path) as beside, _told_of_glyphs():
         figure.savefig(beside, dpi=_DPI)

@@ -22,7 +22,7 @@ from s2s_runtime.search.finished import Ended, EndedPool
 from s2s_runtime.search.history import History
 from s2s_runtime.search.plan import SearchPlan
 from s2s_runtime.search.scoring import log_normalizer, top_candidates
-from s2s_runtime.search.step_model import StatesT, StepModel, StepOutput
+from s2s_runtime.search.step_model import Candidates, StatesT, StepModel, StepOutput
 
 
 class Beams(NamedTuple, Generic[StatesT]):
@@ -43,38 +43,6 @@ class Beams(NamedTuple, Generic[StatesT]):
     tokens: Ints
     history: History
     attended: Floats | None
-
-
-class Candidates(NamedTuple):
-    """The best extensions of each sentence, best first; all (sentences, candidates).
-
-    Attributes:
-        scores: log-probability of the extended sequence; -inf where there is no such candidate.
-        parents: which beam is extended.
-        tokens: by which token.
-        ends: whether that is an end token.
-    """
-
-    scores: Floats
-    parents: Ints
-    tokens: Ints
-    ends: NDArray[np.bool_]
-
-    def first(self, width: int) -> Candidates:
-        """The best `width`."""
-        return Candidates(self.scores[:, :width], self.parents[:, :width], self.tokens[:, :width], self.ends[:, :width])
-
-    def alive(self, width: int) -> Candidates:
-        """The best `width` of those that don't end; where there are fewer, the others' scores become -inf."""
-        order = np.argsort(self.ends, axis=1, kind="stable")[:, :width]
-        place = np.arange(len(order))[:, None]
-        ends = self.ends[place, order]
-        scores = np.where(ends, np.float32(-np.inf), self.scores[place, order])
-        return Candidates(scores, self.parents[place, order], self.tokens[place, order], ends)
-
-    def select(self, sentences: NDArray[np.intp]) -> Candidates:
-        """Those of some of the sentences."""
-        return Candidates(self.scores[sentences], self.parents[sentences], self.tokens[sentences], self.ends[sentences])
 
 
 class _Attention(NamedTuple):
@@ -111,11 +79,11 @@ class _BeamSearch(Generic[StatesT]):
             output = self.model.step(beams.states, beams.tokens, attention=self.plan.looks)
             attention = self.look(beams, output)
             candidates = self.extend(beams, output)
-            if candidates.ends.any():
-                ended = candidates.ends & (candidates.scores > -np.inf)
-                ended[:, self.plan.beam_size :] = False
+            ends = self.plan.is_end.take(candidates.tokens)
+            if ends.any():
+                ended = self.pool.ending(candidates.tokens, candidates.scores)
                 self.set_aside(beams, attention, candidates, ended, "end")
-                alive = candidates.alive(self.plan.beam_size)
+                alive = _alive(candidates, ends, self.plan.beam_size)
             else:
                 alive = candidates.first(self.plan.beam_size)
             beams = self.advance(beams, attention, alive, self.going_on(beams, attention, alive))
@@ -151,7 +119,7 @@ class _BeamSearch(Generic[StatesT]):
         logits += offset[:, None]
         best, places = top_candidates(logits.reshape(sentences, -1), self.examined)
         parents, tokens = np.divmod(places, logits.shape[1])
-        return Candidates(best, parents, tokens, self.plan.is_end.take(tokens))
+        return Candidates(best, parents, tokens)
 
     def set_aside(
         self,
@@ -224,3 +192,11 @@ class _BeamSearch(Generic[StatesT]):
         history.append(tokens, gains, weights)
         total = None if attention.total is None else attention.total[rows]
         return Beams(states, beams.sentences[left], kept.scores, tokens, history, total)
+
+
+def _alive(candidates: Candidates, ends: NDArray[np.bool_], width: int) -> Candidates:
+    """Return the best `width` of those that don't end; where there are fewer, the others' scores become -inf."""
+    order = np.argsort(ends, axis=1, kind="stable")[:, :width]
+    place = np.arange(len(order))[:, None]
+    scores = np.where(ends[place, order], np.float32(-np.inf), candidates.scores[place, order])
+    return Candidates(scores, candidates.parents[place, order], candidates.tokens[place, order])

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from s2s_runtime.errors import CancelledError
 from s2s_runtime.options import CancelSignal
 from s2s_runtime.search.step_model import (
-    Beams,
     BeamSteps,
+    BeamWriting,
     StatesT,
     StepModel,
     StepOutput,
@@ -62,20 +62,11 @@ class CancellableModel(Generic[StatesT]):
         model = cast("WritingModel[StatesT]", self._model)
         return model.write(states, tokens, writing._replace(steps=min(writing.steps, _STEPS_BETWEEN)))
 
-    def write_beams(self, states: StatesT, tokens: NDArray[np.int64], beams: Beams) -> BeamSteps:
+    def write_beams(self, states: StatesT, tokens: NDArray[np.int64], beams: BeamWriting) -> BeamSteps:
         """See `WritingModel.write_beams`."""
         self._check()
         model = cast("WritingModel[StatesT]", self._model)
         return model.write_beams(states, tokens, beams._replace(steps=min(beams.steps, _STEPS_BETWEEN)))
-
-    @property
-    def can_join(self) -> bool:
-        """See `WritingModel.can_join`."""
-        return cast("WritingModel[StatesT]", self._model).can_join
-
-    def join(self, states: StatesT, more: StatesT, time: int) -> StatesT | None:
-        """See `WritingModel.join`."""
-        return cast("WritingModel[StatesT]", self._model).join(states, more, time)
 
     def reorder(self, states: StatesT, rows: NDArray[np.int64]) -> None:
         """See `StepModel.reorder`."""

@@ -69,6 +69,15 @@ class EndedPool:
         # of sequences that differ in their end tokens only, one is returned
         self._capacity = plan.num_hypotheses * max(1, plan.ends)
 
+    def ending(self, tokens: Ints, scores: Floats) -> NDArray[np.bool_]:
+        """Tell which candidates (..., candidates), best first, are set aside as ended hypotheses.
+
+        One that ends below the first `beam_size` is neither ended nor alive: see `s2s_runtime.search.beam`.
+        """
+        ends: NDArray[np.bool_] = self._plan.is_end[tokens] & (scores > -np.inf)
+        ends[..., self._plan.beam_size :] = False
+        return ends
+
     @property
     def is_enough_somewhere(self) -> bool:
         """Whether in any sentence as many have ended as it takes to stop."""

@@ -1,6 +1,6 @@
 """Beam search by a graph that extends all beams many times in one run; finds what `s2s_runtime.search.beam` finds.
 
-The graph keeps the beams; this side looks afterwards, step by step, which extensions ended, and stops a sentence as
+The graph keeps the beams; this side looks afterwards, step by step, which candidates ended, and stops a sentence as
 `s2s_runtime.search.beam` does. What the graph did beyond that is dropped, so each run takes few steps.
 """
 
@@ -16,40 +16,11 @@ from s2s_runtime.array_types import Floats, Ints
 from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.results import FinishReason
 from s2s_runtime.search.finished import Ended, EndedPool
-from s2s_runtime.search.graph_search import Answer, Flow, Supply
+from s2s_runtime.search.graph_search import Answer, GraphSearch
 from s2s_runtime.search.plan import SearchPlan
-from s2s_runtime.search.step_model import Beams, BeamSteps, Extensions, StatesT, WritingModel
+from s2s_runtime.search.step_model import BeamSteps, BeamWriting, Candidates, StatesT, WritingModel
 
 _STEPS: Final = 6  # in a run: coming back costs about as much as a step, and each step beyond a sentence's end is lost
-
-
-class BeamFlow(Flow[StatesT, "_Found"]):
-    """Sentences of which the `beam_size` best sequences are kept alive until enough have ended.
-
-    Each gives its best distinct hypotheses, best first, at most `num_hypotheses`.
-
-    Args:
-        model: extends beams.
-        plan: how.
-        supply: what comes.
-    """
-
-    def __init__(self, model: WritingModel[StatesT], plan: SearchPlan, supply: Supply) -> None:
-        super().__init__(model, plan, supply, plan.beam_size)
-        self._examined = min(plan.beam_size * (1 + plan.ends), plan.beam_size * len(plan.is_end))
-
-    def _begin(self, batch: Batch) -> _Found:
-        return _Found(batch, self.plan)
-
-    def _least(self, count: int) -> int:
-        return count - 1  # no sentence that has ended is taken along: each has many rows
-
-    def _write(self, states: StatesT, least: int, steps: int) -> list[Answer]:
-        scores = np.concatenate([part.scores for part in self.parts])
-        tokens = np.concatenate([part.tokens for part in self.parts]).reshape(-1)
-        beams = Beams(scores, self.plan.rules.always, self.plan.ending, self._examined, min(_STEPS, steps))
-        found = self.model.write_beams(states, tokens, beams)
-        return [answer for part, place in self._pieces() for answer in part.add(found.of(place))]
 
 
 class _Block(NamedTuple):
@@ -59,43 +30,45 @@ class _Block(NamedTuple):
     beams: BeamSteps
 
 
-class _Found:
-    """What all runs found so far of a batch, and the hypotheses that have ended."""
+class GraphBeam(GraphSearch[StatesT]):
+    """The `beam_size` best sequences of each sentence are kept alive until enough have ended.
 
-    def __init__(self, batch: Batch, plan: SearchPlan) -> None:
-        self.batch = batch
-        self.going: NDArray[np.bool_] = np.ones(len(batch), np.bool_)
-        self.scores: Floats = np.full((len(batch), plan.beam_size), -np.inf, np.float32)
-        self.scores[:, 0] = 0.0  # at the first step there are no others to tell apart
-        self.tokens: Ints = np.full((len(batch), plan.beam_size), plan.start_id, np.int64)
-        self._sentences = np.arange(len(batch))  # in flight: places in the batch
+    Each sentence gives its best distinct hypotheses, best first, at most `num_hypotheses`.
+    """
+
+    def __init__(self, model: WritingModel[StatesT], batch: Batch, plan: SearchPlan) -> None:
+        super().__init__(model, batch, plan, plan.beam_size)
+        self._examined = min(plan.beam_size * (1 + plan.ends), plan.beam_size * len(plan.is_end))
+        self._scores: Floats = np.full((len(batch), plan.beam_size), -np.inf, np.float32)
+        self._scores[:, 0] = 0.0  # at the first step there are no others to tell apart
+        self._tokens: Ints = np.full((len(batch), plan.beam_size), plan.start_id, np.int64)
         self._pool = EndedPool(batch, plan)
-        self._plan = plan
-        self._length = 0
         self._blocks: list[tuple[int, _Block]] = []  # for each step so far its number in its run, and the run
 
-    @property
-    def room(self) -> int:
-        return int(self.batch.limits[self._sentences].min()) - self._length
+    def least(self, count: int) -> int:
+        """See `GraphSearch.least`; no sentence that has ended is taken along: each has many rows."""
+        return count - 1
 
-    def add(self, found: BeamSteps) -> Iterator[Answer]:
-        """Take in what a run found."""
-        self.scores, self.tokens = found.beam_scores[-1], found.beam_tokens[-1]
+    def write(self, states: StatesT, least: int, steps: int) -> Iterator[Answer]:
+        """See `GraphSearch.write`."""
+        plan = self.plan
+        beams = BeamWriting(self._scores, plan.rules.always, plan.ending, self._examined, min(_STEPS, steps))
+        found = self.model.write_beams(states, self._tokens.reshape(-1), beams)
+        self._scores, self._tokens = found.beam_scores[-1], found.beam_tokens[-1]
         self.going = self._going_on(found)
-        for sentence in self._sentences[~self.going].tolist():
+        for sentence in self.sentences[~self.going].tolist():
             yield Answer(self.batch, sentence, self._pool.best(sentence))
 
-    def drop(self) -> None:
-        self._sentences = self._sentences[self.going]
-        self.scores, self.tokens = self.scores[self.going], self.tokens[self.going]
-        self.going = self.going[self.going]
+    def drop(self, kept: NDArray[np.intp]) -> None:
+        """See `GraphSearch.drop`."""
+        super().drop(kept)
+        self._scores, self._tokens = self._scores[kept], self._tokens[kept]
 
     def _going_on(self, found: BeamSteps) -> NDArray[np.bool_]:
         """Follow a run step by step; whether each sentence goes on."""
-        sentences = self._sentences
+        sentences = self.sentences
         going, limits = np.ones(len(sentences), np.bool_), self.batch.limits[sentences]
-        ends = self._plan.is_end[found.candidate_tokens] & (found.candidate_scores > -np.inf)
-        ends[:, :, self._plan.beam_size :] = False  # see `s2s_runtime.search.beam`
+        ends = self._pool.ending(found.candidate_tokens, found.candidate_scores)
         alive = found.beam_scores[:, :, 0] > -np.inf
         is_eventful: list[bool] = np.logical_or(ends.any(axis=(1, 2)), ~alive.all(axis=1)).tolist()
         rows = np.zeros(len(self.batch), np.int64)
@@ -105,29 +78,29 @@ class _Found:
             if is_busy:
                 self._set_aside(sentences, ends[step] & going[:, None], found.candidates(step), "end")
                 going &= alive[step]
-            if self._length + 1 >= first_limit:
-                last, beams = going & (limits <= self._length + 1), found.beams(step)
+            if self.length + 1 >= first_limit:
+                last, beams = going & (limits <= self.length + 1), found.beams(step)
                 self._set_aside(sentences, (beams.scores > -np.inf) & last[:, None], beams, "length")
                 going &= ~last
             if self._pool.is_enough_somewhere:
                 going &= ~self._pool.settled(sentences, found.beam_scores[step, :, 0])
             self._blocks.append((step, block))
-            self._length += 1
+            self.length += 1
             if not going.any():
                 break
         return going
 
     def _set_aside(
-        self, sentences: Ints, which: NDArray[np.bool_], extensions: Extensions, reason: FinishReason
+        self, sentences: Ints, which: NDArray[np.bool_], candidates: Candidates, reason: FinishReason
     ) -> None:
-        """Move extensions to the pool of ended hypotheses, best first."""
-        kept = self._pool.screen(sentences, which, extensions.scores, self._length + 1)
+        """Move candidates to the pool of ended hypotheses, best first."""
+        kept = self._pool.screen(sentences, which, candidates.scores, self.length + 1)
         for place, rank in zip(*np.nonzero(kept), strict=True):
-            sentence, log_probability = int(sentences[place]), float(extensions.scores[place, rank])
-            ids, sums = self._trace(sentence, int(extensions.parents[place, rank]))
-            ids.append(int(extensions.tokens[place, rank]))
-            gains = np.diff(np.array([0.0, *sums, log_probability], np.float32)) if self._plan.token_scores else None
-            score = self._plan.score(log_probability, len(ids), None)
+            sentence, log_probability = int(sentences[place]), float(candidates.scores[place, rank])
+            ids, sums = self._trace(sentence, int(candidates.parents[place, rank]))
+            ids.append(int(candidates.tokens[place, rank]))
+            gains = np.diff(np.array([0.0, *sums, log_probability], np.float32)) if self.plan.token_scores else None
+            score = self.plan.score(log_probability, len(ids), None)
             self._pool.add(sentence, Ended(ids, reason, score, gains), score)
 
     def _trace(self, sentence: int, beam: int) -> tuple[list[int], list[float]]:

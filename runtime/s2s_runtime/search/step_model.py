@@ -106,7 +106,7 @@ class WritingModel(StepModel[StatesT], Protocol[StatesT]):
         """
         ...
 
-    def write_beams(self, states: StatesT, tokens: NDArray[np.int64], beams: Beams) -> BeamSteps:
+    def write_beams(self, states: StatesT, tokens: NDArray[np.int64], beams: BeamWriting) -> BeamSteps:
         """Feed the token of each beam, keep the best extensions, and so on; advance `states` in place.
 
         Args:
@@ -119,26 +119,8 @@ class WritingModel(StepModel[StatesT], Protocol[StatesT]):
         """
         ...
 
-    @property
-    def can_join(self) -> bool:
-        """Whether batches of sources of any lengths can be put together; not so where states lie in device memory."""
-        ...
 
-    def join(self, states: StatesT, more: StatesT, time: int) -> StatesT | None:
-        """New states: the rows of `states`, then those of `more`. Both are given up.
-
-        Args:
-            states: of any rows.
-            more: of any others.
-            time: length that fits the padded sources of both; what memory has beyond it is padding.
-
-        Returns:
-            None where their memory doesn't fit together; both stay as they are then.
-        """
-        ...
-
-
-class Beams(NamedTuple):
+class BeamWriting(NamedTuple):
     """What `WritingModel.write_beams` goes on from, and how.
 
     Attributes:
@@ -156,8 +138,8 @@ class Beams(NamedTuple):
     steps: int
 
 
-class Extensions(NamedTuple):
-    """Sequences extended by a token each, best first; all (sentences, extensions).
+class Candidates(NamedTuple):
+    """The best extensions of each sentence by a token, best first; all (sentences, candidates).
 
     Attributes:
         scores: float32, log-probability of the whole sequence; -inf where there are fewer.
@@ -169,9 +151,17 @@ class Extensions(NamedTuple):
     parents: NDArray[np.int64]
     tokens: NDArray[np.int64]
 
+    def first(self, width: int) -> Candidates:
+        """Return the best `width` of each sentence."""
+        return Candidates(self.scores[:, :width], self.parents[:, :width], self.tokens[:, :width])
+
+    def select(self, sentences: NDArray[np.intp]) -> Candidates:
+        """Return those of some of the sentences."""
+        return Candidates(self.scores[sentences], self.parents[sentences], self.tokens[sentences])
+
 
 class BeamSteps(NamedTuple):
-    """What beam search found: the fields of `Extensions` with the step as first axis.
+    """What beam search found: the fields of `Candidates` with the step as first axis.
 
     Attributes:
         candidate_scores, candidate_parents, candidate_tokens: the best extensions, as many as were to be examined.
@@ -185,17 +175,13 @@ class BeamSteps(NamedTuple):
     beam_parents: NDArray[np.int64]
     beam_tokens: NDArray[np.int64]
 
-    def of(self, sentences: slice) -> BeamSteps:
-        """Those of some of the sentences."""
-        return BeamSteps._make(each[:, sentences] for each in self)
-
-    def candidates(self, step: int) -> Extensions:
+    def candidates(self, step: int) -> Candidates:
         """The best extensions of one step."""
-        return Extensions(self.candidate_scores[step], self.candidate_parents[step], self.candidate_tokens[step])
+        return Candidates(self.candidate_scores[step], self.candidate_parents[step], self.candidate_tokens[step])
 
-    def beams(self, step: int) -> Extensions:
+    def beams(self, step: int) -> Candidates:
         """Those of one step that live on."""
-        return Extensions(self.beam_scores[step], self.beam_parents[step], self.beam_tokens[step])
+        return Candidates(self.beam_scores[step], self.beam_parents[step], self.beam_tokens[step])
 
 
 def can_write(model: StepModel[Any]) -> bool:

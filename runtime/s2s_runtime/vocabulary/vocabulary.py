@@ -19,13 +19,8 @@ from s2s_runtime.vocabulary.words import WORD_PATTERN, join_words
 Unit = Literal["char", "word", "symbol", "phone", "sentencepiece"]
 Normalization = Literal["NFC", "NFKC", "NFD", "NFKD"]
 
-_UNIT_NAMES: Final = {
-    "char": "character",
-    "word": "word",
-    "symbol": "symbol",
-    "phone": "phone",
-    "sentencepiece": "piece",
-}
+_SAMPLE: Final = 12  # symbols that a repr shows
+_UNIT_NAMES: Final = dict(char="character", word="word", symbol="symbol", phone="phone", sentencepiece="piece")
 
 
 @dataclass(frozen=True)
@@ -119,6 +114,15 @@ class Vocabulary:
                 problems.append(f"{name}: {symbol!r} is not among the symbols; add it there or set {name} to null")
         return problems
 
+    def __repr__(self) -> str:
+        shown = " ".join(map(repr, self.symbols[:_SAMPLE])) + (" ..." if len(self) > _SAMPLE else "")
+        return f"<Vocabulary: {len(self)} {self.unit_name}s {shown}>"
+
+    @property
+    def unit_name(self) -> str:
+        """What one of the symbols is, in a word: "character", "word", "symbol", "phone" or "piece"."""
+        return _UNIT_NAMES[self.unit]
+
     def __len__(self) -> int:
         return len(self.symbols)
 
@@ -207,7 +211,7 @@ class Vocabulary:
             if unknown == "skip" or (unknown is None and self.skip_unknown):
                 ids = [token for token in ids if token is not None]
             elif stand_in is None:
-                raise UnknownSymbolError(_UNIT_NAMES[self.unit], missing[0], ids.index(None), text, self.unknown)
+                raise UnknownSymbolError(self.unit_name, missing[0], ids.index(None), text, self.unknown)
             else:
                 ids = [stand_in if token is None else token for token in ids]
         found = cast("list[int]", ids)
