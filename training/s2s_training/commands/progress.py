@@ -16,6 +16,7 @@ from s2s_runtime.commands.manners import shows_progress
 LONG = 10.0  # seconds after which a stage is worth a line, where no line is redrawn
 OFTEN = 60.0  # seconds between lines within an epoch there
 
+
 class ShowProgress(keras.callbacks.Callback):
     """What is being done before and after the epochs, a bar while one runs, and a line of figures after it.
 
