@@ -54,9 +54,7 @@ def train(given: Given) -> None:
     --tutorial bring defaults of their own; --config comes before those, and what stands here before all.
     """
     settings = TrainSettings(**_typed(given, TrainSettings))
-    options = {
-        name: value for kind in (DataConfig, ModelConfig, FitConfig) for name, value in _typed(given, kind).items()
-    }
+    options = _typed(given, DataConfig) | _typed(given, ModelConfig) | _typed(given, FitConfig)
     try:
         config = _configure(options, settings)
         seeds = _seeds(settings, options)

@@ -123,7 +123,8 @@ def split_corpus(
 
 def _too_few(examples: Sequence[Example], empty: Sequence[str], split: Split, key: Callable[[str], str]) -> str:
     """Why parts that should hold some pairs hold none."""
-    none = f"none for the {' and '.join(empty)} part"
+    names = {"train": "training", "valid": "validation", "test": "test"}
+    none = f"none for the {' and '.join(names[part] for part in empty)} part"
     sources = {key(example.source): example.source for example in examples}
     count = f"{len(examples):,} pairs"
     if split == "hash" and len(examples) > 1 and len(set(examples)) == 1:
@@ -134,7 +135,7 @@ def _too_few(examples: Sequence[Example], empty: Sequence[str], split: Split, ke
     if split == "hash" and len(sources) < len(examples):
         shown = ", ".join(repr(source) for source in list(sources.values())[:3])
         return (
-            f"{count} hold only {len(sources):,} different sources ({shown}{', ...' if len(sources) > 3 else ''}): a "
+            f"{count} hold only {len(sources):,} different source{'s' * (len(sources) > 1)} ({shown}{', ...' if len(sources) > 3 else ''}): a "
             f"source stands on one side only, which leaves {none}; give more of them, or split 'last'"
         )
     shares = "smaller" if "train" in empty else "larger"
