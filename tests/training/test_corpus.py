@@ -71,7 +71,7 @@ def test_last_rows_are_held_out_in_order():
 
 def test_too_few_pairs_for_a_part_is_an_error():
     """An empty part is named before training starts."""
-    with pytest.raises(DataError, match="too few pairs: 1 leave none for the valid and test part; give more pairs or"):
+    with pytest.raises(DataError, match="too few pairs: 1 leave none for the validation and test part; give"):
         split_corpus([Example("source 1", ("x",))], "hash", 0.05, 0.05)
 
 

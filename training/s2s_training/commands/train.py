@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from s2s_runtime.commands.command_options import Given, takes
 from s2s_runtime.commands.console import command, make_app
 from s2s_runtime.commands.manners import UsageError, error_console, typer
-from s2s_runtime.declared_options.command_line import Given, takes
 from s2s_training.commands.train_options import TrainSettings
 from s2s_training.config.data import DataConfig
 from s2s_training.config.fit import FitConfig
