@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from s2s_runtime.commands.bench_options import BenchOptions
+from s2s_runtime.commands.command_options import Given, takes
 from s2s_runtime.commands.console import command, make_app
-from s2s_runtime.declared_options.command_line import Given, takes
 
 app = make_app()
 

@@ -38,6 +38,7 @@ class Option:
             the type has it.
         needs: what it has no effect without: names of options or properties of the same class, or a `Need`.
         verbs: what takes it beside the verb that takes all of them, such as "score".
+        not_for: verbs of those that take all of them that take nothing but its default.
         engines: the engines that can do it; empty = all of them.
         obstacle: what keeps the other engines away, where several options are one thing; else its name.
         group: options of a group are asked for together by `group_names`.
@@ -60,6 +61,7 @@ class Option:
     allowed: Callable[[Any], bool] | None = None
     needs: Sequence[Need | str] = ()
     verbs: Sequence[str] = ()
+    not_for: Sequence[str] = ()
     engines: frozenset[str] = frozenset()
     obstacle: str = ""
     group: str = ""

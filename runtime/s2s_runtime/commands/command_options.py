@@ -1,4 +1,4 @@
-"""The options of dataclasses as those of a command. The one module here that needs typer."""
+"""The options of dataclasses as those of a command. Needs typer."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from enum import StrEnum
 from inspect import Parameter, Signature
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-import typer
-
-from s2s_runtime.commands.console import UsageError, typed_options
+from s2s_runtime.commands.console import UsageError, typed_options, typer
 from s2s_runtime.declared_options.checks import expectation, value_problem
 from s2s_runtime.declared_options.declared import MISSING, DeclaredOption, declared
 from s2s_runtime.declared_options.docs import first_sentence, meaning
@@ -93,6 +91,12 @@ def _filled_in(each: DeclaredOption, value: Any, unset: bool) -> Any:
     if not unset and (value is None or value == []):
         return None if each.default is MISSING else each.default
     return tuple(value) if isinstance(value, list) else value
+
+
+def typed(kind: type, name: str) -> Any:
+    """Return a declared option as typer has it, to annotate the parameter of a command that takes it alone."""
+    parameter = _parameter(declared(kind)[name], meaning(kind)[name], unset=False)
+    return parameter.annotation.__metadata__[0]
 
 
 def _parameter(each: DeclaredOption, text: str, unset: bool) -> Parameter:
