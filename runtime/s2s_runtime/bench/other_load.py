@@ -60,6 +60,6 @@ def warned_of_others() -> Iterator[None]:
     others = foreign_cores(before, Usage.read(os.getpid()))
     if others is not None and others > QUIET_CORES:
         warn(
-            f"warning: other programs used {others:.1f} of {os.cpu_count() or 1} cores meanwhile, so that times are "
-            "longer and less even; measure again when the machine is quiet"
+            f"warning: other programs used {others:.1f} of {os.cpu_count() or 1} cores meanwhile; measure again when "
+            "the machine is quiet"
         )
