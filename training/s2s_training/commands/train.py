@@ -137,7 +137,7 @@ def _run(config: TrainingConfig, settings: TrainSettings, seeds: list[int] | Non
     console = error_console()
 
     def one(own: TrainingConfig, folder: Path) -> dict[str, Any]:
-        progress = ShowProgress(console, own.fit.epochs)
+        progress = ShowProgress(console, own.fit.epochs, smoothed=own.fit.label_smoothing > 0)
         try:
             return train(own, folder, **how, callbacks=[progress], stages=progress.stage)
         finally:
