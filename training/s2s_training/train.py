@@ -87,7 +87,7 @@ def train(
         diverged = DivergenceError(f"{error}; {folder.model} holds the best epoch before, {history.best() + 1}")
     minutes = history.seconds() / 60
     task.model.load_weights(folder.best_weights)
-    plot_history({str(folder.path): history.columns}, folder.plot)
+    plot_history({str(folder.path): history.columns}, folder.plot, best=history.best() + 1)
     stages("decoding what was held out")
     summary = _summary(history, task, config, minutes)
     folder.finish(task.trained(), summary)

@@ -18,10 +18,12 @@ class ShowProgress(keras.callbacks.Callback):
     Args:
         console: where to; standard error, normally.
         epochs: planned number of epochs.
+        smoothed: whether labels are smoothed, so that the loss is another figure than the cross-entropy.
     """
 
-    def __init__(self, console: Console, epochs: int) -> None:
+    def __init__(self, console: Console, epochs: int, *, smoothed: bool) -> None:
         super().__init__()
+        self._smoothed = smoothed
         self._epochs = epochs
         self._bar = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
@@ -66,7 +68,7 @@ class ShowProgress(keras.callbacks.Callback):
         parts = [f"epoch {epoch + 1:>3}/{self._epochs}"]
         parts.append(f"loss {figures['loss']:.4f}  validation {figures['val_loss']:.4f}")
         if "cross_entropy" in figures:  # texts
-            if figures["cross_entropy"] != figures["loss"]:  # labels are smoothed
+            if self._smoothed:
                 parts.append(f"cross-entropy {figures['cross_entropy']:.4f}, {figures['val_cross_entropy']:.4f}")
             parts.append(f"token accuracy {figures['val_token_accuracy']:.2%}")
         if "val_error" in figures:

@@ -226,7 +226,7 @@ def _run(config: TrainingConfig, run: Path, seeds: list[int] | None, *, resume: 
     console = error_console()
 
     def one(own: TrainingConfig, folder: Path) -> dict[str, Any]:
-        progress = ShowProgress(console, own.fit.epochs)
+        progress = ShowProgress(console, own.fit.epochs, smoothed=own.fit.label_smoothing > 0)
         try:
             return train(own, folder, resume=resume, force=force, callbacks=[progress])
         finally:
