@@ -17,7 +17,8 @@ from s2s_export.graphs.bundle_graphs import Graphs, build_graphs, with_searches
 from s2s_export.keras_files.dtypes import refuse_other_dtypes
 from s2s_export.notebook import Progress, in_cell
 from s2s_export.options import ExportOptions
-from s2s_export.passes.registry import Passes, named
+from s2s_export.pass_names import named
+from s2s_export.passes.registry import Passes
 from s2s_export.reduce.reduce_bundle import reduce_bundle
 from s2s_export.report import as_html, as_text
 from s2s_export.understand.bundle_terms import Understanding, understand

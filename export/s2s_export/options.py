@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from s2s_export.errors import ExportError
-from s2s_export.passes.registry import named
+from s2s_export.pass_names import named
 from s2s_runtime.spelling import did_you_mean, option
 from s2s_runtime.vocabulary.padding import Side
 from s2s_runtime.vocabulary.vocabulary_file import VocabularyFile
@@ -52,7 +52,7 @@ class ExportOptions:
         references: the right target of each text in `verify_with`, for error rates with int8 or float16.
         quantize: "int8" for weights of 8 bits; None keeps float32.
         dtype: what the graphs compute in; "float16" is for CUDA.
-        optimize: "default" applies all passes of `s2s_export.passes.registry`, "none" leaves the graphs as converted;
+        optimize: "default" applies all passes of `s2s_export.pass_names`, "none" leaves the graphs as converted;
             or names of passes.
 
     Raises:

@@ -27,7 +27,6 @@ TOKEN_BUNDLES = ("tiny", "tiny-onehot", "tiny-none", "tiny-probabilities")
 class Watched:
     """A step model that counts how often it is asked to step and to write."""
 
-
     def __init__(self, model: Any) -> None:
         self._model = model
         self.stepped, self.written = 0, []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from s2s_runtime.commands.bench_options import BenchOptions
+from s2s_runtime.bench.options import BenchOptions
 from s2s_runtime.commands.console import make_app
 from s2s_runtime.declared_options.command_line import Given, takes
 

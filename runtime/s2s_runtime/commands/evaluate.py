@@ -14,7 +14,7 @@ from s2s_runtime.declared_options.command_line import Given, takes
 from s2s_runtime.options import DecodingOptions
 
 if TYPE_CHECKING:
-    from s2s_runtime.evaluation.evaluate import Decoded, Evaluation
+    from s2s_runtime.evaluation import Decoded, Evaluation
     from s2s_runtime.model import Model
 
 app = make_app()
@@ -80,7 +80,7 @@ def evaluate(given: Given) -> None:
         raise UsageError("--ensemble-mean: needs --ensemble-with")
     if options.outputs is not None:
         _check_outputs(options.outputs, options.pairs)
-    from s2s_runtime.evaluation.evaluate import evaluate, import_metrics
+    from s2s_runtime.evaluation import evaluate, import_metrics
 
     if options.bleu:
         import_metrics()  # that it is missing is said before the work
@@ -105,7 +105,7 @@ def read_warning(
     pairs: Path, rows: int | None, encoding: str | None, *, strict: bool = False, first_only: bool = False
 ) -> dict[str, list[str]]:
     """Read a file of pairs; see `read_references`. What was left out is said on stderr."""
-    from s2s_runtime.evaluation.evaluate import read_references
+    from s2s_runtime.evaluation import read_references
     from s2s_runtime.files.pair_rows import LeftOut
 
     left_out = LeftOut(strict)
@@ -121,7 +121,7 @@ def decode_all(model: Model, references: dict[str, list[str]], beam_size: int, l
     from rich.console import Console
     from rich.progress import Progress
 
-    from s2s_runtime.evaluation.evaluate import decode_pairs
+    from s2s_runtime.evaluation import decode_pairs
 
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:

@@ -90,7 +90,7 @@ def lengths(
     with _drawing(output):
         from s2s_runtime import load
         from s2s_runtime.commands.evaluate import decode_all, read_warning
-        from s2s_runtime.evaluation.evaluate import split_decoded
+        from s2s_runtime.evaluation import split_decoded
         from s2s_runtime.plots.runs import plot_lengths
 
         model = load(bundle)
@@ -121,7 +121,7 @@ def errors(
     with _drawing(output):
         from s2s_runtime import load
         from s2s_runtime.commands.evaluate import decode_all, read_warning
-        from s2s_runtime.evaluation.evaluate import split_decoded
+        from s2s_runtime.evaluation import split_decoded
         from s2s_runtime.plots.runs import plot_errors
 
         model = load(bundle)
