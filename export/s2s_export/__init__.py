@@ -4,6 +4,7 @@
 """
 
 import importlib
+import logging
 from typing import TYPE_CHECKING
 
 from s2s_export.errors import ExportError, ModelFileError, VerificationError
@@ -27,6 +28,8 @@ __all__ = [
     "load_model",
 ]
 
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent, unless the application listens
 
 _LATER = {
     "ExportOptions": "options",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -32,6 +34,8 @@ from s2s_runtime.vocabulary.vocabulary_file import Unit
 from s2s_training.quiet_import import native_messages_held
 from s2s_training.splitting.graph import distinct_names, flatten_model
 from s2s_training.splitting.splitter import SplitModel, split
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, repr=False)
@@ -102,8 +106,14 @@ def export(
     options = Words(source, target, start, end, unit).added_to(with_fields(options, fields))
     path = Path(path)
     refuse_existing(path, force=options.force)
+    start = time.perf_counter()
     with stateless(model), distinct_names(flatten_model(model)), in_cell(progress) as tell:
-        return _export(model, path, options, tell)
+
+        def stage(words: str) -> None:
+            logger.debug("%6.2f s: %s", time.perf_counter() - start, words)
+            tell(words)
+
+        return _export(model, path, options, stage)
 
 
 def _export(model: keras.Model, path: Path, options: ExportOptions, progress: Progress) -> Exported:

@@ -6,6 +6,7 @@
 ['Cours !', 'Va !']
 """
 
+import logging
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -86,6 +87,9 @@ _MODULES = {
     "vocabulary.vocabulary_file": ("PaddingPolicy", "Vocabulary", "VocabularyFile"),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
+
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent, unless the application listens
 
 
 def __getattr__(name: str) -> object:

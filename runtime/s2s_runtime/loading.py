@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -16,6 +17,8 @@ from s2s_runtime.model import Model
 from s2s_runtime.ort.bundle_sessions import Graphs
 from s2s_runtime.ort.onnx_model import OnnxStepModel
 from s2s_runtime.ort.sessions import ProviderOptions, SessionSettings, settings_like
+
+logger = logging.getLogger(__name__)
 
 
 @known_keywords
@@ -77,6 +80,7 @@ def load(
         raise OptionError(f"sessions: expected names among {', '.join(manifest.graphs)}, got {', '.join(unknown)}")
     step_model = open_step_model(files, manifest, settings, ready)
     at_once = make_workers(workers, settings, manifest, ready, partial(_opener, files, manifest))
+    logger.debug("%s: opened; %s decodes", files.name, step_model.provider)
     return Model(manifest, step_model, step_model.provider, at_once, files.name)
 
 

@@ -19,12 +19,23 @@ PAGE = Path(__file__).parents[2] / "docs" / "commands.md"
 ORDER = ("s2s-train", "s2s-export", "s2s-decode", "s2s-evaluate", "s2s-plot", "s2s-bench", "s2s-inspect")
 HEAD = """# Commands
 
-What each command takes, as `--help` says it too. Every command also takes `--install-completion`, which teaches the
-shell to complete its options. Messages and progress go to standard error. Commands exit with 0 where all went well,
-with 1 where something failed, with 2 for wrong usage, and with 130 when they were interrupted.
+What each command takes, as `--help` says it too. Every command also takes:
+
+| options | meaning |
+| --- | --- |
+| `-v`, `--verbose` | Show log lines on standard error, and where in the code an error arose. |
+| `--quiet` | No progress and no notes on standard error; warnings and errors stay. |
+| `--version`, `-h`, `--help` | Show the version, or what the command takes. |
+| `--install-completion` | Teach the shell to complete the command's options. |
+
+Messages and progress go to standard error, and only a terminal sees a bar. Commands exit with 0 where all went well,
+with 1 where something failed, with 2 for wrong usage, and with 130 after Ctrl-C, when nothing half made is left.
+
+Where the commands are not on the path, `python -m s2s_training` is `s2s-train`, `python -m s2s_export` is `s2s-export`,
+and `python -m s2s_runtime decode` (or `bench`, `evaluate`, `plot`, `inspect`) is `s2s-decode` and so on.
 """
 NAME = re.compile(r"--?[a-z][a-z0-9-]*")
-SHARED = {"--install-completion", "--show-completion", "--help"}
+SHARED = {"--install-completion", "--show-completion", "--help", "--version", "--verbose", "--quiet"}
 
 
 def page() -> str:

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from s2s_runtime import DecodingOptions, OptionError
-from s2s_runtime.commands.console import make_app
+from s2s_runtime.commands.console import command, make_app
 from s2s_runtime.declared_options import (
     Need,
     Option,
@@ -178,7 +178,7 @@ def bakery(*arguments: str, unset: bool = False) -> Any:
     """What a command of these options was given, or how it ended."""
     app, found = make_app(), []
 
-    @app.command()
+    @command(app, epilog="")
     @takes(Bakery, unset=unset)
     def bake(given: Given) -> None:
         """Bake."""

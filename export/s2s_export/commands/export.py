@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,16 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from s2s_runtime.commands.console import typed_options
-from s2s_runtime.errors import S2SError
+from s2s_runtime.commands.console import command, make_app, typed_options
+from s2s_runtime.commands.manners import UsageError, after_interrupt, result_console
+from s2s_runtime.commands.terminal import stages
 from s2s_runtime.spelling import as_flags, option
 
 if TYPE_CHECKING:
-    from s2s_export.errors import ExportError
     from s2s_export.options import ExportOptions
     from s2s_runtime.vocabulary.vocabulary_file import Unit, VocabularyFile
 
-app = typer.Typer(add_completion=True, pretty_exceptions_enable=False, rich_markup_mode="markdown")
+app = make_app()
 
 _EPILOG = """
 **Examples**
@@ -42,7 +41,7 @@ that only knows numbers.
 _GRAPH, _TEXT, _FILES = "What the graph can't tell", "Vocabulary and padding", "Files"
 
 
-@app.command(epilog=_EPILOG)
+@command(app, epilog=_EPILOG)
 @as_flags()
 def export(
     context: typer.Context,
@@ -176,9 +175,6 @@ def export(
         bool, typer.Option("--dry-run", help="Show what is understood of the model; write nothing.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
-    verbose: Annotated[
-        bool, typer.Option("--verbose", help="Where it fails, show where in the code, before the error.")
-    ] = False,
 ) -> None:
     """Turn a Keras encoder-decoder into a bundle that decodes without TensorFlow.
 
@@ -187,44 +183,39 @@ def export(
     """
     from s2s_export.understand.vocabularies import unescape
 
-    try:
-        _refuse_without_effect(typed_options(context))
-        loading = _Loading.of(model, weights, model_fn)
-        loading.trust_lambda, loading.names = trust_lambda, tuple(custom_objects or ())
-        path = output if output is not None else loading.path.with_suffix(".s2s")
-        settings: dict[str, Any] = {
-            "start_symbol": unescape(start),
-            "end_symbol": unescape(end),
-            "start_id": start_id,
-            "start_zeros": start_zeros,
-            "end_ids": tuple(end_id or ()),
-            "padding": padding,
-            "padding_side": padding_side,
-            "source_length": source_length,
-            "max_length": max_length,
-            "source_kind": source_kind,
-            "decoder_input": decoder_input,
-            "decoder_output": decoder_output,
-            "source_input": source_input,
-            "one_hot_inputs": tuple(one_hot_input or ()),
-            "quantize": quantize,
-            "dtype": dtype,
-            "optimize": optimize,
-            "opset": opset,
-            "atol": atol,
-            "force": force,
-        }
-        words = _Words(loading.path, vocab, vocab_from, rows, unit, source_vocab, target_vocab, encoding)
-        options = _options(path, words, verify_with, settings, writes=not dry_run)
+    _refuse_without_effect(typed_options(context))
+    loading = _Loading.of(model, weights, model_fn)
+    loading.trust_lambda, loading.names = trust_lambda, tuple(custom_objects or ())
+    path = output if output is not None else loading.path.with_suffix(".s2s")
+    settings: dict[str, Any] = {
+        "start_symbol": unescape(start),
+        "end_symbol": unescape(end),
+        "start_id": start_id,
+        "start_zeros": start_zeros,
+        "end_ids": tuple(end_id or ()),
+        "padding": padding,
+        "padding_side": padding_side,
+        "source_length": source_length,
+        "max_length": max_length,
+        "source_kind": source_kind,
+        "decoder_input": decoder_input,
+        "decoder_output": decoder_output,
+        "source_input": source_input,
+        "one_hot_inputs": tuple(one_hot_input or ()),
+        "quantize": quantize,
+        "dtype": dtype,
+        "optimize": optimize,
+        "opset": opset,
+        "atol": atol,
+        "force": force,
+    }
+    words = _Words(loading.path, vocab, vocab_from, rows, unit, source_vocab, target_vocab, encoding)
+    options = _options(path, words, verify_with, settings, writes=not dry_run)
+    with after_interrupt("nothing was written"):
         if dry_run:
             _show(loading, options, _arguments(context))
         else:
             _write(loading, path, options, _arguments(context), as_json=as_json)
-    except (S2SError, OSError) as error:
-        if verbose:
-            typer.echo("".join(traceback.format_exception(error)), err=True)
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
 
 
 _NEEDS = {"rows": ("vocab_from",), "unit": ("vocab_from", "source_vocab", "target_vocab")}
@@ -238,7 +229,7 @@ def _refuse_without_effect(typed: Mapping[str, str]) -> None:
     """Options typed that nothing would look at.
 
     Raises:
-        typer.BadParameter: there are some.
+        UsageError: there are some.
     """
     problems = [
         f"{typed[name]}: needs {' or '.join(option(other) for other in others)}"
@@ -253,7 +244,7 @@ def _refuse_without_effect(typed: Mapping[str, str]) -> None:
         if name in typed and other in typed
     ]
     if problems:
-        raise typer.BadParameter("; ".join(problems))
+        raise UsageError("; ".join(problems))
 
 
 @dataclass
@@ -269,7 +260,7 @@ class _Loading:
     def of(cls, model: Path | None, weights: Path | None, function: str | None) -> _Loading:
         """Checks that a model is given, one way or the other."""
         if (model is None) == (weights is None) or (weights is None) != (function is None):
-            raise typer.BadParameter("expected MODEL, or --weights FILE with --model-fn module:function")
+            raise UsageError("expected MODEL, or --weights FILE with --model-fn module:function")
         path = model if model is not None else weights
         if path is None or not path.is_file():
             raise FileNotFoundError(f"{path}: no such file; expected a model saved by Keras (.keras or .h5)")
@@ -305,7 +296,7 @@ class _Words:
 
         sides = self.source is not None or self.target is not None
         if (self.pairs is not None) + (self.vocab is not None) + sides > 1:
-            raise typer.BadParameter("expected one of --vocab, --vocab-from, and --source-vocab with --target-vocab")
+            raise UsageError("expected one of --vocab, --vocab-from, and --source-vocab with --target-vocab")
         if sides:
             return None, None
         if self.pairs is not None:
@@ -355,37 +346,34 @@ def _pairs(lines: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _write(loading: _Loading, path: Path, options: ExportOptions, typed: list[str], *, as_json: bool) -> None:
-    from rich.console import Console
-
     from s2s_export.errors import ExportError
 
-    console = Console(stderr=True)
-    with console.status("loading TensorFlow") as status:
+    with stages() as tell:
+        tell("loading TensorFlow")
         from s2s_training.quiet_import import import_quietly
 
         import_quietly()
         from s2s_export.exporter import export as run
         from s2s_export.report import print_exported, to_dict
 
-        status.update("loading the model")
+        tell("loading the model")
         model = loading.load()
         exported = None
         try:
-            exported = run(model, path, options, progress=status.update)
+            exported = run(model, path, options, progress=tell)
         except ExportError as error:
             refused = error
     if exported is None:
-        _tell_what_is_missing(model, options, typed, loading.path.parent, refused)
+        if not as_json:
+            _tell_what_is_missing(model, options, typed, loading.path.parent)
         raise refused
     if as_json:
         typer.echo(json.dumps(to_dict(exported), indent=2))
     else:
-        print_exported(Console(), exported)
+        print_exported(result_console(), exported)
 
 
-def _tell_what_is_missing(
-    model: Any, options: ExportOptions, typed: list[str], folder: Path, refused: ExportError
-) -> None:
+def _tell_what_is_missing(model: Any, options: ExportOptions, typed: list[str], folder: Path) -> None:
     """What the model shows and what to type next, where nothing else stands against its export."""
     from rich.console import Console
 
@@ -399,22 +387,23 @@ def _tell_what_is_missing(
     except ExportError:
         return
     if look.missing:
-        print_first_look(Console(stderr=True), look, options, look.next_command(typed, options, folder))
+        print_first_look(Console(), look, options, look.next_command(typed, options, folder))
 
 
 def _show(loading: _Loading, options: ExportOptions, typed: list[str]) -> None:
-    from rich.console import Console
+    with stages() as tell:
+        tell("loading TensorFlow")
+        from s2s_training.quiet_import import import_quietly
 
-    from s2s_training.quiet_import import import_quietly
+        import_quietly()
+        from s2s_export.exporter import take_apart
+        from s2s_export.report import print_first_look, print_understanding
+        from s2s_export.understand.first_look import FirstLook
 
-    import_quietly()
-    from s2s_export.exporter import take_apart
-    from s2s_export.report import print_first_look, print_understanding
-    from s2s_export.understand.first_look import FirstLook
-
-    model = loading.load()
-    look = FirstLook.at(lambda tried: take_apart(model, tried), options)
-    console = Console()
+        tell("reading the model")
+        model = loading.load()
+        look = FirstLook.at(lambda tried: take_apart(model, tried), options)
+    console = result_console()
     print_understanding(console, *look.parts[1:])
     print_first_look(console, look, options, look.next_command(typed, options, loading.path.parent))
 

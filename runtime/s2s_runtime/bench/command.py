@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
-
-from rich.console import Console
-from rich.progress import Progress
 
 from s2s_runtime.bench import result_files, tables
 from s2s_runtime.bench.axes import Axes
@@ -25,6 +21,7 @@ from s2s_runtime.bench.sources import random_sources, read_lines
 from s2s_runtime.bench.timing import Measurement, Subject, measure_all
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.commands.console import UsageError, typer, warn_of_fallback
+from s2s_runtime.commands.terminal import counted
 from s2s_runtime.decoding.workers import are_worth_it
 from s2s_runtime.model import Model
 from s2s_runtime.plots.figures import check_picture
@@ -60,7 +57,7 @@ def _latency(request: Request) -> None:
     sources, named = _sources(request, model, *[other.manifest for at, other, _ in opened if at.role == "against"][:1])
     _check_workers(request, axes.cases(), len(sources) if request.whole else None)
     subjects = [Subject(model, loading, case) for loading, model, _ in opened for case in axes.cases()]
-    with _progress("measuring") as progress:
+    with counted("measuring") as progress:
         measured = measure_all(subjects, sources, request.effort, progress)
     setting = describe_setting(loading, named, seconds, model.provider)
     ratios = [] if request.against is None else _ratios(measured)
@@ -141,7 +138,7 @@ def _opened(request: Request) -> tuple[Loading, Model, list[Any], Setting]:
 
 def _cold_start(request: Request) -> None:
     loading, model, sources, setting = _opened(request)
-    with _progress("starting processes") as progress:
+    with counted("starting processes") as progress:
         found = measure_cold_start(loading, model, sources[0], request.count, progress)
     if request.as_json:
         _write(result_files.COLD_START, setting.to_dict(), found.to_dict())
@@ -155,7 +152,7 @@ def _memory(request: Request) -> None:
     loading, model, sources, setting = _opened(request)
     cases = _fitting(request, model).cases()
     _check_workers(request, cases)
-    with _progress("starting processes") as progress:
+    with counted("starting processes") as progress:
         found = measure_memory(loading, model, sources, cases, repeats=request.count, progress=progress)
     if request.as_json:
         _write(result_files.MEMORY, setting.to_dict(), found.to_dict())
@@ -174,16 +171,3 @@ def _compare_files(request: Request, before: Path, after: Path) -> None:
 
 def _write(kind: str, *parts: dict[str, object]) -> None:
     typer.echo(json.dumps(result_files.result(kind, *parts), indent=1, ensure_ascii=False))
-
-
-@contextmanager
-def _progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on stderr, where that is a terminal.
-
-    Yields:
-        To be called with what is done and all there is.
-    """
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

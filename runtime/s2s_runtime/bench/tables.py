@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from rich.console import Console
+from rich.console import Console, ConsoleDimensions
 from rich.table import Table
 
 from s2s_runtime.bench.comparison import CONFIDENCE, LEAST_ROUNDS, Compared, Ratio
@@ -15,8 +15,8 @@ from s2s_runtime.bench.processes.cold_start import ColdStart
 from s2s_runtime.bench.processes.memory import STAGES, Memory
 from s2s_runtime.bench.result_files import FileComparison
 from s2s_runtime.bench.timing import LOADED, Measurement, swept
+from s2s_runtime.commands.manners import result_console
 
-_WIDTH: Final = 140  # where the output is no terminal: nothing is to be folded
 _ENDLESS: Final = 10_000
 
 
@@ -127,8 +127,8 @@ def _say_too_few(ratios: Sequence[Ratio]) -> None:
 
 
 def _console(least: int = 0) -> Console:
-    console = Console(markup=False, emoji=False)  # paths are no markup
-    console.size = max(least, console.width if console.is_terminal else _WIDTH), console.height
+    console = result_console()
+    console.size = ConsoleDimensions(max(least, console.width), console.height)
     return console
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from s2s_runtime.bench.options import BenchOptions
-from s2s_runtime.commands.console import make_app
+from s2s_runtime.commands.console import command, make_app
 from s2s_runtime.declared_options.command_line import Given, takes
 
 app = make_app()
@@ -33,7 +33,7 @@ EPILOG = """
 """
 
 
-@app.command(epilog=EPILOG)
+@command(app, epilog=EPILOG)
 @takes(BenchOptions)
 def bench(given: Given) -> None:
     """Measure how fast a bundle decodes here.

@@ -1,15 +1,13 @@
-"""What the commands share: errors as one line with an exit code, options that mean the same everywhere."""
+"""What the commands share: how they are registered, and options that mean the same everywhere."""
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from s2s_runtime.errors import OptionError, S2SError
+from s2s_runtime.commands.help_layout import Command, Group
+from s2s_runtime.commands.manners import SHARED, Run, UsageError, one_line_errors, typer, warn, with_manners
 from s2s_runtime.lazy_modules import Later
 from s2s_runtime.ort.sessions import provider_name
 
@@ -20,14 +18,10 @@ if TYPE_CHECKING:
 else:
     ensembles, loading = Later("ensembles"), Later("loading")
 
-try:
-    import typer
-except ModuleNotFoundError as error:
-    # A command can do nothing without it; this module is imported by commands only.
-    raise SystemExit("error: typer is not installed: pip install 's2s-runtime[cli]'") from error
-
 __all__ = [
     "UsageError",
+    "command",
+    "group",
     "load_together",
     "make_app",
     "one_line_errors",
@@ -37,41 +31,42 @@ __all__ = [
     "warn_of_fallback",
 ]
 
-_INTERRUPTED: Final = 130  # 128 + SIGINT, as shells count
 
-
-class UsageError(OptionError):
-    """Options of a command that don't go together: exit code 2."""
-
-
-def make_app() -> typer.Typer:
-    """A typer application that leaves errors to `one_line_errors`."""
+def make_app(**settings: Any) -> typer.Typer:
+    """Return a typer application that leaves errors to `one_line_errors` and lays out its help plainly."""
     return typer.Typer(
         add_completion=True,
         pretty_exceptions_enable=False,
-        rich_markup_mode="markdown",
+        rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
+        **settings,
     )
 
 
-@contextmanager
-def one_line_errors() -> Iterator[None]:
-    """Turn what can go wrong for a user into `error: ...` on stderr and exit code 1, or 2 for wrong usage.
+def command(app: typer.Typer, name: str | None = None, *, epilog: str) -> Callable[[Run], Run]:
+    """Register a function as a command of an application, with the manners of all.
 
-    A reader of the output that has gone away (`| head`) is no error worth a message.
+    Args:
+        app: made by `make_app`.
+        name: of the command, where the application has several; default: the function's.
+        epilog: examples, shown below the options.
     """
-    try:
-        yield
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains again while leaving
-        raise typer.Exit(1) from None
-    except KeyboardInterrupt:
-        warn("error: interrupted; what was written stands")
-        raise typer.Exit(_INTERRUPTED) from None
-    except (S2SError, OSError) as error:
-        warn(f"error: {error}")
-        raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
+
+    def register(run: Run) -> Run:
+        app.command(name, epilog=epilog, cls=Command)(with_manners(run))
+        return run
+
+    return register
+
+
+def group(app: typer.Typer) -> Callable[[Run], Run]:
+    """Register a function as what an application with several commands says of itself."""
+
+    def register(run: Run) -> Run:
+        app.callback(cls=Group, no_args_is_help=True)(with_manners(run))
+        return run
+
+    return register
 
 
 def warn_of_fallback(asked: Sequence[str] | None, obtained: str) -> None:
@@ -90,15 +85,13 @@ def load_together(bundle: Path, options: LoadOptions, **how: Any) -> Model:
 
 
 def typed_options(context: typer.Context) -> dict[str, str]:
-    """The options that were typed, defaults left out: parameter name -> the option as `--help` spells it."""
+    """Return what was typed, by parameter: the option as `--help` spells it.
+
+    Defaults are left out, and what all commands have.
+    """
     found = {}
     for parameter in context.command.params:
         source = None if parameter.name is None else context.get_parameter_source(parameter.name)
         if parameter.name is not None and source is not None and source.name == "COMMANDLINE":
             found[parameter.name] = max(parameter.opts, key=len)
-    return found
-
-
-def warn(message: str) -> None:
-    """Write one line to stderr."""
-    typer.echo(" ".join(message.split()), err=True)
+    return {name: option for name, option in found.items() if name not in SHARED}

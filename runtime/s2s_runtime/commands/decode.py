@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from s2s_runtime.commands.console import make_app
+from s2s_runtime.commands.console import command, make_app
 from s2s_runtime.commands.decode_options import DecodeSettings, LineOptions
 from s2s_runtime.declared_options.command_line import Given, takes
 from s2s_runtime.options import DecodingOptions
@@ -30,7 +30,7 @@ EPILOG = """
 """
 
 
-@app.command(epilog=EPILOG)
+@command(app, epilog=EPILOG)
 @takes(DecodeSettings, DecodingOptions, LineOptions)
 def decode(given: Given) -> None:
     """Decode texts with a bundle, without TensorFlow.

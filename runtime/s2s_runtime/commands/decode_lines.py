@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
@@ -13,6 +12,7 @@ from typing import IO, Final
 from s2s_runtime.commands.console import UsageError, load_together, warn
 from s2s_runtime.commands.decode_options import DecodeSettings, LineOptions
 from s2s_runtime.commands.decode_values import decoding_options, scoring_options
+from s2s_runtime.commands.manners import standard_input, standard_output
 from s2s_runtime.commands.score_lines import ScoreLines
 from s2s_runtime.commands.terminal import byte_progress, prompted
 from s2s_runtime.declared_options import declared, names_where, taken_by
@@ -191,14 +191,14 @@ def _all_lines(settings: Settings, work: Work) -> None:
 def _source(settings: Settings) -> AbstractContextManager[TextSource]:
     """Where lines come from."""
     if settings.input is None:
-        return nullcontext(TextSource(sys.stdin.buffer, "standard input", settings.encoding))
+        return nullcontext(TextSource(standard_input(), "standard input", settings.encoding))
     return open_text(settings.input, settings.encoding)
 
 
 def _opened(settings: Settings) -> AbstractContextManager[IO[bytes]]:
     """Where results go."""
     if settings.output is None:
-        return nullcontext(sys.stdout.buffer)
+        return nullcontext(standard_output())
     return open_output(settings.output, resume=settings.resume)
 
 
@@ -257,7 +257,7 @@ def _one_by_one(model: Model, settings: Settings) -> None:
 
 def _show(text: str) -> None:
     """Write to standard output in UTF-8, whatever its own encoding, as files are written."""
-    write_all(sys.stdout.buffer, text.encode())
+    write_all(standard_output(), text.encode())
 
 
 def _each_text(settings: Settings) -> Iterator[str]:

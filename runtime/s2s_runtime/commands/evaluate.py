@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
-from s2s_runtime.commands.console import UsageError, load_together, make_app, typer, warn
+from s2s_runtime.commands.console import UsageError, command, load_together, make_app, typer, warn
 from s2s_runtime.commands.decode_options import LoadOptions
 from s2s_runtime.declared_options import Option, taken_by
 from s2s_runtime.declared_options.command_line import Given, takes
@@ -63,7 +63,7 @@ class EvaluateOptions:
     """Write one JSON object."""
 
 
-@app.command(epilog=EPILOG)
+@command(app, epilog=EPILOG)
 @takes(EvaluateOptions, DecodingOptions, LoadOptions, only={DecodingOptions: SEARCHED})
 def evaluate(given: Given) -> None:
     """Decode the sources of a file and compare the outputs with what is right.
@@ -118,21 +118,18 @@ def read_warning(
 
 def decode_all(model: Model, references: dict[str, list[str]], beam_size: int, length_penalty: float = 1.0) -> Decoded:
     """Decode with a progress bar on stderr."""
-    from rich.console import Console
-    from rich.progress import Progress
-
+    from s2s_runtime.commands.terminal import counted
     from s2s_runtime.evaluation import decode_pairs
 
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("decoding", total=len(references))
-        return decode_pairs(
-            model,
-            references,
-            lambda count: bar.advance(task, count),
-            beam_size=beam_size,
-            length_penalty=length_penalty,
-        )
+    done = 0
+    with counted("decoding") as progress:
+
+        def advance(count: int) -> None:
+            nonlocal done
+            done += count
+            progress(done, len(references))
+
+        return decode_pairs(model, references, advance, beam_size=beam_size, length_penalty=length_penalty)
 
 
 def _describe(found: Evaluation) -> str:

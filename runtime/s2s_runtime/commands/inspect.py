@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-from s2s_runtime.commands.console import UsageError, make_app, one_line_errors, typer
+from s2s_runtime.commands.console import UsageError, command, make_app, typer
 
 app = make_app()
 
@@ -21,9 +21,9 @@ EPILOG = """
 """
 
 
-@app.command(epilog=EPILOG)
+@command(app, epilog=EPILOG)
 def inspect(
-    bundle: Annotated[Path, typer.Argument(help="Folder or zip file written by s2s-export.")],
+    bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder or zip file written by s2s-export.")],
     symbols: Annotated[bool, typer.Option("--symbols", help="List every symbol of the vocabularies.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write the manifest as JSON.")] = False,
 ) -> None:
@@ -31,26 +31,24 @@ def inspect(
 
     The graph files are compared with the manifest's SHA-256; a bundle that was altered is an error.
     """
-    with one_line_errors():
-        if symbols and as_json:
-            raise UsageError("--symbols: no effect with --json, which holds every symbol anyway")
-        from s2s_runtime.bundle.manifest_file import MANIFEST, read_manifest
-        from s2s_runtime.bundle.storage import find_files
+    if symbols and as_json:
+        raise UsageError("--symbols: no effect with --json, which holds every symbol anyway")
+    from s2s_runtime.bundle.manifest_file import MANIFEST, read_manifest
+    from s2s_runtime.bundle.storage import find_files
 
-        files = find_files(bundle)
-        manifest = read_manifest(files)
-        if as_json:
-            typer.echo(json.dumps(manifest.to_dict(), indent=1, ensure_ascii=False))
-            return
-        from rich.console import Console
+    files = find_files(bundle)
+    manifest = read_manifest(files)
+    if as_json:
+        typer.echo(json.dumps(manifest.to_dict(), indent=1, ensure_ascii=False))
+        return
+    from s2s_runtime.commands.inspect_tables import describe
+    from s2s_runtime.commands.manners import result_console
 
-        from s2s_runtime.commands.inspect_tables import describe
-
-        console = Console(markup=False, emoji=False)  # paths and symbols are no markup
-        parts = [*manifest.graphs.values(), *([] if manifest.weights is None else [manifest.weights])]
-        size = (files.size(MANIFEST) or 0) + sum(part.bytes for part in parts)
-        for table in describe(str(bundle), manifest, size=size, every_symbol=symbols):
-            console.print(table, highlight=False)
+    console = result_console()
+    parts = [*manifest.graphs.values(), *([] if manifest.weights is None else [manifest.weights])]
+    size = (files.size(MANIFEST) or 0) + sum(part.bytes for part in parts)
+    for table in describe(str(bundle), manifest, size=size, every_symbol=symbols):
+        console.print(table)
 
 
 def main() -> None:

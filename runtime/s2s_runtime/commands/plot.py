@@ -2,61 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
-from s2s_runtime.commands.console import make_app, one_line_errors, typer
+from s2s_runtime.commands.console import command, group, make_app, typer
 from s2s_runtime.errors import InputError
 from s2s_runtime.files.json_fields import read_json
 
 app = make_app()
 
 Output = Annotated[Path, typer.Option("--output", "-o", help="The picture, .png, .svg or .pdf.")]
-Bundle = Annotated[Path, typer.Argument(help="Folder written by s2s-export.")]
-Pairs = Annotated[Path, typer.Argument(help="TSV file: source, right target, further right targets.")]
+Bundle = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder written by s2s-export.")]
+Pairs = Annotated[Path, typer.Argument(metavar="PAIRS", help="TSV file: source, right target, further right targets.")]
 BeamSize = Annotated[int, typer.Option(min=1, help="1 = greedy.")]
 Rows = Annotated[int | None, typer.Option(min=1, help="Only the first so many lines.")]
 Encoding = Annotated[str | None, typer.Option(metavar="NAME", help="Encoding of the pairs; default: UTF-8.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Refuse lines without a pair; otherwise they are left out.")]
 
 
-@app.callback()
+@group(app)
 def plot() -> None:
     """Draw pictures of bundles and runs."""
 
 
-@app.command(epilog='**Example** `s2s-plot attention model.s2s "Run!" -o map.png`')
+@command(app, epilog='**Example** `s2s-plot attention model.s2s "Run!" -o map.png`')
 def attention(
     bundle: Bundle,
-    text: Annotated[str, typer.Argument(help="What to decode.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What to decode.")],
     output: Output,
     beam_size: BeamSize = 1,
 ) -> None:
     """What the decoder looked at: source tokens across, target tokens down."""
-    with _drawing(output):
-        from s2s_runtime import load
-        from s2s_runtime.plots.attention import plot_attention
+    _check(output)
+    from s2s_runtime import load
+    from s2s_runtime.plots.attention import plot_attention
 
-        [result] = load(bundle).generate([text], beam_size=beam_size, return_attention=True)
-        plot_attention(result.hypotheses[0], result.source_tokens, output)
+    [result] = load(bundle).generate([text], beam_size=beam_size, return_attention=True)
+    plot_attention(result.hypotheses[0], result.source_tokens, output)
 
 
-@app.command(epilog="**Example** `s2s-plot history runs/mine/seed-* -o losses.svg`")
+@command(app, epilog="**Example** `s2s-plot history runs/mine/seed-* -o losses.svg`")
 def history(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders written by s2s-train.")],
     output: Output,
 ) -> None:
     """Losses and accuracies over the epochs: of one run both parts, of several the validation figures side by side."""
-    with _drawing(output):
-        from s2s_runtime.plots.runs import plot_history
+    _check(output)
+    from s2s_runtime.plots.runs import plot_history
 
-        folders = [each for run in runs for each in (sorted(run.glob("seed-*")) or [run])]
-        plot_history({str(folder): _history(folder) for folder in folders}, output)
+    folders = [each for run in runs for each in (sorted(run.glob("seed-*")) or [run])]
+    plot_history({str(folder): _history(folder) for folder in folders}, output)
 
 
-@app.command(epilog="**Example** `s2s-plot predictions runs/curves/model.s2s -o curves.png`")
+@command(app, epilog="**Example** `s2s-plot predictions runs/curves/model.s2s -o curves.png`")
 def predictions(
     bundle: Bundle,
     output: Output,
@@ -65,18 +63,18 @@ def predictions(
     ] = None,
 ) -> None:
     """What a continuous model makes of four windows, each value fed back, beside input and truth."""
-    with _drawing(output):
-        import numpy as np
+    _check(output)
+    import numpy as np
 
-        from s2s_runtime import load
-        from s2s_runtime.plots.runs import Windows, plot_predictions
+    from s2s_runtime import load
+    from s2s_runtime.plots.runs import Windows, plot_predictions
 
-        found = Windows.read(bundle.parent / "windows.npz" if windows is None else windows)
-        shown = found.sources[list(found.shown)]
-        plot_predictions(found, np.asarray(load(bundle).predict(shown, steps=found.targets.shape[1])), output)
+    found = Windows.read(bundle.parent / "windows.npz" if windows is None else windows)
+    shown = found.sources[list(found.shown)]
+    plot_predictions(found, np.asarray(load(bundle).predict(shown, steps=found.targets.shape[1])), output)
 
 
-@app.command(epilog="**Example** `s2s-plot lengths model.s2s runs/mine/test.tsv -o lengths.png`")
+@command(app, epilog="**Example** `s2s-plot lengths model.s2s runs/mine/test.tsv -o lengths.png`")
 def lengths(
     bundle: Bundle,
     pairs: Pairs,
@@ -87,27 +85,27 @@ def lengths(
     strict: Strict = False,
 ) -> None:
     """How long sources, right targets and outputs are, in tokens of the bundle's vocabularies."""
-    with _drawing(output):
-        from s2s_runtime import load
-        from s2s_runtime.commands.evaluate import decode_all, read_warning
-        from s2s_runtime.evaluation import split_decoded
-        from s2s_runtime.plots.runs import plot_lengths
+    _check(output)
+    from s2s_runtime import load
+    from s2s_runtime.commands.evaluate import decode_all, read_warning
+    from s2s_runtime.evaluation import split_decoded
+    from s2s_runtime.plots.runs import plot_lengths
 
-        model = load(bundle)
-        decoded = decode_all(model, read_warning(pairs, rows, encoding, strict=strict), beam_size)
-        outputs, references = split_decoded(model, decoded)
-        vocabulary = model.source_vocabulary
-        if vocabulary is None:
-            raise InputError("length plot: expected a bundle with a source vocabulary, this one knows numbers only")
-        found = {
-            "sources": [len(vocabulary.split(source)) for source in decoded.sources],
-            "right targets": [len(right[0]) for right in references],
-            "outputs": [len(output) for output in outputs],
-        }
-        plot_lengths(found, output)
+    model = load(bundle)
+    decoded = decode_all(model, read_warning(pairs, rows, encoding, strict=strict), beam_size)
+    outputs, references = split_decoded(model, decoded)
+    vocabulary = model.source_vocabulary
+    if vocabulary is None:
+        raise InputError("length plot: expected a bundle with a source vocabulary, this one knows numbers only")
+    found = {
+        "sources": [len(vocabulary.split(source)) for source in decoded.sources],
+        "right targets": [len(right[0]) for right in references],
+        "outputs": [len(output) for output in outputs],
+    }
+    plot_lengths(found, output)
 
 
-@app.command(epilog="**Example** `s2s-plot errors model.s2s runs/mine/test.tsv --beam-size 5 -o errors.png`")
+@command(app, epilog="**Example** `s2s-plot errors model.s2s runs/mine/test.tsv --beam-size 5 -o errors.png`")
 def errors(
     bundle: Bundle,
     pairs: Pairs,
@@ -118,25 +116,22 @@ def errors(
     strict: Strict = False,
 ) -> None:
     """How far outputs are from right, and which lengths go wrong."""
-    with _drawing(output):
-        from s2s_runtime import load
-        from s2s_runtime.commands.evaluate import decode_all, read_warning
-        from s2s_runtime.evaluation import split_decoded
-        from s2s_runtime.plots.runs import plot_errors
+    _check(output)
+    from s2s_runtime import load
+    from s2s_runtime.commands.evaluate import decode_all, read_warning
+    from s2s_runtime.evaluation import split_decoded
+    from s2s_runtime.plots.runs import plot_errors
 
-        model = load(bundle)
-        decoded = decode_all(model, read_warning(pairs, rows, encoding, strict=strict), beam_size)
-        plot_errors(*split_decoded(model, decoded), output)
+    model = load(bundle)
+    decoded = decode_all(model, read_warning(pairs, rows, encoding, strict=strict), beam_size)
+    plot_errors(*split_decoded(model, decoded), output)
 
 
-@contextmanager
-def _drawing(output: Path) -> Iterator[None]:
-    """Errors as one line; that the picture can't be written is said before the work."""
-    with one_line_errors():
-        from s2s_runtime.plots.figures import check_picture
+def _check(output: Path) -> None:
+    """Make sure that the picture can be written, before the work."""
+    from s2s_runtime.plots.figures import check_picture
 
-        check_picture(output)
-        yield
+    check_picture(output)
 
 
 def _history(folder: Path) -> dict[str, list[float]]:

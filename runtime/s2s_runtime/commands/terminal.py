@@ -1,4 +1,4 @@
-"""What s2s-decode shows to and asks from a person at a terminal."""
+"""What commands show to and ask from a person at a terminal."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from s2s_runtime.commands.manners import error_console, shows_progress
 
 
 @contextmanager
 def byte_progress(total: int) -> Iterator[Callable[[int, int], None] | None]:
-    """A progress bar on stderr over the bytes of a file; None where stderr is no terminal.
+    """A progress bar on stderr over the bytes of a file; None where nobody would see it.
 
     Args:
         total: size of the file; 0 where it isn't known, as of a pipe: no bar, which would cover what others write.
@@ -21,8 +22,8 @@ def byte_progress(total: int) -> Iterator[Callable[[int, int], None] | None]:
     Yields:
         To be called with lines and bytes done.
     """
-    console = Console(stderr=True)
-    if not console.is_terminal or not total:
+    console = error_console()
+    if not total or not shows_progress(console):
         yield None
         return
     columns = (BarColumn(), TaskProgressColumn(), TimeRemainingColumn(), TextColumn("{task.fields[done]}"))
@@ -34,6 +35,37 @@ def byte_progress(total: int) -> Iterator[Callable[[int, int], None] | None]:
             progress.update(task, completed=size, done=f"{lines:,} lines, {rate:,.0f}/s")
 
         yield show
+
+
+@contextmanager
+def counted(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a progress bar on stderr, where somebody sees it.
+
+    Args:
+        what: is done, in a word.
+
+    Yields:
+        To be called with what is done and all there is.
+    """
+    console = error_console()
+    with Progress(console=console, transient=True, disable=not shows_progress(console)) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@contextmanager
+def stages() -> Iterator[Callable[[str], None]]:
+    """Show on stderr what is being done, where a person sees it change.
+
+    Yields:
+        To be called with a few words as each stage begins.
+    """
+    console = error_console()
+    if not shows_progress(console):
+        yield lambda stage: None
+        return
+    with console.status("") as status:
+        yield status.update
 
 
 def prompted(prompt: str) -> Iterator[str]:

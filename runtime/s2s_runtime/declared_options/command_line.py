@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
-from s2s_runtime.commands.console import UsageError, one_line_errors, typed_options
+from s2s_runtime.commands.console import UsageError, typed_options
 from s2s_runtime.declared_options.checks import expectation, value_problem
 from s2s_runtime.declared_options.declared import MISSING, DeclaredOption, declared
 from s2s_runtime.declared_options.docs import first_sentence, meaning
@@ -44,7 +44,7 @@ def takes(
 ) -> Callable[[Callable[[Given], None]], Callable[..., None]]:
     """Make a command of a function, with the options that dataclasses declare.
 
-    What is wrong with a value by itself ends the command with one line and exit code 2.
+    What is wrong with a value by itself is a `UsageError`.
 
     Args:
         kinds: the dataclasses, in the order in which `--help` shows their options.
@@ -64,9 +64,8 @@ def takes(
     def decorate(command: Callable[[Given], None]) -> Callable[..., None]:
         def run(context: typer.Context, **values: Any) -> None:
             typed = typed_options(context)
-            with one_line_errors():
-                _check(known, values, typed)
-                command(Given({name: _filled_in(known[name], value, unset) for name, value in values.items()}, typed))
+            _check(known, values, typed)
+            command(Given({name: _filled_in(known[name], value, unset) for name, value in values.items()}, typed))
 
         context = Parameter("context", Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
         run.__signature__ = Signature([context, *parameters])  # type: ignore[attr-defined]

@@ -1,14 +1,15 @@
-"""Shows a run on the terminal: log messages, a bar within the epoch, a line per epoch."""
+"""Shows a run on the terminal: a bar within the epoch, a line per epoch."""
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import Any
 
 import keras
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from s2s_runtime.commands.manners import shows_progress
 
 
 class ShowProgress(keras.callbacks.Callback):
@@ -30,7 +31,7 @@ class ShowProgress(keras.callbacks.Callback):
             TimeRemainingColumn(),
             console=console,
             transient=True,
-            disable=not console.is_terminal,
+            disable=not shows_progress(console),
         )
         self._console = console
         self._task = self._bar.add_task("epoch", epoch="", loss=0.0)
@@ -51,7 +52,8 @@ class ShowProgress(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """An empty bar."""
         self._begun = time.monotonic()
-        self._bar.reset(self._task, total=self.params["steps"], epoch=f"{epoch + 1}/{self._epochs}")
+        self._bar.reset(self._task, total=self.params["steps"])  # without fields: it would drop those not named
+        self._bar.update(self._task, epoch=f"{epoch + 1}/{self._epochs}", loss=0.0)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """One step further."""
@@ -64,25 +66,10 @@ class ShowProgress(keras.callbacks.Callback):
         parts = [f"epoch {epoch + 1:>3}/{self._epochs}"]
         parts.append(f"loss {figures['loss']:.4f}  validation {figures['val_loss']:.4f}")
         if "cross_entropy" in figures:  # texts
-            parts.append(f"cross-entropy {figures['cross_entropy']:.4f}, {figures['val_cross_entropy']:.4f}")
+            if figures["cross_entropy"] != figures["loss"]:  # labels are smoothed
+                parts.append(f"cross-entropy {figures['cross_entropy']:.4f}, {figures['val_cross_entropy']:.4f}")
             parts.append(f"token accuracy {figures['val_token_accuracy']:.2%}")
         if "val_error" in figures:
             parts.append(f"decoded error {figures['val_error']:.4f}")
         parts.append(f"{time.monotonic() - self._begun:.1f} s")
         self._console.print("  ".join(parts), highlight=False, soft_wrap=True)
-
-
-class ConsoleHandler(logging.Handler):
-    """Shows log messages on a console, so that they don't tear a progress bar.
-
-    Args:
-        console: where to.
-    """
-
-    def __init__(self, console: Console) -> None:
-        super().__init__()
-        self._console = console
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Print the message."""
-        self._console.print(self.format(record), highlight=False, soft_wrap=True, markup=False)

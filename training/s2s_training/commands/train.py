@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import logging
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from s2s_runtime.commands.console import make_app, one_line_errors
+from s2s_runtime.commands.console import command, make_app
+from s2s_runtime.commands.manners import SHARED, UsageError, after_interrupt, error_console
 from s2s_training.commands.train_options import data, fit, model
 from s2s_training.config.data import Normalization, Split, Unit
 from s2s_training.config.fit import OptimizerName, ScheduleName, Select
@@ -18,10 +18,31 @@ from s2s_training.errors import ConfigError
 from s2s_training.runs.summaries import describe
 
 app = make_app()
+EPILOG = """
+RUN holds model.keras and vocab.json for s2s-export, and history.json, loss.png, summary.json.
+
+**Examples**
+
+`s2s-train fra.txt --tutorial --rows 10000 --epochs 20 -o runs/translator`
+
+`s2s-train pairs.tsv --bidirectional --attention dot -o runs/letters`
+
+`s2s-train pairs.tsv --source-unit word --target-unit word --cell gru --min-count 2 -o runs/words`
+
+`s2s-train cmudict -o runs/pronunciation`
+
+`s2s-train train.en --target-file train.fr --source-unit word --target-unit word -o runs/parallel`
+
+`s2s-train pairs.csv --source-column english --target-column french -o runs/columns`
+
+`s2s-train sine-cosine -o runs/curves`
+
+`s2s-train --config runs/letters/config.toml --seeds 1,2,3 -o runs/again`
+"""
 DATA_HELP = "File of pairs, or: addition, cmudict, sine-cosine, damped, powers."
 
 
-@app.command(epilog="RUN holds model.keras and vocab.json for `s2s-export`, and history.json, loss.png, summary.json.")
+@command(app, epilog=EPILOG)
 def train(
     context: typer.Context,
     pairs: Annotated[str | None, typer.Argument(metavar="DATA", help=DATA_HELP, show_default=False)] = None,
@@ -142,35 +163,14 @@ def train(
 
     DATA is a TSV file, `source<TAB>target` per line, or the name of a built-in data set. Built-in data sets and
     --tutorial bring defaults of their own; --config comes before those, and what stands here before all.
-
-    Examples:
-        s2s-train fra.txt --tutorial --rows 10000 --epochs 20 -o runs/translator
-
-        s2s-train pairs.tsv --bidirectional --attention dot -o runs/letters
-
-        s2s-train pairs.tsv --source-unit word --target-unit word --cell gru --min-count 2 -o runs/words
-
-        s2s-train cmudict -o runs/pronunciation
-
-        s2s-train train.en --target-file train.fr --source-unit word --target-unit word -o runs/parallel
-
-        s2s-train pairs.csv --source-column english --target-column french -o runs/columns
-
-        s2s-train sine-cosine -o runs/curves
-
-        s2s-train --config runs/letters/config.toml --seeds 1,2,3 -o runs/again
     """
-    with one_line_errors():
-        try:
-            options = _configure(context, pairs, config, tutorial=tutorial)
-            several = None if seeds is None else _seeds(seeds, context)
+    try:
+        options = _configure(context, pairs, config, tutorial=tutorial)
+        several = None if seeds is None else _seeds(seeds, context)
+        with after_interrupt(f"the same command with --resume continues {run}"):
             summary = _run(options, run, several, resume=resume, force=force)
-        except ConfigError as error:
-            typer.echo(f"error: {error}", err=True)
-            raise typer.Exit(2) from None
-        except KeyboardInterrupt:
-            typer.echo(f"error: interrupted; the same command with --resume continues {run}", err=True)
-            raise typer.Exit(130) from None
+    except ConfigError as error:
+        raise UsageError(str(error)) from error
     typer.echo(json.dumps(summary, indent=1) if as_json else describe(summary, run))
 
 
@@ -180,7 +180,7 @@ def _configure(context: typer.Context, pairs: str | None, file: Path | None, *, 
     from s2s_training.data.datasets import SERIES, default_config, tutorial_config
 
     options = {} if file is None else read_options(file)
-    own = ("pairs", "run", "config", "seeds", "tutorial", "resume", "force", "as_json")
+    own = ("pairs", "run", "config", "seeds", "tutorial", "resume", "force", "as_json", *SHARED)
     options |= {name: value for name, value in context.params.items() if value is not None and name not in own}
     data = pairs or options.get("data")
     if data is None:
@@ -203,6 +203,7 @@ def _seeds(text: str, context: typer.Context) -> list[int]:
 
 
 def _run(config: TrainingConfig, run: Path, seeds: list[int] | None, *, resume: bool, force: bool) -> dict[str, Any]:
+    from s2s_runtime.commands.terminal import stages
     from s2s_training.data.datasets import require_data
     from s2s_training.quiet_import import import_quietly
     from s2s_training.runs.run_folder import RunFolder
@@ -216,16 +217,13 @@ def _run(config: TrainingConfig, run: Path, seeds: list[int] | None, *, resume: 
     for folder, each in runs.items():  # what is cheap to see comes before TensorFlow
         RunFolder(folder).check(each, resume=resume, force=force)
     require_data(config)
-    import_quietly()
-    from rich.console import Console
-
-    from s2s_training.commands.progress import ConsoleHandler, ShowProgress
+    with stages() as tell:
+        tell("loading TensorFlow")
+        import_quietly()
+    from s2s_training.commands.progress import ShowProgress
     from s2s_training.train import train
 
-    console = Console(stderr=True)
-    logger = logging.getLogger("s2s_training")
-    logger.addHandler(ConsoleHandler(console))
-    logger.setLevel(logging.INFO)
+    console = error_console()
 
     def one(own: TrainingConfig, folder: Path) -> dict[str, Any]:
         progress = ShowProgress(console, own.fit.epochs)

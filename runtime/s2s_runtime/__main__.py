@@ -1,0 +1,36 @@
+"""`python -m s2s_runtime COMMAND ...` is `s2s-COMMAND ...`, for machines where the commands aren't on the path."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Final
+
+import s2s_runtime
+
+COMMANDS: Final = {
+    "decode": "s2s_runtime.commands.decode",
+    "bench": "s2s_runtime.commands.bench",
+    "evaluate": "s2s_runtime.commands.evaluate",
+    "plot": "s2s_runtime.commands.plot",
+    "inspect": "s2s_runtime.commands.inspect",
+}
+
+
+def main() -> None:
+    """Run the command that is named first, or list all."""
+    name = sys.argv[1] if len(sys.argv) > 1 else ""
+    if name in COMMANDS:
+        del sys.argv[1]
+        importlib.import_module(COMMANDS[name]).app(prog_name=f"python -m s2s_runtime {name}")
+    elif name in ("", "-h", "--help"):
+        sys.stdout.write(f"Usage: python -m s2s_runtime {{{'|'.join(COMMANDS)}}} ...\n\n")
+        sys.stdout.write("The same as s2s-decode, s2s-bench and so on; add --help for the options of each.\n")
+    elif name == "--version":
+        sys.stdout.write(f"s2s_runtime {s2s_runtime.__version__}\n")
+    else:
+        sys.stderr.write(f"error: expected one of {', '.join(COMMANDS)}, got {name!r}\n")
+        raise SystemExit(2)
+
+
+main()

@@ -1,0 +1,5 @@
+"""`python -m s2s_training` is `s2s-train`, for machines where the commands aren't on the path."""
+
+from s2s_training.commands.train import main
+
+main()
