@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from s2s_runtime.commands.console import command, make_app, typed_options
-from s2s_runtime.commands.manners import UsageError, after_interrupt, result_console
-from s2s_runtime.commands.terminal import stages
+from s2s_runtime.console.app import command, make_app, typed_options
+from s2s_runtime.console.manners import UsageError, after_interrupt, result_console
+from s2s_runtime.console.progress import stages
 from s2s_runtime.spelling import as_flags, option
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from s2s_runtime.bench.options import BenchOptions
-from s2s_runtime.commands.console import command, make_app
+from s2s_runtime.console.app import command, make_app
 from s2s_runtime.declared_options.command_line import Given, takes
 
 app = make_app()

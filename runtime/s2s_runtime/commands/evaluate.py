@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
-from s2s_runtime.commands.console import UsageError, command, load_together, make_app, typer, warn
 from s2s_runtime.commands.decode_options import LoadOptions
+from s2s_runtime.commands.load_bundles import load_together
+from s2s_runtime.console.app import UsageError, command, make_app, typer, warn
 from s2s_runtime.declared_options import Option, taken_by
 from s2s_runtime.declared_options.command_line import Given, takes
 from s2s_runtime.options import DecodingOptions
@@ -118,7 +119,7 @@ def read_warning(
 
 def decode_all(model: Model, references: dict[str, list[str]], beam_size: int, length_penalty: float = 1.0) -> Decoded:
     """Decode with a progress bar on stderr."""
-    from s2s_runtime.commands.terminal import counted
+    from s2s_runtime.console.progress import counted
     from s2s_runtime.evaluation import decode_pairs
 
     done = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from s2s_runtime.commands.console import command, group, make_app, typer
+from s2s_runtime.console.app import command, group, make_app, typer
 from s2s_runtime.errors import InputError
 from s2s_runtime.files.json_fields import read_json
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
-from s2s_runtime.commands.console import UsageError, typed_options
+from s2s_runtime.console.app import UsageError, typed_options
 from s2s_runtime.declared_options.checks import expectation, value_problem
 from s2s_runtime.declared_options.declared import MISSING, DeclaredOption, declared
 from s2s_runtime.declared_options.docs import first_sentence, meaning

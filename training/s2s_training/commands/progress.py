@@ -9,7 +9,7 @@ import keras
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from s2s_runtime.commands.manners import shows_progress
+from s2s_runtime.console.manners import shows_progress
 
 
 class ShowProgress(keras.callbacks.Callback):

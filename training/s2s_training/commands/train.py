@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from s2s_runtime.commands.console import command, make_app
-from s2s_runtime.commands.manners import SHARED, UsageError, after_interrupt, error_console
+from s2s_runtime.console.app import command, make_app
+from s2s_runtime.console.manners import SHARED, UsageError, after_interrupt, error_console
 from s2s_training.commands.train_options import data, fit, model
 from s2s_training.config.data import Normalization, Split, Unit
 from s2s_training.config.fit import OptimizerName, ScheduleName, Select
@@ -203,7 +203,7 @@ def _seeds(text: str, context: typer.Context) -> list[int]:
 
 
 def _run(config: TrainingConfig, run: Path, seeds: list[int] | None, *, resume: bool, force: bool) -> dict[str, Any]:
-    from s2s_runtime.commands.terminal import stages
+    from s2s_runtime.console.progress import stages
     from s2s_training.data.datasets import require_data
     from s2s_training.quiet_import import import_quietly
     from s2s_training.runs.run_folder import RunFolder

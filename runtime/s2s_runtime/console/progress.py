@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from s2s_runtime.commands.manners import error_console, shows_progress
+from s2s_runtime.console.manners import error_console, shows_progress
 
 
 @contextmanager
