@@ -1,0 +1,142 @@
+"""README.md: every command line runs, and every Python snippet.
+
+Small files stand in for yours: `fra.txt` holds a few hundred pairs, and `s2s-train` is cut to one epoch, by options put
+behind those that the README gives. `pip install` lines are run by tests/packaging; of `make` lines it is looked at what
+they would run.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.tensorflow
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(sh|python)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+BIN = Path(sys.executable).parent
+SHORT_TRAINING = """#!/bin/bash
+case "$*" in (*sine-cosine*) cut="--epochs 1";; (*) cut="--epochs 1 --score 10 --rows 260";; esac
+exec {real} "$@" $cut
+"""
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what the README's reader has, and a short way to train in front of the path."""
+    folder = tmp_path_factory.mktemp("desk")
+    (folder / "bin").mkdir()
+    wrapper = folder / "bin" / "s2s-train"
+    wrapper.write_text(SHORT_TRAINING.format(real=shlex.quote(str(BIN / "s2s-train"))), encoding="utf-8")
+    wrapper.chmod(0o755)
+    write_pairs(folder)
+    run(folder, "s2s-train fra.txt --tutorial -o trained")
+    for name in ("model.keras", "vocab.json"):
+        shutil.copy(folder / "trained" / name, folder / name)
+    code = "import keras; keras.models.load_model('model.keras').save('model.h5')"
+    run(folder, f"{shlex.quote(sys.executable)} -c {shlex.quote(code)}")
+    run(folder, "s2s-export model.keras && cp -r model.s2s old.s2s && mv model.s2s new.s2s")
+    return folder
+
+
+def write_pairs(folder: Path) -> None:
+    """Pairs of short sentences, and the files that hold the same in other ways."""
+    verbs = {
+        "Run": "Courez",
+        "Go": "Allez",
+        "Stop": "Arrêtez",
+        "Sing": "Chantez",
+        "Look": "Regardez",
+        "Wait": "Attendez",
+    }
+    ends = {"!": " !", ".": ".", " now.": " maintenant.", " too!": " aussi !", " here.": " ici.", " again.": " encore."}
+    whom = {
+        "": "",
+        ", Tom": ", Tom",
+        ", Ann": ", Ann",
+        ", Eve": ", Ève",
+        ", Max": ", Max",
+        ", Kim": ", Kim",
+        ", Al": ", Al",
+    }
+    pairs = [
+        f"{verb}{name}{end}\t{verbs[verb]}{whom[name]}{ends[end]}" for verb, name, end in product(verbs, whom, ends)
+    ]
+    pairs = [pair for pair in dict.fromkeys(pairs) if len(pair.split("\t")[0]) <= 16]
+    for name in ("fra.txt", "pairs.tsv"):
+        (folder / name).write_text("\n".join(pairs) + "\n", encoding="utf-8")
+    (folder / "test.tsv").write_text("\n".join(pairs[:20]) + "\n", encoding="utf-8")
+    (folder / "sentences.txt").write_text(
+        "".join(f"{pair.split(chr(9))[0]}\n" for pair in pairs[:20]), encoding="utf-8"
+    )
+
+
+def run(folder: Path, line: str) -> None:
+    """Run a line as a shell does, and show what it said where it fails."""
+    path = os.pathsep.join([str(folder / "bin"), str(BIN), os.environ["PATH"]])
+    done = subprocess.run(
+        ["bash", "-c", line], cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+
+
+def command_lines() -> list[str]:
+    """Every line of the shell blocks, those continued on the next one joined."""
+    body = "".join(block for kind, block in BLOCKS if kind == "sh").replace("\\\n", "")
+    return [line for line in body.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def test_every_fence_is_known() -> None:
+    """What is neither run nor the output of the demo would go stale."""
+    kinds = re.findall(r"^```(\w*)$", README, re.MULTILINE)
+    assert set(kinds) <= {"sh", "python", "text", ""}
+    assert kinds.count("text") == 1
+    assert len(command_lines()) > 20
+
+
+@pytest.mark.parametrize("line", [line for line in command_lines() if line.startswith("s2s-")])
+def test_a_command_line_runs(desk: Path, line: str) -> None:
+    """As it stands, in the order of the page."""
+    bundle = desk / "model.s2s"
+    if not line.startswith("s2s-export") and not bundle.exists():
+        shutil.copytree(desk / "new.s2s", bundle)
+    if line.startswith("s2s-export"):
+        shutil.rmtree(bundle, ignore_errors=True)
+        (desk / "out").mkdir(exist_ok=True)
+    if line.startswith("s2s-train --config"):
+        run(desk, "test -e runs/letters/config.toml || s2s-train fra.txt -o runs/letters")
+    run(desk, line)
+
+
+@pytest.mark.parametrize("line", [line for line in command_lines() if line.startswith("make ")])
+def test_a_make_line_names_targets(line: str) -> None:
+    """With the variables that they need: `make -n` shows what would run, and each of its commands is there."""
+    command, *_ = line.split("#", maxsplit=1)
+    done = subprocess.run(["bash", "-c", f"{command} --dry-run"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for name in set(re.findall(r"\bs2s-[a-z]+\b(?=[ \"])", done.stdout)):
+        assert (BIN / name).exists() or name.startswith(("s2s-runtime", "s2s-training")), name
+
+
+def test_other_lines_install() -> None:
+    """Nothing else is asked of the reader."""
+    others = [line for line in command_lines() if not line.startswith(("s2s-", "make "))]
+    assert all(line.startswith("pip install ") for line in others), others
+
+
+@pytest.mark.parametrize("index", range(sum(kind == "python" for kind, _ in BLOCKS)))
+def test_a_snippet_runs(desk: Path, index: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With texts and targets as a caller has them."""
+    if not (desk / "model.s2s").exists():
+        shutil.copytree(desk / "new.s2s", desk / "model.s2s")
+    monkeypatch.chdir(desk)
+    code = [block for kind, block in BLOCKS if kind == "python"][index]
+    namespace = {"__name__": "__main__", "texts": ["Run!", "Go."], "targets": ["Courez !", "Allez."]}
+    exec(compile(code, str(ROOT / "README.md"), "exec"), namespace)

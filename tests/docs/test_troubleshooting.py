@@ -1,0 +1,46 @@
+"""The page of messages quotes what the code says."""
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "troubleshooting.md"
+QUOTED = re.findall(r"^> `(.+)`$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+
+
+@lru_cache
+def texts_of_the_code() -> list[str]:
+    """Every text that stands in the three packages, an ellipsis for each value put in."""
+    return [
+        text
+        for package in ("runtime/s2s_runtime", "training/s2s_training", "export/s2s_export")
+        for path in sorted((ROOT / package).rglob("*.py"))
+        for text in texts_in(ast.parse(path.read_text(encoding="utf-8")))
+    ]
+
+
+def texts_in(tree: ast.AST) -> Iterator[str]:
+    """The strings of a syntax tree; `%s` of log messages count as values too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            yield "".join(part.value if isinstance(part, ast.Constant) else "…" for part in node.values)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield re.sub(r"%[sd]", "…", node.value)
+
+
+def test_there_are_messages() -> None:
+    """The page is read."""
+    assert len(QUOTED) > 20
+
+
+@pytest.mark.parametrize("message", QUOTED)
+def test_a_message_is_what_the_code_says(message: str) -> None:
+    """Somebody searches the page for what stands on the screen."""
+    parts = [re.escape(part.strip("\"'")) for part in message.split("…")]
+    pattern = re.compile(r"[\"']?…?[\"']?".join(parts) if message.strip("…") else "")
+    assert any(pattern.search(text) for text in texts_of_the_code()), message
