@@ -34,7 +34,11 @@ def byte_progress(total: int) -> Iterator[Callable[[int, int], None] | None]:
             rate = lines / (time.perf_counter() - start)
             progress.update(task, completed=size, done=f"{lines:,} lines, {rate:,.0f}/s")
 
-        yield show
+        try:
+            yield show
+        except BaseException:
+            progress.live.transient = True  # half a bar says nothing beside the error
+            raise
 
 
 @contextmanager
