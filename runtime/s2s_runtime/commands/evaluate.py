@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
+from s2s_runtime.commands.command_options import Given, takes
 from s2s_runtime.commands.decode_options import LoadOptions
 from s2s_runtime.commands.load_bundles import load_together
 from s2s_runtime.console.app import UsageError, command, make_app, typer, warn
 from s2s_runtime.declared_options import Option, taken_by
-from s2s_runtime.declared_options.command_line import Given, takes
 from s2s_runtime.options import DecodingOptions
 
 if TYPE_CHECKING:
