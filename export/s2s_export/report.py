@@ -18,6 +18,7 @@ from rich.text import Text
 from s2s_export.understand.bundle_terms import Understanding
 from s2s_export.verify.verify import Check, Report
 from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.commands.inspect_tables import setup_table
 from s2s_runtime.console.names import Name
 from s2s_training.splitting.graph import Call
 from s2s_training.splitting.splitter import SplitModel
@@ -93,6 +94,8 @@ def _html(table: Table) -> str:
 def _parts(exported: Exported) -> Iterator[Table | str]:
     """The report, piece by piece: tables, and lines of text."""
     yield _checks(exported.report.checks, exported.report.inputs)
+    if exported.manifest.setup is not None:
+        yield setup_table(exported.manifest.setup)
     yield _model(exported)
     yield _files(exported)
     if exported.manifest.precision != "float32":
@@ -102,7 +105,9 @@ def _parts(exported: Exported) -> Iterator[Table | str]:
     yield from (f"note: {note}" for note in exported.facts.notes)
     if exported.facts.target_vocabulary is None and exported.manifest.target.feedback != "value":
         yield "note: the bundle has no symbols of the target: it gives ids, as texts need a vocabulary"
-    yield f"wrote {exported.path} (every check within {exported.report.atol:g})"
+    if exported.manifest.setup is not None:
+        yield exported.manifest.setup.summary
+    yield f"wrote {exported.path} (graphs equal Keras, every check within {exported.report.atol:g})"
 
 
 def print_first_look(console: Console, look: FirstLook, options: ExportOptions, command: str) -> None:
@@ -137,6 +142,7 @@ def to_dict(exported: Exported) -> dict[str, object]:
     return {
         "bundle": str(exported.path),
         "verification": exported.report.to_dict(),
+        "setup": None if exported.manifest.setup is None else exported.manifest.setup.to_dict(),
         "notes": list(exported.facts.notes),
         "node_types": exported.node_types,
         "bytes": _size(exported.path),
@@ -147,7 +153,7 @@ def to_dict(exported: Exported) -> dict[str, object]:
 
 
 def _checks(checks: tuple[Check, ...], inputs: str) -> Table:
-    table = Table(title=f"Verified against Keras, on {inputs}", title_justify="left")
+    table = Table(title=f"Graphs equal Keras, on {inputs}", title_justify="left")
     for heading in ("compared", "count", "largest difference", "different", "near ties"):
         table.add_column(heading, justify="left" if heading == "compared" else "right")
     for check in checks:

@@ -60,7 +60,6 @@ def setup_table(setup: Provenance | None) -> Table:
     for item in setup.items:
         settled = f"; {item.option} settles it" if item.origin == "assumed" and item.option else ""
         table.add_row(item.name, item.value, "\n".join([ORIGINS[item.origin] + settled, *map(str, item.signs)]))
-    table.caption, table.caption_justify = setup.summary, "left"
     return table
 
 
