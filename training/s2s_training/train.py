@@ -13,7 +13,8 @@ import tensorflow as tf
 
 import s2s_training
 from s2s_runtime.plots.runs import plot_history
-from s2s_training.config.training import FitConfig, TrainingConfig
+from s2s_training.config.fit import FitConfig
+from s2s_training.config.training import TrainingConfig
 from s2s_training.data.datasets import SERIES, require_data
 from s2s_training.data.tf_datasets import EpochOrder
 from s2s_training.errors import DivergenceError
