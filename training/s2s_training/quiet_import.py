@@ -9,13 +9,15 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final
 
 # How its log lines look; anything else that is written is somebody's message.
 _NATIVE: Final = re.compile(
     rb"(WARNING: All log messages before absl::|[IWE]\d{4} \d\d:?\d\d|To enable the following )"
 )
+
+_started_here: Final[list[bool]] = []  # once `import_quietly` was the first to import TensorFlow
 
 
 def import_quietly() -> None:
@@ -24,16 +26,29 @@ def import_quietly() -> None:
     They can't be switched off otherwise: some are written before TensorFlow's logging is set up. If the import fails,
     what was held back is shown. Keras is told to use TensorFlow, whatever the user's configuration says.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if "tensorflow" not in sys.modules:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        _started_here.append(True)
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    with native_messages_held():
+    with _held():
         importlib.import_module("keras")
-        logging.getLogger("tensorflow").setLevel(logging.CRITICAL)  # it logs what Ctrl-C left unused; errors are raised
+        if _started_here:  # else somebody else's messages would be lost, too
+            # it logs what Ctrl-C left unused; errors are raised
+            logging.getLogger("tensorflow").setLevel(logging.CRITICAL)
         importlib.import_module("tensorflow").constant(0)  # the first operation starts the devices
 
 
+def native_messages_held() -> AbstractContextManager[None]:
+    """Keep TensorFlow's log lines off standard error while a block runs.
+
+    Where `import_quietly` started TensorFlow it writes none, and nothing is held back: a command shows its progress
+    there.
+    """
+    return nullcontext() if _started_here else _held()
+
+
 @contextmanager
-def native_messages_held() -> Iterator[None]:
+def _held() -> Iterator[None]:
     """Hold back what is written to standard error while the block runs.
 
     When it ends, everything but TensorFlow's log lines is passed on; where it fails, those are, too.

@@ -375,8 +375,6 @@ def _write(loading: _Loading, path: Path, options: ExportOptions, typed: list[st
 
 def _tell_what_is_missing(model: Any, options: ExportOptions, typed: list[str], folder: Path) -> None:
     """What the model shows and what to type next, where nothing else stands against its export."""
-    from rich.console import Console
-
     from s2s_export.errors import ExportError
     from s2s_export.exporter import take_apart
     from s2s_export.report import print_first_look
@@ -387,7 +385,7 @@ def _tell_what_is_missing(model: Any, options: ExportOptions, typed: list[str], 
     except ExportError:
         return
     if look.missing:
-        print_first_look(Console(), look, options, look.next_command(typed, options, folder))
+        print_first_look(result_console(), look, options, look.next_command(typed, options, folder))
 
 
 def _show(loading: _Loading, options: ExportOptions, typed: list[str]) -> None:
