@@ -15,7 +15,7 @@ from threading import Condition, Thread
 from typing import Unpack
 
 from s2s_runtime.array_types import Ints
-from s2s_runtime.declared_options import takes_options
+from s2s_runtime.declared_options import takes_options, verb_problems
 from s2s_runtime.decoding.streaming import refuse_prefix
 from s2s_runtime.errors import ClosedModelError, OptionError, QueueFullError
 from s2s_runtime.inputs.batch import Batch
@@ -72,8 +72,9 @@ class Decoder(AbstractContextManager["Decoder"]):
             raise OptionError(f"max_waiting: expected an integer of at least 1, got {max_waiting!r}")
         self._decoding = model.prepare(options, **values)
         refuse_prefix(self._decoding)
-        if self._decoding.options.return_alternatives:
-            raise OptionError("return_alternatives: expected False for Decoder, got True")
+        problems = verb_problems(self._decoding.options, "Decoder")
+        if problems:
+            raise OptionError("; ".join(problems))
         self._plan = self._decoding.plan_from(0)
         self._max_waiting = max_waiting
         self._changed = Condition()  # guards the next two

@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from s2s_runtime import DecodingOptions, OptionError
+from s2s_runtime.commands.command_options import Given, takes
 from s2s_runtime.commands.console import command, make_app
 from s2s_runtime.declared_options import (
     Need,
@@ -25,7 +26,6 @@ from s2s_runtime.declared_options import (
     option_problems,
     taken_by,
 )
-from s2s_runtime.declared_options.command_line import Given, takes
 from s2s_runtime.declared_options.docs import meaning
 from s2s_runtime.errors import UnknownOptionError
 

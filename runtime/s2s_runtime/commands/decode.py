@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from s2s_runtime.commands.command_options import Given, takes
 from s2s_runtime.commands.console import command, make_app
 from s2s_runtime.commands.decode_options import DecodeSettings, LineOptions
-from s2s_runtime.declared_options.command_line import Given, takes
 from s2s_runtime.options import DecodingOptions
 
 app = make_app()

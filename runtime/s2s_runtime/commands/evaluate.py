@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
+from s2s_runtime.commands.command_options import Given, takes
 from s2s_runtime.commands.console import UsageError, command, load_together, make_app, typer, warn
 from s2s_runtime.commands.decode_options import LoadOptions
 from s2s_runtime.declared_options import Option, taken_by
-from s2s_runtime.declared_options.command_line import Given, takes
 from s2s_runtime.options import DecodingOptions
 
 if TYPE_CHECKING:

@@ -5,19 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+from s2s_runtime.commands.command_options import typed
 from s2s_runtime.commands.console import command, group, make_app, typer
+from s2s_runtime.commands.evaluate import EvaluateOptions
 from s2s_runtime.errors import InputError
 from s2s_runtime.files.json_fields import read_json
+from s2s_runtime.options import DecodingOptions
 
 app = make_app()
 
 Output = Annotated[Path, typer.Option("--output", "-o", help="The picture, .png, .svg or .pdf.")]
-Bundle = Annotated[Path, typer.Argument(metavar="BUNDLE", help="Folder written by s2s-export.")]
-Pairs = Annotated[Path, typer.Argument(metavar="PAIRS", help="TSV file: source, right target, further right targets.")]
-BeamSize = Annotated[int, typer.Option(min=1, help="1 = greedy.")]
-Rows = Annotated[int | None, typer.Option(min=1, help="Only the first so many lines.")]
-Encoding = Annotated[str | None, typer.Option(metavar="NAME", help="Encoding of the pairs; default: UTF-8.")]
-Strict = Annotated[bool, typer.Option("--strict", help="Refuse lines without a pair; otherwise they are left out.")]
+Bundle = Annotated[Path, typed(EvaluateOptions, "bundle")]
+Pairs = Annotated[Path, typed(EvaluateOptions, "pairs")]
+BeamSize = Annotated[int, typed(DecodingOptions, "beam_size")]
+Rows = Annotated[int | None, typed(EvaluateOptions, "rows")]
+Encoding = Annotated[str | None, typed(EvaluateOptions, "encoding")]
+Strict = Annotated[bool, typed(EvaluateOptions, "strict")]
 
 
 @group(app)
@@ -51,7 +54,8 @@ def history(
     from s2s_runtime.plots.runs import plot_history
 
     folders = [each for run in runs for each in (sorted(run.glob("seed-*")) or [run])]
-    plot_history({str(folder): _history(folder) for folder in folders}, output)
+    best = _best_epoch(folders[0]) if len(folders) == 1 else None
+    plot_history({str(folder): _history(folder) for folder in folders}, output, best=best)
 
 
 @command(app, epilog="**Example** `s2s-plot predictions runs/curves/model.s2s -o curves.png`")
@@ -151,6 +155,15 @@ def _history(folder: Path) -> dict[str, list[float]]:
     if len({len(values) for values in found.values()}) > 1:
         raise InputError(f"{path}: expected lists of one length, a number for each epoch")
     return found
+
+
+def _best_epoch(folder: Path) -> int | None:
+    """Return the epoch whose weights a run kept; None where the run has not ended, and so not said."""
+    path = folder / "summary.json"
+    found = read_json(path) if path.is_file() else {}
+    best = found.get("best") if isinstance(found, dict) else None
+    epoch = best.get("epoch") if isinstance(best, dict) else None
+    return int(epoch) if isinstance(epoch, int | float) else None
 
 
 def main() -> None:

@@ -26,18 +26,20 @@ A command takes the options of one or more such classes; what is its own, such a
         \"\"\"Turn a model into a bundle.\"\"\"
         options = ExportOptions(**given.of(ExportOptions))
 
-`takes` (`command_line`, which needs typer) gives it their flags, help, ranges and choices, and hands on what was typed.
-With `unset=True` what isn't typed is None, for commands whose defaults come from a file. Where what is typed isn't what
-Python takes, `Option(typed=...)` says its type and `Option(reads=...)` names what reads it.
+`takes` (`s2s_runtime.commands.command_options`, which needs typer) gives it their flags, help, ranges and choices, and
+hands on what was typed. With `unset=True` what isn't typed is None, for commands whose defaults come from a file. Where
+what is typed isn't what Python takes, `Option(typed=...)` says its type and `Option(reads=...)` names what reads it.
 
-The first sentence of the docstring below a field is the help of the command line. Tables of the guide and the
-`TypedDict` of the keyword arguments are written into the repository by `make tables` from a list in
-`tests/docs/write_options.py`; a test tells when it has to be run again.
+The first sentence of the docstring below a field is the help of the command line. `make tables` writes what has to
+stand in files: the pages of the guide, and the `TypedDict` of the decoding options (`tests/docs/write_options.py`); a
+test tells when it has to be run again.
 
-Nothing here imports numpy, and annotations must be readable without it: `--help` waits for neither.
+Nothing here imports numpy, and types of options must be there without it: `--help` doesn't wait for it. A module that
+declares options does without `from __future__ import annotations`: its types are there when they are read, and
+signatures show them.
 """
 
-from s2s_runtime.declared_options.checks import option_problems, value_problem
+from s2s_runtime.declared_options.checks import option_problems, value_problem, verb_problems
 from s2s_runtime.declared_options.declared import (
     DeclaredOption,
     declared,
@@ -65,4 +67,5 @@ __all__ = [
     "takes_options",
     "unknown_name",
     "value_problem",
+    "verb_problems",
 ]

@@ -25,6 +25,17 @@ def option_problems(options: Any) -> list[str]:
     return [each for each in problems if each] or [each for one in own for each in _unmet(one, options)]
 
 
+def verb_problems(options: Any, verb: str) -> list[str]:
+    """What a verb can't do of what is asked for, a line each."""
+    own = (each for each in declared(options.__class__).values() if verb in each.option.not_for)
+    asked = ((each, getattr(options, each.name)) for each in own)
+    return [
+        f"{each.name}: expected {each.default} for {verb}, got {value!r}"
+        for each, value in asked
+        if differs(value, each.default)
+    ]
+
+
 def value_problem(each: DeclaredOption, value: Any, name: str = "") -> str:
     """What is wrong with a value of an option by itself; nothing where it is sound.
 

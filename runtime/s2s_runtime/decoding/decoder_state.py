@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from s2s_runtime.array_types import Floats
 from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.declared_options import verb_problems
 from s2s_runtime.decoding.decoding import Decoding
 from s2s_runtime.decoding.predict_values import feed_back, first_values
 from s2s_runtime.decoding.result_builder import Finisher
@@ -124,8 +125,9 @@ def generate_from(
     manifest: Manifest, model: StepModel[Any], state: DecoderState, options: DecodingOptions
 ) -> list[Result]:
     """Decode on from a state; see `Model.generate_from`."""
-    if options.return_alternatives:
-        raise OptionError("return_alternatives: expected False for generate_from, got True")
+    problems = verb_problems(options, "generate_from")
+    if problems:
+        raise OptionError("; ".join(problems))
     resumed = _ResumedModel(_portable(model), state)
     decoding = Decoding(manifest, resumed, None, options)
     limits = [target_limit(int(length), options, manifest) for length in state.columns.sum(axis=1)]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from s2s_runtime.declared_options.checks import is_integer
+from s2s_runtime.declared_options.checks import is_integer, verb_problems
 from s2s_runtime.decoding.decoding import Decoding
 from s2s_runtime.errors import OptionError
 from s2s_runtime.inputs.batch import Batch
@@ -86,14 +86,9 @@ def stream_pieces(
         InputError, UnknownSymbolError: as `Model.generate`; at once too.
     """
     options = decoding.options
-    for name, expected in (
-        ("beam_size", 1),
-        ("num_hypotheses", 1),
-        ("return_alternatives", False),
-        ("replace_unknown", False),
-    ):
-        if getattr(options, name) != expected:
-            raise OptionError(f"{name}: expected {expected} for stream, got {getattr(options, name)!r}")
+    problems = verb_problems(options, "stream")
+    if problems:
+        raise OptionError("; ".join(problems))
     if options.engine == "graph":
         raise OptionError(
             "engine: expected 'auto' or 'steps' for stream, which shows each token as it comes, got 'graph'"

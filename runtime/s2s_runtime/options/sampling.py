@@ -1,10 +1,15 @@
 """Decoding options: what is drawn from at random."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 from s2s_runtime.declared_options import Option
 from s2s_runtime.options.terms import GREEDY, ONLY_STEPS, SAMPLES, SAMPLING, named
+
+_drawn = partial(
+    Option, panel=SAMPLING, group=SAMPLING, needs=[GREEDY], engines=ONLY_STEPS, obstacle="sampling"
+)  # an option that turns sampling on
 
 
 @dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
@@ -13,14 +18,9 @@ class SamplingOptions:
 
     sampling_temperature: Annotated[
         float | None,
-        Option(
+        _drawn(
             above=0,
             help="Draw tokens from the softmax of logits / temperature.",
-            panel=SAMPLING,
-            group=SAMPLING,
-            needs=[GREEDY],
-            engines=ONLY_STEPS,
-            obstacle="sampling",
             elsewhere=named("sampling_temperature", "--temperature", "temperature"),
         ),
     ] = None
@@ -29,13 +29,8 @@ class SamplingOptions:
 
     sampling_top_k: Annotated[
         int | None,
-        Option(
+        _drawn(
             at_least=1,
-            panel=SAMPLING,
-            group=SAMPLING,
-            needs=[GREEDY],
-            engines=ONLY_STEPS,
-            obstacle="sampling",
             elsewhere=named("sampling_topk", "--sampling-topk", "top_k"),
         ),
     ] = None
@@ -43,14 +38,9 @@ class SamplingOptions:
 
     sampling_top_p: Annotated[
         float | None,
-        Option(
+        _drawn(
             above=0,
             at_most=1,
-            panel=SAMPLING,
-            group=SAMPLING,
-            needs=[GREEDY],
-            engines=ONLY_STEPS,
-            obstacle="sampling",
             elsewhere=named("sampling_topp", "--sampling-topp", "top_p"),
         ),
     ] = None

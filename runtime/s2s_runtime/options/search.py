@@ -13,7 +13,14 @@ class SearchOptions:
     """Which sequences are searched for, and what makes one better than another."""
 
     beam_size: Annotated[
-        int, Option(at_least=1, verbs=("evaluate",), panel=SEARCH, elsewhere=named("beam_size", "--beam", "num_beams"))
+        int,
+        Option(
+            at_least=1,
+            verbs=("evaluate",),
+            not_for=("stream",),
+            panel=SEARCH,
+            elsewhere=named("beam_size", "--beam", "num_beams"),
+        ),
     ] = 1
     """Sequences kept alive per sentence; 1 = greedy search, or sampling. May exceed the size of the vocabulary."""
 
@@ -21,6 +28,7 @@ class SearchOptions:
         int,
         Option(
             at_least=1,
+            not_for=("stream",),
             help="Hypotheses per text.",
             panel=SEARCH,
             flags=("--num-hypotheses", "-n"),
@@ -86,6 +94,7 @@ class SearchOptions:
         bool,
         Option(
             help="The -n likeliest next tokens (after --prefix), each continued.",
+            not_for=("stream", "generate_from", "Decoder"),
             panel=SEARCH,
             flags=["--alternatives"],
             engines=ONLY_STEPS,

@@ -153,6 +153,7 @@ class TokenOptions:
     replace_unknown: Annotated[
         bool,
         Option(
+            not_for=("stream",),
             panel=TOKENS,
             engines=ONLY_STEPS,
             obstacle="attention",
