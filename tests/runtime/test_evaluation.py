@@ -11,7 +11,7 @@ import s2s_runtime
 from s2s_runtime.commands import evaluate as evaluate_cli
 from s2s_runtime.commands.evaluate import app
 from s2s_runtime.errors import InputError, MissingExtraError
-from s2s_runtime.evaluation.evaluate import decode_pairs, evaluate, read_references
+from s2s_runtime.evaluation import decode_pairs, evaluate, read_references
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 TINY = FIXTURES / "tiny.s2s"  # decodes abc, ba, a to BBD, BA, B
