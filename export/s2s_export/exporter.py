@@ -7,7 +7,8 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,17 +16,21 @@ from typing import Any
 import keras
 
 from s2s_export.arguments import Words
+from s2s_export.evidence.expected_outputs import with_expected
+from s2s_export.evidence.settle import Bundle, settle
+from s2s_export.evidence.training_pairs import Widths, with_pairs
 from s2s_export.graphs.bundle_graphs import Graphs, build_graphs, with_searches
 from s2s_export.keras_files.dtypes import refuse_other_dtypes
 from s2s_export.notebook import Progress, in_cell
 from s2s_export.options import ExportOptions
-from s2s_export.passes.registry import Passes, named
+from s2s_export.pass_names import named
+from s2s_export.passes.registry import Passes
 from s2s_export.reduce.reduce_bundle import reduce_bundle
-from s2s_export.report import as_html, as_text
-from s2s_export.understand.bundle_terms import Understanding, understand
+from s2s_export.report import Exported
+from s2s_export.understand.bundle_terms import Understanding, embedding_size, understand
 from s2s_export.understand.decoded_output_choice import ChosenOutput
 from s2s_export.understand.text_layers import without_text_layers
-from s2s_export.verify.verify import Report, Subject, refuse_failed, verify
+from s2s_export.verify.verify import Subject, refuse_failed, verify
 from s2s_export.write import refuse_existing, write_graphs
 from s2s_runtime.bundle.manifest_file import Manifest, write_manifest
 from s2s_runtime.declared_options import takes_options
@@ -36,33 +41,6 @@ from s2s_training.splitting.graph import distinct_names, flatten_model
 from s2s_training.splitting.splitter import SplitModel, split
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, repr=False)
-class Exported:
-    """What an export did; shown as its report, in a notebook as tables.
-
-    Attributes:
-        path: the bundle.
-        split: the model taken apart.
-        facts: how it was understood.
-        manifest: what the bundle's manifest says.
-        report: what verification found.
-        node_types: how many nodes of each type, by graph.
-    """
-
-    path: Path
-    split: SplitModel
-    facts: Understanding
-    manifest: Manifest
-    report: Report
-    node_types: dict[str, dict[str, int]]
-
-    def __repr__(self) -> str:
-        return as_text(self)
-
-    def _repr_html_(self) -> str:
-        return as_html(self)
 
 
 @takes_options(ExportOptions)
@@ -105,13 +83,14 @@ def export(
         VerificationError: the graphs don't give what Keras gives; nothing was written.
     """
     options = Words(source, target, start, end, unit).added_to(replace(options or ExportOptions(), **fields))
+    options = options if unit is None else replace(options, unit=unit)
     path = Path(path)
     refuse_existing(path, force=options.force)
-    start = time.perf_counter()
+    began = time.perf_counter()
     with stateless(model), distinct_names(flatten_model(model)), in_cell(progress) as tell:
 
         def stage(words: str) -> None:
-            logger.debug("%6.2f s: %s", time.perf_counter() - start, words)
+            logger.debug("%6.2f s: %s", time.perf_counter() - began, words)
             tell(words)
 
         return _export(model, path, options, stage)
@@ -119,7 +98,8 @@ def export(
 
 def _export(model: keras.Model, path: Path, options: ExportOptions, progress: Progress) -> Exported:
     progress("splitting")
-    model, parts, facts = take_apart(model, options)
+    told, rows = with_pairs(options, partial(widths, model, options))
+    model, parts, facts = take_apart(model, told)
     progress("converting")
     with native_messages_held():
         plain = build_graphs(parts, facts, options.opset, Passes(named(options.optimize)))
@@ -127,6 +107,11 @@ def _export(model: keras.Model, path: Path, options: ExportOptions, progress: Pr
     with replacing_folder(path) as folder:
         manifest = write_unverified(folder, parts, facts, graphs)
         manifest = replace(manifest, producers={**_versions(), "opset": str(options.opset)})
+        if options.pairs is not None or options.expect is not None:
+            progress("weighing the evidence of how it was fed")
+        settled = settle(Bundle(folder, manifest, model, parts, facts), told, rows)
+        facts, manifest = settled.facts, settled.in_manifest(manifest)
+        write_manifest(folder, manifest)
         progress("verifying")
         report = verify(folder, Subject(model, parts, facts, manifest), options.verify_with, options.atol)
         refuse_failed(report)
@@ -182,6 +167,7 @@ def take_apart(model: keras.Model, options: ExportOptions) -> tuple[keras.Model,
         ExportError, SplitError: as `export`.
     """
     refuse_other_dtypes(model)
+    options = with_expected(with_pairs(options, partial(widths, model, options))[0])
     text, notes = without_text_layers(model), list[str]()
     options = options if text.layers else options.with_vocabulary(options.vocabulary)
     chosen = ChosenOutput.of(text.model, options)
@@ -195,6 +181,23 @@ def take_apart(model: keras.Model, options: ExportOptions) -> tuple[keras.Model,
         options = options.with_vocabulary(vocabulary)
     facts = understand(chosen.model, parts, options)
     return chosen.model, parts, replace(facts, notes=(*chosen.notes(parts), *options.notes, *notes, *facts.notes))
+
+
+def widths(model: keras.Model, options: ExportOptions) -> Widths | None:
+    """Return how many symbols a model reads and writes; None where it cuts texts itself.
+
+    Raises:
+        SplitError: as `export`.
+    """
+    text = without_text_layers(model)
+    if text.layers:
+        return None
+    parts = _split(ChosenOutput.of(text.model, options).model, options, options.source_input)
+    source, size = parts.sources[0], parts.decoder.outputs[0].shape[-1]
+    if size is None:
+        return None
+    exact = len(source.shape) == 3
+    return Widths(source.shape[-1] if exact else embedding_size(parts, source), int(size), exact)
 
 
 def _split(model: keras.Model, options: ExportOptions, source_input: str | None) -> SplitModel:

@@ -49,6 +49,9 @@ class ExportOptions:
     unit: Annotated[Unit | None, Option(panel=TEXT, typed=Literal["char", "word", "symbol"])] = None
     """How text is cut; default: as the symbols show, char for --pairs."""
 
+    encoding: Annotated[str | None, Option(panel=TEXT, metavar="NAME")] = None
+    """Encoding of the files of --pairs and --verify-with, such as utf-16 or latin-1; default: UTF-8."""
+
     start_symbol: Annotated[str | None, Option(panel=TEXT, flags=["--start"], metavar="SYMBOL")] = None
     r"""Start symbol of the target; \t and \n are understood."""
 

@@ -1,10 +1,11 @@
-"""The table an export ends with, and the drawing of a dry run."""
+"""What an export gives back, the tables it is shown as, and the drawing of a dry run."""
 
 from __future__ import annotations
 
 import io
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,15 +16,43 @@ from rich.table import Table
 from rich.text import Text
 
 from s2s_export.understand.bundle_terms import Understanding
-from s2s_export.verify.verify import Check
-from s2s_runtime.commands.names import Name
+from s2s_export.verify.verify import Check, Report
+from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.commands.inspect_tables import setup_table
+from s2s_runtime.console.names import Name
 from s2s_training.splitting.graph import Call
 from s2s_training.splitting.splitter import SplitModel
 
 if TYPE_CHECKING:
-    from s2s_export.exporter import Exported
     from s2s_export.options import ExportOptions
     from s2s_export.understand.first_look import FirstLook
+
+
+@dataclass(frozen=True, repr=False)
+class Exported:
+    """What an export did; shown as its report, in a notebook as tables.
+
+    Attributes:
+        path: the bundle.
+        split: the model taken apart.
+        facts: how it was understood.
+        manifest: what the bundle's manifest says.
+        report: what verification found.
+        node_types: how many nodes of each type, by graph.
+    """
+
+    path: Path
+    split: SplitModel
+    facts: Understanding
+    manifest: Manifest
+    report: Report
+    node_types: dict[str, dict[str, int]]
+
+    def __repr__(self) -> str:
+        return as_text(self)
+
+    def _repr_html_(self) -> str:
+        return as_html(self)
 
 
 def print_exported(console: Console, exported: Exported) -> None:
@@ -65,6 +94,8 @@ def _html(table: Table) -> str:
 def _parts(exported: Exported) -> Iterator[Table | str]:
     """The report, piece by piece: tables, and lines of text."""
     yield _checks(exported.report.checks, exported.report.inputs)
+    if exported.manifest.setup is not None:
+        yield setup_table(exported.manifest.setup)
     yield _model(exported)
     yield _files(exported)
     if exported.manifest.precision != "float32":
@@ -74,7 +105,9 @@ def _parts(exported: Exported) -> Iterator[Table | str]:
     yield from (f"note: {note}" for note in exported.facts.notes)
     if exported.facts.target_vocabulary is None and exported.manifest.target.feedback != "value":
         yield "note: the bundle has no symbols of the target: it gives ids, as texts need a vocabulary"
-    yield f"wrote {exported.path} (every check within {exported.report.atol:g})"
+    if exported.manifest.setup is not None:
+        yield exported.manifest.setup.summary
+    yield f"wrote {exported.path} (graphs equal Keras, every check within {exported.report.atol:g})"
 
 
 def print_first_look(console: Console, look: FirstLook, options: ExportOptions, command: str) -> None:
@@ -109,6 +142,7 @@ def to_dict(exported: Exported) -> dict[str, object]:
     return {
         "bundle": str(exported.path),
         "verification": exported.report.to_dict(),
+        "setup": None if exported.manifest.setup is None else exported.manifest.setup.to_dict(),
         "notes": list(exported.facts.notes),
         "node_types": exported.node_types,
         "bytes": _size(exported.path),
@@ -119,7 +153,7 @@ def to_dict(exported: Exported) -> dict[str, object]:
 
 
 def _checks(checks: tuple[Check, ...], inputs: str) -> Table:
-    table = Table(title=f"Verified against Keras, on {inputs}", title_justify="left")
+    table = Table(title=f"Graphs equal Keras, on {inputs}", title_justify="left")
     for heading in ("compared", "count", "largest difference", "different", "near ties"):
         table.add_column(heading, justify="left" if heading == "compared" else "right")
     for check in checks:

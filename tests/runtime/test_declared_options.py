@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from s2s_runtime import DecodingOptions, OptionError
 from s2s_runtime.commands.command_options import Given, takes
-from s2s_runtime.commands.console import command, make_app
+from s2s_runtime.console.app import command, make_app
 from s2s_runtime.declared_options import (
     Need,
     Option,

@@ -36,9 +36,6 @@ class ExportSettings:
     target_vocab: Annotated[Path | None, Option(panel=TEXT)] = None
     """Those of the target, likewise."""
 
-    encoding: Annotated[str | None, Option(panel=TEXT, metavar="NAME")] = None
-    """Encoding of --pairs and --verify-with, such as utf-16 or latin-1; default: UTF-8."""
-
     trust_lambda: Annotated[bool, Option(panel=GRAPH)] = False
     """Run the Python code of Lambda layers."""
 

@@ -17,6 +17,7 @@ import keras
 
 from s2s_export.errors import ModelFileError
 from s2s_export.keras_files.keras2_config import lambda_layers, translated
+from s2s_export.keras_files.saved_optimizer import restore_optimizer
 from s2s_training import layers as _  # noqa: F401  (registers the layers that s2s-train's models hold)
 
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError)  # what reading an archive raises whose bytes have changed
@@ -53,6 +54,7 @@ def load_model(
         raise ModelFileError(f"{path}: {_advice(error, path)}") from error
     if not isinstance(model, keras.Model):
         raise ModelFileError(f"{path}: holds a {type(model).__name__}, expected a whole model")
+    restore_optimizer(model, path)
     return model
 
 

@@ -84,11 +84,14 @@ def understand(model: keras.Model, split: SplitModel, options: ExportOptions) ->
             "decoder reads is among its own states, a start value given to predict is not looked at"
         )
     if target.max_length is None:
-        notes.append(
-            f"the longest target is unknown: callers must give max_length ({option('max_length')} records it here)"
-        )
+        notes.append(unknown_length_note())
     longest = _longest(split, (padding, *(other.padding for other in source.others)))
     return Understanding(source, target, padding, *sides, one_hot_target, probabilities, longest, tuple(notes))
+
+
+def unknown_length_note() -> str:
+    """Return the sentence that says that nobody told how long targets get."""
+    return f"the longest target is unknown: callers must give max_length ({option('max_length')} records it here)"
 
 
 def _sides(
@@ -230,7 +233,7 @@ def _source(
             raise ExportError(
                 f"{option('source_kind', options.source_kind)}: the source is ids, not vectors; leave it out"
             )
-        size = _embedding_size(split, split.sources[0]) or (len(vocabulary) if vocabulary is not None else None)
+        size = embedding_size(split, split.sources[0]) or (len(vocabulary) if vocabulary is not None else None)
         if size is None:
             raise ExportError(
                 "the number of source ids is unknown, as no Embedding reads them: give "
@@ -272,7 +275,7 @@ def _others(split: SplitModel, options: ExportOptions) -> tuple[OtherSource, ...
             )
     found = []
     for i, value in list(enumerate(split.sources))[1:]:
-        size = value.shape[-1] if len(value.shape) == 3 or split.vectors[i] else _embedding_size(split, value)
+        size = value.shape[-1] if len(value.shape) == 3 or split.vectors[i] else embedding_size(split, value)
         if len(value.shape) not in (2, 3) or size is None:
             raise ExportError(
                 f"the source input {value.name!r} has shape {value.shape}; expected ids (batch, time) that an "
@@ -299,7 +302,7 @@ def _check_size(vocabulary: Vocabulary | None, size: int, *, exact: bool) -> Non
         )
 
 
-def _embedding_size(split: SplitModel, value: Value) -> int | None:
+def embedding_size(split: SplitModel, value: Value) -> int | None:
     """How many ids the encoder's embedding of an input knows."""
     calls = split.reading.encoder_calls
     behind = Graph((), calls, ()).dependents([value])

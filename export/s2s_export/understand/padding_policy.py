@@ -83,10 +83,9 @@ class PaddingFinder:
                 "length of training, which its free time dimension doesn't show: give "
                 f"{option('source_length', 'N')}, and {option('padding', 'SYMBOL')} or zeros"
             )
-        self.notes.append(
-            f"the model reads its padding: every source is padded to {length} with {_padding_name(padding_id)}"
-        )
-        return PaddingPolicy(False, padding_id, side, length)
+        policy = PaddingPolicy(False, padding_id, side, length)
+        self.notes.append(padding_note(policy))
+        return policy
 
     def _refuse_left(self, side: str) -> None:
         """A model that masks its padding on the left too does as well with it on the right, where ONNX wants it."""
@@ -179,8 +178,18 @@ class PaddingFinder:
         if kind == "ids" and known is not None and known.source is not None and known.source.padding_id is not None:
             return known.source.padding_id
         assumed = _assumed_id(self.source)
-        self.notes.append(f"padding is assumed to be {_padding_name(assumed)} ({option('padding')} says otherwise)")
+        self.notes.append(assumed_note(assumed))
         return assumed
+
+
+def padding_note(policy: PaddingPolicy) -> str:
+    """Return the sentence that says how every source is padded."""
+    return f"the model reads its padding: every source is padded to {policy.length} with {_padding_name(policy.id)}"
+
+
+def assumed_note(padding_id: int | None) -> str:
+    """Return the sentence that says that nobody told what pads sources."""
+    return f"padding is assumed to be {_padding_name(padding_id)} ({option('padding')} says otherwise)"
 
 
 def _assumed_id(source: OtherSource) -> int:

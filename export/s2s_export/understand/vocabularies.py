@@ -70,8 +70,8 @@ def vocabularies_from_pairs(path: str | os.PathLike[str], recipe: PairsRecipe) -
         ExportError: the file has no pairs, a line has no tab, or it isn't in that encoding.
         FileNotFoundError: there is no such file.
     """
-    pairs = _pairs(path, recipe)
-    cut = _cutter(recipe.unit)
+    pairs = pairs_of_file(path, recipe.rows, recipe.encoding)
+    cut = cutter(recipe.unit)
     sources = [cut.split(source) for source, _ in pairs]
     wrappers = [symbol for symbol in (recipe.start, recipe.end) if symbol is not None]
     targets = [cut.split(target) for _, target in pairs]
@@ -81,7 +81,7 @@ def vocabularies_from_pairs(path: str | os.PathLike[str], recipe: PairsRecipe) -
     return VocabularyFile(source, target, PaddingPolicy(masked=False), longest), max(map(len, sources))
 
 
-def _cutter(unit: Unit) -> Vocabulary:
+def cutter(unit: Unit) -> Vocabulary:
     """Something that cuts text by the unit; which symbols it knows plays no part in that."""
     return Vocabulary(unit, ("any",))
 
@@ -90,8 +90,16 @@ def _symbols(rows: Sequence[Sequence[str]]) -> tuple[str, ...]:
     return tuple(sorted({symbol for row in rows for symbol in row}))
 
 
-def _pairs(path: str | os.PathLike[str], recipe: PairsRecipe) -> list[tuple[str, str]]:
-    """The pairs of a file. Scripts split lines at the tab and keep empty targets, so those count here too."""
-    with raised_as(ExportError), open_text(path, recipe.encoding) as opened:
-        rows = read_pairs(opened, LeftOut(), rows=recipe.rows, keep_empty=True)
-        return [(source, target) for _, source, [target] in rows]
+def pairs_of_file(
+    path: str | os.PathLike[str], rows: int | None = None, encoding: str | None = None
+) -> list[tuple[str, str]]:
+    """Return the pairs of a file's first rows, or of all of them.
+
+    Scripts split lines at the tab and keep empty targets, so those count here too.
+
+    Raises:
+        ExportError: the file has no pairs, a line has no tab, or it isn't in that encoding.
+        FileNotFoundError: there is no such file.
+    """
+    with raised_as(ExportError), open_text(path, encoding) as opened:
+        return [(source, target) for _, source, [target] in read_pairs(opened, LeftOut(), rows=rows, keep_empty=True)]

@@ -8,7 +8,7 @@ from enum import StrEnum
 from inspect import Parameter, Signature
 from typing import Annotated, Any, Literal, get_args, get_origin
 
-from s2s_runtime.commands.console import UsageError, typed_options, typer
+from s2s_runtime.console.app import UsageError, typed_options, typer
 from s2s_runtime.declared_options.checks import expectation, value_problem
 from s2s_runtime.declared_options.declared import MISSING, DeclaredOption, declared
 from s2s_runtime.declared_options.docs import first_sentence, meaning

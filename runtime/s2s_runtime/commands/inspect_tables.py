@@ -9,7 +9,7 @@ from rich.table import Table
 
 from s2s_runtime.bundle.manifest import Manifest, OtherSource, SourceSpec, TensorSpec
 from s2s_runtime.bundle.provenance import ORIGINS, UNKNOWN, Provenance
-from s2s_runtime.commands.names import Name
+from s2s_runtime.console.names import Name
 from s2s_runtime.vocabulary.padding import PaddingPolicy
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
 
@@ -60,7 +60,6 @@ def setup_table(setup: Provenance | None) -> Table:
     for item in setup.items:
         settled = f"; {item.option} settles it" if item.origin == "assumed" and item.option else ""
         table.add_row(item.name, item.value, "\n".join([ORIGINS[item.origin] + settled, *map(str, item.signs)]))
-    table.caption, table.caption_justify = setup.summary, "left"
     return table
 
 

@@ -1,0 +1,195 @@
+"""Proof by expected outputs: the set-up under which a bundle gives every one of them, or the nearest ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Final
+
+from s2s_export.errors import ExportError
+from s2s_export.evidence.expected_outputs import Proof, Trial
+from s2s_export.evidence.setups import Choices, Ends, SetUp
+from s2s_export.evidence.training_pairs import CHARACTER_ENDS, WORD_ENDS
+from s2s_export.understand.bundle_terms import Understanding
+from s2s_runtime.spelling import option
+from s2s_runtime.vocabulary.padding import Side
+from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
+
+_FIRST: Final = 3  # outputs that every set-up is tried with; those that give these are tried with all
+_NEAREST: Final = 5
+_LONGER: Final = 32  # steps beyond the longest expected source up to which lengths are tried
+ITEM_OPTIONS: Final = {
+    "padding": "padding",
+    "padding side": "padding_side",
+    "source length": "source_length",
+    "start and end": "start",
+    "longest output": "max_length",
+}
+
+
+def prove(proof: Proof, base: SetUp, facts: Understanding, given: frozenset[str]) -> tuple[Trial, dict[str, list[str]]]:
+    """Find the set-up that gives every expected output, the likeliest first.
+
+    Args:
+        proof: decodes and compares.
+        base: the likeliest set-up.
+        facts: how the model was understood.
+        given: names of items that the caller gave.
+
+    Returns:
+        the trial that gives all; and, by item, other values that give all of them too: what the outputs don't tell.
+
+    Raises:
+        ExportError: none does, with the nearest ones; or only one does that contradicts what was given.
+    """
+    stages = _stages(base, facts, proof, given)
+    trials: list[Trial] = []
+    for stage in stages:
+        found = _first_proved(proof, stage, trials)
+        if found is not None:
+            _refuse_longest(found, base, given)
+            return found, _untold(proof, found.setup, facts, given)
+    contradicted = _contradicted(proof, base, facts, given)
+    raise ExportError(contradicted or _nearest(proof, trials))
+
+
+def _first_proved(proof: Proof, setups: Iterator[SetUp], trials: list[Trial]) -> Trial | None:
+    for setup in setups:
+        trial = proof.tried(setup, _FIRST)
+        trials.append(trial)
+        if not trial.difference:
+            trial = proof.tried(setup)
+            trials[-1] = trial
+            if not trial.difference:
+                return trial
+    return None
+
+
+def _stages(base: SetUp, facts: Understanding, proof: Proof, given: frozenset[str]) -> list[Iterator[SetUp]]:
+    """Set-ups in the order in which they are tried: padding, side and order; then ends; then lengths."""
+    choices = choices_of(base, facts, given)
+    wider = replace(choices, ends=_ends(base, facts, given), padding=choices.padding[:2])
+    stages = [choices.setups(base), wider.setups(base)]
+    if base.padding.length is not None and "source length" not in given and facts.source.inputs[0].shape[1] is None:
+        source = base.source
+        shortest = max(len(source.split(each.source)) if source else 1 for each in proof.expected)
+        lengths = tuple(length for length in range(shortest, shortest + _LONGER) if length != base.padding.length)
+        stages.append(replace(choices, length=lengths, reverse=(base.reverse,)).setups(base))
+    return stages
+
+
+def choices_of(base: SetUp, facts: Understanding, given: frozenset[str]) -> Choices:
+    """Return what padding, side and order may be, the base's own values first; what is given stays."""
+    only = Choices.only(base)
+    if base.source is None or base.padding.masked:
+        return replace(only, reverse=(base.reverse, not base.reverse) if base.source is not None else only.reverse)
+    sides: tuple[Side, Side] = ("right", "left")
+    return replace(
+        only,
+        padding=only.padding if "padding" in given else fillers(base, facts),
+        side=only.side if "padding side" in given else tuple(sorted(sides, key=lambda side: side != base.padding.side)),
+        reverse=(base.reverse, not base.reverse),
+    )
+
+
+def fillers(base: SetUp, facts: Understanding) -> tuple[int | None, ...]:
+    """Return what may fill short sources, the base's own first: zeros, a space, the padding symbol, the first id."""
+    found = [base.padding.id]
+    if facts.source.kind == "one-hot":
+        found.append(-1)
+    if base.source is not None:
+        found += [
+            base.source.symbols.index(symbol) for symbol in (" ", "<pad>", "[PAD]") if symbol in base.source.symbols
+        ]
+        found.append(base.source.padding_id)
+    if facts.source.kind == "ids":
+        found.append(0)
+    return tuple(dict.fromkeys(token for token in found if token is not None))
+
+
+def _ends(base: SetUp, facts: Understanding, given: frozenset[str]) -> tuple[Ends, ...]:
+    """Other start and end tokens: symbols that people wrap targets in, the first ids."""
+    vocabulary = base.ends.vocabulary
+    if "start and end" in given or vocabulary is None:
+        return (base.ends,)
+    known = [
+        _named(vocabulary, start, end)
+        for start, end in (*CHARACTER_ENDS, *WORD_ENDS)
+        if start in vocabulary.symbols and end in vocabulary.symbols
+    ]
+    last = base.ends.end_ids or ((vocabulary.end_id,) if vocabulary.end_id is not None else ())
+    numbered = [Ends(start, last, vocabulary) for start in (1, 0) if start < facts.target.size]
+    return tuple({str(ends): ends for ends in (*known, *numbered) if str(ends) != str(base.ends)}.values())
+
+
+def _named(vocabulary: Vocabulary, start: str, end: str) -> Ends:
+    named = replace(vocabulary, start=start, end=end)
+    return Ends(vocabulary.symbols.index(start), (vocabulary.symbols.index(end),), named)
+
+
+def _untold(proof: Proof, setup: SetUp, facts: Understanding, given: frozenset[str]) -> dict[str, list[str]]:
+    """Values that give all expected outputs too, item by item, changed one at a time from the set-up proved."""
+    choices, told = choices_of(setup, facts, given), setup.described()
+    single = [
+        *replace(Choices.only(setup), padding=choices.padding).setups(setup),
+        *replace(Choices.only(setup), side=choices.side).setups(setup),
+        *replace(Choices.only(setup), reverse=choices.reverse).setups(setup),
+    ]
+    length = setup.padding.length
+    if length is not None and "source length" not in given and facts.source.inputs[0].shape[1] is None:
+        longest = max(len(setup.source.split(each.source)) if setup.source else 1 for each in proof.expected)
+        near = tuple(n for n in (length - 1, length + 1) if n >= longest)
+        single += replace(Choices.only(setup), length=near).setups(setup) if near else ()
+    found: dict[str, list[str]] = {}
+    for other in single:
+        if other != setup and not proof.tried(other).difference:
+            for name, value in other.described().items():
+                if told.get(name) != value:
+                    found.setdefault(name, []).append(value)
+    return found
+
+
+def _refuse_longest(found: Trial, base: SetUp, given: frozenset[str]) -> None:
+    if "longest output" not in given or base.max_length is None:
+        return
+    if found.cut and found.setup.max_length != base.max_length:
+        raise ExportError(
+            f"{option('max_length', str(base.max_length))}: contradicted by the expected outputs, {found.cut} of which "
+            f"were cut after {found.setup.max_length} tokens; give {option('max_length', str(found.setup.max_length))}"
+        )
+    if found.longest > base.max_length:
+        raise ExportError(
+            f"{option('max_length', str(base.max_length))}: contradicted by the expected outputs, the longest of which "
+            f"has {found.longest} tokens, its end counted"
+        )
+
+
+def _contradicted(proof: Proof, base: SetUp, facts: Understanding, given: frozenset[str]) -> str:
+    """The message where other values than those given give every output; "" where none do."""
+    for name in sorted(given & ITEM_OPTIONS.keys()):
+        trials: list[Trial] = []
+        for stage in _stages(base, facts, proof, given - {name}):
+            found = _first_proved(proof, stage, trials)
+            if found is not None:
+                equal, total = proof.tried(base).equal, len(proof.expected)
+                was, is_now = base.described()[name], found.setup.described()[name]
+                return (
+                    f"{option(ITEM_OPTIONS[name])}: contradicted by the expected outputs: with {was} {equal} of "
+                    f"{total} come out, with {is_now} all of them; leave it out, or give what they were made with"
+                )
+    return ""
+
+
+def _nearest(proof: Proof, trials: Sequence[Trial]) -> str:
+    """The table of the set-ups that come nearest."""
+    tried = sorted(trials, key=lambda trial: -trial.equal)[:_NEAREST]
+    nearest = sorted((proof.tried(trial.setup) for trial in tried), key=lambda trial: -trial.equal)
+    lines = [f"{option('expect')}: none of {len(trials)} set-ups gives all {len(proof.expected)} outputs; the nearest:"]
+    for trial in nearest:
+        shown = ", ".join(f"{name} {value}" for name, value in trial.setup.described().items())
+        lines.append(f"  {trial.equal} of {len(proof.expected)}: {shown}")
+        lines.append(f"    {trial.difference}")
+    lines.append(
+        "  were these outputs made with this very model? else give the items that are known, each by its option"
+    )
+    return "\n".join(lines)

@@ -1,0 +1,278 @@
+"""The set-up of a bundle, settled: by expected outputs, by the caller, by the pairs, or assumed; and which it was."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import keras
+
+from s2s_export.errors import ExportError
+from s2s_export.evidence.expected_outputs import Proof, Trial, read_expected
+from s2s_export.evidence.proof import ITEM_OPTIONS, fillers, prove
+from s2s_export.evidence.setups import Ends, SetUp
+from s2s_export.evidence.signs import Signs, Verdict
+from s2s_export.evidence.teacher_forcing import Teacher
+from s2s_export.evidence.training_memory import TrainingMemory
+from s2s_export.evidence.training_pairs import ChosenRows
+from s2s_export.options import ExportOptions
+from s2s_export.understand.bundle_terms import Understanding, unknown_length_note
+from s2s_export.understand.padding_policy import assumed_note, padding_note
+from s2s_runtime.bundle.manifest_file import Manifest
+from s2s_runtime.bundle.provenance import Origin, Provenance, SetUpItem, Sign
+from s2s_runtime.bundle.storage import find_files
+from s2s_runtime.loading import open_step_model
+from s2s_runtime.ort.sessions import SessionSettings
+from s2s_runtime.spelling import option
+from s2s_training.splitting.splitter import SplitModel
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What was settled.
+
+    Attributes:
+        facts: the understanding, with the set-up that was settled.
+        provenance: how each item is known.
+    """
+
+    facts: Understanding
+    provenance: Provenance
+
+    def in_manifest(self, manifest: Manifest) -> Manifest:
+        """Return the manifest with what was settled."""
+        return replace(SetUp.of(self.facts).in_manifest(manifest, self.facts), setup=self.provenance)
+
+
+@dataclass
+class _Found:
+    """The set-up so far, and how each of its items is known."""
+
+    setup: SetUp
+    origins: dict[str, Origin]
+    signs: dict[str, tuple[Sign, ...]]
+    warnings: list[str]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle that was written and not compared yet.
+
+    Attributes:
+        folder: where its graphs lie.
+        manifest: of it.
+        model: the training model.
+        split: it taken apart.
+        facts: how it was understood.
+    """
+
+    folder: Path
+    manifest: Manifest
+    model: keras.Model
+    split: SplitModel
+    facts: Understanding
+
+
+def settle(bundle: Bundle, options: ExportOptions, rows: ChosenRows | None) -> Settled:
+    """Settle how a model was fed, with the very graphs that go into its bundle.
+
+    Args:
+        bundle: its graphs.
+        options: what the caller gave: items given stay, pairs are evidence, expected outputs are proof.
+        rows: the pairs' rows that the model was trained on, where pairs were given.
+
+    Raises:
+        ExportError: signs disagree on what nobody gave, or no set-up gives the expected outputs.
+    """
+    facts, given = bundle.facts, _given(options)
+    found = _Found(SetUp.of(facts), {}, {}, [])
+    _start(found, facts, options, given, rows)
+    if rows is None and options.expect is None:
+        return _settled(found, facts, rows)
+    with_texts = facts.source_vocabulary is not None and facts.target_vocabulary is not None
+    model = open_step_model(find_files(bundle.folder), bundle.manifest, SessionSettings())
+    if rows is not None and with_texts and facts.target.feedback == "token" and not facts.source.others:
+        _weigh(found, Teacher.drawn(model, rows.taken), bundle, rows, given)
+    if options.expect is None:
+        _ask(found, given)
+        return _settled(found, facts, rows)
+    proof = Proof(model, bundle.manifest, facts, read_expected(options.expect))
+    trial, untold = prove(proof, found.setup, facts, given)
+    longest = found.setup.max_length
+    if not trial.cut and longest is not None:
+        trial = replace(trial, setup=replace(trial.setup, max_length=max(longest, trial.longest)))
+    found.setup = trial.setup
+    return _settled(found, facts, rows, _Proved(trial, untold, len(proof.expected)))
+
+
+def _given(options: ExportOptions) -> frozenset[str]:
+    """Names of the items that the caller gave by an option."""
+    starts = options.start_id is not None or options.start_symbol is not None or options.start_zeros
+    given = {
+        "padding": options.padding is not None,
+        "padding side": options.padding_side is not None,
+        "source length": options.source_length is not None,
+        "start and end": starts,
+        "longest output": options.max_length is not None,
+    }
+    return frozenset(name for name, is_given in given.items() if is_given)
+
+
+def _start(
+    found: _Found, facts: Understanding, options: ExportOptions, given: frozenset[str], rows: ChosenRows | None
+) -> None:
+    """How each item is known before anything is measured."""
+    file = options.vocabulary if rows is None or not rows.rebuilt else None
+    recorded = file is not None and (file.padding.masked or file.padding.id is not None or file.padding.length)
+    fixed = facts.source.inputs[0].shape[1] is not None
+    for name in found.setup.described():
+        origin: Origin = "given" if name in given else "assumed"
+        if name == "padding" and facts.padding.masked:
+            origin = "model"
+        elif name in ("padding", "padding side", "source length") and name not in given and recorded:
+            origin = "recorded"
+        elif name == "source length" and name not in given:
+            origin = "model" if fixed else ("pairs" if rows is not None and rows.certain else "assumed")
+        elif name == "source order" and file is not None:
+            origin = "recorded"
+        elif name == "start and end" and file is not None and file.target is not None and name not in given:
+            origin = "assumed" if file.target.start is None else "recorded"
+        elif name == "longest output" and name not in given and file is not None and file.max_length is not None:
+            origin = "recorded"
+        found.origins[name] = origin
+    if rows is not None and found.origins.get("source length") in ("pairs", "assumed"):
+        longest = Sign("longest source of these rows", str(found.setup.padding.length), str(found.setup.padding.length))
+        found.signs["source length"] = (longest,)
+    if rows is not None and rows.rebuilt and "longest output" not in given:
+        longest_target = rows.pairs.longest_target(rows.count)
+        found.setup = replace(found.setup, max_length=longest_target + 3)
+        what = "longest target of these rows with start and end; the published loop stops once more symbols are out"
+        found.signs["longest output"] = (Sign(what, str(longest_target + 2), f"{longest_target + 3} tokens"),)
+
+
+def _weigh(found: _Found, teacher: Teacher, bundle: Bundle, rows: ChosenRows, given: frozenset[str]) -> None:
+    """Measure the signs, and take what they agree on where nothing was given."""
+    facts, padding = bundle.facts, found.setup.padding
+    if padding.length is None or padding.id is None:
+        return  # a mask, or values: padding plays no part
+    memory = TrainingMemory.of(bundle.model, bundle.split, facts)
+    signs = Signs(teacher, memory, found.setup)
+    if "start and end" not in given and rows.rebuilt:
+        several = [replace(found.setup, ends=ends) for ends in _all_ends(rows)]
+        _take(found, "start and end", signs.ends(several), given)
+        signs = Signs(teacher, memory, found.setup)
+    candidates = fillers(found.setup, facts)
+    filler, _ = signs.source_filler(candidates)
+    trial = found.setup
+    if filler is not None and "padding" not in given:
+        trial = replace(trial, padding=replace(trial.padding, id=filler))
+    if found.origins.get("source order") != "recorded":
+        order = signs.order(trial)
+        _take(found, "source order", order, given)
+        trial = replace(trial, reverse=found.setup.reverse)
+    _take(found, "padding side", signs.side(trial), given)
+    trial = replace(trial, padding=replace(trial.padding, side=found.setup.padding.side))
+    _take(found, "padding", signs.padding(trial, candidates), given)
+
+
+def _all_ends(rows: ChosenRows) -> list[Ends]:
+    found = []
+    for ends in rows.ends:
+        target = rows.pairs.vocabularies(rows.count, ends)[0].target
+        if target is not None and target.start_id is not None and target.end_id is not None:
+            found.append(Ends(target.start_id, (target.end_id,), target))
+    return found
+
+
+def _take(found: _Found, name: str, verdict: Verdict, given: frozenset[str]) -> None:
+    """Keep the signs of an item; take what they agree on where nobody gave it, warn where they contradict it."""
+    found.signs[name] = (*found.signs.get(name, ()), *verdict.signs)
+    fixed = name in given or found.origins.get(name) == "recorded"
+    changed = found.setup if verdict.value is None else _with(found.setup, name, verdict.value)
+    same = changed.described()[name] == found.setup.described()[name]
+    if fixed and verdict.value is not None and not same:
+        spelled = option(ITEM_OPTIONS[name]) if name in ITEM_OPTIONS else name
+        found.warnings.append(
+            f"{spelled}: {found.setup.described()[name]} was given, but the pairs say "
+            f"{changed.described()[name]}: {verdict.figures}"
+        )
+    elif not fixed and verdict.disagree:
+        found.origins[name] = "assumed"
+        found.warnings.append(f"the signs disagree on the {name}: {verdict.figures}")
+    elif not fixed and verdict.value is not None:
+        found.setup, found.origins[name] = changed, "pairs"
+        if verdict.doubt:
+            found.warnings.append(
+                f"the {name} is {changed.described()[name]} by {verdict.signs[0]}, yet there is a sign against it: "
+                f"{verdict.doubt}; {option('expect', 'FILE')} would prove it"
+            )
+
+
+def _with(setup: SetUp, name: str, value: object) -> SetUp:
+    """A set-up with one item changed, as `Signs` speaks of it."""
+    if name == "padding" and (value is None or isinstance(value, int)):
+        return replace(setup, padding=replace(setup.padding, id=value))
+    if name == "padding side" and value in ("right", "left"):
+        return replace(setup, padding=replace(setup.padding, side=value))
+    if name == "source order":
+        return replace(setup, reverse=bool(value))
+    if name == "start and end" and isinstance(value, Ends):
+        return replace(setup, ends=value)
+    raise TypeError(f"expected an item of a set-up and its value, got {name!r} and {value!r}")
+
+
+def _ask(found: _Found, given: frozenset[str]) -> None:
+    """Refuse a set-up on which signs disagree, with what settles it."""
+    asked = [warning for warning in found.warnings if warning.startswith("the signs disagree")]
+    if asked:
+        named = {name for name in ITEM_OPTIONS if f"the {name}:" in " ".join(asked)}
+        fixes = [option(ITEM_OPTIONS[name], _placeholder(name)) for name in ITEM_OPTIONS if name in named]
+        wanted = [*fixes, option("expect", "FILE")]
+        raise ExportError(f"{'; '.join(asked)}: settle it with {', or '.join(wanted)} (outputs of your own loop)")
+
+
+def _placeholder(name: str) -> str:
+    return {"padding": "zeros (or ' ')", "padding side": "right (or left)"}.get(name, "SYMBOL")
+
+
+@dataclass(frozen=True)
+class _Proved:
+    """What expected outputs proved, and the other values, by item, that they don't rule out."""
+
+    trial: Trial
+    untold: Mapping[str, Sequence[str]]
+    count: int
+
+
+def _settled(found: _Found, facts: Understanding, rows: ChosenRows | None, proved: _Proved | None = None) -> Settled:
+    items = [] if rows is None or rows.item is None else [rows.item]
+    for name, value in found.setup.described().items():
+        origin, signs = found.origins.get(name, "assumed"), list(found.signs.get(name, ()))
+        if proved is not None and name in proved.untold:
+            also = ", ".join(proved.untold[name])
+            signs.append(Sign(f"expected outputs that come out with {also} too", f"all {proved.count}", ""))
+        elif proved is not None and not _open(name, proved.trial):
+            origin = "proved"
+        settles = option(ITEM_OPTIONS[name]) if name in ITEM_OPTIONS else option("expect")
+        items.append(SetUpItem(name, value, origin, settles, tuple(signs)))
+    changed = found.setup.in_facts(facts)
+    warnings = () if proved is not None else [f"warning: {warning}" for warning in found.warnings]
+    changed = replace(changed, notes=(*_renewed(facts, changed, found.origins), *warnings))
+    return Settled(changed, Provenance(tuple(items), 0 if proved is None else proved.count))
+
+
+def _open(name: str, trial: Trial) -> bool:
+    """Whether expected outputs leave an item open: a greatest length that none of them met."""
+    return name == "longest output" and not trial.cut
+
+
+def _renewed(before: Understanding, after: Understanding, origins: Mapping[str, Origin]) -> list[str]:
+    """The notes, those of padding said of the padding that was settled."""
+    stale = set()
+    if origins.get("padding") != "assumed" or after.padding.id != before.padding.id:
+        stale.add(assumed_note(before.padding.id))
+    if after.target.max_length is not None:
+        stale.add(unknown_length_note())
+    old, new = padding_note(before.padding), padding_note(after.padding)
+    return [new if note == old else note for note in before.notes if note not in stale]
