@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
-
 from s2s_runtime.commands.names import Name, shorten
 
 
