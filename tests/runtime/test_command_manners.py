@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
-from s2s_runtime.commands.names import Name, shorten
+
+from s2s_runtime.console.names import Name, shorten
 
 
 @given(st.text(st.characters(exclude_categories=["C", "M", "Z"]), max_size=60), st.integers(2, 40))
