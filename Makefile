@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 RUNTIME_BIN := $(RUNTIME_VENV)/bin
 PROJECTS := $(wildcard */pyproject.toml)
 
-.PHONY: help setup test lint types demo docs tables pictures clean test-runtime wheels parity bench bench-peers \
+.PHONY: help setup test lint types demo docs tables pictures screenshots clean test-runtime wheels parity bench bench-peers \
 	recipe-translator recipe-words recipe-words-baseline recipe-pronunciation recipe-cmudict recipe-addition \
 	recipe-curves
 
@@ -66,6 +66,10 @@ tables: $(VENV)/.installed ## Write anew what the documentation takes from the c
 
 pictures: $(VENV)/.installed ## Draw the guide's pictures anew, with a model trained for that
 	$(BIN)/python tests/docs/make_pictures.py
+
+screenshots: $(VENV)/.installed ## Draw the guide's pictures of terminals anew, from what a pseudo-terminal shows
+	mkdir -p docs/images
+	$(BIN)/python tests/terminal/screenshots.py docs/images
 
 docs: $(DOCS_VENV)/.installed ## Build the guide and the API reference into site/, to be opened as files; broken links are errors
 	$(DOCS_VENV)/bin/zensical build --clean --strict

@@ -130,7 +130,7 @@ def _prepare_attention(folder: Path, size: attentional.Size, int8: bool) -> None
 
 def _attention_model(weights: AttentionWeights, size: attentional.Size) -> Any:
     """The training model of this project with these weights."""
-    from s2s_training.config.training import ModelConfig
+    from s2s_training.config.model import ModelConfig
     from s2s_training.data.arrays import Layout
     from s2s_training.models.encoder_decoder import build_model
 

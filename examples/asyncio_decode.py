@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Unpack
 
 import s2s_runtime
-from s2s_runtime.options import OptionValues
+from s2s_runtime import OptionValues
 
 
 async def generate(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from s2s_export.errors import ExportError
 from s2s_export.options import ExportOptions
 from s2s_export.understand.given_vocabularies import GivenSide, likely_ends, read_side
-from s2s_runtime.spelling import did_you_mean, option
+from s2s_runtime.spelling import option
 from s2s_runtime.vocabulary.padding import PaddingPolicy
 from s2s_runtime.vocabulary.vocabulary_file import Unit, Vocabulary, VocabularyFile
 
@@ -89,18 +89,3 @@ def _id(name: str, given: object, known: Vocabulary | None) -> int:
         return operator.index(given)  # type: ignore[arg-type]
     except TypeError:
         raise ExportError(f"{option(name)}: expected a symbol or an id, got {type(given).__name__}") from None
-
-
-def with_fields(options: ExportOptions | None, given: Mapping[str, Any]) -> ExportOptions:
-    """Return options with some of their fields given as keyword arguments.
-
-    Raises:
-        TypeError: there is no such field; the message names the one that was meant.
-        ExportError: a value is out of range.
-    """
-    known = [field.name for field in fields(ExportOptions)]
-    for name in given:
-        if name not in known:
-            near = did_you_mean(name, [*known, "source", "target", "start", "end", "unit", "progress"])
-            raise TypeError(f"export() got an unexpected keyword argument {name!r}{near}")
-    return replace(options or ExportOptions(), **given)

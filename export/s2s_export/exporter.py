@@ -15,7 +15,7 @@ from typing import Any
 
 import keras
 
-from s2s_export.arguments import Words, with_fields
+from s2s_export.arguments import Words
 from s2s_export.evidence.expected_outputs import with_expected
 from s2s_export.evidence.settle import Bundle, settle
 from s2s_export.evidence.training_pairs import Widths, with_pairs
@@ -32,6 +32,7 @@ from s2s_export.understand.text_layers import without_text_layers
 from s2s_export.verify.verify import Report, Subject, refuse_failed, verify
 from s2s_export.write import refuse_existing, write_graphs
 from s2s_runtime.bundle.manifest_file import Manifest, write_manifest
+from s2s_runtime.declared_options import takes_options
 from s2s_runtime.files.atomic_write import replacing_folder
 from s2s_runtime.vocabulary.vocabulary_file import Unit
 from s2s_training.quiet_import import native_messages_held
@@ -68,6 +69,7 @@ class Exported:
         return as_html(self)
 
 
+@takes_options(ExportOptions)
 def export(
     model: keras.Model,
     path: str | os.PathLike[str],
@@ -103,10 +105,10 @@ def export(
     Raises:
         ExportError: the options contradict the model, or something is missing; nothing was written.
         SplitError: the model can't be split; names the layer and why.
-        TypeError: an argument has no such name; the message says which was meant.
+        UnknownOptionError: an argument has no such name; the message says which was meant.
         VerificationError: the graphs don't give what Keras gives; nothing was written.
     """
-    options = Words(source, target, start, end, unit).added_to(with_fields(options, fields))
+    options = Words(source, target, start, end, unit).added_to(replace(options or ExportOptions(), **fields))
     options = options if unit is None else replace(options, unit=unit)
     path = Path(path)
     refuse_existing(path, force=options.force)

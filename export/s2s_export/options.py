@@ -5,131 +5,159 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Final, Literal
 
 from s2s_export.errors import ExportError
-from s2s_export.passes.registry import named
+from s2s_runtime.declared_options import Option, declares_options, option_problems
 from s2s_runtime.spelling import did_you_mean, option
 from s2s_runtime.vocabulary.padding import Side
 from s2s_runtime.vocabulary.vocabulary_file import Unit, VocabularyFile
 
+GRAPH: Final = "What the graph can't tell"
+TEXT: Final = "Vocabulary and padding"
+FILES: Final = "Files"
 
-@dataclass(frozen=True, kw_only=True)
+
+@declares_options
+@dataclass(frozen=True, kw_only=True, repr=False)
 class ExportOptions:
-    """Options of one export.
-
-    Args:
-        vocabulary: both sides' symbols and the padding policy; None for models that only know numbers.
-        start_id: token fed at the first step; overrides the vocabulary's.
-        start_zeros: the first step of a model that feeds its probabilities back reads a row of zeros, no token.
-        end_ids: tokens that end a sequence; override the vocabulary's.
-        source_length: length every source is padded to, for models that read their padding.
-        max_length: most tokens to generate unless a caller says otherwise, the end token counted.
-        padding: what fills short source rows: "zeros" (rows of zeros of a one-hot model), a source symbol, or an id.
-        padding_side: where padding goes.
-        source_kind: whether a source of vectors is one-hot rows ("one-hot") or measurements ("values"); "auto" takes
-            one-hot where a source vocabulary of that size is given or the decoder's own input is one-hot.
-        decoder_input: name of the training model's input that gets the target.
-        decoder_output: name of the training model's output that is decoded (of the layer that makes it), where there
-            are several; by default the only one that is as wide as what the decoder reads.
-        source_input: name of the input that the source's text goes to, where the encoder has several; by default the
-            first that holds ids.
-        one_hot_inputs: names of source inputs beside the first whose vectors are one-hot rows, read as ids then.
-        opset: ONNX operator set.
-        atol: largest difference from Keras allowed in any tensor.
-        force: replace an existing bundle.
-        longest_source: longest source in training, where known: what a model that reads its padding is padded to
-            unless `source_length` says otherwise.
-        start_symbol, end_symbol: the target vocabulary's start and end, where it doesn't say them itself.
-        unnamed_ids: whether the model may have more ids than the vocabulary has symbols; those are named `<id>`.
-        notes: what a person should know of the vocabulary, a sentence each; the report shows them.
-        pairs: the pairs that the model was trained on: a TSV file, or (source, target) texts. They tell the
-            vocabularies where none is given, and what filled short sources, on which side and to what length.
-        rows: how many rows of `pairs`, from the top, the model was trained on; None = those that give its sizes.
-        unit: how the texts of `pairs` are cut: "char" (the default), "word" or "symbol".
-        encoding: of the file `pairs`, such as "utf-16"; None = UTF-8.
-        expect: outputs of the user's own loop, which prove the set-up: a file, or its text, of lines
-            source, tab, output, or as the tutorial's script prints them; or (source, output) texts.
-        verify_with: texts to verify with; otherwise inputs are generated.
-        references: the right target of each text in `verify_with`, for error rates with int8 or float16.
-        quantize: "int8" for weights of 8 bits; None keeps float32.
-        dtype: what the graphs compute in; "float16" is for CUDA.
-        optimize: "default" applies all passes of `s2s_export.passes.registry`, "none" leaves the graphs as converted;
-            or names of passes.
+    """What the graph of a model can't tell, and how it is exported.
 
     Raises:
         ExportError: names the option that is out of range, what it got and what is allowed.
     """
 
-    vocabulary: VocabularyFile | None = None
-    start_id: int | None = None
-    start_zeros: bool = False
-    end_ids: tuple[int, ...] = ()
-    source_length: int | None = None
-    max_length: int | None = None
-    padding: str | int | None = None
-    padding_side: Side | None = None
-    source_kind: Literal["auto", "one-hot", "values"] = "auto"
-    decoder_input: str | None = None
-    decoder_output: str | None = None
-    source_input: str | None = None
-    one_hot_inputs: tuple[str, ...] = ()
-    opset: int = 18
-    atol: float = 1e-4
-    force: bool = False
-    longest_source: int | None = None
-    start_symbol: str | None = None
-    end_symbol: str | None = None
-    unnamed_ids: bool = False
-    notes: tuple[str, ...] = ()
-    pairs: str | os.PathLike[str] | Sequence[tuple[str, str]] | None = None
-    rows: int | None = None
-    unit: Unit | None = None
-    encoding: str | None = None
-    expect: str | os.PathLike[str] | Sequence[tuple[str, str]] | None = None
-    verify_with: tuple[str, ...] = ()
-    references: tuple[str, ...] = ()
-    quantize: Literal["int8"] | None = None
-    dtype: Literal["float32", "float16"] = "float32"
-    optimize: Literal["none", "default"] | tuple[str, ...] = "default"
+    vocabulary: Annotated[VocabularyFile | None, Option(typed=None)] = None
+    """Both sides' symbols and the padding policy. None for models that only know numbers."""
+
+    pairs: Annotated[
+        str | os.PathLike[str] | Sequence[tuple[str, str]] | None,
+        Option(panel=TEXT, typed=Path, flags=["--pairs", "--vocab-from"]),
+    ] = None
+    """Pairs (TSV) that the model was trained on: they tell its vocabularies, padding and lengths. A file, or (source,
+    target) texts."""
+
+    rows: Annotated[int | None, Option(panel=TEXT, at_least=1)] = None
+    """Rows of --pairs, from the top, that were used; default: those that give the model's sizes."""
+
+    expect: Annotated[str | os.PathLike[str] | Sequence[tuple[str, str]] | None, Option(panel=TEXT, typed=Path)] = None
+    """What your own loop gave, as proof: lines of source, tab, output, or as the tutorial's script prints them. A file,
+    its text, or (source, output) texts."""
+
+    unit: Annotated[Unit | None, Option(panel=TEXT, typed=Literal["char", "word", "symbol"])] = None
+    """How text is cut; default: as the symbols show, char for --pairs."""
+
+    encoding: Annotated[str | None, Option(panel=TEXT, metavar="NAME")] = None
+    """Encoding of the files of --pairs and --verify-with, such as utf-16 or latin-1; default: UTF-8."""
+
+    start_symbol: Annotated[str | None, Option(panel=TEXT, flags=["--start"], metavar="SYMBOL")] = None
+    r"""Start symbol of the target; \t and \n are understood."""
+
+    end_symbol: Annotated[str | None, Option(panel=TEXT, flags=["--end"], metavar="SYMBOL")] = None
+    """End symbol of the target, likewise."""
+
+    start_id: Annotated[int | None, Option(panel=TEXT, at_least=0)] = None
+    """Token fed first. It overrides the vocabulary's."""
+
+    start_zeros: Annotated[bool, Option(panel=TEXT)] = False
+    """A row of zeros is fed first (models saved unrolled)."""
+
+    end_ids: Annotated[Sequence[int], Option(panel=TEXT, flags=["--end-id"])] = ()
+    """Token that ends a sequence; may be repeated. It overrides the vocabulary's."""
+
+    padding: Annotated[str | int | None, Option(panel=TEXT, typed=str)] = None
+    """What fills short sources: zeros (rows of zeros of a one-hot model), a source symbol, or an id."""
+
+    padding_side: Annotated[Side | None, Option(panel=TEXT, typed=str, metavar="right|left")] = None
+    """Where padding goes: right or left."""
+
+    source_length: Annotated[int | None, Option(panel=GRAPH, at_least=1)] = None
+    """Padded source length of training, for models without a mask."""
+
+    longest_source: Annotated[int | None, Option(typed=None, at_least=1)] = None
+    """Longest source in training, where known. A model that reads its padding is padded to it unless `source_length`
+    says otherwise."""
+
+    max_length: Annotated[int | None, Option(panel=GRAPH, at_least=1)] = None
+    """Most tokens to generate unless a caller says otherwise, the end counted."""
+
+    source_kind: Annotated[Literal["auto", "one-hot", "values"], Option(panel=GRAPH)] = "auto"
+    """What vectors in the source are: one-hot rows or measurements. By default one-hot where a source vocabulary of
+    that size is given or the decoder's own input is one-hot."""
+
+    decoder_input: Annotated[str | None, Option(panel=GRAPH, metavar="NAME")] = None
+    """Name of the input that gets the target."""
+
+    decoder_output: Annotated[str | None, Option(panel=GRAPH, metavar="NAME")] = None
+    """Name of the output that is decoded (of the layer that makes it), where there are several. By default the only one
+    that is as wide as what the decoder reads."""
+
+    source_input: Annotated[str | None, Option(panel=GRAPH, metavar="NAME")] = None
+    """Name of the input that gets the text, where there are several. By default the first that holds ids."""
+
+    one_hot_inputs: Annotated[Sequence[str], Option(panel=GRAPH, flags=["--one-hot-input"], metavar="NAME")] = ()
+    """A further source input of one-hot rows, by name; may be repeated."""
+
+    unnamed_ids: Annotated[bool, Option(typed=None)] = False
+    """Whether the model may have more ids than the vocabulary has symbols. Those are named `<id>`."""
+
+    notes: Annotated[Sequence[str], Option(typed=None)] = ()
+    """What a person should know of the vocabulary, a sentence each. The report shows them."""
+
+    verify_with: Annotated[Sequence[str], Option(typed=None)] = ()
+    """Texts to verify with. Otherwise inputs are generated."""
+
+    references: Annotated[Sequence[str], Option(typed=None)] = ()
+    """The right target of each text in `verify_with`, for error rates with int8 or float16."""
+
+    quantize: Annotated[Literal["int8"] | None, Option(panel=FILES)] = None
+    """Weights of 8 bits: smaller and faster; what it changes is measured."""
+
+    dtype: Annotated[Literal["float32", "float16"], Option(panel=FILES)] = "float32"
+    """What the graphs compute in; float16 is for CUDA."""
+
+    optimize: Annotated[
+        Literal["none", "default"] | tuple[str, ...],
+        Option(panel=FILES, typed=Literal["none", "default"], expected="'none', 'default' or names of passes"),
+    ] = "default"
+    """Passes over the graphs: all, or the plain conversion."""
+
+    opset: Annotated[int, Option(panel=FILES, at_least=15, at_most=18)] = 18
+    """ONNX operator set. tf2onnx writes none above 18, and ONNX's LSTM and GRU need 15."""
+
+    atol: Annotated[float, Option(panel=FILES, above=0, at_most=0.1)] = 1e-4
+    """Largest difference from Keras allowed in any tensor."""
+
+    force: Annotated[bool, Option(panel=FILES)] = False
+    """Replace an existing bundle."""
 
     def __post_init__(self) -> None:
-        for name in ("source_length", "max_length", "rows"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ExportError(f"{name}: expected at least 1, got {value}")
-        if not 15 <= self.opset <= 18:
-            raise ExportError(
-                f"opset: expected 15 to 18 (what tf2onnx writes and ONNX's LSTM and GRU need), got {self.opset}"
-            )
-        if not 0 < self.atol <= 0.1:
-            raise ExportError(f"atol: expected more than 0 and at most 0.1, got {self.atol}")
-        if self.padding_side not in (None, "right", "left"):
-            raise ExportError(f"padding_side: expected 'right' or 'left', got {self.padding_side!r}")
-        if self.source_kind not in ("auto", "one-hot", "values"):
-            raise ExportError(f"source_kind: expected 'auto', 'one-hot' or 'values', got {self.source_kind!r}")
+        problems = option_problems(self) or self._contradictions()
+        if problems:
+            raise ExportError("; ".join(problems))
+        if not isinstance(self.optimize, str):
+            import_module("s2s_export.passes.registry").named(self.optimize)  # it imports onnx, for which --help waits
+
+    def _contradictions(self) -> list[str]:
+        """What options say against one another, where each is sound by itself."""
+        problems = []
         if self.rows is not None and self.pairs is None:
-            raise ExportError(f"{option('rows')}: expected {option('pairs')} beside it, whose rows it counts")
+            problems.append(f"{option('rows')}: expected {option('pairs')} beside it, whose rows it counts")
         if self.start_zeros and self.start_id is not None:
-            raise ExportError(f"start_zeros: expected no start_id beside it, got {self.start_id}")
+            problems.append(f"start_zeros: expected no start_id beside it, got {self.start_id}")
         if self.references and len(self.references) != len(self.verify_with):
-            raise ExportError(
+            problems.append(
                 f"references: expected one for each text of verify_with ({len(self.verify_with)}), "
                 f"got {len(self.references)}"
             )
-        self._check_bits()
-        named(self.optimize)
-        for token in [*self.end_ids, *([] if self.start_id is None else [self.start_id])]:
-            if token < 0:
-                raise ExportError(f"start_id and end_ids: expected ids from 0, got {token}")
-
-    def _check_bits(self) -> None:
-        if self.quantize not in (None, "int8"):
-            raise ExportError(f"quantize: expected 'int8' or None, got {self.quantize!r}")
-        if self.dtype not in ("float32", "float16"):
-            raise ExportError(f"dtype: expected 'float32' or 'float16', got {self.dtype!r}")
         if self.quantize and self.dtype != "float32":
-            raise ExportError(f"dtype: expected 'float32' with quantize {self.quantize!r}, got {self.dtype!r}")
+            problems.append(f"dtype: expected 'float32' with quantize {self.quantize!r}, got {self.dtype!r}")
+        wrong = next((token for token in self.end_ids if token < 0), None)
+        if wrong is not None:
+            problems.append(f"end_ids: expected ids from 0, got {wrong}")
+        return problems
 
     def with_vocabulary(self, vocabulary: VocabularyFile | None) -> ExportOptions:
         """These options with another vocabulary, whose target side gets the start and end symbols given.

@@ -17,6 +17,7 @@ from rich.text import Text
 from s2s_export.understand.bundle_terms import Understanding
 from s2s_export.verify.verify import Check
 from s2s_runtime.commands.inspect_tables import setup_table
+from s2s_runtime.commands.names import Name
 from s2s_training.splitting.graph import Call
 from s2s_training.splitting.splitter import SplitModel
 
@@ -159,7 +160,7 @@ def _files(exported: Exported) -> Table:
     table = Table("graph", "kB", "nodes", title="Bundle", title_justify="left")
     for name, graph in exported.manifest.graphs.items():
         shown = ", ".join(f"{count} {kind}" for kind, count in exported.node_types[name].items())
-        table.add_row(name, f"{graph.bytes / 1000:,.0f}", shown)
+        table.add_row(Name(name), f"{graph.bytes / 1000:,.0f}", shown)
     return table
 
 
@@ -192,7 +193,7 @@ def _before_after(found: Mapping[str, float], name: str) -> str:
 def _calls(title: str, calls: tuple[Call, ...]) -> Table:
     table = Table(title, "output", title_justify="left")
     for call in calls:
-        table.add_row(call.name, ", ".join(_shape(value.shape) for value in call.outputs))
+        table.add_row(Name(call.name), ", ".join(_shape(value.shape) for value in call.outputs))
     return table
 
 

@@ -88,10 +88,10 @@ def options() -> str:
     """One row for each option."""
     meanings = meaning(DecodingOptions)
     rows = [
-        f"| `{name}` | `{shown_default(each)}` | {_cell(expected(each))} | {_cell(meanings[name])} |"
+        f"| `{name}` | {_cell(expected(each))}; default: `{shown_default(each)}` | {_cell(meanings[name])} |"
         for name, each in declared(DecodingOptions).items()
     ]
-    return "\n".join(["| option | default | values | meaning |", "| --- | --- | --- | --- |", *rows])
+    return "\n".join(["| option | values | meaning |", "| --- | --- | --- |", *rows])
 
 
 def engines() -> str:

@@ -683,7 +683,7 @@ def probabilities_free_running():
 
 
 def trained(**options):
-    from s2s_training.config.training import ModelConfig
+    from s2s_training.config.model import ModelConfig
     from s2s_training.data.arrays import Layout
     from s2s_training.models.encoder_decoder import build_model
 

@@ -205,7 +205,8 @@ def test_verification_failure_writes_nothing(run_folder: Path) -> None:
 
 def test_options_out_of_range(run_folder: Path) -> None:
     """Options are checked before TensorFlow is imported."""
-    fails([run_folder / "model.keras", "--atol", "2"], "atol: expected more than 0 and at most 0.1, got 2")
+    code, _, errors = run(run_folder / "model.keras", "--atol", "2")
+    assert (code, errors) == (2, "error: --atol: expected a number above 0 and at most 0.1, got 2.0\n")
     fails([run_folder / "model.keras", "--padding-side", "up"], "padding_side: expected 'right' or 'left', got 'up'")
     assert run(run_folder / "model.keras", "--opset", "3")[0] == 2
 
@@ -231,7 +232,7 @@ def test_texts_have_to_be_utf_8(run_folder: Path) -> None:
     latin = run_folder / "latin.tsv"
     latin.write_bytes("é\tè\n".encode("latin-1"))
     for option in ("--verify-with", "--vocab-from"):
-        fails([run_folder / "model.keras", option, latin], f"{latin}: not a text file in UTF-8")
+        fails([run_folder / "model.keras", option, latin], f"{latin}, line 1: not UTF-8")
 
 
 def test_options_for_other_sources(run_folder: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from save_architectures import randomise
 
 from s2s_export import ExportOptions, export
-from s2s_training.config.training import ModelConfig
+from s2s_training.config.model import ModelConfig
 from s2s_training.data.arrays import Layout
 from s2s_training.models.encoder_decoder import build_model
 

@@ -167,11 +167,12 @@ def test_a_fall_back_that_is_allowed(
 
 @pytest.mark.parametrize("module", [cli, bench_cli])
 def test_commands_say_that_they_fell_back(without_cuda: Callable[..., Asked], module: ModuleType) -> None:
-    """--allow-fallback: one warning on stderr; without it one error."""
+    """--allow-fallback: one warning of it on stderr; without it one error."""
     without_cuda([CUDA, CPU])
     texts = ["abc"] if module is cli else ["--batch-size", "1", "--beam-size", "1", "--repeats", "1"]
     found = CliRunner().invoke(module.app, [str(TINY), *texts, "--provider", "cuda", "--allow-fallback"])
-    assert (found.exit_code, found.stderr) == (0, f"warning: --provider cuda was not obtained; {CPU} decodes\n")
+    told = [line for line in found.stderr.splitlines() if "other programs used" not in line]  # of a busy machine
+    assert (found.exit_code, told) == (0, [f"warning: --provider cuda was not obtained; {CPU} decodes"])
     refused = CliRunner().invoke(module.app, [str(TINY), *texts, "--provider", "cuda"])
     assert (refused.exit_code, refused.stderr.count("\n")) == (1, 1)
     assert refused.stderr.startswith("error: providers: asked for CUDAExecutionProvider but onnxruntime fell back")

@@ -69,12 +69,12 @@ class Terminal:
         """The same as one text."""
         return "\n".join(self.lines)
 
-    def wait_for(self, *words: str, seconds: float = 120) -> None:
-        """Read until all the words are on the screen together."""
+    def wait_for(self, *words: str, pattern: str = "", seconds: float = 300) -> None:
+        """Read until all the words, and what matches a pattern, are on the screen together."""
         end = time.monotonic() + seconds
-        while not all(word in self.text for word in words):
-            assert time.monotonic() < end, f"{words} never came:\n{self.text}"
-            assert self._read(), f"ended before {words} came:\n{self.text}"
+        while not (all(word in self.text for word in words) and re.search(pattern, self.text)):
+            assert time.monotonic() < end, f"{words} {pattern} never came:\n{self.text}"
+            assert self._read(), f"ended before {words} {pattern} came:\n{self.text}"
 
     def wait_until_it_reads(self, path: Path) -> None:
         """Read from the terminal until the process, which the command is to replace the shell with, has a file open."""
@@ -104,7 +104,7 @@ class Terminal:
 
     def _read(self) -> bool:
         try:
-            part = self._child.read_nonblocking(1 << 16, timeout=0.2)
+            part = self._child.read_nonblocking(1 << 10, timeout=0.2)
         except pexpect.TIMEOUT:
             return True
         except pexpect.EOF:

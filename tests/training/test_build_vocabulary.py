@@ -1,6 +1,6 @@
 import pytest
 
-from s2s_training.config.training import DataConfig
+from s2s_training.config.data import DataConfig
 from s2s_training.data.corpus import Corpus, Example
 from s2s_training.data.datasets import default_config, tutorial_config
 from s2s_training.data.vocabulary_builder import build_vocabulary, drop_long

@@ -71,7 +71,7 @@ def test_last_rows_are_held_out_in_order():
 
 def test_too_few_pairs_for_a_part_is_an_error():
     """An empty part is named before training starts."""
-    with pytest.raises(DataError, match="too few pairs: 1 leave none for the valid and test part; give more pairs or"):
+    with pytest.raises(DataError, match="too few pairs: 1 leave none for the validation and test part; give"):
         split_corpus([Example("source 1", ("x",))], "hash", 0.05, 0.05)
 
 
@@ -99,3 +99,26 @@ def test_write_tsv_has_a_column_per_target(tmp_path):
     write_tsv(tmp_path / "test.tsv", [Example("a", ("1", "4")), Example("b", ("2",))])
     assert (tmp_path / "test.tsv").read_text(encoding="utf-8") == "a\t1\t4\nb\t2\n"
     assert [path.name for path in tmp_path.iterdir()] == ["test.tsv"]
+
+
+@pytest.mark.parametrize(
+    ("examples", "message"),
+    [
+        (
+            [Example("a", ("b",))] * 300,
+            "all 300 pairs are one and the same, 'a' to 'b': a source stands on one side only, which leaves none for "
+            "the validation part; give different pairs, or split 'last' to hold out copies",
+        ),
+        (
+            [Example("a", (str(i),)) for i in range(300)],
+            "300 pairs hold only 1 different source ('a'): a source stands on one side only, which leaves none for "
+            "the validation part; give more of them, or split 'last'",
+        ),
+    ],
+)
+def test_copies_that_cannot_be_held_out_are_named(examples, message):
+    """That they are copies is what is wrong, not the shares; with split "last" they are taken."""
+    with pytest.raises(DataError) as caught:
+        split_corpus(examples, "hash", 0.05, 0.0)
+    assert str(caught.value) == message
+    assert len(split_corpus(examples, "last", 0.05, 0.0).valid) == 15

@@ -3,7 +3,7 @@ import sys
 import pytest
 
 from s2s_runtime.errors import MissingExtraError
-from s2s_training.config.training import DataConfig
+from s2s_training.config.data import DataConfig
 from s2s_training.data.cmudict import without_stress
 from s2s_training.data.corpus import Example
 from s2s_training.data.datasets import default_config, load_corpus

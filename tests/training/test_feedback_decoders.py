@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from layouts import IDS as PLAIN
 
-from s2s_training.config.training import ModelConfig
+from s2s_training.config.model import ModelConfig
 
 pytestmark = pytest.mark.tensorflow
 

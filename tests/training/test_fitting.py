@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from layouts import IDS
 
-from s2s_training.config.training import FitConfig, ModelConfig
+from s2s_training.config.fit import FitConfig
+from s2s_training.config.model import ModelConfig
 
 pytestmark = pytest.mark.tensorflow
 

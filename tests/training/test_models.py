@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from layouts import IDS
 
-from s2s_training.config.training import ModelConfig
+from s2s_training.config.model import ModelConfig
 
 pytestmark = pytest.mark.tensorflow
 

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from s2s_training.config.training import FitConfig
+from s2s_training.config.fit import FitConfig
 
 pytestmark = pytest.mark.tensorflow
 

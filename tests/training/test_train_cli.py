@@ -8,6 +8,7 @@ import pytest
 
 from s2s_training.config.toml_file import write_config
 from s2s_training.data.datasets import default_config
+from s2s_training.runs.run_folder import RunFolder
 
 MAIN = "from s2s_training.commands.train import main; main()"
 
@@ -26,7 +27,7 @@ def call(*arguments, code=MAIN):
         (["{}/bad.tsv", "-o", "{}/run"], 1, "error: {}/bad.tsv, line 2: expected source<TAB>target, got no tab"),
         (["{}/empty.tsv", "-o", "{}/run"], 1, "error: {}/empty.tsv is empty: expected lines of source<TAB>target"),
         (["{}/bad.tsv", "-o", "{}"], 1, "error: {} exists: choose another folder, continue its run with --resume"),
-        (["{}/bad.tsv", "-o", "{}/run", "--units", "0"], 2, "error: units: expected at least 1, got 0"),
+        (["{}/bad.tsv", "-o", "{}/run", "--units", "0"], 2, "error: Invalid value for '--units': "),
         (["{}/bad.tsv", "-o", "{}/run", "--resume", "--force"], 2, "error: resume, force: expected one of them at"),
         (["damped", "-o", "{}/run", "--tutorial"], 2, "error: tutorial: expected pairs of texts, got the continuous"),
         (
@@ -84,16 +85,90 @@ def test_an_interrupted_run_says_how_to_go_on(monkeypatch, capsys, tmp_path):
     """As after any Ctrl-C, the status is that of the signal."""
     from s2s_training.commands import train as cli
 
-    def interrupt(*_, **__):
+    run, begun = tmp_path / "my run", []
+
+    def interrupt(config, folder, **_):
+        if begun:
+            RunFolder(folder).prepare(config, resume=False)
+        begun.append(folder)
         raise KeyboardInterrupt
 
     (tmp_path / "x.tsv").touch()
     monkeypatch.setattr("s2s_training.train.train", interrupt)
-    monkeypatch.setattr(sys, "argv", ["s2s-train", str(tmp_path / "x.tsv"), "-o", str(tmp_path / "run")])
-    with pytest.raises(SystemExit) as exit_info:
+    monkeypatch.setattr(sys, "argv", ["s2s-train", str(tmp_path / "x.tsv"), "-o", str(run)])
+    for left in ("nothing was written yet", f"s2s-train --resume -o '{run}' goes on with the last whole epoch"):
+        with pytest.raises(SystemExit) as exit_info:
+            cli.main()
+        assert exit_info.value.code == 130
+        assert capsys.readouterr().err == f"error: interrupted; {left}\n"
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("seeds", [[], ["--seeds", "1,2"]])
+def test_the_folder_alone_continues_a_run(tmp_path, monkeypatch, capsys, seeds):
+    """`--resume -o RUN` gives what the same command would have given without the interruption; of several seeds too."""
+    (tmp_path / "pairs.tsv").write_text("".join(f"{i}\t{i}\n" for i in range(100, 200)), encoding="utf-8")
+    options = [*("--epochs", "2", "--units", "4", "--cell", "gru", "--batch-size", "32", "--score", "5"), *seeds]
+    begin = ["s2s-train", str(tmp_path / "pairs.tsv"), *options]
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    assert status([*begin, "-o", str(whole)], monkeypatch) == 0
+    with monkeypatch.context() as patched:
+        patched.setattr("s2s_training.fit.epoch_history.KeepHistory.on_epoch_begin", _interrupt_in_the_second_epoch)
+        assert status([*begin, "-o", str(cut)], patched) == 130
+    assert status(["s2s-train", "--resume", "-o", str(cut), "--tensorboard"], monkeypatch) == 0
+    folders = [(each / seed if seeds else each) for each in (whole, cut) for seed in ("seed-1", "seed-2")]
+    figures = [json.loads((folder / "history.json").read_text()) for folder in folders]
+    for history in figures:
+        del history["seconds"]
+    assert figures[:2] == figures[2:]
+    capsys.readouterr()
+    assert status(["s2s-train", "--resume", "-o", str(cut), "--units", "5"], monkeypatch) == 1
+    assert "was started with other options (then, now): units (4, 5)" in capsys.readouterr().err
+
+
+def status(arguments, patch):
+    """The exit status of the command in this process."""
+    from s2s_training.commands import train as cli
+
+    patch.setattr(sys, "argv", arguments)
+    try:
         cli.main()
-    assert exit_info.value.code == 130
-    assert f"error: interrupted; the same command with --resume continues {tmp_path / 'run'}" in capsys.readouterr().err
+    except SystemExit as end:
+        return end.code
+    return 0
+
+
+def _interrupt_in_the_second_epoch(self, epoch, logs=None):
+    self._begun = 0.0
+    if epoch == 1:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--resume", "-o", "{}/none"], "error: {}/none: no run began there that could be resumed: give DATA to start"),
+        (["--resume", "-o", "{}/run"], "error: no file 'gone.tsv': expected a file of pairs or a built-in data set"),
+        (["--resume", "-o", "{}/run"], "; {}/run has its paths as they were given: resume it in the folder where it"),
+        (["--resume", "-o", "{}/several"], "error: {}/several/seeds.json: expected a list of seeds, got {{'a': 1}}"),
+    ],
+)
+def test_what_cannot_be_resumed_says_why(tmp_path, monkeypatch, capsys, arguments, message):
+    """One line, before TensorFlow is loaded."""
+    for folder in ("run", "several/seed-3"):
+        (tmp_path / folder).mkdir(parents=True)
+        write_config(tmp_path / folder / "config.toml", default_config("gone.tsv"))
+    (tmp_path / "several" / "seeds.json").write_text('{"a": 1}')
+    assert status(["s2s-train", *(argument.format(tmp_path) for argument in arguments)], monkeypatch) != 0
+    assert message.format(tmp_path) in capsys.readouterr().err
+
+
+def test_what_is_no_text_is_said_before_tensorflow_is_loaded(tmp_path, monkeypatch, capsys):
+    """Excel's "Unicode text" without --encoding."""
+    (tmp_path / "excel.txt").write_bytes("a\tb\r\n".encode("utf-16"))
+    monkeypatch.setattr("s2s_training.quiet_import.import_quietly", lambda: pytest.fail("it was loaded"))
+    assert status(["s2s-train", str(tmp_path / "excel.txt"), "-o", str(tmp_path / "run")], monkeypatch) == 1
+    assert 'it looks like UTF-16, as Excel writes "Unicode text"; give --encoding utf-16' in capsys.readouterr().err
 
 
 def test_help_shows_examples_without_loading_tensorflow():

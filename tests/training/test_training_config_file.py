@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -36,8 +37,9 @@ def test_recipes_are_configurations(recipe):
         ("[fit\n", "not a TOML file in UTF-8"),
         ("[train]\nepochs = 3\n", "unknown section or option 'train': expected options in [data], [model], [fit]"),
         ("epochs = 3\n", "unknown section or option 'epochs'"),
-        ("[fit]\nepoch = 3\nunits = 4\n", "[fit] has no option 'epoch'; it has average, batch_size"),
-        ("[fit]\nepoch = 3\nunits = 4\n", "; [fit] has no option 'units'; it has average, batch_size"),
+        ("[fit]\nepoch = 3\nunits = 4\n", "[fit] has no option 'epoch'; did you mean 'epochs'?"),
+        ("[fit]\nepoch = 3\nunits = 4\n", "; [fit] has no option 'units'; it belongs into [model]"),
+        ("[fit]\nxyz = 3\n", "[fit] has no option 'xyz'; it has average, batch_size"),
     ],
 )
 def test_bad_files_are_named_with_what_is_wrong(content, message, tmp_path):
@@ -53,9 +55,9 @@ def test_bad_files_are_named_with_what_is_wrong(content, message, tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('[data]\ndata = "x"\n[model]\nunits = "many"\n', "units: expected int, got 'many'"),
-        ('[data]\ndata = "x"\n[fit]\nmax_minutes = "long"\n', "max_minutes: expected float or none, got 'long'"),
-        ('[data]\ndata = "x"\nlowercase = 1\n', "lowercase: expected bool, got 1"),
+        ('[data]\ndata = "x"\n[model]\nunits = "many"\n', "units: expected an integer of at least 1, got 'many'"),
+        ('[data]\ndata = "x"\n[fit]\nmax_minutes = "long"\n', "max_minutes: expected a number above 0, got 'long'"),
+        ('[data]\ndata = "x"\nlowercase = 1\n', "lowercase: expected True or False, got 1"),
         ("[fit]\nepochs = 3\n", "no `data` in [data]"),
     ],
 )
@@ -66,6 +68,21 @@ def test_values_of_a_wrong_type_are_errors(content, message, tmp_path):
     with pytest.raises(ConfigError) as caught:
         read_config(path)
     assert message in str(caught.value)
+
+
+def test_a_file_of_an_older_release_is_read(tmp_path):
+    """What a release wrote before an option existed: that option has its default. Byte for byte as 0.1.0 wrote it."""
+    kept = read_config(Path(__file__).parents[1] / "fixtures" / "run-0.1.0.toml")
+    assert kept == default_config('pairs "of"\ttexts.tsv').override(
+        units=5, embedding=0, padding="zeros", normalization=None, max_minutes=1.5, learning_rate=1e-05
+    )
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path):
+    """A sweep over an array of units or rates gives files like any other."""
+    config = default_config("x.tsv").override(units=np.int64(7), learning_rate=np.float32(0.5))
+    write_config(tmp_path / "config.toml", config)
+    assert read_config(tmp_path / "config.toml") == config
 
 
 def test_without_data_nothing_is_trained(tmp_path):

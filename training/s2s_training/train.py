@@ -13,7 +13,8 @@ import tensorflow as tf
 
 import s2s_training
 from s2s_runtime.plots.runs import plot_history
-from s2s_training.config.training import FitConfig, TrainingConfig
+from s2s_training.config.fit import FitConfig
+from s2s_training.config.training import TrainingConfig
 from s2s_training.data.datasets import SERIES, require_data
 from s2s_training.data.tf_datasets import EpochOrder
 from s2s_training.errors import DivergenceError
@@ -87,7 +88,7 @@ def train(
         diverged = DivergenceError(f"{error}; {folder.model} holds the best epoch before, {history.best() + 1}")
     minutes = history.seconds() / 60
     task.model.load_weights(folder.best_weights)
-    plot_history({str(folder.path): history.columns}, folder.plot)
+    plot_history({str(folder.path): history.columns}, folder.plot, best=history.best() + 1)
     stages("decoding what was held out")
     summary = _summary(history, task, config, minutes)
     folder.finish(task.trained(), summary)

@@ -12,6 +12,7 @@ from s2s_runtime.bench import result_files, tables
 from s2s_runtime.bench.axes import Axes
 from s2s_runtime.bench.comparison import Compared, compare, latency_series, swept_axes
 from s2s_runtime.bench.machine import Setting, describe_setting
+from s2s_runtime.bench.other_load import warned_of_others
 from s2s_runtime.bench.pictures import plot_sweep
 from s2s_runtime.bench.processes.cold_start import measure_cold_start
 from s2s_runtime.bench.processes.memory import check_memory, measure_memory
@@ -57,7 +58,7 @@ def _latency(request: Request) -> None:
     sources, named = _sources(request, model, *[other.manifest for at, other, _ in opened if at.role == "against"][:1])
     _check_workers(request, axes.cases(), len(sources) if request.whole else None)
     subjects = [Subject(model, loading, case) for loading, model, _ in opened for case in axes.cases()]
-    with counted("measuring") as progress:
+    with warned_of_others(), counted("measuring") as progress:
         measured = measure_all(subjects, sources, request.effort, progress)
     setting = describe_setting(loading, named, seconds, model.provider)
     ratios = [] if request.against is None else _ratios(measured)
@@ -138,7 +139,7 @@ def _opened(request: Request) -> tuple[Loading, Model, list[Any], Setting]:
 
 def _cold_start(request: Request) -> None:
     loading, model, sources, setting = _opened(request)
-    with counted("starting processes") as progress:
+    with warned_of_others(), counted("starting processes") as progress:
         found = measure_cold_start(loading, model, sources[0], request.count, progress)
     if request.as_json:
         _write(result_files.COLD_START, setting.to_dict(), found.to_dict())

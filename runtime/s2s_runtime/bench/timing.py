@@ -103,8 +103,13 @@ class Measurement:
     tokens_per_sentence: float
     visits: list[list[float]]
 
+    @property
+    def max_ms(self) -> float:
+        """Time of the longest run in milliseconds."""
+        return max(seconds for visit in self.visits for seconds in visit) * 1e3
+
     def to_dict(self) -> dict[str, object]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         return asdict(self)
 
 

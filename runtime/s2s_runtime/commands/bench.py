@@ -38,9 +38,9 @@ EPILOG = """
 def bench(given: Given) -> None:
     """Measure how fast a bundle decodes here.
 
-    Reports the latency of a batch (median, middle half, 90th and 99th percentile) and sentences and tokens per second,
-    for each combination of settings, visited in turn; loading is timed apart. Or cold starts, memory, or how two
-    results differ.
+    Reports the latency of a batch (median, middle half, 90th percentile and, from 100 runs on, the 99th, else the
+    longest run) and sentences and tokens per second, for each combination of settings, visited in turn; loading is
+    timed apart. Or cold starts, memory, or how two results differ. Says so where other programs use the processor.
 
     Exits with 0, 1 where it failed, 2 for wrong usage.
     """

@@ -47,8 +47,8 @@ def takes(
     Args:
         kinds: the dataclasses, in the order in which `--help` shows their options.
         only: the names of the options to take of some of them; of others all that can be typed.
-        unset: whether an option that isn't typed is None, for commands that take defaults from elsewhere; `--help`
-            shows the general ones.
+        unset: whether an option that isn't typed is None, for commands that take defaults from elsewhere, and an
+            argument that has no default may be left out; `--help` shows the general defaults.
     """
     known: dict[str, DeclaredOption] = {}
     parameters: list[Parameter] = []
@@ -109,7 +109,8 @@ def _parameter(each: DeclaredOption, text: str, unset: bool) -> Parameter:
         help_text += f" [{each.option.range.strip()}]"
     if unset and not plain and default is not MISSING:
         help_text += f" [{default}]"
-    if unset or (plain and default is not False):
+    required = default is MISSING and not (unset and each.option.positional)
+    if not required and (unset or (plain and default is not False)):
         hint, default = hint | None, None
     shown = each.option.show_default and not plain and not unset
     settings: dict[str, Any] = {"help": help_text, "metavar": each.option.metavar, "show_default": shown}
@@ -118,7 +119,7 @@ def _parameter(each: DeclaredOption, text: str, unset: bool) -> Parameter:
     if each.types[0] in (int, float) and each.option.typed is ... and not is_open:
         settings |= {"min": each.option.at_least, "max": each.option.at_most}
     made = typer.Argument(**settings) if each.option.positional else typer.Option(*_flags(each, unset), **settings)
-    missing = Parameter.empty if default is MISSING else default
+    missing = Parameter.empty if required else default
     kind = Parameter.POSITIONAL_OR_KEYWORD if each.option.positional else Parameter.KEYWORD_ONLY
     return Parameter(each.name, kind, default=missing, annotation=Annotated[hint, made])
 

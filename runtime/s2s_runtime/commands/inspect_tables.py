@@ -9,6 +9,7 @@ from rich.table import Table
 
 from s2s_runtime.bundle.manifest import Manifest, OtherSource, SourceSpec, TensorSpec
 from s2s_runtime.bundle.provenance import ORIGINS, UNKNOWN, Provenance
+from s2s_runtime.commands.names import Name
 from s2s_runtime.vocabulary.padding import PaddingPolicy
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
 
@@ -105,7 +106,7 @@ def _tensors(manifest: Manifest) -> Table:
     groups = (("encoder input", manifest.source.inputs), ("state", manifest.states), ("memory", manifest.memory))
     for what, tensors in groups:
         for tensor in tensors:
-            table.add_row(tensor.name, what, tensor.dtype, _shape(tensor))
+            table.add_row(Name(tensor.name), what, tensor.dtype, _shape(tensor))
     return table
 
 
@@ -121,7 +122,7 @@ def _graphs(manifest: Manifest) -> Table:
     table.columns[2].justify = "right"
     files = dict(manifest.graphs) | ({} if manifest.weights is None else {"constants of all": manifest.weights})
     for name, file in files.items():
-        table.add_row(name, file.file, f"{file.bytes:,}", f"{file.sha256[:12]}...")
+        table.add_row(Name(name), Name(file.file), f"{file.bytes:,}", f"{file.sha256[:12]}...")
     table.add_section()
     table.add_row("all", "", f"{sum(file.bytes for file in files.values()):,}", "")
     return table

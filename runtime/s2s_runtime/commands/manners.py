@@ -199,8 +199,10 @@ def after_interrupt(advice: str) -> Iterator[None]:
 
 
 def warn(message: str) -> None:
-    """Write one line to stderr."""
-    typer.echo(" ".join(message.split()), err=True)
+    """Write one line to stderr, above a bar where one stands there."""
+    if sys.stderr is not None:
+        sys.stderr.write(" ".join(message.split()) + "\n")  # not typer's echo, which passes a bar by
+        sys.stderr.flush()
 
 
 def note(message: str) -> None:

@@ -54,7 +54,8 @@ def history(
     from s2s_runtime.plots.runs import plot_history
 
     folders = [each for run in runs for each in (sorted(run.glob("seed-*")) or [run])]
-    plot_history({str(folder): _history(folder) for folder in folders}, output)
+    best = _best_epoch(folders[0]) if len(folders) == 1 else None
+    plot_history({str(folder): _history(folder) for folder in folders}, output, best=best)
 
 
 @command(app, epilog="**Example** `s2s-plot predictions runs/curves/model.s2s -o curves.png`")
@@ -154,6 +155,15 @@ def _history(folder: Path) -> dict[str, list[float]]:
     if len({len(values) for values in found.values()}) > 1:
         raise InputError(f"{path}: expected lists of one length, a number for each epoch")
     return found
+
+
+def _best_epoch(folder: Path) -> int | None:
+    """Return the epoch whose weights a run kept; None where the run has not ended, and so not said."""
+    path = folder / "summary.json"
+    found = read_json(path) if path.is_file() else {}
+    best = found.get("best") if isinstance(found, dict) else None
+    epoch = best.get("epoch") if isinstance(best, dict) else None
+    return int(epoch) if isinstance(epoch, int | float) else None
 
 
 def main() -> None:

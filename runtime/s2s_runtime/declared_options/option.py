@@ -82,12 +82,12 @@ class Option:
     @property
     def range(self) -> str:
         """The bounds as words behind "a number", such as " of at least 1"; nothing where there are none."""
-        low = f"of at least {self.at_least:g}" if self.at_least is not None else None
-        low = f"above {self.above:g}" if self.above is not None else low
-        high = f"at most {self.at_most:g}" if self.at_most is not None else None
-        high = f"below {self.below:g}" if self.below is not None else high
+        low = f"of at least {_spell(self.at_least)}" if self.at_least is not None else None
+        low = f"above {_spell(self.above)}" if self.above is not None else low
+        high = f"at most {_spell(self.at_most)}" if self.at_most is not None else None
+        high = f"below {_spell(self.below)}" if self.below is not None else high
         if self.at_least is not None and self.at_most is not None:
-            return f" from {self.at_least:g} to {self.at_most:g}"
+            return f" from {_spell(self.at_least)} to {_spell(self.at_most)}"
         if low is None and self.at_most is not None:
             return f" of {high}"
         return "".join(f" {words}" for words in (low, "and" if low and high else None, high) if words)
@@ -100,3 +100,8 @@ class Option:
             and (self.at_most is None or number <= self.at_most)
             and (self.below is None or number < self.below)
         )
+
+
+def _spell(bound: float) -> str:
+    """A bound as a person writes it: whole numbers with all their digits."""
+    return str(int(bound)) if bound == int(bound) else f"{bound:g}"

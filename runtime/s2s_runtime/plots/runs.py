@@ -71,15 +71,16 @@ class Windows:
             raise ValueError(f"shown: no numbers of its {len(self.points)} windows")
 
 
-def plot_history(runs: Mapping[str, Columns], path: str | os.PathLike[str]) -> None:
+def plot_history(runs: Mapping[str, Columns], path: str | os.PathLike[str], *, best: int | None = None) -> None:
     """Draw losses and accuracies over the epochs.
 
-    Of a single run training and validation, the epoch of the best validation figure of each panel ringed; of several
-    runs validation only, a line each.
+    Of a single run training and validation, the run's best epoch ringed in each panel; of several runs validation only,
+    a line each.
 
     Args:
         runs: by name, the content of `history.json`: lists by the name of the figure, `epoch` among them.
         path: where to write; its ending chooses the format (.png, .svg, .pdf).
+        best: the epoch whose weights a single run kept, from 1; None = that of the best figure in the first panel.
 
     Raises:
         InputError: no run, or one without epochs or validation figures.
@@ -92,6 +93,10 @@ def plot_history(runs: Mapping[str, Columns], path: str | os.PathLike[str]) -> N
     names = names if "cross_entropy" not in names else [name for name in names if name != "loss"]
     if not names:
         raise InputError("history plot: the runs have no validation figure in common")
+    if best is None:
+        [columns, *_] = runs.values()
+        pick = np.argmax if "accuracy" in names[0] else np.argmin
+        best = int(columns["epoch"][int(pick(columns[f"val_{names[0]}"]))])
     figure = new_figure(4.5 * len(names), 3.6)
     panels = figure.subplots(1, len(names), squeeze=False)[0]
     for axes, name in zip(panels, names, strict=True):
@@ -100,10 +105,9 @@ def plot_history(runs: Mapping[str, Columns], path: str | os.PathLike[str]) -> N
             axes.plot(columns["epoch"], validation, marker=".", label=label)
             if len(runs) == 1 and name in columns:
                 axes.plot(columns["epoch"], columns[name], marker=".", label="training")
-            if len(runs) == 1:
-                best = int(np.argmax(validation) if "accuracy" in name else np.argmin(validation))
+            if len(runs) == 1 and best in columns["epoch"]:
                 ring = {"marker": "o", "markersize": 10, "fillstyle": "none", "linestyle": "", "color": "black"}
-                axes.plot(columns["epoch"][best], validation[best], label="best epoch", **ring)
+                axes.plot(best, validation[list(columns["epoch"]).index(best)], label=f"best epoch, {best}", **ring)
         axes.set(title=PANELS[name], xlabel="epoch")
         axes.locator_params(axis="x", integer=True)
         axes.grid(alpha=0.3)

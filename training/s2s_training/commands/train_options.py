@@ -1,34 +1,35 @@
-"""Options of `s2s-train` that stand for a field of the configuration.
-
-Each is None unless given: then the preset's value holds. The help shows the general default.
-"""
+"""What s2s-train is asked beside the options of a run, which `s2s_training.config` declares."""
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
 
-import typer
-
-from s2s_training.config.training import DataConfig, FitConfig, ModelConfig
-
-
-def data(field: str, text: str, *names: str) -> Any:
-    """An option of the data section."""
-    return _option(DataConfig, "Data", field, text, names)
+from s2s_runtime.declared_options import Option
 
 
-def model(field: str, text: str, *names: str) -> Any:
-    """An option of the model section."""
-    return _option(ModelConfig, "Model", field, text, names)
+@dataclass(frozen=True, kw_only=True)
+class TrainSettings:
+    """Which run, where it is written, and what is said of it."""
 
+    run: Annotated[Path, Option(flags=("--output", "-o"), metavar="RUN")]
+    """Folder of the run, to be made."""
 
-def fit(field: str, text: str, *names: str) -> Any:
-    """An option of the optimisation section."""
-    return _option(FitConfig, "Training", field, text, names)
+    config: Annotated[Path | None, Option(metavar="FILE")] = None
+    """TOML file of options, such as RUN/config.toml."""
 
+    seeds: Annotated[str | None, Option(metavar="N,N,...")] = None
+    """A run for each, in RUN/seed-N; mean and spread."""
 
-def _option(section: type, panel: str, field: str, text: str, names: tuple[str, ...]) -> Any:
-    default = next(f.default for f in dataclasses.fields(section) if f.name == field)
-    shown = "" if default is None or default is False else f" [{default}]"
-    return typer.Option(*names, help=f"{text}{shown}", rich_help_panel=panel, show_default=False)
+    tutorial: Annotated[bool, Option(flags=["--tutorial"])] = False
+    """The published Keras character translator."""
+
+    resume: Annotated[bool, Option(flags=["--resume"])] = False
+    """Continue an interrupted run; RUN knows its options. With DATA a run is started where there is none."""
+
+    force: Annotated[bool, Option(flags=["--force"])] = False
+    """Replace the run in the folder; other files stay."""
+
+    as_json: Annotated[bool, Option(flags=["--json"])] = False
+    """Print the summary as JSON."""

@@ -3,87 +3,108 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
+from s2s_runtime.declared_options import Option, declares_options, option_problems
 from s2s_runtime.errors import OptionError
 from s2s_runtime.files.text_encoding import find_encoding
-from s2s_training.config.checks import above, below, wrong_choices, wrong_types
 
 Unit = Literal["char", "word", "symbol", "phone", "sentencepiece"]
 Split = Literal["hash", "last"]
 Normalization = Literal["NFC", "NFKC", "NFD", "NFKD"]
 MOST_DIGITS = 18  # of a number in 64 bits
+PANEL = "Data"
 
 
+@declares_options
 @dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """Which pairs are read, how they are split, and how text becomes symbols.
+    """Which pairs are read, how they are split, and how text becomes symbols."""
 
-    Args:
-        data: path of a file of pairs (TSV, or CSV with a header), or of the sources where `target_file` is given, or
-            the name of a built-in data set. Paths are relative to the working folder.
-        target_file: text file with the target of each line of `data`; None = `data` holds both.
-        source_column: name of the column that holds sources, in a file with a header (CSV where it ends in .csv, else
-            separated by tabs); None = a TSV file without header, sources first.
-        target_column: name of the column that holds targets.
-        valid_data: file of pairs, of the same form as `data` (TSV where there is a target file), for validation; None
-            = a share of `data`. Where it is given, no share of `data` is held out.
-        test_data: the same for scoring; None with `valid_data` = no test part.
-        encoding: of all these files, as Python names it; None = UTF-8. A byte order mark, packing by gzip, bzip2 or xz,
-            and line ends of any system are told from their content.
-        strict: whether a row without source or target is an error; else such rows are left out and counted.
-        rows: only the first so many rows of `data`; None = all.
-        split: "hash" = held-out pairs are chosen by a hash of their source as the model reads it (normalised and
-            lowercased as below), so that no source stands on both sides and a pair stays on its side whatever else the
-            data holds; "last" = the last rows are for validation.
-        valid_fraction: share of the rows held out for validation, 0 < share < 1.
-        test_fraction: share of the rows held out for scoring, 0 <= share < 1; 0 with split "last".
-        source_unit: how a source text is cut: "char", "word", "symbol" (by white space), "phone" (length, aspiration
-            and other modifier letters apart) or "sentencepiece".
-        target_unit: how a target text is cut.
-        source_model: the `.model` file of `spm_train` that cuts sources, for that unit only; None = a model of
-            `vocabulary_size` pieces is trained on the training sources.
-        target_model: the one that cuts targets.
-        normalization: Unicode normal form of both sides, or None.
-        source_normalization: that of sources, where it is another one: "NFD" takes accents and the parts of Korean
-            syllables apart. None = as both sides.
-        lowercase: whether both sides are lowercased.
-        reverse: whether the order of source symbols is reversed (Sutskever et al. 2014).
-        min_count: symbols seen fewer times in the training pairs become the unknown symbol; pieces all stay.
-        vocabulary_size: of either side, at most so many of the most frequent symbols are kept, of equally frequent
-            ones the first by code point, and the rest become the unknown symbol; named symbols come on top. Or the
-            number of pieces of a sentencepiece model trained here. None = no limit.
-        max_source_length: training pairs with more source symbols are left out; None = of all parts those are, as
-            outliers, that are far longer than the others, see `s2s_training.data.lengths`.
-        max_target_length: the same for target symbols.
-        digits: most digits of a number, 1 to 18 ("addition" only).
-    """
+    data: Annotated[str, Option(positional=True, metavar="DATA")]
+    """File of pairs, or: addition, cmudict, sine-cosine, damped, powers. The file is TSV, or CSV with a header; or it
+    holds the sources where `target_file` is given. Paths are relative to the working folder."""
 
-    data: str
-    target_file: str | None = None
-    source_column: str | None = None
-    target_column: str | None = None
-    valid_data: str | None = None
-    test_data: str | None = None
-    encoding: str | None = None
-    strict: bool = False
-    rows: int | None = None
-    split: Split = "hash"
-    valid_fraction: float = 0.05
-    test_fraction: float = 0.05
-    source_unit: Unit = "char"
-    target_unit: Unit = "char"
-    source_model: str | None = None
-    target_model: str | None = None
-    normalization: Normalization | None = "NFC"
-    source_normalization: Normalization | None = None
-    lowercase: bool = False
-    reverse: bool = False
-    min_count: int = 1
-    vocabulary_size: int | None = None
-    max_source_length: int | None = None
-    max_target_length: int | None = None
-    digits: int = 3
+    target_file: Annotated[str | None, Option(panel=PANEL, metavar="FILE")] = None
+    """Targets, a line for each line of DATA. None = `data` holds both."""
+
+    source_column: Annotated[str | None, Option(panel=PANEL, metavar="NAME")] = None
+    """Sources, by the header of a CSV or TSV file. CSV where its name ends in .csv, else separated by tabs; None = a
+    TSV file without header, sources first."""
+
+    target_column: Annotated[str | None, Option(panel=PANEL, metavar="NAME")] = None
+    """The same for targets."""
+
+    valid_data: Annotated[str | None, Option(panel=PANEL, metavar="FILE")] = None
+    """File of pairs for validation, in place of a share. It has the same form as `data` (TSV where there is a target
+    file); where it is given, no share of `data` is held out."""
+
+    test_data: Annotated[str | None, Option(panel=PANEL, metavar="FILE")] = None
+    """File of pairs for scoring, beside --valid-data. None with `valid_data` = no test part."""
+
+    encoding: Annotated[str | None, Option(panel=PANEL, metavar="NAME")] = None
+    """Encoding of the files, such as utf-16 or latin-1; else UTF-8. A byte order mark, packing by gzip, bzip2 or xz,
+    and line ends of any system are told from their content."""
+
+    strict: Annotated[bool, Option(panel=PANEL)] = False
+    """Refuse rows without source or target; else they are left out and counted."""
+
+    rows: Annotated[int | None, Option(panel=PANEL, at_least=1)] = None
+    """Only the first so many rows."""
+
+    split: Annotated[Split, Option(panel=PANEL)] = "hash"
+    """Held-out pairs: by a hash of the source, or the last rows. The hash is that of the source as the model reads it
+    (normalised and lowercased as below), so that no source stands on both sides and a pair stays on its side whatever
+    else the data holds; "last" = the last rows are for validation."""
+
+    valid_fraction: Annotated[float, Option(panel=PANEL, above=0, below=1)] = 0.05
+    """Share held out for validation."""
+
+    test_fraction: Annotated[float, Option(panel=PANEL, at_least=0, below=1)] = 0.05
+    """Share held out for scoring. 0 with split "last"."""
+
+    source_unit: Annotated[Unit, Option(panel=PANEL)] = "char"
+    """How source text is cut. "symbol" = by white space; "phone" = length, aspiration and other modifier letters
+    apart."""
+
+    target_unit: Annotated[Unit, Option(panel=PANEL)] = "char"
+    """How target text is cut."""
+
+    source_model: Annotated[str | None, Option(panel=PANEL, metavar="FILE")] = None
+    """For unit sentencepiece: its .model, if any. None = a model of `vocabulary_size` pieces is trained on the training
+    sources."""
+
+    target_model: Annotated[str | None, Option(panel=PANEL, metavar="FILE")] = None
+    """The same for targets."""
+
+    normalization: Annotated[Normalization | None, Option(panel=PANEL)] = "NFC"
+    """Unicode normal form of both sides."""
+
+    source_normalization: Annotated[Normalization | None, Option(panel=PANEL)] = None
+    """That of sources: NFD takes accents and Hangul apart. None = as both sides."""
+
+    lowercase: Annotated[bool, Option(panel=PANEL)] = False
+    """Lowercase both sides."""
+
+    reverse: Annotated[bool, Option(panel=PANEL)] = False
+    """Reverse the source. Its symbols, as Sutskever et al. (2014) do."""
+
+    min_count: Annotated[int, Option(panel=PANEL, at_least=1)] = 1
+    """Rarer symbols become the unknown symbol. They are counted in the training pairs; pieces all stay."""
+
+    vocabulary_size: Annotated[int | None, Option(panel=PANEL, at_least=1)] = None
+    """Keep so many symbols a side; pieces to train, for unit sentencepiece. The most frequent are kept, of equally
+    frequent ones the first by code point, and the rest become the unknown symbol; named symbols come on top."""
+
+    max_source_length: Annotated[int | None, Option(panel=PANEL, at_least=1)] = None
+    """Leave out longer training sources; else outliers only. Outliers, which are left out of all parts, are far longer
+    than the others: see `s2s_training.data.lengths`."""
+
+    max_target_length: Annotated[int | None, Option(panel=PANEL, at_least=1)] = None
+    """The same for targets."""
+
+    digits: Annotated[int, Option(panel=PANEL, at_least=1, at_most=MOST_DIGITS)] = 3
+    """Most digits of a number (addition)."""
 
     @property
     def normalizations(self) -> tuple[Normalization | None, Normalization | None]:
@@ -92,28 +113,18 @@ class DataConfig:
 
     def problems(self) -> list[str]:
         """What is wrong with the values, one line each."""
-        found = wrong_types(self)
-        if found:
-            return found
-        found += wrong_choices(
-            self,
-            split=Split,
-            source_unit=Unit,
-            target_unit=Unit,
-            normalization=Normalization,
-            source_normalization=Normalization,
-        )
-        lengths = ("max_source_length", "max_target_length")
-        found += below(self, 1, "rows", "min_count", "vocabulary_size", *lengths, "digits")
-        found += above(self, MOST_DIGITS, "digits")
-        if not 0 < self.valid_fraction < 1 or not 0 <= self.test_fraction < 1 - self.valid_fraction:
+        return option_problems(self) or self._share_problems() + self._unit_problems() + self._file_problems()
+
+    def _share_problems(self) -> list[str]:
+        found = []
+        if self.valid_fraction + self.test_fraction >= 1:
             found.append(
-                f"valid_fraction, test_fraction: expected shares above 0 and at least 0 that sum to less than 1, "
-                f"got {self.valid_fraction} and {self.test_fraction}"
+                f"valid_fraction, test_fraction: expected shares that sum to less than 1, got {self.valid_fraction} "
+                f"and {self.test_fraction}"
             )
         if self.split == "last" and self.test_fraction:
             found.append(f"test_fraction: split 'last' has no test part, expected 0, got {self.test_fraction}")
-        return found + self._unit_problems() + self._file_problems()
+        return found
 
     def _unit_problems(self) -> list[str]:
         found = []

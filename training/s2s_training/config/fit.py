@@ -3,96 +3,96 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from s2s_training.config.checks import above, below, wrong_choices, wrong_types
+from s2s_runtime.declared_options import Option, declares_options, option_problems
 
 OptimizerName = Literal["adam", "rmsprop"]
 ScheduleName = Literal["constant", "linear", "cosine", "plateau"]
 Select = Literal["loss", "error"]
 DEFAULT_WARM_UP = 0.05
 LARGEST_SEED = 2**32 - 1  # numpy's
+PANEL = "Training"
 
 
+@declares_options
 @dataclass(frozen=True, kw_only=True)
 class FitConfig:
-    """The optimisation.
+    """The optimisation."""
 
-    Args:
-        epochs: passes over the training pairs.
-        batch_size: pairs per step.
-        optimizer: "adam" or "rmsprop".
-        learning_rate: the highest one.
-        schedule: what follows the warm-up: "constant"; "linear" = a straight line down to zero; "cosine" = half a
-            cosine down to zero; "plateau" = times `plateau_factor` after every `plateau_patience` epochs that brought
-            no better figure of `select` than the best before.
-        warm_up: share of the run in which the learning rate rises in a straight line, 0 <= share < 1; None = 0.05
-            with "linear" and "cosine", 0 else.
-        plateau_patience: epochs, at least 1.
-        plateau_factor: 0 < factor < 1.
-        clip_norm: gradients are scaled down to this global norm; 0 = never.
-        label_smoothing: share of the target distribution spread over all symbols, 0 <= share < 1.
-        average: decay of the exponential moving average of the weights, 0 <= decay < 1; 0 = none. Validation, and the
-            model that is saved, then use the averaged weights (Polyak and Juditsky 1992).
-        mixed_precision: whether to compute in float16 with scaled losses where a GPU is found (Micikevicius et al.
-            2018); the saved model is float32. Without GPU nothing changes.
-        select: which epoch's weights are saved: that of the least validation "loss" (with label smoothing where there
-            is any), or of the least validation "error" (share of wrong sequences when decoded greedily; of the
-            continuous data sets the mean squared error of fed-back predictions). Patience counts the same figure.
-        decode_valid: how many validation sources are decoded after each epoch; 0 = none, or all where `select` is
-            "error". Continuous data sets are always predicted whole.
-        patience: stop after so many epochs that were no better than the best; 0 = never.
-        max_minutes: stop training after so many minutes, those before an interruption counted; where the epochs would
-            take longer, the schedule is fitted to end by then, by measured time, so that two such runs are not the
-            same to the bit; None = no limit.
-        buckets: number of groups of similar length that batches are drawn from.
-        seed: seed of initial weights, order of batches and dropout, and of data that is made up: `addition`; 0 to
-            2**32 - 1.
-        score: how many held-out sources are decoded at the end to count errors; 0 = none.
-        tensorboard: whether event files for TensorBoard are written into the run folder.
-    """
+    epochs: Annotated[int, Option(panel=PANEL, at_least=1)] = 20
+    """Passes over the pairs."""
 
-    epochs: int = 20
-    batch_size: int = 128
-    optimizer: OptimizerName = "adam"
-    learning_rate: float = 0.002
-    schedule: ScheduleName = "constant"
-    warm_up: float | None = None
-    plateau_patience: int = 2
-    plateau_factor: float = 0.5
-    clip_norm: float = 1.0
-    label_smoothing: float = 0.0
-    average: float = 0.0
-    mixed_precision: bool = False
-    select: Select = "loss"
-    decode_valid: int = 0
-    patience: int = 3
-    max_minutes: float | None = None
-    buckets: int = 6
-    seed: int = 1
-    score: int = 500
-    tensorboard: bool = False
+    batch_size: Annotated[int, Option(panel=PANEL, at_least=1)] = 128
+    """Pairs per step."""
+
+    optimizer: Annotated[OptimizerName, Option(panel=PANEL)] = "adam"
+    """Optimizer."""
+
+    learning_rate: Annotated[float, Option(panel=PANEL, above=0)] = 0.002
+    """Highest learning rate."""
+
+    schedule: Annotated[ScheduleName, Option(panel=PANEL)] = "constant"
+    """Learning rate over the run. What follows the warm-up: "linear" = a straight line down to zero; "cosine" = half a
+    cosine down to zero; "plateau" = times `plateau_factor` after every `plateau_patience` epochs that brought no better
+    figure of `select` than the best before."""
+
+    warm_up: Annotated[float | None, Option(panel=PANEL, at_least=0, below=1)] = None
+    """Share of the run in which the learning rate rises. In a straight line; None = 0.05 with "linear" and "cosine", 0
+    else."""
+
+    plateau_patience: Annotated[int, Option(panel=PANEL, at_least=1)] = 2
+    """Schedule plateau: epochs without gain."""
+
+    plateau_factor: Annotated[float, Option(panel=PANEL, above=0, below=1)] = 0.5
+    """Schedule plateau: what follows them."""
+
+    clip_norm: Annotated[float, Option(panel=PANEL, at_least=0)] = 1.0
+    """Largest norm of gradients; 0 = any. The norm is that of all of them together."""
+
+    label_smoothing: Annotated[float, Option(panel=PANEL, at_least=0, below=1)] = 0.0
+    """Share spread over all symbols. Of the distribution that targets stand for."""
+
+    average: Annotated[float, Option(panel=PANEL, at_least=0, below=1)] = 0.0
+    """Decay of the moving average of the weights; 0 = none. The average is exponential; validation, and the model that
+    is saved, then use it (Polyak and Juditsky 1992)."""
+
+    mixed_precision: Annotated[bool, Option(panel=PANEL)] = False
+    """float16 where a GPU is found. With scaled losses (Micikevicius et al. 2018); the saved model is float32. Without
+    GPU nothing changes."""
+
+    select: Annotated[Select, Option(panel=PANEL)] = "loss"
+    """Validation figure that tells the best epoch. Its weights are saved, and patience counts the same figure: the
+    "loss" (with label smoothing where there is any), or the "error" (share of wrong sequences when decoded greedily; of
+    the continuous data sets the mean squared error of fed-back predictions)."""
+
+    decode_valid: Annotated[int, Option(panel=PANEL, at_least=0)] = 0
+    """Validation sources decoded after an epoch. 0 = none, or all where `select` is "error". Continuous data sets are
+    always predicted whole."""
+
+    patience: Annotated[int, Option(panel=PANEL, at_least=0)] = 3
+    """Epochs without gain before stopping; 0 = never stop."""
+
+    max_minutes: Annotated[float | None, Option(panel=PANEL, above=0)] = None
+    """Train no longer; the schedule ends by then. Minutes before an interruption count; where the epochs would take
+    longer, the schedule is fitted by measured time, so that two such runs are not the same to the bit; None = no
+    limit."""
+
+    buckets: Annotated[int, Option(panel=PANEL, at_least=1)] = 6
+    """Groups of similar length. Batches are drawn from one each."""
+
+    seed: Annotated[int, Option(panel=PANEL, at_least=0, at_most=LARGEST_SEED)] = 1
+    """Seed of weights, order, dropout, and of sums (addition)."""
+
+    score: Annotated[int, Option(panel=PANEL, at_least=0)] = 500
+    """Held-out sources decoded to count errors. At the end; 0 = none."""
+
+    tensorboard: Annotated[bool, Option(panel=PANEL)] = False
+    """Event files in RUN/tensorboard."""
 
     def problems(self) -> list[str]:
         """What is wrong with the values, one line each."""
-        found = wrong_types(self)
-        if found:
-            return found
-        found += wrong_choices(self, optimizer=OptimizerName, schedule=ScheduleName, select=Select)
-        found += below(self, 1, "epochs", "batch_size", "buckets", "plateau_patience")
-        found += below(self, 0, "clip_norm", "patience", "seed", "score", "decode_valid")
-        found += above(self, LARGEST_SEED, "seed")
-        for name in ("label_smoothing", "average", "warm_up"):
-            value = getattr(self, name)
-            if value is not None and not 0 <= value < 1:
-                found.append(f"{name}: expected 0 <= {name} < 1, got {value}")
-        if not 0 < self.plateau_factor < 1:
-            found.append(f"plateau_factor: expected 0 < plateau_factor < 1, got {self.plateau_factor}")
-        for name in ("learning_rate", "max_minutes"):
-            value = getattr(self, name)
-            if value is not None and value <= 0:
-                found.append(f"{name}: expected more than 0, got {value}")
-        return found
+        return option_problems(self)
 
     @property
     def warm_up_share(self) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from s2s_training.config.training import ModelConfig
+    from s2s_training.config.model import ModelConfig
 
 # Options that only a decoder of one particular kind has, with the value that leaves them out.
 _FED_ONLY = {
@@ -17,6 +17,18 @@ _FED_ONLY = {
 def contradictions(config: ModelConfig) -> list[str]:
     """Options of a model section that don't go together."""
     found = []
+    if config.padding == "zeros" and config.embedding:
+        found.append(f"padding: 'zeros' needs one-hot input, expected embedding 0, got {config.embedding}")
+    if config.kind == "repeat-vector" and (config.attention != "none" or config.padding != "space"):
+        found.append(
+            f"kind: 'repeat-vector' has no attention and pads with spaces, expected attention 'none' and padding "
+            f"'space', got {config.attention!r} and {config.padding!r}"
+        )
+    if config.attention == "dot" and config.decoder_units not in (None, config.memory_units):
+        found.append(
+            f"decoder_units: dot attention needs as many as the encoder's outputs have, {config.memory_units}, got "
+            f"{config.decoder_units}; use that many, or attention 'general'"
+        )
     if config.kind == "repeat-vector":
         given = [name for name, left_out in _FED_ONLY.items() if getattr(config, name) != left_out]
         found += [f"{name}: 'repeat-vector' has no such thing, expected it left out" for name in given]
@@ -26,8 +38,6 @@ def contradictions(config: ModelConfig) -> list[str]:
         found.append(
             "bridge: with 'none' and neither attention nor peek the decoder never sees the source; choose one of them"
         )
-    if not 0 <= config.scheduled_sampling <= 1:
-        found.append(f"scheduled_sampling: expected 0 <= share <= 1, got {config.scheduled_sampling}")
     if config.free_running and config.scheduled_sampling:
         found.append("scheduled_sampling: a free-running decoder reads no targets to be replaced, expected 0")
     if config.input_feeding and config.attention == "none":

@@ -6,19 +6,21 @@ that may be left open are written as "none". What a file leaves out keeps the va
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import tomli_w
+
+from s2s_runtime.declared_options import declared
 from s2s_runtime.errors import S2SError
 from s2s_runtime.files.atomic_write import write_text
-from s2s_training.config.checks import optional_fields
+from s2s_runtime.spelling import did_you_mean
 from s2s_training.config.data import DataConfig
 from s2s_training.config.fit import FitConfig
-from s2s_training.config.training import ModelConfig, TrainingConfig
+from s2s_training.config.model import ModelConfig
+from s2s_training.config.training import TrainingConfig
 from s2s_training.errors import ConfigError
 
 NONE = "none"
@@ -27,10 +29,9 @@ SECTIONS: Mapping[str, type] = {"data": DataConfig, "model": ModelConfig, "fit":
 
 def write_config(path: Path, config: TrainingConfig) -> None:
     """Write every field of a configuration, whole or not at all."""
-    lines = []
-    for section, values in config.to_dict().items():
-        lines += [f"[{section}]", *(f"{name} = {_spell(value)}" for name, value in values.items()), ""]
-    write_text(path, "\n".join(lines))
+    sections = config.to_dict().items()
+    content = {section: {name: _spell(value) for name, value in values.items()} for section, values in sections}
+    write_text(path, tomli_w.dumps(content))
 
 
 def read_options(path: Path) -> dict[str, Any]:
@@ -50,15 +51,24 @@ def read_options(path: Path) -> dict[str, Any]:
             expected = ", ".join(f"[{name}]" for name in SECTIONS)
             problems.append(f"unknown section or option {section!r}: expected options in {expected}")
             continue
-        known = {field.name for field in dataclasses.fields(SECTIONS[section])}
-        there = ", ".join(sorted(known))
-        problems += [f"[{section}] has no option {name!r}; it has {there}" for name in values if name not in known]
-        may_be_none = optional_fields(SECTIONS[section])
+        known = declared(SECTIONS[section])
         for name, value in values.items():
-            options[name] = None if value == NONE and name in may_be_none else value
+            if name in known:
+                options[name] = None if value == NONE and known[name].optional else value
+            else:
+                problems.append(f"[{section}] has no option {name!r}{_advice(name, section)}")
     if problems:
         raise ConfigError(f"{path}: {'; '.join(problems)}")
     return options
+
+
+def _advice(name: str, section: str) -> str:
+    """Where an option stands that isn't in a section, or which one may be meant."""
+    other = [f"[{each}]" for each, kind in SECTIONS.items() if name in declared(kind)]
+    if other:
+        return f"; it belongs into {other[0]}"
+    known = declared(SECTIONS[section])
+    return did_you_mean(name, known) or f"; it has {', '.join(sorted(known))}"
 
 
 def read_config(path: Path) -> TrainingConfig:
@@ -76,10 +86,6 @@ def read_config(path: Path) -> TrainingConfig:
         raise ConfigError(f"{path}: {error}") from error
 
 
-def _spell(value: Any) -> str:
-    """A value as TOML spells it; the strings of JSON are strings of TOML."""
-    if value is None:
-        return f'"{NONE}"'
-    if isinstance(value, bool):
-        return str(value).lower()
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f") if isinstance(value, str) else repr(value)
+def _spell(value: Any) -> Any:
+    """A value as TOML has it: a number of numpy as Python's, and None, which TOML lacks, as a text."""
+    return NONE if value is None else value.item() if hasattr(value, "item") else value

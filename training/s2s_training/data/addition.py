@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from s2s_training.config.training import DataConfig
+from s2s_training.config.data import DataConfig
 from s2s_training.data.corpus import Corpus, Example, split_corpus
 from s2s_training.errors import DataError
 

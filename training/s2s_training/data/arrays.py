@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2s_runtime.vocabulary.vocabulary_file import VocabularyFile
-from s2s_training.config.training import ModelConfig
+from s2s_training.config.model import ModelConfig
 from s2s_training.data.corpus import Example
 from s2s_training.data.vocabulary_builder import SPACE, ZERO_ROW
 

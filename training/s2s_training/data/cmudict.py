@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any
 
 from s2s_runtime.errors import MissingExtraError
-from s2s_training.config.training import DataConfig
+from s2s_training.config.data import DataConfig
 from s2s_training.data.corpus import Corpus, Example, split_corpus
 
 # Chosen for the lowest error rate within three minutes on two cores. Trials of half an epoch ended at a validation

@@ -123,8 +123,9 @@ def split_corpus(
 
 def _too_few(examples: Sequence[Example], empty: Sequence[str], split: Split, key: Callable[[str], str]) -> str:
     """Why parts that should hold some pairs hold none."""
-    none = f"none for the {' and '.join(empty)} part"
-    sources = {key(example.source): example.source for example in examples}
+    names = {"train": "training", "valid": "validation", "test": "test"}
+    none = f"none for the {' and '.join(names[part] for part in empty)} part"
+    sources = list({key(example.source): example.source for example in examples}.values())
     count = f"{len(examples):,} pairs"
     if split == "hash" and len(examples) > 1 and len(set(examples)) == 1:
         return (
@@ -132,10 +133,11 @@ def _too_few(examples: Sequence[Example], empty: Sequence[str], split: Split, ke
             f"on one side only, which leaves {none}; give different pairs, or split 'last' to hold out copies"
         )
     if split == "hash" and len(sources) < len(examples):
-        shown = ", ".join(repr(source) for source in list(sources.values())[:3])
+        shown = ", ".join([*(repr(source) for source in sources[:3]), *(["..."] if sources[3:] else [])])
+        different = f"{len(sources):,} different source{'' if len(sources) == 1 else 's'}"
         return (
-            f"{count} hold only {len(sources):,} different sources ({shown}{', ...' if len(sources) > 3 else ''}): a "
-            f"source stands on one side only, which leaves {none}; give more of them, or split 'last'"
+            f"{count} hold only {different} ({shown}): a source stands on one side only, which leaves {none}; give "
+            f"more of them, or split 'last'"
         )
     shares = "smaller" if "train" in empty else "larger"
     return f"too few pairs: {len(examples)} leave {none}; give more pairs or {shares} shares to hold out"

@@ -12,12 +12,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from s2s_training.config.training import DataConfig, TrainingConfig
+from s2s_runtime.errors import raised_as
+from s2s_runtime.files.text_source import open_text
+from s2s_training.config.data import DataConfig
+from s2s_training.config.training import TrainingConfig
 from s2s_training.data import addition, cmudict, series
 from s2s_training.data.corpus import Corpus, source_key, split_corpus
 from s2s_training.data.pair_files import read_pairs
 from s2s_training.data.series import SERIES
-from s2s_training.errors import ConfigError, DataNotFoundError
+from s2s_training.errors import ConfigError, DataError, DataNotFoundError
 from s2s_training.stages import Stages, unseen
 
 __all__ = ["BUILT_IN", "SERIES", "BuiltIn", "default_config", "load_corpus", "require_data", "tutorial_config"]
@@ -107,10 +110,11 @@ def load_corpus(config: DataConfig, seed: int, stages: Stages = unseen) -> Corpu
 
 
 def require_data(config: TrainingConfig) -> None:
-    """See whether the data, and the models that cut it, are there, without reading them, and of the kind asked for.
+    """See whether the data, and the models that cut it, are there and of the kind asked for; only beginnings are read.
 
     Raises:
         DataNotFoundError: neither a file nor a built-in data set; no such sentencepiece model or further file.
+        DataError: a file is no text, or looks like another encoding.
         ConfigError: a built-in data set with options that are for files, or a continuous one with options for texts.
     """
     _require_files(config.data)
@@ -149,3 +153,7 @@ def _require_files(config: DataConfig) -> None:
         path = getattr(config, name)
         if path is not None and not Path(path).is_file():
             raise DataNotFoundError(f"{name}: no file {path!r}; expected a text file")
+    for path in (config.data, config.target_file, config.valid_data, config.test_data):
+        if path is not None and path not in built_in:
+            with raised_as(DataError), open_text(path, config.encoding):
+                pass  # it was looked at

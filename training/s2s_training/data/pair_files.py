@@ -16,7 +16,7 @@ from typing import Any
 
 from s2s_runtime.errors import raised_as
 from s2s_runtime.files.pair_rows import EMPTY, NO_SOURCE, NO_TARGET, LeftOut
-from s2s_training.config.training import DataConfig
+from s2s_training.config.data import DataConfig
 from s2s_training.data.corpus import Example
 from s2s_training.data.reading import PLAIN, Reading
 from s2s_training.data.tsv import read_tsv

@@ -13,8 +13,7 @@ from typing import NamedTuple
 
 from s2s_runtime.errors import MissingExtraError
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
-from s2s_training.config.data import Normalization
-from s2s_training.config.training import DataConfig
+from s2s_training.config.data import DataConfig, Normalization
 from s2s_training.data.corpus import Example
 from s2s_training.errors import DataError
 

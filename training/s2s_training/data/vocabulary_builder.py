@@ -13,7 +13,9 @@ from itertools import chain
 
 from s2s_runtime.vocabulary.sentencepiece import PieceModel
 from s2s_runtime.vocabulary.vocabulary_file import PaddingPolicy, Vocabulary, VocabularyFile
-from s2s_training.config.training import DataConfig, ModelConfig, TrainingConfig
+from s2s_training.config.data import DataConfig
+from s2s_training.config.model import ModelConfig
+from s2s_training.config.training import TrainingConfig
 from s2s_training.data.corpus import Corpus, Example
 from s2s_training.data.lengths import within_lengths
 from s2s_training.data.sentencepiece_training import PieceModels, piece_models

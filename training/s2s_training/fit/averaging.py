@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import keras
 
-from s2s_training.config.training import FitConfig
+from s2s_training.config.fit import FitConfig
 
 
 class Averaging(keras.callbacks.SwapEMAWeights):

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from s2s_training.config.training import FitConfig
+from s2s_training.config.fit import FitConfig
 from s2s_training.data.arrays import Layout
 
 MONITORED = "val_cross_entropy"

@@ -11,7 +11,7 @@ import keras
 
 from s2s_runtime.files.atomic_write import replacing
 from s2s_runtime.files.json_fields import read_json, write_json
-from s2s_training.config.training import FitConfig
+from s2s_training.config.fit import FitConfig
 from s2s_training.errors import DivergenceError
 from s2s_training.fit.averaging import Averaging, averaged
 from s2s_training.fit.compiling import MONITORED

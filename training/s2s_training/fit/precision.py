@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from s2s_training.config.training import FitConfig
+from s2s_training.config.fit import FitConfig
 
 logger = logging.getLogger(__name__)
 POLICY = "mixed_float16"

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import keras
 
-from s2s_training.config.training import FitConfig
+from s2s_training.config.fit import FitConfig
 
 # Shares of the time budget. The first steps trace graphs, here and in the first validation, and say nothing about
 # speed; and a few steps say little: a run with time to spare must not be bent because its machine paused once.

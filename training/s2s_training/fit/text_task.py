@@ -10,7 +10,8 @@ import keras
 import tensorflow as tf
 
 from s2s_runtime.evaluation.error_rates import error_rates
-from s2s_training.config.training import FitConfig, TrainingConfig
+from s2s_training.config.fit import FitConfig
+from s2s_training.config.training import TrainingConfig
 from s2s_training.data.arrays import BucketedPairs, Layout, encode_pairs
 from s2s_training.data.corpus import Example, write_tsv
 from s2s_training.data.datasets import load_corpus

@@ -16,8 +16,8 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from s2s_training.config.model import ModelConfig
 from s2s_training.config.model_checks import feeds_back
-from s2s_training.config.training import ModelConfig
 from s2s_training.data.arrays import Layout
 from s2s_training.models.encoder_stack import (
     CELLS,

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from s2s_training.config.training import ModelConfig
+from s2s_training.config.model import ModelConfig
 
 CELLS = {"lstm": layers.LSTM, "gru": layers.GRU}
 

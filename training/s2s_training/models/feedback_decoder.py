@@ -6,7 +6,7 @@ from typing import Any
 
 from keras import layers
 
-from s2s_training.config.training import ModelConfig
+from s2s_training.config.model import ModelConfig
 from s2s_training.data.arrays import Layout
 from s2s_training.layers.attention_cells import Alignment, AttentionCell
 from s2s_training.layers.cells import OutputCell, ReadoutCell, StackCell, StepCell

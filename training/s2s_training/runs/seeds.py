@@ -13,6 +13,7 @@ from s2s_training.config.fit import LARGEST_SEED
 from s2s_training.config.toml_file import read_config
 from s2s_training.config.training import TrainingConfig
 from s2s_training.errors import ConfigError, RunFolderError
+from s2s_training.runs.resuming import write_seeds
 from s2s_training.runs.run_folder import RunFolder
 
 logger = logging.getLogger(__name__)
@@ -73,6 +74,7 @@ def train_seeds(config: TrainingConfig, path: Path, seeds: Sequence[int], train:
         RunFolderError: see `check_seeds_folder`.
     """
     check_seeds_folder(path)
+    write_seeds(path, seeds)
     summaries = {seed: train(config.override(seed=seed), seed_folder(path, seed)) for seed in seeds}
     for seed, run in _complete_runs(path):
         if seed not in summaries and _same_options(run, config.override(seed=seed)):

@@ -1,0 +1,52 @@
+"""What s2s-export is asked beside the options of an export: which files to read and write, and what to print."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from s2s_export.options import FILES, GRAPH, TEXT
+from s2s_runtime.declared_options import Option
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportSettings:
+    """The files of an export, and what it prints."""
+
+    model: Annotated[Path | None, Option(positional=True, metavar="MODEL")] = None
+    """A model saved by Keras: .keras or .h5."""
+
+    output: Annotated[Path | None, Option(flags=["--output", "-o"])] = None
+    """Bundle to write; default: MODEL.s2s beside the model."""
+
+    dry_run: Annotated[bool, Option()] = False
+    """Show what is understood of the model; write nothing."""
+
+    as_json: Annotated[bool, Option(flags=["--json"])] = False
+    """Print the report as JSON."""
+
+    vocab: Annotated[Path | None, Option(panel=TEXT)] = None
+    """vocab.json; default: the one beside the model, if any."""
+
+    source_vocab: Annotated[Path | None, Option(panel=TEXT)] = None
+    """Symbols of the source: a Tokenizer's JSON, a JSON dictionary or list, or text with a symbol a line."""
+
+    target_vocab: Annotated[Path | None, Option(panel=TEXT)] = None
+    """Those of the target, likewise."""
+
+    trust_lambda: Annotated[bool, Option(panel=GRAPH)] = False
+    """Run the Python code of Lambda layers."""
+
+    custom_objects: Annotated[Sequence[str], Option(panel=GRAPH, metavar="MODULE:NAME")] = ()
+    """Class the model uses, as module:Name; may be repeated."""
+
+    weights: Annotated[Path | None, Option(panel=FILES)] = None
+    """File of weights, in place of MODEL, for --model-fn."""
+
+    model_fn: Annotated[str | None, Option(panel=FILES, metavar="MODULE:FUNCTION")] = None
+    """Function that builds the model, as module:function."""
+
+    verify_texts: Annotated[Path | None, Option(panel=FILES, flags=["--verify-with"])] = None
+    """Texts to verify with, one a line; with --quantize or --dtype the right target may follow a tab."""

@@ -1,0 +1,108 @@
+"""The model section of a configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from s2s_runtime.declared_options import Option, declares_options, option_problems
+from s2s_training.config.model_checks import contradictions
+
+Padding = Literal["mask", "space", "zeros"]
+Kind = Literal["encoder-decoder", "repeat-vector"]
+CellName = Literal["lstm", "gru"]
+AttentionForm = Literal["none", "dot", "general", "additive", "multi-head"]
+Peek = Literal["none", "concat", "add"]
+Bridge = Literal["auto", "dense", "none"]
+PANEL = "Model"
+
+
+@declares_options
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """The network."""
+
+    kind: Annotated[Kind, Option(panel=PANEL, flags=["--model"])] = "encoder-decoder"
+    """What feeds the decoder. "encoder-decoder" = it starts from the encoder's states and is fed the previous target
+    token (Sutskever et al. 2014, Cho et al. 2014); "repeat-vector" = it is fed the encoder's last output at every one
+    of a fixed number of steps."""
+
+    cell: Annotated[CellName, Option(panel=PANEL)] = "lstm"
+    """Recurrent cell."""
+
+    units: Annotated[int, Option(panel=PANEL, at_least=1)] = 128
+    """Size of an encoder layer (of each direction)."""
+
+    decoder_units: Annotated[int | None, Option(panel=PANEL, at_least=1)] = None
+    """Size of a decoder layer. None = that of the encoder's (joined) states; another size puts a dense bridge between
+    them."""
+
+    encoder_layers: Annotated[int, Option(panel=PANEL, at_least=1)] = 1
+    """Layers of the encoder."""
+
+    decoder_layers: Annotated[int, Option(panel=PANEL, at_least=1)] = 1
+    """Layers of the decoder."""
+
+    bidirectional: Annotated[bool, Option(panel=PANEL)] = False
+    """Read both ways."""
+
+    embedding: Annotated[int, Option(panel=PANEL, at_least=0)] = 64
+    """Size of embeddings; 0 = one-hot vectors."""
+
+    dropout: Annotated[float, Option(panel=PANEL, at_least=0, below=1)] = 0.0
+    """Share of activations dropped. Before, between and after recurrent layers."""
+
+    attention: Annotated[AttentionForm, Option(panel=PANEL)] = "none"
+    """How the decoder looks at the source. "dot", "general" (Luong et al. 2015), "additive" (Bahdanau et al. 2014),
+    "multi-head" (Vaswani et al. 2017) or "none"."""
+
+    heads: Annotated[int, Option(panel=PANEL, at_least=1)] = 4
+    """Heads of multi-head attention."""
+
+    input_feeding: Annotated[bool, Option(panel=PANEL)] = False
+    """Feed the attentional vector to the next step. As Luong et al. (2015, section 3.3) do."""
+
+    peek: Annotated[Peek, Option(panel=PANEL)] = "none"
+    """The source's last output at every decoder step. "concat" = beside the decoder's input (Cho et al. 2014), "add" =
+    added to it."""
+
+    bridge: Annotated[Bridge, Option(panel=PANEL)] = "auto"
+    """From encoder states to what the decoder starts from. "auto" = the states themselves, through a dense tanh layer
+    where sizes differ; "dense" = always through that; "none" = zeros."""
+
+    tied: Annotated[bool, Option(panel=PANEL)] = False
+    """Target embedding = output kernel. (Press & Wolf 2017)"""
+
+    residual: Annotated[bool, Option(panel=PANEL)] = False
+    """Add a layer's input. To its output, where both are equally wide (Wu et al. 2016)."""
+
+    layer_norm: Annotated[bool, Option(panel=PANEL)] = False
+    """Normalise outputs of layers. (Ba et al. 2016)"""
+
+    scheduled_sampling: Annotated[float, Option(panel=PANEL, at_least=0, at_most=1)] = 0.0
+    """Share of inputs that are the model's own guesses (training). Guesses replace targets (Bengio et al. 2015); the
+    share grows linearly up to this one."""
+
+    sampling_steps: Annotated[int, Option(panel=PANEL, at_least=1)] = 5000
+    """Training steps until that share."""
+
+    free_running: Annotated[bool, Option(panel=PANEL)] = False
+    """Feed output probabilities back, never targets. In training too."""
+
+    padding: Annotated[Padding, Option(panel=PANEL)] = "mask"
+    """Masked; or read by the model, as spaces or zeros. "mask" = any length goes; "space" = padded with spaces to the
+    longest length, which the model reads as it reads text; "zeros" = the same with vectors of zeros."""
+
+    def problems(self) -> list[str]:
+        """What is wrong with the values, one line each."""
+        return option_problems(self) or contradictions(self)
+
+    @property
+    def memory_units(self) -> int:
+        """Features of an encoder output: twice the units where bidirectional."""
+        return self.units * 2 if self.bidirectional else self.units
+
+    @property
+    def decoder_width(self) -> int:
+        """Units of a decoder layer."""
+        return self.decoder_units or self.memory_units
