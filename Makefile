@@ -33,9 +33,10 @@ $(RUNTIME_VENV)/.installed: constraints.txt runtime/pyproject.toml
 test: $(VENV)/.installed ## Run the tests, two files at a time
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
-lint: $(VENV)/.installed ## Check style and formatting
+lint: $(VENV)/.installed ## Check style, formatting, and that rooms import only rooms below them
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
 
 types: $(VENV)/.installed ## Check types: the runtime's, and what a user's program sees of them, at the checkers' strictest
 	$(BIN)/mypy

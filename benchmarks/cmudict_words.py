@@ -17,8 +17,8 @@ from pathlib import Path
 from environments import python_of
 
 import s2s_runtime
-from s2s_runtime.evaluation.error_rates import error_rates
-from s2s_runtime.evaluation.evaluate import read_references
+from s2s_runtime.error_rates import error_rates
+from s2s_runtime.evaluation import read_references
 
 PEER = Path(__file__).parent / "peers" / "g2p_en_words.py"
 

@@ -23,7 +23,7 @@ from rich.console import Console
 from tables import README, RESULTS, has_place
 from targets import publish
 
-from s2s_runtime.bench import cpu_name
+from s2s_runtime.bench.machine import cpu_name
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from itertools import islice
 from pathlib import Path
 
 import s2s_runtime
-from s2s_runtime.evaluation.error_rates import ErrorRates, error_rates
-from s2s_runtime.evaluation.evaluate import read_references
+from s2s_runtime.error_rates import ErrorRates, error_rates
+from s2s_runtime.evaluation import read_references
 
 _STRESS = re.compile(r"(?<=[A-Z])[0-2]\b")
 

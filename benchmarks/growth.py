@@ -19,9 +19,9 @@ from tables import RESULTS, growth_tables
 from targets import publish
 
 import s2s_runtime
-from s2s_runtime.bench import cpu_name
 from s2s_runtime.bench.axes import numbers
-from s2s_runtime.commands.console import one_line_errors
+from s2s_runtime.bench.machine import cpu_name
+from s2s_runtime.console.app import one_line_errors
 
 LIST_BATCH = 256
 

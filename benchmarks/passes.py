@@ -27,7 +27,7 @@ from rich.console import Console
 from tables import HERE, RESULTS, write_tables
 
 from s2s_runtime import Model, load
-from s2s_runtime.bench import cpu_name
+from s2s_runtime.bench.machine import cpu_name
 
 NOTES = HERE / "PASSES.md"
 STEPS, LENGTH = 30, 16
@@ -80,7 +80,8 @@ def bundles(name: str, folder: Path, threads: int) -> Iterator[tuple[str, Model]
     from s2s_export import ExportOptions
     from s2s_export.exporter import take_apart, write_unverified
     from s2s_export.graphs.bundle_graphs import build_graphs, with_searches
-    from s2s_export.passes.registry import NAMES, Passes
+    from s2s_export.pass_names import NAMES
+    from s2s_export.passes.registry import Passes
 
     keras.utils.set_random_seed(1)
     given = ExportOptions(start_id=1, end_ids=(2,), max_length=STEPS, source_length=LENGTH, padding="0")
@@ -183,7 +184,7 @@ def measure(
 
 def the_passes() -> str:
     """What each pass does, as the exporter says it."""
-    from s2s_export.passes.registry import PASSES
+    from s2s_export.pass_names import PASSES
 
     lines = [("pass", "graphs", "what it does", "when"), ("---",) * 4]
     lines += [(f"`{each.name}`", each.graphs, each.what, each.when) for each in PASSES]

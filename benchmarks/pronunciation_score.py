@@ -15,8 +15,8 @@ from pathlib import Path
 
 import s2s_runtime
 from s2s_runtime.ensembles import Mean
-from s2s_runtime.evaluation.error_rates import error_rates
-from s2s_runtime.evaluation.evaluate import References, read_references
+from s2s_runtime.error_rates import error_rates
+from s2s_runtime.evaluation import References, read_references
 
 BEAMS = {"greedy": 1, "beam 5": 5}
 MEANS: dict[str, Mean] = {

@@ -11,9 +11,10 @@ from s2s_export.errors import ExportError, ModelFileError, VerificationError
 from s2s_training.quiet_import import import_quietly
 
 if TYPE_CHECKING:
-    from s2s_export.exporter import Exported, export
+    from s2s_export.exporter import export
     from s2s_export.keras_files.load import build_model, load_model
     from s2s_export.options import ExportOptions
+    from s2s_export.report import Exported
 
 __version__ = "0.1.0"
 
@@ -33,7 +34,7 @@ logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent, unless 
 
 _LATER = {
     "ExportOptions": "options",
-    "Exported": "exporter",
+    "Exported": "report",
     "build_model": "keras_files.load",
     "export": "exporter",
     "load_model": "keras_files.load",

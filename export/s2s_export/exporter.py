@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -23,13 +23,14 @@ from s2s_export.graphs.bundle_graphs import Graphs, build_graphs, with_searches
 from s2s_export.keras_files.dtypes import refuse_other_dtypes
 from s2s_export.notebook import Progress, in_cell
 from s2s_export.options import ExportOptions
-from s2s_export.passes.registry import Passes, named
+from s2s_export.pass_names import named
+from s2s_export.passes.registry import Passes
 from s2s_export.reduce.reduce_bundle import reduce_bundle
-from s2s_export.report import as_html, as_text
+from s2s_export.report import Exported
 from s2s_export.understand.bundle_terms import Understanding, embedding_size, understand
 from s2s_export.understand.decoded_output_choice import ChosenOutput
 from s2s_export.understand.text_layers import without_text_layers
-from s2s_export.verify.verify import Report, Subject, refuse_failed, verify
+from s2s_export.verify.verify import Subject, refuse_failed, verify
 from s2s_export.write import refuse_existing, write_graphs
 from s2s_runtime.bundle.manifest_file import Manifest, write_manifest
 from s2s_runtime.declared_options import takes_options
@@ -40,33 +41,6 @@ from s2s_training.splitting.graph import distinct_names, flatten_model
 from s2s_training.splitting.splitter import SplitModel, split
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, repr=False)
-class Exported:
-    """What an export did; shown as its report, in a notebook as tables.
-
-    Attributes:
-        path: the bundle.
-        split: the model taken apart.
-        facts: how it was understood.
-        manifest: what the bundle's manifest says.
-        report: what verification found.
-        node_types: how many nodes of each type, by graph.
-    """
-
-    path: Path
-    split: SplitModel
-    facts: Understanding
-    manifest: Manifest
-    report: Report
-    node_types: dict[str, dict[str, int]]
-
-    def __repr__(self) -> str:
-        return as_text(self)
-
-    def _repr_html_(self) -> str:
-        return as_html(self)
 
 
 @takes_options(ExportOptions)
@@ -112,11 +86,11 @@ def export(
     options = options if unit is None else replace(options, unit=unit)
     path = Path(path)
     refuse_existing(path, force=options.force)
-    start = time.perf_counter()
+    began = time.perf_counter()
     with stateless(model), distinct_names(flatten_model(model)), in_cell(progress) as tell:
 
         def stage(words: str) -> None:
-            logger.debug("%6.2f s: %s", time.perf_counter() - start, words)
+            logger.debug("%6.2f s: %s", time.perf_counter() - began, words)
             tell(words)
 
         return _export(model, path, options, stage)

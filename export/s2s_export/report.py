@@ -1,10 +1,11 @@
-"""The table an export ends with, and the drawing of a dry run."""
+"""What an export gives back, the tables it is shown as, and the drawing of a dry run."""
 
 from __future__ import annotations
 
 import io
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,16 +16,43 @@ from rich.table import Table
 from rich.text import Text
 
 from s2s_export.understand.bundle_terms import Understanding
-from s2s_export.verify.verify import Check
+from s2s_export.verify.verify import Check, Report
+from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.commands.inspect_tables import setup_table
-from s2s_runtime.commands.names import Name
+from s2s_runtime.console.names import Name
 from s2s_training.splitting.graph import Call
 from s2s_training.splitting.splitter import SplitModel
 
 if TYPE_CHECKING:
-    from s2s_export.exporter import Exported
     from s2s_export.options import ExportOptions
     from s2s_export.understand.first_look import FirstLook
+
+
+@dataclass(frozen=True, repr=False)
+class Exported:
+    """What an export did; shown as its report, in a notebook as tables.
+
+    Attributes:
+        path: the bundle.
+        split: the model taken apart.
+        facts: how it was understood.
+        manifest: what the bundle's manifest says.
+        report: what verification found.
+        node_types: how many nodes of each type, by graph.
+    """
+
+    path: Path
+    split: SplitModel
+    facts: Understanding
+    manifest: Manifest
+    report: Report
+    node_types: dict[str, dict[str, int]]
+
+    def __repr__(self) -> str:
+        return as_text(self)
+
+    def _repr_html_(self) -> str:
+        return as_html(self)
 
 
 def print_exported(console: Console, exported: Exported) -> None:

@@ -96,9 +96,11 @@ def text(help_text: str | None) -> str:
 
 
 def escaped(words: str) -> str:
-    """Bars and angle brackets mean something in a table; between backticks only bars do."""
+    """Bars, brackets and angle brackets mean something in a table; between backticks only bars do."""
     parts = words.replace("|", "\\|").split("`")
-    return "`".join(part if index % 2 else part.replace("<", "&lt;") for index, part in enumerate(parts))
+    return "`".join(
+        part if index % 2 else part.replace("<", "&lt;").replace("[", "\\[") for index, part in enumerate(parts)
+    )
 
 
 def main() -> int:

@@ -47,7 +47,8 @@ def main() -> None:
         run("s2s-export", trained / "model.keras")
         bundle = trained / "model.s2s"
         run("s2s-plot", "attention", bundle, SENTENCE, "--output", IMAGES / "attention.png")
-        run("s2s-bench", bundle, "--batch-size", "1,4,16,64", "--beam-size", "1,2,5", "--plot", IMAGES / "sweep.png")
+        swept = ("--threads", "1", "--batch-size", "1,4,16,64", "--beam-size", "1,2,5")
+        run("s2s-bench", bundle, *swept, "--plot", IMAGES / "sweep.png")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""README.md: every command line runs, and every Python snippet.
+"""README.md and the runtime's: every command line runs, and every Python snippet.
 
 Small files stand in for yours: `fra.txt` holds a few hundred pairs, and `s2s-train` is cut to one epoch, by options put
 behind those that the README gives. `pip install` lines are run by tests/packaging; of `make` lines it is looked at what
@@ -20,7 +20,10 @@ pytestmark = pytest.mark.tensorflow
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(sh|python)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+RUNTIME_README = (ROOT / "runtime" / "README.md").read_text(encoding="utf-8")
+FENCE = re.compile(r"^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SNIPPETS = [body for page in (README, RUNTIME_README) for kind, body in FENCE.findall(page) if kind == "python"]
+LETTERS = "s2s-train fra.txt --bidirectional --attention dot -o runs/letters"
 BIN = Path(sys.executable).parent
 SHORT_TRAINING = """#!/bin/bash
 case "$*" in (*sine-cosine*) cut="--epochs 1";; (*) cut="--epochs 1 --score 10 --rows 260";; esac
@@ -87,9 +90,9 @@ def run(folder: Path, line: str) -> None:
     assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
 
 
-def command_lines() -> list[str]:
+def command_lines(page: str = README) -> list[str]:
     """Every line of the shell blocks, those continued on the next one joined."""
-    body = "".join(block for kind, block in BLOCKS if kind == "sh").replace("\\\n", "")
+    body = "".join(block for kind, block in FENCE.findall(page) if kind == "sh").replace("\\\n", "")
     return [line for line in body.splitlines() if line.strip() and not line.startswith("#")]
 
 
@@ -103,16 +106,41 @@ def test_every_fence_is_known() -> None:
 
 @pytest.mark.parametrize("line", [line for line in command_lines() if line.startswith("s2s-")])
 def test_a_command_line_runs(desk: Path, line: str) -> None:
-    """As it stands, in the order of the page."""
-    bundle = desk / "model.s2s"
-    if not line.startswith("s2s-export") and not bundle.exists():
-        shutil.copytree(desk / "new.s2s", bundle)
+    """As it stands, in the order of the page; by itself it finds what earlier lines would have left."""
+    if "runs/letters/" in line:
+        bundle_with_attention(desk)
     if line.startswith("s2s-export"):
-        shutil.rmtree(bundle, ignore_errors=True)
-        (desk / "out").mkdir(exist_ok=True)
-    if line.startswith("s2s-train --config"):
-        run(desk, "test -e runs/letters/config.toml || s2s-train fra.txt -o runs/letters")
+        remove_output(desk, line)
+    elif not (desk / "model.s2s").exists():
+        shutil.copytree(desk / "new.s2s", desk / "model.s2s")
     run(desk, line)
+
+
+def bundle_with_attention(folder: Path) -> Path:
+    """The bundle of the page's model with attention, made where no line before has."""
+    bundle = folder / "runs" / "letters" / "model.s2s"
+    if not bundle.exists():
+        run(folder, f"test -e runs/letters/model.keras || {LETTERS}")
+        run(folder, "s2s-export runs/letters/model.keras")
+    return bundle
+
+
+def remove_output(folder: Path, line: str) -> None:
+    """Remove what an export would find in its place, and make the folder that its reader would have made."""
+    _, model, *_ = line.split()
+    shutil.rmtree((folder / model).with_suffix(".s2s"), ignore_errors=True)
+    (folder / "out").mkdir(exist_ok=True)
+
+
+@pytest.mark.parametrize("line", [line for line in command_lines(RUNTIME_README) if line.startswith("s2s-")])
+def test_a_command_line_of_the_runtimes_page_runs(desk: Path, line: str) -> None:
+    """On a bundle of a model with attention, as one of its pictures needs."""
+    folder = desk / "decoding"
+    if not folder.exists():
+        folder.mkdir()
+        shutil.copytree(bundle_with_attention(desk), folder / "model.s2s")
+        write_pairs(folder)
+    run(folder, line)
 
 
 @pytest.mark.parametrize("line", [line for line in command_lines() if line.startswith("make ")])
@@ -131,12 +159,11 @@ def test_other_lines_install() -> None:
     assert all(line.startswith("pip install ") for line in others), others
 
 
-@pytest.mark.parametrize("index", range(sum(kind == "python" for kind, _ in BLOCKS)))
-def test_a_snippet_runs(desk: Path, index: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("snippet", SNIPPETS, ids=range(len(SNIPPETS)))
+def test_a_snippet_runs(desk: Path, snippet: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """With texts and targets as a caller has them."""
     if not (desk / "model.s2s").exists():
         shutil.copytree(desk / "new.s2s", desk / "model.s2s")
     monkeypatch.chdir(desk)
-    code = [block for kind, block in BLOCKS if kind == "python"][index]
     namespace = {"__name__": "__main__", "texts": ["Run!", "Go."], "targets": ["Courez !", "Allez."]}
-    exec(compile(code, str(ROOT / "README.md"), "exec"), namespace)
+    exec(compile(snippet, "README.md", "exec"), namespace)

@@ -15,7 +15,8 @@ from s2s_export import ExportError, ExportOptions
 from s2s_export.convert.keras_to_onnx import all_nodes, convert
 from s2s_export.exporter import stateless, take_apart, write_unverified
 from s2s_export.graphs.bundle_graphs import Graphs, build_graphs, with_searches
-from s2s_export.passes.registry import NAMES, PASSES, Passes, named
+from s2s_export.pass_names import NAMES, PASSES, named
+from s2s_export.passes.registry import Passes
 
 pytestmark = pytest.mark.tensorflow
 

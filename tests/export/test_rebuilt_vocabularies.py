@@ -1,5 +1,6 @@
 """Vocabularies that no file beside the model holds, rebuilt from pairs."""
 
+import gzip
 from pathlib import Path
 
 import keras
@@ -55,6 +56,21 @@ def test_ends_of_lines(tmp_path: Path) -> None:
 def test_escapes() -> None:
     """Tabs and line feeds can be typed in any shell."""
     assert [unescape(text) for text in (r"\t", r"\n", r"\s", "x", None)] == ["\t", "\n", " ", "x", None]
+
+
+def test_pairs_as_people_have_them(tmp_path: Path) -> None:
+    """Packed, in another encoding, with line ends of old Macs: the same; empty targets count, as in scripts."""
+    rows = "Go.\tVa\nHé.\t\n"
+    plain, packed, old = tmp_path / "a", tmp_path / "b", tmp_path / "c"
+    plain.write_text(rows, encoding="utf-8")
+    packed.write_bytes(gzip.compress(rows.encode("utf-16")))
+    old.write_bytes(rows.replace("\n", "\r").encode())
+    expected = vocabularies_from_pairs(plain, PairsRecipe())
+    assert set("é") < set(expected[0].source.symbols)
+    assert vocabularies_from_pairs(old, PairsRecipe()) == expected
+    assert vocabularies_from_pairs(packed, PairsRecipe(encoding="utf-16")) == expected
+    with pytest.raises(ExportError, match="b: it looks like UTF-16, as Excel"):
+        vocabularies_from_pairs(packed, PairsRecipe())
 
 
 def test_what_is_no_pairs_file(tmp_path: Path) -> None:

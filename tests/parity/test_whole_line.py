@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 import s2s_runtime
 from s2s_export.commands.export import app as export_app
-from s2s_runtime.evaluation.evaluate import decode_pairs, evaluate, read_references
+from s2s_runtime.evaluation import decode_pairs, evaluate, read_references
 from s2s_training.commands.train import app as train_app
 
 pytestmark = pytest.mark.tensorflow

@@ -14,11 +14,13 @@ from typer.testing import CliRunner, Result
 
 import s2s_runtime
 from s2s_runtime import Model, OptionError
-from s2s_runtime.bench import Case, Effort, Loading, Measurement, Subject, measure_all, random_sources
 from s2s_runtime.bench import settings as bench_settings
 from s2s_runtime.bench.axes import Axes, providers
 from s2s_runtime.bench.comparison import Compared, Ratio
+from s2s_runtime.bench.settings import Case, Loading
+from s2s_runtime.bench.sources import random_sources
 from s2s_runtime.bench.tables import show_comparisons, show_latency
+from s2s_runtime.bench.timing import Effort, Measurement, Subject, measure_all
 from s2s_runtime.commands.bench import app
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"

@@ -15,11 +15,12 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from s2s_runtime import load, read_manifest
-from s2s_runtime.bench import Loading, random_sources
 from s2s_runtime.bench.processes import measured as fresh
 from s2s_runtime.bench.processes import start as processes
 from s2s_runtime.bench.processes.memory import check_memory
-from s2s_runtime.bench.recording import bare_request
+from s2s_runtime.bench.processes.recording import bare_request
+from s2s_runtime.bench.settings import Loading
+from s2s_runtime.bench.sources import random_sources
 from s2s_runtime.commands.bench import app
 from s2s_runtime.errors import BenchmarkError
 

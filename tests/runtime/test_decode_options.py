@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import lzma
 from dataclasses import fields
 from inspect import signature
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any, Literal, get_args, get_origin
 import pytest
 from typer.testing import CliRunner, Result
 
-from s2s_runtime import DecodingOptions, Model, ensemble, load
+from s2s_runtime import DecodingOptions, InputError, Model, ensemble, load
 from s2s_runtime.commands import decode as cli
 from s2s_runtime.declared_options import declared, value_problem
 from s2s_runtime.options import READ_AHEAD
@@ -94,6 +96,39 @@ def test_messages_name_the_text(tmp_path: Path) -> None:
     latin.write_bytes("é\tè\n".encode("latin-1"))
     found = run(TINY, "abc", "--replace-unknown", "--phrase-table", str(latin))
     assert found.stderr.startswith(f"error: {latin}, line 1: not UTF-8 (")
+
+
+def test_inputs_as_people_have_them(tiny: Model, tmp_path: Path) -> None:
+    """Packed, in another encoding, with line ends of old Macs, from a file or standard input: the same outputs."""
+    texts, source = ["abc", "edc"], tmp_path / "in"
+    expected = "".join(f"{result.text}\n" for result in tiny.generate(texts))
+    for content, options in (
+        (gzip.compress(b"abc\nedc\n"), []),
+        (lzma.compress("abc\r\nedc".encode("utf-16")), ["--encoding", "utf-16"]),
+        ("\ufeffabc\redc\r".encode(), []),
+    ):
+        source.write_bytes(content)
+        assert run(TINY, "--input", str(source), *options).stdout == expected
+        assert CliRunner().invoke(cli.app, [TINY, *options], input=content).stdout == expected
+        encoding = options[1] if options else None
+        tiny.generate_file(source, tmp_path / "out", encoding=encoding)
+        assert (tmp_path / "out").read_text() == expected
+    assert run(TINY, "--encoding", "utf-16", "abc").exit_code == 2
+
+
+def test_an_input_that_is_no_text_replaces_nothing(tiny: Model, tmp_path: Path) -> None:
+    """It is looked at before the output is opened; the encoding that it looks like is named."""
+    source, target = tmp_path / "in", tmp_path / "out"
+    source.write_bytes("abc\n".encode("utf-16"))
+    target.write_text("old\n")
+    found = run(TINY, "--input", str(source), "--output", str(target), "--force")
+    assert (
+        found.stderr
+        == f'error: {source}: it looks like UTF-16, as Excel writes "Unicode text"; give --encoding utf-16\n'
+    )
+    with pytest.raises(InputError, match="it looks like UTF-16"):
+        tiny.generate_file(source, target)
+    assert target.read_text() == "old\n"
 
 
 def test_choices_and_defaults_are_those_of_python() -> None:

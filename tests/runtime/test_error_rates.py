@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s2s_runtime.evaluation.error_rates import edit_distance, error_rates
+from s2s_runtime.error_rates import edit_distance, error_rates
 
 words = st.text("abc", max_size=7)
 

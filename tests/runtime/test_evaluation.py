@@ -1,5 +1,6 @@
 """`s2s-evaluate`: pairs from a file, error rates against any right target, BLEU and chrF."""
 
+import bz2
 import json
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ import s2s_runtime
 from s2s_runtime.commands import evaluate as evaluate_cli
 from s2s_runtime.commands.evaluate import app
 from s2s_runtime.errors import InputError, MissingExtraError
-from s2s_runtime.evaluation.evaluate import decode_pairs, evaluate, read_references
+from s2s_runtime.evaluation import decode_pairs, evaluate, read_references
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 TINY = FIXTURES / "tiny.s2s"  # decodes abc, ba, a to BBD, BA, B
@@ -59,6 +60,24 @@ def test_any_right_target_counts(pairs: Path):
     assert figures["sequence_error_rate"] == pytest.approx(1 / 3)
     assert figures["token_error_rate"] == pytest.approx(1 / 6)
     assert "bleu" not in figures
+
+
+def test_pairs_as_people_have_them(pairs: Path, tmp_path: Path):
+    """Packed and in UTF-16, the same figures; lines without a pair are counted on stderr, or refused by --strict."""
+    plain = json.loads(CliRunner().invoke(app, [str(TINY), str(pairs), "--json"]).stdout)
+    other = tmp_path / "other"
+    other.write_bytes(bz2.compress((pairs.read_text() + "\n \tX\nabc\t\n").encode("utf-16")))
+    found = CliRunner().invoke(app, [str(TINY), str(other), "--json", "--encoding", "utf-16"])
+    for name in ("sequences", "sequence_error_rate", "token_error_rate"):
+        assert json.loads(found.stdout)[name] == plain[name]
+    first = pairs.read_text().count("\n") + 1
+    assert found.stderr == (
+        f"warning: {other}: left out 3 of {first + 2} lines: 1 empty (line {first}), "
+        f"1 without source (line {first + 1}), 1 without target (line {first + 2})\n"
+    )
+    strict = CliRunner().invoke(app, [str(TINY), str(other), "--strict", "--encoding", "utf-16"])
+    assert (strict.exit_code, strict.stdout) == (1, "")
+    assert strict.stderr == f"error: {other}, line {first}: empty; remove or mend it, or go without --strict\n"
 
 
 def test_a_source_that_cannot_be_read_is_named(tmp_path: Path):

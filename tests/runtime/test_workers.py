@@ -311,6 +311,19 @@ def test_threads_that_outlive_the_main_thread_decode_lists(fixtures: Path) -> No
     assert (found.stdout, found.stderr) == ("200\n", "")
 
 
+def test_where_no_threads_are_to_be_had_the_caller_decodes(fixtures: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Python 3.12 refuses them once the main thread has ended: the results are the same."""
+    with s2s_runtime.load(fixtures / "tiny.s2s", workers=1) as alone:
+        expected = [result.ids for result in alone.generate(TEXTS * 2)]
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    with s2s_runtime.load(fixtures / "tiny.s2s", workers=3) as model:
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        assert [result.ids for result in model.generate(TEXTS * 2)] == expected
+
+
 def test_the_command_takes_them(fixtures: Path, tiny: Model) -> None:
     """As --workers, where lists are decoded; elsewhere it would have no effect, and says so."""
     bundle = str(fixtures / "tiny.s2s")

@@ -16,6 +16,8 @@ import matplotlib
 from PIL import Image, ImageDraw, ImageFont
 from pseudo_terminal import Place, Terminal, seen
 
+from s2s_runtime.files.atomic_write import replacing
+
 NAMES: Final = ("train", "export", "decode", "inspect", "bench")
 COMMANDS: Final = {
     "train": "s2s-train numbers.tsv -o runs/numbers --bidirectional --attention dot",
@@ -102,9 +104,8 @@ def draw(command: str, terminal: Terminal, path: Path) -> None:
                 place = (margin + column * width, margin + (row + len(typed)) * height)
                 colour = _COLOURS.get(cell.fg) or f"#{cell.fg}"
                 canvas.text(place, cell.data, colour, bold if cell.bold else plain)
-    beside = path.with_name(f"tmp-{path.name}")
-    image.quantize(32).save(beside, optimize=True)
-    beside.replace(path)
+    with replacing(path) as beside:
+        image.quantize(32).save(beside, format="PNG", optimize=True)
 
 
 def main(folder: Path) -> None:

@@ -80,15 +80,15 @@ def test_export(folder: Path, trained: Terminal, until: str) -> None:
 
 @pytest.mark.tensorflow
 def test_train_goes_on_where_it_was_interrupted(folder: Path) -> None:
-    """The folder holds whole files only, no model, and --resume ends the run from there."""
+    """The folder holds whole files only, no model, and the line that is shown ends the run from there."""
     command = "s2s-train many.tsv --rows 1000 -o half --epochs 3 --units 6 --cell gru --batch-size 8 --score 0"
     terminal = interrupted(command, folder, "epoch   1/3  loss", "epoch 2/3 ")
-    assert terminal.lines[-1] == "error: interrupted; the same command with --resume continues half"
+    assert terminal.lines[-1] == "error: interrupted; s2s-train --resume -o half goes on with the last whole epoch"
     assert not terminal.screen.cursor.hidden
     found = contents(folder / "half")
     assert "model.keras" not in found
     assert not [name for name in found if "tmp" in name]
-    ended = Terminal(f"{command} --resume", Place(100, folder=folder)).finish()
+    ended = Terminal("s2s-train --resume -o half", Place(100, folder=folder)).finish()
     assert ended.status == 0, ended.text
     assert "epoch   1/3" not in ended.text
     assert "epoch   3/3" in ended.text

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from s2s_export.commands.export_settings import ExportSettings
 from s2s_export.options import ExportOptions
 from s2s_runtime.commands.command_options import Given, takes
-from s2s_runtime.commands.console import command, make_app
-from s2s_runtime.commands.manners import UsageError, after_interrupt, result_console, typer
-from s2s_runtime.commands.terminal import stages
+from s2s_runtime.console.app import command, make_app
+from s2s_runtime.console.manners import UsageError, after_interrupt, result_console, typer
+from s2s_runtime.console.progress import stages
 from s2s_runtime.spelling import as_flags, option
 
 if TYPE_CHECKING:

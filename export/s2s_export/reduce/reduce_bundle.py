@@ -20,7 +20,7 @@ from s2s_export.verify.verify import BEAM_SIZE, UNKNOWN_LENGTH
 from s2s_export.write import write_graphs
 from s2s_runtime import Model, load
 from s2s_runtime.bundle.manifest_file import Manifest, write_manifest
-from s2s_runtime.evaluation.error_rates import edit_distance, error_rates
+from s2s_runtime.error_rates import edit_distance, error_rates
 from s2s_runtime.spelling import option
 
 

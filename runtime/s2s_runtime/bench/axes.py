@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, cast, get_args
 
 from s2s_runtime.bench.settings import Case, Loading, Role
-from s2s_runtime.commands.console import UsageError
+from s2s_runtime.console.app import UsageError
 from s2s_runtime.decoding.workers import usable_cores
 from s2s_runtime.options import Engine
 from s2s_runtime.ort.sessions import available_providers

@@ -21,10 +21,11 @@ from s2s_runtime.bench.settings import Case, Loading
 from s2s_runtime.bench.sources import random_sources, read_lines
 from s2s_runtime.bench.timing import Measurement, Subject, measure_all
 from s2s_runtime.bundle.manifest import Manifest
-from s2s_runtime.commands.console import UsageError, typer, warn_of_fallback
-from s2s_runtime.commands.terminal import counted
+from s2s_runtime.console.app import UsageError, typer, warn
+from s2s_runtime.console.progress import counted
 from s2s_runtime.decoding.workers import are_worth_it
 from s2s_runtime.model import Model
+from s2s_runtime.ort.sessions import fallback_warning
 from s2s_runtime.plots.figures import check_picture
 
 __all__ = ["Request", "run"]
@@ -53,7 +54,8 @@ def _latency(request: Request) -> None:
         check_picture(request.plot)
     opened = [(each, *each.open()) for each in request.loadings()]
     loading, model, seconds = opened[0]
-    warn_of_fallback(loading.providers, model.provider)
+    if warning := fallback_warning(loading.providers, model.provider):
+        warn(warning)
     axes = _fitting(request, model)
     sources, named = _sources(request, model, *[other.manifest for at, other, _ in opened if at.role == "against"][:1])
     _check_workers(request, axes.cases(), len(sources) if request.whole else None)

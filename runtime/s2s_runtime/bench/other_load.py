@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from s2s_runtime.commands.console import warn
+from s2s_runtime.console.app import warn
 
 QUIET_CORES: Final = 0.1
 """What others may use for the machine to count as quiet; the system itself uses some."""

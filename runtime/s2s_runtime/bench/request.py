@@ -9,10 +9,10 @@ from typing import Final
 
 from s2s_runtime.bench.axes import Axes, engines, numbers, providers
 from s2s_runtime.bench.comparison import LEAST_ROUNDS
+from s2s_runtime.bench.options import EVERY_MODE, PROCESSES, BenchOptions
 from s2s_runtime.bench.settings import Loading
 from s2s_runtime.bench.timing import Effort
-from s2s_runtime.commands.bench_options import EVERY_MODE, PROCESSES, BenchOptions
-from s2s_runtime.commands.console import UsageError
+from s2s_runtime.console.app import UsageError
 from s2s_runtime.declared_options import taken_by
 
 REPEATS: Final = {"latency": 30, "whole": LEAST_ROUNDS, "cold_start": 10, "memory": LEAST_ROUNDS}

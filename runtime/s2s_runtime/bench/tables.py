@@ -15,7 +15,7 @@ from s2s_runtime.bench.processes.cold_start import ColdStart
 from s2s_runtime.bench.processes.memory import STAGES, Memory
 from s2s_runtime.bench.result_files import FileComparison
 from s2s_runtime.bench.timing import LOADED, Measurement, swept
-from s2s_runtime.commands.manners import result_console
+from s2s_runtime.console.manners import result_console
 
 _ENDLESS: Final = 10_000
 _LEAST_FOR_P99: Final = 100  # of fewer runs the 99th percentile is hardly more than the longest one

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from s2s_runtime.commands.bench_options import BenchOptions
+from s2s_runtime.bench.options import BenchOptions
 from s2s_runtime.commands.command_options import Given, takes
-from s2s_runtime.commands.console import command, make_app
+from s2s_runtime.console.app import command, make_app
 
 app = make_app()
 

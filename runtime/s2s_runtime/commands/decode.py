@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from s2s_runtime.commands.command_options import Given, takes
-from s2s_runtime.commands.console import command, make_app
 from s2s_runtime.commands.decode_options import DecodeSettings, LineOptions
+from s2s_runtime.console.app import command, make_app
 from s2s_runtime.options import DecodingOptions
 
 app = make_app()

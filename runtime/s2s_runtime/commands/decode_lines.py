@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import IO, Final
 
 from s2s_runtime.commands.command_options import Given
-from s2s_runtime.commands.console import UsageError, load_together, warn
 from s2s_runtime.commands.decode_options import DecodeSettings, LineOptions
 from s2s_runtime.commands.decode_values import decoding_options, scoring_options
-from s2s_runtime.commands.manners import standard_input, standard_output
+from s2s_runtime.commands.load_bundles import load_together
 from s2s_runtime.commands.score_lines import ScoreLines
-from s2s_runtime.commands.terminal import byte_progress, prompted
+from s2s_runtime.console.app import UsageError, warn
+from s2s_runtime.console.manners import standard_input, standard_output
+from s2s_runtime.console.progress import byte_progress, prompted
 from s2s_runtime.declared_options import declared, names_where, taken_by
 from s2s_runtime.decoding.text_files import (
     DecodeLines,

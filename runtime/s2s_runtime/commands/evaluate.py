@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 from s2s_runtime.commands.command_options import Given, takes
-from s2s_runtime.commands.console import UsageError, command, load_together, make_app, typer, warn
 from s2s_runtime.commands.decode_options import LoadOptions
+from s2s_runtime.commands.load_bundles import load_together
+from s2s_runtime.console.app import UsageError, command, make_app, typer, warn
 from s2s_runtime.declared_options import Option, taken_by
 from s2s_runtime.options import DecodingOptions
 
 if TYPE_CHECKING:
-    from s2s_runtime.evaluation.evaluate import Decoded, Evaluation
+    from s2s_runtime.evaluation import Decoded, Evaluation
     from s2s_runtime.model import Model
 
 app = make_app()
@@ -80,7 +81,7 @@ def evaluate(given: Given) -> None:
         raise UsageError("--ensemble-mean: needs --ensemble-with")
     if options.outputs is not None:
         _check_outputs(options.outputs, options.pairs)
-    from s2s_runtime.evaluation.evaluate import evaluate, import_metrics
+    from s2s_runtime.evaluation import evaluate, import_metrics
 
     if options.bleu:
         import_metrics()  # that it is missing is said before the work
@@ -105,7 +106,7 @@ def read_warning(
     pairs: Path, rows: int | None, encoding: str | None, *, strict: bool = False, first_only: bool = False
 ) -> dict[str, list[str]]:
     """Read a file of pairs; see `read_references`. What was left out is said on stderr."""
-    from s2s_runtime.evaluation.evaluate import read_references
+    from s2s_runtime.evaluation import read_references
     from s2s_runtime.files.pair_rows import LeftOut
 
     left_out = LeftOut(strict)
@@ -118,8 +119,8 @@ def read_warning(
 
 def decode_all(model: Model, references: dict[str, list[str]], beam_size: int, length_penalty: float = 1.0) -> Decoded:
     """Decode with a progress bar on stderr."""
-    from s2s_runtime.commands.terminal import counted
-    from s2s_runtime.evaluation.evaluate import decode_pairs
+    from s2s_runtime.console.progress import counted
+    from s2s_runtime.evaluation import decode_pairs
 
     done = 0
     with counted("decoding") as progress:

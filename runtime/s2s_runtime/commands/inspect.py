@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-from s2s_runtime.commands.console import UsageError, command, make_app, typer
+from s2s_runtime.console.app import UsageError, command, make_app, typer
 
 app = make_app()
 
@@ -42,7 +42,7 @@ def inspect(
         typer.echo(json.dumps(manifest.to_dict(), indent=1, ensure_ascii=False))
         return
     from s2s_runtime.commands.inspect_tables import describe
-    from s2s_runtime.commands.manners import result_console
+    from s2s_runtime.console.manners import result_console
 
     console = result_console()
     parts = [*manifest.graphs.values(), *([] if manifest.weights is None else [manifest.weights])]

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from s2s_runtime.bundle.manifest import Manifest, OtherSource, SourceSpec, TensorSpec
 from s2s_runtime.bundle.provenance import ORIGINS, UNKNOWN, Provenance
-from s2s_runtime.commands.names import Name
+from s2s_runtime.console.names import Name
 from s2s_runtime.vocabulary.padding import PaddingPolicy
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 from s2s_runtime.commands.command_options import typed
-from s2s_runtime.commands.console import command, group, make_app, typer
 from s2s_runtime.commands.evaluate import EvaluateOptions
+from s2s_runtime.console.app import command, group, make_app, typer
 from s2s_runtime.errors import InputError
 from s2s_runtime.files.json_fields import read_json
 from s2s_runtime.options import DecodingOptions
@@ -92,7 +92,7 @@ def lengths(
     _check(output)
     from s2s_runtime import load
     from s2s_runtime.commands.evaluate import decode_all, read_warning
-    from s2s_runtime.evaluation.evaluate import split_decoded
+    from s2s_runtime.evaluation import split_decoded
     from s2s_runtime.plots.runs import plot_lengths
 
     model = load(bundle)
@@ -123,7 +123,7 @@ def errors(
     _check(output)
     from s2s_runtime import load
     from s2s_runtime.commands.evaluate import decode_all, read_warning
-    from s2s_runtime.evaluation.evaluate import split_decoded
+    from s2s_runtime.evaluation import split_decoded
     from s2s_runtime.plots.runs import plot_errors
 
     model = load(bundle)

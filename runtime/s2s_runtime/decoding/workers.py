@@ -120,22 +120,30 @@ class Workers:
                 except BaseException as error:
                     failed.append(error)
 
-        others = [Thread(target=take_turns, name=f"s2s-worker-{i}") for i in range(1, min(self.count, len(batches)))]
         begun: list[Thread] = []
         try:
-            for thread in others:
-                thread.start()
-                begun.append(thread)
+            _start(take_turns, min(self.count, len(batches)) - 1, begun)
             take_turns()
             for thread in begun:
                 thread.join()
-        except BaseException as error:  # Ctrl-C while waiting for the others, or no more threads to be had
+        except BaseException as error:  # Ctrl-C while waiting for the others
             failed.append(error)
             for thread in begun:
                 thread.join()
         if failed:
             raise failed[0]
         return [each for part in found for each in part]
+
+
+def _start(work: Callable[[], None], count: int, begun: list[Thread]) -> None:
+    """Begin up to `count` threads; where no more are to be had, the caller does their share too."""
+    for number in range(1, count + 1):
+        thread = Thread(target=work, name=f"s2s-worker-{number}")
+        try:
+            thread.start()
+        except RuntimeError:  # a limit of the system; from Python 3.12 on also once the main thread has ended
+            return
+        begun.append(thread)
 
 
 def _cut(batch: Batch, parts: int) -> Iterator[Batch]:

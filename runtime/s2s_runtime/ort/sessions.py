@@ -118,6 +118,13 @@ def provider_name(name: str) -> str:
     return _SHORT_NAMES.get(name.lower(), name)
 
 
+def fallback_warning(asked: Sequence[str] | None, obtained: str) -> str | None:
+    """Say that another provider decodes than the first asked for; only `allow_fallback` gets so far."""
+    if not asked or provider_name(asked[0]) == obtained:
+        return None
+    return f"warning: --provider {asked[0]} was not obtained; {obtained} decodes"
+
+
 def available_providers() -> list[str]:
     """Providers that this onnxruntime was built with and that have a short name here, in its order.
 

@@ -13,8 +13,8 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from s2s_runtime.error_rates import nearest
 from s2s_runtime.errors import InputError
-from s2s_runtime.evaluation.error_rates import nearest
 from s2s_runtime.plots.figures import add_legend, new_figure, save_figure
 
 Columns = Mapping[str, Sequence[float]]

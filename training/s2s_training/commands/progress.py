@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.status import Status
 from rich.text import Text
 
-from s2s_runtime.commands.manners import shows_progress
+from s2s_runtime.console.manners import shows_progress
 
 LONG = 10.0  # seconds after which a stage is worth a line, where no line is redrawn
 OFTEN = 60.0  # seconds between lines within an epoch there

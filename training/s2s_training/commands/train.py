@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from s2s_runtime.commands.command_options import Given, takes
-from s2s_runtime.commands.console import command, make_app
-from s2s_runtime.commands.manners import UsageError, error_console, typer
+from s2s_runtime.console.app import command, make_app
+from s2s_runtime.console.manners import UsageError, error_console, typer
 from s2s_training.commands.train_options import TrainSettings
 from s2s_training.config.data import DataConfig
 from s2s_training.config.fit import FitConfig
@@ -116,7 +116,7 @@ def _how_to_go_on(run: Path) -> str:
 
 
 def _run(config: TrainingConfig, settings: TrainSettings, seeds: list[int] | None) -> dict[str, Any]:
-    from s2s_runtime.commands.terminal import stages
+    from s2s_runtime.console.progress import stages
     from s2s_training.quiet_import import import_quietly
     from s2s_training.runs.run_folder import RunFolder
     from s2s_training.runs.seeds import check_seeds_folder, seed_folder, train_seeds

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from s2s_runtime.evaluation.error_rates import error_rates
+from s2s_runtime.error_rates import error_rates
 from s2s_training.config.fit import FitConfig
 from s2s_training.config.training import TrainingConfig
 from s2s_training.data.arrays import BucketedPairs, Layout, encode_pairs

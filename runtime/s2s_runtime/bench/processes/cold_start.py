@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from s2s_runtime.bench.comparison import Ratio, Series, paired_ratio
+from s2s_runtime.bench.processes.recording import bare_request
 from s2s_runtime.bench.processes.start import loading_request, run_fresh, source_request
-from s2s_runtime.bench.recording import bare_request
 from s2s_runtime.bench.settings import Loading
 from s2s_runtime.model import Model
 

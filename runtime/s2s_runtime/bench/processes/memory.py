@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from s2s_runtime.bench.comparison import Series
 from s2s_runtime.bench.processes import measured
+from s2s_runtime.bench.processes.recording import bare_request
 from s2s_runtime.bench.processes.start import loading_request, run_fresh, source_request
-from s2s_runtime.bench.recording import bare_request
 from s2s_runtime.bench.settings import Case, Loading
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.errors import BenchmarkError

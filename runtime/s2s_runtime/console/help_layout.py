@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from s2s_runtime.commands.manners import SHARED, UsageError, one_line_errors, typer
+from s2s_runtime.console.manners import SHARED, UsageError, one_line_errors, typer
 
 _PARSER_ERROR: Final[Any] = next(each for each in typer.BadParameter.__mro__ if each.__name__ == "ClickException")
 _EVERYWHERE: Final = {*SHARED, "install_completion", "show_completion", "help"}

@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
-from s2s_runtime.commands.help_layout import Command, Group
-from s2s_runtime.commands.manners import SHARED, Run, UsageError, one_line_errors, typer, warn, with_manners
-from s2s_runtime.lazy_modules import Later
-from s2s_runtime.ort.sessions import provider_name
-
-if TYPE_CHECKING:
-    from s2s_runtime import ensembles, loading
-    from s2s_runtime.commands.decode_options import LoadOptions
-    from s2s_runtime.model import Model
-else:
-    ensembles, loading = Later("ensembles"), Later("loading")
+from s2s_runtime.console.help_layout import Command, Group
+from s2s_runtime.console.manners import SHARED, Run, UsageError, one_line_errors, typer, warn, with_manners
 
 __all__ = [
     "UsageError",
     "command",
     "group",
-    "load_together",
     "make_app",
     "one_line_errors",
     "typed_options",
     "typer",
     "warn",
-    "warn_of_fallback",
 ]
 
 
@@ -67,21 +55,6 @@ def group(app: typer.Typer) -> Callable[[Run], Run]:
         return run
 
     return register
-
-
-def warn_of_fallback(asked: Sequence[str] | None, obtained: str) -> None:
-    """Say on stderr that another provider decodes than the first asked for; only --allow-fallback gets so far."""
-    if asked and provider_name(asked[0]) != obtained:
-        warn(f"warning: --provider {asked[0]} was not obtained; {obtained} decodes")
-
-
-def load_together(bundle: Path, options: LoadOptions, **how: Any) -> Model:
-    """One model, or an ensemble of several; `how` they are loaded besides is as `s2s_runtime.load` takes it."""
-    how |= {"providers": options.provider, "allow_fallback": options.allow_fallback}
-    bundles = [bundle, *options.ensemble_with]
-    models = [loading.load(each, intra_op_threads=options.threads, **how) for each in bundles]
-    warn_of_fallback(options.provider, models[0].provider)
-    return models[0] if len(models) == 1 else ensembles.ensemble(models, mean=options.ensemble_mean)
 
 
 def typed_options(context: typer.Context) -> dict[str, str]:

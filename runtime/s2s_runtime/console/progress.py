@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from s2s_runtime.commands.manners import error_console, shows_progress
+from s2s_runtime.console.manners import error_console, shows_progress
 
 
 @contextmanager
@@ -34,7 +34,11 @@ def byte_progress(total: int) -> Iterator[Callable[[int, int], None] | None]:
             rate = lines / (time.perf_counter() - start)
             progress.update(task, completed=size, done=f"{lines:,} lines, {rate:,.0f}/s")
 
-        yield show
+        try:
+            yield show
+        except BaseException:
+            progress.live.transient = True  # half a bar says nothing beside the error
+            raise
 
 
 @contextmanager

@@ -173,12 +173,15 @@ def one_line_errors() -> Iterator[None]:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains again while leaving
         raise typer.Exit(1) from None
-    except KeyboardInterrupt as error:
-        if sys.stderr is not None and sys.stderr.isatty():
-            typer.echo(err=True)  # behind the ^C that the terminal shows
-        warn(f"error: interrupted; {str(error) or 'what was written stands'}")
-        raise typer.Exit(_INTERRUPTED) from None
-    except (S2SError, OSError) as error:
+    except BaseException as error:
+        if _is_interrupt(error):
+            if sys.stderr is not None and sys.stderr.isatty():
+                typer.echo(err=True)  # behind the ^C that the terminal shows
+            advice = str(error) if isinstance(error, KeyboardInterrupt) else ""
+            warn(f"error: interrupted; {advice or 'what was written stands'}")
+            raise typer.Exit(_INTERRUPTED) from None
+        if not isinstance(error, S2SError | OSError):
+            raise
         if manners().verbose and not isinstance(error, UsageError):
             typer.echo("".join(traceback.format_exception(error)).rstrip(), err=True)
         warn(f"error: {error}")
@@ -194,8 +197,19 @@ def after_interrupt(advice: str) -> Iterator[None]:
     """
     try:
         yield
-    except KeyboardInterrupt:
+    except BaseException as error:
+        if not _is_interrupt(error):
+            raise
         raise KeyboardInterrupt(advice) from None
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    """Tell whether Ctrl-C is behind an error: pressed while a module is imported, it may end as that module's own."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ if error.__suppress_context__ else error.__context__
+    return False
 
 
 def warn(message: str) -> None:

@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Unpack
 
+from s2s_runtime.error_rates import ErrorRates, error_rates
 from s2s_runtime.errors import InputError, MissingExtraError, naming
-from s2s_runtime.evaluation.error_rates import ErrorRates, error_rates
 from s2s_runtime.files.pair_rows import LeftOut, read_pairs
 from s2s_runtime.files.text_source import open_text
 from s2s_runtime.model import Model

@@ -1,0 +1,27 @@
+"""How commands load what they decode with: one bundle, or several as an ensemble."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from s2s_runtime.console.app import warn
+from s2s_runtime.lazy_modules import Later
+from s2s_runtime.ort.sessions import fallback_warning
+
+if TYPE_CHECKING:
+    from s2s_runtime import ensembles, loading
+    from s2s_runtime.commands.decode_options import LoadOptions
+    from s2s_runtime.model import Model
+else:
+    ensembles, loading = Later("ensembles"), Later("loading")
+
+
+def load_together(bundle: Path, options: LoadOptions, **how: Any) -> Model:
+    """Return one model, or an ensemble of several; `how` they are loaded besides is as `s2s_runtime.load` takes it."""
+    how |= {"providers": options.provider, "allow_fallback": options.allow_fallback}
+    bundles = [bundle, *options.ensemble_with]
+    models = [loading.load(each, intra_op_threads=options.threads, **how) for each in bundles]
+    if warning := fallback_warning(options.provider, models[0].provider):
+        warn(warning)
+    return models[0] if len(models) == 1 else ensembles.ensemble(models, mean=options.ensemble_mean)

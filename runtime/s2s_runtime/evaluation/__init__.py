@@ -1,1 +1,0 @@
-"""Error rates, BLEU and chrF of a bundle on pairs."""

@@ -1,0 +1,58 @@
+"""What all commands share: names in narrow places, a silent log, lines that stand above a bar."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+
+from s2s_runtime.console.names import Name, shorten
+
+
+@given(st.text(st.characters(exclude_categories=["C", "M", "Z"]), max_size=60), st.integers(2, 40))
+def test_shortened_names_keep_both_ends(name: str, columns: int) -> None:
+    """A name is whole where there is room; else it fills the columns at most, and begins and ends as the name does."""
+    shown = shorten(name, columns)
+    assert cell_len(shown) <= columns
+    if cell_len(name) <= columns:
+        assert shown == name
+    else:
+        head, tail = shown.split("…", 1) if "…" not in name else (shown[: shown.index("…")], "")
+        assert name.startswith(head.rstrip())
+        assert name.endswith(tail.lstrip())
+
+
+@pytest.mark.parametrize("width", [30, 50, 200])
+def test_names_in_tables(width: int) -> None:
+    """Names that differ at their ends can be told apart however narrow the terminal is."""
+    names = [f"bidirectional_attention_decoder_layer_of_the_model_{number}" for number in (17, 18)]
+    table = Table("layer", "output")
+    for name in names:
+        table.add_row(Name(name), "(batch, time, 256)")
+    console = Console(file=io.StringIO(), width=width)
+    console.print(table)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    for number in ("17", "18"):
+        assert any(f"{number} │" in line and "bid" in line for line in shown.splitlines()), shown
+    assert all(name in shown for name in names) == (width == 200)
+
+
+@pytest.mark.parametrize("package", ["s2s_runtime", "s2s_training", "s2s_export"])
+def test_loggers_are_silent_by_default(package: str) -> None:
+    """A library writes nothing of its own accord, not even a warning; an application that listens hears it."""
+    pytest.importorskip(package)
+    code = (
+        f"import logging, {package}\n"
+        f"logging.getLogger('{package}.part').warning('unheard')\n"
+        "logging.basicConfig(format='heard: %(message)s')\n"
+        f"logging.getLogger('{package}.part').warning('this')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "heard: this\n")

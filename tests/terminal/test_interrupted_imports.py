@@ -1,0 +1,29 @@
+"""Control-C that ends as another error: pressed while a module is imported, it comes out as that module's own."""
+
+from __future__ import annotations
+
+import pytest
+
+from s2s_runtime.console.manners import after_interrupt, one_line_errors, typer
+
+
+def import_interrupted() -> None:
+    """What importing a module written in C++ does when Control-C is pressed meanwhile."""
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt as error:
+        raise ImportError("initialization failed") from error
+
+
+def test_is_an_interrupt(capsys: pytest.CaptureFixture[str]) -> None:
+    """One line and exit code 130, once, however many layers look at it."""
+    with pytest.raises(typer.Exit) as caught, one_line_errors(), one_line_errors(), after_interrupt("nothing is there"):
+        import_interrupted()
+    assert caught.value.exit_code == 130
+    assert capsys.readouterr().err.splitlines() == ["error: interrupted; nothing is there"]
+
+
+def test_other_errors_are_no_interrupts() -> None:
+    """An error of ours comes out as it is, with what led to it."""
+    with pytest.raises(ZeroDivisionError), one_line_errors(), after_interrupt("nothing is there"):
+        _ = 1 / 0
