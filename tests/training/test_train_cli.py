@@ -27,7 +27,7 @@ def call(*arguments, code=MAIN):
         (["{}/bad.tsv", "-o", "{}/run"], 1, "error: {}/bad.tsv, line 2: expected source<TAB>target, got no tab"),
         (["{}/empty.tsv", "-o", "{}/run"], 1, "error: {}/empty.tsv is empty: expected lines of source<TAB>target"),
         (["{}/bad.tsv", "-o", "{}"], 1, "error: {} exists: choose another folder, continue its run with --resume"),
-        (["{}/bad.tsv", "-o", "{}/run", "--units", "0"], 2, "error: Invalid value for '--units': "),
+        (["{}/bad.tsv", "-o", "{}/run", "--units", "0"], 2, "error: --units: expected an integer of at least 1, got 0"),
         (["{}/bad.tsv", "-o", "{}/run", "--resume", "--force"], 2, "error: resume, force: expected one of them at"),
         (["damped", "-o", "{}/run", "--tutorial"], 2, "error: tutorial: expected pairs of texts, got the continuous"),
         (

@@ -104,11 +104,11 @@ def _parameter(each: DeclaredOption, text: str, unset: bool) -> Parameter:
     hint, default = _typed_hint(each), each.default
     plain = default is None or default is False or default == ()
     help_text = each.option.help or first_sentence(text) or expectation(each)[0]
-    is_open = each.option.above is not None or each.option.below is not None  # typer knows closed ranges alone
-    if is_open:
-        help_text += f" [{each.option.range.strip()}]"
-    if unset and not plain and default is not MISSING:
-        help_text += f" [{default}]"
+    # Bounds are shown and checked here: typer knows closed ranges alone, and has other words.
+    notes = [each.option.range.removeprefix(" of").strip()]
+    notes += [f"default: {default}"] if unset and not plain and default is not MISSING else []
+    if any(notes):
+        help_text += f" [{'; '.join(filter(None, notes))}]"
     required = default is MISSING and not (unset and each.option.positional)
     if not required and (unset or (plain and default is not False)):
         hint, default = hint | None, None
@@ -116,8 +116,6 @@ def _parameter(each: DeclaredOption, text: str, unset: bool) -> Parameter:
     settings: dict[str, Any] = {"help": help_text, "metavar": each.option.metavar, "show_default": shown}
     if each.option.panel:
         settings["rich_help_panel"] = each.option.panel
-    if each.types[0] in (int, float) and each.option.typed is ... and not is_open:
-        settings |= {"min": each.option.at_least, "max": each.option.at_most}
     made = typer.Argument(**settings) if each.option.positional else typer.Option(*_flags(each, unset), **settings)
     missing = Parameter.empty if required else default
     kind = Parameter.POSITIONAL_OR_KEYWORD if each.option.positional else Parameter.KEYWORD_ONLY
