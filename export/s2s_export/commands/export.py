@@ -31,7 +31,9 @@ _EPILOG = """
 `s2s-export model.h5 --start-id 0 --end-id 1 --source-length 16 --padding zeros --max-length 59` for a tutorial's model
 that only knows numbers.
 
-`s2s-export model.h5 --pairs fra.txt --rows 10000 --start '\\t' --end '\\n'` rebuilds a tutorial's vocabularies.
+`s2s-export model.h5 --pairs fra.txt --rows 10000` finds how a tutorial's model was fed in its pairs.
+
+`s2s-export model.h5 --pairs fra.txt --expect printed.txt` proves it by what the tutorial's script printed.
 
 `s2s-export --weights model.weights.h5 --model-fn my_script:build_model` for weights saved without their model.
 
