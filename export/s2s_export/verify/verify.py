@@ -260,6 +260,6 @@ def _compare(what: str, results: Sequence[Any], expected: Sequence[Decoded]) -> 
 
 
 def _is_near_tie(result: Any, decoded: Decoded) -> bool:
-    if np.isfinite(decoded.gap):  # greedy: two candidates of some step stood too close
-        return bool(decoded.gap < NEAR_TIE)
-    return result.score is not None and abs(result.score - decoded.score) < NEAR_TIE
+    """Whether two candidates of some step stood too close, or two finished hypotheses of a beam."""
+    close = result.score is not None and abs(result.score - decoded.score) < NEAR_TIE
+    return bool(decoded.gap < NEAR_TIE) or close
