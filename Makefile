@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 RUNTIME_BIN := $(RUNTIME_VENV)/bin
 PROJECTS := $(wildcard */pyproject.toml)
 
-.PHONY: help setup test lint types demo docs tables pictures screenshots clean test-runtime wheels parity bench bench-peers \
+.PHONY: help setup test lint types demo docs tables architecture pictures screenshots clean test-runtime wheels parity bench bench-peers \
 	recipe-translator recipe-words recipe-words-baseline recipe-pronunciation recipe-cmudict recipe-addition \
 	recipe-curves
 
@@ -67,6 +67,9 @@ tables: $(VENV)/.installed ## Write anew what the documentation takes from the c
 
 pictures: $(VENV)/.installed ## Draw the guide's pictures anew, with a model trained for that
 	$(BIN)/python tests/docs/make_pictures.py
+
+architecture: $(VENV)/.installed ## Draw the rooms of the packages anew, from their imports
+	$(BIN)/python tests/docs/draw_architecture.py
 
 screenshots: $(VENV)/.installed ## Draw the guide's pictures of terminals anew, from what a pseudo-terminal shows
 	mkdir -p docs/images

@@ -5,6 +5,7 @@ behind those that the README gives. `pip install` lines are run by tests/packagi
 they would run.
 """
 
+import json
 import os
 import re
 import shlex
@@ -161,9 +162,26 @@ def test_other_lines_install() -> None:
 
 @pytest.mark.parametrize("snippet", SNIPPETS, ids=range(len(SNIPPETS)))
 def test_a_snippet_runs(desk: Path, snippet: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With texts and targets as a caller has them."""
+    """With texts and targets as a caller has them, and what the tutorial's script has."""
     if not (desk / "model.s2s").exists():
         shutil.copytree(desk / "new.s2s", desk / "model.s2s")
     monkeypatch.chdir(desk)
     namespace = {"__name__": "__main__", "texts": ["Run!", "Go."], "targets": ["Courez !", "Allez."]}
+    if "input_token_index" in snippet:
+        namespace |= what_the_tutorials_script_has()
     exec(compile(snippet, "README.md", "exec"), namespace)
+
+
+def what_the_tutorials_script_has() -> dict[str, object]:
+    """Its model and its two dictionaries, by their names there."""
+    import keras
+
+    sides = json.loads(Path("vocab.json").read_text(encoding="utf-8"))
+    source, target = (
+        {symbol: place for place, symbol in enumerate(sides[side]["symbols"])} for side in ("source", "target")
+    )
+    return {
+        "model": keras.models.load_model("model.keras"),
+        "input_token_index": source,
+        "target_token_index": target,
+    }
