@@ -8,7 +8,9 @@ import pytest
 from keras import layers
 
 from s2s_export import export
-from s2s_export.verify.oracle import Beam
+from s2s_export.verify.oracle import Beam, Decoded
+from s2s_export.verify.verify import NEAR_TIE, compare_tokens
+from s2s_runtime.results import Hypothesis, Result
 
 pytestmark = pytest.mark.tensorflow
 
@@ -49,3 +51,11 @@ def test_an_end_at_the_edge_counts() -> None:
     beam = Beam(1, 9, frozenset([1]))
     beam.extend([np.array([-1.0, -1.125, -9.0])])
     assert beam.gap == 0.125
+
+
+@pytest.mark.parametrize(("gap", "near"), [(NEAR_TIE / 2, 1), (NEAR_TIE * 2, 0)])
+def test_what_parts_at_a_narrow_edge_is_counted_apart(gap: float, near: int) -> None:
+    """Other tokens of another score are a near tie where something was kept or dropped that narrowly, else a fault."""
+    found = Result([Hypothesis("b", ["b"], [2], -1.0, "end")], [])
+    check = compare_tokens("beam", [found], [Decoded([1], -1.5, gap)])
+    assert (check.different, check.near_ties) == (1 - near, near)
