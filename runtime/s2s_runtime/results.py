@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2s_runtime.equality import ComparedByValue
-from s2s_runtime.lazy_modules import Later
+from s2s_runtime.lazy_modules import LazyModule
 
 if TYPE_CHECKING:
     from s2s_runtime.plots import notebook
 else:  # where somebody looks at results
-    notebook = Later("plots.notebook")
+    notebook = LazyModule("plots.notebook")
 
 _LONGEST: Final = 70  # characters of a text that a repr shows
 
