@@ -36,11 +36,11 @@ class BundleFiles(ABC):
 
     @property
     def name(self) -> str:
-        """What to call the bundle in messages."""
+        """The name of the bundle in messages."""
         return self._name
 
     def read(self, file: str) -> bytes:
-        """A file's content, the same at every call.
+        """Return a file's content, the same at every call.
 
         Raises:
             BundleError: it can't be read.
@@ -51,11 +51,11 @@ class BundleFiles(ABC):
 
     @abstractmethod
     def size(self, file: str) -> int | None:
-        """Bytes that a file is said to have, before it is read; None where there is no such file."""
+        """Return the bytes that a file is said to have, before it is read; None where there is no such file."""
 
     @abstractmethod
     def _content(self, file: str) -> bytes:
-        """A file's content where it lies."""
+        """Return a file's content where it lies."""
 
     def close(self) -> None:  # noqa: B027 - folders and mappings have nothing to let go of
         """Keep what was read, and let go of the place it was read from."""
@@ -155,13 +155,13 @@ class ZipFiles(BundleFiles):
 
 
 def _holds_bundle(entry: str) -> bool:
-    """Whether an entry of a zip file is a manifest at the top or in a folder of it."""
+    """Return whether an entry of a zip file is a manifest at the top or in a folder of it."""
     folder, _, file = entry.rpartition("/")
     return file == MANIFEST and "/" not in folder and folder != "__MACOSX"
 
 
 def find_files(bundle: BundleSource) -> BundleFiles:
-    """The files of a bundle.
+    """Find the files of a bundle.
 
     Args:
         bundle: path of a folder or of a zip file, the bytes of a zip file, or a mapping of file names to bytes. A zip
