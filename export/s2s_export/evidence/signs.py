@@ -69,11 +69,13 @@ class Signs:
         teacher: scores pairs.
         memory: what the optimizer remembers, where the model brings that along.
         base: the set-up as it was understood, whose source length is taken as known.
+        trained: pairs that the last batches surely came from.
     """
 
     teacher: Teacher
     memory: TrainingMemory | None
     base: SetUp
+    trained: Sequence[tuple[str, str]]
     _scored: dict[tuple[object, ...], Scored] = field(default_factory=dict, init=False)
 
     def scored(self, setup: SetUp) -> Scored:
@@ -171,7 +173,7 @@ class Signs:
         return Verdict((remembered, *signs), (remembered.says,), against)
 
     def _spread(self, memory: TrainingMemory, setup: SetUp) -> float | None:
-        return memory.spread(setup, self.teacher.pairs, self.target_filler)
+        return memory.spread(setup, self.trained, self.target_filler)
 
     def _likelihood(self, setups: Sequence[SetUp], names: Sequence[str]) -> tuple[Sign, int | None]:
         """Which of two set-ups makes the pairs likelier, where the model has learned enough of its source to tell."""
