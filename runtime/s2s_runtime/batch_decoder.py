@@ -24,8 +24,8 @@ from s2s_runtime.inputs.sources import Row, Sources, read_sources
 from s2s_runtime.model import Model
 from s2s_runtime.options import DecodingOptions, OptionValues
 from s2s_runtime.results import Result
-from s2s_runtime.search.engines import answers, check_engine
-from s2s_runtime.search.graph_search import Answer
+from s2s_runtime.search.engines import check_engine, search_batches
+from s2s_runtime.search.graph_search import SentenceHypotheses
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -137,8 +137,8 @@ class Decoder(AbstractContextManager["Decoder"]):
         decoding = self._decoding
         while self._wait():
             try:
-                for answer in answers(decoding.model, iter(self._take, None), self._plan, decoding.options):
-                    self._give(answer)
+                for ended in search_batches(decoding.model, iter(self._take, None), self._plan, decoding.options):
+                    self._give(ended)
             except BaseException as error:  # a callback's SystemExit too: those who wait must hear of it
                 for job in self._jobs.values():
                     job.result.set_exception(error)
@@ -172,11 +172,11 @@ class Decoder(AbstractContextManager["Decoder"]):
             numbers: Ints = batch.indices + first
             self._batches.append(replace(batch, indices=numbers))
 
-    def _give(self, answer: Answer) -> None:
+    def _give(self, ended: SentenceHypotheses) -> None:
         """Hand a result to whoever waits for it."""
-        batch, place, ended = answer
-        number = int(batch.indices[place])
+        batch, row, hypotheses = ended
+        number = int(batch.indices[row])
         job = self._jobs[number]
-        result = self._decoding.result(ended, job.source, 0, batch.columns[place])
+        result = self._decoding.result(hypotheses, job.source, 0, batch.columns[row])
         del self._jobs[number]  # not before: where that failed, whoever waits must hear of it
         job.result.set_result(result)

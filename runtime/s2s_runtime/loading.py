@@ -14,7 +14,7 @@ from s2s_runtime.declared_options import known_keywords
 from s2s_runtime.decoding.workers import make_workers
 from s2s_runtime.errors import OptionError
 from s2s_runtime.model import Model
-from s2s_runtime.ort.bundle_sessions import Graphs
+from s2s_runtime.ort.bundle_sessions import BundleSessions
 from s2s_runtime.ort.onnx_model import OnnxStepModel
 from s2s_runtime.ort.sessions import ProviderOptions, SessionSettings, settings_like
 
@@ -86,7 +86,7 @@ def load(
 
 def _opener(files: BundleFiles, manifest: Manifest, settings: SessionSettings) -> Callable[[], OnnxStepModel]:
     """What opens the graphs of these files, as they are now, when it is called."""
-    return partial(OnnxStepModel, manifest, Graphs(files, manifest, settings, {}))
+    return partial(OnnxStepModel, manifest, BundleSessions(files, manifest, settings, {}))
 
 
 def open_step_model(
@@ -116,7 +116,7 @@ def open_step_model(
     device = stepping.device
     if settings.providers is None:
         settings = stepping
-    graphs = Graphs(files, manifest, settings, ready)
+    graphs = BundleSessions(files, manifest, settings, ready)
     if settings.allow_fallback:
         device = settings_like(graphs["encoder"]).device  # what was obtained
     return OnnxStepModel(manifest, graphs, device, on_device=on_device)

@@ -17,7 +17,7 @@ from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.declared_options import verb_problems
 from s2s_runtime.decoding.decoding import Decoding
 from s2s_runtime.decoding.predict_values import feed_back, first_values
-from s2s_runtime.decoding.result_builder import Finisher
+from s2s_runtime.decoding.result_builder import ResultBuilder
 from s2s_runtime.decoding.score_targets import Target, look_up_target
 from s2s_runtime.equality import ComparedByValue
 from s2s_runtime.errors import InputError, OptionError
@@ -95,7 +95,7 @@ def encode(
     source, columns = pad(arrays, manifest.padding)
     token = np.full(len(arrays), manifest.target.start_id or 0, np.int64)
     fed = first_values(manifest, start, len(arrays)) if is_value else token
-    tokens = [Finisher(manifest, options).source_tokens(array) for array in arrays]
+    tokens = [ResultBuilder(manifest, options).source_tokens(array) for array in arrays]
     states = portable.encode(source, *pad_others(read.others, manifest))
     return DecoderState(portable.to_arrays(states), fed, columns, tokens)
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2s_runtime.bundle.manifest import Manifest
-from s2s_runtime.decoding.result_builder import Finisher
+from s2s_runtime.decoding.result_builder import ResultBuilder
 from s2s_runtime.decoding.workers import Workers, allow_sharing
 from s2s_runtime.errors import OptionError
 from s2s_runtime.inputs.batch import Batch
@@ -20,9 +20,9 @@ from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.options import Callback, DecodingOptions, Prefix, TokenEvent
 from s2s_runtime.results import Result, Results
 from s2s_runtime.search.cancellation import cancellable
-from s2s_runtime.search.engines import answers
-from s2s_runtime.search.finished import Ended
-from s2s_runtime.search.graph_search import Answer
+from s2s_runtime.search.engines import search_batches
+from s2s_runtime.search.finished import EndedSequence
+from s2s_runtime.search.graph_search import SentenceHypotheses
 from s2s_runtime.search.plan import Notify, SearchPlan, make_plan, prefix_ids
 from s2s_runtime.search.step_model import StepModel
 
@@ -53,7 +53,7 @@ class Decoding:
         self.options = options
         self._workers = workers if allow_sharing(options) else None
         self.plan = make_plan(options, manifest)
-        self.finisher = Finisher(manifest, options)
+        self.finisher = ResultBuilder(manifest, options)
 
     def decode(self, inputs: Inputs, prefixes: Sequence[Prefix | None] | None, first: int = 0) -> list[Result]:
         """Decode a list.
@@ -76,14 +76,14 @@ class Decoding:
         callback = self.options.callback
         return self.plan if callback is None else replace(self.plan, notify=self._notify(callback, first))
 
-    def search(self, batch: Batch, plan: SearchPlan) -> Iterator[Answer]:
+    def search(self, batch: Batch, plan: SearchPlan) -> Iterator[SentenceHypotheses]:
         """The hypotheses of each sentence of a batch."""
-        return answers(self.model, [batch], plan, self.options)
+        return search_batches(self.model, [batch], plan, self.options)
 
     def _results(self, sources: Sources, prefixes: Sequence[Sequence[int]], plan: SearchPlan) -> list[Result]:
         results = {}
         batches = make_batches(sources, prefixes, self.options, self.manifest)
-        for batch, row, ended in self._answers(batches, plan):
+        for batch, row, ended in self._hypotheses(batches, plan):
             place = int(batch.indices[row])
             results[place] = self.result(ended, sources, place, batch.columns[row])
         return [
@@ -91,16 +91,16 @@ class Decoding:
             for place in range(len(sources.arrays))
         ]
 
-    def _answers(self, batches: Sequence[Batch], plan: SearchPlan) -> Iterator[Answer]:
+    def _hypotheses(self, batches: Sequence[Batch], plan: SearchPlan) -> Iterator[SentenceHypotheses]:
         workers = self._workers
         shared = None if workers is None else workers.share_out(batches, plan.beam_size)
         if workers is None or shared is None:
-            return answers(self.model, batches, plan, self.options)
+            return search_batches(self.model, batches, plan, self.options)
         parts, theirs = shared
         model = cancellable(theirs, self.options.cancel)
-        return iter(workers.map(lambda batch: list(answers(model, [batch], plan, self.options)), parts))
+        return iter(workers.map(lambda batch: list(search_batches(model, [batch], plan, self.options)), parts))
 
-    def result(self, ended: list[Ended], sources: Sources, place: int, columns: NDArray[np.bool_]) -> Result:
+    def result(self, ended: list[EndedSequence], sources: Sources, place: int, columns: NDArray[np.bool_]) -> Result:
         """The result of the source at a place; `columns` (source time,) is False at its padding."""
         tokens = self.finisher.source_tokens(sources.arrays[place])
         return self.finisher.result(ended, tokens, columns, sources.unknown.get(place))

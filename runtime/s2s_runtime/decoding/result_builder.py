@@ -13,11 +13,11 @@ from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.inputs.sources import Source
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.results import Hypothesis, Result
-from s2s_runtime.search.finished import Ended
+from s2s_runtime.search.finished import EndedSequence
 
 
 @dataclass(frozen=True, slots=True)
-class Finisher:
+class ResultBuilder:
     """Makes results.
 
     Args:
@@ -30,7 +30,7 @@ class Finisher:
 
     def result(
         self,
-        ended: Sequence[Ended],
+        ended: Sequence[EndedSequence],
         source_tokens: list[str],
         columns: NDArray[np.bool_],
         unknown: list[str] | None = None,
@@ -89,7 +89,7 @@ class Finisher:
         vocabulary = self.manifest.target_vocabulary
         return " ".join(str(token) for token in ids) if vocabulary is None else vocabulary.decode(ids, tokens)
 
-    def _hypothesis(self, ended: Ended, source_tokens: list[str], columns: NDArray[np.bool_]) -> Hypothesis:
+    def _hypothesis(self, ended: EndedSequence, source_tokens: list[str], columns: NDArray[np.bool_]) -> Hypothesis:
         options = self.options
         bare = ended.bare
         ids = ended.ids if options.return_end_token else bare

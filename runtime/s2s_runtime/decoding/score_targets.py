@@ -16,7 +16,7 @@ from s2s_runtime.inputs.sources import Inputs, read_sources
 from s2s_runtime.options import DecodingOptions, ScoreValues, merged_values
 from s2s_runtime.results import TargetScore
 from s2s_runtime.search.cancellation import cancellable
-from s2s_runtime.search.forced import Forced, score_targets
+from s2s_runtime.search.forced import ForcedScores, score_targets
 from s2s_runtime.search.plan import make_plan
 from s2s_runtime.search.step_model import StepModel
 
@@ -86,7 +86,7 @@ def score_pairs(
     return scores
 
 
-def _target_score(forced: Forced, unknown: list[str]) -> TargetScore:
+def _target_score(forced: ForcedScores, unknown: list[str]) -> TargetScore:
     tokens = [float(score) for score in forced.token_scores]
     return TargetScore(forced.score, sum(tokens), tokens, unknown)
 

@@ -12,7 +12,7 @@ from s2s_runtime.array_types import Floats, Ints
 
 @dataclass(frozen=True, slots=True)
 class Sampler:
-    """How the next token is drawn.
+    """A way to draw the next token.
 
     Args:
         temperature: the softmax is taken of logits / temperature.
@@ -27,9 +27,9 @@ class Sampler:
     seed: int | None = None
 
     def generators(self, sentences: int, samples: int) -> list[np.random.Generator]:
-        """A generator for each sample of each sentence, samples of a sentence together.
+        """Return a generator for each sample of each sentence, the samples of a sentence side by side.
 
-        The seed of a generator is `seed` and the sample's number, not the sentence's place in the batch: that would
+        The seed of a generator is `seed` and the sample's number, not the sentence's index in the batch: that would
         make results depend on what else is decoded.
         """
         if self.seed is None:
@@ -37,10 +37,10 @@ class Sampler:
         return [np.random.default_rng([self.seed, sample]) for _ in range(sentences) for sample in range(samples)]
 
     def draw(self, logits: Floats, generators: Sequence[np.random.Generator]) -> Ints:
-        """One token per row by inversion of the cumulative distribution, likeliest tokens first.
+        """Draw one token per row, int64 (rows,), by inverting the cumulative distribution, likeliest tokens first.
 
         Args:
-            logits: (rows, vocabulary); -inf is never drawn, unless a whole row is.
+            logits: float32 (rows, vocabulary); tokens at -inf are never drawn, unless the whole row is -inf.
             generators: one per row, each advanced by one number.
         """
         order = np.argsort(-logits, axis=1, kind="stable")
@@ -55,7 +55,7 @@ class Sampler:
             weights[before >= np.float32(self.top_p) * reached[:, -1:]] = 0.0
             reached = np.cumsum(weights, axis=1)
         uniform = np.array([generator.random(dtype=np.float32) for generator in generators], np.float32)
-        place = (reached <= uniform[:, None] * reached[:, -1:]).sum(axis=1)
-        # rounding may put the place past the last token that has weight
-        place = np.minimum(place, np.maximum((weights > 0).sum(axis=1) - 1, 0))
-        return np.take_along_axis(order, place[:, None], axis=1)[:, 0]
+        rank = (reached <= uniform[:, None] * reached[:, -1:]).sum(axis=1)
+        # rounding may put the rank past the last token that has weight
+        rank = np.minimum(rank, np.maximum((weights > 0).sum(axis=1) - 1, 0))
+        return np.take_along_axis(order, rank[:, None], axis=1)[:, 0]
