@@ -1,4 +1,4 @@
-"""From a bundle, wherever it lies, to a model that is ready to decode."""
+"""Loading a bundle, wherever it lies, as a model that is ready to decode."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def load(
     verify_hashes: bool = True,
     sessions: Mapping[str, Any] | None = None,
 ) -> Model:
-    """Load a bundle.
+    """Load a bundle and return its model.
 
     Args:
         path: the bundle's folder, a zip file of it, the bytes of one, or a mapping of its files' names to their bytes.
@@ -85,7 +85,7 @@ def load(
 
 
 def _opener(files: BundleFiles, manifest: Manifest, settings: SessionSettings) -> Callable[[], OnnxStepModel]:
-    """What opens the graphs of these files, as they are now, when it is called."""
+    """Return a function that opens the graphs of these files, as they are now, when it is called."""
     return partial(OnnxStepModel, manifest, BundleSessions(files, manifest, settings, {}))
 
 
@@ -97,13 +97,13 @@ def open_step_model(
     *,
     on_device: bool | None = None,
 ) -> OnnxStepModel:
-    """Open the encoder and the graph that decodes most often; the others follow when they are needed.
+    """Open the encoder and the graph that decodes most often; the others are opened when they are needed.
 
-    Each is made sure to have the inputs and outputs that the manifest promises.
+    Each graph is checked to have the inputs and outputs that the manifest promises.
 
     Args:
-        files: of the bundle.
-        manifest: of the bundle.
+        files: files of the bundle.
+        manifest: manifest of the bundle.
         settings: how sessions are opened.
         ready: sessions that are open already, by graph name.
         on_device: see `OnnxStepModel`.
