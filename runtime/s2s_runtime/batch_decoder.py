@@ -39,7 +39,7 @@ class _Job:
 class Decoder(AbstractContextManager["Decoder"]):
     """A batch decoder: it puts the sentences of all callers into batches and decodes them as they come.
 
-    It may be shared between threads. As a context manager it closes itself. Each sentence gets the result that
+    It may be shared between threads. A `with` block closes it at its end. Each sentence gets the result that
     `Model.generate` gives it.
 
     Args:
@@ -163,7 +163,7 @@ class Decoder(AbstractContextManager["Decoder"]):
         return self._batches.popleft()
 
     def _begin(self, jobs: list[_Job]) -> None:
-        """Number jobs and cut them into batches."""
+        """Give jobs their numbers and cut them into batches."""
         first, self._begun = self._begun, self._begun + len(jobs)
         self._jobs.update(enumerate(jobs, first))
         arrays, others = ([getattr(job.source, name)[0] for job in jobs] for name in ("arrays", "others"))

@@ -39,7 +39,7 @@ else:  # what one verb alone needs is imported with its first call
 class Model(LoadedBundle):
     """A bundle that is ready to decode. `s2s_runtime.load` makes it.
 
-    It may be shared between threads: each call keeps what changes to itself. As a context manager it closes itself.
+    It may be shared between threads: each call keeps what changes to itself. A `with` block closes it at its end.
 
     A sentence's logits may differ in their last bits with the number of rows computed together, as float32 matrix
     products of different sizes add in a different order. Tokens are the same whatever else is in the batch, except

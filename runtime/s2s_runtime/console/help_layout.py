@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from s2s_runtime.console.manners import SHARED, UsageError, one_line_errors, typer
 
-_PARSER_ERROR: Final[Any] = next(each for each in typer.BadParameter.__mro__ if each.__name__ == "ClickException")
+_PARSER_ERROR: Final[Any] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 _EVERYWHERE: Final = {*SHARED, "install_completion", "show_completion", "help"}
 _ENDLESS: Final = 10_000
 _LONGEST_NAMES: Final = 30  # columns; help of options with longer names begins on a line of its own
