@@ -71,7 +71,7 @@ def _workers(models: Sequence[Model], mean: Mean) -> Workers | None:
         opened = [workers.model for workers in own]
         gone = [f"models[{i}]" for i, model in enumerate(opened) if model is None]
         if gone:
-            raise BundleError(f"{', '.join(gone)}: the bundle changed or went since it was loaded; load it again")
+            raise BundleError(f"{', '.join(gone)}: its graphs can't be opened once more")
         return EnsembleModel([model for model in opened if model is not None], mean)
 
     return Workers(min(workers.count for workers in own), join, asked=asked, weights=weights)

@@ -65,10 +65,8 @@ class BundleSessions(Mapping[str, Any]):
     def _opened(self, name: str) -> Any:
         file, weights = self._manifest.graphs[name].file, self._manifest.weights
         path = f"{self._files.name}/{file}"
-        if not all(map(self._files.unchanged, [file, *([] if weights is None else [weights.file])])):
-            raise BundleError(f"{path}: it or its weights changed or went since the bundle was loaded; load it again")
-        graph = self._files.graph(file, None if weights is None else weights.file)
-        session = open_session(graph, self._settings, path)
+        constants = {} if weights is None else {weights.file: self._files.read(weights.file)}
+        session = open_session(self._files.read(file), self._settings, path, constants)
         self._check_names(path, name, session)
         return session
 
