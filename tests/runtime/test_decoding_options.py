@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from s2s_runtime import DecodingOptions, Model, TokenEvent
+from s2s_runtime.commands import decode
+from s2s_runtime.declared_options import declared
 
+TINY = str(Path(__file__).parents[1] / "fixtures" / "tiny.s2s")
 SOURCES = ["abcab", "edc", "aaaaaa", "dcbe"]
 EFFECTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "beam_size": ({}, {"beam_size": 4}),
@@ -61,6 +67,30 @@ def test_every_option_changes_some_result(tiny: Model) -> None:
     for name, (base, change) in EFFECTS.items():
         without = [result.to_dict() for result in tiny.generate(SOURCES, **base)]
         assert [result.to_dict() for result in tiny.generate(SOURCES, **{**base, **change})] != without, name
+
+
+# Those whose values are typed as they are; a new option is typed here as soon as it has its case above.
+TYPED = {
+    name: {**base, **change}
+    for name, (base, change) in EFFECTS.items()
+    if name != "return_scores"  # --json shows them anyway
+    and all(isinstance(value, int | float | str) for value in (*base.values(), *change.values()))
+}
+
+
+@pytest.mark.parametrize("options", TYPED.values(), ids=TYPED)
+def test_typed_options_do_what_they_do_in_python(tiny: Model, options: dict[str, Any]) -> None:
+    """Each by its declared flag: with --json the command writes exactly what `generate` gives."""
+    typed: list[str] = []
+    for name, value in options.items():
+        flags = declared(DecodingOptions)[name].option.flags or [f"--{name.replace('_', '-')}"]
+        if name != "return_scores":
+            typed += [flags[0]] if value is True else [flags[0], str(value)]
+    found = CliRunner().invoke(decode.app, [TINY, *SOURCES, "--json", *typed])
+    assert found.stderr == ""
+    results = tiny.generate(SOURCES, **{"return_scores": True, **options})
+    expected = [{"text": text, **result.to_dict()} for text, result in zip(SOURCES, results, strict=True)]
+    assert [json.loads(line) for line in found.stdout.splitlines()] == json.loads(json.dumps(expected))
 
 
 def test_batch_options_decide_how_many_rows_run_together(random_model: Callable[..., Model]) -> None:
