@@ -18,6 +18,7 @@ from s2s_runtime.vocabulary.vocabulary_file import Unit, VocabularyFile
 GRAPH: Final = "What the graph can't tell"
 TEXT: Final = "Vocabulary and padding"
 FILES: Final = "Files"
+DRY_RUN: Final = "--dry-run"  # as a verb: what writes and verifies nothing
 
 
 @declares_options
@@ -127,10 +128,10 @@ class ExportOptions:
     opset: Annotated[int, Option(panel=FILES, at_least=15, at_most=18)] = 18
     """ONNX operator set. tf2onnx writes none above 18, and ONNX's LSTM and GRU need 15."""
 
-    atol: Annotated[float, Option(panel=FILES, above=0, at_most=0.1)] = 1e-4
+    atol: Annotated[float, Option(panel=FILES, not_for=[DRY_RUN], above=0, at_most=0.1)] = 1e-4
     """Largest difference from Keras allowed in any tensor."""
 
-    force: Annotated[bool, Option(panel=FILES)] = False
+    force: Annotated[bool, Option(panel=FILES, not_for=[DRY_RUN])] = False
     """Replace an existing bundle."""
 
     def __post_init__(self) -> None:

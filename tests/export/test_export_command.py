@@ -217,6 +217,7 @@ def test_options_out_of_range(run_folder: Path) -> None:
         (["--rows", "3", "--unit", "word"], "--rows: needs --pairs; --unit: needs --pairs"),
         (["--dry-run", "--json"], "--json: no effect with --dry-run"),
         (["--dry-run", "--verify-with", "x"], "--verify-with: no effect with --dry-run"),
+        (["--dry-run", "--atol", "1e-3", "--force"], "--atol: no effect with --dry-run; --force: no effect with"),
         (["--model-fn", "a:b", "--trust-lambda"], "--trust-lambda: no effect with --model-fn"),
     ],
 )

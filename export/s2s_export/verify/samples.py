@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from s2s_export.errors import ExportError
+from s2s_export.options import ExportOptions
 from s2s_export.understand.bundle_terms import Understanding
 from s2s_runtime.bundle.manifest_file import OtherSource
 from s2s_runtime.spelling import option
@@ -20,6 +21,23 @@ Sentence = tuple[np.ndarray, ...]
 _SENTENCES = 24
 _LONGEST = 40
 _SHOWN = 60
+
+
+def sentences(options: ExportOptions, facts: Understanding) -> list[Sentence]:
+    """Sentences to verify with, as the options say: of texts that were given, or generated.
+
+    Raises:
+        ExportError: as `encoded`.
+    """
+    return encoded(options.verify_with, facts) if options.verify_with else generated(facts)
+
+
+def in_words(compared: Sequence[Sentence], options: ExportOptions) -> str:
+    """Tell how many sentences there are and where they come from."""
+    one, several = (
+        ("sentence given", "sentences given") if options.verify_with else ("generated source", "generated sources")
+    )
+    return f"{len(compared)} {one if len(compared) == 1 else several}"
 
 
 def generated(facts: Understanding) -> list[Sentence]:
