@@ -10,7 +10,7 @@ from s2s_training.config.model_checks import contradictions
 
 Padding = Literal["mask", "space", "zeros"]
 Kind = Literal["encoder-decoder", "repeat-vector"]
-CellName = Literal["lstm", "gru"]
+CellName = Literal["lstm", "gru", "simple-rnn"]
 AttentionForm = Literal["none", "dot", "general", "additive", "multi-head"]
 Peek = Literal["none", "concat", "add"]
 Bridge = Literal["auto", "dense", "none"]
@@ -28,7 +28,8 @@ class ModelConfig:
     of a fixed number of steps."""
 
     cell: Annotated[CellName, Option(panel=PANEL)] = "lstm"
-    """Recurrent cell."""
+    """Recurrent cell. "lstm" (Hochreiter & Schmidhuber 1997), "gru" (Cho et al. 2014), or "simple-rnn" (Elman 1990),
+    which has no gates."""
 
     units: Annotated[int, Option(panel=PANEL, at_least=1)] = 128
     """Size of an encoder layer (of each direction)."""

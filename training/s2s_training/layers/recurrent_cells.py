@@ -27,4 +27,5 @@ class RecurrentCell:
 RECURRENT_CELLS: Final[Mapping[CellName, RecurrentCell]] = {
     "lstm": RecurrentCell(keras.layers.LSTM, keras.layers.LSTMCell),
     "gru": RecurrentCell(keras.layers.GRU, keras.layers.GRUCell),
+    "simple-rnn": RecurrentCell(keras.layers.SimpleRNN, keras.layers.SimpleRNNCell),
 }
