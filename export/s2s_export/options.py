@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from s2s_export.errors import ExportError
-from s2s_runtime.declared_options import Option, declares_options, option_problems
+from s2s_runtime.declared_options import Need, Option, declares_options, option_problems
 from s2s_runtime.spelling import did_you_mean, option
 from s2s_runtime.vocabulary.padding import Side
 from s2s_runtime.vocabulary.vocabulary_file import Unit, VocabularyFile
@@ -109,6 +109,25 @@ class ExportOptions:
 
     verify_with: Annotated[Sequence[str], Option(typed=None)] = ()
     """Texts to verify with. Otherwise inputs are generated."""
+
+    verify_sources: Annotated[
+        int,
+        Option(
+            panel=FILES,
+            metavar="N",
+            at_least=1,
+            not_for=[DRY_RUN],
+            needs=[
+                Need(
+                    words="generated sources",
+                    present=lambda given: not given.verify_with,
+                    got=lambda given: f"{len(given.verify_with)} texts to verify with",
+                )
+            ],
+        ),
+    ] = 24
+    """Sources to generate and verify with, where no texts are given. More are stronger evidence, fewer take less time.
+    All are decoded greedily (values: predicted), the first 8 by beam search and compared tensor by tensor too."""
 
     references: Annotated[Sequence[str], Option(typed=None)] = ()
     """The right target of each text in `verify_with`, for error rates with int8 or float16."""

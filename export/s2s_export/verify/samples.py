@@ -18,7 +18,6 @@ from s2s_runtime.spelling import option
 
 Sentence = tuple[np.ndarray, ...]
 
-_SENTENCES = 24
 _LONGEST = 40
 _SHOWN = 60
 
@@ -29,7 +28,7 @@ def sentences(options: ExportOptions, facts: Understanding) -> list[Sentence]:
     Raises:
         ExportError: as `encoded`.
     """
-    return encoded(options.verify_with, facts) if options.verify_with else generated(facts)
+    return encoded(options.verify_with, facts) if options.verify_with else generated(facts, options.verify_sources)
 
 
 def in_words(compared: Sequence[Sentence], options: ExportOptions) -> str:
@@ -40,10 +39,10 @@ def in_words(compared: Sequence[Sentence], options: ExportOptions) -> str:
     return f"{len(compared)} {one if len(compared) == 1 else several}"
 
 
-def generated(facts: Understanding) -> list[Sentence]:
-    """Random sentences of several lengths, of ordinary symbols where a vocabulary tells which those are."""
+def generated(facts: Understanding, count: int) -> list[Sentence]:
+    """So many random sentences of several lengths, of ordinary symbols where a vocabulary tells which those are."""
     rng = np.random.default_rng(0)
-    lengths = _lengths(rng, facts, 0)
+    lengths = _lengths(rng, facts, 0, count)
     vocabulary = facts.source_vocabulary
     special = set() if vocabulary is None else {vocabulary.padding_id, vocabulary.start_id, vocabulary.end_id}
     first = [_row(rng, facts.sources[0], length, special) for length in lengths]
@@ -78,7 +77,7 @@ def _beside(rng: np.random.Generator, facts: Understanding, first: list[np.ndarr
     return list(zip(*columns, strict=True))
 
 
-def _lengths(rng: np.random.Generator, facts: Understanding, place: int, count: int = _SENTENCES) -> list[int]:
+def _lengths(rng: np.random.Generator, facts: Understanding, place: int, count: int) -> list[int]:
     """Lengths up to the greatest; a fixed number of values has no padding of its own."""
     source = facts.sources[place]
     if source.kind == "values" and source.padding.length:
