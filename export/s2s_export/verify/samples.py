@@ -23,7 +23,7 @@ _SHOWN = 60
 
 
 def sentences(options: ExportOptions, facts: Understanding) -> list[Sentence]:
-    """Sentences to verify with, as the options say: of texts that were given, or generated.
+    """Return sentences to verify with, as the options say: of texts that were given, or generated.
 
     Raises:
         ExportError: as `encoded`.
@@ -40,7 +40,7 @@ def in_words(compared: Sequence[Sentence], options: ExportOptions) -> str:
 
 
 def generated(facts: Understanding, count: int) -> list[Sentence]:
-    """So many random sentences of several lengths, of ordinary symbols where a vocabulary tells which those are."""
+    """Return so many random sentences of several lengths, of ordinary symbols where a vocabulary tells which those are."""
     rng = np.random.default_rng(0)
     lengths = _lengths(rng, facts, 0, count)
     vocabulary = facts.source_vocabulary

@@ -17,7 +17,7 @@ from s2s_training.models.encoder_stack import LayerStates, bridged
 
 
 def decode(target: Any, encoded: tuple[Any, Any, list[LayerStates]], config: ModelConfig, layout: Layout) -> Any:
-    """The decoder's probabilities (batch, target time, symbols).
+    """Return the decoder's probabilities (batch, target time, symbols).
 
     Args:
         target: the target one step earlier, ids or one-hot rows.
