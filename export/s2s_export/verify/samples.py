@@ -40,7 +40,7 @@ def in_words(compared: Sequence[Sentence], options: ExportOptions) -> str:
 
 
 def generated(facts: Understanding, count: int) -> list[Sentence]:
-    """Return so many random sentences of several lengths, of ordinary symbols where a vocabulary tells which those are."""
+    """Return so many random sentences of several lengths, of ordinary symbols where a vocabulary tells which are."""
     rng = np.random.default_rng(0)
     lengths = _lengths(rng, facts, 0, count)
     vocabulary = facts.source_vocabulary
