@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from s2s_export.errors import ExportError
+from s2s_export.pass_names import named
 from s2s_runtime.declared_options import Need, Option, declares_options, option_problems
 from s2s_runtime.spelling import did_you_mean, option
 from s2s_runtime.vocabulary.padding import Side
@@ -158,10 +158,10 @@ class ExportOptions:
         if problems:
             raise ExportError("; ".join(problems))
         if not isinstance(self.optimize, str):
-            import_module("s2s_export.passes.registry").named(self.optimize)  # it imports onnx, for which --help waits
+            named(self.optimize)
 
     def _contradictions(self) -> list[str]:
-        """What options say against one another, where each is sound by itself."""
+        """Return one line for each group of options that contradict each other, where each is sound by itself."""
         problems = []
         if self.rows is not None and self.pairs is None:
             problems.append(f"{option('rows')}: expected {option('pairs')} beside it, whose rows it counts")
@@ -180,7 +180,7 @@ class ExportOptions:
         return problems
 
     def with_vocabulary(self, vocabulary: VocabularyFile | None) -> ExportOptions:
-        """These options with another vocabulary, whose target side gets the start and end symbols given.
+        """Return these options with another vocabulary, whose target side gets the start and end symbols given.
 
         Raises:
             ExportError: symbols are given, but there is no target vocabulary.

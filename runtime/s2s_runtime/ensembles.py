@@ -71,7 +71,7 @@ def _workers(models: Sequence[Model], mean: Mean) -> Workers | None:
         opened = [each.model for each in own]
         gone = [f"models[{i}]" for i, each in enumerate(opened) if each is None]
         if gone:
-            raise BundleError(f"{', '.join(gone)}: the bundle changed or went since it was loaded; load it again")
+            raise BundleError(f"{', '.join(gone)}: its graphs can't be opened once more")
         return EnsembleModel([each for each in opened if each is not None], mean)
 
     return Workers(min(each.count for each in own), join, asked=asked, weights=weights)

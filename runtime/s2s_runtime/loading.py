@@ -36,7 +36,7 @@ def load(
     verify_hashes: bool = True,
     sessions: Mapping[str, Any] | None = None,
 ) -> Model:
-    """Load a bundle.
+    """Load a bundle: read it once, whole, and close it; what happens to its place afterwards changes nothing.
 
     Args:
         path: the bundle's folder, a zip file of it, the bytes of one, or a mapping of its files' names to their bytes.
@@ -72,9 +72,8 @@ def load(
     settings = SessionSettings(providers, provider_options, *threads, allow_fallback, shared_threads)
     files = find_files(path)
     manifest = read_manifest(files, verify_hashes=verify_hashes, without=ready)
-    for vocabulary in (manifest.source_vocabulary, manifest.target_vocabulary):
-        if vocabulary is not None:
-            vocabulary.check_model()  # now rather than with the first text
+    files.close()
+    _check_vocabularies(manifest)
     unknown = [name for name in ready if name not in manifest.graphs]
     if unknown:
         raise OptionError(f"sessions: expected names among {', '.join(manifest.graphs)}, got {', '.join(unknown)}")
@@ -84,8 +83,15 @@ def load(
     return Model(manifest, step_model, step_model.provider, at_once, files.name)
 
 
+def _check_vocabularies(manifest: Manifest) -> None:
+    """Make sure that sentencepiece takes its models, now rather than with the first text."""
+    for vocabulary in (manifest.source_vocabulary, manifest.target_vocabulary):
+        if vocabulary is not None:
+            vocabulary.check_model()
+
+
 def _opener(files: BundleFiles, manifest: Manifest, settings: SessionSettings) -> Callable[[], OnnxStepModel]:
-    """What opens the graphs of these files, as they are now, when it is called."""
+    """What opens the graphs of these files when it is called."""
     return partial(OnnxStepModel, manifest, Graphs(files, manifest, settings, {}))
 
 

@@ -157,11 +157,13 @@ def _weigh(found: _Found, teacher: Teacher, bundle: Bundle, rows: ChosenRows, gi
     if padding.length is None or padding.id is None:
         return  # a mask, or values: padding plays no part
     memory = TrainingMemory.of(bundle.model, bundle.split, facts)
-    signs = Signs(teacher, memory, found.setup)
+    # Scripts hold out the last fifth of their rows, which are the longest where files are sorted by length.
+    trained = [pair for pair in rows.taken[: max(1, len(rows.taken) * 4 // 5)] if all(pair)]
+    signs = Signs(teacher, memory, found.setup, trained)
     if "start and end" not in given and rows.rebuilt:
         several = [replace(found.setup, ends=ends) for ends in _all_ends(rows)]
         _take(found, "start and end", signs.ends(several), given)
-        signs = Signs(teacher, memory, found.setup)
+        signs = Signs(teacher, memory, found.setup, trained)
     candidates = fillers(found.setup, facts)
     filler, _ = signs.source_filler(candidates)
     trial = found.setup

@@ -21,7 +21,7 @@ from s2s_export.evidence.teacher_forcing import source_rows
 from s2s_export.understand.bundle_terms import Understanding
 from s2s_training.splitting.splitter import SplitModel
 
-_BATCHES: Final = 16
+_BATCHES: Final = 24
 _BATCH: Final = 64
 _PER_BATCH: Final = 6.0  # a symbol is frequent where so many of a batch's sources hold it: rarer ones are noise
 _LEAST_SYMBOLS: Final = 8

@@ -9,7 +9,7 @@ from s2s_export.errors import ExportError
 
 
 def refuse_other_dtypes(model: keras.Model) -> None:
-    """Checks that every layer computes in float32.
+    """Check that every layer computes in float32.
 
     Raises:
         ExportError: names the first layer that doesn't, and its dtype policy.

@@ -65,10 +65,8 @@ class Graphs(Mapping[str, Any]):
     def _opened(self, name: str) -> Any:
         file, weights = self._manifest.graphs[name].file, self._manifest.weights
         place = f"{self._files.name}/{file}"
-        if not all(map(self._files.unchanged, [file, *([] if weights is None else [weights.file])])):
-            raise BundleError(f"{place}: it or its weights changed or went since the bundle was loaded; load it again")
-        graph = self._files.graph(file, None if weights is None else weights.file)
-        session = open_session(graph, self._settings, place)
+        constants = {} if weights is None else {weights.file: self._files.read(weights.file)}
+        session = open_session(self._files.read(file), self._settings, place, constants)
         self._check_names(place, name, session)
         return session
 

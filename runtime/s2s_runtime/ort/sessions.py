@@ -8,11 +8,12 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
 from s2s_runtime.errors import BundleError, MissingExtraError, OptionError, ProviderError
+from s2s_runtime.ort.graph_bytes import placed
+from s2s_runtime.ort.private_copy import private_copy
 from s2s_runtime.ort.telemetry import disable_telemetry
 
 _SHORT_NAMES: Final = {
@@ -29,6 +30,7 @@ CUDA: Final = _SHORT_NAMES["cuda"]
 
 _SPIN_MICROSECONDS: Final = "10"
 _CAPTURE: Final = "enable_cuda_graph"
+_IN_MEMORY: Final = "add_external_initializers_from_files_in_memory"
 
 ProviderOptions = Mapping[str, str | int | float | bool]
 
@@ -150,38 +152,53 @@ def import_onnxruntime() -> ModuleType:
         ) from error
 
 
-def open_session(graph: Path, settings: SessionSettings, name: str = "") -> Any:  # onnxruntime is untyped
+def open_session(graph: bytes, settings: SessionSettings, name: str, weights: Mapping[str, bytes] | None = None) -> Any:
     """Open one graph and make sure that it runs where it was asked to.
 
     Args:
-        graph: the ONNX file.
+        graph: the ONNX file's content.
         settings: providers and threads.
-        name: what to call it in messages; default: its path.
+        name: what to call it in messages.
+        weights: content of the files that its constants lie in, by name.
 
     Raises:
         MissingExtraError: onnxruntime is not installed.
         ProviderError: a provider asked for is not in this build of onnxruntime, or could not be started.
-        BundleError: onnxruntime can't load the file.
+        BundleError: onnxruntime can't load the graph, or the graph reads other files than `weights`.
     """
+    weights = weights or {}
     ort = import_onnxruntime()
+    found = placed(graph, weights, name)
     _check_available(ort.get_available_providers(), settings)
     first, *others = _attempts(settings, ort.get_available_providers())
     session_options = _session_options(ort, first)
     try:
-        return _start(ort, graph, first, session_options, name)
+        if found.in_memory and _take_weights(session_options, weights):
+            return _start(ort, found.content, first, session_options, name)
+        with private_copy(found.content, weights) as copy:
+            return _start(ort, str(copy), first, session_options, name)
     except ProviderError:
         if not others:
             raise
-    return open_session(graph, others[0], name)
+    return open_session(graph, others[0], name, weights)
 
 
-def _start(ort: ModuleType, graph: Path, settings: SessionSettings, session_options: Any, name: str) -> Any:
+def _take_weights(session_options: Any, weights: Mapping[str, bytes]) -> bool:
+    """Give onnxruntime the constants in memory; whether it takes them: versions before 1.23 can't."""
+    if weights and not hasattr(session_options, _IN_MEMORY):
+        return False
+    if weights:
+        getattr(session_options, _IN_MEMORY)([*weights], [*weights.values()], [*map(len, weights.values())])
+    return True
+
+
+def _start(ort: ModuleType, graph: bytes | str, settings: SessionSettings, session_options: Any, name: str) -> Any:
     """Open a graph with exactly the providers that the settings ask for."""
     options = settings.provider_options
     state = ort.capi.onnxruntime_pybind11_state  # its errors have no common base but Exception
     try:
         session = ort.InferenceSession(
-            str(graph),
+            graph,
             session_options,
             providers=list(settings.requested),
             provider_options=None if options is None else [_as_text(each) for each in options],
@@ -194,7 +211,7 @@ def _start(ort: ModuleType, graph: Path, settings: SessionSettings, session_opti
         state.Fail,
         state.NotImplemented,
     ) as error:
-        raise BundleError(f"{name or graph!s}: onnxruntime can't load this graph: {_first_line(error)}") from error
+        raise BundleError(f"{name}: onnxruntime can't load this graph: {_first_line(error)}") from error
     except RuntimeError as error:
         if "use_per_session_threads" not in str(error) and "GlobalThreadPools" not in str(error):
             raise
