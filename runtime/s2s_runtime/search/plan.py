@@ -174,6 +174,7 @@ def _sampler(options: DecodingOptions) -> Sampler | None:
         temperature=1.0 if temperature is None else temperature,
         top_k=options.sampling_top_k,
         top_p=1.0 if top_p is None else top_p,
+        min_p=options.sampling_min_p or 0.0,
         seed=options.seed,
     )
 

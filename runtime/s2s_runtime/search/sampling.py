@@ -14,16 +14,20 @@ from s2s_runtime.array_types import Floats, Ints
 class Sampler:
     """A way to draw the next token.
 
+    Temperature comes first, then top-k, then top-p of what that left, then min-p, whose bound neither of them moves.
+
     Args:
         temperature: the softmax is taken of logits / temperature.
         top_k: only the k likeliest tokens; None = all.
         top_p: only the likeliest tokens that together reach this probability; 1 = all (Holtzman et al. 2020).
+        min_p: only tokens at least so many times as likely as the likeliest; 0 = all (Nguyen et al. 2024).
         seed: None = different each time.
     """
 
     temperature: float = 1.0
     top_k: int | None = None
     top_p: float = 1.0
+    min_p: float = 0.0
     seed: int | None = None
 
     def generators(self, sentences: int, samples: int) -> list[np.random.Generator]:
@@ -53,6 +57,9 @@ class Sampler:
         if self.top_p < 1.0:
             before = reached - weights
             weights[before >= np.float32(self.top_p) * reached[:, -1:]] = 0.0
+            reached = np.cumsum(weights, axis=1)
+        if self.min_p > 0.0:
+            weights[weights < np.float32(self.min_p)] = 0.0  # the likeliest weighs 1
             reached = np.cumsum(weights, axis=1)
         uniform = np.array([generator.random(dtype=np.float32) for generator in generators], np.float32)
         rank = (reached <= uniform[:, None] * reached[:, -1:]).sum(axis=1)
