@@ -112,7 +112,7 @@ def _export(model: keras.Model, path: Path, options: ExportOptions, progress: Pr
         facts, manifest = settled.facts, settled.in_manifest(manifest)
         write_manifest(folder, manifest)
         progress("verifying")
-        report = verify(folder, Subject(model, parts, facts, manifest), options.verify_with, options.atol)
+        report = verify(folder, Subject(model, parts, facts, manifest), options)
         refuse_failed(report)
         report = replace(report, facts=_facts(parts, facts, graphs))
         manifest = replace(manifest, verification=report.to_dict())

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from s2s_export.commands.export_settings import ExportSettings
-from s2s_export.options import ExportOptions
+from s2s_export.options import DRY_RUN, ExportOptions
 from s2s_runtime.commands.command_options import Given, takes
 from s2s_runtime.console.app import command, make_app
 from s2s_runtime.console.manners import UsageError, after_interrupt, result_console, typer
 from s2s_runtime.console.progress import stages
+from s2s_runtime.declared_options import declared
 from s2s_runtime.spelling import as_flags, option
 
 if TYPE_CHECKING:
@@ -69,7 +70,12 @@ _NEEDS = {
 }
 _FLAGS = {"verify_texts": "--verify-with"}
 _BARRED_BY = {
-    **dict.fromkeys(("as_json", "atol", "force", "verify_texts"), "dry_run"),
+    **{
+        name: "dry_run"
+        for kind in (ExportSettings, ExportOptions)
+        for name, each in declared(kind).items()
+        if DRY_RUN in each.option.not_for
+    },
     **dict.fromkeys(("trust_lambda", "custom_objects"), "model_fn"),
 }
 

@@ -90,7 +90,7 @@ def placed(graph: bytes, weights: Mapping[str, bytes], name: str) -> PlacedGraph
 
 
 def _message(walk: _Walk, start: int, end: int, kind: str, depth: int) -> list[bytes]:
-    """The bytes of a message in pieces, without the constants that moved out of it, with those that moved into it."""
+    """Return the bytes of a message in pieces, without the constants moved out of it and with those moved into it."""
     parts, pieces, copied = _PARTS[kind], list[bytes](), start
     made: list[bytes] | None
     for each in _fields(walk.data, start, end):
@@ -144,7 +144,7 @@ def _entry(data: bytes, entry: _Field) -> tuple[bytes, bytes]:
 
 
 def _fields(data: bytes, start: int, end: int) -> Iterator[_Field]:
-    """The fields of a message, one after the other."""
+    """Yield the fields of a message, one after the other."""
     place = start
     while place < end:
         begin = place
@@ -164,7 +164,7 @@ def _fields(data: bytes, start: int, end: int) -> Iterator[_Field]:
 
 
 def _number(data: bytes, place: int) -> tuple[int, int]:
-    """A number of variable length, and where it ends."""
+    """Return a number of variable length, and the offset at which it ends."""
     value = shift = 0
     while shift <= _MOST_BITS:
         byte = data[place]
