@@ -17,6 +17,7 @@ import pytest
 import sentencepiece
 from hypothesis import given
 from hypothesis import strategies as st
+from places import TINY
 from typer.testing import CliRunner
 
 import s2s_runtime
@@ -277,7 +278,7 @@ def written_one_by_one(vocabulary: Vocabulary, ids: list[int], start: int, end: 
             following = [*ids, end][len(states) - 1]
             return StepOutput(np.eye(len(vocabulary), dtype=np.float32)[[following]], None)
 
-    manifest = read_manifest(Path(__file__).parents[1] / "fixtures" / "tiny.s2s")
+    manifest = read_manifest(TINY)
     named = replace(vocabulary, start=vocabulary.symbols[start], end=vocabulary.symbols[end])
     target = replace(
         manifest.target, size=len(vocabulary), start_id=start, end_ids=(end,), unknown_id=None, max_length=99
@@ -293,7 +294,7 @@ def test_without_the_package_there_is_one_error(bundle: Path) -> None:
     assert found.stderr.splitlines()[-1] == (
         "s2s_runtime.errors.MissingExtraError: sentencepiece is not installed: pip install 's2s-runtime[sentencepiece]'"
     )
-    tiny = str(Path(__file__).parents[1] / "fixtures" / "tiny.s2s")
+    tiny = str(TINY)
     assert subprocess.run([sys.executable, "-c", code, tiny], check=False).returncode == 0
     code = "import sys; sys.modules['sentencepiece'] = None; from s2s_runtime.commands.inspect import main; main()"
     shown = subprocess.run([sys.executable, "-c", code, str(bundle)], capture_output=True, text=True, check=False)

@@ -1,10 +1,10 @@
 """Configurations as TOML files: what a run keeps, and what `--config` reads."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
+from places import FIXTURES, ROOT
 from typer.testing import CliRunner
 
 from s2s_training.commands.train import app
@@ -12,7 +12,7 @@ from s2s_training.config.toml_file import read_config, read_options, write_confi
 from s2s_training.data.datasets import BUILT_IN, SERIES, default_config, tutorial_config
 from s2s_training.errors import ConfigError
 
-RECIPES = Path(__file__).parents[2] / "training" / "recipes"
+RECIPES = ROOT / "training" / "recipes"
 ALL = [default_config("x.tsv"), tutorial_config("a \\ \"b\"\t'c'.tsv"), *map(default_config, (*BUILT_IN, *SERIES))]
 
 
@@ -72,7 +72,7 @@ def test_values_of_a_wrong_type_are_errors(content, message, tmp_path):
 
 def test_a_file_of_an_older_release_is_read(tmp_path):
     """What a release wrote before an option existed: that option has its default. Byte for byte as 0.1.0 wrote it."""
-    kept = read_config(Path(__file__).parents[1] / "fixtures" / "run-0.1.0.toml")
+    kept = read_config(FIXTURES / "run-0.1.0.toml")
     assert kept == default_config('pairs "of"\ttexts.tsv').override(
         units=5, embedding=0, padding="zeros", normalization=None, max_minutes=1.5, learning_rate=1e-05
     )

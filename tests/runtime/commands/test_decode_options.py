@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import pytest
+from places import FIXTURES
 from typer.testing import CliRunner, Result
 
 from s2s_runtime import DecodingOptions, InputError, Model, ensemble, load
@@ -19,7 +20,6 @@ from s2s_runtime.declared_options import declared, value_problem
 from s2s_runtime.options import READ_AHEAD
 from s2s_runtime.options.types import Mean
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
 TINY, NUMBERS = str(FIXTURES / "tiny.s2s"), str(FIXTURES / "tiny-probabilities.s2s")
 ONEHOT = str(FIXTURES / "tiny-onehot.s2s")
 TEXTS = ["abcab", "edc", "aaaaaa", "dcbe"]

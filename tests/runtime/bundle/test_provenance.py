@@ -1,9 +1,9 @@
 """How a bundle's set-up is known: kept in the manifest, summed up in a line, shown by s2s-inspect."""
 
 import json
-from pathlib import Path
 
 import pytest
+from places import TINY
 from rich.console import Console
 
 from s2s_runtime.bundle.manifest import Manifest
@@ -12,7 +12,6 @@ from s2s_runtime.bundle.provenance import Provenance, SetUpItem, Sign
 from s2s_runtime.commands.inspect_tables import describe
 from s2s_runtime.errors import BundleError
 
-TINY = Path(__file__).parents[1] / "fixtures" / "tiny.s2s"
 SIGN = Sign("probability of ' ' after the end of the target", "0.05", "rows of zeros")
 SETUP = Provenance(
     (

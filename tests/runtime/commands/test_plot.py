@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from places import FIXTURES
 from typer.testing import CliRunner
 
 from s2s_runtime.commands.plot import app
@@ -15,7 +16,6 @@ from s2s_runtime.results import Hypothesis
 
 pytest.importorskip("matplotlib", reason="the optional package matplotlib is not installed")
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
 TINY, VALUES = str(FIXTURES / "tiny.s2s"), str(FIXTURES / "tiny-values.s2s")
 STARTS = {".png": b"\x89PNG", ".svg": b"<?xml"}
 

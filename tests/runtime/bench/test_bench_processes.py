@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import onnxruntime
 import pytest
+from places import FIXTURES
 from typer.testing import CliRunner, Result
 
 from s2s_runtime import load, read_manifest
@@ -24,7 +25,6 @@ from s2s_runtime.bench.sources import random_sources
 from s2s_runtime.commands.bench import app
 from s2s_runtime.errors import BenchmarkError
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
 TINY = str(FIXTURES / "tiny.s2s")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="memory is read from Linux's /proc")
 

@@ -1,13 +1,13 @@
 """A bundle of format 1, as the first release to write that format wrote it, decodes to what it decoded to then."""
 
 import json
-from pathlib import Path
 
 import pytest
+from places import FIXTURES
 
 import s2s_runtime
 
-FORMAT_1 = Path(__file__).parents[1] / "fixtures" / "format-1"
+FORMAT_1 = FIXTURES / "format-1"
 
 
 def test_an_old_bundle_decodes_as_it_did() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from places import FIXTURES
 from typer.testing import CliRunner, Result
 
 from s2s_runtime.bench.comparison import LEAST_ROUNDS, Series, Visits, paired_ratio, unpaired_ratio
@@ -14,7 +15,6 @@ from s2s_runtime.bench.processes.memory import STAGES, memory_series
 from s2s_runtime.bench.request import REPEATS
 from s2s_runtime.commands.bench import app
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
 TINY = str(FIXTURES / "tiny.s2s")
 ONE = ("--batch-size", "2", "--beam-size", "1", "--warm-up", "1")
 

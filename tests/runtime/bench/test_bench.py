@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from places import FIXTURES
 from typer.testing import CliRunner, Result
 
 import s2s_runtime
@@ -23,7 +24,6 @@ from s2s_runtime.bench.tables import show_comparisons, show_latency
 from s2s_runtime.bench.timing import Effort, Measurement, Subject, measure_all
 from s2s_runtime.commands.bench import app
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
 TINY, VALUES = str(FIXTURES / "tiny.s2s"), str(FIXTURES / "tiny-values.s2s")
 QUICK = ("--repeats", "2", "--warm-up", "1")
 

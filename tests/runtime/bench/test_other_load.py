@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
+from places import FIXTURES
 from typer.testing import CliRunner
 
 from s2s_runtime.bench import other_load
 from s2s_runtime.bench.other_load import Usage
 from s2s_runtime.commands import bench
 
-TINY = str(Path(__file__).parents[1] / "fixtures" / "tiny.s2s")
+TINY = str(FIXTURES / "tiny.s2s")
 ONE = ("--batch-size", "1", "--beam-size", "1", "--warm-up", "1")
 
 

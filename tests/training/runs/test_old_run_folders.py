@@ -5,8 +5,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from places import FIXTURES
 
-FORMAT_1 = Path(__file__).parents[1] / "fixtures" / "format-1"
+FORMAT_1 = FIXTURES / "format-1"
 
 
 @pytest.fixture

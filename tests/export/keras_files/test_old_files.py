@@ -25,6 +25,7 @@ from architectures import (
 )
 from keras import layers
 from keras_2_files import save_as_keras_2
+from places import FIXTURES, ROOT
 from save_architectures import randomise
 from test_export_command import fails, run
 
@@ -75,16 +76,15 @@ def test_keras_2(build: object, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["keras-2.keras", "keras-2.h5"])
 def test_files_that_keras_2_wrote(name: str) -> None:
     """Files of the real Keras 2: nested models, stacked cells, attention and all give what they gave there."""
-    fixtures = Path(__file__).parents[1] / "fixtures"
-    expected = np.load(fixtures / "keras-2.npz")
-    model = load_model(fixtures / name)
+    expected = np.load(FIXTURES / "keras-2.npz")
+    model = load_model(FIXTURES / name)
     given = model([expected["source"], expected["target"]], training=False)
     np.testing.assert_allclose(given, expected["output"], atol=1e-6)
 
 
 def test_archive_of_keras_2_exports(tmp_path: Path) -> None:
     """The whole command over a .keras file of Keras 2; without its weights it is refused."""
-    path = shutil.copy(Path(__file__).parents[1] / "fixtures" / "keras-2.keras", tmp_path / "old.keras")
+    path = shutil.copy(FIXTURES / "keras-2.keras", tmp_path / "old.keras")
     code, _, errors = run(path, *TOKENS)
     assert code == 0, errors
     assert (tmp_path / "old.s2s" / "manifest.json").is_file()
@@ -146,7 +146,7 @@ def test_refusals(tmp_path: Path) -> None:
 
 def test_weights_with_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`--weights FILE --model-fn module:function`, with every way it can be wrong."""
-    monkeypatch.setattr(sys, "path", [str(Path(__file__).parent), *sys.path])
+    monkeypatch.setattr(sys, "path", [str(ROOT / "tests" / "builders"), *sys.path])
     model = gru_reset_after()
     randomise(model)
     model.save_weights(tmp_path / "m.weights.h5")

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import onnxruntime
 import pytest
+from places import TINY
 
 import s2s_runtime
 from s2s_runtime import BundleError, BundleNotFoundError, InputError, Model, OptionError, S2SError
 from s2s_runtime.bundle.storage import BundleSource
-
-TINY = Path(__file__).parents[1] / "fixtures" / "tiny.s2s"
 
 
 def files_of(folder: Path) -> dict[str, bytes]:

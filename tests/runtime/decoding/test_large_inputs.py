@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from places import FIXTURES
 
 from s2s_runtime import InputError, Model, OptionError, UnknownSymbolError
 from s2s_runtime.decoding.text_files import drop_last_text, open_output, read_windows
 
-TINY = str(Path(__file__).parents[1] / "fixtures" / "tiny.s2s")
+TINY = str(FIXTURES / "tiny.s2s")
 DECODE = [sys.executable, "-c", "from s2s_runtime.commands.decode import main; main()", TINY]
 
 

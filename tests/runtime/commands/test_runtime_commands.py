@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from places import FIXTURES
 from rich.console import Console
 from typer.testing import CliRunner, Result
 
@@ -20,7 +21,7 @@ from s2s_runtime.commands import decode as cli
 from s2s_runtime.commands import inspect as inspect_cli
 from s2s_runtime.commands.inspect_tables import describe
 
-TINY = str(Path(__file__).parents[1] / "fixtures" / "tiny.s2s")
+TINY = str(FIXTURES / "tiny.s2s")
 VALUES = TINY.replace("tiny.s2s", "tiny-values.s2s")
 NUMBERS = TINY.replace("tiny.s2s", "tiny-probabilities.s2s")
 
