@@ -3,42 +3,19 @@
 import json
 import shutil
 import zipfile
-from collections.abc import Sequence
 from pathlib import Path
 
 import keras
 import pytest
-from architectures import canonical, gru_reset_after
+from architectures.recurrent import canonical, gru_reset_after
+from export_command import SOURCE, TARGET, fails, run
 from keras import layers
-from save_architectures import randomise
-from typer.testing import CliRunner
+from random_weights import randomise
 
 import s2s_runtime
-from s2s_export.commands.export import app
 from s2s_runtime import PaddingPolicy, Vocabulary, VocabularyFile
 
 pytestmark = pytest.mark.tensorflow
-
-SOURCE = Vocabulary("char", ("<pad>", "<unk>", *"abcdefghijk"), padding="<pad>", unknown="<unk>")
-TARGET = Vocabulary("char", ("<pad>", "\t", "\n", *"ABCDEFGH"), padding="<pad>", start="\t", end="\n")
-
-
-def run(*arguments: object) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error of the command."""
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result.exit_code, result.stdout, result.stderr
-
-
-def fails(arguments: Sequence[object], message: str) -> None:
-    """The command ends with 1, one line on standard error holds the message, and nothing is written."""
-    code, _, errors = run(*arguments)
-    assert code == 1
-    lines = errors.strip().splitlines()
-    assert len(lines) == 1, errors
-    assert lines[0].startswith("error: ")
-    assert message in lines[0]
 
 
 @pytest.fixture(scope="module")

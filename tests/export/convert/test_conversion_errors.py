@@ -7,7 +7,8 @@ import keras
 import onnx
 import pytest
 import tensorflow as tf
-from architectures import UNITS, embed_source, embed_target, gru_reset_after, head, source_ids, target_ids
+from architectures.parts import UNITS, embed_source, embed_target, head, source_ids, target_ids
+from architectures.recurrent import gru_reset_after
 from keras import layers
 from typer.testing import CliRunner
 

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import pytest
 from keras import layers
-from save_architectures import randomise
+from random_weights import randomise
 
 import s2s_runtime
 from s2s_export import ExportOptions, export

@@ -7,7 +7,7 @@ import onnx
 import pytest
 from keras import layers
 from onnx import numpy_helper
-from save_architectures import randomise
+from random_weights import randomise
 
 from s2s_export import ExportOptions, export
 

@@ -10,24 +10,24 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from architectures import (
+from architectures.bidirectional import bidirectional_states
+from architectures.parts import (
     SOURCE,
     TARGET,
     UNITS,
-    bidirectional_states,
     embed_source,
     embed_target,
     from_states,
-    gru_reset_after,
     head,
     source_ids,
     target_ids,
 )
+from architectures.recurrent import gru_reset_after
+from export_command import fails, run
 from keras import layers
 from keras_2_files import save_as_keras_2
 from places import FIXTURES, ROOT
-from save_architectures import randomise
-from test_export_command import fails, run
+from random_weights import randomise
 
 from s2s_export.keras_files.keras2_config import hard_sigmoid_2
 from s2s_export.keras_files.load import load_model
@@ -151,13 +151,21 @@ def test_weights_with_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     randomise(model)
     model.save_weights(tmp_path / "m.weights.h5")
     file = tmp_path / "m.weights.h5"
-    code, _, errors = run("--weights", file, "--model-fn", "architectures:gru_reset_after", *TOKENS)
+    code, _, errors = run("--weights", file, "--model-fn", "architectures.recurrent:gru_reset_after", *TOKENS)
     assert code == 0, errors
     assert (tmp_path / "m.weights.s2s").is_dir()
     again = ("--force", *TOKENS)
-    fails(["--weights", file, "--model-fn", "architectures:simple_rnn", *again], "these weights don't fit the model")
-    fails(["--weights", file, "--model-fn", "architectures:none", *again], "--model-fn: 'architectures:none' can't be")
-    fails(["--weights", file, "--model-fn", "architectures:TARGET", *again], "is no function but int")
-    fails(["--weights", file, "--model-fn", "architectures:source_ids", *again], "to return a keras.Model, got")
+    fails(
+        ["--weights", file, "--model-fn", "architectures.recurrent:simple_rnn", *again],
+        "these weights don't fit the model",
+    )
+    fails(
+        ["--weights", file, "--model-fn", "architectures.recurrent:none", *again],
+        "--model-fn: 'architectures.recurrent:none' can't be",
+    )
+    fails(["--weights", file, "--model-fn", "architectures.recurrent:TARGET", *again], "is no function but int")
+    fails(
+        ["--weights", file, "--model-fn", "architectures.recurrent:source_ids", *again], "to return a keras.Model, got"
+    )
     assert run("--weights", file)[0] == 2
-    assert run(file, "--weights", file, "--model-fn", "architectures:simple_rnn")[0] == 2
+    assert run(file, "--weights", file, "--model-fn", "architectures.recurrent:simple_rnn")[0] == 2

@@ -7,8 +7,9 @@ import keras
 import numpy as np
 import onnx
 import pytest
-from architectures import attention_additive, canonical, gru_reset_after
-from save_architectures import randomise
+from architectures.attention import attention_additive
+from architectures.recurrent import canonical, gru_reset_after
+from random_weights import randomise
 
 import s2s_runtime
 from s2s_export import ExportError, ExportOptions

@@ -6,9 +6,12 @@ import keras
 import numpy as np
 import onnx
 import pytest
-from architectures import activation_without_onnx_twin, attention_additive, bidirectional_lstm_concat, continuous
+from architectures.attention import attention_additive
+from architectures.bidirectional import bidirectional_lstm_concat
+from architectures.continuous import continuous
+from architectures.recurrent import activation_without_onnx_twin
 from onnx import TensorProto
-from save_architectures import randomise
+from random_weights import randomise
 
 import s2s_runtime
 from s2s_export import ExportError, ExportOptions, export

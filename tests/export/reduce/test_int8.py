@@ -7,9 +7,11 @@ import keras
 import numpy as np
 import onnx
 import pytest
-from architectures import bidirectional_lstm_concat, continuous, gru_reset_after
-from save_architectures import randomise
-from test_export_command import SOURCE, TARGET, fails, run
+from architectures.bidirectional import bidirectional_lstm_concat
+from architectures.continuous import continuous
+from architectures.recurrent import gru_reset_after
+from export_command import SOURCE, TARGET, fails, run
+from random_weights import randomise
 
 import s2s_runtime
 from s2s_export import ExportError, ExportOptions, export

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import keras
 import pytest
+from export_command import run
 from keras import layers
-from save_architectures import randomise
-from test_export_command import run
+from random_weights import randomise
 
 import s2s_runtime
 

@@ -10,9 +10,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from export_command import fails, run
 from keras import layers
-from save_architectures import randomise
-from test_export_command import fails, run
+from random_weights import randomise
 
 import s2s_export
 import s2s_runtime

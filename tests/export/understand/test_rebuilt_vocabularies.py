@@ -5,10 +5,10 @@ from pathlib import Path
 
 import keras
 import pytest
-from architectures import UNITS
+from architectures.parts import UNITS
+from export_command import fails, run
 from keras import layers
-from save_architectures import randomise
-from test_export_command import fails, run
+from random_weights import randomise
 
 import s2s_runtime
 from s2s_export.errors import ExportError

@@ -6,9 +6,10 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from architectures import embed_source, embed_target, head, source_ids, target_ids, two_sources_two_encoders
+from architectures.inputs import two_sources_two_encoders
+from architectures.parts import embed_source, embed_target, head, source_ids, target_ids
 from keras import layers
-from save_architectures import randomise
+from random_weights import randomise
 from typer.testing import CliRunner
 
 import s2s_runtime

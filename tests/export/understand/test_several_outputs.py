@@ -6,10 +6,10 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from architectures import embed_source, source_ids
+from architectures.parts import embed_source, source_ids
+from export_command import fails, run
 from keras import layers, ops
-from save_architectures import randomise
-from test_export_command import fails, run
+from random_weights import randomise
 
 import s2s_runtime
 from s2s_export import ExportError, ExportOptions, export

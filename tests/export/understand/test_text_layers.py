@@ -6,10 +6,10 @@ from pathlib import Path
 import keras
 import pytest
 import tensorflow as tf
-from architectures import TARGET, UNITS, embed_target, head, target_ids
+from architectures.parts import TARGET, UNITS, embed_target, head, target_ids
+from export_command import run
 from keras import layers
-from save_architectures import randomise
-from test_export_command import run
+from random_weights import randomise
 
 import s2s_runtime
 from s2s_export.errors import ExportError

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bench_command import bench
 from places import FIXTURES
-from typer.testing import CliRunner, Result
 
 import s2s_runtime
 from s2s_runtime import Model, OptionError
@@ -22,15 +22,9 @@ from s2s_runtime.bench.settings import Case, Loading
 from s2s_runtime.bench.sources import random_sources
 from s2s_runtime.bench.tables import show_comparisons, show_latency
 from s2s_runtime.bench.timing import Effort, Measurement, Subject, measure_all
-from s2s_runtime.commands.bench import app
 
 TINY, VALUES = str(FIXTURES / "tiny.s2s"), str(FIXTURES / "tiny-values.s2s")
 QUICK = ("--repeats", "2", "--warm-up", "1")
-
-
-def bench(*arguments: str) -> Result:
-    """Run the command in this process."""
-    return CliRunner().invoke(app, list(arguments))
 
 
 def measurements(*arguments: str) -> list[dict[str, object]]:

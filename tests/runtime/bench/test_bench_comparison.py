@@ -7,21 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bench_command import bench
 from places import FIXTURES
-from typer.testing import CliRunner, Result
 
 from s2s_runtime.bench.comparison import LEAST_ROUNDS, Series, Visits, paired_ratio, unpaired_ratio
 from s2s_runtime.bench.processes.memory import STAGES, memory_series
 from s2s_runtime.bench.request import REPEATS
-from s2s_runtime.commands.bench import app
 
 TINY = str(FIXTURES / "tiny.s2s")
 ONE = ("--batch-size", "2", "--beam-size", "1", "--warm-up", "1")
-
-
-def bench(*arguments: str) -> Result:
-    """Run the command in this process."""
-    return CliRunner().invoke(app, list(arguments))
 
 
 def keep(path: Path, *arguments: str) -> Path:

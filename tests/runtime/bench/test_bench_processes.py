@@ -12,8 +12,8 @@ from types import SimpleNamespace
 import numpy as np
 import onnxruntime
 import pytest
+from bench_command import bench
 from places import FIXTURES
-from typer.testing import CliRunner, Result
 
 from s2s_runtime import load, read_manifest
 from s2s_runtime.bench.processes import measured as fresh
@@ -22,16 +22,10 @@ from s2s_runtime.bench.processes.memory import check_memory
 from s2s_runtime.bench.processes.recording import bare_request
 from s2s_runtime.bench.settings import Loading
 from s2s_runtime.bench.sources import random_sources
-from s2s_runtime.commands.bench import app
 from s2s_runtime.errors import BenchmarkError
 
 TINY = str(FIXTURES / "tiny.s2s")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="memory is read from Linux's /proc")
-
-
-def bench(*arguments: str) -> Result:
-    """Run the command in this process."""
-    return CliRunner().invoke(app, list(arguments))
 
 
 def report(*arguments: str) -> dict[str, object]:

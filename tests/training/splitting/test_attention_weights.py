@@ -6,10 +6,11 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from architectures import TARGET, UNITS, attention_by_hand_additive, embed_source, embed_target, source_ids, target_ids
+from architectures.attention import attention_by_hand_additive
+from architectures.parts import TARGET, UNITS, embed_source, embed_target, source_ids, target_ids
+from export_command import fails, run
 from keras import layers
-from save_architectures import randomise
-from test_export_command import fails, run
+from random_weights import randomise
 
 import s2s_runtime
 

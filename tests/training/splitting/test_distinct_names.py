@@ -2,7 +2,7 @@
 
 import keras
 import pytest
-from architectures import nested_models_of_one_naming
+from architectures.nested import nested_models_of_one_naming
 
 from s2s_training.splitting.graph import flatten_model
 from s2s_training.splitting.splitter import split

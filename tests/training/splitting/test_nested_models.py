@@ -2,7 +2,7 @@
 
 import keras
 import pytest
-from architectures import EMBEDDED, SOURCE, TARGET, UNITS, embed_target, source_ids, target_ids
+from architectures.parts import EMBEDDED, SOURCE, TARGET, UNITS, embed_target, source_ids, target_ids
 from keras import layers
 
 from s2s_training.splitting.graph import flatten_model

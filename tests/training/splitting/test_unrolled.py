@@ -2,7 +2,8 @@
 
 import keras
 import pytest
-from architectures import SOURCE, TARGET, UNITS, probabilities_attention, probabilities_lstm
+from architectures.parts import SOURCE, TARGET, UNITS
+from architectures.unrolled import probabilities_attention, probabilities_lstm
 from keras import layers, ops
 
 from s2s_training.errors import SplitError
