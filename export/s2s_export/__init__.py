@@ -8,6 +8,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from s2s_export.errors import ExportError, ModelFileError, VerificationError
+from s2s_runtime.ort.telemetry import disable_telemetry
 from s2s_training.quiet_import import import_quietly
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 
+disable_telemetry()  # here, as several modules of the exporter import onnxruntime, before or after any other
 logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent, unless the application listens
 
 _LATER = {

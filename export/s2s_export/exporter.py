@@ -31,10 +31,9 @@ from s2s_export.understand.bundle_terms import Understanding, embedding_size, un
 from s2s_export.understand.decoded_output_choice import ChosenOutput
 from s2s_export.understand.text_layers import without_text_layers
 from s2s_export.verify.verify import Subject, refuse_failed, verify
-from s2s_export.write import refuse_existing, write_graphs
+from s2s_export.write import refuse_existing, replacing_bundle, write_graphs
 from s2s_runtime.bundle.manifest_file import Manifest, write_manifest
 from s2s_runtime.declared_options import takes_options
-from s2s_runtime.files.atomic_write import replacing_folder
 from s2s_runtime.vocabulary.vocabulary_file import Unit
 from s2s_training.quiet_import import native_messages_held
 from s2s_training.splitting.graph import distinct_names, flatten_model
@@ -65,7 +64,7 @@ def export(
 
     Args:
         model: Functional or Sequential encoder-decoder of recurrent layers.
-        path: folder to write; it appears whole, or not at all.
+        path: folder to write, or a zip file where it ends in .zip; it appears whole, or not at all.
         options: what the graph can't tell, as one object; what is given by itself overrides it.
         source: the source's symbols.
         target: the target's symbols.
@@ -104,7 +103,7 @@ def _export(model: keras.Model, path: Path, options: ExportOptions, progress: Pr
     with native_messages_held():
         plain = build_graphs(parts, facts, options.opset, Passes(named(options.optimize)))
     graphs = with_searches(plain, facts)
-    with replacing_folder(path) as folder:
+    with replacing_bundle(path) as folder:
         manifest = write_unverified(folder, parts, facts, graphs)
         manifest = replace(manifest, producers={**_versions(), "opset": str(options.opset)})
         if options.pairs is not None or options.expect is not None:

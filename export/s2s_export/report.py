@@ -235,4 +235,4 @@ def _print_notes(console: Console, facts: Understanding) -> None:
 
 
 def _size(path: Path) -> int:
-    return sum(file.stat().st_size for file in path.iterdir())
+    return sum(file.stat().st_size for file in path.iterdir()) if path.is_dir() else path.stat().st_size

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
+from zipfile import ZipFile, is_zipfile
 
 import onnx
 
 from s2s_export.errors import ExportError
 from s2s_runtime.bundle.manifest_file import GraphFile, describe_file
+from s2s_runtime.files.atomic_write import replacing, replacing_folder
 from s2s_runtime.spelling import option
 
 WEIGHTS: Final = "weights.bin"
+MANIFEST: Final = "manifest.json"
 _SMALL: Final = 1024  # bytes; smaller constants stay where they are: shapes and axes have to be read while loading
 _ALIGNMENT: Final = 4096  # a page, so that onnxruntime can map a constant into memory instead of reading it
 
@@ -26,10 +31,38 @@ def refuse_existing(path: Path, *, force: bool) -> None:
     """
     if path.exists() and not force:
         raise ExportError(f"{path} exists already; choose another place, or replace it with {option('force', '')}")
-    if path.exists() and not (path / "manifest.json").is_file():
+    if path.exists() and not _is_bundle(path):
         raise ExportError(f"{path} exists and is no bundle; {option('force', '')} replaces bundles only")
     if not path.parent.is_dir():
         raise ExportError(f"{path.parent}: no such folder to write {path.name} into; create it first")
+
+
+def _is_bundle(path: Path) -> bool:
+    if path.is_file() and is_zipfile(path):
+        with ZipFile(path) as archive:
+            return MANIFEST in archive.namelist()
+    return (path / MANIFEST).is_file()
+
+
+@contextmanager
+def replacing_bundle(path: Path) -> Iterator[Path]:
+    """Give a folder to write a bundle into; where the block ends well, the bundle takes the place of `path`.
+
+    It is a zip file where `path` ends in .zip, stored and not packed: weights hardly shrink, and loading is quicker.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    if path.suffix.lower() != ".zip":
+        with replacing_folder(path) as folder:
+            yield folder
+        return
+    with tempfile.TemporaryDirectory(prefix="s2s-export-") as name:
+        folder = Path(name)
+        yield folder
+        with replacing(path) as beside, ZipFile(beside, "w") as archive:
+            for file in sorted(folder.iterdir()):
+                archive.write(file, file.name)
 
 
 def write_graphs(folder: Path, models: Mapping[str, onnx.ModelProto]) -> tuple[dict[str, GraphFile], GraphFile | None]:

@@ -24,7 +24,7 @@ class ComparedByValue:
 
 
 def same_value(one: Any, other: Any) -> bool:
-    """Whether two values are equal: arrays of one type and shape with equal items, alone or in lists and mappings."""
+    """Return whether two values are equal, arrays by type, shape and items, also inside lists and mappings."""
     if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
         both = isinstance(one, np.ndarray) and isinstance(other, np.ndarray)
         return both and one.dtype == other.dtype and np.array_equal(one, other)

@@ -9,7 +9,7 @@ import numpy as np
 
 
 def edit_distance(first: Sequence[Hashable], second: Sequence[Hashable]) -> int:
-    """The least number of insertions, deletions and substitutions between two sequences (Levenshtein 1966).
+    """Return the least number of insertions, deletions and substitutions between two sequences (Levenshtein 1966).
 
     >>> edit_distance("kitten", "sitting")
     3
@@ -40,7 +40,7 @@ class ErrorRates:
     token_error_rate: float
 
     def to_dict(self) -> dict[str, float]:
-        """The figures by name."""
+        """Return the figures by name."""
         return asdict(self)
 
 
@@ -72,6 +72,6 @@ def error_rates(
 
 
 def nearest(hypothesis: Sequence[Hashable], references: Sequence[Sequence[Hashable]]) -> tuple[int, int]:
-    """Edits to the nearest reference, and that one's length; of equally near ones the longest."""
+    """Return the edits to the nearest reference and the length of that reference; the longest of equally near ones."""
     edits, length = min((edit_distance(hypothesis, reference), -len(reference)) for reference in references)
     return edits, -length

@@ -20,7 +20,7 @@ class S2SError(Exception):
 
 
 def _unpickled(kind: type[S2SError], args: tuple[Any, ...]) -> S2SError:
-    """An error without its constructor, which composes its message from something else than the message."""
+    """Make an error without its constructor, which composes the message from other arguments than the message."""
     error = kind.__new__(kind, *args)
     error.args = args
     return error
@@ -42,7 +42,7 @@ class UnknownSymbolError(S2SError, ValueError):
     """A text holds a symbol that the vocabulary doesn't, and nothing may stand for it.
 
     Attributes:
-        symbol: the symbol that was not found.
+        symbol: the symbol that the vocabulary lacks.
         position: its index among the symbols of the normalised text.
         text: the text as given.
         place: position of the text among the caller's inputs, where it stood among several.
@@ -80,7 +80,7 @@ class OptionError(S2SError, ValueError):
 
 
 class UnknownOptionError(OptionError, TypeError):
-    """A keyword argument that there is not; the message names the nearest one that there is."""
+    """A keyword argument doesn't exist; the message names the nearest one that does."""
 
 
 class InputError(S2SError, ValueError):
@@ -96,7 +96,7 @@ class InputError(S2SError, ValueError):
 
     @classmethod
     def at(cls, inputs: str, place: int, reason: str) -> InputError:
-        """An error of one item of several: `inputs[place]: reason`."""
+        """Make an error about one item of several: `inputs[place]: reason`."""
         error = cls(f"{inputs}[{place}]: {reason}")
         error.place, error.reason = place, reason
         return error
@@ -104,10 +104,10 @@ class InputError(S2SError, ValueError):
 
 @contextmanager
 def naming(call: Callable[[int], str]) -> Iterator[None]:
-    """Errors of one item of several are raised as `call(its place): reason`; others as they are.
+    """Raise errors about one item of several as `call(its place): reason`, and all others as they are.
 
     Raises:
-        InputError: of an item.
+        InputError: an item was wrong.
     """
     try:
         yield
@@ -119,10 +119,10 @@ def naming(call: Callable[[int], str]) -> Iterator[None]:
 
 @contextmanager
 def raised_as(kind: type[S2SError]) -> Iterator[None]:
-    """Errors of what was given are raised as another kind, with their message: that of whoever asked for it.
+    """Raise an `InputError` of the block as an error of another kind, with the same message.
 
     Raises:
-        S2SError: of that kind.
+        S2SError: what was given is wrong; the error is of that kind.
     """
     try:
         yield

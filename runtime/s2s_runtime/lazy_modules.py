@@ -1,4 +1,4 @@
-"""Modules that are imported when they are first used: a cold start waits for what it needs, and for no more."""
+"""Modules that are imported when they are first used, so that a cold start waits only for what it needs."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from importlib import import_module
 from typing import Any
 
 
-class Later:
-    """Stands for a module of this package until something of it is used.
+class LazyModule:
+    """A module of this package that is imported when something of it is first used.
 
         if TYPE_CHECKING:
             from s2s_runtime import beam
         else:
-            beam = Later("search.beam")
+            beam = LazyModule("search.beam")
 
     Args:
         name: of the module, within the package.

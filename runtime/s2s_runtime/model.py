@@ -13,7 +13,7 @@ from s2s_runtime.declared_options import known_keywords, takes_options
 from s2s_runtime.decoding.decoding import Decoding
 from s2s_runtime.errors import OptionError
 from s2s_runtime.inputs.sources import Inputs, Row
-from s2s_runtime.lazy_modules import Later
+from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.loaded_bundle import LoadedBundle
 from s2s_runtime.options import (
     READ_AHEAD,
@@ -31,9 +31,9 @@ from s2s_runtime.search.cancellation import cancellable
 if TYPE_CHECKING:
     from s2s_runtime.decoding import decoder_state, predict_values, score_targets, streaming, text_files
 else:  # what one verb alone needs is imported with its first call
-    decoder_state, predict_values = Later("decoding.decoder_state"), Later("decoding.predict_values")
-    score_targets, streaming = Later("decoding.score_targets"), Later("decoding.streaming")
-    text_files = Later("decoding.text_files")
+    decoder_state, predict_values = LazyModule("decoding.decoder_state"), LazyModule("decoding.predict_values")
+    score_targets, streaming = LazyModule("decoding.score_targets"), LazyModule("decoding.streaming")
+    text_files = LazyModule("decoding.text_files")
 
 
 class Model(LoadedBundle):

@@ -1,4 +1,4 @@
-"""What decoding gives back."""
+"""The results of decoding and scoring."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2s_runtime.equality import ComparedByValue
-from s2s_runtime.lazy_modules import Later
+from s2s_runtime.lazy_modules import LazyModule
 
 if TYPE_CHECKING:
     from s2s_runtime.plots import notebook
 else:  # where somebody looks at results
-    notebook = Later("plots.notebook")
+    notebook = LazyModule("plots.notebook")
 
 _LONGEST: Final = 70  # characters of a text that a repr shows
 
@@ -53,21 +53,21 @@ class Hypothesis(ComparedByValue):
         return f"Hypothesis({', '.join(parts)})"
 
     def to_dict(self) -> dict[str, object]:
-        """Everything that is known as plain values for JSON; what wasn't asked for is left out."""
-        found: dict[str, object] = {"text": self.text, "tokens": self.tokens, "ids": self.ids}
+        """Return everything that is known as plain values for JSON; what wasn't asked for is left out."""
+        values: dict[str, object] = {"text": self.text, "tokens": self.tokens, "ids": self.ids}
         if self.score is not None:
-            found["score"] = self.score
-        found["finish_reason"] = self.finish_reason
+            values["score"] = self.score
+        values["finish_reason"] = self.finish_reason
         if self.token_scores is not None:
-            found["token_scores"] = self.token_scores
+            values["token_scores"] = self.token_scores
         if self.attention is not None:
-            found["attention"] = self.attention.tolist()
-        return found
+            values["attention"] = self.attention.tolist()
+        return values
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Result(ComparedByValue):
-    """What one source was decoded to.
+    """The hypotheses that one source was decoded to.
 
     Attributes:
         hypotheses: best first, at least one.
@@ -114,7 +114,7 @@ class Result(ComparedByValue):
         return self.hypotheses[0].score
 
     def to_dict(self) -> dict[str, object]:
-        """Plain values for JSON; unknown symbols only where there are any."""
+        """Return plain values for JSON; unknown symbols are in them only where there are any."""
         return {
             "source_tokens": self.source_tokens,
             **({"unknown_symbols": self.unknown_symbols} if self.unknown_symbols else {}),
@@ -127,9 +127,9 @@ class TargetScore(ComparedByValue):
     """How likely a given target is.
 
     Attributes:
-        score: as `Hypothesis.score`: normalised by the length penalty.
-        log_probability: of the whole target, natural logarithm.
-        token_scores: log-probability of each token, the end token's last.
+        score: log-probability normalised by the length penalty, as `Hypothesis.score` is.
+        log_probability: natural logarithm of the probability of the whole target.
+        token_scores: log-probability of each token; that of the end token comes last.
         unknown_symbols: symbols that the vocabularies lack, those of the source and then those of the target, in the
             order of the texts.
     """
@@ -144,7 +144,7 @@ class TargetScore(ComparedByValue):
         return f"TargetScore({numbers}, tokens={len(self.token_scores)})"
 
     def to_dict(self) -> dict[str, object]:
-        """Plain values for JSON; unknown symbols only where there are any."""
+        """Return plain values for JSON; unknown symbols are in them only where there are any."""
         return {
             "score": self.score,
             "log_probability": self.log_probability,
@@ -154,7 +154,7 @@ class TargetScore(ComparedByValue):
 
 
 class Results(list[Result]):
-    """What `generate` gives: a list of results, which a notebook shows as a table."""
+    """The list of results that `generate` returns; a notebook shows it as a table."""
 
     @overload
     def __getitem__(self, place: SupportsIndex) -> Result: ...
@@ -163,8 +163,8 @@ class Results(list[Result]):
     def __getitem__(self, place: slice) -> Results: ...
 
     def __getitem__(self, place: SupportsIndex | slice) -> Result | Results:
-        found = super().__getitem__(place)
-        return found if isinstance(found, Result) else Results(found)
+        picked = super().__getitem__(place)
+        return picked if isinstance(picked, Result) else Results(picked)
 
     def _repr_html_(self) -> str:
         return notebook.results_table(self)

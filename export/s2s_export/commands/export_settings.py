@@ -19,7 +19,7 @@ class ExportSettings:
     """A model saved by Keras: .keras or .h5."""
 
     output: Annotated[Path | None, Option(flags=["--output", "-o"])] = None
-    """Bundle to write; default: MODEL.s2s beside the model."""
+    """Bundle to write, a folder, or one file if it ends in .zip; default: MODEL.s2s beside the model."""
 
     dry_run: Annotated[bool, Option()] = False
     """Show what is understood of the model; write nothing."""

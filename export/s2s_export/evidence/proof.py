@@ -17,6 +17,7 @@ from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
 
 _FIRST: Final = 3  # outputs that every set-up is tried with; those that give these are tried with all
 _NEAREST: Final = 5
+_NEAR: Final = 2  # steps by which other lengths are tried once a set-up is proved
 _LONGER: Final = 32  # steps beyond the longest expected source up to which lengths are tried
 ITEM_OPTIONS: Final = {
     "padding": "padding",
@@ -70,7 +71,7 @@ def _stages(base: SetUp, facts: Understanding, proof: Proof, given: frozenset[st
     choices = choices_of(base, facts, given)
     wider = replace(choices, ends=_ends(base, facts, given), padding=choices.padding[:2])
     stages = [choices.setups(base), wider.setups(base)]
-    if base.padding.length is not None and "source length" not in given and facts.source.inputs[0].shape[1] is None:
+    if base.padding.length is not None and "source length" not in given and _free(facts):
         source = base.source
         shortest = max(len(source.split(each.source)) if source else 1 for each in proof.expected)
         lengths = tuple(length for length in range(shortest, shortest + _LONGER) if length != base.padding.length)
@@ -128,25 +129,25 @@ def _named(vocabulary: Vocabulary, start: str, end: str) -> Ends:
 
 
 def _untold(proof: Proof, setup: SetUp, facts: Understanding, given: frozenset[str]) -> dict[str, list[str]]:
-    """Values that give all expected outputs too, item by item, changed one at a time from the set-up proved."""
+    """Values of items, by name, of other set-ups that give all expected outputs too."""
     choices, told = choices_of(setup, facts, given), setup.described()
-    single = [
-        *replace(Choices.only(setup), padding=choices.padding).setups(setup),
-        *replace(Choices.only(setup), side=choices.side).setups(setup),
-        *replace(Choices.only(setup), reverse=choices.reverse).setups(setup),
-    ]
-    length = setup.padding.length
-    if length is not None and "source length" not in given and facts.source.inputs[0].shape[1] is None:
-        longest = max(len(setup.source.split(each.source)) if setup.source else 1 for each in proof.expected)
-        near = tuple(n for n in (length - 1, length + 1) if n >= longest)
-        single += replace(Choices.only(setup), length=near).setups(setup) if near else ()
+    length, source = setup.padding.length, setup.source
+    if length is not None and source is not None and "source length" not in given and _free(facts):
+        shortest = max(len(source.split(each.source)) for each in proof.expected)
+        near = (length, *(other for other in range(length - _NEAR, length + _NEAR + 1) if other >= shortest))
+        choices = replace(choices, length=tuple(dict.fromkeys(near)))
     found: dict[str, list[str]] = {}
-    for other in single:
-        if other != setup and not proof.tried(other).difference:
-            for name, value in other.described().items():
-                if told.get(name) != value:
-                    found.setdefault(name, []).append(value)
-    return found
+    for other in choices.setups(setup):
+        same = other == setup or proof.tried(other, _FIRST).difference or proof.tried(other).difference
+        for name, value in () if same else other.described().items():
+            if told.get(name) != value and value not in found.setdefault(name, []):
+                found[name].append(value)
+    return {name: values for name, values in found.items() if values}
+
+
+def _free(facts: Understanding) -> bool:
+    """Whether the model reads sources of any length."""
+    return facts.source.inputs[0].shape[1] is None
 
 
 def _refuse_longest(found: Trial, base: SetUp, given: frozenset[str]) -> None:

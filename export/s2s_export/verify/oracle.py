@@ -31,7 +31,8 @@ class Decoded:
     Attributes:
         tokens: ids, the end token included where there is one.
         score: sum of log-probabilities divided by the length.
-        gap: smallest difference between the two best log-probabilities met on the way; a near tie where tiny.
+        gap: greedy: smallest difference between the two best log-probabilities met on the way; beam: smallest one at
+            which a candidate was kept and another dropped. A near tie where tiny.
     """
 
     tokens: list[int]
@@ -55,6 +56,7 @@ class Beam:
         finished: log-probability divided by the length, and tokens.
         length: tokens so far.
         done: whether the search has stopped.
+        gap: smallest difference between a log-probability that was kept and one that was dropped.
     """
 
     size: int
@@ -64,6 +66,7 @@ class Beam:
     finished: list[tuple[float, list[int]]] = field(default_factory=list)
     length: int = 0
     done: bool = False
+    gap: float = np.inf
 
     def extend(self, rows: Sequence[np.ndarray]) -> None:
         """Takes one step, given the log-probabilities (symbols,) that follow each live sequence."""
@@ -75,6 +78,7 @@ class Beam:
             if np.isfinite(row[token])
         ]
         grown.sort(key=lambda item: -item[0])
+        self._note_edges(grown)
         ended = [(total / self.length, tokens) for total, tokens in grown[: self.size] if tokens[-1] in self.ends]
         self.finished += ended
         self.live = [item for item in grown[: 2 * self.size] if item[1][-1] not in self.ends][: self.size]
@@ -85,10 +89,19 @@ class Beam:
             self.finished += [(total / self.max_length, tokens) for total, tokens in self.live]
         self.done = overtaken or not self.live or self.length == self.max_length
 
+    def _note_edges(self, grown: Sequence[tuple[float, list[int]]]) -> None:
+        """Keep the smallest gap at the two edges: the last that lives on, and the last place where an end counts."""
+        growing = [total for total, tokens in grown[: 2 * self.size] if tokens[-1] not in self.ends]
+        edges = [growing[self.size - 1 : self.size + 1]]
+        around = grown[self.size - 1 : self.size + 1]
+        if any(tokens[-1] in self.ends for _, tokens in around):
+            edges.append([total for total, _ in around])
+        self.gap = min([self.gap, *(kept - dropped for kept, dropped in (edge for edge in edges if len(edge) == 2))])
+
     def ranked(self) -> list[Decoded]:
         """The best finished hypotheses, at most `size`."""
         best = sorted(self.finished, key=lambda item: -item[0])[: self.size]
-        return [Decoded(tokens, score, np.inf) for score, tokens in best]
+        return [Decoded(tokens, score, self.gap) for score, tokens in best]
 
 
 class Oracle:

@@ -239,16 +239,18 @@ def _sequence_checks(
     beams = [ranked[0] for ranked in oracle.beam(few, BEAM_SIZE, max_length)]
     searched = {**options, "beam_size": BEAM_SIZE, "length_penalty": 1.0, "return_scores": True}
     return [
-        _compare("greedy, one mixed batch", runtime.generate(mixed, **options, engine="graph"), expected),
-        _compare("greedy, a large batch", runtime.generate(large, **options, engine="graph"), expected * _TIMES),
-        _compare("greedy, step by step", runtime.generate(mixed, **options, engine="steps"), expected),
-        _compare("greedy, one by one", single, expected[: len(single)]),
-        _compare(f"beam {BEAM_SIZE}, one mixed batch", runtime.generate(searching, **searched), beams),
-        _compare(f"beam {BEAM_SIZE}, step by step", runtime.generate(searching, **searched, engine="steps"), beams),
+        compare_tokens("greedy, one mixed batch", runtime.generate(mixed, **options, engine="graph"), expected),
+        compare_tokens("greedy, a large batch", runtime.generate(large, **options, engine="graph"), expected * _TIMES),
+        compare_tokens("greedy, step by step", runtime.generate(mixed, **options, engine="steps"), expected),
+        compare_tokens("greedy, one by one", single, expected[: len(single)]),
+        compare_tokens(f"beam {BEAM_SIZE}, one mixed batch", runtime.generate(searching, **searched), beams),
+        compare_tokens(
+            f"beam {BEAM_SIZE}, step by step", runtime.generate(searching, **searched, engine="steps"), beams
+        ),
     ]
 
 
-def _compare(what: str, results: Sequence[Any], expected: Sequence[Decoded]) -> Check:
+def compare_tokens(what: str, results: Sequence[Any], expected: Sequence[Decoded]) -> Check:
     """Tokens against the oracle's; where they part at a near tie, the difference is counted apart."""
     parted = [
         (result, decoded)
@@ -260,6 +262,6 @@ def _compare(what: str, results: Sequence[Any], expected: Sequence[Decoded]) -> 
 
 
 def _is_near_tie(result: Any, decoded: Decoded) -> bool:
-    if np.isfinite(decoded.gap):  # greedy: two candidates of some step stood too close
-        return bool(decoded.gap < NEAR_TIE)
-    return result.score is not None and abs(result.score - decoded.score) < NEAR_TIE
+    """Whether two candidates of some step stood too close, or two finished hypotheses of a beam."""
+    close = result.score is not None and abs(result.score - decoded.score) < NEAR_TIE
+    return bool(decoded.gap < NEAR_TIE) or close

@@ -76,7 +76,7 @@ _PRECISIONS: Final = ("float32", "float16", "int8")
 
 @dataclass(frozen=True)
 class Manifest:
-    """What `manifest.json` says; the module's documentation describes each field.
+    """The content of `manifest.json`; the module's documentation describes each field.
 
     Raises:
         BundleError: lists everything that contradicts itself.
@@ -109,7 +109,7 @@ class Manifest:
 
     @property
     def summary(self) -> str:
-        """What the model is, on one line: what it reads and writes, what its decoder reads next, its states."""
+        """One line about the model: what it reads and writes, what its decoder reads next, and its states."""
         unit = "feature" if self.source.kind == "values" else "id"
         source = _counted(self.source.size, unit, self.source_vocabulary)
         unit = "feature" if self.target.feedback == "value" else "id"
@@ -148,7 +148,7 @@ class Manifest:
         return problems
 
     def to_dict(self) -> dict[str, object]:
-        """The content of `manifest.json`."""
+        """Return the content of `manifest.json`."""
         source, target = self.source_vocabulary, self.target_vocabulary
         return {
             "format": FORMAT,
@@ -207,7 +207,7 @@ class Manifest:
 
 
 def _counted(size: int, unit: str, vocabulary: Vocabulary | None) -> str:
-    """A size with its unit: the vocabulary's, where there is one."""
+    """Return a size with its unit: the vocabulary's, where there is one."""
     unit = unit if vocabulary is None else vocabulary.unit_name
     return f"{size} {unit}" if size == 1 else f"{size} {unit}s"
 
@@ -223,11 +223,11 @@ def _padding_problems(where: str, source: SourceSpec | OtherSource, padding: Pad
 
 
 def _check_format(fields: Fields) -> None:
-    """A document of another kind or a newer version is refused at once: its other fields mean something else."""
+    """Refuse a document of another kind or a newer version at once: its other fields mean something else."""
     problems: list[str] = []
-    found = fields.raw("format", None)
-    if found != FORMAT:
-        problems.append(f"format: expected {FORMAT!r}, got {found!r}")
+    given = fields.raw("format", None)
+    if given != FORMAT:
+        problems.append(f"format: expected {FORMAT!r}, got {given!r}")
     version = fields.raw("version", None)
     if version != VERSION:
         advice = "; install a newer s2s-runtime" if isinstance(version, int) and version > VERSION else ""

@@ -36,18 +36,18 @@ MANIFEST: Final = "manifest.json"
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of a file's content, in hexadecimal."""
+    """Return the SHA-256 of a file's content, in hexadecimal."""
     path = Path(path)
     return FolderFiles(path.parent).sha256(path.name)
 
 
 def describe_file(path: str | os.PathLike[str]) -> GraphFile:
-    """Name, SHA-256 and size of a file that exists, for the manifest."""
+    """Return name, SHA-256 and size of an existing file, for the manifest."""
     return GraphFile(Path(path).name, sha256_of(path), Path(path).stat().st_size)
 
 
 def write_manifest(folder: str | os.PathLike[str], manifest: Manifest) -> None:
-    """Write `manifest.json` into an existing folder: beside the place first, then renamed."""
+    """Write `manifest.json` into an existing folder: under another name first, then renamed."""
     write_json(Path(folder) / MANIFEST, manifest.to_dict())
 
 
@@ -57,9 +57,9 @@ def read_manifest(
     """Read a bundle's manifest and check that its graph files are those it names.
 
     Args:
-        bundle: see `s2s_runtime.load`, or the files found there.
+        bundle: as `s2s_runtime.load` takes it, or the files of one.
         verify_hashes: whether each file's SHA-256 is computed and compared; sizes are always compared.
-        without: names of graphs whose files may be absent or others.
+        without: names of graphs whose files may be missing or altered.
 
     Raises:
         BundleNotFoundError: there is no such bundle, or it holds no manifest.
@@ -68,13 +68,13 @@ def read_manifest(
     files = find_files(bundle) if isinstance(bundle, str | os.PathLike | bytes | Mapping) else bundle
     if files.size(MANIFEST) is None:
         raise BundleNotFoundError(f"{files.name}: no {MANIFEST} in it; expected a bundle written by s2s-export")
-    place = f"{files.name}/{MANIFEST}"
+    path = f"{files.name}/{MANIFEST}"
     with raised_as(BundleError):
-        content = parse_json(files.read(MANIFEST), place)
+        content = parse_json(files.read(MANIFEST), path)
     try:
         manifest = Manifest.from_dict(content)
     except BundleError as error:
-        raise BundleError(f"{place}: {error}") from error
+        raise BundleError(f"{path}: {error}") from error
     needed = [graph for name, graph in manifest.graphs.items() if name not in without]
     if manifest.weights is not None and needed:
         needed.append(manifest.weights)

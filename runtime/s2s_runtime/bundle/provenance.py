@@ -40,7 +40,7 @@ UNKNOWN: Final = "unknown: this bundle was written before set-ups were recorded"
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """One measurement that speaks for or against a set-up.
+    """A measurement that speaks for or against a set-up.
 
     Attributes:
         what: what was measured.
@@ -61,7 +61,7 @@ class Sign:
 
     @classmethod
     def read(cls, fields: Fields) -> Sign:
-        """Read one sign of the manifest, its problems reported to `fields`."""
+        """Read one sign of the manifest; its problems are reported to `fields`."""
         return cls(fields.text("what"), fields.text("figure"), fields.text("says"))
 
 
@@ -90,7 +90,7 @@ class SetUpItem:
 
     @classmethod
     def read(cls, fields: Fields) -> SetUpItem:
-        """Read one item of the manifest, its problems reported to `fields`."""
+        """Read one item of the manifest; its problems are reported to `fields`."""
         origin = cast("Origin", fields.choice("origin", tuple(ORIGINS)))
         signs = tuple(Sign.read(item) for item in fields.children("signs", []))
         return cls(fields.text("name"), fields.text("value"), origin, fields.text("option", ""), signs)
@@ -110,12 +110,12 @@ class Provenance:
 
     @property
     def assumed(self) -> tuple[SetUpItem, ...]:
-        """The items that nothing but habit speaks for."""
+        """The items that are assumed because most models are fed so; nothing else speaks for them."""
         return tuple(item for item in self.items if item.origin == "assumed")
 
     @property
     def summary(self) -> str:
-        """One line: what the set-up rests on, and which option would settle what is assumed.
+        """One line on how the set-up is known, and which option would settle what is assumed.
 
         >>> Provenance((SetUpItem("padding", "rows of zeros", "assumed", "--padding"),)).summary
         'set-up assumed: padding (--padding settles it)'
@@ -139,6 +139,6 @@ class Provenance:
 
     @classmethod
     def read(cls, fields: Fields) -> Provenance:
-        """Read the provenance of a manifest, its problems reported to `fields`."""
+        """Read the provenance of a manifest; its problems are reported to `fields`."""
         items = tuple(SetUpItem.read(item) for item in fields.children("items"))
         return cls(items, fields.integer("proved_by"))

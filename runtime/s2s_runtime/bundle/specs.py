@@ -28,12 +28,12 @@ class TensorSpec:
     shape: tuple[int | None, ...]
 
     def to_dict(self) -> dict[str, object]:
-        """This tensor as it stands in the manifest."""
+        """Return this tensor as it stands in the manifest."""
         return {"name": self.name, "dtype": self.dtype, "shape": list(self.shape)}
 
     @classmethod
     def read(cls, fields: Fields) -> TensorSpec:
-        """Read one tensor of the manifest, its problems reported to `fields`."""
+        """Read one tensor of the manifest; its problems are reported to `fields`."""
         shape = fields.items("shape")
         for i, size in enumerate(shape):
             if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 0):
@@ -51,12 +51,12 @@ class GraphFile:
     bytes: int
 
     def to_dict(self) -> dict[str, object]:
-        """This file as it stands in the manifest."""
+        """Return this file as it stands in the manifest."""
         return {"file": self.file, "sha256": self.sha256, "bytes": self.bytes}
 
     @classmethod
     def read(cls, fields: Fields) -> GraphFile:
-        """Read one file of the manifest, its problems reported to `fields`."""
+        """Read one file of the manifest; its problems are reported to `fields`."""
         file = fields.text("file")
         if file != Path(file).name:  # a manifest must not reach outside its folder
             fields.problem("file", f"expected a bare file name, got {file!r}")
@@ -65,7 +65,7 @@ class GraphFile:
 
 @dataclass(frozen=True, slots=True)
 class OtherSource:
-    """What the encoder reads beside its first source: another sequence, or one vector a sentence.
+    """A source that the encoder reads beside its first one: another sequence, or one vector per sentence.
 
     Args:
         name: what callers call it.
@@ -82,13 +82,13 @@ class OtherSource:
     padding: PaddingPolicy
 
     def to_dict(self) -> dict[str, object]:
-        """This input as it stands in the manifest."""
+        """Return this source as it stands in the manifest."""
         padding = self.padding.to_dict()
         return {"name": self.name, "kind": self.kind, "size": self.size, "aligned": self.aligned, "padding": padding}
 
     @classmethod
     def read(cls, fields: Fields) -> OtherSource:
-        """Read this part of the manifest, its problems reported to `fields`."""
+        """Read this part of the manifest; its problems are reported to `fields`."""
         try:
             padding = PaddingPolicy.from_dict(fields.raw("padding", None))
         except VocabularyError as error:
@@ -100,14 +100,14 @@ class OtherSource:
 
 @dataclass(frozen=True, slots=True)
 class SourceSpec:
-    """What the encoder reads.
+    """The sources that the encoder reads.
 
     Args:
         kind: "ids", "one-hot" (the graph takes ids and looks up one-hot rows itself; -1 = zeros) or "values".
         size: symbols in the source vocabulary, or features of a step for "values".
         inputs: inputs of the encoder graph: `source`, then `source.1` and so on for the others.
         name: what callers call the first source, where there are others.
-        others: what is read beside it.
+        others: the sources read beside the first.
     """
 
     kind: SourceKind
@@ -118,18 +118,18 @@ class SourceSpec:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """What callers call the sources, in the order of `inputs`."""
+        """The names that callers give to the sources, in the order of `inputs`."""
         return (self.name, *(other.name for other in self.others))
 
     def to_dict(self) -> dict[str, object]:
-        """This part as it stands in the manifest."""
+        """Return this part as it stands in the manifest."""
         inputs = [tensor.to_dict() for tensor in self.inputs]
         made: dict[str, object] = {"kind": self.kind, "size": self.size, "inputs": inputs}
         return made | ({"name": self.name, "others": [o.to_dict() for o in self.others]} if self.others else {})
 
     @classmethod
     def read(cls, fields: Fields) -> SourceSpec:
-        """Read this part of the manifest, its problems reported to `fields`."""
+        """Read this part of the manifest; its problems are reported to `fields`."""
         return cls(
             kind=cast("SourceKind", fields.choice("kind", _SOURCE_KINDS)),
             size=fields.integer("size"),
@@ -139,7 +139,7 @@ class SourceSpec:
         )
 
     def problems(self) -> list[str]:
-        """What contradicts itself here."""
+        """Return the contradictions between the fields of this part, one line for each."""
         problems = [f"source.size: expected at least 1, got {self.size}"] if self.size < 1 else []
         expected = ["source", *(f"source.{i}" for i in range(1, len(self.others) + 1))]
         if [tensor.name for tensor in self.inputs] != expected:
@@ -156,7 +156,7 @@ class SourceSpec:
 
 @dataclass(frozen=True, slots=True)
 class TargetSpec:
-    """What the decoder reads and writes.
+    """The tokens or values that the decoder reads and writes.
 
     Args:
         feedback: what the decoder reads at the next step: "token" (the one chosen), "probabilities" (its own softmax),
@@ -178,7 +178,7 @@ class TargetSpec:
     max_length: int | None = None
 
     def to_dict(self) -> dict[str, object]:
-        """This part as it stands in the manifest."""
+        """Return this part as it stands in the manifest."""
         return {
             "feedback": self.feedback,
             "size": self.size,
@@ -191,7 +191,7 @@ class TargetSpec:
 
     @classmethod
     def read(cls, fields: Fields) -> TargetSpec:
-        """Read this part of the manifest, its problems reported to `fields`."""
+        """Read this part of the manifest; its problems are reported to `fields`."""
         end_ids = fields.items("end_ids")
         for i, token in enumerate(end_ids):
             if not isinstance(token, int) or isinstance(token, bool):
@@ -207,7 +207,7 @@ class TargetSpec:
         )
 
     def problems(self) -> list[str]:
-        """What contradicts itself here."""
+        """Return the contradictions between the fields of this part, one line for each."""
         problems = []
         if self.size < 1:
             problems.append(f"target.size: expected at least 1, got {self.size}")

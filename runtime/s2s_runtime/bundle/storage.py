@@ -23,27 +23,27 @@ class BundleFiles(Protocol):
 
     @property
     def name(self) -> str:
-        """What to call the bundle in messages."""
+        """The name of the bundle in messages."""
         ...
 
     def size(self, file: str) -> int | None:
-        """Bytes in a file; None where there is no such file."""
+        """Return the size of a file in bytes; None where there is no such file."""
         ...
 
     def sha256(self, file: str) -> str:
-        """SHA-256 of a file's content, in hexadecimal."""
+        """Return the SHA-256 of a file's content, in hexadecimal."""
         ...
 
     def unchanged(self, file: str) -> bool:
-        """Whether a file is there and still the one that was found."""
+        """Return whether a file is there and wasn't changed since the bundle was found."""
         ...
 
     def read(self, file: str) -> bytes:
-        """A file's content."""
+        """Return the content of a file."""
         ...
 
     def graph(self, file: str, weights: str | None) -> Path:
-        """Where a graph lies, the file of its constants beside it."""
+        """Return the path of a graph that lies in a folder with the file of its constants."""
         ...
 
 
@@ -89,8 +89,8 @@ class FolderFiles:
 class MemoryFiles:
     """A bundle whose files are in memory.
 
-    Graphs are opened from a temporary folder that goes with the model. Of constants given to it in memory onnxruntime
-    passes over those inside loops, and looks for their file in the working folder.
+    Graphs are opened from a temporary folder that is deleted with the model. They can't be opened from memory: for
+    constants inside loops, onnxruntime then looks for a file in the working folder.
     """
 
     def __init__(self, name: str, files: Mapping[str, bytes]) -> None:
@@ -101,7 +101,7 @@ class MemoryFiles:
 
     @property
     def name(self) -> str:
-        """Where the files came from."""
+        """The path of the zip file, or words for what held the files."""
         return self._name
 
     def size(self, file: str) -> int | None:
@@ -133,13 +133,13 @@ class MemoryFiles:
         return self._folder / file
 
 
-def _stamp(found: os.stat_result) -> tuple[int, int, int]:
-    """What is another once a file has changed."""
-    return found.st_ino, found.st_size, found.st_mtime_ns
+def _stamp(status: os.stat_result) -> tuple[int, int, int]:
+    """Return numbers that differ once a file has changed."""
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def find_files(bundle: BundleSource) -> BundleFiles:
-    """The files of a bundle.
+    """Return the files of a bundle.
 
     Args:
         bundle: path of a folder or of a zip file, the bytes of a zip file, or a mapping of file names to bytes. A zip
@@ -147,7 +147,7 @@ def find_files(bundle: BundleSource) -> BundleFiles:
 
     Raises:
         BundleNotFoundError: there is nothing at the path.
-        BundleError: a file or bytes that are no zip file, or one that can't be read.
+        BundleError: the file or the bytes are no zip file, or one that can't be read.
         InputError: `bundle` is none of these.
     """
     if isinstance(bundle, bytes):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from s2s_runtime.console.app import warn
-from s2s_runtime.lazy_modules import Later
+from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.ort.sessions import fallback_warning
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from s2s_runtime.commands.decode_options import LoadOptions
     from s2s_runtime.model import Model
 else:
-    ensembles, loading = Later("ensembles"), Later("loading")
+    ensembles, loading = LazyModule("ensembles"), LazyModule("loading")
 
 
 def load_together(bundle: Path, options: LoadOptions, **how: Any) -> Model:

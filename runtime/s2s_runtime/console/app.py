@@ -62,9 +62,9 @@ def typed_options(context: typer.Context) -> dict[str, str]:
 
     Defaults are left out, and what all commands have.
     """
-    found = {}
+    flags = {}
     for parameter in context.command.params:
         source = None if parameter.name is None else context.get_parameter_source(parameter.name)
         if parameter.name is not None and source is not None and source.name == "COMMANDLINE":
-            found[parameter.name] = max(parameter.opts, key=len)
-    return {name: option for name, option in found.items() if name not in SHARED}
+            flags[parameter.name] = max(parameter.opts, key=len)
+    return {name: option for name, option in flags.items() if name not in SHARED}

@@ -70,7 +70,7 @@ def _usage(command: Any, name: str | None, parent: Any) -> Iterator[None]:
 
 def _sections(command: Any, context: Any) -> dict[str, list[tuple[str, str]]]:
     """Return names and help of each parameter by section: arguments, options, each panel, then what all have."""
-    found: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
+    sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
     everywhere = []
     for parameter in command.get_params(context):
         record = parameter.get_help_record(context)
@@ -79,8 +79,8 @@ def _sections(command: Any, context: Any) -> dict[str, list[tuple[str, str]]]:
         elif record is not None:
             is_argument = parameter.param_type_name == "argument"
             title = "Arguments" if is_argument else getattr(parameter, "rich_help_panel", None) or "Options"
-            found.setdefault(title, []).append(record)
-    return {title: records for title, records in {**found, "In every command": everywhere}.items() if records}
+            sections.setdefault(title, []).append(record)
+    return {title: records for title, records in {**sections, "In every command": everywhere}.items() if records}
 
 
 def _plain(markdown: str) -> str:

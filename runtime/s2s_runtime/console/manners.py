@@ -129,7 +129,8 @@ def with_manners(run: Run) -> Run:
         for name, declared in _OPTIONS.items()
     ]
     command.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *shared])  # type: ignore[attr-defined]
-    command.__annotations__ = {each.name: each.annotation for each in command.__signature__.parameters.values()}  # type: ignore[attr-defined]
+    parameters = command.__signature__.parameters.values()  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return command  # type: ignore[return-value]
 
 

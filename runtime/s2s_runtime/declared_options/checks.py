@@ -11,64 +11,64 @@ from s2s_runtime.declared_options.declared import DeclaredOption, changed, decla
 
 
 def option_problems(options: Any) -> list[str]:
-    """What is wrong with an instance of a dataclass of options, a line each.
+    """Return what is wrong with an instance of a dataclass of options, one line for each problem.
 
-    Defaults are sound: only what differs from them is looked at, as checking all takes as long as writing some tokens.
-    What an option needs is looked at only where all values are sound.
+    Only values that differ from the defaults are checked: checking all of them takes as long as writing some tokens.
+    What an option needs is checked only where all values are right by themselves.
     """
     given = changed(options)
     if not given:
         return []
     known = declared(options.__class__)
     own = [known[name] for name in given if name in known]
-    problems = [value_problem(each, getattr(options, each.name)) for each in own]
-    return [each for each in problems if each] or [each for one in own for each in _unmet(one, options)]
+    problems = [value_problem(declaration, getattr(options, declaration.name)) for declaration in own]
+    return [problem for problem in problems if problem] or [need for option in own for need in _unmet(option, options)]
 
 
 def verb_problems(options: Any, verb: str) -> list[str]:
-    """What a verb can't do of what is asked for, a line each."""
-    own = (each for each in declared(options.__class__).values() if verb in each.option.not_for)
-    asked = ((each, getattr(options, each.name)) for each in own)
+    """Return the options asked for that a verb can't serve, one line for each problem."""
+    refused = (option for option in declared(options.__class__).values() if verb in option.option.not_for)
+    asked = ((declaration, getattr(options, declaration.name)) for declaration in refused)
     return [
-        f"{each.name}: expected {each.default} for {verb}, got {value!r}"
-        for each, value in asked
-        if differs(value, each.default)
+        f"{declaration.name}: expected {declaration.default} for {verb}, got {value!r}"
+        for declaration, value in asked
+        if differs(value, declaration.default)
     ]
 
 
-def value_problem(each: DeclaredOption, value: Any, name: str = "") -> str:
-    """What is wrong with a value of an option by itself; nothing where it is sound.
+def value_problem(declaration: DeclaredOption, value: Any, name: str = "") -> str:
+    """Return what is wrong with a value of an option by itself, or "" where nothing is.
 
     Args:
-        each: the option.
-        value: given for it.
+        declaration: the option.
+        value: what was given for it.
         name: what a message calls it; by default its name.
     """
-    if value is None and each.optional:
+    if value is None and declaration.optional:
         return ""
-    expected, allowed = expectation(each)
-    return "" if allowed(value) else f"{name or each.name}: expected {expected}, got {value!r}"
+    expected, allowed = expectation(declaration)
+    return "" if allowed(value) else f"{name or declaration.name}: expected {expected}, got {value!r}"
 
 
-def expectation(each: DeclaredOption) -> tuple[str, Callable[[Any], bool]]:
-    """What values of an option are, in words and as a test."""
-    kinds = [_kind(hint, each) for hint in each.types]
-    words = each.option.expected or " or ".join(words for words, _ in kinds)
-    return words, each.option.allowed or (lambda value: any(test(value) for _, test in kinds))
+def expectation(declaration: DeclaredOption) -> tuple[str, Callable[[Any], bool]]:
+    """Return which values an option takes, in words and as a test."""
+    kinds = [_kind(hint, declaration) for hint in declaration.types]
+    words = declaration.option.expected or " or ".join(words for words, _ in kinds)
+    return words, declaration.option.allowed or (lambda value: any(test(value) for _, test in kinds))
 
 
 def is_integer(value: object) -> bool:
-    """Whether a value is an integer, numpy's among them; truth values aren't."""
+    """Return whether a value is an integer; numpy's integers are, truth values aren't."""
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
 def is_number(value: object) -> bool:
-    """Whether a value is a finite number, numpy's among them; truth values aren't."""
+    """Return whether a value is a finite number; numpy's numbers may be, truth values aren't."""
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def is_list(value: object) -> bool:
-    """Whether a value is a list, a tuple or an array; a text isn't."""
+    """Return whether a value is a list, a tuple or an array; a text isn't."""
     is_array = hasattr(value, "__array__") and getattr(value, "ndim", 0) > 0  # numpy's numbers have the first too
     return is_array or (isinstance(value, Sequence) and not isinstance(value, str))
 
@@ -84,9 +84,9 @@ _KINDS: Mapping[Any, tuple[str, Callable[[Any], bool]]] = {
 }
 
 
-def _kind(hint: Any, each: DeclaredOption) -> tuple[str, Callable[[Any], bool]]:
-    """One alternative of a type, in words and as a test."""
-    option, origin = each.option, get_origin(hint) or hint
+def _kind(hint: Any, declaration: DeclaredOption) -> tuple[str, Callable[[Any], bool]]:
+    """Return one alternative of a type, in words and as a test."""
+    option, origin = declaration.option, get_origin(hint) or hint
     if origin is int:
         return f"an integer{option.range}", lambda value: is_integer(value) and option.in_range(value)
     if origin is float:
@@ -101,12 +101,12 @@ def _kind(hint: Any, each: DeclaredOption) -> tuple[str, Callable[[Any], bool]]:
     return f"a {type_name(origin)}", lambda value: isinstance(value, origin)
 
 
-def _unmet(each: DeclaredOption, options: Any) -> Iterator[str]:
-    """What an option needs and doesn't find."""
-    name = each.name
-    if not differs(getattr(options, name), each.default):
+def _unmet(declaration: DeclaredOption, options: Any) -> Iterator[str]:
+    """Yield what an option needs and the others don't give, one line for each problem."""
+    name = declaration.name
+    if not differs(getattr(options, name), declaration.default):
         return
-    for need in each.option.needs:
+    for need in declaration.option.needs:
         if isinstance(need, str):
             words, present, got = need, bool(getattr(options, need)), None
         else:

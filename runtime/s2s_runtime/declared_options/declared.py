@@ -36,16 +36,16 @@ class DeclaredOption:
 
 @cache
 def defaults(kind: type) -> Mapping[str, Any]:
-    """The defaults of a dataclass by field; `MISSING` where there is none."""
+    """Return the defaults of a dataclass by field; `MISSING` where there is none."""
     return {field.name: _default(field) for field in dataclasses.fields(kind)}
 
 
 @cache
 def declared(kind: type) -> Mapping[str, DeclaredOption]:
-    """The options of a dataclass by name, in the order in which they stand there; other fields are left out."""
+    """Return the options of a dataclass by name, in the order of its fields; other fields are left out."""
     hints = get_type_hints(kind, include_extras=True)
     given = defaults(kind)
-    found = {}
+    options_by_name = {}
     for field in dataclasses.fields(kind):
         hint = hints[field.name]
         options = [each for each in getattr(hint, "__metadata__", ()) if isinstance(each, Option)]
@@ -53,33 +53,33 @@ def declared(kind: type) -> Mapping[str, DeclaredOption]:
             types = alternatives(get_args(hint)[0])
             own = tuple(each for each in types if each is not type(None))
             optional = len(own) < len(types)
-            found[field.name] = DeclaredOption(field.name, own, optional, given[field.name], options[0])
-    return MappingProxyType(found)
+            options_by_name[field.name] = DeclaredOption(field.name, own, optional, given[field.name], options[0])
+    return MappingProxyType(options_by_name)
 
 
 @cache
 def names_where(kind: type, **wanted: Any) -> tuple[str, ...]:
-    """The names of the options whose metadata have these values."""
+    """Return the names of the options whose metadata have these values."""
     return tuple(
         name
-        for name, each in declared(kind).items()
-        if all(getattr(each.option, key) == value for key, value in wanted.items())
+        for name, declaration in declared(kind).items()
+        if all(getattr(declaration.option, key) == value for key, value in wanted.items())
     )
 
 
 @cache
 def taken_by(kind: type, verb: str) -> tuple[str, ...]:
-    """The names of the options that a verb takes beside those that take all of them."""
-    return tuple(name for name, each in declared(kind).items() if verb in each.option.verbs)
+    """Return the names of the options that a verb such as "score" takes; verbs that take all options aren't listed."""
+    return tuple(name for name, declaration in declared(kind).items() if verb in declaration.option.verbs)
 
 
 def alternatives(hint: Any) -> tuple[Any, ...]:
-    """The types that a hint is a union of; itself where it is none."""
+    """Return the types that a type hint is a union of, or the hint itself where it is no union."""
     return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
 
 
 def differs(value: Any, default: Any) -> bool:
-    """Whether a value is another than the default; an empty list is no other than an empty tuple."""
+    """Return whether a value differs from the default; an empty list doesn't differ from an empty tuple."""
     if value is default:
         return False
     if value is None or default is None or default is MISSING:
@@ -90,7 +90,7 @@ def differs(value: Any, default: Any) -> bool:
 
 
 def changed(options: Any) -> list[str]:
-    """The names of the fields of an instance that hold another object than their default."""
+    """Return the names of the fields of an instance that hold another object than their default."""
     get, known = _reader(options.__class__)
     return [
         name for name, value, default in zip(known, get(options), known.values(), strict=True) if value is not default
@@ -99,13 +99,13 @@ def changed(options: Any) -> list[str]:
 
 @cache
 def _reader(kind: type) -> tuple[Callable[[Any], tuple[Any, ...]], Mapping[str, Any]]:
-    """What reads all fields of an instance at once, and their defaults; for classes of two fields or more."""
+    """Return a function that reads all fields of an instance at once, and their defaults; for two fields or more."""
     known = defaults(kind)
     return attrgetter(*known), known
 
 
 def given_values(options: Any) -> dict[str, Any]:
-    """The fields of an instance that differ from their defaults."""
+    """Return the fields of an instance that differ from their defaults, by name."""
     known = defaults(options.__class__)
     values = {name: getattr(options, name) for name in changed(options)}
     return {name: value for name, value in values.items() if differs(value, known[name])}
@@ -116,5 +116,5 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 
 
 def type_name(hint: Any) -> str:
-    """A type as a person writes it."""
+    """Return a type as a person writes it."""
     return hint.__name__ if isclass(hint) and not get_args(hint) else str(hint).replace("typing.", "")

@@ -34,7 +34,7 @@ def declares_options(kind: type[Kind]) -> type[Kind]:
 
 
 def bare(hint: Any) -> Any:
-    """A type without its metadata, which nobody reads in a signature."""
+    """Return a type without its metadata, which nobody reads in a signature."""
     return get_args(hint)[0] if get_origin(hint) is Annotated else hint
 
 
@@ -49,41 +49,41 @@ class _ClassDoc:
 
 
 def class_doc(kind: type, summary: str) -> str:
-    """The docstring of a class of options, all of them listed."""
+    """Return the docstring of a class of options, which lists each with its default, its bounds and its meaning."""
     meanings = meaning(kind)
     lines = [inspect.cleandoc(summary), "", "Options:"]
-    for name, each in declared(kind).items():
-        lines.append(f"    {name} = {shown_default(each)}  ({expected(each)})")
+    for name, declaration in declared(kind).items():
+        lines.append(f"    {name} = {shown_default(declaration)}  ({expected(declaration)})")
         lines += textwrap.wrap(meanings[name], _WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 8)
     return "\n".join(lines)
 
 
 @cache
 def meaning(kind: type) -> Mapping[str, str]:
-    """What the options of a class mean: the docstrings below their fields, each on one line, by name.
+    """Return what the options of a class mean, by name: the docstrings below their fields, each on one line.
 
-    Empty where the source isn't there.
+    The meanings are empty where the source isn't there.
     """
-    found = dict.fromkeys(declared(kind), "")
+    meanings = dict.fromkeys(declared(kind), "")
     for base in reversed(kind.__mro__):
-        found |= {name: text for name, text in _field_docs(base).items() if name in found}
-    return found
+        meanings |= {name: text for name, text in _field_docs(base).items() if name in meanings}
+    return meanings
 
 
 @cache
 def _field_docs(kind: type) -> Mapping[str, str]:
     node = class_source(kind)
     body = [] if node is None else node.body
-    found = {}
+    docs = {}
     for field, doc in pairwise(body):
         match field, doc:
             case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
-                found[name] = " ".join(text.split())
-    return found
+                docs[name] = " ".join(text.split())
+    return docs
 
 
 def class_source(kind: type) -> ast.ClassDef | None:
-    """The statement that defines a class at the outermost level of its module; None where there is no source."""
+    """Return the statement that defines a class at the outermost level of its module; None where there is no source."""
     module = sys.modules.get(kind.__module__)
     if module is None or not hasattr(module, "__file__"):
         return None
@@ -95,15 +95,15 @@ def class_source(kind: type) -> ast.ClassDef | None:
 
 
 def first_sentence(text: str) -> str:
-    """The first sentence of a text."""
+    """Return the first sentence of a text."""
     return _SENTENCE_END.split(text, maxsplit=1)[0]
 
 
-def shown_default(each: DeclaredOption) -> str:
-    """The default as it is written."""
-    return "(has to be given)" if each.default is MISSING else repr(each.default)
+def shown_default(declaration: DeclaredOption) -> str:
+    """Return the default of an option as it is written in Python."""
+    return "(has to be given)" if declaration.default is MISSING else repr(declaration.default)
 
 
-def expected(each: DeclaredOption) -> str:
-    """The values allowed, in words."""
-    return expectation(each)[0] + (", or None" if each.optional else "")
+def expected(declaration: DeclaredOption) -> str:
+    """Return the values that an option allows, in words."""
+    return expectation(declaration)[0] + (", or None" if declaration.optional else "")

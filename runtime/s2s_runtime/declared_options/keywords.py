@@ -15,14 +15,14 @@ Returned = TypeVar("Returned")
 
 
 def known_keywords(function: Callable[Given, Returned], options: type | None = None) -> Callable[Given, Returned]:
-    """The function, which names the nearest keyword argument where it gets one that it doesn't have.
+    """Return the function with better errors: for a keyword argument that it lacks, it names the nearest that it has.
 
     Args:
         function: takes keyword arguments.
         options: the dataclass whose fields it takes as keyword arguments besides.
 
     Raises:
-        UnknownOptionError: when called so; a TypeError too, as calls of other functions raise.
+        UnknownOptionError: it is called with such an argument; also a TypeError, as calls of other functions raise.
     """
     code = function.__code__
     own = frozenset(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
@@ -40,22 +40,22 @@ def known_keywords(function: Callable[Given, Returned], options: type | None = N
 
 
 def takes_options(options: type) -> Callable[[Callable[Given, Returned]], Callable[Given, Returned]]:
-    """`known_keywords` as a decorator of what takes the fields of a class of options as keyword arguments."""
+    """Return `known_keywords` as a decorator for functions that take the fields of a class of options."""
     return lambda function: known_keywords(function, options)
 
 
 def unknown_name(name: str, owner: str, names: Iterable[str], options: type | None = None) -> str:
-    """What to say of a name that nobody has: the nearest one, or that of what another library calls so.
+    """Return a message about a name that doesn't exist: it names the nearest one, or what another library calls so.
 
     Args:
         name: as given.
-        owner: what was given it.
-        names: that it has.
+        owner: what was called with it.
+        names: the names that it has.
         options: a class of options that say what others call them.
     """
     said = f"{name}: no such option of {owner}"
-    for known, each in () if options is None else declared(options).items():
-        others = [library for library, theirs in each.option.elsewhere.items() if name in _python_names(theirs)]
+    for known, declaration in () if options is None else declared(options).items():
+        others = [library for library, theirs in declaration.option.elsewhere.items() if name in _python_names(theirs)]
         if others:
             return f"{said}; what {others[0]} calls {name} is {known} here"
     every = sorted(names)
@@ -64,8 +64,8 @@ def unknown_name(name: str, owner: str, names: Iterable[str], options: type | No
 
 
 def _python_names(theirs: str) -> list[str]:
-    """Names in another library, such as `--max-len-a, --max-len-b`, as keyword arguments would be written."""
-    return [each.strip().lstrip("-").replace("-", "_") for each in theirs.split(",")]
+    """Return names of another library, such as `--max-len-a, --max-len-b`, as keyword arguments would be written."""
+    return [flag.strip().lstrip("-").replace("-", "_") for flag in theirs.split(",")]
 
 
 def _called(function: Callable[..., Any]) -> str:

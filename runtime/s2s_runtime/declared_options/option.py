@@ -76,12 +76,12 @@ class Option:
     positional: bool = False
 
     def __repr__(self) -> str:
-        values = ((each.name, getattr(self, each.name), each.default) for each in fields(self))
+        values = ((field.name, getattr(self, field.name), field.default) for field in fields(self))
         return f"Option({', '.join(f'{name}={value!r}' for name, value, default in values if value != default)})"
 
     @property
     def range(self) -> str:
-        """The bounds as words behind "a number", such as " of at least 1"; nothing where there are none."""
+        """Words for the bounds that follow "a number", such as " of at least 1"; "" where there are none."""
         low = f"of at least {_spell(self.at_least)}" if self.at_least is not None else None
         low = f"above {_spell(self.above)}" if self.above is not None else low
         high = f"at most {_spell(self.at_most)}" if self.at_most is not None else None
@@ -93,7 +93,7 @@ class Option:
         return "".join(f" {words}" for words in (low, "and" if low and high else None, high) if words)
 
     def in_range(self, number: float) -> bool:
-        """Whether a number is within the bounds."""
+        """Return whether a number is within the bounds."""
         return (
             (self.at_least is None or number >= self.at_least)
             and (self.above is None or number > self.above)
@@ -103,5 +103,5 @@ class Option:
 
 
 def _spell(bound: float) -> str:
-    """A bound as a person writes it: whole numbers with all their digits."""
+    """Return a bound as a person writes it: whole numbers with all their digits."""
     return str(int(bound)) if bound == int(bound) else f"{bound:g}"

@@ -16,7 +16,7 @@ from s2s_runtime.errors import OptionError
 from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.inputs.batches import make_batches
 from s2s_runtime.inputs.sources import Inputs, Sources, read_sources
-from s2s_runtime.lazy_modules import Later
+from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.options import Callback, DecodingOptions, Prefix, TokenEvent
 from s2s_runtime.results import Result, Results
 from s2s_runtime.search.cancellation import cancellable
@@ -29,7 +29,7 @@ from s2s_runtime.search.step_model import StepModel
 if TYPE_CHECKING:
     from s2s_runtime.search import forced
 else:
-    forced = Later("search.forced")
+    forced = LazyModule("search.forced")
 
 
 class Decoding:

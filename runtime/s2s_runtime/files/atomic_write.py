@@ -15,10 +15,11 @@ _WINDOWS: Final = os.name == "nt"
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a path beside `path` to write a file to; where the block ends well, the file takes the place of `path`.
+    """Yield a path beside `path` to write a file to; where the block ends well, the file takes the place of `path`.
 
-    The name ends as that of `path` does, for writers that go by the ending. The content is on the disk before the name
-    is: after a loss of power there is the old file or the new one. Where the block fails, what it wrote goes.
+    The name ends as that of `path` does, for writers that go by the ending. The content is on the disk before the file
+    is renamed: after a loss of power there is the old file or the new one. Where the block fails, what it wrote is
+    deleted.
 
     Raises:
         OSError: it can't be written; names `path`.
@@ -40,9 +41,9 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """Make a folder beside `path`; where the block ends well, it takes the place of `path`, else it goes.
+    """Make a folder beside `path`; where the block ends well, it takes the place of `path`, else it is deleted.
 
-    Its files are on the disk before its name is. Whatever stood at `path` is removed at the end.
+    Its files are on the disk before it is renamed. Whatever stood at `path` is deleted at the end.
 
     Raises:
         OSError: the folder can't be made.

@@ -20,18 +20,19 @@ _PACKERS: Final = (
 )
 
 
-class Blocks(Protocol):
-    """What blocks can be read from: a buffered file."""
+class BlockReader(Protocol):
+    """Something that blocks of bytes can be read from, such as a buffered file."""
 
     def read1(self, size: int = ..., /) -> bytes:
-        """What can be had by one read of the system, b"" at the end."""
+        """Return what one read of the system gives, b"" at the end."""
         ...
 
 
-def read_unpacked(file: Blocks, name: str) -> Iterator[bytes]:
-    """Give a file's content in blocks, unpacked where its first bytes say that it is packed.
+def read_unpacked(file: BlockReader, name: str) -> Iterator[bytes]:
+    """Yield a file's content in blocks, unpacked where its first bytes say that it is packed.
 
-    Files put behind one another, as crawls are, are read to the last. Of a pipe each block comes as it is written.
+    Packed files put behind one another, as crawls are, are all read. From a pipe, each block comes as soon as it is
+    written.
 
     Args:
         file: at its beginning.
@@ -57,7 +58,7 @@ def read_unpacked(file: Blocks, name: str) -> Iterator[bytes]:
 
 
 def _begins(magic: bytes, head: bytes) -> bool:
-    """Whether a file that begins with `head` begins as one with this magic, as far as both go."""
+    """Return whether `head` and this magic number are equal as far as the shorter of them goes."""
     level = head[:3] + b"9" + head[4:] if magic.startswith(b"BZh") and head[3:4] in b"123456789" else head
     return level.startswith(magic[: len(head)])
 
@@ -83,7 +84,7 @@ def _damaged(name: str, module: str, error: Exception) -> InputError:
 class _Rejoined(io.RawIOBase):
     """A file whose first block was read already."""
 
-    def __init__(self, head: bytes, file: Blocks) -> None:
+    def __init__(self, head: bytes, file: BlockReader) -> None:
         self._next = head
         self._file = file
 

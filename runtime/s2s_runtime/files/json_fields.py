@@ -22,7 +22,7 @@ class Fields:
     right type is returned, so that one pass finds them all; the reader raises at the end where the list isn't empty.
 
     Args:
-        data: what stood at this place in the document; anything but an object is itself a problem.
+        data: the value read from the document; anything but an object is itself a problem.
         where: path of this object in the document, for messages ("" at the top, else such as "source").
         problems: collects one line per problem.
     """
@@ -63,15 +63,15 @@ class Fields:
         return default is _REQUIRED and key not in self._data
 
     def to_dict(self) -> dict[str, object]:
-        """All fields as they are."""
+        """Return all fields as they are."""
         return dict(self._data)
 
     def raw(self, key: str, default: object = _REQUIRED) -> object:
-        """The field as it is."""
+        """Return a field as it is."""
         return self._get(key, default)
 
     def integer(self, key: str, default: object = _REQUIRED) -> int:
-        """An integer field."""
+        """Return the value of an integer field."""
         value = self._get(key, default)
         if isinstance(value, int) and not isinstance(value, bool):
             return value
@@ -80,11 +80,11 @@ class Fields:
         return 0
 
     def optional_integer(self, key: str, default: object = _REQUIRED) -> int | None:
-        """An integer field that may be null."""
+        """Return the value of an integer field that may be null."""
         return None if self._get(key, default) is None else self.integer(key, default)
 
     def boolean(self, key: str, default: object = _REQUIRED) -> bool:
-        """A field that is true or false."""
+        """Return the value of a field that is true or false."""
         value = self._get(key, default)
         if isinstance(value, bool):
             return value
@@ -93,7 +93,7 @@ class Fields:
         return False
 
     def text(self, key: str, default: object = _REQUIRED) -> str:
-        """A string field."""
+        """Return the value of a string field."""
         value = self._get(key, default)
         if isinstance(value, str):
             return value
@@ -102,11 +102,11 @@ class Fields:
         return ""
 
     def optional_text(self, key: str, default: object = _REQUIRED) -> str | None:
-        """A string field that may be null."""
+        """Return the value of a string field that may be null."""
         return None if self._get(key, default) is None else self.text(key, default)
 
     def choice(self, key: str, allowed: Sequence[str], default: object = _REQUIRED) -> str:
-        """A string field that holds one of a few values."""
+        """Return the value of a string field that holds one of a few values."""
         value = self._get(key, default)
         if isinstance(value, str) and value in allowed:
             return value
@@ -115,7 +115,7 @@ class Fields:
         return allowed[0]
 
     def items(self, key: str, default: object = _REQUIRED) -> list[object]:
-        """A list field, its elements as they are."""
+        """Return the value of a list field, its elements as they are."""
         value = self._get(key, default)
         if isinstance(value, list | tuple):
             return list(value)
@@ -124,7 +124,7 @@ class Fields:
         return []
 
     def child(self, key: str) -> Fields:
-        """An object field, which has to be there."""
+        """Return the fields of an object field, which has to be there."""
         value = self._get(key, _REQUIRED)
         where = f"{self._where}.{key}" if self._where else key
         if key not in self._data:
@@ -132,12 +132,12 @@ class Fields:
         return Fields(value, where, self._problems)
 
     def children(self, key: str, default: object = _REQUIRED) -> list[Fields]:
-        """A field that is a list of objects."""
+        """Return the fields of each object of a list field."""
         where = f"{self._where}.{key}" if self._where else key
         return [Fields(item, f"{where}[{i}]", self._problems) for i, item in enumerate(self.items(key, default))]
 
     def mapping(self, key: str, default: object = _REQUIRED) -> dict[str, object]:
-        """An object field as a dict."""
+        """Return the value of an object field as a dict."""
         value = self._get(key, default)
         if isinstance(value, Mapping):
             return {str(name): item for name, item in value.items()}

@@ -25,13 +25,13 @@ class PairRow(NamedTuple):
 
 @dataclass
 class LeftOut:
-    """Counts lines that hold no pair.
+    """The lines of files that hold no pair, counted by what is wrong with them.
 
     Args:
         strict: whether the first of them is an error instead.
 
     Attributes:
-        lines: the numbers of those left out, by what is wrong with them.
+        lines: the numbers of the lines left out, by what is wrong with them.
         seen: how many lines were looked at.
     """
 
@@ -40,17 +40,17 @@ class LeftOut:
     seen: int = field(default=0, init=False)
 
     def add(self, name: str, number: int, problem: str) -> None:
-        """Leave out a line of a file.
+        """Count a line of a file that is left out.
 
         Raises:
-            InputError: `strict`.
+            InputError: `strict` is set.
         """
         if self.strict:
             raise InputError(f"{name}, line {number}: {problem}; remove or mend it, or go without --strict")
         self.lines.setdefault(problem, []).append(number)
 
     def message(self, name: str) -> str | None:
-        """Return one line that says how many were left out of a file, why, and which; None = none was."""
+        """Return a message on one line: how many lines of a file were left out, why, and which. None = none was."""
         count = sum(map(len, self.lines.values()))
         reasons = [f"{len(numbers):,} {problem} ({_named(numbers)})" for problem, numbers in self.lines.items()]
         return f"{name}: left out {count:,} of {self.seen:,} lines: {', '.join(reasons)}" if count else None
@@ -64,7 +64,7 @@ def read_pairs(
     all_targets: bool = False,
     keep_empty: bool = False,
 ) -> Iterator[PairRow]:
-    """Give the pairs of a text, in its order.
+    """Yield the pairs of a text, in its order.
 
     Args:
         source: lines of `source<TAB>target`; further columns may follow.
@@ -76,7 +76,7 @@ def read_pairs(
     Raises:
         InputError: a line isn't UTF-8 or has no tab, or no line holds a pair; see also `LeftOut.add`.
     """
-    found = False
+    has_pair = False
     for number, line in islice(source.lines(), rows):
         left_out.seen = number
         text, tab, rest = line.partition("\t")
@@ -87,17 +87,17 @@ def read_pairs(
         kept = tuple(targets if keep_empty else filter(str.strip, targets))
         problem = _problem(text, kept, rest) if not (keep_empty and tab) else None
         if problem is None:
-            found = True
+            has_pair = True
             yield PairRow(number, text, kept)
         else:
             left_out.add(source.name, number, problem)
-    if not found:
+    if not has_pair:
         nothing = f"holds no pair in {left_out.seen:,} lines" if left_out.seen else "is empty"
         raise InputError(f"{source.name} {nothing}: expected lines of source<TAB>target")
 
 
 def _problem(source: str, targets: tuple[str, ...], rest: str) -> str | None:
-    """What makes a line no pair, if anything."""
+    """Return why a line holds no pair; None where it holds one."""
     if not source.strip():
         return NO_SOURCE if rest.strip() else EMPTY
     return None if targets else NO_TARGET

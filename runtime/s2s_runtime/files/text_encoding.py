@@ -23,13 +23,13 @@ _NO_TEXT: Final = (
 
 
 def find_encoding(name: str | None) -> str | None:
-    """The codec's own name of an encoding, or None for UTF-8, which is read without decoding.
+    """Return the codec's own name of an encoding, or None for UTF-8, which is read without decoding.
 
     Args:
         name: as people write it ("latin-1", "UTF16", "cp1252"); None = UTF-8.
 
     Raises:
-        OptionError: Python has no such encoding, or it is none of texts.
+        OptionError: Python has no such encoding, or it is not an encoding of text.
     """
     if name is None:
         return None
@@ -44,7 +44,7 @@ def find_encoding(name: str | None) -> str | None:
 
 
 def what_else(head: bytes) -> str | None:
-    """Say what a file is that can't be a text in UTF-8, by its beginning, and what to do; None = it may be one.
+    """Say what a file looks like that can't be a text in UTF-8, and what to do; return None where it may be one.
 
     >>> what_else(codecs.BOM_UTF16_LE + "Go.".encode("utf-16-le"))
     'it looks like UTF-16, as Excel writes "Unicode text"; give --encoding utf-16'
@@ -63,7 +63,7 @@ def not_utf_8(error: UnicodeDecodeError) -> str:
     """Say what is wrong with a line that is not UTF-8, what it looks like and what to do.
 
     Args:
-        error: of decoding the whole line, which it holds.
+        error: raised when the whole line was decoded; it holds that line.
     """
     line = error.object
     reason = f"not UTF-8 (byte {line[error.start]:#04x} at {error.start + 1}: {error.reason})"
@@ -77,7 +77,7 @@ def not_utf_8(error: UnicodeDecodeError) -> str:
 
 
 def _wide(head: bytes) -> str | None:
-    """UTF-16 or UTF-32, told by the byte order mark or by where the zeros are."""
+    """Return the name of UTF-16 or UTF-32 where the byte order mark, or where the zeros are, tells it; else None."""
     if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
         return "utf-32"
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -92,7 +92,7 @@ def _wide(head: bytes) -> str | None:
 
 
 def _western(line: bytes) -> str | None:
-    """Latin-1 or Windows's variant of it, where the text may be of Western Europe: most letters are plain ones."""
+    """Return the name of Latin-1, or of Windows's variant of it, where most letters are plain ones; else None."""
     high = re.findall(rb"[\x80-\xff]", line)
     letters = len(re.findall(rb"[A-Za-z]", line))
     if len(high) > _LATIN_LETTERS * (letters + len(high)):

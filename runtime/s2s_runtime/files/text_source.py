@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Final, cast
 
 from s2s_runtime.errors import InputError
-from s2s_runtime.files.compression import Blocks, read_unpacked
+from s2s_runtime.files.compression import BlockReader, read_unpacked
 from s2s_runtime.files.text_encoding import find_encoding, not_utf_8, what_else
 
 OnProgress = Callable[[int, int], object]
@@ -50,13 +50,13 @@ class TextSource:
         self._encoding = find_encoding(encoding)
         self._file = file
         self._given = 0  # bytes given away so far
-        self._blocks = read_unpacked(cast("Blocks", file), self.name)
+        self._blocks = read_unpacked(cast("BlockReader", file), self.name)
         if self._encoding is not None:
             self._blocks = self._decoded(self._blocks, self._encoding)
         self._head: bytes | None = None
 
     def begin(self) -> None:
-        """Look at what it begins with: that it is no text is said before anything is done with it."""
+        """Read the first block, so that the error of a file that is no text comes before anything is done with it."""
         if self._head is not None:
             return
         head = b""
@@ -70,7 +70,7 @@ class TextSource:
         self._head = head.removeprefix(codecs.BOM_UTF8)
 
     def __iter__(self) -> Iterator[bytes]:
-        """Give the blocks, none of them empty."""
+        """Yield the blocks, none of them empty."""
         self.begin()
         head = self._head or b""
         old_mac = b"\r" in head and b"\n" not in head
@@ -82,13 +82,13 @@ class TextSource:
                 yield block.replace(b"\r", b"\n") if old_mac else block
 
     def position(self, taken: int | None = None) -> int:
-        """How much of `size` was read when so many of the bytes given away were done with; None = all of them."""
+        """Return how many bytes of `size` were read once `taken` bytes of those handed out were used; None = all."""
         if not self.size or not self._given:
             return 0
         return self._file.tell() * (self._given if taken is None else taken) // self._given
 
     def lines(self) -> Iterator[tuple[int, str]]:
-        """Give each line's number, from 1, and its text, without its end.
+        """Yield the number of each line, from 1, and its text without the line end.
 
         Raises:
             InputError: a line isn't UTF-8; names it.
@@ -97,7 +97,7 @@ class TextSource:
             yield number, decode_line(line, f"{self.name}, line {number}")
 
     def _decoded(self, blocks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
-        """The blocks, from this encoding to UTF-8."""
+        """Yield the blocks, converted from this encoding to UTF-8."""
         decoder, line = codecs.getincrementaldecoder(encoding)(), 1
         for block in chain(blocks, [b""]):
             try:
@@ -113,7 +113,7 @@ class TextSource:
 def open_text(
     path: str | os.PathLike[str], encoding: str | None = None, on_progress: OnProgress | None = None
 ) -> Iterator[TextSource]:
-    """Open a file of text.
+    """Open a text file and yield it as a stream.
 
     Args:
         path: the file.
@@ -138,7 +138,7 @@ def read_text(path: str | os.PathLike[str], encoding: str | None = None) -> str:
 
 
 def line_blocks(blocks: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """Give the lines that are whole, with their ends, as blocks come; the last of all may have no end."""
+    """Yield lists of whole lines with their ends, as blocks come; only the last line of all may have no end."""
     torn: list[bytes] = []  # parts of the line that the last block ended in
     for block in blocks:
         lines = block.splitlines(keepends=True) if b"\r" not in block else _split(block)
@@ -158,7 +158,7 @@ def decode_line(line: bytes, where: str) -> str:
     """Return a line as text, without its end.
 
     Raises:
-        InputError: it isn't UTF-8; begins with `where`.
+        InputError: it isn't UTF-8; the message begins with `where`.
     """
     try:
         return line.rstrip(b"\r\n").decode()
@@ -167,14 +167,14 @@ def decode_line(line: bytes, where: str) -> str:
 
 
 def _split(block: bytes) -> list[bytes]:
-    """As `splitlines`, but at line feeds only: a carriage return alone is part of a line."""
+    """Return the lines of a block with their ends; a carriage return alone is part of a line and ends none."""
     parts = block.split(b"\n")
     return [part + b"\n" for part in parts[:-1]] + ([parts[-1]] if parts[-1] else [])
 
 
 def _size(file: IO[bytes]) -> int:
     try:
-        found = os.fstat(file.fileno())
+        status = os.fstat(file.fileno())
     except OSError:  # it is in memory
         return 0
-    return found.st_size if stat.S_ISREG(found.st_mode) else 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0

@@ -17,9 +17,9 @@ class Batch:
     Args:
         source: int64 (sentences, time) or float32 (sentences, time, features), padded.
         columns: bool (sentences, time), False at padding.
-        limits: (sentences,) longest target of each, at least 1.
-        prefix: (sentences, steps) forced tokens, -1 after each sentence's last; None where there are none.
-        indices: (sentences,) place of each in the caller's inputs.
+        limits: int64 (sentences,), longest target of each in tokens, at least 1.
+        prefix: int64 (sentences, steps), forced tokens, -1 after the last of each sentence; None where there are none.
+        indices: int64 (sentences,), index of each in the caller's inputs.
         others: what the encoder reads beside `source`, padded, sentences first.
     """
 
@@ -35,26 +35,34 @@ class Batch:
 
     @property
     def time(self) -> int:
-        """Length of the padded source."""
+        """Length of the padded source in steps."""
         time: int = self.columns.shape[1]
         return time
 
     def cut(self, first: int, last: int) -> Batch:
-        """The sentences from one place to before another."""
+        """Return the sentences from index `first` to before index `last`."""
         if last - first == len(self):
             return self
-        place = slice(first, last)
+        rows = slice(first, last)
         return Batch(
-            source=self.source[place],
-            columns=self.columns[place],
-            limits=self.limits[place],
-            prefix=None if self.prefix is None else self.prefix[place],
-            indices=self.indices[place],
-            others=tuple(other[place] for other in self.others),
+            source=self.source[rows],
+            columns=self.columns[rows],
+            limits=self.limits[rows],
+            prefix=None if self.prefix is None else self.prefix[rows],
+            indices=self.indices[rows],
+            others=tuple(other[rows] for other in self.others),
         )
 
     def forced(self, sentences: Ints, step: int) -> Ints | None:
-        """The token that each sentence's prefix forces at a step, -1 where none; None where none has any."""
+        """Return the token that each prefix forces at a step, -1 where it forces none; None where no sentence has one.
+
+        Args:
+            sentences: int64 (rows,), index of the sentence of each row.
+            step: counted from 0.
+
+        Returns:
+            int64 (rows,).
+        """
         if self.prefix is None or step >= self.prefix.shape[1]:
             return None
         forced: Ints = self.prefix[sentences, step]

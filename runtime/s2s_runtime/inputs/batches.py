@@ -34,26 +34,26 @@ def make_batches(
         if len(prefix) > limits[i]:
             raise OptionError(f"prefix[{i}]: {len(prefix)} tokens, but the target may have {limits[i]}; shorten it")
     alike = [lengths_to_share(arrays[i], sources.others[i], manifest) for i in range(len(arrays))]
-    places = [place for place in range(len(arrays)) if len(arrays[place])]
-    places.sort(key=lambda place: (-len(arrays[place]), alike[place]))
+    indices = [i for i in range(len(arrays)) if len(arrays[i])]
+    indices.sort(key=lambda i: (-len(arrays[i]), alike[i]))
     batches = []
-    for group in _cut(places, [len(source) for source in arrays], alike, options, manifest.padding.length):
-        array, columns = pad([arrays[place] for place in group], manifest.padding)
+    for group in _cut(indices, [len(source) for source in arrays], alike, options, manifest.padding.length):
+        array, columns = pad([arrays[i] for i in group], manifest.padding)
         batches.append(
             Batch(
                 source=array,
                 columns=columns,
-                limits=np.array([limits[place] for place in group], np.int64),
-                prefix=pad_prefixes([prefixes[place] for place in group]),
+                limits=np.array([limits[i] for i in group], np.int64),
+                prefix=pad_prefixes([prefixes[i] for i in group]),
                 indices=np.array(group, np.int64),
-                others=pad_others([sources.others[place] for place in group], manifest),
+                others=pad_others([sources.others[i] for i in group], manifest),
             )
         )
     return batches
 
 
 def target_limit(source_length: int, options: DecodingOptions, manifest: Manifest) -> int:
-    """The most tokens that the target of a source of this length may have."""
+    """Return the most tokens that the target of a source of this length may have."""
     limits = [limit for limit in (options.max_length or manifest.target.max_length,) if limit is not None]
     if options.max_length_ratio is not None:
         ratio = options.max_length_ratio
@@ -63,7 +63,7 @@ def target_limit(source_length: int, options: DecodingOptions, manifest: Manifes
 
 
 def lengths_to_share(source: Source, others: Sequence[Source], manifest: Manifest) -> tuple[int, ...]:
-    """Lengths of a sentence that must be those of its batch: where padding is read and its length isn't fixed."""
+    """Return the lengths that a sentence's batch must share: of inputs whose padding the model reads, if not fixed."""
     own = [(source, manifest.padding)]
     for array, other in zip(others, manifest.source.others, strict=True):
         if other.kind != "vector" and not other.aligned:  # what goes with the source step by step is as long as it
@@ -72,22 +72,22 @@ def lengths_to_share(source: Source, others: Sequence[Source], manifest: Manifes
 
 
 def _cut(
-    places: Sequence[int],
+    indices: Sequence[int],
     lengths: Sequence[int],
     alike: Sequence[tuple[int, ...]],
     options: DecodingOptions,
     fixed: int | None,
 ) -> Iterator[list[int]]:
-    """Cut places, sorted longest first, into groups of at most `max_batch_size` sentences or tokens."""
+    """Cut indices, sorted longest first, into groups of at most `max_batch_size` sentences or tokens."""
     group: list[int] = []
-    for place in places:
+    for index in indices:
         if group:
             longest = fixed or lengths[group[0]]
             cost = (len(group) + 1) * (longest if options.batch_by == "tokens" else 1)
-            if cost > options.max_batch_size or alike[place] != alike[group[0]]:
+            if cost > options.max_batch_size or alike[index] != alike[group[0]]:
                 yield group
                 group = []
-        group.append(place)
+        group.append(index)
     if group:
         yield group
 
@@ -96,7 +96,8 @@ def pad(sources: Sequence[Source], policy: PaddingPolicy) -> tuple[NDArray[np.ge
     """Put sources into one array, padded as a policy says.
 
     Returns:
-        The array, (sentences, time) or (sentences, time, features), and where it holds sources, (sentences, time).
+        The array, int64 (sentences, time) or float32 (sentences, time, features), and bool (sentences, time), which is
+        False at padding.
     """
     time = policy.length or max(len(source) for source in sources)
     first = sources[0]
@@ -104,14 +105,14 @@ def pad(sources: Sequence[Source], policy: PaddingPolicy) -> tuple[NDArray[np.ge
     array = np.full((len(sources), time, *first.shape[1:]), fill, first.dtype)
     columns = np.zeros((len(sources), time), np.bool_)
     for row, source in enumerate(sources):
-        place = slice(0, len(source)) if policy.side == "right" else slice(time - len(source), time)
-        array[row, place] = source
-        columns[row, place] = True
+        steps = slice(0, len(source)) if policy.side == "right" else slice(time - len(source), time)
+        array[row, steps] = source
+        columns[row, steps] = True
     return array, columns
 
 
 def pad_others(others: Sequence[Sequence[Source]], manifest: Manifest) -> tuple[NDArray[Any], ...]:
-    """What the encoder reads beside its first source, one array for each input, the sentences first."""
+    """Return one array for each input that the encoder reads beside its first source, padded, sentences first."""
     columns = zip(*others, strict=True)
     specs = manifest.source.others
     return tuple(
@@ -121,7 +122,7 @@ def pad_others(others: Sequence[Sequence[Source]], manifest: Manifest) -> tuple[
 
 
 def pad_prefixes(prefixes: Sequence[Sequence[int]]) -> Ints | None:
-    """Prefixes as (sentences, longest), -1 after the last token of each; None where all are empty."""
+    """Return prefixes as int64 (sentences, longest), -1 after the last token of each; None where all are empty."""
     longest = max(len(prefix) for prefix in prefixes)
     if longest == 0:
         return None

@@ -1,4 +1,4 @@
-"""Reads what callers give for one input of the encoder: a text, ids, or values, made into one unpadded array."""
+"""Reading what callers give for one input of the encoder: texts, ids or values become unpadded arrays."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _RANKS = {"values": (3,), "one-hot": (2, 3), "ids": (2,), "vector": (2,)}
 
 @dataclass(frozen=True, slots=True)
 class RowReader:
-    """Reads rows of one input.
+    """A reader of the rows of one input.
 
     Args:
         label: what messages call the input.
-        kind: of the input.
-        size: different ids, or features.
+        kind: what the input is: "ids", "one-hot", "values" or "vector".
+        size: number of different ids, or of features.
         padding: how it is padded.
-        vocabulary: for texts; None where only numbers are known.
+        vocabulary: turns texts into ids; None where only numbers are known.
     """
 
     label: str
@@ -40,7 +40,7 @@ class RowReader:
 
     @classmethod
     def of(cls, manifest: Manifest) -> list[RowReader]:
-        """One for each input of a bundle, in order."""
+        """Return a reader for each input of a bundle, in order."""
         source = manifest.source
         labels = ["inputs"] if not source.others else [f"inputs[{name!r}]" for name in source.names]
         first = cls(labels[0], source.kind, source.size, manifest.padding, manifest.source_vocabulary)
@@ -49,7 +49,7 @@ class RowReader:
 
     @property
     def expected(self) -> str:
-        """What may be given, for messages."""
+        """Words for what may be given, for messages."""
         if self.kind == "values":
             return f"float arrays (sentences, time, {self.size})"
         if self.kind == "vector":
@@ -59,7 +59,7 @@ class RowReader:
         return f"{texts}ids: lists, or an integer array (sentences, time){one_hot}"
 
     def check_rank(self, rows: object) -> None:
-        """A whole array of the wrong rank is reported as such, not as its first row.
+        """Refuse a whole array of the wrong rank, so that the message isn't about its first row.
 
         Raises:
             InputError: it has another rank than this input.
@@ -68,7 +68,7 @@ class RowReader:
             raise InputError(f"{self.label}: expected {self.expected}, got {rows.dtype} of shape {rows.shape}")
 
     def read_whole(self, rows: object) -> list[Source] | None:
-        """The rows of an array of ids, checked all at once; None where they have to be looked at one by one."""
+        """Return the rows of an array of ids, checked all at once; None where they have to be checked one by one."""
         if not isinstance(rows, np.ndarray) or rows.ndim != 2 or rows.dtype.kind not in "iu" or rows.size == 0:
             return None
         length = self.padding.length
@@ -77,8 +77,8 @@ class RowReader:
         lowest = -1 if self.kind == "one-hot" else 0
         return list(rows.astype(np.int64)) if rows.min() >= lowest and rows.max() < self.size else None
 
-    def read(self, place: int, item: object, policy: UnknownPolicy | None) -> tuple[Source, list[str]]:
-        """The array of one sentence, and symbols of a text that the vocabulary lacks.
+    def read(self, index: int, item: object, policy: UnknownPolicy | None) -> tuple[Source, list[str]]:
+        """Return the array of one sentence, int64 (time,) or float32, and the symbols that the vocabulary lacks.
 
         Raises:
             InputError: wrong type, shape or range; too long; padding where it can't be masked.
@@ -86,79 +86,79 @@ class RowReader:
         """
         missing: list[str] = []
         if isinstance(item, str):
-            array, missing = self._read_text(place, item, policy)
+            array, missing = self._read_text(index, item, policy)
         else:
-            array = self._read_numbers(place, item)
+            array = self._read_numbers(index, item)
         length = self.padding.length
         if self.kind != "vector" and length is not None and len(array) > length:
             raise self._wrong(
-                place,
+                index,
                 f"{len(array)} tokens, but this bundle's model reads sources padded to {length}; shorten it, or export "
                 "again with a larger source length",
             )
         return array, missing
 
-    def _read_numbers(self, place: int, item: object) -> Source:
+    def _read_numbers(self, index: int, item: object) -> Source:
         try:
             array = np.asarray(item)
         except ValueError as error:  # a ragged list of rows
-            raise self._wrong(place, f"expected {self.expected}: {error}") from error
+            raise self._wrong(index, f"expected {self.expected}: {error}") from error
         if self.kind == "vector":
-            return self._read_values(place, array, (self.size,))
+            return self._read_values(index, array, (self.size,))
         if array.size == 0 and array.ndim == 1:
             return np.zeros((0, self.size), np.float32) if self.kind == "values" else np.zeros(0, np.int64)
         if self.kind == "values":
-            return self._strip_padding(place, self._read_values(place, array, (len(array), self.size)))
+            return self._strip_padding(index, self._read_values(index, array, (len(array), self.size)))
         if self.kind == "one-hot" and array.ndim == 2:
-            array = self._from_one_hot(place, array)
+            array = self._from_one_hot(index, array)
         if array.ndim != 1 or array.dtype.kind not in "iu":
-            raise self._unexpected(place, array)
+            raise self._unexpected(index, array)
         lowest = -1 if self.kind == "one-hot" else 0
         ids: Ints = array.astype(np.int64)
         if ids.min() < lowest or ids.max() >= self.size:
             wrong = next(int(i) for i in ids if not lowest <= i < self.size)
-            raise self._wrong(place, f"expected ids from {lowest} to {self.size - 1}, got {wrong}")
-        return self._strip_padding(place, ids)
+            raise self._wrong(index, f"expected ids from {lowest} to {self.size - 1}, got {wrong}")
+        return self._strip_padding(index, ids)
 
-    def _read_text(self, place: int, text: str, policy: UnknownPolicy | None) -> tuple[Ints, list[str]]:
-        """Ids of a text, and those of its symbols that the vocabulary lacks."""
+    def _read_text(self, index: int, text: str, policy: UnknownPolicy | None) -> tuple[Ints, list[str]]:
+        """Return the ids of a text, and those of its symbols that the vocabulary lacks."""
         if self.vocabulary is None:
             raise self._wrong(
-                place,
+                index,
                 f"expected {self.expected}, as this bundle has no source vocabulary"
                 f"{'' if self.label == 'inputs' else ' for it'}; got {text!r}",
             )
         try:
             ids, missing = self.vocabulary.look_up(text, policy)
         except UnknownSymbolError as error:
-            error.place = place
+            error.place = index
             raise
-        found = np.array(self.vocabulary.wrap(ids) if ids else [], np.int64)  # without symbols: an empty source
-        return self._strip_padding(place, found), missing
+        wrapped = np.array(self.vocabulary.wrap(ids) if ids else [], np.int64)  # without symbols: an empty source
+        return self._strip_padding(index, wrapped), missing
 
-    def _read_values(self, place: int, array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    def _read_values(self, index: int, array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.float32]:
         if array.shape != shape or array.dtype.kind not in "fiu":
-            raise self._unexpected(place, array)
+            raise self._unexpected(index, array)
         return array.astype(np.float32)
 
-    def _unexpected(self, place: int, array: NDArray[Any]) -> InputError:
-        return self._wrong(place, f"expected {self.expected}, got {array.dtype} of shape {array.shape}")
+    def _unexpected(self, index: int, array: NDArray[Any]) -> InputError:
+        return self._wrong(index, f"expected {self.expected}, got {array.dtype} of shape {array.shape}")
 
-    def _wrong(self, place: int, reason: str) -> InputError:
-        return InputError.at(self.label, place, reason)
+    def _wrong(self, index: int, reason: str) -> InputError:
+        return InputError.at(self.label, index, reason)
 
-    def _from_one_hot(self, place: int, array: NDArray[Any]) -> Ints:
+    def _from_one_hot(self, index: int, array: NDArray[Any]) -> Ints:
         sums = array.sum(axis=1) if array.shape[1] == self.size and array.dtype.kind in "fiub" else None
         if sums is None or not (np.isin(array, (0, 1)).all() and np.isin(sums, (0, 1)).all()):
             raise self._wrong(
-                place,
+                index,
                 f"expected one-hot rows of width {self.size} (or rows of zeros), got {array.dtype} of shape "
                 f"{array.shape}",
             )
         ids: Ints = np.where(sums == 1, array.argmax(axis=1), -1).astype(np.int64)
         return ids
 
-    def _strip_padding(self, place: int, source: Source) -> Source:
+    def _strip_padding(self, index: int, source: Source) -> Source:
         """Take the padding off the end where the model masks it; elsewhere it can't be masked and is refused."""
         padding = self.padding
         if not padding.masked:
@@ -168,7 +168,7 @@ class RowReader:
         if not real[:length].all():
             what = "a row of zeros" if padding.id in (None, -1) else f"padding id {padding.id}"
             raise self._wrong(
-                place,
+                index,
                 f"{what} at position {int(np.argmin(real))}, before a token; this bundle's model masks padding and "
                 "takes it only at the end: move it there (padding='post' of pad_sequences) or leave it out",
             )

@@ -23,12 +23,12 @@ Inputs = Iterable[Row | Mapping[str, Row]] | NDArray[Any] | Mapping[str, Rows]
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """What was read.
+    """The sources that were read.
 
     Attributes:
-        arrays: int64 (time,) each, or float32 (time, features) for a source of values. Empty ones have time 0.
-        unknown: symbols that the vocabulary lacks, of each text (by its place) that has any.
-        others: of each sentence, what the other inputs of the encoder read; empty where there are none.
+        arrays: int64 (time,) each, or float32 (time, features) for a source of values; time is 0 in empty ones.
+        unknown: symbols that the vocabulary lacks, by the index of the text.
+        others: for each sentence, what the other inputs of the encoder read; empty where there are none.
     """
 
     arrays: list[Source]
@@ -40,7 +40,7 @@ class Sources:
 
 
 def read_sources(inputs: Inputs, manifest: Manifest, policy: UnknownPolicy | None = None, first: int = 0) -> Sources:
-    """One array per sentence and input, without the padding of models that mask it.
+    """Return one array per sentence and input, without padding where the model masks it.
 
     Args:
         inputs: texts, where the bundle has a source vocabulary; lists of ids of any lengths; an integer array
@@ -79,7 +79,7 @@ def read_sources(inputs: Inputs, manifest: Manifest, policy: UnknownPolicy | Non
 
 
 def _columns(inputs: Inputs, names: Sequence[str]) -> list[Any]:
-    """The rows of each input, equally many."""
+    """Return the rows of each input, equally many."""
     if isinstance(inputs, np.ndarray) and len(names) == 1:
         return [inputs]
     given: Any = inputs if isinstance(inputs, Mapping) else list(inputs)
@@ -104,8 +104,8 @@ def _columns(inputs: Inputs, names: Sequence[str]) -> list[Any]:
     columns = [given[name] if isinstance(given[name], np.ndarray) else list(given[name]) for name in names]
     counts = [len(column) for column in columns]
     if len(set(counts)) > 1:
-        found = ", ".join(f"{count} of {name!r}" for name, count in zip(names, counts, strict=True))
-        raise InputError(f"inputs: expected as many rows for each name, got {found}")
+        given_counts = ", ".join(f"{count} of {name!r}" for name, count in zip(names, counts, strict=True))
+        raise InputError(f"inputs: expected as many rows for each name, got {given_counts}")
     return columns
 
 
@@ -118,8 +118,8 @@ def _quoted(names: Sequence[str]) -> str:
     return " and ".join(map(repr, names)) or "no names"
 
 
-def _beside(place: int, first: tuple[Row, Source], others: list[Source], manifest: Manifest) -> tuple[Source, ...]:
-    """The other inputs of a sentence, those that go with the first step by step made as long as it is."""
+def _beside(index: int, first: tuple[Row, Source], others: list[Source], manifest: Manifest) -> tuple[Source, ...]:
+    """Return the other inputs of a sentence; those that go with the first step by step are made as long as it is."""
     row, array = first
     specs = manifest.source.others
     if not len(array):  # an empty sentence isn't decoded, whatever stands beside it
@@ -133,9 +133,9 @@ def _beside(place: int, first: tuple[Row, Source], others: list[Source], manifes
     for spec, other in zip(specs, cut, strict=True):
         if spec.aligned and len(other) != len(array):
             raise InputError(
-                f"inputs[{spec.name!r}][{place}]: expected {len(array)} steps, as inputs[{manifest.source.name!r}] has "
+                f"inputs[{spec.name!r}][{index}]: expected {len(array)} steps, as inputs[{manifest.source.name!r}] has "
                 f"there, got {len(other)}"
             )
         if len(other) == 0:
-            raise InputError(f"inputs[{spec.name!r}][{place}]: expected at least 1 step, got none")
+            raise InputError(f"inputs[{spec.name!r}][{index}]: expected at least 1 step, got none")
     return tuple(cut)

@@ -46,7 +46,7 @@ class DecodingOptions(RunningOptions, OutputOptions, SamplingOptions, TokenOptio
             raise OptionError("; ".join(problems))
 
     def _contradictions(self) -> list[str]:
-        """What options say against one another, where each is sound by itself."""
+        """Return what options say against one another, where each is right by itself."""
         problems = []
         most = self.pool
         if self.num_hypotheses > most and not (self.sampling or self.return_alternatives):
@@ -90,34 +90,34 @@ class DecodingOptions(RunningOptions, OutputOptions, SamplingOptions, TokenOptio
         return max(1, math.floor(self.beam_size * self.patience + 0.5))
 
     def obstacles(self, engine: str) -> list[str]:
-        """What an engine can't do of what is asked for; nothing where it can do it all.
+        """Return the options asked for that an engine can't serve; empty where it can serve them all.
 
         Prefixes are left out: they come with the sentences, and none of a batch may have one.
         """
-        asked = (each for each in _beyond(engine) if differs(getattr(self, each.name), each.default))
-        return list(dict.fromkeys(each.option.obstacle or each.name for each in asked))
+        asked = (option for option in _beyond(engine) if differs(getattr(self, option.name), option.default))
+        return list(dict.fromkeys(option.option.obstacle or option.name for option in asked))
 
 
 def _plain(value: Any) -> Any:
-    """A value in which lists, tuples and arrays of equal items are equal."""
+    """Return a value in which lists, tuples and arrays of equal items are equal."""
     if isinstance(value, dict):
-        return {name: _plain(each) for name, each in value.items()}
-    return [_plain(each) for each in value] if is_list(value) else value
+        return {name: _plain(item) for name, item in value.items()}
+    return [_plain(item) for item in value] if is_list(value) else value
 
 
 @cache
 def _beyond(engine: str) -> tuple[DeclaredOption, ...]:
-    """The options that an engine can't serve."""
+    """Return the options that an engine can't serve."""
     every = declared(DecodingOptions).values()
-    served = (each for each in every if each.name != "prefix")
-    return tuple(each for each in served if each.option.engines and engine not in each.option.engines)
+    served = (option for option in every if option.name != "prefix")
+    return tuple(option for option in served if option.option.engines and engine not in option.option.engines)
 
 
 def merged_values(options: DecodingOptions | None, values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The options given as a whole, with those given by name in their places.
+    """Return the options given as one object, with those given by name put in their places.
 
     Raises:
-        OptionError: the whole is something else.
+        OptionError: the object isn't `DecodingOptions`.
     """
     if options is None:
         return values

@@ -13,7 +13,7 @@ from s2s_runtime.options.types import AllowedNext, Prefix, Token
 
 def _is_ratio(value: Any) -> bool:
     pair = value if isinstance(value, tuple) and len(value) == 2 else (value, 0.0)
-    numbers = all(isinstance(each, int | float) and not isinstance(each, bool) for each in pair)
+    numbers = all(isinstance(number, int | float) and not isinstance(number, bool) for number in pair)
     return numbers and all(map(math.isfinite, pair)) and pair[0] >= 0
 
 

@@ -17,7 +17,7 @@ Prefix = str | Sequence[int]
 
 @dataclass(frozen=True, slots=True)
 class TokenEvent:
-    """A token that greedy search or sampling just chose, as given to `callback`.
+    """A token that greedy search or sampling just chose: what `callback` is called with.
 
     Attributes:
         sentence: position of the sentence in the caller's inputs.
@@ -41,7 +41,7 @@ class CancelSignal(Protocol):
     """Says whether a call is to end: a `threading.Event`, or anything else with this method, such as a deadline."""
 
     def is_set(self) -> bool:
-        """Whether the call is to end. Called before steps, from each thread that decodes: workers ask side by side."""
+        """Return whether the call is to end. Each thread that decodes calls this before its steps, side by side."""
         ...
 
 

@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from s2s_runtime.errors import BundleError, MissingExtraError, OptionError, ProviderError
+from s2s_runtime.ort.telemetry import disable_telemetry
 
 _SHORT_NAMES: Final = {
     "cpu": "CPUExecutionProvider",
@@ -135,11 +136,12 @@ def available_providers() -> list[str]:
 
 
 def import_onnxruntime() -> ModuleType:
-    """The onnxruntime module.
+    """The onnxruntime module, its telemetry disabled unless the environment says otherwise.
 
     Raises:
         MissingExtraError: it is not installed; names the extras that bring it.
     """
+    disable_telemetry()
     try:
         return importlib.import_module("onnxruntime")
     except ModuleNotFoundError as error:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from s2s_runtime.errors import OptionError
 from s2s_runtime.inputs.batch import Batch
-from s2s_runtime.lazy_modules import Later
+from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.options.terms import BEAM_GRAPH, GREEDY_GRAPH
 from s2s_runtime.search.graph_search import Answer
@@ -23,8 +23,8 @@ from s2s_runtime.search.step_model import StepModel, WritingModel, can_write
 if TYPE_CHECKING:
     from s2s_runtime.search import beam, graph_beam, graph_greedy, greedy
 else:  # a call uses one of the four
-    beam, graph_beam = Later("search.beam"), Later("search.graph_beam")
-    greedy, graph_greedy = Later("search.greedy"), Later("search.graph_greedy")
+    beam, graph_beam = LazyModule("search.beam"), LazyModule("search.graph_beam")
+    greedy, graph_greedy = LazyModule("search.greedy"), LazyModule("search.graph_greedy")
 
 
 def answers(

@@ -44,7 +44,7 @@ class PaddingPolicy:
             raise VocabularyError("padding: " + "; ".join(problems))
 
     def to_dict(self) -> dict[str, object]:
-        """The policy as it stands in `vocab.json`."""
+        """Return the policy as it stands in `vocab.json`."""
         return {"masked": self.masked, "id": self.id, "side": self.side, "length": self.length}
 
     @classmethod
@@ -67,7 +67,7 @@ class PaddingPolicy:
 
 
 def without_padding(ids: list[int], padding: int | None) -> list[int]:
-    """Return ids without the padding id at either end; None = nothing pads."""
+    """Return ids without the padding id at either end; all of them where `padding` is None."""
     if padding is None:
         return ids
     start, stop = 0, len(ids)

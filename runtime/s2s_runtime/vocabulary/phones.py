@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 
 def cut_phones(text: str) -> list[str]:
-    """The bases and modifier letters of phones separated by white space, in their order.
+    """Return the bases and modifier letters of phones separated by white space, in their order.
 
     Only modifier letters at the end of a phone stand apart: whatever comes before them is one symbol, such as the
     affricate with a tie bar here.
@@ -29,7 +29,7 @@ def cut_phones(text: str) -> list[str]:
 
 
 def join_phones(symbols: Iterable[str]) -> str:
-    """Phones separated by one space: the inverse of `cut_phones`.
+    """Return phones separated by one space: the inverse of `cut_phones`.
 
     A modifier letter belongs to the phone before it; where there is none, it stands alone.
 

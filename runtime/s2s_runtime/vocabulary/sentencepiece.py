@@ -21,7 +21,7 @@ _FIELDS: Final = {"pieces": "symbols"}  # fields of a vocabulary that are called
 
 
 class PieceModel:
-    """A sentencepiece model that loads when it is first used.
+    """A sentencepiece model, loaded when it is first used.
 
     Args:
         content: what `spm_train` wrote into its `.model` file.
@@ -72,7 +72,7 @@ class PieceModel:
         return None if number < 0 else self.pieces[number]
 
     def written(self) -> list[str]:
-        """The pieces that a text can be cut into: not those that only control, or stand for the unknown."""
+        """Return the pieces that a text can be cut into: not control pieces, and not the piece for the unknown."""
         model = self._processor
         return [
             piece
@@ -81,11 +81,11 @@ class PieceModel:
         ]
 
     def cut(self, text: str) -> list[str]:
-        """The pieces of a text; what the model doesn't know stands as it is spelled."""
+        """Return the pieces of a text; what the model doesn't know is a piece as it is spelled."""
         return list(self._processor.encode(text, out_type=str))
 
     def known(self, text: str, pieces: Sequence[str]) -> Sequence[str]:
-        """The pieces of a text as `cut` gives them, empty where the model doesn't know one.
+        """Return the pieces of a text as `cut` gives them, with "" for each piece that the model doesn't know.
 
         What is unknown may be spelled as some control piece is, and must not be read as that.
         """
@@ -96,7 +96,7 @@ class PieceModel:
         return ["" if number == unknown else piece for number, piece in zip(numbers, pieces, strict=True)]
 
     def join(self, symbols: Sequence[str]) -> str:
-        """The text of a sequence of pieces; symbols that aren't pieces stand as they are, with spaces as spaces."""
+        """Return the text of a sequence of pieces; symbols that aren't pieces stand as they are, between spaces."""
         known = self._known
         given = [symbol if symbol in known else symbol.replace(_SPACE, " ") for symbol in symbols]
         if given and symbols[0] not in known:
@@ -113,16 +113,16 @@ class PieceModel:
 
 
 def to_base64(content: bytes) -> str:
-    """A model as it stands in `vocab.json`."""
+    """Return a model as it stands in `vocab.json`."""
     return base64.b64encode(content).decode("ascii")
 
 
 def read_model(fields: Fields, folder: Path | None) -> bytes | None:
-    """The model of a vocabulary's side, in base64 or in a file of its own; None where there is none.
+    """Return the model of a vocabulary's side, given in base64 or in a file of its own; None where there is none.
 
     Args:
-        fields: of the side; problems are reported to it.
-        folder: in which the file lies; None = none may be named.
+        fields: the side's fields; problems are reported to it.
+        folder: the folder in which the file lies; None = no file may be named.
     """
     file, text = fields.optional_text("model_file", None), fields.optional_text("model", None)
     if file is not None and (folder is None or text is not None):
@@ -142,11 +142,11 @@ def read_model(fields: Fields, folder: Path | None) -> bytes | None:
 
 
 def with_pieces(given: Mapping[str, object], model: PieceModel, where: str) -> dict[str, object]:
-    """The fields of a side, with those filled in that were left out and the model tells.
+    """Return the fields of a side, those that were left out filled in from the model.
 
     Raises:
         MissingExtraError: some were left out and sentencepiece is not installed.
-        VocabularyError: the model can't be loaded; names the side by `where`.
+        VocabularyError: the model can't be loaded; the message names the side by `where`.
     """
     left_out = [name for name in ("pieces", "padding", "unknown") if _FIELDS.get(name, name) not in given]
     try:

@@ -150,7 +150,7 @@ class Vocabulary:
         return None if symbol is None else self._ids[symbol]
 
     def normalize(self, text: str) -> str:
-        """The text lowercased, in normal form and without the characters removed, as this vocabulary says."""
+        """Return the text lowercased, in normal form and without the removed characters, as this vocabulary says."""
         if self.lowercase:
             text = text.lower()  # before normalising: lowercasing can leave a text that is not in normal form
         text = unicodedata.normalize(self.normalization, text) if self.normalization else text
@@ -174,11 +174,11 @@ class Vocabulary:
         return WORD_PATTERN.findall(text) if self.unit == "word" else text.split()
 
     def split_whole(self, text: str) -> list[str]:
-        """What error rates count: the symbols of `split`, but whole phones where it cuts these."""
+        """Cut a text into the symbols that error rates count: those of `split`, but phones stay whole."""
         return self.normalize(text).split() if self.unit == "phone" else self.split(text)
 
     def encode(self, text: str, unknown: UnknownPolicy | None = None) -> list[int]:
-        """Ids of a text's symbols, without start and end; reversed where `reverse` is set.
+        """Return the ids of a text's symbols, without start and end; reversed where `reverse` is set.
 
         Args:
             text: any text.
@@ -190,11 +190,11 @@ class Vocabulary:
         return self.look_up(text, unknown)[0]
 
     def look_up(self, text: str, unknown: UnknownPolicy | None = None) -> tuple[list[int], list[str]]:
-        """Ids of a text's symbols as `encode` gives them, and the symbols that the vocabulary lacks.
+        """Return the ids of a text's symbols as `encode` does, and the symbols that the vocabulary lacks.
 
         Args:
             text: any text.
-            unknown: what becomes of a symbol that the vocabulary lacks. "error": it is one. "unk": the unknown symbol
+            unknown: what becomes of a symbol that the vocabulary lacks. "error": an error. "unk": the unknown symbol
                 stands for it. "skip": it is left out. None = "unk" where there is an unknown symbol, "skip" where
                 `skip_unknown` is set, else "error".
 
@@ -214,16 +214,16 @@ class Vocabulary:
                 raise UnknownSymbolError(self.unit_name, missing[0], ids.index(None), text, self.unknown)
             else:
                 ids = [stand_in if token is None else token for token in ids]
-        found = cast("list[int]", ids)
-        return (found[::-1] if self.reverse else found), missing
+        token_ids = cast("list[int]", ids)
+        return (token_ids[::-1] if self.reverse else token_ids), missing
 
     def wrap(self, ids: Iterable[int]) -> list[int]:
-        """The ids with the start id before and the end id after them, where this vocabulary has such symbols."""
+        """Return the ids with the start id before and the end id after them, where this vocabulary has such symbols."""
         start, end = self.start_id, self.end_id
         return [*([] if start is None else [start]), *ids, *([] if end is None else [end])]
 
     def encode_sentence(self, text: str) -> list[int]:
-        """What a model reads for a text: `wrap(encode(text))`.
+        """Return the ids that a model reads for a text: `wrap(encode(text))`.
 
         A source sentence is fed like this. Of a target sentence, the decoder input is everything but the last id and
         the decoder target everything but the first.
@@ -231,30 +231,30 @@ class Vocabulary:
         return self.wrap(self.encode(text))
 
     def tokens(self, ids: Iterable[int]) -> list[str]:
-        """The symbol of each id.
+        """Return the symbol of each id.
 
         Raises:
             VocabularyError: an id is outside the vocabulary.
         """
-        found, symbols = list(ids), self.symbols
+        token_ids, symbols = list(ids), self.symbols
         try:
-            named = [symbols[token] for token in found]
+            named = [symbols[token] for token in token_ids]
         except IndexError:
             named = []
-        if len(named) < len(found) or (found and min(found) < 0):
-            wrong = next(token for token in found if not 0 <= token < len(symbols))
+        if len(named) < len(token_ids) or (token_ids and min(token_ids) < 0):
+            wrong = next(token for token in token_ids if not 0 <= token < len(symbols))
             raise VocabularyError(f"id {wrong} is outside the vocabulary: expected 0 to {len(symbols) - 1}")
         return named
 
     def decode(self, ids: Iterable[int], tokens: Sequence[str] | None = None) -> str:
-        """Text of a sequence of ids.
+        """Return the text of a sequence of ids.
 
         Start and end symbols and the padding at either end are left out; unknown symbols stay, spelled as in
-        `symbols` (by sentencepiece as " \u2047 "). The inverse of `encode` where the unit allows: white space between
-        words is not remembered.
+        `symbols` (by sentencepiece as " \u2047 "). This is the inverse of `encode` where the unit allows: white space
+        between words is not remembered.
 
         Args:
-            ids: of target symbols.
+            ids: ids of target symbols.
             tokens: what `tokens` gives for them, where that is known already.
 
         Raises:
@@ -286,7 +286,7 @@ class Vocabulary:
         return join_words(symbols)
 
     def to_dict(self) -> dict[str, object]:
-        """This side as it stands in `vocab.json`."""
+        """Return this side as it stands in `vocab.json`."""
         return {
             "unit": self.unit,
             "symbols": list(self.symbols),
@@ -308,7 +308,7 @@ class Vocabulary:
         Args:
             data: the parsed JSON object.
             where: what to call it in messages.
-            folder: in which a `model_file` lies; None = it may not be given.
+            folder: the folder in which a `model_file` lies; None = it may not be given.
 
         Raises:
             VocabularyError: names every field that is missing or has a wrong value.

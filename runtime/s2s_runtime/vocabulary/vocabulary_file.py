@@ -94,7 +94,7 @@ VERSION: Final = 1
 
 @dataclass(frozen=True)
 class VocabularyFile:
-    """What `vocab.json` holds.
+    """The content of `vocab.json`: both sides, the padding policy and the longest target.
 
     Args:
         source: the source side, or None where the model only knows numbers.
@@ -123,7 +123,7 @@ class VocabularyFile:
             raise VocabularyError("; ".join(problems))
 
     def to_dict(self) -> dict[str, object]:
-        """The content of `vocab.json`."""
+        """Return the content of `vocab.json`."""
         return {
             "format": FORMAT,
             "version": VERSION,
@@ -139,7 +139,7 @@ class VocabularyFile:
 
         Args:
             data: the parsed JSON object.
-            folder: in which a `model_file` lies; None = none may be named.
+            folder: the folder in which a `model_file` lies; None = no file may be named.
 
         Raises:
             VocabularyError: names every field that is missing or has a wrong value.
@@ -181,7 +181,7 @@ class VocabularyFile:
             raise VocabularyError(f"{path}: {error}") from error
 
     def write(self, path: str | os.PathLike[str]) -> None:
-        """Write a `vocab.json`: beside the place first, then renamed, so that a reader never sees half a file."""
+        """Write a `vocab.json`: under another name first, then renamed, so that a reader never sees half a file."""
         write_json(Path(path), self.to_dict())
 
 

@@ -18,13 +18,6 @@ from keras import tree
 
 from s2s_training.errors import SplitError
 
-ATTENTION = (
-    keras.layers.Attention,
-    keras.layers.AdditiveAttention,
-    keras.layers.MultiHeadAttention,
-    keras.layers.GroupQueryAttention,
-)
-
 
 @dataclass(frozen=True, eq=False)
 class Value:

@@ -14,8 +14,9 @@ import keras
 
 from s2s_runtime.spelling import option
 from s2s_training.errors import SplitError
+from s2s_training.splitting.attention_layers import ATTENTION, attention_problems
 from s2s_training.splitting.decoded_output import decoded_output
-from s2s_training.splitting.graph import ATTENTION, Call, Graph, Value, ancestors, is_recurrent, values_in
+from s2s_training.splitting.graph import Call, Graph, Value, ancestors, is_recurrent, values_in
 
 _ACROSS_TIME = (
     keras.layers.Conv1D,
@@ -161,7 +162,7 @@ def _problems(call: Call, calls: Iterable[Call], values: set[Value], output: Val
     if is_recurrent(call.operation):
         return _recurrent_problems(call, calls, values, output)
     if isinstance(call.operation, ATTENTION):
-        return _attention_problems(call, values)
+        return attention_problems(call, values)
     if isinstance(call.operation, _ACROSS_TIME):
         return [f"layer {call.name} reads other target positions than its own"]
     return []
@@ -182,26 +183,6 @@ def _recurrent_problems(call: Call, calls: Iterable[Call], values: set[Value], o
     if any(states.intersection(other.inputs) for other in calls) or output in states:
         problems.append(f"the final state of layer {call.name} is read: it is known only when the target has ended")
     return problems
-
-
-def _attention_problems(call: Call, values: set[Value]) -> list[str]:
-    layer = call.operation
-    if values.intersection(_attention_memory(call)):
-        return [f"layer {call.name} attends over target positions (self-attention), which have no fixed-size state"]
-    # Both let a target position see what lies near its own number in the source; a step has no such number.
-    if call.arguments().get("use_causal_mask"):
-        return [f"layer {call.name} is called with use_causal_mask=True, which counts target positions"]
-    if getattr(layer, "sliding_window", None) is not None:
-        return [f"layer {call.name} has sliding_window={layer.sliding_window}, which counts target positions"]
-    return []
-
-
-def _attention_memory(call: Call) -> tuple[Value, ...]:
-    """The values that an attention layer looks at: its value and key, not its query nor any mask."""
-    arguments = call.arguments()
-    if "inputs" in arguments:
-        return values_in(list(arguments["inputs"])[1:])
-    return values_in([arguments.get("value"), arguments.get("key")])
 
 
 def _why_not(graph: Graph, readings: list[Partition]) -> str:

@@ -17,8 +17,9 @@ from keras import ops, tree
 from s2s_training.errors import SplitError
 from s2s_training.layers.cells import feeds_itself
 from s2s_training.layers.conditioned_rnn import ConditionedRNN, ConditionedStep
+from s2s_training.splitting.attention_layers import ATTENTION, WithAttentionWeights
 from s2s_training.splitting.attention_weights import Candidate, extra_outputs, softmax_over_source
-from s2s_training.splitting.graph import ATTENTION, Call, Value, substitute, values_in
+from s2s_training.splitting.graph import Call, Value, substitute, values_in
 from s2s_training.splitting.partition import Partition
 
 Fill = Callable[[Any], Any]
@@ -84,34 +85,6 @@ class OneStep(keras.layers.Wrapper):
             keras.KerasTensor((step.shape[0], output), self.compute_dtype),
             *(keras.KerasTensor(state.shape, state.dtype) for state in states),
         ]
-
-
-@keras.saving.register_keras_serializable(package="s2s")
-class WithAttentionWeights(keras.layers.Wrapper):
-    """An attention layer that always returns its weights beside its output.
-
-    The wrapped layer keeps its own calls: Keras takes the number of a layer's outputs from the first call it has
-    seen, so one layer can't be called with weights and without them in models that are still to be built.
-    """
-
-    def __init__(self, layer: keras.layers.Layer, **kwargs: Any) -> None:
-        super().__init__(layer, **kwargs)
-        self.supports_masking = True
-
-    def build(self, *_: Any) -> None:
-        """Nothing to build: the wrapped layer has its weights."""
-        self.built = True
-
-    def compute_mask(self, *_: Any) -> None:
-        """None: what comes out stands on the target's axis, where every step is real."""
-
-    def call(self, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        """Returns (output, weights) of the wrapped layer."""
-        return self.layer(*args, return_attention_scores=True, **kwargs)
-
-    def compute_output_spec(self, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        """Returns the specs of (output, weights)."""
-        return self.layer.compute_output_spec(*args, return_attention_scores=True, **kwargs)
 
 
 def initial_states(call: Call) -> list[Value] | None:

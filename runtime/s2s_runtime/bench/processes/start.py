@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from s2s_runtime.bench.settings import Loading
 from s2s_runtime.errors import BenchmarkError, BundleNotFoundError
+from s2s_runtime.ort.telemetry import VARIABLE
 
 _PROGRAM: Final = Path(__file__).with_name("measured.py")
 
@@ -51,7 +52,7 @@ def run_fresh(folder: Path, do: str, request: Mapping[str, object]) -> dict[str,
 def _environment(folder: Path) -> dict[str, str]:
     here = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     found_here = os.pathsep.join(part for part in sys.path if part)
-    return {**here, "PYTHONPATH": found_here, "PYTHONPYCACHEPREFIX": str(folder / "compiled")}
+    return {VARIABLE: "1", **here, "PYTHONPATH": found_here, "PYTHONPYCACHEPREFIX": str(folder / "compiled")}
 
 
 def loading_request(loading: Loading) -> dict[str, object]:
