@@ -20,7 +20,7 @@ from s2s_export.evidence.expected_outputs import with_expected
 from s2s_export.evidence.settle import Bundle, settle
 from s2s_export.evidence.training_pairs import Widths, with_pairs
 from s2s_export.graphs.bundle_graphs import Graphs, build_graphs, with_searches
-from s2s_export.keras_files.dtypes import refuse_other_dtypes
+from s2s_export.keras_files.dtypes import refuse_infinite_weights, refuse_other_dtypes
 from s2s_export.notebook import Progress, in_cell
 from s2s_export.options import ExportOptions
 from s2s_export.pass_names import named
@@ -166,6 +166,7 @@ def take_apart(model: keras.Model, options: ExportOptions) -> tuple[keras.Model,
         ExportError, SplitError: as `export`.
     """
     refuse_other_dtypes(model)
+    refuse_infinite_weights(model)
     options = with_expected(with_pairs(options, partial(widths, model, options))[0])
     text, notes = without_text_layers(model), list[str]()
     options = options if text.layers else options.with_vocabulary(options.vocabulary)

@@ -4,7 +4,7 @@ from s2s_runtime.errors import S2SError
 
 
 class SplitError(S2SError, ValueError):
-    """A model that can't be split into an encoder and a single-step decoder; the message names the layer and why."""
+    """The model can't be split into an encoder and a single-step decoder; the message names the layer and says why."""
 
 
 class ConfigError(S2SError, ValueError):
@@ -12,7 +12,7 @@ class ConfigError(S2SError, ValueError):
 
 
 class DataError(S2SError, ValueError):
-    """Training data that can't be read or used; the message names the file and the line."""
+    """The training data can't be read or used; the message names the file and the line."""
 
 
 class DataNotFoundError(S2SError, FileNotFoundError):
@@ -24,4 +24,4 @@ class RunFolderError(S2SError, FileExistsError):
 
 
 class DivergenceError(S2SError, ArithmeticError):
-    """Training came to a loss that is no finite number; the message names the epoch and what to try."""
+    """Training came to a loss that is not a finite number; the message names the epoch and what to try."""

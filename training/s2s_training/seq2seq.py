@@ -57,7 +57,9 @@ _LAYERS = {"lstm": (layers.LSTM, layers.LSTMCell), "gru": (layers.GRU, layers.GR
 def SimpleSeq2Seq(  # noqa: N802  (the library's name)
     output_dim: int, output_length: int, *, hidden_dim: int | None = None, **options: Any
 ) -> keras.Model:
-    """The encoder's last output, fed to the decoder at every step; nothing is fed back (cf. Cho et al. 2014).
+    """Return a model that feeds the encoder's last output to the decoder at every step (cf. Cho et al. 2014).
+
+    Nothing of the decoder's own output is fed back.
 
     Args:
         output_dim: features of the output; the decoder's top layer has as many units.
@@ -66,7 +68,7 @@ def SimpleSeq2Seq(  # noqa: N802  (the library's name)
         options: see the module: shapes, `depth`, `dropout`, `unroll`, `stateful`, `cell`.
 
     Returns:
-        (batch, time, input_dim) to (batch, output_length, output_dim).
+        A model from (batch, time, input_dim) to (batch, output_length, output_dim), float32.
 
     Raises:
         TypeError: no input shape, or an unknown option.
@@ -92,16 +94,18 @@ def Seq2Seq(  # noqa: N802  (the library's name)
     peek: bool | str = False,
     **options: Any,
 ) -> keras.Model:
-    """A decoder whose own output is its next input (Sutskever et al. 2014), tanh of a dense layer over its top state.
+    """Return a model whose decoder reads its own output as its next input (Sutskever et al. 2014).
 
-    Its first input is the context, the encoder's last output.
+    The output is the tanh of a dense layer over the decoder's top state. The decoder's first input is the context, the
+    encoder's last output.
 
     Args:
         output_dim: features of the output.
         output_length: steps of the output.
         hidden_dim: units of the recurrent layers; None = `output_dim`.
-        broadcast_state: the decoder starts from the encoder's final states: each layer from its peer's, counted from
-            the top; with `inner_broadcast_state` its one state from that of the top layer.
+        broadcast_state: the decoder starts from the encoder's final states: each layer from those of the encoder layer
+            at the same height, counted from the top; with `inner_broadcast_state` its one state from that of the top
+            layer.
         inner_broadcast_state: states are passed on through the stack; see the module.
         teacher_force: a second input, the target (batch, output_length, output_dim), is read in training, one step
             late, instead of the model's own output.
@@ -109,7 +113,7 @@ def Seq2Seq(  # noqa: N802  (the library's name)
         options: see the module: shapes, `depth`, `dropout`, `unroll`, `stateful`, `cell`.
 
     Returns:
-        (batch, time, input_dim), or that and the target, to (batch, output_length, output_dim).
+        A model from (batch, time, input_dim), or that and the target, to (batch, output_length, output_dim), float32.
 
     Raises:
         TypeError: no input shape, or an unknown option.
@@ -138,7 +142,7 @@ def Seq2Seq(  # noqa: N802  (the library's name)
 def AttentionSeq2Seq(  # noqa: N802  (the library's name)
     output_dim: int, output_length: int, *, hidden_dim: int | None = None, bidirectional: bool = True, **options: Any
 ) -> keras.Model:
-    """A decoder that aligns its state with all outputs of the encoder at each step (Bahdanau et al. 2014).
+    """Return a model whose decoder aligns its state with all encoder outputs at each step (Bahdanau et al. 2014).
 
     The output of the step before is fed back, zeros at first; no state is handed over.
 
@@ -150,7 +154,7 @@ def AttentionSeq2Seq(  # noqa: N802  (the library's name)
         options: see the module: shapes, `depth`, `dropout`, `unroll`, `stateful`, `cell`.
 
     Returns:
-        (batch, time, input_dim) to (batch, output_length, output_dim).
+        A model from (batch, time, input_dim) to (batch, output_length, output_dim), float32.
 
     Raises:
         TypeError: no input shape, or an unknown option.
@@ -175,7 +179,7 @@ def AttentionSeq2Seq(  # noqa: N802  (the library's name)
 
 @dataclass(frozen=True)
 class _Plan:
-    """What the shared arguments say.
+    """What the arguments say that all constructors share.
 
     Attributes:
         shape: of the input, (batch, time, features).
@@ -195,11 +199,11 @@ class _Plan:
     cell: str
 
     def layer(self, units: int, **options: Any) -> keras.Layer:
-        """A recurrent layer."""
+        """Return a recurrent layer with these units."""
         return _LAYERS[self.cell][0](units, **options, **self.recurrent)
 
     def cells(self) -> list[Any]:
-        """The decoder's recurrent cells, bottom first."""
+        """Return the decoder's recurrent cells, the lowest first."""
         return [_LAYERS[self.cell][1](self.units) for _ in range(self.decoder_depth)]
 
     @classmethod
@@ -216,7 +220,7 @@ class _Plan:
         cell: str = "lstm",
         **shapes: Any,
     ) -> _Plan:
-        """Reads the arguments.
+        """Read the arguments that all constructors share.
 
         Raises:
             TypeError, ValueError: as the constructors.
@@ -260,7 +264,10 @@ def _input_shape(
 
 
 def _encode(source: Any, plan: _Plan, *, chained: bool) -> tuple[Any, list[list[Any]]]:
-    """The last output (batch, units) and the final states of each layer; chained: a layer starts from those below."""
+    """Return the encoder's last output (batch, units) and the final states of each layer.
+
+    Where `chained`, each layer starts from the final states of the one below it.
+    """
     output, states = source, []
     for layer in range(plan.encoder_depth):
         last = layer == plan.encoder_depth - 1
@@ -272,7 +279,11 @@ def _encode(source: Any, plan: _Plan, *, chained: bool) -> tuple[Any, list[list[
 
 
 def _peers(states: Sequence[list[Any]], count: int) -> list[list[Any]]:
-    """The states that so many decoder layers start from, counted from the top; the bottom one's below that."""
+    """Return the states from which `count` decoder layers start.
+
+    They are those of the encoder layer at the same height, counted from the top. Decoder layers that are lower than
+    every encoder layer start from the states of the lowest one.
+    """
     return [states[max(0, len(states) - count + i)] for i in range(count)]
 
 

@@ -6,10 +6,10 @@ from typing import Protocol
 
 
 class Stages(Protocol):
-    """Is told what is being done."""
+    """Something that is told what is being done, such as a display of progress."""
 
     def __call__(self, what: str, done: int = 0, total: int = 0, /) -> None:
-        """Take note.
+        """Take note of what is being done.
 
         Args:
             what: a participle and its object, such as "reading pairs.tsv"; another one than before = a new stage.
@@ -19,4 +19,4 @@ class Stages(Protocol):
 
 
 def unseen(what: str, done: int = 0, total: int = 0, /) -> None:
-    """Show nothing."""
+    """Ignore what is being done, where nobody looks."""

@@ -1,8 +1,9 @@
-"""Refuses what a bundle can't compute in: it knows float32 alone."""
+"""Refuses what a bundle can't compute in, or with: it knows float32 alone, and finite numbers."""
 
 from __future__ import annotations
 
 import keras
+import numpy as np
 
 from s2s_export.errors import ExportError
 
@@ -22,4 +23,22 @@ def refuse_other_dtypes(model: keras.Model) -> None:
                 "compute in float32, which would give other numbers: build the model again under "
                 "keras.config.set_dtype_policy('float32') and load the same weights (--weights FILE --model-fn "
                 "module:function)"
+            )
+
+
+def refuse_infinite_weights(model: keras.Model) -> None:
+    """Checks that every weight is a finite number: a training that has diverged leaves others.
+
+    Raises:
+        ExportError: names the first weight that isn't, and how many of its numbers.
+    """
+    for weight in model.weights:
+        values = keras.ops.convert_to_numpy(weight)
+        wrong = np.argwhere(~np.isfinite(values)) if values.dtype.kind == "f" else []
+        if len(wrong):
+            first = tuple(wrong[0].tolist())
+            raise ExportError(
+                f'weight "{weight.path}": expected finite numbers, got {values[first]} at {list(first)} and '
+                f"{len(wrong)} in all of {values.size}; such a model decodes nothing that can be trusted: train it "
+                "again with a lower learning rate or with clipnorm, or export a checkpoint from before that"
             )

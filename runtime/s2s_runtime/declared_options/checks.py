@@ -68,9 +68,9 @@ def is_number(value: object) -> bool:
 
 
 def is_list(value: object) -> bool:
-    """Return whether a value is a list, a tuple or an array; a text isn't."""
+    """Return whether a value is a list, a tuple or an array; a text isn't, nor are bytes."""
     is_array = hasattr(value, "__array__") and getattr(value, "ndim", 0) > 0  # numpy's numbers have the first too
-    return is_array or (isinstance(value, Sequence) and not isinstance(value, str))
+    return is_array or (isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray | memoryview))
 
 
 _KINDS: Mapping[Any, tuple[str, Callable[[Any], bool]]] = {

@@ -23,6 +23,7 @@ from s2s_runtime.equality import ComparedByValue
 from s2s_runtime.errors import InputError, OptionError
 from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.inputs.batches import lengths_to_share, pad, pad_others, pad_prefixes, target_limit
+from s2s_runtime.inputs.given_rows import rows_in
 from s2s_runtime.inputs.sources import Inputs, read_sources
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.results import Result, Results
@@ -103,7 +104,8 @@ def encode(
 def advance(manifest: Manifest, model: StepModel[Any], state: DecoderState, targets: Sequence[Target]) -> DecoderState:
     """The state after given tokens; see `Model.advance`."""
     portable = _portable(model)
-    given = [look_up_target(each, f"targets[{i}]", manifest, add_end=False)[0] for i, each in enumerate(targets)]
+    rows = rows_in(targets, "targets")
+    given = [look_up_target(each, f"targets[{i}]", manifest, add_end=False)[0] for i, each in enumerate(rows)]
     if len(given) != len(state):
         raise InputError(f"targets: expected one per row of the state ({len(state)}), got {len(given)}")
     states = portable.from_arrays(state.arrays, state.columns.shape[1])

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from s2s_runtime.array_types import Floats
 from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.declared_options.checks import is_integer
 from s2s_runtime.errors import InputError, OptionError
 from s2s_runtime.inputs.batches import make_batches
 from s2s_runtime.inputs.sources import Inputs, read_sources
@@ -28,22 +29,31 @@ def count_steps(manifest: Manifest, steps: int | None) -> int:
     count = manifest.target.max_length if steps is None else steps
     if count is None:
         raise OptionError("steps: this bundle doesn't say how long targets get; give steps")
+    if not is_integer(count):
+        raise OptionError(f"steps: expected an integer, got {steps!r}")
     if count < 1:
         raise OptionError(f"steps: expected at least 1, got {steps}")
-    return count
+    return int(count)
 
 
 def first_values(manifest: Manifest, start: ArrayLike | None, rows: int) -> Floats:
     """What the first step reads, (rows, features).
 
     Raises:
-        InputError: `start` has another shape than (features,) or (rows, features).
+        InputError: `start` has another shape than (features,) or (rows, features), or isn't of finite numbers.
     """
     first = np.zeros((rows, manifest.target.size), np.float32)
     if start is not None:
-        given = np.asarray(start, np.float32)
+        try:
+            with np.errstate(over="ignore"):
+                given = np.asarray(start, np.float32)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"start: expected numbers, {manifest.target.size} or {first.shape}: {error}") from error
         if given.shape not in {first.shape, first.shape[1:]}:
             raise InputError(f"start: expected shape ({manifest.target.size},) or {first.shape}, got {given.shape}")
+        if not np.isfinite(given).all():
+            wrong = ", ".join(map(str, np.argwhere(~np.isfinite(given))[0]))
+            raise InputError(f"start[{wrong}]: expected finite numbers (float32), got nan or infinity")
         first[:] = given
     return first
 

@@ -12,6 +12,7 @@ from s2s_runtime.decoding.workers import Workers
 from s2s_runtime.errors import InputError, OptionError, UnknownSymbolError
 from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.inputs.batches import make_batches
+from s2s_runtime.inputs.given_rows import row_in, rows_in
 from s2s_runtime.inputs.sources import Inputs, read_sources
 from s2s_runtime.options import DecodingOptions, ScoreValues, merged_values
 from s2s_runtime.results import TargetScore
@@ -62,7 +63,7 @@ def score_pairs(
     """
     plan = make_plan(options, manifest)
     read = read_sources(sources, manifest, options.unknown_symbols, first)
-    given = [_target_at(first + i, target, manifest, add_end) for i, target in enumerate(targets)]
+    given = [_target_at(first + i, target, manifest, add_end) for i, target in enumerate(rows_in(targets, "targets"))]
     if len(read) != len(given):
         raise InputError(f"targets: expected one per source ({len(read)}), got {len(given)}")
     empty = [i for i, source in enumerate(read.arrays) if len(source) == 0]
@@ -114,6 +115,10 @@ def look_up_target(target: Target, name: str, manifest: Manifest, add_end: bool)
         UnknownSymbolError: a text holds a symbol that the vocabulary doesn't.
     """
     vocabulary, spec = manifest.target_vocabulary, manifest.target
+    try:
+        target = row_in(target)  # type: ignore[assignment]
+    except InputError as error:
+        raise InputError(f"{name}: expected a text or a list of ids, {error}") from error
     if isinstance(target, str):
         if vocabulary is None:
             raise InputError(f"{name}: expected ids, as this bundle has no target vocabulary")

@@ -12,6 +12,7 @@ from s2s_runtime.decoding.decoding import Decoding
 from s2s_runtime.errors import OptionError
 from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.inputs.batches import make_batches
+from s2s_runtime.inputs.given_rows import refuse_unlisted
 from s2s_runtime.inputs.sources import Row, read_sources
 from s2s_runtime.options import Prefix
 from s2s_runtime.results import Result
@@ -29,8 +30,10 @@ def generate_windows(
 
     Raises:
         OptionError: `read_ahead` is out of range, or prefixes were given as an option. At once, not when iterated.
+        InputError: what was given has no rows; at once too.
     """
     check_read_ahead(read_ahead)
+    refuse_unlisted(inputs, "inputs")
     refuse_prefix(decoding)
     return _windows(decoding, iter(inputs), None if prefixes is None else iter(prefixes), read_ahead)
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from s2s_runtime.array_types import Ints
 from s2s_runtime.bundle.manifest import Manifest, SourceKind
 from s2s_runtime.errors import InputError, UnknownSymbolError
+from s2s_runtime.inputs.given_rows import row_in
 from s2s_runtime.options.types import UnknownPolicy
 from s2s_runtime.vocabulary.padding import PaddingPolicy
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
@@ -85,6 +86,10 @@ class RowReader:
             UnknownSymbolError: a text holds a symbol that the vocabulary doesn't.
         """
         missing: list[str] = []
+        try:
+            item = row_in(item)
+        except InputError as error:
+            raise self._wrong(index, f"expected {self.expected}, {error}") from error
         if isinstance(item, str):
             array, missing = self._read_text(index, item, policy)
         else:
@@ -139,7 +144,18 @@ class RowReader:
     def _read_values(self, index: int, array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.float32]:
         if array.shape != shape or array.dtype.kind not in "fiu":
             raise self._unexpected(index, array)
-        return array.astype(np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):  # what doesn't fit into 32 bits is said below
+            values = array.astype(np.float32)
+        wrong = np.argwhere(~np.isfinite(values))
+        if len(wrong):
+            names = ("feature",) if values.ndim == 1 else ("step", "feature")
+            where = ", ".join(f"{name} {number}" for name, number in zip(names, wrong[0].tolist(), strict=True))
+            raise self._wrong(
+                index,
+                f"expected finite numbers (float32), got {array[tuple(wrong[0])]} at {where}"
+                f"{f' and {len(wrong) - 1} more' if len(wrong) > 1 else ''}; fill gaps, or leave the row out",
+            )
+        return values
 
     def _unexpected(self, index: int, array: NDArray[Any]) -> InputError:
         return self._wrong(index, f"expected {self.expected}, got {array.dtype} of shape {array.shape}")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.errors import InputError
+from s2s_runtime.inputs.given_rows import rows_in
 from s2s_runtime.inputs.row_reader import RowReader, Source
 from s2s_runtime.options.types import UnknownPolicy
 
@@ -56,8 +57,6 @@ def read_sources(inputs: Inputs, manifest: Manifest, policy: UnknownPolicy | Non
             between tokens of a model that masks it; names that the bundle lacks, or not as many rows for each name.
         UnknownSymbolError: a text holds a symbol that the vocabulary doesn't.
     """
-    if isinstance(inputs, str):
-        raise InputError(f"inputs: expected a list of texts, got one text {inputs!r}; put it in a list")
     readers = RowReader.of(manifest)
     columns = _columns(inputs, manifest.source.names)
     for reader, column in zip(readers, columns, strict=True):
@@ -80,9 +79,9 @@ def read_sources(inputs: Inputs, manifest: Manifest, policy: UnknownPolicy | Non
 
 def _columns(inputs: Inputs, names: Sequence[str]) -> list[Any]:
     """Return the rows of each input, equally many."""
-    if isinstance(inputs, np.ndarray) and len(names) == 1:
-        return [inputs]
-    given: Any = inputs if isinstance(inputs, Mapping) else list(inputs)
+    given: Any = inputs if isinstance(inputs, Mapping) else rows_in(inputs)
+    if isinstance(given, np.ndarray) and len(names) == 1:
+        return [given]
     if not isinstance(given, Mapping):
         rows = [row for row in given if isinstance(row, Mapping)]
         if len(names) == 1 and not rows:
@@ -96,12 +95,7 @@ def _columns(inputs: Inputs, names: Sequence[str]) -> list[Any]:
             _check_names(row, names)
         given = {name: [row[name] for row in rows] for name in names}
     _check_names(given, names)
-    for name in names:
-        if isinstance(given[name], str):
-            raise InputError(
-                f"inputs[{name!r}]: expected a list of texts, got one text {given[name]!r}; put it in a list"
-            )
-    columns = [given[name] if isinstance(given[name], np.ndarray) else list(given[name]) for name in names]
+    columns = [rows_in(given[name], f"inputs[{name!r}]") for name in names]
     counts = [len(column) for column in columns]
     if len(set(counts)) > 1:
         given_counts = ", ".join(f"{count} of {name!r}" for name, count in zip(names, counts, strict=True))

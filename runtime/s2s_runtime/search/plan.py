@@ -188,7 +188,7 @@ def token_ids(name: str, tokens: Iterable[Token], manifest: Manifest) -> list[in
     Raises:
         OptionError: names the option and the token that the bundle doesn't know.
     """
-    if isinstance(tokens, str) or not isinstance(tokens, Iterable):
+    if isinstance(tokens, str | bytes | bytearray | memoryview) or not isinstance(tokens, Iterable):
         raise OptionError(f"{name}: expected a list of tokens, got {tokens!r}")
     vocabulary, size = manifest.target_vocabulary, manifest.target.size
     ids = []

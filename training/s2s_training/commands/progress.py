@@ -18,7 +18,7 @@ OFTEN = 60.0  # seconds between lines within an epoch there
 
 
 class ShowProgress(keras.callbacks.Callback):
-    """What is being done before and after the epochs, a bar while one runs, and a line of figures after it.
+    """Shows what is being done before and after the epochs, a bar while one runs, and a line of figures after it.
 
     Where nobody sees a line redrawn, as in a file, what takes long is said in lines of its own.
 
@@ -50,7 +50,7 @@ class ShowProgress(keras.callbacks.Callback):
         self._begun, self._epoch = 0.0, 0
 
     def stage(self, what: str, done: int = 0, total: int = 0, /) -> None:
-        """Show what is being done; see `Stages`."""
+        """Show what is being done, as `Stages` describes it."""
         if not self._bar.disable:
             if self._status is None:
                 self._status = self._console.status("")
@@ -61,7 +61,7 @@ class ShowProgress(keras.callbacks.Callback):
         self._stage = what
 
     def _say_rarely(self, what: str, seconds: float) -> None:
-        """Print a line, if nothing was printed for so long."""
+        """Print a line, unless something was printed less than so many seconds ago."""
         if time.monotonic() - self._told >= seconds:
             self._say(what)
 
@@ -79,7 +79,7 @@ class ShowProgress(keras.callbacks.Callback):
         self.stop()
 
     def stop(self) -> None:
-        """Take away what is redrawn."""
+        """Take away what is redrawn: the bar, or the line with the spinner."""
         self._stop_status()
         self._bar.stop()
 
@@ -89,13 +89,13 @@ class ShowProgress(keras.callbacks.Callback):
             self._status = None
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """An empty bar."""
+        """Show an empty bar for this epoch."""
         self._begun, self._epoch = time.monotonic(), epoch + 1
         self._bar.reset(self._task, total=self.params["steps"])  # without fields: it would drop those not named
         self._bar.update(self._task, epoch=f"{epoch + 1}/{self._epochs}", loss=0.0)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """One step further."""
+        """Move the bar on by one step, and show the latest figures."""
         loss = float((logs or {}).get("loss", 0.0))
         if self._bar.disable:
             steps = f"{batch + 1}/{self.params['steps']} steps"
@@ -104,7 +104,7 @@ class ShowProgress(keras.callbacks.Callback):
             self._bar.update(self._task, completed=batch + 1, loss=loss)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """A line of figures."""
+        """Print a line with the figures of this epoch."""
         figures = logs or {}
         parts = [f"epoch {epoch + 1:>3}/{self._epochs}"]
         parts.append(f"loss {figures['loss']:.4f}  validation {figures['val_loss']:.4f}")

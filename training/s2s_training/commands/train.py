@@ -67,12 +67,16 @@ def train(given: Given) -> None:
 
 
 def _typed(given: Given, kind: type) -> dict[str, Any]:
-    """The options of a section that were typed."""
+    """Return the options of a section that were typed."""
     return {name: value for name, value in given.of(kind).items() if value is not None}
 
 
 def _configure(typed: Mapping[str, Any], settings: TrainSettings) -> TrainingConfig:
-    """The preset for the data, or what the run to be resumed began with; the options of the file; those typed."""
+    """Return the configuration of the run that is asked for.
+
+    It begins with the preset for the data, or with what the run to be resumed began with. The options of the `--config`
+    file replace values of that, and options that were typed replace both.
+    """
     from s2s_training.config.toml_file import read_options
     from s2s_training.data.datasets import SERIES, default_config, tutorial_config
     from s2s_training.runs.resuming import begun_config
@@ -94,7 +98,10 @@ def _configure(typed: Mapping[str, Any], settings: TrainSettings) -> TrainingCon
 
 
 def _seeds(settings: TrainSettings, typed: Mapping[str, Any]) -> list[int] | None:
-    """The seeds asked for, or those that the folder to be resumed was begun with; None = a single run."""
+    """Return the seeds that are asked for; None for a single run.
+
+    A folder that is resumed keeps the seeds with which it was begun.
+    """
     from s2s_training.runs.resuming import begun_seeds
     from s2s_training.runs.seeds import parse_seeds
 
@@ -107,7 +114,7 @@ def _seeds(settings: TrainSettings, typed: Mapping[str, Any]) -> list[int] | Non
 
 
 def _how_to_go_on(run: Path) -> str:
-    """What is said behind "interrupted"."""
+    """Return the advice that is printed after the word "interrupted"."""
     from s2s_training.runs.resuming import has_begun
 
     if not has_begun(run):
@@ -147,7 +154,7 @@ def _run(config: TrainingConfig, settings: TrainSettings, seeds: list[int] | Non
 
 
 def _require_data(config: TrainingConfig, settings: TrainSettings) -> None:
-    """See that the data is there.
+    """Check that the data is there.
 
     Raises:
         DataNotFoundError: it isn't; of a resumed run the working folder may be another than then.

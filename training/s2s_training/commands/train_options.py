@@ -11,7 +11,7 @@ from s2s_runtime.declared_options import Option
 
 @dataclass(frozen=True, kw_only=True)
 class TrainSettings:
-    """Which run, where it is written, and what is said of it."""
+    """The options that say which run it is, where it is written, and what is printed of it."""
 
     run: Annotated[Path, Option(flags=("--output", "-o"), metavar="RUN")]
     """Folder of the run, to be made."""

@@ -108,50 +108,50 @@ class DataConfig:
 
     @property
     def normalizations(self) -> tuple[Normalization | None, Normalization | None]:
-        """The normal form of sources, and that of targets."""
+        """The normal form of the sources, and the normal form of the targets."""
         return self.source_normalization or self.normalization, self.normalization
 
     def problems(self) -> list[str]:
-        """What is wrong with the values, one line each."""
+        """Return what is wrong with the values, one line for each problem."""
         return option_problems(self) or self._share_problems() + self._unit_problems() + self._file_problems()
 
     def _share_problems(self) -> list[str]:
-        found = []
+        problems = []
         if self.valid_fraction + self.test_fraction >= 1:
-            found.append(
+            problems.append(
                 f"valid_fraction, test_fraction: expected shares that sum to less than 1, got {self.valid_fraction} "
                 f"and {self.test_fraction}"
             )
         if self.split == "last" and self.test_fraction:
-            found.append(f"test_fraction: split 'last' has no test part, expected 0, got {self.test_fraction}")
-        return found
+            problems.append(f"test_fraction: split 'last' has no test part, expected 0, got {self.test_fraction}")
+        return problems
 
     def _unit_problems(self) -> list[str]:
-        found = []
+        problems = []
         for side in ("source", "target"):
             unit, model = getattr(self, f"{side}_unit"), getattr(self, f"{side}_model")
             if unit != "sentencepiece" and model is not None:
-                found.append(f"{side}_model: expected none, as {side}_unit is {unit!r}; got {model!r}")
+                problems.append(f"{side}_model: expected none, as {side}_unit is {unit!r}; got {model!r}")
             if unit == "sentencepiece" and model is None and self.vocabulary_size is None:
-                found.append(
+                problems.append(
                     f"{side}_model: expected the .model file of spm_train, or a vocabulary_size to train one with, as "
                     f"{side}_unit is {unit!r}; got {model!r}"
                 )
         if self.vocabulary_size is not None and None not in (self.source_model, self.target_model):
-            found.append(f"vocabulary_size: both models exist already, expected none; got {self.vocabulary_size}")
-        return found
+            problems.append(f"vocabulary_size: both models exist already, expected none; got {self.vocabulary_size}")
+        return problems
 
     def _file_problems(self) -> list[str]:
-        found = []
+        problems = []
         try:
             find_encoding(self.encoding)
         except OptionError as error:
-            found.append(str(error))
+            problems.append(str(error))
         if (self.source_column is None) != (self.target_column is None):
             given = (self.source_column, self.target_column)
-            found.append(f"source_column, target_column: expected both or none, got {given[0]!r} and {given[1]!r}")
+            problems.append(f"source_column, target_column: expected both or none, got {given[0]!r} and {given[1]!r}")
         if self.target_file is not None and self.source_column is not None:
-            found.append("target_file: two parallel files have no columns; leave out target_file or the columns")
+            problems.append("target_file: two parallel files have no columns; leave out target_file or the columns")
         if self.test_data is not None and self.valid_data is None:
-            found.append(f"test_data: expected valid_data beside it, got {self.test_data!r} alone")
-        return found
+            problems.append(f"test_data: expected valid_data beside it, got {self.test_data!r} alone")
+        return problems

@@ -18,7 +18,7 @@ PANEL = "Training"
 @declares_options
 @dataclass(frozen=True, kw_only=True)
 class FitConfig:
-    """The optimisation."""
+    """How the weights are optimised."""
 
     epochs: Annotated[int, Option(panel=PANEL, at_least=1)] = 20
     """Passes over the pairs."""
@@ -91,12 +91,12 @@ class FitConfig:
     """Event files in RUN/tensorboard."""
 
     def problems(self) -> list[str]:
-        """What is wrong with the values, one line each."""
+        """Return what is wrong with the values, one line for each problem."""
         return option_problems(self)
 
     @property
     def warm_up_share(self) -> float:
-        """The share of the run that warms up, the default filled in."""
+        """The share of the run during which the learning rate rises, with the default filled in."""
         if self.warm_up is None:
             return DEFAULT_WARM_UP if self.schedule in ("linear", "cosine") else 0.0
         return self.warm_up

@@ -1,4 +1,4 @@
-"""The model section of a configuration."""
+"""The model section of a configuration, and which of its options go together."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from s2s_runtime.declared_options import Option, declares_options, option_problems
-from s2s_training.config.model_checks import contradictions
 
 Padding = Literal["mask", "space", "zeros"]
 Kind = Literal["encoder-decoder", "repeat-vector"]
@@ -16,11 +15,17 @@ Peek = Literal["none", "concat", "add"]
 Bridge = Literal["auto", "dense", "none"]
 PANEL = "Model"
 
+# Options that only a decoder of one particular kind has, with the value that leaves them out.
+_FED_ONLY = {
+    **{"peek": "none", "bridge": "auto", "tied": False, "input_feeding": False},
+    **{"scheduled_sampling": 0.0, "free_running": False},
+}
+
 
 @declares_options
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """The network."""
+    """The network that is trained."""
 
     kind: Annotated[Kind, Option(panel=PANEL, flags=["--model"])] = "encoder-decoder"
     """What feeds the decoder. "encoder-decoder" = it starts from the encoder's states and is fed the previous target
@@ -94,15 +99,61 @@ class ModelConfig:
     longest length, which the model reads as it reads text; "zeros" = the same with vectors of zeros."""
 
     def problems(self) -> list[str]:
-        """What is wrong with the values, one line each."""
+        """Return what is wrong with the values, one line for each problem."""
         return option_problems(self) or contradictions(self)
 
     @property
     def memory_units(self) -> int:
-        """Features of an encoder output: twice the units where bidirectional."""
+        """The number of features of an encoder output: twice the units where bidirectional."""
         return self.units * 2 if self.bidirectional else self.units
 
     @property
     def decoder_width(self) -> int:
-        """Units of a decoder layer."""
+        """The number of units of a decoder layer."""
         return self.decoder_units or self.memory_units
+
+
+def contradictions(config: ModelConfig) -> list[str]:
+    """Return one line for each group of options that don't go together; an empty list where all do."""
+    problems = []
+    if config.padding == "zeros" and config.embedding:
+        problems.append(f"padding: 'zeros' needs one-hot input, expected embedding 0, got {config.embedding}")
+    if config.kind == "repeat-vector" and (config.attention != "none" or config.padding != "space"):
+        problems.append(
+            f"kind: 'repeat-vector' has no attention and pads with spaces, expected attention 'none' and padding "
+            f"'space', got {config.attention!r} and {config.padding!r}"
+        )
+    if config.attention == "dot" and config.decoder_units not in (None, config.memory_units):
+        problems.append(
+            f"decoder_units: dot attention needs as many as the encoder's outputs have, {config.memory_units}, got "
+            f"{config.decoder_units}; use that many, or attention 'general'"
+        )
+    if config.kind == "repeat-vector":
+        given = [name for name, left_out in _FED_ONLY.items() if getattr(config, name) != left_out]
+        problems += [f"{name}: 'repeat-vector' has no such thing, expected it left out" for name in given]
+    if config.tied and not config.embedding:
+        problems.append("tied: needs an embedding of the target, expected embedding above 0, got 0")
+    if config.bridge == "none" and config.attention == "none" and config.peek == "none":
+        problems.append(
+            "bridge: with 'none' and neither attention nor peek the decoder never sees the source; choose one of them"
+        )
+    if config.free_running and config.scheduled_sampling:
+        problems.append("scheduled_sampling: a free-running decoder reads no targets to be replaced, expected 0")
+    if config.input_feeding and config.attention == "none":
+        problems.append("input_feeding: expected an attention to feed, got 'none'")
+    if config.attention == "multi-head" and feeds_back(config):
+        problems.append(
+            "attention: 'multi-head' goes neither with input_feeding, scheduled_sampling nor free_running; expected "
+            "'dot', 'general' or 'additive'"
+        )
+    if config.peek != "none" and feeds_back(config):
+        problems.append(
+            f"peek: goes neither with input_feeding, scheduled_sampling nor free_running, expected 'none', got "
+            f"{config.peek!r}"
+        )
+    return problems
+
+
+def feeds_back(config: ModelConfig) -> bool:
+    """Return whether a decoder step reads more of the step before it than recurrent states."""
+    return config.input_feeding or config.free_running or config.scheduled_sampling > 0

@@ -28,14 +28,14 @@ SECTIONS: Mapping[str, type] = {"data": DataConfig, "model": ModelConfig, "fit":
 
 
 def write_config(path: Path, config: TrainingConfig) -> None:
-    """Write every field of a configuration, whole or not at all."""
+    """Write every field of a configuration; the file appears whole, or not at all."""
     sections = config.to_dict().items()
     content = {section: {name: _spell(value) for name, value in values.items()} for section, values in sections}
     write_text(path, tomli_w.dumps(content))
 
 
 def read_options(path: Path) -> dict[str, Any]:
-    """The options that a file gives, by name, whichever section they stand in.
+    """Return the options that a file gives, by name, whichever section they stand in.
 
     Raises:
         ConfigError: not TOML in UTF-8, or a section or option that doesn't exist; names every one.
@@ -63,16 +63,16 @@ def read_options(path: Path) -> dict[str, Any]:
 
 
 def _advice(name: str, section: str) -> str:
-    """Where an option stands that isn't in a section, or which one may be meant."""
-    other = [f"[{each}]" for each, kind in SECTIONS.items() if name in declared(kind)]
-    if other:
-        return f"; it belongs into {other[0]}"
+    """Return in which section an option belongs that isn't in this one, or which option may be meant."""
+    elsewhere = [f"[{title}]" for title, kind in SECTIONS.items() if name in declared(kind)]
+    if elsewhere:
+        return f"; it belongs into {elsewhere[0]}"
     known = declared(SECTIONS[section])
     return did_you_mean(name, known) or f"; it has {', '.join(sorted(known))}"
 
 
 def read_config(path: Path) -> TrainingConfig:
-    """A configuration that stands whole in a file, as in a run folder.
+    """Return the configuration that stands whole in a file, such as that of a run folder.
 
     Raises:
         ConfigError: not such a file, no `data` in it, or values out of range.
@@ -87,5 +87,5 @@ def read_config(path: Path) -> TrainingConfig:
 
 
 def _spell(value: Any) -> Any:
-    """A value as TOML has it: a number of numpy as Python's, and None, which TOML lacks, as a text."""
+    """Return a value as TOML can hold it: a number of numpy becomes Python's, and None, which TOML lacks, a text."""
     return NONE if value is None else value.item() if hasattr(value, "item") else value

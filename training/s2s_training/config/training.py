@@ -20,7 +20,7 @@ from s2s_training.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """A whole run; see the three sections.
+    """The configuration of a whole run, in its three sections.
 
     Args:
         data: which pairs, how they are split and cut.
@@ -55,7 +55,7 @@ class TrainingConfig:
             raise ConfigError("; ".join(problems))
 
     def override(self, **given: Any) -> TrainingConfig:
-        """This configuration with some fields replaced, whichever section they stand in.
+        """Return this configuration with some fields replaced, whichever section they stand in.
 
         >>> TrainingConfig(data=DataConfig(data="pairs.tsv")).override(units=64, epochs=3).model.units
         64
@@ -74,19 +74,19 @@ class TrainingConfig:
         return TrainingConfig(**sections)
 
     def to_dict(self) -> dict[str, dict[str, Any]]:
-        """Every field, by section and name."""
+        """Return every field, by section and name."""
         return dataclasses.asdict(self)
 
     def differing(self, other: TrainingConfig) -> list[str]:
-        """Names of the fields in which two configurations differ."""
+        """Return the names of the fields in which two configurations differ."""
         own, others = self._fields(), other._fields()
         return [name for name in own if own[name] != others[name]]
 
     def differences(self, other: TrainingConfig, *, besides: Collection[str] = ()) -> list[str]:
-        """What differs, as "name (this value, other value)", but for the fields named in `besides`."""
+        """Return the differences as "name (this value, other value)", except for the fields that `besides` names."""
         own, others = self._fields(), other._fields()
         return [f"{name} ({own[name]!r}, {others[name]!r})" for name in self.differing(other) if name not in besides]
 
     def _fields(self) -> dict[str, Any]:
-        """Every field by its name, which no other section has."""
+        """Return every field by its name; no two sections have a field of the same name."""
         return {name: value for section in self.to_dict().values() for name, value in section.items()}

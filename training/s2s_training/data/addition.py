@@ -37,7 +37,7 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
 
 
 def load(config: DataConfig, seed: int) -> Corpus:
-    """Distinct sums of two numbers of up to `config.digits` digits, in random order.
+    """Return distinct sums of two numbers of up to `config.digits` digits, in random order.
 
     Args:
         config: the data section; `rows` says how many.
@@ -57,7 +57,10 @@ def load(config: DataConfig, seed: int) -> Corpus:
 
 
 def _distinct_sums(digits: int, generator: np.random.Generator) -> Iterator[Example]:
-    """Sums without end, until every one was seen; a number has 1 to `digits` digits, each count equally likely."""
+    """Yield distinct sums until every one has been seen.
+
+    A number has 1 to `digits` digits, and each count of digits is equally likely.
+    """
     seen: set[tuple[int, int]] = set()
     while True:
         lengths = generator.integers(1, digits + 1, size=(4096, 2))

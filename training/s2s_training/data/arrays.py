@@ -56,7 +56,7 @@ class Layout:
 
     @classmethod
     def of(cls, vocabulary: VocabularyFile, model: ModelConfig) -> Layout:
-        """The layout for a model of this configuration with these vocabularies."""
+        """Return the layout for a model of this configuration with these vocabularies."""
         source, target, policy = vocabulary.source, vocabulary.target, vocabulary.padding
         padding_counts = model.padding == "space"
         target_padding = ZERO_ROW if target.padding_id is None else target.padding_id
@@ -78,7 +78,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class EncodedPairs:
-    """Pairs as ids.
+    """Pairs of texts as ids.
 
     Attributes:
         sources: ids of each source, without padding.
@@ -93,7 +93,7 @@ class EncodedPairs:
 
 
 def encode_pairs(examples: Sequence[Example], vocabulary: VocabularyFile) -> EncodedPairs:
-    """Encode both sides of examples; of the targets the first."""
+    """Encode both sides of each example; of several targets the first is taken."""
     return EncodedPairs(
         [vocabulary.source.encode_sentence(example.source) for example in examples],
         [vocabulary.target.encode_sentence(example.targets[0]) for example in examples],
@@ -101,7 +101,7 @@ def encode_pairs(examples: Sequence[Example], vocabulary: VocabularyFile) -> Enc
 
 
 def pad(rows: Sequence[Sequence[int]], padding: int, length: int | None = None, side: str = "right") -> Ids:
-    """Rows of ids as one array `(rows, length)`; `length` None = the longest row.
+    """Return rows of ids as one int32 array `(rows, length)`; a `length` of None is that of the longest row.
 
     >>> pad([[1, 2, 3], [4]], padding=0)
     array([[1, 2, 3],
@@ -146,11 +146,11 @@ class BucketedPairs:
 
     @property
     def steps(self) -> int:
-        """Number of batches in an epoch."""
+        """The number of batches in an epoch."""
         return sum(-(-len(bucket) // self._batch_size) for bucket in self.buckets)
 
     def batches(self, generator: np.random.Generator | None = None) -> Iterator[tuple[Ids, Ids]]:
-        """The batches of one epoch as `(source (batch, time), target (batch, time))`.
+        """Yield the batches of one epoch as `(source (batch, time), target (batch, time))`, int32.
 
         Args:
             generator: shuffles rows within buckets, and the batches; None = the order given.
@@ -173,7 +173,10 @@ class BucketedPairs:
 
 
 def _groups(lengths: NDArray[np.int64], buckets: int) -> list[NDArray[np.bool_]]:
-    """Masks of at most `buckets` groups of similar length, such that padding each to its longest costs least."""
+    """Return masks (rows,) of at most `buckets` groups of similar length.
+
+    The groups are those for which padding each row to the longest of its group costs least.
+    """
     distinct, counts = np.unique(lengths, return_counts=True)
     below = np.concatenate([[0], np.cumsum(counts)])  # rows shorter than each distinct length, and all
     first, last = np.ogrid[: len(distinct) + 1, : len(distinct) + 1]

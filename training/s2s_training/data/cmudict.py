@@ -35,7 +35,7 @@ WORD = re.compile(r"[a-z']+")  # leaves out abbreviations ("a.m."), compounds wi
 
 
 def load(config: DataConfig, seed: int) -> Corpus:
-    """Words and their pronunciations, the first listed one first.
+    """Return words and their pronunciations, of which the one that is listed first comes first.
 
     Args:
         config: the data section; `rows` takes the first so many in the order of the dictionary.
@@ -62,7 +62,7 @@ def load(config: DataConfig, seed: int) -> Corpus:
 
 
 def without_stress(phones: Sequence[str]) -> list[str]:
-    """Phones without the stress digit of vowels.
+    """Return the phones without the stress digit of vowels.
 
     >>> without_stress(["HH", "AH0", "L", "OW1"])
     ['HH', 'AH', 'L', 'OW']

@@ -17,7 +17,7 @@ Tokens = Sequence[str]
 
 
 class Example(NamedTuple):
-    """One source and the targets that count as right for it; the first is the one that is trained on."""
+    """One source and all targets that count as right for it; training uses the first of them."""
 
     source: str
     targets: tuple[str, ...]
@@ -25,7 +25,7 @@ class Example(NamedTuple):
 
 @dataclass(frozen=True)
 class Corpus:
-    """The parts of a data set.
+    """The parts of a data set: for training, for validation and for scoring.
 
     Attributes:
         train: trained on.
@@ -43,14 +43,14 @@ class Corpus:
     key: Callable[[str], str] = str
 
     def held_out(self) -> list[Example]:
-        """What to score: the test part, else the validation part; each source once, with all its targets.
+        """Return the examples to score, each source once with all its targets: the test part, else the validation part.
 
         The order is by hash of the source, so that the first n are a fair sample whatever order the data came in.
         """
         return self.merged(self.test or self.valid)
 
     def merged(self, examples: Iterable[Example]) -> list[Example]:
-        """Each source once, with all its targets, in an order of which the first n are a fair sample.
+        """Return each source once with all its targets, in an order of which the first n are a fair sample.
 
         Of several spellings that the model reads alike the first stands for all.
         """
@@ -65,10 +65,11 @@ class Corpus:
 
 
 def source_key(config: DataConfig) -> Callable[[str], str]:
-    """What tells sources apart: the text as the model reads it, lowercased and in normal form where asked for.
+    """Return the function that gives the key of a source; sources with the same key count as the same.
 
-    Composed again where the model reads decomposed text, which tells the same sources apart: a source stays in its part
-    whether or not the model takes accents off their letters.
+    The key is the text as the model reads it, lowercased and in normal form where that is asked for. It is composed
+    again where the model reads decomposed text, which keeps apart what was apart: so a source stays in its part whether
+    or not the model takes accents off their letters.
     """
     form, _ = config.normalizations
     composed: Normalization | None = None if form is None else "NFKC" if form in ("NFKC", "NFKD") else "NFC"
@@ -77,7 +78,7 @@ def source_key(config: DataConfig) -> Callable[[str], str]:
 
 
 def hash_share(text: str, salt: str = "") -> float:
-    """A share in [0, 1) that depends on the text alone: the same on every machine, in every version of Python."""
+    """Return a share in [0, 1) that depends on the text alone: the same on every machine and in any Python version."""
     digest = hashlib.blake2b(text.encode(), digest_size=8, salt=salt.encode()).digest()
     return int.from_bytes(digest, "big") / 2**64
 
@@ -122,7 +123,7 @@ def split_corpus(
 
 
 def _too_few(examples: Sequence[Example], empty: Sequence[str], split: Split, key: Callable[[str], str]) -> str:
-    """Why parts that should hold some pairs hold none."""
+    """Return the message that says why parts that should hold some pairs hold none."""
     names = {"train": "training", "valid": "validation", "test": "test"}
     none = f"none for the {' and '.join(names[part] for part in empty)} part"
     sources = list({key(example.source): example.source for example in examples}.values())
@@ -144,6 +145,6 @@ def _too_few(examples: Sequence[Example], empty: Sequence[str], split: Split, ke
 
 
 def write_tsv(path: Path, examples: Iterable[Example]) -> None:
-    """Write examples as `source<TAB>target[<TAB>further right target ...]`, whole or not at all."""
+    """Write examples as `source<TAB>target[<TAB>further right target ...]`; the file appears whole, or not at all."""
     rows = ("\t".join((source, *targets)) for source, targets in examples)
     write_text(path, "".join(f"{row}\n" for row in rows))

@@ -70,7 +70,7 @@ TUTORIAL: Mapping[str, Any] = MappingProxyType(
 
 
 def default_config(data: str) -> TrainingConfig:
-    """The ordinary configuration for a data set: the general one, or that of the built-in data set of this name."""
+    """Return the usual configuration for a data set: that of the built-in one with this name, else the general one."""
     config = TrainingConfig(data=DataConfig(data=data))
     if data in SERIES:
         return config.override(**series.DEFAULTS)
@@ -78,7 +78,7 @@ def default_config(data: str) -> TrainingConfig:
 
 
 def tutorial_config(data: str) -> TrainingConfig:
-    """The configuration of the well-known character translator; see `TUTORIAL`."""
+    """Return the configuration of the well-known character translator; see `TUTORIAL`."""
     return TrainingConfig(data=DataConfig(data=data)).override(**TUTORIAL)
 
 
@@ -110,7 +110,9 @@ def load_corpus(config: DataConfig, seed: int, stages: Stages = unseen) -> Corpu
 
 
 def require_data(config: TrainingConfig) -> None:
-    """See whether the data, and the models that cut it, are there and of the kind asked for; only beginnings are read.
+    """Check that the data, and the models that cut it, are there and of the kind asked for.
+
+    Only the beginning of each file is read.
 
     Raises:
         DataNotFoundError: neither a file nor a built-in data set; no such sentencepiece model or further file.

@@ -35,7 +35,7 @@ Measure = Callable[[Sequence[Example]], Lengths]
 
 
 class _TooLong(NamedTuple):
-    """The text of a pair that is longer than a limit: its side (0 or 1), its symbols, itself."""
+    """A text that is longer than a limit: its side (0 = source, 1 = target), its number of symbols, and itself."""
 
     side: int
     length: int
@@ -43,10 +43,11 @@ class _TooLong(NamedTuple):
 
 
 def within_lengths(corpus: Corpus, data: DataConfig, measure: Measure) -> Corpus:
-    """Return the corpus without the pairs that are too long; what was left out is logged.
+    """Return the corpus without the pairs that are too long, and log what was left out.
 
-    Longer than `max_source_length` or `max_target_length`: left out of the training part alone, as what is held out
-    tells how good the model is on all texts. Outliers of a side without such a limit: left out of all parts.
+    A pair longer than `max_source_length` or `max_target_length` is left out of the training part alone, because what
+    is held out tells how good the model is on all texts. On a side without such a limit, outliers are left out of all
+    parts.
 
     Args:
         corpus: of texts; the training part tells what an outlier is.
@@ -56,19 +57,20 @@ def within_lengths(corpus: Corpus, data: DataConfig, measure: Measure) -> Corpus
     Raises:
         DataError: no training pair is left.
     """
-    given = [math.inf if limit is None else limit for limit in (data.max_source_length, data.max_target_length)]
-    often = [int(np.percentile(lengths, OFTEN, method="higher")) for lengths in measure(corpus.train)]
-    most = [
-        max(LEAST, TIMES * usual) if limit == math.inf else math.inf for usual, limit in zip(often, given, strict=True)
+    limits = [math.inf if limit is None else limit for limit in (data.max_source_length, data.max_target_length)]
+    usual_lengths = [int(np.percentile(lengths, OFTEN, method="higher")) for lengths in measure(corpus.train)]
+    bounds = [
+        max(LEAST, TIMES * usual) if limit == math.inf else math.inf
+        for usual, limit in zip(usual_lengths, limits, strict=True)
     ]
-    parts = {name: _divide(getattr(corpus, name), measure, most) for name in ("train", "valid", "test")}
-    _warn([each for _, outliers in parts.values() for each in outliers], often, corpus)
+    parts = {name: _divide(getattr(corpus, name), measure, bounds) for name in ("train", "valid", "test")}
+    _warn([outlier for _, outliers in parts.values() for outlier in outliers], usual_lengths, corpus)
     kept = {name: part for name, (part, _) in parts.items()}
-    kept["train"], longer = _divide(kept["train"], measure, given)
+    kept["train"], longer = _divide(kept["train"], measure, limits)
     if not kept["train"]:
         raise DataError(
-            f"no training pair has at most {given[0]} source and {given[1]} target symbols: raise max_source_length or "
-            f"max_target_length"
+            f"no training pair has at most {limits[0]} source and {limits[1]} target symbols: raise "
+            f"max_source_length or max_target_length"
         )
     if longer:
         logger.info("%d of %d training pairs are longer than the limits given", len(longer), len(corpus.train))
@@ -78,7 +80,7 @@ def within_lengths(corpus: Corpus, data: DataConfig, measure: Measure) -> Corpus
 def _divide(
     examples: Sequence[Example], measure: Measure, most: Sequence[float]
 ) -> tuple[list[Example], list[_TooLong]]:
-    """The pairs within limits, and what is wrong with the others."""
+    """Divide examples into those within the limits and the texts that are too long."""
     if max(most) == math.inf == min(most):
         return list(examples), []
     kept, too_long = [], []
@@ -91,16 +93,19 @@ def _divide(
     return kept, too_long
 
 
-def _warn(outliers: Sequence[_TooLong], often: Sequence[int], corpus: Corpus) -> None:
-    """Say how many outliers were left out, which, and what keeps them."""
+def _warn(outliers: Sequence[_TooLong], usual_lengths: Sequence[int], corpus: Corpus) -> None:
+    """Log how many outliers were left out, which they are, and which option keeps them."""
     if not outliers:
         return
     total = len(corpus.train) + len(corpus.valid) + len(corpus.test)
-    named = [f"a {SIDES[each.side]} of {each.length:,} symbols ({_shown(each.text)})" for each in outliers[:_NAMED]]
+    named = [
+        f"a {SIDES[outlier.side]} of {outlier.length:,} symbols ({_shown(outlier.text)})"
+        for outlier in outliers[:_NAMED]
+    ]
     more = [f"{len(outliers) - _NAMED:,} more"] if len(outliers) > _NAMED else []
-    sides = sorted({each.side for each in outliers})
-    usual = " and ".join(f"{OFTEN}% of {SIDES[side]}s have at most {often[side]}" for side in sides)
-    longest = {side: max(each.length for each in outliers if each.side == side) for side in sides}
+    sides = sorted({outlier.side for outlier in outliers})
+    usual = " and ".join(f"{OFTEN}% of {SIDES[side]}s have at most {usual_lengths[side]}" for side in sides)
+    longest = {side: max(outlier.length for outlier in outliers if outlier.side == side) for side in sides}
     options = " ".join(f"--max-{SIDES[side]}-length {longest[side]}" for side in sides)
     logger.warning(
         "left out %d of %d pairs, far longer than the others: %s; %s; to keep them give %s",

@@ -112,7 +112,7 @@ def read_parallel(path: Path, target_file: Path, rows: int | None = None, readin
 
 @contextmanager
 def _table(path: Path, reading: Reading) -> Iterator[Table]:
-    """The rows of a file with a header, the header first, each with the number of its last line.
+    """Yield the rows of a file with a header, the header first, each with the number of its last line.
 
     Raises:
         DataError: quotes that RFC 4180 doesn't have.
@@ -147,7 +147,7 @@ def _cell(row: list[str], column: int) -> str:
 def _side_by_side(
     paths: tuple[Path, Path], pairs: Iterable[tuple[tuple[int, str], tuple[int, str]]]
 ) -> Iterator[tuple[int, str, str]]:
-    """Line n of one file with line n of the other.
+    """Yield line n of one file together with line n of the other: line number, source, target.
 
     Raises:
         DataError: one has more lines.
@@ -160,7 +160,7 @@ def _side_by_side(
 
 
 def _examples(path: Path, cells: Iterable[tuple[int, str, str]], left_out: LeftOut) -> Iterator[Example]:
-    """The pairs among rows: line, source, target."""
+    """Yield the pairs among rows of (line number, source, target)."""
     for number, source, target in cells:
         left_out.seen = number
         if source.strip() and target.strip():
@@ -171,7 +171,7 @@ def _examples(path: Path, cells: Iterable[tuple[int, str, str]], left_out: LeftO
 
 
 def _one_line(text: str) -> str:
-    r"""The text without tabs and line ends.
+    r"""Return the text without tabs and line ends at its ends, and with spaces for those inside.
 
     >>> _one_line("Go on,\r\nTom!\n")
     'Go on, Tom!'

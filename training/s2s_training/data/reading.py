@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Reading:
-    """What holds for every file.
+    """The settings that hold for reading every file of a run.
 
     Attributes:
         encoding: see `DataConfig`.
@@ -30,7 +30,7 @@ class Reading:
     stages: Stages = unseen
 
     def open(self, path: Path) -> AbstractContextManager[TextSource]:
-        """Open a text; see `open_text`."""
+        """Open a text file as `open_text` does."""
         return open_text(path, self.encoding, lambda done, size: self.stages(f"reading {path}", done, size))
 
     def warn(self, path: Path, left_out: LeftOut) -> None:

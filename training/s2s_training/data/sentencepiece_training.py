@@ -19,7 +19,7 @@ from s2s_training.errors import DataError
 
 
 class PieceModels(NamedTuple):
-    """The content of the `.model` file that cuts each side; None where another unit does."""
+    """The content of the sentencepiece `.model` file of each side; None where the side is cut into another unit."""
 
     source: bytes | None = None
     target: bytes | None = None
@@ -36,13 +36,13 @@ def piece_models(examples: Sequence[Example], data: DataConfig) -> PieceModels:
         DataError: too little text for so many pieces.
         MissingExtraError: sentencepiece is not installed.
     """
-    texts = ([each.source for each in examples], [each.targets[0] for each in examples])
+    texts = ([example.source for example in examples], [example.targets[0] for example in examples])
     sides = zip(("source", "target"), data.normalizations, texts, strict=True)
     return PieceModels(*(_of_side(side, form, own, data) for side, form, own in sides))
 
 
 def train_pieces(texts: Sequence[str], size: int) -> bytes:
-    """Train a unigram model.
+    """Train a unigram model of sentencepiece.
 
     Every character of the texts becomes a piece, nothing is normalised, and one thread works, so that the same texts
     always give the same model.

@@ -36,7 +36,7 @@ DEFAULTS: Mapping[str, Any] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Curves:
-    """A continuous data set.
+    """A continuous data set: two functions over one interval.
 
     Attributes:
         first: start of the interval.
@@ -53,7 +53,7 @@ class Curves:
     summary: str
 
     def windows(self) -> Windows:
-        """All windows, in the order of their first points."""
+        """Return all windows, in the order of their first points."""
         points = np.linspace(self.first, self.last, POINTS)
         cut = [
             np.lib.stride_tricks.sliding_window_view(values, WINDOW)[: POINTS - WINDOW].astype(np.float32)
@@ -64,7 +64,7 @@ class Curves:
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows of a continuous data set.
+    """The windows of a continuous data set.
 
     Attributes:
         points: where the functions were taken, (windows, time) float32.
@@ -77,7 +77,7 @@ class Windows:
     targets: Floats
 
     def decoder_inputs(self) -> Floats:
-        """The targets one step earlier, starting from 0: (windows, time, features)."""
+        """Return the targets one step earlier, starting from 0: (windows, time, features), float32."""
         return np.concatenate([np.zeros_like(self.targets[:, :1]), self.targets[:, :-1]], axis=1)
 
 

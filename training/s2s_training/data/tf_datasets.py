@@ -13,7 +13,7 @@ from s2s_training.data.arrays import BucketedPairs, Ids, Layout
 
 
 class EpochOrder(keras.callbacks.Callback):
-    """Makes chance a function of seed and epoch alone: a resumed run sees what it would have seen.
+    """Makes random choices depend on seed and epoch alone: a resumed run sees what it would have seen.
 
     As a callback it keeps to the current epoch, and seeds dropout anew: Keras saves no random state with the weights.
 
@@ -30,11 +30,11 @@ class EpochOrder(keras.callbacks.Callback):
         self.epoch = 0
 
     def generator(self) -> np.random.Generator:
-        """A generator for the order of the current epoch's batches."""
+        """Return a random generator for the order of the current epoch's batches."""
         return np.random.default_rng((self._seed, self.epoch, 0))
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Move to this epoch."""
+        """Move to this epoch, and give every dropout layer its seed for it."""
         self.epoch = epoch
         generator = np.random.default_rng((self._seed, epoch, 1))
         for layer in self.model._flatten_layers():  # also cells inside layers
@@ -45,7 +45,7 @@ class EpochOrder(keras.callbacks.Callback):
 
 
 def make_dataset(pairs: BucketedPairs, layout: Layout, order: EpochOrder | None = None) -> tf.data.Dataset:
-    """The batches of one epoch for `fit` or `evaluate`.
+    """Return the batches of one epoch as a dataset for `fit` or `evaluate`.
 
     An element is `(inputs, labels, weights)`: inputs `(source, target)`, or the source alone where nothing is fed;
     ids (batch, time) int32 or one-hot (batch, time, symbols) float32; labels (batch, time) int32, the target one step
@@ -71,7 +71,7 @@ def make_dataset(pairs: BucketedPairs, layout: Layout, order: EpochOrder | None 
 
 
 def features(layout: Layout) -> Callable[[tf.Tensor, tf.Tensor], tuple[object, tf.Tensor, tf.Tensor]]:
-    """The function that turns padded ids `(source, target)` into `(inputs, labels, weights)`."""
+    """Return the function that turns padded ids `(source, target)` into `(inputs, labels, weights)`."""
 
     def vectors(ids: tf.Tensor, size: int) -> tf.Tensor:
         return tf.one_hot(ids, size) if layout.one_hot else ids

@@ -27,7 +27,7 @@ ZERO_ROW = -1
 
 
 def build_vocabulary(corpus: Corpus, config: TrainingConfig, pieces: PieceModels | None = None) -> VocabularyFile:
-    """The vocabularies of both sides, the padding policy and the longest target.
+    """Return the vocabularies of both sides, the padding policy and the length of the longest target.
 
     Symbols are in the order of their code points, after the named ones; so they don't depend on the order of rows.
 
@@ -124,7 +124,7 @@ def _published(examples: Sequence[Example], config: TrainingConfig) -> Vocabular
 
 
 def _cut(examples: Sequence[Example], data: DataConfig, pieces: PieceModels) -> tuple[list[list[str]], list[list[str]]]:
-    """The symbols of every source and of every first target."""
+    """Return the symbols of every source and of every first target."""
     source, target = _cutters(data, pieces)
     return (
         [source.split(example.source) for example in examples],
@@ -133,7 +133,7 @@ def _cut(examples: Sequence[Example], data: DataConfig, pieces: PieceModels) -> 
 
 
 def _cutters(data: DataConfig, pieces: PieceModels) -> tuple[Vocabulary, Vocabulary]:
-    """Something that cuts the texts of each side; which symbols it knows plays no part in that."""
+    """Return a vocabulary for each side that cuts its texts; which symbols it knows plays no part in that."""
     source, target = (
         Vocabulary(
             unit,
@@ -153,14 +153,14 @@ def _cutters(data: DataConfig, pieces: PieceModels) -> tuple[Vocabulary, Vocabul
 def _named_first(
     named: Sequence[str], cutter: Vocabulary, texts: Sequence[Sequence[str]], data: DataConfig
 ) -> tuple[str, ...]:
-    """The named symbols, then those of the texts, or every piece that a text can be cut into."""
+    """Return the named symbols, then those of the texts, or every piece into which a text can be cut."""
     if cutter.model is None:
         return (*named, *_symbols(texts, data, named))
     return tuple(dict.fromkeys([*named, *PieceModel(cutter.model).written()]))
 
 
 def _symbols(texts: Iterable[Sequence[str]], data: DataConfig, named: Sequence[str]) -> list[str]:
-    """The symbols of texts that are frequent enough, in the order of their code points."""
+    """Return the symbols of texts that are frequent enough, in the order of their code points."""
     counts = Counter(chain.from_iterable(texts))
     clash = [symbol for symbol in named if symbol in counts]
     if clash:

@@ -18,7 +18,7 @@ class Averaging(keras.callbacks.SwapEMAWeights):
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """The model has its averaged weights inside."""
+        """Give the model its averaged weights while the block runs."""
         self.on_test_begin()
         try:
             yield
@@ -27,10 +27,10 @@ class Averaging(keras.callbacks.SwapEMAWeights):
 
 
 def averaged(averaging: Averaging | None) -> AbstractContextManager[None]:
-    """The context in which a model has the weights that count."""
+    """Return the context in which a model has the weights that are validated and saved."""
     return nullcontext() if averaging is None else averaging.applied()
 
 
 def make_averaging(config: FitConfig) -> Averaging | None:
-    """What a configuration asks for, or None."""
+    """Return the averaging that a configuration asks for, or None."""
     return Averaging() if config.average else None

@@ -43,7 +43,7 @@ class Backup(keras.callbacks.Callback):
         return epochs
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Save this epoch's state; the one before goes."""
+        """Save the state of this epoch, then remove the one before."""
         self._folder.mkdir(exist_ok=True)
         before = self._states()
         with replacing(self._folder / f"epoch-{epoch + 1}.weights.h5") as beside:
@@ -52,6 +52,6 @@ class Backup(keras.callbacks.Callback):
             path.unlink()
 
     def _states(self) -> list[tuple[int, Path]]:
-        """Number of epochs and file of every whole state."""
-        found = ((_NAME.fullmatch(path.name), path) for path in self._folder.glob("*"))
-        return [(int(match[1]), path) for match, path in found if match]
+        """Return the number of epochs and the file of every state that is whole."""
+        matches = ((_NAME.fullmatch(path.name), path) for path in self._folder.glob("*"))
+        return [(int(match[1]), path) for match, path in matches if match]

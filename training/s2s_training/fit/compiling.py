@@ -15,7 +15,7 @@ MONITORED = "val_cross_entropy"
 
 
 def monitored(config: FitConfig) -> str:
-    """The figure of an epoch that tells which one is best: validation loss, as it is minimised.
+    """Return the name of the figure, less being better, by which the best epoch is chosen: a validation loss.
 
     Where labels are smoothed that is the smoothed loss. A model trained on smoothed labels goes on getting better when
     the plain cross-entropy rises again, because it is told never to be certain. Hungarian pronunciation, 50 epochs:
@@ -47,7 +47,7 @@ def compile_model(model: keras.Model, config: FitConfig, layout: Layout) -> None
 
 
 def make_optimizer(config: FitConfig) -> keras.optimizers.Optimizer:
-    """The optimizer of a configuration."""
+    """Return the optimizer that a configuration asks for."""
     common = {
         "global_clipnorm": config.clip_norm or None,
         "use_ema": config.average > 0,
@@ -75,19 +75,19 @@ class CrossEntropy(keras.losses.Loss):
         self.smoothing = smoothing
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """Loss per step (batch, time) of labels (batch, time) and probabilities (batch, time, symbols)."""
+        """Return the loss per step (batch, time) of labels (batch, time) and probabilities (batch, time, symbols)."""
         if not self.smoothing:
             return keras.losses.sparse_categorical_crossentropy(y_true, y_pred)
         one_hot = ops.one_hot(y_true, y_pred.shape[-1])
         return keras.losses.categorical_crossentropy(one_hot, y_pred, label_smoothing=self.smoothing)
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "smoothing": self.smoothing}
 
 
 class StepMean(keras.metrics.Mean):
-    """Mean of a figure over all steps that count, however batches are cut.
+    """The mean of a figure over all steps that count, however batches are cut.
 
     Keras's own metrics average over time within a batch first, so a step of a short batch would weigh more than one of
     a long batch.
@@ -102,6 +102,6 @@ class StepMean(keras.metrics.Mean):
         self._figure = figure
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any) -> None:
-        """Add a batch, with weights (batch, time)."""
+        """Add the figures of a batch, with weights (batch, time)."""
         values = self._figure(y_true, y_pred)
         super().update_state(ops.reshape(values, (-1,)), ops.reshape(sample_weight, (-1,)))

@@ -20,7 +20,7 @@ from s2s_training.runs.run_folder import RunFolder
 
 
 class History:
-    """Figures per epoch, by name, as lists of equal length.
+    """The figures of every epoch, by name, as lists of equal length.
 
     `epoch` counts from 1; `seconds` includes validation; `progress` says how far the learning rate schedule was at
     the end of the epoch. The others are the losses and metrics of `fit`, those of validation with `val_` before.
@@ -36,7 +36,7 @@ class History:
 
     @classmethod
     def read(cls, path: Path, monitored: str = MONITORED) -> History:
-        """What `write` wrote, or nothing where there is no such file."""
+        """Read what `write` wrote; where there is no such file, return a history without epochs."""
         return cls(read_json(path) if path.is_file() else None, monitored)
 
     def write(self, path: Path) -> None:
@@ -47,33 +47,37 @@ class History:
         return len(self.columns.get("epoch", []))
 
     def append(self, row: dict[str, float]) -> None:
-        """Add an epoch."""
+        """Add the figures of an epoch."""
         for name, value in row.items():
             self.columns.setdefault(name, []).append(value)
 
     def truncate(self, epochs: int) -> None:
-        """Keep the first so many epochs."""
+        """Keep the figures of the first so many epochs, and drop the others."""
         self.columns = {name: values[:epochs] for name, values in self.columns.items()}
 
     def seconds(self) -> float:
-        """What the epochs so far took, those before an interruption too."""
+        """Return how many seconds the epochs so far took, those before an interruption included."""
         return sum(self.columns.get("seconds", []))
 
     def last(self, name: str, default: float) -> float:
-        """A figure of the last epoch, or `default` before the first."""
+        """Return a figure of the last epoch, or `default` before the first."""
         return self.columns[name][-1] if len(self) else default
 
     def watched(self) -> list[float]:
-        """The monitored figure of every epoch so far."""
+        """Return the monitored figure of every epoch so far."""
         return self.columns.get(self._monitored, [])
 
     def best(self) -> int:
-        """Index of the epoch whose monitored figure is least, the earliest of equals; -1 before the first."""
+        """Return the index of the epoch with the least monitored figure, the first of equals; -1 before any."""
         watched = self.watched()
         return watched.index(min(watched)) if watched else -1
 
     def finished(self, epochs: int, patience: int) -> bool:
-        """Whether all epochs are done, or the last `patience` brought nothing better than the best (0 = no limit)."""
+        """Return whether the training is over.
+
+        It is when all epochs are done, or when the last `patience` of them brought nothing better than the best (0 = no
+        limit).
+        """
         waited = len(self) - 1 - self.best()
         return len(self) >= epochs or (patience > 0 and waited >= patience)
 

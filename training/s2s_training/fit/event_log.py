@@ -16,7 +16,7 @@ SCALAR = tf.compat.v1.SummaryMetadata(
 
 
 class EventLog(keras.callbacks.Callback):
-    """Writes an epoch's figures, those of validation as a run of their own so that both curves share a picture.
+    """Writes the figures of every epoch; validation is a run of its own, so that both curves share a picture.
 
     Args:
         folder: holds `train/` and `validation/` afterwards.
@@ -28,7 +28,7 @@ class EventLog(keras.callbacks.Callback):
         self._writers: dict[str, Any] = {}
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Write a point of every curve."""
+        """Write one point of every curve."""
         figures = dict(logs or {}) | {"learning_rate": float(self.model.optimizer.learning_rate)}
         for name, value in figures.items():
             run = "validation" if name.startswith("val_") else "train"

@@ -38,7 +38,7 @@ class GreedyDecoder:
         allowed = _allowed(vocabulary.target)
 
         def best(source: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-            """Most probable allowed token after every prefix: (batch, target time)."""
+            """Return the most probable allowed token after every prefix: (batch, target time)."""
             sources = tf.one_hot(source, layout.source_size) if layout.one_hot else source
             targets = tf.one_hot(target, layout.target_size) if layout.one_hot else target
             probabilities = model((sources, targets) if layout.fed else sources, training=False)
@@ -47,7 +47,7 @@ class GreedyDecoder:
         self._best = tf.function(best, input_signature=(spec, spec))  # one trace for all shapes
 
     def decode(self, sources: Sequence[str]) -> list[str]:
-        """The target text of each source, in order."""
+        """Return the target text of each source, in order."""
         encoded = [self._vocabulary.source.encode_sentence(source) for source in sources]
         by_length = sorted(range(len(encoded)), key=lambda i: len(encoded[i]))
         texts = [""] * len(encoded)
@@ -60,7 +60,7 @@ class GreedyDecoder:
         return texts
 
     def _decode_ids(self, source: Ids) -> Iterator[list[int]]:
-        """Target ids of each row of sources (batch, source time), up to the end token."""
+        """Yield the target ids of each row of sources (batch, source time), up to the end token."""
         end = self._vocabulary.target.end_id
         if not self._layout.fed:
             yield from self._best(source, source).numpy().tolist()
@@ -76,7 +76,7 @@ class GreedyDecoder:
 
 
 def _allowed(target: Vocabulary) -> NDArray[np.float32]:
-    """0 for every symbol that may be written, minus infinity for the others: (symbols,).
+    """Return (symbols,) float32: 0 for every symbol that may be written, minus infinity for the others.
 
     A space that also pads is a character of the texts.
     """

@@ -15,7 +15,7 @@ POLICY = "mixed_float16"
 
 
 def training_twin(model: keras.Model, config: FitConfig) -> keras.Model:
-    """The model to train: the model itself, or where mixed precision is asked for and a GPU is found, its twin.
+    """Return the model to train: the model itself, or its twin where mixed precision is asked for and a GPU is found.
 
     `compile` scales the loss of the twin by itself. Weights are in the same order, so `set_weights` brings them back.
     """
@@ -28,7 +28,7 @@ def training_twin(model: keras.Model, config: FitConfig) -> keras.Model:
 
 
 def mixed_twin(model: keras.Model) -> keras.Model:
-    """A copy of a Functional model that computes in float16, but for the layers whose outputs are the model's."""
+    """Return a copy of a Functional model that computes in float16, except for the layers that make its outputs."""
     last = {id(tensor._keras_history.operation) for tensor in model.outputs}
 
     def clone(layer: keras.Layer) -> keras.Layer:
@@ -44,7 +44,7 @@ def mixed_twin(model: keras.Model) -> keras.Model:
 
 
 def _with_policy(config: dict[str, Any]) -> dict[str, Any]:
-    """A layer's configuration with another policy, also of the layers inside it."""
+    """Return a layer's configuration with another policy, also for the layers inside it."""
     changed = {}
     for name, value in config.items():
         if name == "dtype":

@@ -19,7 +19,7 @@ MEASURE_EVERY = 10  # steps
 
 
 def learning_rate_at(progress: float, config: FitConfig) -> float:
-    """The learning rate at a point of the run.
+    """Return the learning rate at a point of the run.
 
     Args:
         progress: 0 at the first step, 1 after the last.
@@ -37,7 +37,7 @@ def learning_rate_at(progress: float, config: FitConfig) -> float:
 
 
 def plateau_scale(watched: Sequence[float], config: FitConfig) -> float:
-    """What schedule "plateau" multiplies the learning rate by, after epochs with these monitored figures.
+    """Return the factor of the learning rate with schedule "plateau", after epochs with these monitored figures.
 
     It depends on the figures alone, so a resumed run goes on as if it had not been interrupted.
     """
@@ -104,7 +104,7 @@ class Schedule(keras.callbacks.Callback):
         self._measured_from: tuple[int, float] | None = None
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Count from this epoch's first step; see whether the validation figure still gets better."""
+        """Count from the first step of this epoch, and see whether the validation figure still gets better."""
         if self._config.schedule == "plateau":
             self._scale = plateau_scale(self._watched(), self._config)
         self._step = epoch * self._steps_per_epoch
@@ -114,7 +114,7 @@ class Schedule(keras.callbacks.Callback):
         self.model.optimizer.learning_rate = learning_rate_at(self.progress, self._config) * self._scale
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Move on by one step of those that are left; stop where none are."""
+        """Move on by one of the steps that are left, and stop the training where none are."""
         self.progress += (1 - self.progress) / max(1, self._fitting - self._step)
         self._step += 1
         spent = self._clock() - self._started

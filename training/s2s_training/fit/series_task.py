@@ -26,7 +26,7 @@ SHOWN = (0, 24, 49, 74)  # the windows that people look at
 
 
 class SeriesTask:
-    """A run's windows and untrained model.
+    """The windows of a run and its untrained model.
 
     Every window is trained on, as published: neighbours share 23 of their 24 points, so holding some out would prove
     nothing. What is validated is harder than what is trained: the prediction that reads its own values.
@@ -54,7 +54,7 @@ class SeriesTask:
         self._step = tf.function(lambda inputs: self.model(inputs, training=False))
 
     def training(self, order: EpochOrder) -> tf.data.Dataset:
-        """The batches of an epoch, shuffled."""
+        """Return the batches of an epoch, shuffled."""
 
         def batches() -> Any:
             rows = order.generator().permutation(len(self._windows.sources))
@@ -62,20 +62,20 @@ class SeriesTask:
                 yield self._batch(rows[start : start + self._batch_size])
 
         inputs, targets = self._batch(np.arange(1))
-        specs = [tf.TensorSpec((None, *each.shape[1:]), tf.float32) for each in (*inputs, targets)]
+        specs = [tf.TensorSpec((None, *array.shape[1:]), tf.float32) for array in (*inputs, targets)]
         dataset = tf.data.Dataset.from_generator(batches, output_signature=((specs[0], specs[1]), specs[2]))
         return dataset.apply(tf.data.experimental.assert_cardinality(self.steps))
 
     def validation(self) -> tf.data.Dataset:
-        """All windows, fed the truth."""
+        """Return the batches of all windows, with the true values as decoder input."""
         return tf.data.Dataset.from_tensors(self._batch(np.arange(len(self._windows.sources))))
 
     def validation_error(self) -> float:
-        """Mean squared error of predictions that read their own values, over all windows."""
+        """Return the mean squared error over all windows of predictions that read their own values."""
         return float(np.mean((self.predict(self._windows.sources) - self._windows.targets) ** 2))
 
     def check(self, folder: RunFolder) -> None:
-        """See whether the windows are those that the run in the folder began with; see `Task.check`.
+        """Check that the windows are those with which the run in the folder began; see `Task.check`.
 
         Values may differ by what another machine's sine differs by.
         """
@@ -96,7 +96,10 @@ class SeriesTask:
             np.savez(beside, points=windows.points, sources=windows.sources, targets=windows.targets, shown=SHOWN)
 
     def errors(self) -> dict[str, dict[str, Any]]:
-        """Mean squared errors of predictions that read their own values: over all windows, and over those shown."""
+        """Return mean squared errors of predictions that read their own values.
+
+        One is over all windows, the other over those that are shown to people.
+        """
         shown = list(SHOWN)
         off = (self.predict(self._windows.sources[shown]) - self._windows.targets[shown]) ** 2
         return {
@@ -105,13 +108,15 @@ class SeriesTask:
         }
 
     def trained(self) -> keras.Model:
-        """The float32 model with the trained weights, of its own: the file loads without this package."""
+        """Return a float32 model with the trained weights; loading its file needs no model class of this package."""
         if self._plain is not self.model:
             self._plain.set_weights(self.model.get_weights())
         return keras.Model(self._plain.input, self._plain.output, name=self._plain.name)
 
     def predict(self, sources: Floats) -> Floats:
-        """Each value the next input; the whole model is called at every step, which shares nothing with a decoder.
+        """Predict each value from the ones predicted before it.
+
+        The whole model is called again at every step, so this shares nothing with a decoder.
 
         Args:
             sources: (windows, time, features), float32.

@@ -13,7 +13,7 @@ from s2s_training.runs.run_folder import RunFolder
 
 
 class Task(Protocol):
-    """Data and an untrained model.
+    """The data of a run and its untrained model.
 
     Attributes:
         model: compiled; what is trained.
@@ -26,26 +26,26 @@ class Task(Protocol):
     monitored: str
 
     def training(self, order: EpochOrder) -> tf.data.Dataset:
-        """The batches of an epoch, in the order of its number."""
+        """Return the batches of an epoch, in an order that depends on its number."""
 
     def validation(self) -> tf.data.Dataset:
-        """The batches of the validation part."""
+        """Return the batches of the validation part."""
 
     def validation_error(self) -> float | None:
-        """How far decoded validation sequences are from right, 0 = all right; None where none are to be decoded."""
+        """Return how far decoded validation sequences are from right, 0 = all right; None where none are decoded."""
 
     def check(self, folder: RunFolder) -> None:
-        """See whether the data is what the run in the folder began with, if one began there. Nothing is changed.
+        """Check that the data is what the run in the folder began with, if one began there; change nothing.
 
         Raises:
             RunFolderError: it isn't.
         """
 
     def write(self, folder: RunFolder) -> None:
-        """Write vocabularies, held-out sequences, and what `check` goes by."""
+        """Write vocabularies, held-out sequences, and what `check` compares."""
 
     def errors(self) -> Mapping[str, Mapping[str, Any]]:
-        """Figures of decoded held-out sequences, by name of the comparison; empty where none are to be decoded."""
+        """Return the figures of decoded held-out sequences, by name of the comparison; empty where none are decoded."""
 
     def trained(self) -> keras.Model:
-        """The model to be saved: float32, without optimizer and loss."""
+        """Return the model to be saved: float32, without optimizer and loss."""

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 class TextTask:
-    """A run's texts and untrained model.
+    """The texts of a run and its untrained model.
 
     Args:
         config: of the run. Its weights follow Keras's global random seed, which has to be set before.
@@ -70,41 +70,41 @@ class TextTask:
         self._decoder: GreedyDecoder | None = None
 
     def bucketed(self, examples: Sequence[Example], config: FitConfig) -> BucketedPairs:
-        """Examples as padded arrays."""
+        """Return examples as padded arrays in buckets of similar length."""
         return BucketedPairs(encode_pairs(examples, self.vocabulary), self.layout, config.buckets, config.batch_size)
 
     @property
     def steps(self) -> int:
-        """Batches in an epoch."""
+        """The number of batches in an epoch."""
         return self._pairs.steps
 
     def training(self, order: EpochOrder) -> tf.data.Dataset:
-        """The batches of an epoch."""
+        """Return the batches of an epoch."""
         return make_dataset(self._pairs, self.layout, order)
 
     def validation(self) -> tf.data.Dataset:
-        """The batches of the validation part."""
+        """Return the batches of the validation part."""
         return make_dataset(self._valid, self.layout)
 
     def validation_error(self) -> float | None:
-        """The share of validation sources decoded wrong."""
+        """Return the share of validation sources that are decoded wrong; None where none are to be decoded."""
         most = self._config.decode_valid
         if self._config.select == "loss" and not most:
             return None
         return self._error_rates(self.corpus.merged(self.corpus.valid)[: most or None])["plain"]["sequence_error_rate"]
 
     def check(self, folder: RunFolder) -> None:
-        """See whether pairs and symbols are those that the run in the folder began with; see `Task.check`."""
+        """Check that pairs and symbols are those with which the run in the folder began; see `Task.check`."""
         require_same_data(folder, self.corpus, self.vocabulary)
 
     def write(self, folder: RunFolder) -> None:
-        """Write `vocab.json` and `test.tsv`; digests of the data first."""
+        """Write the digests of the data, then `vocab.json` and `test.tsv`."""
         write_digests(folder, self.corpus, self.vocabulary)
         self.vocabulary.write(folder.vocabulary)
         write_tsv(folder.held_out, self.corpus.held_out())
 
     def errors(self) -> dict[str, dict[str, Any]]:
-        """Error rates of held-out sources, as they are and under each further reading of the corpus."""
+        """Return the error rates of held-out sources, as they are and under each further reading of the corpus."""
         examples = self.corpus.held_out()[: self._config.score]
         if not examples:
             return {}
@@ -112,7 +112,7 @@ class TextTask:
         return self._error_rates(examples)
 
     def trained(self) -> keras.Model:
-        """The float32 model with the trained weights, of its own: the file loads without this package."""
+        """Return a float32 model with the trained weights; loading its file needs no model class of this package."""
         if self._plain is not self.model:
             self._plain.set_weights(self.model.get_weights())
         return keras.Model(self._plain.input, self._plain.output, name=self._plain.name)

@@ -13,7 +13,7 @@ VALIDATION_ERROR = "val_error"
 
 
 class DecodeValidation(keras.callbacks.Callback):
-    """Adds `val_error` to the figures of an epoch: how wrong what the model writes by itself is.
+    """Adds `val_error` to the figures of an epoch: how wrong the sequences are that the model writes by itself.
 
     It has to stand before the callbacks that read the figures.
 
@@ -28,7 +28,7 @@ class DecodeValidation(keras.callbacks.Callback):
         self._averaging = averaging
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Decode, where the task is to."""
+        """Decode the validation part, where the task asks for it, and add the error to the figures."""
         with averaged(self._averaging):
             error = self._task.validation_error()
         if error is not None and logs is not None:

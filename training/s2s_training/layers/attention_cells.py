@@ -15,7 +15,7 @@ _NEVER = -6e4  # a float16 too
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class Alignment(keras.layers.Layer):
-    """Scores the memory against one query, and gives the weighted sum of it.
+    """Scores the memory against one query, and returns the sum of the memory weighted by the scores.
 
     `dot`: query . memory, `general`: query . keys, where keys = W memory (Luong et al. 2015, equation 8); `additive`:
     v . tanh(W query + keys), where keys = U memory (Bahdanau et al. 2014, A.1.2). The keys are made outside, once per
@@ -33,13 +33,13 @@ class Alignment(keras.layers.Layer):
         self.form, self.units = form, units
 
     def build(self, input_shape: Any, memory_shape: Any = None) -> None:
-        """Builds for queries (batch, features)."""
+        """Build the layer for queries (batch, features)."""
         if self.form == "additive":
             self.kernel = self.add_weight((input_shape[-1], self.units), "glorot_uniform", name="kernel")
             self.scale = self.add_weight((self.units, 1), "glorot_uniform", name="scale")
 
     def call(self, query: Any, given: Any) -> Any:
-        """The context (batch, memory features) of queries (batch, features); the weights go to `given`."""
+        """Return the context (batch, memory features) of queries (batch, features); append the weights to `given`."""
         keys = given.memory if given.keys is None else given.keys
         if self.form == "additive":
             mixed = ops.tanh(ops.expand_dims(ops.matmul(query, self.kernel), 1) + keys)
@@ -53,12 +53,12 @@ class Alignment(keras.layers.Layer):
         return ops.squeeze(ops.matmul(ops.expand_dims(weights, 1), given.memory), axis=1)
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "form": self.form, "units": self.units}
 
 
 class _AttendingCell(WrappingCell):
-    """A cell with an `Alignment`."""
+    """A cell that attends to the memory with an `Alignment`."""
 
     def __init__(self, cell: StepCell, alignment: Alignment, **kwargs: Any) -> None:
         super().__init__(cell, **kwargs)
@@ -71,7 +71,7 @@ class _AttendingCell(WrappingCell):
         return self.alignment(query, given=given)
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "alignment": keras.saving.serialize_keras_object(self.alignment)}
 
 
@@ -98,7 +98,7 @@ class AttentionCell(_AttendingCell):
         self.output_size, self.query_index = units, cell.query_index
 
     def build(self, input_shape: Any, memory_shape: Any = None) -> None:
-        """Builds for inputs (batch, features) and a memory (batch, source time, features)."""
+        """Build the cell for inputs (batch, features) and a memory (batch, source time, features)."""
         fed = self.units if self.input_feeding else 0
         build_once(self.cell, (input_shape[0], input_shape[-1] + fed), memory_shape)
         build_once(self.alignment, (input_shape[0], self.cell.output_size))
@@ -107,7 +107,7 @@ class AttentionCell(_AttendingCell):
         self.bias = self.add_weight((self.units,), "zeros", name="attentional_bias")
 
     def call(self, inputs: Any, states: Any, given: Any = None) -> tuple[Any, list[Any]]:
-        """One step: (batch, features) to the attentional vector (batch, units) and the next states."""
+        """Take one step from (batch, features) to the attentional vector (batch, units) and the next states."""
         own = list(states)
         if self.input_feeding:
             inputs = ops.concatenate([inputs, own.pop()], axis=-1)
@@ -117,7 +117,7 @@ class AttentionCell(_AttendingCell):
         return attentional, [*following, *([attentional] if self.input_feeding else [])]
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "units": self.units, "input_feeding": self.input_feeding}
 
 
@@ -141,16 +141,16 @@ class AlignedCell(_AttendingCell):
         self.output_size = cell.output_size + memory_units
 
     def build(self, input_shape: Any, memory_shape: Any = None) -> None:
-        """Builds for inputs (batch, features)."""
+        """Build the cell for inputs (batch, features)."""
         build_once(self.cell, (input_shape[0], input_shape[-1] + self.memory_units), memory_shape)
         build_once(self.alignment, (input_shape[0], self.state_size[self.query_index]))
 
     def call(self, inputs: Any, states: Any, given: Any = None) -> tuple[Any, list[Any]]:
-        """One step: (batch, features) to (batch, units + memory features) and the next states."""
+        """Take one step from (batch, features) to (batch, units + memory features) and the next states."""
         context = self._context(states[self.query_index], given)
         output, following = self.cell(ops.concatenate([inputs, context], axis=-1), states, given=given)
         return ops.concatenate([output, context], axis=-1), following
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "memory_units": self.memory_units}

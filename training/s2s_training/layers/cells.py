@@ -38,7 +38,7 @@ class Given:
 
 
 def build_once(layer: Any, *shapes: Any) -> None:
-    """Builds a layer inside another one, unless it came from a file, built."""
+    """Build a layer inside another one, unless it came from a file and is built already."""
     if not layer.built:
         layer.build(*shapes)
 
@@ -59,11 +59,11 @@ class StepCell(keras.layers.Layer):
     attends: bool = False
 
     def noise(self, batch_size: Any) -> list[Any]:
-        """Dropout masks for one call of the layer around this cell, empty where there is no dropout."""
+        """Return dropout masks for one call of the layer around this cell; none where there is no dropout."""
         raise NotImplementedError
 
     def get_initial_state(self, batch_size: Any = None) -> list[Any]:
-        """Zeros (batch_size, units) for every state."""
+        """Return zeros (batch_size, units) for every state."""
         return [ops.zeros((batch_size, size), dtype=self.compute_dtype) for size in self.state_size]
 
 
@@ -80,16 +80,16 @@ class WrappingCell(StepCell):
         self.attends = cell.attends
 
     def noise(self, batch_size: Any) -> list[Any]:
-        """The noise of the cell inside."""
+        """Return the dropout masks of the cell inside."""
         return self.cell.noise(batch_size)
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "cell": keras.saving.serialize_keras_object(self.cell)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> WrappingCell:
-        """Builds the cell again, and all layers inside."""
+        """Build the cell again, and all layers inside it."""
         inside = {
             name: keras.saving.deserialize_keras_object(value)
             for name, value in config.items()
@@ -130,15 +130,15 @@ class StackCell(StepCell):
         self.norms = [keras.layers.LayerNormalization() for _ in self.cells] if layer_norm else []
         self.seed_generator = keras.random.SeedGenerator()
         sizes = [tree.flatten(cell.state_size) for cell in self.cells]
-        if passes_state and any(size != sizes[0] for size in sizes):
+        if passes_state and any(own != sizes[0] for own in sizes):
             raise ValueError(f"passes_state: expected cells of equal states, got state sizes {sizes}")
-        self._counts = [len(size) for size in sizes]
-        self.state_size = sizes[0] if passes_state else [size for each in sizes for size in each]
+        self._counts = [len(own) for own in sizes]
+        self.state_size = sizes[0] if passes_state else [size for own in sizes for size in own]
         self.output_size = int(tree.flatten(self.cells[-1].output_size)[0])
         self.query_index = 0 if passes_state else sum(self._counts[:-1])
 
     def build(self, input_shape: Any, memory_shape: Any = None) -> None:
-        """Builds the cells for inputs (batch, features)."""
+        """Build the cells for inputs (batch, features)."""
         self._widths = [input_shape[-1], *(int(tree.flatten(cell.output_size)[0]) for cell in self.cells)]
         for cell, width in zip(self.cells, self._widths, strict=False):
             build_once(cell, (input_shape[0], width))
@@ -146,14 +146,14 @@ class StackCell(StepCell):
             build_once(norm, (input_shape[0], width))
 
     def noise(self, batch_size: Any) -> list[Any]:
-        """One mask per cell's input, and one for the output."""
+        """Return one dropout mask for each cell's input, and one for the output."""
         if not self.dropout:
             return []
         ones = [ops.ones((batch_size, width), dtype=self.compute_dtype) for width in self._widths]
         return [keras.random.dropout(one, self.dropout, seed=self.seed_generator) for one in ones]
 
     def call(self, inputs: Any, states: Any, given: Any = None) -> tuple[Any, list[Any]]:
-        """One step: (batch, features) to (batch, units) and the next states."""
+        """Take one step from (batch, features) to (batch, units) and the next states."""
         noise = given.noise if given is not None else ()
         left, following, own = list(states), [], list(states)
         for i, cell in enumerate(self.cells):
@@ -169,7 +169,7 @@ class StackCell(StepCell):
         return inputs * noise[-1] if noise else inputs, following
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Return the constructor's arguments."""
         return {
             **super().get_config(),
             "cells": [keras.saving.serialize_keras_object(cell) for cell in self.cells],
@@ -181,7 +181,7 @@ class StackCell(StepCell):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> StackCell:
-        """Builds the stack again."""
+        """Build the stack again, and the cells in it."""
         cells = [keras.saving.deserialize_keras_object(cell) for cell in config["cells"]]
         return cls(**config | {"cells": cells})
 
@@ -214,7 +214,7 @@ class OutputCell(WrappingCell):
         self.output_size = size
 
     def build(self, input_shape: Any, memory_shape: Any = None) -> None:
-        """Builds for ids (batch,) or vectors (batch, features)."""
+        """Build the cell for ids (batch,) or vectors (batch, features)."""
         width = self.embedding or input_shape[-1]
         if self.embedding:
             spread = keras.initializers.RandomNormal(stddev=self.embedding**-0.5 if self.tied else 1.0)
@@ -228,7 +228,7 @@ class OutputCell(WrappingCell):
         self.bias = self.add_weight((self.size,), "zeros", name="bias")
 
     def call(self, inputs: Any, states: Any, given: Any = None) -> tuple[Any, list[Any]]:
-        """One step: ids (batch,), distributions (batch, size) or vectors to (batch, size) and the next states."""
+        """Take one step from ids (batch,), distributions (batch, size) or vectors to (batch, size) and next states."""
         output, following = self.cell(self.look_up(inputs), states, given=given)
         if not self.tied:
             return self.activation(ops.matmul(output, self.kernel) + self.bias), following
@@ -237,7 +237,7 @@ class OutputCell(WrappingCell):
         return self.activation(ops.matmul(output, ops.transpose(self.table)) + self.bias), following
 
     def look_up(self, inputs: Any) -> Any:
-        """Vectors (batch, features): of ids their rows, of distributions the mean row."""
+        """Return vectors (batch, features): for ids their rows, for distributions the mean row."""
         if not self.embedding:
             return inputs
         if keras.backend.standardize_dtype(inputs.dtype).startswith(("int", "uint")):
@@ -245,7 +245,7 @@ class OutputCell(WrappingCell):
         return ops.matmul(inputs, self.table)
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Return the constructor's arguments."""
         return {
             **super().get_config(),
             "size": self.size,
@@ -276,12 +276,12 @@ class ReadoutCell(WrappingCell):
         self.query_index = cell.query_index + 1
 
     def build(self, input_shape: Any, memory_shape: Any = None) -> None:
-        """Builds for sequence inputs (batch, features); without `peek` nothing of them is read."""
+        """Build the cell for sequence inputs (batch, features); without `peek` it reads nothing of them."""
         width = self.output_size + (input_shape[-1] if self.peek == "concat" else 0)
         build_once(self.cell, (input_shape[0], width), memory_shape)
 
     def call(self, inputs: Any, states: Any, given: Any = None) -> tuple[Any, list[Any]]:
-        """One step; the output is also the first of the next states."""
+        """Take one step; its output is also the first of the next states."""
         readout, *own = states
         if self.peek == "concat":
             readout = ops.concatenate([readout, inputs], axis=-1)
@@ -291,10 +291,10 @@ class ReadoutCell(WrappingCell):
         return output, [output, *following]
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "peek": self.peek}
 
 
 def feeds_itself(cell: object) -> bool:
-    """Whether a cell reads nothing of its sequence but how long it is."""
+    """Return whether a cell reads nothing of its sequence but how long it is."""
     return isinstance(cell, ReadoutCell) and cell.peek is None

@@ -50,7 +50,7 @@ class ConditionedRNN(keras.layers.RNN):
         truth_shape: Any = None,
         initial_state_shape: Any = None,
     ) -> None:
-        """Builds the cell, and counts training steps where the share of guesses grows with them."""
+        """Build the cell, and a counter of training steps where the share of guesses grows with them."""
         build_once(self.cell, (sequences_shape[0], *sequences_shape[2:]), memory_shape)
         if self.sampling:
             self.trained = self.add_weight((), "zeros", trainable=False, name="training_steps")
@@ -67,7 +67,7 @@ class ConditionedRNN(keras.layers.RNN):
         memory_mask: Any = None,
         training: bool = False,
     ) -> Any:
-        """Runs the cell.
+        """Run the cell over a sequence.
 
         Args:
             sequences: (batch, time, features), or ids (batch, time).
@@ -107,7 +107,7 @@ class ConditionedRNN(keras.layers.RNN):
         return [ops.convert_to_tensor(state, dtype=self.cell.compute_dtype) for state in [*first, *own[len(first) :]]]
 
     def _inputs(self, sequences: Any, truth: Any, *, training: bool) -> Callable[..., tuple[Any, list[Any]]]:
-        """What a step reads: a function of its number, the output before it and its states."""
+        """Return a function that gives what a step reads, from its number, the output before it and its states."""
         if truth is not None and isinstance(self.cell, ReadoutCell):
 
             def forced(time: Any, _: Any, states: list[Any]) -> tuple[Any, list[Any]]:
@@ -140,37 +140,45 @@ class ConditionedRNN(keras.layers.RNN):
         truth_shape: Any = None,
         initial_state_shape: Any = None,
     ) -> Any:
-        """As `keras.layers.RNN`."""
+        """Return the shapes that `keras.layers.RNN` would return."""
         return super().compute_output_shape(sequences_shape)
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "sampling": self.sampling, "sampling_steps": self.sampling_steps}
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class ConditionedStep(keras.layers.Wrapper):
-    """One step of a `StepCell` in inference, a layer of its own for each place where it is called.
+    """One step of a `StepCell` in inference, as a layer of its own for each place where it is called.
 
     Args:
         layer: the cell.
     """
 
     def build(self, *_: Any) -> None:
-        """Nothing to build: the cell has its weights."""
+        """Build nothing: the cell has its weights."""
         self.built = True
 
     def call(self, step: Any, *states: Any, memory: Any = None, keys: Any = None, memory_mask: Any = None) -> list[Any]:
-        """(batch, features) and the states to output, next states and, where it attends, weights (batch, time)."""
+        """Return the output, the next states and, where the cell attends, attention weights (batch, source time).
+
+        Args:
+            step: what the cell reads, (batch, features).
+            states: the states before the step, each (batch, units).
+            memory: (batch, source time, features) that the cell attends to.
+            keys: what it compares with, (batch, source time, units).
+            memory_mask: bool (batch, source time).
+        """
         given = Given(memory, keys, memory_mask)
         output, following = self.layer(step, list(states), given=given)
-        found = [sum(given.weights[1:], given.weights[0]) / float(len(given.weights))] if given.weights else []
-        return [output, *tree.flatten(following), *found]
+        weights = [sum(given.weights[1:], given.weights[0]) / float(len(given.weights))] if given.weights else []
+        return [output, *tree.flatten(following), *weights]
 
     def compute_output_spec(
         self, step: Any, *states: Any, memory: Any = None, keys: Any = None, memory_mask: Any = None
     ) -> list[keras.KerasTensor]:
-        """Shapes as the cell declares them."""
+        """Return the shapes that the cell declares."""
         sizes = [self.layer.output_size, *self.layer.state_size]
         made = [keras.KerasTensor((states[0].shape[0], size), self.compute_dtype) for size in sizes]
         weights = [keras.KerasTensor(memory.shape[:2], self.compute_dtype)] if self.layer.attends else []
@@ -178,7 +186,7 @@ class ConditionedStep(keras.layers.Wrapper):
 
 
 def _draw(distribution: Any, uniform: Any) -> Any:
-    """A symbol (batch,) from each distribution (batch, symbols), given numbers uniform in [0, 1)."""
+    """Draw a symbol (batch,) from each distribution (batch, symbols), given numbers uniform in [0, 1)."""
     passed = ops.cumsum(distribution, axis=-1) <= ops.expand_dims(uniform, -1)
     return ops.minimum(ops.sum(ops.cast(passed, "int32"), axis=-1), distribution.shape[-1] - 1)
 
@@ -186,7 +194,7 @@ def _draw(distribution: Any, uniform: Any) -> Any:
 def _loop(
     step: Callable[..., tuple[Any, list[Any]]], sequences: Any, states: Sequence[Any], size: int, *, unroll: bool
 ) -> tuple[Any, list[Any]]:
-    """All outputs (batch, time, size), and the states after the last step."""
+    """Return all outputs (batch, time, size), and the states after the last step."""
     length, batch_size = sequences.shape[1], ops.shape(sequences)[0]
     previous = ops.zeros((batch_size, size), dtype=states[0].dtype)
     if unroll:

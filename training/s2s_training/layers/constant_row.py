@@ -12,7 +12,7 @@ from s2s_training.layers.cells import PACKAGE
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
 class ConstantRow(keras.layers.Layer):
-    """The same row for every row of the input: zeros, or a one at one place.
+    """Gives the same row for every row of the input: zeros, or a one at one position.
 
     Args:
         size: features of the row.
@@ -24,17 +24,17 @@ class ConstantRow(keras.layers.Layer):
         self.size, self.hot = size, hot
 
     def call(self, x: Any) -> Any:
-        """(batch, ...) to (batch, size) of the compute dtype."""
+        """Return the row for each of the rows of `x`: (batch, ...) to (batch, size) of the compute dtype."""
         row = [[float(i == self.hot) for i in range(self.size)]]
         return ops.repeat(ops.convert_to_tensor(row, dtype=self.compute_dtype), ops.shape(x)[0], axis=0)
 
     def compute_mask(self, x: Any, mask: Any = None) -> None:
-        """None: what the input masks is not in the row."""
+        """Return None: the output has no masked steps, whatever the input masks."""
 
     def compute_output_spec(self, x: Any) -> keras.KerasTensor:
-        """(batch, size)."""
+        """Return the spec of (batch, size)."""
         return keras.KerasTensor((x.shape[0], self.size), self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "size": self.size, "hot": self.hot}

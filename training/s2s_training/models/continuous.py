@@ -9,10 +9,11 @@ from keras import layers
 def continuous_encoder_decoder(
     units: int = 75, *, source_features: int = 1, target_features: int = 1, length: int | None = 24
 ) -> keras.Model:
-    """LSTM encoder, LSTM decoder started from its states, linear output (Sutskever et al. 2014, on measurements).
+    """Return an LSTM encoder and an LSTM decoder started from its states, with linear output.
 
-    Trained with teacher forcing: the decoder input is the target one step earlier, beginning with zeros; decoding
-    feeds each predicted value back. With the defaults the published 46,276 parameters.
+    The architecture is that of Sutskever et al. (2014), on measurements instead of tokens. It is trained with teacher
+    forcing: the decoder input is the target one step earlier, beginning with zeros; decoding feeds each predicted value
+    back. With the defaults it has the published 46,276 parameters.
 
     Args:
         units: of both LSTM layers.
@@ -21,8 +22,8 @@ def continuous_encoder_decoder(
         length: steps of source and target; None = any.
 
     Returns:
-        `source` (batch, length, source features) and `target` (batch, length, target features), float32, to (batch,
-        length, target features).
+        A model from `source` (batch, length, source features) and `target` (batch, length, target features), float32,
+        to (batch, length, target features).
 
     Raises:
         ValueError: a size below 1.

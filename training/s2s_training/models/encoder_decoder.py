@@ -16,8 +16,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from s2s_training.config.model import ModelConfig
-from s2s_training.config.model_checks import feeds_back
+from s2s_training.config.model import ModelConfig, feeds_back
 from s2s_training.data.arrays import Layout
 from s2s_training.models.encoder_stack import (
     CELLS,
@@ -33,7 +32,7 @@ from s2s_training.models.feedback_decoder import decode
 
 
 def build_model(config: ModelConfig, layout: Layout) -> keras.Model:
-    """The model that a configuration describes, with fresh weights.
+    """Return the model that a configuration describes, with fresh weights.
 
     Args:
         config: the model section.
@@ -43,7 +42,7 @@ def build_model(config: ModelConfig, layout: Layout) -> keras.Model:
 
 
 def build_encoder_decoder(config: ModelConfig, layout: Layout) -> keras.Model:
-    """A decoder that starts from the encoder's states (Sutskever et al. 2014), with attention or without.
+    """Return a model whose decoder starts from the encoder's states (Sutskever et al. 2014), with or without attention.
 
     With attention the decoder's output and the context are combined by a dense tanh layer before the softmax (Luong
     et al. 2015, equation 5). With `peek` the decoder reads the source's last encoder output at every step (Cho et al.
@@ -75,7 +74,7 @@ def build_encoder_decoder(config: ModelConfig, layout: Layout) -> keras.Model:
 
 
 def build_repeat_vector(config: ModelConfig, layout: Layout) -> keras.Model:
-    """A decoder that sees the encoder's last output at every one of a fixed number of steps, and nothing else.
+    """Return a model whose decoder sees the encoder's last output at each of a fixed number of steps, and nothing else.
 
     As published for addition: LSTM, RepeatVector, LSTM, TimeDistributed(Dense), softmax.
     """
@@ -98,7 +97,7 @@ BUILDERS = {"encoder-decoder": build_encoder_decoder, "repeat-vector": build_rep
 
 
 def _input(name: str, size: int, config: ModelConfig, layout: Layout) -> tuple[Any, Any]:
-    """An input and its vectors (batch, time, features), masked where the model masks."""
+    """Return an input and its vectors (batch, time, features), masked where the model masks."""
     masked = config.padding == "mask"
     length = layout.source_length if not layout.fed else None  # no decoder input: every length is fixed
     if not layout.one_hot:
@@ -113,7 +112,7 @@ def _input(name: str, size: int, config: ModelConfig, layout: Layout) -> tuple[A
 
 
 def _target(config: ModelConfig, layout: Layout) -> tuple[Any, Any, Any]:
-    """The decoder's input, its vectors, and the embedding whose transpose gives the logits (None: not tied).
+    """Return the decoder's input, its vectors, and the embedding whose transpose gives the logits (None: not tied).
 
     Tied: one matrix is target embedding and output kernel (Press & Wolf 2017; Inan et al. 2017).
     """
@@ -134,7 +133,7 @@ def _target(config: ModelConfig, layout: Layout) -> tuple[Any, Any, Any]:
 
 
 def _peek(embedded: Any, states: list[LayerStates], config: ModelConfig) -> Any:
-    """The decoder's input (batch, target time, features) with the context at every step."""
+    """Return the decoder's input (batch, target time, features) with the context at every step."""
     if config.peek == "none":
         return embedded
     context = context_of(states)
@@ -147,7 +146,7 @@ def _peek(embedded: Any, states: list[LayerStates], config: ModelConfig) -> Any:
 
 
 def _attend(query: Any, memory: Any, config: ModelConfig) -> Any:
-    """The decoder's output (batch, target time, units) combined with what it attends to in the memory."""
+    """Return the decoder's output (batch, target time, units) combined with what it attends to in the memory."""
     units = config.decoder_width
     if config.attention == "multi-head":  # Vaswani et al. 2017, section 3.2.2, over the encoder's outputs
         context = layers.MultiHeadAttention(config.heads, max(1, units // config.heads), name="attention")(

@@ -22,14 +22,14 @@ class LayerStates:
     backward: list[Any]
 
     def joined(self) -> list[Any]:
-        """Both directions side by side, state by state."""
+        """Return both directions side by side, state by state: (batch, units of both) each."""
         if not self.backward:
             return self.forward
         return [layers.Concatenate()([f, b]) for f, b in zip(self.forward, self.backward, strict=True)]
 
 
 def encode(vectors: Any, config: ModelConfig) -> tuple[Any, list[LayerStates]]:
-    """Runs the encoder.
+    """Run the encoder on vectors.
 
     Args:
         vectors: (batch, source time, features).
@@ -53,7 +53,7 @@ def encode(vectors: Any, config: ModelConfig) -> tuple[Any, list[LayerStates]]:
 
 
 def encoder_layer(config: ModelConfig, layer: int, **options: Any) -> keras.Layer:
-    """One recurrent layer of the encoder, wrapped where it reads both ways; `options` are those of Keras's layer."""
+    """Return a recurrent layer of the encoder, wrapped where it reads both ways; `options` are for Keras's layer."""
     name = f"encoder_{layer}"
     if not config.bidirectional:
         return CELLS[config.cell](config.units, name=name, **options)
@@ -61,7 +61,7 @@ def encoder_layer(config: ModelConfig, layer: int, **options: Any) -> keras.Laye
 
 
 def after_layer(given: Any, output: Any, config: ModelConfig) -> Any:
-    """What the configuration puts behind a recurrent layer.
+    """Return the output after what the configuration puts behind a recurrent layer.
 
     A residual connection (He et al. 2016; Wu et al. 2016 between recurrent layers) wherever the layer's input and
     output are equally wide, then layer normalisation (Ba et al. 2016).
@@ -77,7 +77,11 @@ def after_layer(given: Any, output: Any, config: ModelConfig) -> Any:
 
 
 def states_per_layer(states: Sequence[LayerStates], decoder_layers: int) -> list[list[Any]]:
-    """The states each decoder layer starts from: its peer's, counted from the top; the bottom one's below that."""
+    """Return the states from which each decoder layer starts.
+
+    They are those of the encoder layer at the same height, counted from the top. Decoder layers that are lower than
+    every encoder layer start from the states of the lowest one.
+    """
     encoder_layers = len(states)
     peers = [max(0, encoder_layers - decoder_layers + i) for i in range(decoder_layers)]
     joined = {peer: states[peer].joined() for peer in sorted(set(peers))}
@@ -85,7 +89,7 @@ def states_per_layer(states: Sequence[LayerStates], decoder_layers: int) -> list
 
 
 def bridged(states: Sequence[LayerStates], config: ModelConfig) -> list[list[Any] | None]:
-    """What each decoder layer starts from, as `config.bridge` says: (batch, decoder units) each, None = zeros."""
+    """Return what each decoder layer starts from, by `config.bridge`: (batch, decoder units) each, None = zeros."""
     if config.bridge == "none":
         return [None] * config.decoder_layers
     return [[_bridge(own, config) for own in layer] for layer in states_per_layer(states, config.decoder_layers)]
@@ -99,11 +103,11 @@ def _bridge(state: Any, config: ModelConfig) -> Any:
 
 
 def context_of(states: Sequence[LayerStates]) -> Any:
-    """The source in one vector (batch, memory units): the last output of the encoder's top layer."""
+    """Return the source in one vector (batch, memory units): the last output of the encoder's top layer."""
     top = states[-1]
     return layers.Concatenate()([top.forward[0], top.backward[0]]) if top.backward else top.forward[0]
 
 
 def dropped(vectors: Any, config: ModelConfig) -> Any:
-    """The vectors after dropout, where there is any."""
+    """Return the vectors after dropout, where there is any."""
     return layers.Dropout(config.dropout)(vectors) if config.dropout else vectors

@@ -18,7 +18,7 @@ _CELLS = {"lstm": layers.LSTMCell, "gru": layers.GRUCell}
 
 
 def decode(target: Any, encoded: tuple[Any, Any, list[LayerStates]], config: ModelConfig, layout: Layout) -> Any:
-    """The decoder's probabilities (batch, target time, symbols).
+    """Return the decoder's probabilities (batch, target time, symbols).
 
     Args:
         target: the target one step earlier, ids or one-hot rows.

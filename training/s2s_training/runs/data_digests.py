@@ -21,12 +21,12 @@ DIGEST_SIZE = 16  # bytes
 
 
 def write_digests(folder: RunFolder, corpus: Corpus, vocabulary: VocabularyFile) -> None:
-    """Keep what `require_same_data` compares, as long as the run can be resumed."""
+    """Write the digests that `require_same_data` compares; they are kept as long as the run can be resumed."""
     write_json(folder.data_digests, _digests(corpus, vocabulary))
 
 
 def require_same_data(folder: RunFolder, corpus: Corpus, vocabulary: VocabularyFile) -> None:
-    """See whether the texts, in their order and their parts, and the symbols are those that the run began with.
+    """Check that the texts, in their order and their parts, and the symbols are those that the run began with.
 
     A folder without digests, from before there were any, is held to its `vocab.json` alone; one that has neither has
     trained nothing.
@@ -47,7 +47,7 @@ def require_same_data(folder: RunFolder, corpus: Corpus, vocabulary: VocabularyF
 
 
 def refuse(folder: RunFolder, changed: str) -> NoReturn:
-    """Raise the error of a run whose data is not the same any more."""
+    """Raise the error that says that the data of a run is no longer the same."""
     raise RunFolderError(
         f"{folder.path}: the data changed since this run began ({changed}): give the data it began with to resume, or "
         f"--force to start anew"
@@ -60,7 +60,7 @@ def _digests(corpus: Corpus, vocabulary: VocabularyFile) -> dict[str, dict[str, 
 
 
 def _digest(items: Iterable[Any]) -> dict[str, Any]:
-    """How many items there are, and a digest of them in their order; the same on every machine."""
+    """Return how many items there are, and a digest of them in their order; it is the same on every machine."""
     digest, count = hashlib.blake2b(digest_size=DIGEST_SIZE), 0
     for item in items:
         digest.update(json.dumps(item).encode() + b"\n")

@@ -13,7 +13,7 @@ from s2s_training.errors import RunFolderError
 
 
 def has_begun(path: Path) -> bool:
-    """Whether a folder holds a run, or runs with several seeds, that can be resumed."""
+    """Return whether a folder holds a run, or runs with several seeds, that can be resumed."""
     return any(_configs(path))
 
 
@@ -30,7 +30,7 @@ def begun_config(path: Path) -> TrainingConfig:
 
 
 def write_seeds(path: Path, seeds: Sequence[int]) -> None:
-    """Keep which seeds were asked for, those of earlier commands too."""
+    """Write which seeds were asked for, those of earlier commands included."""
     path.mkdir(parents=True, exist_ok=True)
     write_json(_seeds_file(path), sorted({*begun_seeds(path), *seeds}))
 
@@ -45,10 +45,10 @@ def begun_seeds(path: Path) -> list[int]:
     if not file.is_file():
         return []
     with raised_as(RunFolderError):
-        found = read_json(file)
-    if not isinstance(found, list) or not all(isinstance(seed, int) for seed in found):
-        raise RunFolderError(f"{file}: expected a list of seeds, got {found!r}; give --seeds")
-    return found
+        seeds = read_json(file)
+    if not isinstance(seeds, list) or not all(isinstance(seed, int) for seed in seeds):
+        raise RunFolderError(f"{file}: expected a list of seeds, got {seeds!r}; give --seeds")
+    return seeds
 
 
 def _configs(path: Path) -> Iterator[Path]:

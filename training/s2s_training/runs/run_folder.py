@@ -33,7 +33,7 @@ FOLDERS = ("tensorboard/train", "tensorboard/validation", "tensorboard", "backup
 
 
 class RunFolder:
-    """Paths and states of a run's folder.
+    """The paths in a run's folder, and the states that the folder can be in.
 
     `config.toml` (the whole configuration), `vocab.json`, `test.tsv` (held-out pairs) or `windows.npz` (continuous
     data), `history.json`, `loss.png`, `tensorboard/` where asked for, `summary.json` (results) and `model.keras`, which
@@ -60,11 +60,11 @@ class RunFolder:
         self.data_digests = path / "data-digests.json"
 
     def complete(self) -> bool:
-        """Whether the run ended."""
+        """Return whether the run ended and its results are there."""
         return self.model.is_file()
 
     def check(self, config: TrainingConfig, *, resume: bool, force: bool) -> None:
-        """See whether a run of this configuration may be written here. Nothing is changed.
+        """Check that a run of this configuration may be written here; change nothing.
 
         Raises:
             RunFolderError: the folder exists and is neither to be resumed nor replaced, isn't a run's folder, holds a
@@ -89,7 +89,10 @@ class RunFolder:
                 )
 
     def prepare(self, config: TrainingConfig, *, resume: bool) -> None:
-        """Make the folder and write the configuration; what an old run wrote goes, unless resumed, and nothing else."""
+        """Make the folder and write the configuration.
+
+        What an old run wrote is removed unless that run is resumed; nothing else is.
+        """
         if not resume:
             self._remove(*WRITTEN, *EVENTS, *BACKUP)
         self.path.mkdir(parents=True, exist_ok=True)
@@ -103,9 +106,9 @@ class RunFolder:
         self._remove(*BACKUP, self.best_weights.name, self.data_digests.name)
 
     def read_summary(self) -> dict[str, Any]:
-        """The results of a complete run."""
-        found: dict[str, Any] = read_json(self.summary)
-        return found
+        """Return the results of a complete run."""
+        summary: dict[str, Any] = read_json(self.summary)
+        return summary
 
     def _remove(self, *patterns: str) -> None:
         """Remove the files that match, and those of a run's folders that are empty then."""

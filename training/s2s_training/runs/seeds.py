@@ -22,12 +22,12 @@ Train = Callable[[TrainingConfig, Path], dict[str, Any]]
 
 
 def seed_folder(path: Path, seed: int) -> Path:
-    """The run folder of a seed."""
+    """Return the run folder of a seed."""
     return path / f"seed-{seed}"
 
 
 def parse_seeds(text: str) -> list[int]:
-    """Seeds as typed: numbers from 0 to 2**32 - 1, separated by commas.
+    """Return the seeds that were typed: numbers from 0 to 2**32 - 1, separated by commas.
 
     >>> parse_seeds("1,2,3")
     [1, 2, 3]
@@ -47,7 +47,7 @@ def parse_seeds(text: str) -> list[int]:
 
 
 def check_seeds_folder(path: Path) -> None:
-    """See whether runs of several seeds may be written here, whose summary would replace that of a single run.
+    """Check that runs of several seeds may be written here; their summary would replace that of a single run.
 
     Raises:
         RunFolderError: it is the folder of a single run.
@@ -86,7 +86,7 @@ def train_seeds(config: TrainingConfig, path: Path, seeds: Sequence[int], train:
 
 
 def _complete_runs(path: Path) -> Iterator[tuple[int, RunFolder]]:
-    """The complete runs among the `seed-N` folders, with their seeds."""
+    """Yield the seed and the folder of each complete run among the `seed-N` folders."""
     for folder in path.glob("seed-*"):
         number = folder.name.removeprefix("seed-")
         run = RunFolder(folder)
@@ -107,21 +107,26 @@ def _same_options(run: RunFolder, config: TrainingConfig) -> bool:
 
 
 def summarize(seeds: Sequence[int], summaries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Mean and spread of every figure that all summaries hold.
+    """Return mean and spread of every figure that all summaries hold.
 
-    `seeds`, and for each figure of `best` and `errors` an object of `mean`, `deviation` (of the sample, 0 for a single
-    one), `least`, `most` and `values` in the order of the seeds.
+    The result holds `seeds`, and for each figure of `best` and `errors` an object of `mean`, `deviation` (of the
+    sample, 0 for a single one), `least`, `most` and `values` in the order of the seeds.
     """
-    return {"seeds": list(seeds), **{part: _spread([each[part] for each in summaries]) for part in ("best", "errors")}}
-
-
-def _spread(found: Sequence[Any]) -> Any:
-    if isinstance(found[0], Mapping):
-        return {name: _spread([each[name] for each in found]) for name in found[0] if all(name in e for e in found)}
     return {
-        "mean": statistics.fmean(found),
-        "deviation": statistics.stdev(found) if len(found) > 1 else 0.0,
-        "least": min(found),
-        "most": max(found),
-        "values": list(found),
+        "seeds": list(seeds),
+        **{part: _spread([summary[part] for summary in summaries]) for part in ("best", "errors")},
+    }
+
+
+def _spread(values: Sequence[Any]) -> Any:
+    if isinstance(values[0], Mapping):
+        return {
+            name: _spread([figures[name] for figures in values]) for name in values[0] if all(name in e for e in values)
+        }
+    return {
+        "mean": statistics.fmean(values),
+        "deviation": statistics.stdev(values) if len(values) > 1 else 0.0,
+        "least": min(values),
+        "most": max(values),
+        "values": list(values),
     }

@@ -8,7 +8,7 @@ from typing import Any
 
 
 def describe(summary: Mapping[str, Any], run: Path) -> str:
-    """What a run, or several with different seeds, came to.
+    """Return in a few lines what came of a run, or of several with different seeds.
 
     Args:
         summary: the content of `summary.json`.

@@ -17,7 +17,7 @@ from s2s_training.splitting.step import StepTracer
 
 @dataclass(frozen=True)
 class Step:
-    """The traced step.
+    """One traced step of the decoder.
 
     Attributes:
         fed: the input for what is fed, or none.
@@ -54,25 +54,25 @@ class Crossing:
     def of(
         cls, environment: dict[Value, Any], values: Sequence[Value], sources: Sequence[Any], vectors: Sequence[bool]
     ) -> Crossing:
-        """Collects tensors and masks of the values."""
+        """Collect the tensors of the values, and the masks that ride on them."""
         memory = {value: environment[value] for value in values}
         masks = {value: getattr(tensor, "_keras_mask", None) for value, tensor in memory.items()}
         return cls(memory, {value: mask for value, mask in masks.items() if mask is not None}, sources, vectors)
 
     def inputs(self) -> tuple[dict[Value, Any], dict[Value, Any]]:
-        """Fresh inputs of the step for memory and masks."""
+        """Return fresh inputs of the step for memory and masks."""
         memory = {value: _input_like(tensor, f"memory_{i}") for i, (value, tensor) in enumerate(self.memory.items())}
         masks = {value: _input_like(mask, f"mask_{i}") for i, (value, mask) in enumerate(self.masks.items())}
         return memory, masks
 
     def lengths(self) -> frozenset[int]:
-        """Source lengths that the memory's shapes fix."""
+        """Return the source lengths that the memory's shapes fix."""
         return frozenset(t.shape[1] for t in self.memory.values() if len(t.shape) > 2 and t.shape[1] is not None)
 
 
 @dataclass(frozen=True)
 class Assembled:
-    """Encoder and decoder as `split.SplitModel` describes them."""
+    """The encoder and the decoder as `split.SplitModel` describes them."""
 
     encoder: keras.Model
     decoder: keras.Model
@@ -84,7 +84,7 @@ class Assembled:
 def step_outputs(
     output: Any, following: Sequence[Any], tracer: StepTracer, given: tuple[Sequence[Any], Crossing]
 ) -> list[Any]:
-    """Output without its time axis, next states, and the attention weights found while tracing.
+    """Return output without its time axis, next states, and the attention weights that were seen while tracing.
 
     Args:
         output: what the model gives for the step: (batch, 1, features) or (batch, features).
@@ -93,7 +93,7 @@ def step_outputs(
         given: all inputs of the step, memory and masks last, and what the encoder makes for these.
     """
     inputs, crossing = given
-    weights = [*tracer.attention, *(found.over_source() for found in distributions(inputs, tracer.candidates))]
+    weights = [*tracer.attention, *(candidate.over_source() for candidate in distributions(inputs, tracer.candidates))]
     made = [*crossing.memory.values(), *crossing.masks.values()]
     weights = weights_over_first((crossing.sources, crossing.vectors, made), inputs, weights)
     flat = ops.squeeze(output, axis=1) if len(output.shape) > 2 else output
@@ -102,7 +102,7 @@ def step_outputs(
 
 
 def assemble(sources: Sequence[Any], states: Sequence[Any], crossing: Crossing, step: Step) -> Assembled:
-    """Both models, without the memories that the step never looks at."""
+    """Return encoder and decoder as models, without the memories that the step never looks at."""
     used = _used(step)
     memory = _kept([*crossing.memory.values(), *crossing.masks.values()], used)
     return Assembled(
@@ -119,7 +119,10 @@ def _input_like(tensor: Any, name: str) -> Any:
 
 
 def _used(step: Step) -> list[bool]:
-    """Which memories the outputs need: Keras leaves masks on tensors whose readers never look at them."""
+    """Return for each memory whether the outputs need it.
+
+    Keras leaves masks on tensors whose readers never look at them.
+    """
     program = flatten_model(keras.Model([*step.fed, *step.states, *step.memory], step.outputs))
     read = {value for call in ancestors(program.calls, program.outputs) for value in call.inputs}
     return [value in read for value in program.inputs[len(step.fed) + len(step.states) :]]

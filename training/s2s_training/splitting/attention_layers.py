@@ -29,18 +29,18 @@ class WithAttentionWeights(keras.layers.Wrapper):
         self.supports_masking = True
 
     def build(self, *_: Any) -> None:
-        """Nothing to build: the wrapped layer has its weights."""
+        """Build nothing: the wrapped layer has its weights."""
         self.built = True
 
     def compute_mask(self, *_: Any) -> None:
-        """None: what comes out stands on the target's axis, where every step is real."""
+        """Return None: what comes out stands on the target's axis, where every step is real."""
 
     def call(self, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        """Returns (output, weights) of the wrapped layer."""
+        """Return (output, weights) of the wrapped layer."""
         return self.layer(*args, return_attention_scores=True, **kwargs)
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        """Returns the specs of (output, weights)."""
+        """Return the specs of (output, weights)."""
         return self.layer.compute_output_spec(*args, return_attention_scores=True, **kwargs)
 
 
@@ -58,7 +58,7 @@ def attention_problems(call: Call, values: set[Value]) -> list[str]:
 
 
 def _attention_memory(call: Call) -> tuple[Value, ...]:
-    """The values that an attention layer looks at: its value and key, not its query nor any mask."""
+    """Return the values that an attention layer looks at: its value and key, not its query nor any mask."""
     arguments = call.arguments()
     if "inputs" in arguments:
         return values_in(list(arguments["inputs"])[1:])

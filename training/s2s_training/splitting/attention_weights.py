@@ -29,7 +29,7 @@ class Candidate:
     axis: int
 
     def over_source(self) -> Any:
-        """The weights as (batch, source time), the mean over whatever other axes there are."""
+        """Return the weights as (batch, source time): the mean over whatever other axes there are."""
         moved = ops.moveaxis(self.tensor, self.axis, -1)
         single = [i for i, size in enumerate(moved.shape[:-1]) if i > 0 and size == 1]
         moved = ops.squeeze(moved, axis=single) if single else moved
@@ -38,7 +38,7 @@ class Candidate:
 
 
 def softmax_over_source(operation: Any, tensor: Any, lengths: frozenset[int]) -> Candidate | None:
-    """The weights that a call made, where it was a softmax along the source axis.
+    """Return the weights that a call made, where it was a softmax along the source axis; None elsewhere.
 
     Args:
         operation: the layer or operation called.
@@ -58,7 +58,11 @@ def softmax_over_source(operation: Any, tensor: Any, lengths: frozenset[int]) ->
 
 
 def extra_outputs(operation: Any, outputs: Any) -> list[Candidate]:
-    """Outputs of a custom layer with several that have exactly one free axis beside the batch."""
+    """Return the outputs of a custom layer that may hold attention weights.
+
+    They are floats with exactly one free axis beside the batch. Keras's own layers, and layers with a single output,
+    give none.
+    """
     flat = tree.flatten(outputs)
     if len(flat) < 2 or not isinstance(operation, keras.Layer) or type(operation).__module__.startswith("keras."):
         return []
@@ -71,7 +75,7 @@ def extra_outputs(operation: Any, outputs: Any) -> list[Candidate]:
 
 
 def distributions(inputs: Sequence[Any], candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Those candidates whose values are never negative and sum to one along the source, seen by running on noise.
+    """Return the candidates whose values are never negative and sum to one along the source, as a run on noise shows.
 
     Args:
         inputs: the inputs of the step graph.
@@ -89,9 +93,9 @@ def distributions(inputs: Sequence[Any], candidates: Sequence[Candidate]) -> lis
 
 
 def noise_for(inputs: Sequence[Any]) -> list[Any]:
-    """A tensor for each model input: normal noise where it holds vectors of floats, ones elsewhere (ids, masks).
+    """Return an array for each model input to run the model on.
 
-    Free dimensions become 3.
+    Inputs that hold vectors of floats get normal noise, all others (ids, masks) ones. Free dimensions become 3.
     """
     rng = np.random.default_rng(0)
     made = []
@@ -104,7 +108,7 @@ def noise_for(inputs: Sequence[Any]) -> list[Any]:
 
 
 def _softmax_axis(operation: Any) -> int | None:
-    """The axis along which an operation normalises; None where it is no softmax."""
+    """Return the axis along which an operation normalises; None where it is no softmax."""
     if getattr(operation, "activation", None) is keras.activations.softmax:
         return -1
     if type(operation).__name__ == "Softmax" and isinstance(operation, keras.Operation):  # layer and operation alike

@@ -17,7 +17,7 @@ _STEPWISE = 3  # axes: batch, time, features
 
 
 def decoded_output(graph: Graph, decoder_input: Value | None, values: set[Value]) -> tuple[Value | None, str]:
-    """Chooses the output that is decoded.
+    """Choose the output that is decoded.
 
     Args:
         graph: the whole training model.
@@ -40,21 +40,24 @@ def decoded_output(graph: Graph, decoder_input: Value | None, values: set[Value]
 
 
 def output_name(graph: Graph, value: Value) -> str:
-    """What an output is called: the name of the layer or operation that makes it."""
+    """Return the name by which messages call an output: that of the layer or operation that makes it."""
     call = graph.producers().get(value)
     return value.name if call is None else str(call.operation.name)
 
 
 def _widths_read(graph: Graph, decoder_input: Value) -> set[int]:
-    """How many ids, or features, the decoder reads: of what is fed itself, and of what looks its ids up."""
+    """Return how many ids, or features, the decoder reads.
+
+    Both what is fed and the layers that look its ids up tell such a number.
+    """
     if len(decoder_input.shape) >= _STEPWISE:
         return {size for size in decoder_input.shape[-1:] if size is not None}
-    ids, found = {decoder_input}, set()
+    ids, widths = {decoder_input}, set()
     for call in graph.calls:
         if ids.intersection(call.inputs):
-            found |= _widths(call.operation)
+            widths |= _widths(call.operation)
             ids.update(value for value in call.outputs if len(value.shape) < _STEPWISE)
-    return found
+    return widths
 
 
 def _widths(operation: Any) -> set[int]:
@@ -63,7 +66,7 @@ def _widths(operation: Any) -> set[int]:
 
 
 def _unclear(graph: Graph, outputs: Sequence[Value], widths: set[int]) -> str:
-    """One sentence that names the outputs, with their shapes, and says what to do."""
+    """Return one sentence that names the outputs, with their shapes, and says what to do."""
     named = ", ".join(f"{output_name(graph, value)!r} {_shape(value)}" for value in outputs)
     read = f"; the decoder reads {' or '.join(map(str, sorted(widths)))} ids or features" if widths else ""
     return (

@@ -52,7 +52,7 @@ class Call:
 
     @property
     def name(self) -> str:
-        """What messages call it: `"decoder_lstm" (LSTM)`."""
+        """The name that messages use: `"decoder_lstm" (LSTM)`."""
         return f'"{self.operation.name}" ({type(self.operation).__name__})'
 
     @property
@@ -61,7 +61,7 @@ class Call:
         return values_in((self.args, self.kwargs))
 
     def arguments(self) -> dict[str, Any]:
-        """The arguments by the name they have in the operation's `call`.
+        """Return the arguments by the names that they have in the operation's `call`.
 
         An initial state is found under `initial_state` however it was passed: old files hand a recurrent layer the
         list `[sequence, state, ...]` as its first argument.
@@ -92,11 +92,11 @@ class Graph:
     outputs: tuple[Value, ...]
 
     def producers(self) -> dict[Value, Call]:
-        """The call that makes each value that is not an input."""
+        """Return the call that makes each value, for all values that are no inputs."""
         return {value: call for call in self.calls for value in call.outputs}
 
     def dependents(self, seeds: Iterable[Value]) -> set[Value]:
-        """Every value that can't be computed without one of the seeds, the seeds among them."""
+        """Return every value that can't be computed without one of the seeds, the seeds included."""
         reached = set(seeds)
         for call in self.calls:
             if any(value in reached for value in call.inputs):
@@ -105,17 +105,17 @@ class Graph:
 
 
 def is_recurrent(operation: object) -> bool:
-    """Whether an operation is a recurrent layer, bare or wrapped by `Bidirectional`."""
+    """Return whether an operation is a recurrent layer, bare or wrapped by `Bidirectional`."""
     return isinstance(operation, keras.layers.RNN | keras.layers.Bidirectional)
 
 
 def values_in(structure: Any) -> tuple[Value, ...]:
-    """The `Value`s in a nested structure, in order."""
+    """Return the `Value`s in a nested structure, in order."""
     return tuple(leaf for leaf in tree.flatten(structure) if isinstance(leaf, Value))
 
 
 def flatten_model(model: keras.Model) -> Graph:
-    """Reads a Functional or Sequential model as one flat program.
+    """Read a Functional or Sequential model as one flat program.
 
     Raises:
         SplitError: the model, or a model inside it, is subclassed and has no graph to read.
@@ -133,7 +133,7 @@ def replay(
     environment: dict[Value, Any],
     run: Callable[[Call, Callable[[Any], Any]], Any] | None = None,
 ) -> None:
-    """Calls the program again on other tensors.
+    """Call the program again on other tensors.
 
     Args:
         calls: what to call, producers first.
@@ -151,7 +151,7 @@ def replay(
 
 
 def ancestors(calls: Iterable[Call], wanted: Iterable[Value]) -> list[Call]:
-    """The calls that the wanted values need, in program order."""
+    """Return the calls that the wanted values need, in program order."""
     needed = set(wanted)
     kept: list[Call] = []
     for call in reversed(list(calls)):
@@ -162,13 +162,13 @@ def ancestors(calls: Iterable[Call], wanted: Iterable[Value]) -> list[Call]:
 
 
 def substitute(structure: Any, replacements: Mapping[Value, Any]) -> Any:
-    """The structure with some of its values replaced."""
+    """Return the structure with some of its values replaced."""
     return tree.map_structure(lambda leaf: replacements.get(leaf, leaf) if isinstance(leaf, Value) else leaf, structure)
 
 
 @contextmanager
 def distinct_names(graph: Graph) -> Iterator[None]:
-    """Lets every operation have a name of its own for a while.
+    """Give every operation a name of its own while the block runs.
 
     Layers inside two models may share names; a model that holds both sets of layers may not.
     """
@@ -192,7 +192,7 @@ def distinct_names(graph: Graph) -> Iterator[None]:
 
 
 def reserve_names(graph: Graph) -> None:
-    """Keeps Keras from naming new operations like those of the graph.
+    """Keep Keras from giving new operations the names of those in the graph.
 
     A loaded model brings names that Keras has not given out in this process, and a model that holds two operations of
     one name is an error.
@@ -202,7 +202,7 @@ def reserve_names(graph: Graph) -> None:
 
 
 def reserve_name(name: str) -> None:
-    """Keeps Keras from giving a name to operations it makes from now on."""
+    """Keep Keras from giving this name to operations that it makes from now on."""
     stem, _, number = name.rpartition("_")
     numbered = stem and number.isdecimal() and len(number) < len(str(_HIGHEST_NUMBER))
     prefix, least = (stem, int(number)) if numbered else (name, 0)
@@ -214,7 +214,7 @@ _HIGHEST_NUMBER = 10_000  # no process gets there by itself
 
 
 def _functional(model: Any) -> Any:
-    """The Functional that holds a model's graph."""
+    """Return the Functional that holds a model's graph."""
     if isinstance(model, keras.Sequential):
         model = model._functional  # a built Sequential runs through this one
     if model is None or not hasattr(model, "_nodes_by_depth"):
@@ -239,7 +239,7 @@ def _nodes(function: Any) -> Iterator[Any]:
 
 @dataclass
 class _Builder:
-    """Collects calls while nested models are inlined; values are found by the identity of their Keras tensor."""
+    """Collects calls while nested models are inlined; it knows a value by the identity of its Keras tensor."""
 
     calls: list[Call] = field(default_factory=list)
     values: dict[int, Value] = field(default_factory=dict)
@@ -266,7 +266,7 @@ class _Builder:
                 self.calls.append(Call(node.operation, tuple(args), dict(kwargs), outputs))
 
     def inline(self, node: Any) -> None:
-        """Adds a nested model's calls; a model called twice is read twice, over other values."""
+        """Add the calls of a nested model; a model that is called twice is read twice, over other values."""
         inner = _functional(node.operation)
         args, kwargs = self.resolve(node.arguments.args), self.resolve(node.arguments.kwargs)
         given = values_in(Call(node.operation, tuple(args), dict(kwargs), ()).arguments()["inputs"])

@@ -60,7 +60,7 @@ class Partition:
 
 
 def partition(graph: Graph, decoder_input: str | None = None) -> Partition:
-    """Finds the one valid reading of a graph.
+    """Find the one valid reading of a graph.
 
     Args:
         graph: the whole training model.
@@ -91,7 +91,7 @@ def partition(graph: Graph, decoder_input: str | None = None) -> Partition:
 
 
 def named_inputs(graph: Graph, name: str | None) -> list[Value]:
-    """The model inputs of that name; all where none is given.
+    """Return the model inputs of that name; all of them where no name is given.
 
     Raises:
         SplitError: there is none of that name.
@@ -110,24 +110,24 @@ def _repeats(graph: Graph) -> list[Call]:
 
 
 def _reading(graph: Graph, decoder_input: Value) -> Partition | None:
-    """The reading in which one model input is the decoder's; None when nothing decoded depends on it."""
+    """Return the reading in which one model input is the decoder's; None when nothing decoded depends on that input."""
     values = graph.dependents([decoder_input])
     values |= graph.dependents(_broadcast_over_steps(graph, values))
     return _build(graph, decoder_input, values)
 
 
 def _repeat_reading(graph: Graph, repeat: Call) -> Partition | None:
-    """The reading in which the decoder begins at a `RepeatVector` and is fed nothing but its context."""
+    """Return the reading in which the decoder begins at a `RepeatVector` and is fed nothing but its context."""
     return _build(graph, None, graph.dependents(repeat.outputs))
 
 
 def _broadcast_over_steps(graph: Graph, decoder_values: set[Value]) -> list[Value]:
-    """Outputs of `RepeatVector` calls that copy a context to every *decoder* step.
+    """Return the outputs of those `RepeatVector` calls that copy a context to every *decoder* step.
 
     They don't depend on the decoder input, but their time axis is the decoder's, so they belong to the step: there
     the copy is made once. A repeated vector that a recurrent layer of the encoder reads is the encoder's own.
     """
-    found: list[Value] = []
+    copies: list[Value] = []
     for repeat in _repeats(graph):
         reached = graph.dependents(repeat.outputs)
         encoder_readers = [
@@ -138,8 +138,8 @@ def _broadcast_over_steps(graph: Graph, decoder_values: set[Value]) -> list[Valu
             and reached.intersection(call.inputs)
         ]
         if not decoder_values.intersection(repeat.outputs) and decoder_values & reached and not encoder_readers:
-            found.extend(repeat.outputs)
-    return found
+            copies.extend(repeat.outputs)
+    return copies
 
 
 def _build(graph: Graph, decoder_input: Value | None, values: set[Value]) -> Partition | None:
@@ -158,7 +158,7 @@ def _build(graph: Graph, decoder_input: Value | None, values: set[Value]) -> Par
 
 
 def _problems(call: Call, calls: Iterable[Call], values: set[Value], output: Value) -> list[str]:
-    """Why one call on the decoder's side can't be made one step at a time."""
+    """Return why one call on the decoder's side can't be made one step at a time, a sentence for each reason."""
     if is_recurrent(call.operation):
         return _recurrent_problems(call, calls, values, output)
     if isinstance(call.operation, ATTENTION):
@@ -186,7 +186,7 @@ def _recurrent_problems(call: Call, calls: Iterable[Call], values: set[Value], o
 
 
 def _why_not(graph: Graph, readings: list[Partition]) -> str:
-    """One sentence for a graph without a valid reading, built on the reading that is likeliest meant."""
+    """Return one sentence for a graph without a valid reading, built on the reading that is likeliest meant."""
     if not readings:
         return (
             "no decoder found: no model input and no RepeatVector leads to the output through a recurrent layer; "
@@ -205,7 +205,10 @@ def _why_not(graph: Graph, readings: list[Partition]) -> str:
 
 
 def _is_started_by_states(reading: Partition) -> bool:
-    """Whether some decoder layer starts from a state that the encoder made: the surest sign of a decoder."""
+    """Return whether some decoder layer starts from a state that the encoder made.
+
+    This is the surest sign of a decoder.
+    """
     return any(
         is_recurrent(call.operation)
         and values_in(call.arguments().get("initial_state"))

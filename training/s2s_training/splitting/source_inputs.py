@@ -20,9 +20,10 @@ _STEPS, _MORE_STEPS = 5, 7
 def order_sources(
     graph: Graph, calls: Iterable[Call], decoder_input: Value | None, first: str | None = None
 ) -> tuple[Value, ...]:
-    """The inputs that are the source's: the named one first, else the first that holds ids, then the model's order.
+    """Return the inputs that are the source's, in order.
 
-    Inputs that nothing decoded depends on (those of a second head, say) are left out.
+    The one that is named comes first, else the first that holds ids; the others follow in the model's order. Inputs
+    that nothing decoded depends on (those of a second head, say) are left out.
 
     Args:
         graph: the whole training model.
@@ -34,30 +35,30 @@ def order_sources(
         SplitError: no source input has that name.
     """
     read = {value for call in calls for value in call.inputs}
-    found = [value for value in graph.inputs if value is not decoder_input and value in read]
-    if first is not None and first not in [value.name for value in found]:
-        known = ", ".join(value.name for value in found) or "none"
+    sources = [value for value in graph.inputs if value is not decoder_input and value in read]
+    if first is not None and first not in [value.name for value in sources]:
+        known = ", ".join(value.name for value in sources) or "none"
         raise SplitError(
             f"no source input is called {first!r} ({option('source_input')}); the model's source inputs are {known}"
         )
-    ids = next((value for value in found if holds_ids(graph, value)), None)
-    chosen = next((value for value in found if value.name == first), ids)
-    return tuple(sorted(found, key=lambda value: value is not chosen))
+    ids = next((value for value in sources if holds_ids(graph, value)), None)
+    chosen = next((value for value in sources if value.name == first), ids)
+    return tuple(sorted(sources, key=lambda value: value is not chosen))
 
 
 def holds_ids(graph: Graph, value: Value) -> bool:
-    """Whether an input holds ids: integers, or what an `Embedding` reads."""
+    """Return whether an input holds ids: integers, or what an `Embedding` reads."""
     embedded = any(value in call.inputs and isinstance(call.operation, keras.layers.Embedding) for call in graph.calls)
     return len(value.shape) == 2 and (embedded or value.dtype.startswith(("int", "uint")))
 
 
 def is_vector(graph: Graph, value: Value) -> bool:
-    """Whether an input beside the first holds one vector for a whole sentence: floats without a time axis."""
+    """Return whether an input beside the first holds one vector for a whole sentence: floats without a time axis."""
     return len(value.shape) == 2 and value.shape[1] is not None and not holds_ids(graph, value)
 
 
 def aligned_with_first(sources: Sequence[Any], vectors: Sequence[bool], outputs: Sequence[Any]) -> tuple[bool, ...]:
-    """Which sources must have as many steps as the first, seen by running with another number.
+    """Return which sources must have as many steps as the first, as a run with another number of steps shows.
 
     Args:
         sources: the encoder's inputs, the first one True in the result.
@@ -67,11 +68,11 @@ def aligned_with_first(sources: Sequence[Any], vectors: Sequence[bool], outputs:
     if len(sources) == 1:
         return (True,)
     encoder = keras.Model(list(sources), list(outputs))
-    found = [True]
+    aligned = [True]
     for i in range(1, len(sources)):
         free = not vectors[i] and sources[i].shape[1] is None
-        found.append(free and not _runs(encoder, vectors, {i: _MORE_STEPS}))
-    return tuple(found)
+        aligned.append(free and not _runs(encoder, vectors, {i: _MORE_STEPS}))
+    return tuple(aligned)
 
 
 def _runs(encoder: keras.Model, vectors: Sequence[bool], steps: dict[int, int]) -> bool:
@@ -85,7 +86,7 @@ def _runs(encoder: keras.Model, vectors: Sequence[bool], steps: dict[int, int]) 
 def weights_over_first(
     encoder: tuple[Sequence[Any], Sequence[bool], Sequence[Any]], inputs: Sequence[Any], weights: Sequence[Any]
 ) -> list[Any]:
-    """Those attention weights that lie over the first source, seen by running with sources of different lengths.
+    """Return the attention weights that lie over the first source, as runs with sources of different lengths show.
 
     Args:
         encoder: its inputs, which of them have no time axis, and its outputs that the step reads as memory.
@@ -97,18 +98,22 @@ def weights_over_first(
         return list(weights)
     aligned = aligned_with_first(sources, vectors, memory)
     steps = {i: _MORE_STEPS + i for i in range(1, len(sources)) if not aligned[i]}
-    made = tree.flatten(keras.Model(list(sources), list(memory))(_made_up(sources, vectors, steps), training=False))
-    for tensor in made:
+    memory_arrays = tree.flatten(
+        keras.Model(list(sources), list(memory))(_made_up(sources, vectors, steps), training=False)
+    )
+    for tensor in memory_arrays:
         tensor._keras_mask = None  # masks are inputs of the step, not riders
-    others = [np.ones([1 if size is None else size for size in t.shape]) for t in inputs[: len(inputs) - len(made)]]
+    others = [
+        np.ones([1 if size is None else size for size in t.shape]) for t in inputs[: len(inputs) - len(memory_arrays)]
+    ]
     fed = [ops.cast(value, tensor.dtype) for value, tensor in zip(others, inputs, strict=False)]
-    found = tree.flatten(keras.Model(list(inputs), list(weights))([*fed, *made], training=False))
+    values = tree.flatten(keras.Model(list(inputs), list(weights))([*fed, *memory_arrays], training=False))
     first = sources[0].shape[1] or _STEPS
-    return [weight for weight, value in zip(weights, found, strict=True) if value.shape[1] == first]
+    return [weight for weight, value in zip(weights, values, strict=True) if value.shape[1] == first]
 
 
 def _made_up(sources: Sequence[Any], vectors: Sequence[bool], steps: dict[int, int]) -> list[Any]:
-    """One sentence of ones, with a number of steps for each source whose time is free."""
+    """Return one sentence of ones, with a number of steps for each source whose time is free."""
     made = []
     for i, (tensor, vector) in enumerate(zip(sources, vectors, strict=True)):
         shape = [1, *tensor.shape[1:]]

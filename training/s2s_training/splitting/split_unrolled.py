@@ -22,7 +22,7 @@ Start = int | Literal["zeros"] | None
 
 @keras.saving.register_keras_serializable(package="s2s")
 class FirstInput(keras.layers.Layer):
-    """What the first step reads, for as many rows as there are sources.
+    """Gives what the first step reads, for as many rows as there are sources.
 
     Args:
         row: the decoder input of one sentence, without its batch axis, as nested lists.
@@ -34,21 +34,21 @@ class FirstInput(keras.layers.Layer):
         self.row, self.row_dtype = row, row_dtype
 
     def call(self, x: Any) -> Any:
-        """Returns the row repeated for each of the rows of `x`."""
+        """Return the row, repeated for each of the rows of `x`."""
         row = ops.convert_to_tensor(np.asarray(self.row), dtype=self.row_dtype)[None]
         return ops.repeat(row, ops.shape(x)[0], axis=0)
 
     def compute_output_spec(self, x: Any) -> keras.KerasTensor:
-        """The row's shape after the batch of `x`."""
+        """Return the spec of the row, with the batch of `x` before it."""
         return keras.KerasTensor((x.shape[0], *np.shape(self.row)), self.row_dtype)
 
     def get_config(self) -> dict[str, Any]:
-        """What `from_config` needs."""
+        """Return what `from_config` needs."""
         return {**super().get_config(), "row": self.row, "row_dtype": self.row_dtype}
 
 
 def with_first_states(graph: Graph) -> Graph:
-    """The graph with an initial state written down wherever a layer has one in one call and none in another.
+    """Return the graph with an initial state written down wherever a layer has one in one call and none in another.
 
     A loop's first step often leaves to the layer what the later ones hand on.
     """
@@ -72,7 +72,7 @@ def with_first_states(graph: Graph) -> Graph:
 def split_unrolled(
     loop: Unrolled, sources: Sequence[Value], vectors: Sequence[bool], start: Start
 ) -> tuple[Assembled, Partition]:
-    """Encoder and single step of an unrolled model.
+    """Return encoder and single step of an unrolled model.
 
     Everything the loop carries is a state, what it feeds back among them; states of shape (batch, 1, features) cross
     without their time axis.
@@ -97,7 +97,7 @@ def split_unrolled(
     replay(loop.encoder_calls, environment)
     crossing = Crossing.of(environment, memory_values(loop), tensors, vectors)
     reading = Partition(loop.decoder_input, loop.encoder_calls, loop.calls, loop.values, loop.output, ())
-    states = [_flat(environment[each.first]) for each in loop.carried]
+    states = [_flat(environment[carried.first]) for carried in loop.carried]
     return assemble(tensors, states, crossing, _step(loop, reading, crossing, states)), reading
 
 
@@ -108,14 +108,14 @@ def _step(loop: Unrolled, reading: Partition, crossing: Crossing, states: Sequen
         for i, state in enumerate(states)
     ]
     environment: dict[Value, Any] = dict(memory)
-    for each, tensor in zip(loop.carried, inputs, strict=True):
-        environment[each.current] = ops.expand_dims(tensor, axis=1) if _has_step_axis(each.first) else tensor
+    for carried, tensor in zip(loop.carried, inputs, strict=True):
+        environment[carried.current] = ops.expand_dims(tensor, axis=1) if _has_step_axis(carried.first) else tensor
     tracer = StepTracer(reading, {}, dict(masks), crossing.lengths())
     replay(loop.calls, environment, tracer)
     following = []
-    for each in loop.carried:
-        made = environment[each.following]
-        following.append(ops.squeeze(made, axis=1) if _has_step_axis(each.first) else made)
+    for carried in loop.carried:
+        value = environment[carried.following]
+        following.append(ops.squeeze(value, axis=1) if _has_step_axis(carried.first) else value)
     everything = [*inputs, *memory.values(), *masks.values()]
     outputs = step_outputs(environment[loop.output], following, tracer, (everything, crossing))
     has_weights = len(outputs) > 1 + len(following)
@@ -135,7 +135,7 @@ def _input(value: Value) -> Any:
 
 
 def _start_row(value: Value, start: Start) -> np.ndarray:
-    """The decoder input of one sentence: the start token's one-hot row, or its id, or zeros."""
+    """Return the decoder input of one sentence: the start token's one-hot row, or its id, or zeros."""
     if start is None:
         raise SplitError(
             f"this model was saved unrolled and feeds its own output back, so the first step's input {value.name!r} "

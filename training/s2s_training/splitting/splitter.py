@@ -93,7 +93,7 @@ def split(
     start: int | Literal["zeros"] | None = None,
     source_input: str | None = None,
 ) -> SplitModel:
-    """Splits an encoder-decoder by what depends on the decoder input.
+    """Split an encoder-decoder by what depends on the decoder input.
 
     Args:
         model: a Functional (or Sequential) model from the source and, unless its decoder repeats a context vector,
@@ -115,7 +115,7 @@ def split(
 
 
 def _without_truth(graph: Graph) -> Graph:
-    """The graph without the target that teacher forcing reads in training: in inference nobody looks at it."""
+    """Return the graph without the target that teacher forcing reads in training; nothing reads it in inference."""
     calls = [
         Call(call.operation, call.args, {**call.kwargs, "truth": None}, call.outputs)
         if isinstance(call.operation, ConditionedRNN) and call.kwargs.get("truth") is not None
@@ -183,7 +183,7 @@ def _described(
 def _run_encoder(
     inputs: Sequence[Value], vectors: Sequence[bool], reading: Partition
 ) -> tuple[list[Any], dict[Value, Any]]:
-    """Replays the encoder's calls on fresh inputs; free in time where its layers allow, else as recorded."""
+    """Replay the encoder's calls on fresh inputs, free in time where its layers allow it, else as recorded."""
     recorded = [value.shape[1:] for value in inputs]
     free, longer = list(recorded), list(recorded)
     for i, shape in enumerate(recorded):
@@ -212,7 +212,7 @@ def _replay_encoder(
 
 
 def _first_states(recurrent: Sequence[Call], sources: Sequence[Any], environment: dict[Value, Any]) -> list[Any]:
-    """The tensor each decoder state starts from, in the order of the recurrent calls."""
+    """Return the tensor from which each decoder state starts, (batch, units), in the order of the recurrent calls."""
     tensors: list[Any] = []
     for call in recurrent:
         given = initial_states(call) or []
@@ -223,20 +223,23 @@ def _first_states(recurrent: Sequence[Call], sources: Sequence[Any], environment
 
 
 def _memory_values(reading: Partition) -> list[Value]:
-    """Encoder values that decoder calls read other than as initial states, each once, in order of first use."""
-    found: dict[Value, None] = {}
+    """Return the encoder values that decoder calls read as memory, that is, other than as initial states.
+
+    Each stands in the list once, in order of first use.
+    """
+    memory: dict[Value, None] = {}
     for call in reading.decoder_calls:
         arguments = call.arguments()
         if isinstance(call.operation, keras.layers.RNN):
             arguments.pop("initial_state", None)
         for value in values_in(arguments):
             if value not in reading.decoder_values:
-                found.setdefault(value)
-    return list(found)
+                memory.setdefault(value)
+    return list(memory)
 
 
 def _run_step(reading: Partition, recurrent: Sequence[Call], crossing: Crossing) -> Step:
-    """Replays the decoder's calls for one step on fresh inputs."""
+    """Replay the decoder's calls for one step on fresh inputs."""
     memory, masks = crossing.inputs()
     state_inputs: dict[Call, list[Any]] = {}
     for layer, call in enumerate(recurrent):
@@ -260,13 +263,16 @@ def _run_step(reading: Partition, recurrent: Sequence[Call], crossing: Crossing)
 
 
 def _feeds_itself(reading: Partition) -> bool:
-    """Whether the decoder takes from its input no more than how many steps there are."""
+    """Return whether the decoder takes from its input no more than how many steps there are."""
     first = [call for call in reading.decoder_calls if isinstance(call.operation, ConditionedRNN)][:1]
     return any(feeds_itself(call.operation.cell) and reading.decoder_input in call.inputs for call in first)
 
 
 def _fed(graph: Graph, reading: Partition) -> Fed:
-    """Ids are integers, or whatever an `Embedding` reads: notebooks often leave its input's dtype at float32."""
+    """Return what the decoder input takes.
+
+    Ids are integers, or whatever an `Embedding` reads: notebooks often leave the dtype of its input at float32.
+    """
     value = reading.decoder_input
     if value is None:
         return "none"

@@ -27,7 +27,7 @@ Fill = Callable[[Any], Any]
 
 @keras.saving.register_keras_serializable(package="s2s")
 class InitialState(keras.layers.Layer):
-    """The state a recurrent layer starts from when nothing else is given, for as many rows as its input has.
+    """Gives the state from which a recurrent layer starts when it is given none, for as many rows as its input has.
 
     Args:
         cell: the layer's cell; its `get_initial_state` says what the state is (zeros for all of Keras's own).
@@ -38,22 +38,22 @@ class InitialState(keras.layers.Layer):
         self.cell = cell
 
     def call(self, x: Any) -> list[Any]:
-        """Returns one (batch, units) tensor per state for an `x` of (batch, ...)."""
+        """Return one (batch, units) tensor per state for an `x` of (batch, ...)."""
         return tree.flatten(self.cell.get_initial_state(batch_size=ops.shape(x)[0]))
 
     def compute_output_spec(self, x: Any) -> list[keras.KerasTensor]:
-        """Shapes (None, units) from the cell's declared state sizes."""
+        """Return shapes (None, units) from the state sizes that the cell declares."""
         return [
             keras.KerasTensor((x.shape[0], size), self.compute_dtype) for size in tree.flatten(self.cell.state_size)
         ]
 
     def get_config(self) -> dict[str, Any]:
-        """What `from_config` needs."""
+        """Return what `from_config` needs."""
         return {**super().get_config(), "cell": keras.saving.serialize_keras_object(self.cell)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> InitialState:
-        """Builds the layer again, its cell too."""
+        """Build the layer again, and its cell."""
         config["cell"] = keras.saving.deserialize_keras_object(config["cell"])
         return cls(**config)
 
@@ -66,11 +66,11 @@ class OneStep(keras.layers.Wrapper):
     """
 
     def build(self, *_: Any) -> None:
-        """Nothing to build: the cell has its weights."""
+        """Build nothing: the cell has its weights."""
         self.built = True
 
     def call(self, step: Any, *states: Any) -> list[Any]:
-        """Returns the output and the next states, flattened as the states came."""
+        """Return the output and the next states, flattened as the states came."""
         cell = self.layer
         size = cell.state_size
         packed = tree.pack_sequence_as(size if tree.is_nested(size) else [size], list(states))
@@ -79,7 +79,7 @@ class OneStep(keras.layers.Wrapper):
         return [output, *tree.flatten(following)]
 
     def compute_output_spec(self, step: Any, *states: Any) -> list[keras.KerasTensor]:
-        """Shapes as the cell declares them."""
+        """Return the shapes that the cell declares."""
         output = tree.flatten(self.layer.output_size)[0]
         return [
             keras.KerasTensor((step.shape[0], output), self.compute_dtype),
@@ -88,13 +88,13 @@ class OneStep(keras.layers.Wrapper):
 
 
 def initial_states(call: Call) -> list[Value] | None:
-    """The encoder values that start a decoder layer, flattened; None when it starts from its own initial state."""
+    """Return the encoder values that start a decoder layer, flattened; None when it starts from its own state."""
     given = call.arguments().get("initial_state")
     return list(values_in(given)) if given is not None else None
 
 
 def state_sizes(call: Call) -> list[int]:
-    """Units of each state of a recurrent layer, flattened."""
+    """Return the units of each state of a recurrent layer, flattened."""
     return list(tree.flatten(call.operation.cell.state_size))
 
 
@@ -122,7 +122,7 @@ class StepTracer:
     candidates: list[Candidate] = field(default_factory=list)
 
     def __call__(self, call: Call, fill: Fill) -> Any:
-        """Makes one call; used as the `run` of `graph.replay`.
+        """Make one call; `graph.replay` takes this as its `run`.
 
         Raises:
             SplitError: the layer does not accept a single step; the message names it and holds its own words.
@@ -140,9 +140,9 @@ class StepTracer:
         return outputs
 
     def _look_for_weights(self, call: Call, outputs: Any) -> None:
-        found = softmax_over_source(call.operation, tree.flatten(outputs)[0], self.lengths)
-        if found is not None:
-            self.attention.append(found.over_source())
+        candidate = softmax_over_source(call.operation, tree.flatten(outputs)[0], self.lengths)
+        if candidate is not None:
+            self.attention.append(candidate.over_source())
         self.candidates += extra_outputs(call.operation, outputs)
 
     def _run(self, call: Call, fill: Fill) -> Any:
@@ -179,7 +179,7 @@ class StepTracer:
         return [ops.expand_dims(output, axis=1), *(self.next_states[call] if layer.return_state else [])]
 
     def _conditioned(self, call: Call, fill: Fill, step: Any) -> list[Any]:
-        """One call of a cell that reads a memory, or its own last output, beside what is fed."""
+        """Make one call of a cell that reads a memory, or its own last output, beside what is fed."""
         cell, states = call.operation.cell, self.states[call]
         known = {**call.arguments(), **self._kwargs(call)}
         read = {name: fill(known[name]) for name in ("memory", "keys", "memory_mask") if known.get(name) is not None}
@@ -190,7 +190,7 @@ class StepTracer:
         return [output, *rest]
 
     def _carried(self, call: Call, fill: Fill) -> list[Any]:
-        """One call of an unrolled model's layer, on a sequence of length 1 and states that are values of the graph."""
+        """Call a layer of an unrolled model once, on a sequence of length 1 and states that are values of the graph."""
         layer, arguments = call.operation, call.arguments()
         sequence = ops.squeeze(fill(next(iter(arguments.values()))), axis=1)
         output, *states = OneStep(layer.cell)(sequence, *tree.flatten(fill(arguments["initial_state"])))
@@ -211,7 +211,7 @@ class StepTracer:
         return [output, weights] if asked else output
 
     def _kwargs(self, call: Call) -> dict[str, Any]:
-        """The named arguments with every mask made explicit.
+        """Return the named arguments with every mask made explicit.
 
         Keras finds masks on the tensors themselves; those that come from the encoder are graph inputs here and must
         be named, those of the target itself are true wherever a step is taken and are dropped.

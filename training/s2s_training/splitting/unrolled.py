@@ -41,7 +41,7 @@ class Carried:
 
 @dataclass(frozen=True)
 class Unrolled:
-    """An unrolled model's loop.
+    """The loop of an unrolled model.
 
     Attributes:
         decoder_input: the model input that the first step reads as if it had been fed back; None where there is none.
@@ -68,7 +68,7 @@ class Unrolled:
 
 
 def roll_up(graph: Graph, decoder_input: str | None = None) -> Unrolled | None:
-    """Finds the loop of an unrolled model; None where there is none.
+    """Find the loop of an unrolled model; return None where there is none.
 
     Args:
         graph: the whole training model.
@@ -90,7 +90,7 @@ def roll_up(graph: Graph, decoder_input: str | None = None) -> Unrolled | None:
 
 
 def why_not_rolled_up(graph: Graph) -> str | None:
-    """What keeps a model from being read as unrolled that looks like one; None where it doesn't look so.
+    """Return what keeps a model that looks unrolled from being read as such; None where it doesn't look so.
 
     It does where three or more outputs of one kind of layer are joined.
     """
@@ -118,13 +118,13 @@ def why_not_rolled_up(graph: Graph) -> str | None:
 
 
 def _joined(value: Value, producers: dict[Value, Call]) -> tuple[list[Value], list[Call]] | None:
-    """The outputs of all steps that a value joins, and the calls between the joint and the value."""
+    """Return the outputs of all steps that a value joins, and the calls between the joint and the value."""
     after: list[Call] = []
     while (call := producers.get(value)) is not None:
         values = list(call.inputs)
         if len(values) >= _FEWEST_STEPS and len(set(values)) == len(values):
-            made_by = [producers.get(each) for each in values]
-            return (values, after[::-1]) if all(each is not None for each in made_by) else None
+            made_by = [producers.get(output) for output in values]
+            return (values, after[::-1]) if all(maker is not None for maker in made_by) else None
         if len(values) != 1:
             return None
         after.append(call)
@@ -133,7 +133,7 @@ def _joined(value: Value, producers: dict[Value, Call]) -> tuple[list[Value], li
 
 
 class _NotPeriodicError(Exception):
-    """Two steps differ in more than what they read; the call at which they do."""
+    """Two steps differ in more than what they read; the error holds the call at which they do."""
 
     def __init__(self, call: Call) -> None:
         super().__init__(call.name)
@@ -141,7 +141,7 @@ class _NotPeriodicError(Exception):
 
 @dataclass
 class _Comparison:
-    """Walks up from a pair of values of two steps.
+    """Walks upwards from a pair of values of two neighbouring steps, and collects what the steps have in common.
 
     Attributes:
         carried: stand-ins of what the earlier step of each such pair reads, in order of discovery.
@@ -152,51 +152,56 @@ class _Comparison:
     carried: dict[tuple[Value, Value], Value] = field(default_factory=dict)
     calls: dict[Call, tuple[Call, Call]] = field(default_factory=dict)
 
-    def stand_in(self, one: Value, other: Value) -> Value:
-        """What stands for `one` in the step, given that the next step reads `other` there."""
-        if one is other or (one, other) in self.carried:
-            return self.carried.get((one, other), one)
-        above, beside = self.producers.get(one), self.producers.get(other)
-        if above is None or beside is None or not _same_operation(above, beside):
-            self.carried[one, other] = Value(one.name, one.shape, one.dtype)
-            return self.carried[one, other]
-        if above.outputs.index(one) != beside.outputs.index(other):
-            raise _NotPeriodicError(above)
-        before = dict(self.carried), dict(self.calls)
+    def stand_in(self, earlier: Value, later: Value) -> Value:
+        """Return the value that stands for `earlier` in the step, given that the next step reads `later` there."""
+        if earlier is later or (earlier, later) in self.carried:
+            return self.carried.get((earlier, later), earlier)
+        call, next_call = self.producers.get(earlier), self.producers.get(later)
+        if call is None or next_call is None or not _same_operation(call, next_call):
+            self.carried[earlier, later] = Value(earlier.name, earlier.shape, earlier.dtype)
+            return self.carried[earlier, later]
+        if call.outputs.index(earlier) != next_call.outputs.index(later):
+            raise _NotPeriodicError(call)
+        saved = dict(self.carried), dict(self.calls)
         try:
-            self._compare(above, beside)
+            self._compare(call, next_call)
         except _NotPeriodicError:
-            if above in before[1] or not is_recurrent(above.operation):
+            if call in saved[1] or not is_recurrent(call.operation):
                 raise
             # The encoder's call of a layer that the decoder shares: there the loop starts.
-            self.carried, self.calls = before
-            self.carried[one, other] = Value(one.name, one.shape, one.dtype)
-            return self.carried[one, other]
-        return one
+            self.carried, self.calls = saved
+            self.carried[earlier, later] = Value(earlier.name, earlier.shape, earlier.dtype)
+            return self.carried[earlier, later]
+        return earlier
 
-    def _compare(self, above: Call, beside: Call) -> None:
-        if above in self.calls:
-            if self.calls[above][0] is not beside:
-                raise _NotPeriodicError(above)
+    def _compare(self, call: Call, next_call: Call) -> None:
+        if call in self.calls:
+            if self.calls[call][0] is not next_call:
+                raise _NotPeriodicError(call)
             return
-        ours, theirs = tree.flatten((above.args, above.kwargs)), tree.flatten((beside.args, beside.kwargs))
-        if len(ours) != len(theirs):
-            raise _NotPeriodicError(above)
-        self.calls[above] = (beside, above)
-        filled = [self._argument(above, one, other) for one, other in zip(ours, theirs, strict=True)]
-        args, kwargs = tree.pack_sequence_as((above.args, above.kwargs), filled)
-        self.calls[above] = (beside, Call(above.operation, args, kwargs, above.outputs))
-
-    def _argument(self, call: Call, one: Any, other: Any) -> Any:
-        if isinstance(one, Value) and isinstance(other, Value):
-            return self.stand_in(one, other)
-        if type(one) is not type(other) or repr(one) != repr(other):
+        arguments, next_arguments = (
+            tree.flatten((call.args, call.kwargs)),
+            tree.flatten((next_call.args, next_call.kwargs)),
+        )
+        if len(arguments) != len(next_arguments):
             raise _NotPeriodicError(call)
-        return one
+        self.calls[call] = (next_call, call)
+        filled = [
+            self._argument(call, earlier, later) for earlier, later in zip(arguments, next_arguments, strict=True)
+        ]
+        args, kwargs = tree.pack_sequence_as((call.args, call.kwargs), filled)
+        self.calls[call] = (next_call, Call(call.operation, args, kwargs, call.outputs))
+
+    def _argument(self, call: Call, earlier: Any, later: Any) -> Any:
+        if isinstance(earlier, Value) and isinstance(later, Value):
+            return self.stand_in(earlier, later)
+        if type(earlier) is not type(later) or repr(earlier) != repr(later):
+            raise _NotPeriodicError(call)
+        return earlier
 
 
 def _same_operation(one: Call, other: Call) -> bool:
-    """Whether two calls are of one layer, or of operations without weights that do the same."""
+    """Return whether two calls are of one layer, or of operations without weights that do the same."""
     if one.operation is other.operation:
         return True
     if type(one.operation) is not type(other.operation) or _weights(one.operation) or _weights(other.operation):
@@ -248,9 +253,9 @@ def _loop(graph: Graph, producers: dict[Value, Call], outputs: Sequence[Value]) 
 
 
 def _dependent(calls: Sequence[Call], graph: Graph, carried: Sequence[Carried]) -> list[Call]:
-    """Those calls of the step that change from step to step, in program order; the others are the encoder's."""
+    """Return the calls of the step that change from step to step, in program order; the others are the encoder's."""
     order = {value: i for i, call in enumerate(graph.calls) for value in call.outputs}
-    changing = {each.current for each in carried}
+    changing = {state.current for state in carried}
     kept = []
     for call in sorted(calls, key=lambda call: order[call.outputs[0]]):
         if changing.intersection(call.inputs):
@@ -260,15 +265,15 @@ def _dependent(calls: Sequence[Call], graph: Graph, carried: Sequence[Carried]) 
 
 
 def _unrolled(graph: Graph, loop: _Loop, ending: tuple[Sequence[Call], Value], name: str | None) -> Unrolled:
-    """The loop with what follows the joint, `ending`, made part of the step."""
+    """Return the loop, with what follows the joint, `ending`, made part of the step."""
     after, decoded = ending
     replaced = {after[0].inputs[0]: loop.output} if after else {}
     last = [Call(c.operation, substitute(c.args, replaced), substitute(c.kwargs, replaced), c.outputs) for c in after]
     calls = (*loop.calls, *last)
-    made = {value for call in calls for value in call.outputs} | {each.current for each in loop.carried}
+    made = {value for call in calls for value in call.outputs} | {state.current for state in loop.carried}
     needed = [value for call in calls for value in call.inputs if value not in made]
-    needed += [each.first for each in loop.carried]
-    needed += [each.following for each in loop.carried if each.following not in made]
+    needed += [state.first for state in loop.carried]
+    needed += [state.following for state in loop.carried if state.following not in made]
     return Unrolled(
         decoder_input=_first_input(graph, decoded, name),
         encoder_calls=tuple(ancestors(graph.calls, needed)),
@@ -281,28 +286,31 @@ def _unrolled(graph: Graph, loop: _Loop, ending: tuple[Sequence[Call], Value], n
 
 
 def _first_input(graph: Graph, decoded: Value, name: str | None) -> Value | None:
-    """The model input that stands where later steps read what was fed back: one position, or one row of symbols."""
+    """Return the model input that stands where later steps read what was fed back.
+
+    It has one position, or is one row of symbols.
+    """
     if name is not None:
-        found = named_inputs(graph, name)
+        inputs = named_inputs(graph, name)
     else:
         row = (decoded.shape[-1],)
-        found = [value for value in graph.inputs if len(value.shape) > 1 and (value.shape[1] == 1)]
-        found = found or [value for value in graph.inputs if value.shape[1:] == row]
-    if len(found) > 1:
-        names = ", ".join(value.name for value in found)
+        inputs = [value for value in graph.inputs if len(value.shape) > 1 and (value.shape[1] == 1)]
+        inputs = inputs or [value for value in graph.inputs if value.shape[1:] == row]
+    if len(inputs) > 1:
+        names = ", ".join(value.name for value in inputs)
         raise SplitError(
             f"the model was saved unrolled, and each of the inputs {names} could be what its first step reads; "
             f"say which with {option('decoder_input', 'NAME')}"
         )
-    return found[0] if found else None
+    return inputs[0] if inputs else None
 
 
 def memory_values(unrolled: Unrolled) -> list[Value]:
-    """Values that the step reads but nothing in it changes, each once, in order of first use."""
+    """Return the values that the step reads and nothing in it changes, each once, in order of first use."""
     changing = unrolled.values
-    found: dict[Value, None] = {}
+    memory: dict[Value, None] = {}
     for call in unrolled.calls:
         for value in values_in((call.args, call.kwargs)):
             if value not in changing:
-                found.setdefault(value)
-    return list(found)
+                memory.setdefault(value)
+    return list(memory)
