@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import array
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from places import FIXTURES
 
 import s2s_runtime
 from s2s_runtime import Decoder, InputError, Model, OptionError
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
 TEXTS = ["abc", "de", "edcba"]
 
 
