@@ -58,7 +58,7 @@ class Words:
         return replace(options, vocabulary=file, unnamed_ids=True, notes=notes)
 
     def _ends(self, target: Vocabulary | None, options: ExportOptions) -> list[str]:
-        """What is likely to start and end a target, where nobody said so."""
+        """Return the symbols that are likely to start and end a target, where nobody named them."""
         likely = None if target is None else likely_ends(target)
         started = self.start is not None or options.start_id is not None or options.start_symbol or options.start_zeros
         if likely is None or started or (target is not None and target.start is not None):
@@ -74,7 +74,7 @@ class Words:
 
 
 def _one(name: str, given: object) -> dict[str, Any]:
-    """The option for a symbol or an id."""
+    """Return the option for a symbol or an id, by its name."""
     if isinstance(given, str):
         return {f"{name}_symbol": given}
     return {"start_id": _id(name, given, None)} if name == "start" else {"end_ids": (_id(name, given, None),)}

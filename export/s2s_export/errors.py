@@ -4,11 +4,11 @@ from s2s_runtime.errors import S2SError
 
 
 class ExportError(S2SError, ValueError):
-    """A model, vocabulary or option that can't be exported as it is; the message says what to do."""
+    """A model, vocabulary or option can't be exported as it is; the message says what to do."""
 
 
 class ModelFileError(ExportError):
-    """A file that is missing, no Keras model, or can't be loaded without more being said."""
+    """A file is missing, holds no Keras model, or can't be loaded unless more is said."""
 
 
 class VerificationError(ExportError):

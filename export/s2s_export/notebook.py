@@ -29,14 +29,14 @@ def in_cell(given: Progress | None) -> Iterator[Progress]:
 
 
 def _display() -> Callable[..., Any] | None:
-    """IPython's `display`, inside a kernel; a terminal's IPython has no line that could change later."""
+    """Return IPython's `display` inside a kernel, else None: a terminal's IPython can't change a line later."""
     ipython: Any = sys.modules.get("IPython")
     shell = None if ipython is None else ipython.get_ipython()
     return ipython.display.display if hasattr(shell, "kernel") else None
 
 
 class _Line:
-    """The line in the cell."""
+    """The line in the cell, which shows the present stage."""
 
     def __init__(self, display: Callable[..., Any]) -> None:
         self._stages: list[tuple[str, float]] = []

@@ -16,7 +16,7 @@ from s2s_export.errors import ExportError
 
 @dataclass(frozen=True)
 class Pass:
-    """One change of a graph that leaves its results as they were, up to rounding.
+    """One change of a graph that leaves its results the same up to rounding.
 
     Attributes:
         name: what the manifest calls it.
@@ -93,12 +93,12 @@ PASSES: Final = (
         "some gates have one activation (LSTM)",
     ),
 )
-NAMES: Final = tuple(each.name for each in PASSES)
+NAMES: Final = tuple(change.name for change in PASSES)
 LEVELS: Final = {"none": (), "default": NAMES}
 
 
 def named(optimize: str | Iterable[str]) -> tuple[str, ...]:
-    """The passes of a level, or those given by name, in the order of `PASSES`.
+    """Return the names of the passes of a level, or of those given by name, in the order of `PASSES`.
 
     Raises:
         ExportError: there is no such level or pass.

@@ -24,7 +24,7 @@ _ALIGNMENT: Final = 4096  # a page, so that onnxruntime can map a constant into 
 
 
 def refuse_existing(path: Path, *, force: bool) -> None:
-    """Checks the place of a bundle before any work is done.
+    """Check the place of a bundle before any work is done.
 
     Raises:
         ExportError: something is there and may not be replaced, or the folder above is missing.
@@ -46,7 +46,7 @@ def _is_bundle(path: Path) -> bool:
 
 @contextmanager
 def replacing_bundle(path: Path) -> Iterator[Path]:
-    """Give a folder to write a bundle into; where the block ends well, the bundle takes the place of `path`.
+    """Yield a folder to write a bundle into; where the block ends well, the bundle takes the place of `path`.
 
     It is a zip file where `path` ends in .zip, stored and not packed: weights hardly shrink, and loading is quicker.
 
@@ -66,10 +66,10 @@ def replacing_bundle(path: Path) -> Iterator[Path]:
 
 
 def write_graphs(folder: Path, models: Mapping[str, onnx.ModelProto]) -> tuple[dict[str, GraphFile], GraphFile | None]:
-    """Writes each graph as NAME.onnx, and the large constants of all into one file, equal ones once.
+    """Write each graph as NAME.onnx, and the large constants of all into one file, equal ones once.
 
     Returns:
-        for the manifest: the graph files by name, and the file of the constants, None where none is large.
+        For the manifest: the graph files by name, and the file of the constants, None where none is large.
     """
     written, places = {}, dict[bytes, int]()
     with (folder / WEIGHTS).open("wb") as weights:
@@ -84,7 +84,7 @@ def write_graphs(folder: Path, models: Mapping[str, onnx.ModelProto]) -> tuple[d
 
 
 def _with_external_weights(model: onnx.ModelProto, weights: BinaryIO, places: dict[bytes, int]) -> onnx.ModelProto:
-    """A copy of the model that finds its large constants in another file, to which new ones are added."""
+    """Return a copy of the model that finds its large constants in another file, to which new ones are added."""
     slim = onnx.ModelProto()
     slim.CopyFrom(model)
     for tensor in _constants(slim.graph):
@@ -104,7 +104,7 @@ def _with_external_weights(model: onnx.ModelProto, weights: BinaryIO, places: di
 
 
 def _constants(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
-    """The initialisers of a graph and of the loops and branches in it."""
+    """Yield the initialisers of a graph and of the loops and branches in it."""
     yield from graph.initializer
     for node in graph.node:
         for attribute in node.attribute:

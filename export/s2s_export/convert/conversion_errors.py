@@ -38,7 +38,7 @@ _ADVICE = "rebuild that part of the model from other layers, or try another --op
 
 @contextmanager
 def conversion_errors(model: keras.Model) -> Iterator[None]:
-    """Turns a failed conversion into an `ExportError`, its cause the original, and keeps tf2onnx's log to itself.
+    """Turn a failed conversion into an `ExportError`, its cause the original, and keep tf2onnx's log to itself.
 
     Args:
         model: what is converted; its layers' names are looked for in the names of nodes that failed.
@@ -65,7 +65,7 @@ def conversion_errors(model: keras.Model) -> Iterator[None]:
 
 @contextmanager
 def checked(name: str) -> Iterator[None]:
-    """Turns what ONNX's checker finds wrong with a graph into an `ExportError` that names it.
+    """Turn what ONNX's checker finds wrong with a graph into an `ExportError` that names the graph.
 
     Args:
         name: of the graph.
@@ -77,7 +77,7 @@ def checked(name: str) -> Iterator[None]:
 
 
 def layer_of(model: keras.Model, node: str) -> str | None:
-    """What messages call the layer that a TensorFlow node belongs to; None where its name doesn't tell.
+    """Return the name that messages use for the layer of a TensorFlow node; None where its name doesn't tell.
 
     Args:
         model: the layers are its own or inside these.
@@ -85,8 +85,8 @@ def layer_of(model: keras.Model, node: str) -> str | None:
     """
     layers: dict[str, Any] = {layer.name: layer for layer in model._flatten_layers(include_self=False)}
     parts = [part if part in layers else _COUNTED.sub("", part) for part in node.split("/")]
-    found = [layers[part] for part in parts if part in layers]
-    return _named(found[-1]) if found else None
+    named_layers = [layers[part] for part in parts if part in layers]
+    return _named(named_layers[-1]) if named_layers else None
 
 
 def _named(layer: Any) -> str:
@@ -94,9 +94,9 @@ def _named(layer: Any) -> str:
 
 
 def _named_layers(model: keras.Model, kind: str) -> str:
-    """The layers of a kind, by its class's name."""
-    found = [_named(layer) for layer in model._flatten_layers(include_self=False) if type(layer).__name__ == kind]
-    return " or ".join(found) or f"a {kind}"
+    """Return the names of the layers of a kind, which is the name of their class."""
+    names = [_named(layer) for layer in model._flatten_layers(include_self=False) if type(layer).__name__ == kind]
+    return " or ".join(names) or f"a {kind}"
 
 
 def _line(text: str) -> str:

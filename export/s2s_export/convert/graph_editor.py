@@ -11,7 +11,7 @@ from onnx import helper, numpy_helper
 
 
 class GraphEditor:
-    """Nodes and constants of one model, with look-up by tensor name.
+    """The nodes and constants of one model, which can be looked up by tensor name and changed.
 
     Attributes:
         nodes: the graph's nodes; `finish` puts them in an order in which they can run.
@@ -19,7 +19,7 @@ class GraphEditor:
     """
 
     def __init__(self, model: onnx.ModelProto) -> None:
-        """Reads the model; it is left as it is until `finish`."""
+        """Read the model, which stays as it is until `finish`."""
         self._model = model
         self.nodes: list[onnx.NodeProto] = list(model.graph.node)
         self.constants: dict[str, np.ndarray] = {
@@ -30,7 +30,10 @@ class GraphEditor:
         self._names = tensors | {node.name for node in self.nodes}
 
     def copy(self) -> GraphEditor:
-        """An editor of the same graph as it stands, to be changed apart; neither makes a name that the other made."""
+        """Return an editor of the same graph as it stands, to be changed apart.
+
+        Neither editor gives a name that the other gave.
+        """
         model = onnx.ModelProto()
         model.CopyFrom(self._model)
         other = GraphEditor(model)
@@ -41,7 +44,7 @@ class GraphEditor:
 
     @property
     def outputs(self) -> list[str]:
-        """Names of the graph's outputs."""
+        """The names of the graph's outputs."""
         return [value.name for value in self._model.graph.output]
 
     @property
@@ -55,16 +58,16 @@ class GraphEditor:
         return int(self._model.ir_version)
 
     def producer(self, tensor: str) -> onnx.NodeProto | None:
-        """The node that makes a tensor; None for inputs and constants."""
+        """Return the node that makes a tensor; None for inputs and constants."""
         return next((node for node in self.nodes if tensor in node.output), None)
 
     def is_read_once(self, tensor: str) -> bool:
-        """Whether one node input reads the tensor and no graph output shows it."""
+        """Return whether one node input reads the tensor and no graph output shows it."""
         reads = sum(list(node.input).count(tensor) for node in self.nodes)
         return reads == 1 and tensor not in self.outputs
 
     def fresh(self, stem: str) -> str:
-        """A name that no tensor and no node has so far."""
+        """Return a name that no tensor and no node has so far."""
         while True:
             self._counter += 1
             name = f"{stem}_{self._counter}"
@@ -73,19 +76,19 @@ class GraphEditor:
                 return name
 
     def constant(self, value: np.ndarray, stem: str = "constant") -> str:
-        """Adds an initialiser and returns its name."""
+        """Add an initialiser and return its name."""
         name = self.fresh(stem)
         self.constants[name] = np.array(value, order="C")  # a copy: views of weights must not leak in
         return name
 
     def integers(self, values: Sequence[int]) -> str:
-        """Adds an int64 vector and returns its name."""
+        """Add an int64 vector and return its name."""
         return self.constant(np.asarray(values, dtype=np.int64), "integers")
 
     def add(
         self, op_type: str, inputs: Sequence[str], outputs: int | Sequence[str] = 1, **attributes: Any
     ) -> list[str]:
-        """Adds a node and returns its output names.
+        """Add a node and return the names of its outputs.
 
         Args:
             op_type: of the standard ONNX domain.
@@ -98,12 +101,12 @@ class GraphEditor:
         return names
 
     def remove(self, nodes: Iterable[onnx.NodeProto]) -> None:
-        """Takes nodes out; what they made has to be made by others or read by nobody."""
+        """Take nodes out; other nodes have to make what they made, or nothing may read it."""
         gone = {id(node) for node in nodes}
         self.nodes = [node for node in self.nodes if id(node) not in gone]
 
     def prune(self, tensor: str) -> None:
-        """Takes out the node that makes a tensor, where nobody reads what it makes, and then what it alone read."""
+        """Take out the node that makes a tensor that nothing reads, and then whatever that node alone read."""
         maker = self.producer(tensor)
         if maker is None or any(
             name in self.outputs or any(name in reads(node) for node in self.nodes) for name in maker.output
@@ -114,14 +117,14 @@ class GraphEditor:
             self.prune(name)
 
     def rename(self, old: str, new: str) -> None:
-        """Lets every node that reads `old` read `new`."""
+        """Let every node that reads `old` read `new`."""
         for node in self.nodes:
             for position, name in enumerate(node.input):
                 if name == old:
                     node.input[position] = new
 
     def move(self, old: str, new: str) -> None:
-        """Gives a tensor another name, where it is made and where it is read."""
+        """Give a tensor another name, where it is made and where it is read."""
         for node in self.nodes:
             for position, name in enumerate(node.output):
                 if name == old:
@@ -129,14 +132,14 @@ class GraphEditor:
         self.rename(old, new)
 
     def ranks(self) -> dict[str, int]:
-        """Number of dimensions of the tensors for which ONNX's shape inference finds it."""
+        """Return the number of dimensions of each tensor for which ONNX's shape inference finds it."""
         inferred = onnx.shape_inference.infer_shapes(self._model).graph
         values = [*inferred.value_info, *inferred.input, *inferred.output]
         typed = {value.name: value.type.tensor_type for value in values}
         return {name: len(tensor.shape.dim) for name, tensor in typed.items() if tensor.HasField("shape")}
 
     def finish(self) -> onnx.ModelProto:
-        """The edited model: unread nodes and constants dropped, nodes in running order, checked by ONNX."""
+        """Return the edited model: unread nodes and constants dropped, nodes in running order, checked by ONNX."""
         self.nodes = self.running(self.outputs)
         graph = self._model.graph
         del graph.node[:], graph.initializer[:], graph.value_info[:]
@@ -146,11 +149,11 @@ class GraphEditor:
         return self._model
 
     def initializers(self, names: Collection[str]) -> list[onnx.TensorProto]:
-        """The constants among the names, as a graph holds them."""
+        """Return the constants among the names, in the form in which a graph holds them."""
         return [numpy_helper.from_array(value, name) for name, value in self.constants.items() if name in names]
 
     def running(self, wanted: Iterable[str]) -> list[onnx.NodeProto]:
-        """The nodes that some tensors need, in an order in which they can run.
+        """Return the nodes that some tensors need, in an order in which they can run.
 
         Raises:
             ValueError: the graph has a cycle.
@@ -170,7 +173,7 @@ class GraphEditor:
         return ordered
 
     def _needed(self, wanted: set[str]) -> list[onnx.NodeProto]:
-        """The nodes that some tensors are made by, directly or not, as they stand."""
+        """Return the nodes from which some tensors are computed, directly or not, in their present order."""
         kept: list[onnx.NodeProto] = []
         while True:
             more = [node for node in self.nodes if wanted.intersection(node.output)]
@@ -181,14 +184,14 @@ class GraphEditor:
 
 
 def copied(node: onnx.NodeProto) -> onnx.NodeProto:
-    """A node that can be changed apart."""
+    """Return a copy of a node, which can be changed apart."""
     other = onnx.NodeProto()
     other.CopyFrom(node)
     return other
 
 
 def reads(node: onnx.NodeProto) -> set[str]:
-    """Names a node reads, those that its subgraphs take from outside included."""
+    """Return the names that a node reads, those included that its subgraphs take from outside."""
     names = set(node.input)
     for attribute in node.attribute:
         if attribute.type == onnx.AttributeProto.GRAPH:

@@ -27,13 +27,13 @@ _DOMAIN = "s2s"
 
 @dataclass
 class _Placeholders:
-    """The recurrent layers hidden in one conversion, by the token TensorFlow gave their opaque function."""
+    """The recurrent layers that are hidden in one conversion, by the token that TensorFlow gave to their function."""
 
     layers: dict[str, tuple[NativeLayer, bool]] = field(default_factory=dict)
 
 
 class _Opaque(keras.layers.Layer):
-    """Stands for a recurrent layer during conversion: same signature, shapes and masks, no computation."""
+    """Stands for a recurrent layer during conversion: the same signature, shapes and masks, but no computation."""
 
     def __init__(self, layer: Any, native: NativeLayer, placeholders: _Placeholders) -> None:
         super().__init__(name=layer.name)
@@ -74,7 +74,7 @@ def convert(
     outputs: Sequence[str],
     opset: int,
 ) -> onnx.ModelProto:
-    """Converts one Keras model.
+    """Convert one Keras model to an ONNX model.
 
     Args:
         model: Functional, its inputs as `prepare` returns them.
@@ -107,7 +107,7 @@ def convert(
 
 
 def _complementary_error_function(context: Any, node: Any, name: str, _: Any) -> Any:
-    """Erfc, the one operation of Keras's gelu that tf2onnx lacks, as 1 - Erf."""
+    """Write Erfc, the one operation of Keras's gelu that tf2onnx lacks, as 1 - Erf."""
     (tensor,), outputs = node.input, node.output
     shapes, dtypes = [context.get_shape(outputs[0])], [context.get_dtype(outputs[0])]
     context.remove_node(name)
@@ -122,7 +122,7 @@ def _hide(layer: Any, placeholders: _Placeholders) -> Any:
 
 
 def lower(proto: onnx.ModelProto, placeholders: _Placeholders) -> onnx.ModelProto:
-    """Writes every placeholder as the ONNX nodes of its layer."""
+    """Write every placeholder as the ONNX nodes of its layer."""
     editor = GraphEditor(proto)
     for node in [node for node in editor.nodes if node.op_type == "PyFunc"]:
         token = next(a.s.decode() for a in node.attribute if a.name == "token")
@@ -140,7 +140,10 @@ def lower(proto: onnx.ModelProto, placeholders: _Placeholders) -> onnx.ModelProt
 
 
 def _refuse_unconverted(proto: onnx.ModelProto, opset: int, model: keras.Model) -> None:
-    """tf2onnx logs what it can't convert and leaves the TensorFlow operation in the graph."""
+    """Refuse a graph that still holds operations of TensorFlow.
+
+    tf2onnx logs what it can't convert and leaves the TensorFlow operation in the graph.
+    """
     strange = {node.op_type: layer_of(model, node.name) for node in all_nodes(proto.graph) if not _known(node, opset)}
     if strange:
         named = [kind if layer is None else f"{kind} in {layer}" for kind, layer in sorted(strange.items())]
@@ -150,7 +153,7 @@ def _refuse_unconverted(proto: onnx.ModelProto, opset: int, model: keras.Model) 
 
 
 def all_nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    """The nodes of a graph, those inside its loops and branches included."""
+    """Yield the nodes of a graph, those inside its loops and branches included."""
     for node in graph.node:
         yield node
         for attribute in node.attribute:

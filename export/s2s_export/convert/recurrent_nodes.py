@@ -36,7 +36,7 @@ _ACTIVATIONS: dict[str, tuple[str, float | None, float | None]] = {
 
 @dataclass(frozen=True)
 class Direction:
-    """One cell reading the sequence one way.
+    """One recurrent cell that reads the sequence in one direction.
 
     Attributes:
         kind: the ONNX node.
@@ -84,7 +84,10 @@ class NativeLayer:
 
 
 def native_layer(layer: Any) -> NativeLayer | None:
-    """Describes a layer for ONNX, or None where ONNX has no node for it (it is then converted as Keras runs it)."""
+    """Return the description of a layer that ONNX has a node for; None where it has none.
+
+    A layer without one is converted as Keras runs it.
+    """
     if isinstance(layer, keras.layers.Bidirectional):
         forward, backward = _plain(layer.forward_layer), _plain(layer.backward_layer)
         if forward is None or backward is None or forward.go_backwards or not backward.go_backwards:
@@ -150,7 +153,7 @@ def _simple(cell: Any) -> Direction | None:
 
 
 def _bias(cell: Any, gates: int) -> np.ndarray:
-    """The bias as rows of (gates * units)."""
+    """Return the bias as rows of (gates * units)."""
     if not cell.use_bias:
         return np.zeros((1, gates * cell.units), np.float32)
     return np.asarray(cell.bias, dtype=np.float32).reshape(-1, gates * cell.units)
@@ -163,29 +166,29 @@ def _make(
     if any(entry is None for entry in named):
         return None
     order = np.concatenate([np.arange(gate * cell.units, (gate + 1) * cell.units) for gate in gates])
-    found = [entry for entry in named if entry is not None]
+    known = [entry for entry in named if entry is not None]
     return Direction(
         kind=kind,
         units=cell.units,
         kernel=np.asarray(cell.kernel, dtype=np.float32)[:, order].T,
         recurrent=np.asarray(cell.recurrent_kernel, dtype=np.float32)[:, order].T,
         bias=np.concatenate([bias[order] for bias in biases]),
-        activations=[name for name, _, _ in found],
-        alpha=[alpha for _, alpha, _ in found if alpha is not None],
-        beta=[beta for _, _, beta in found if beta is not None],
+        activations=[name for name, _, _ in known],
+        alpha=[alpha for _, alpha, _ in known if alpha is not None],
+        beta=[beta for _, _, beta in known if beta is not None],
         linear_before_reset=kind == "GRU" and bool(cell.reset_after),
     )
 
 
 def _name(activation: Any) -> str:
-    """Keras's name of an activation, with its package where it has one."""
+    """Return Keras's name of an activation, with its package where it has one."""
     registered = keras.saving.get_registered_name(activation)
     return registered if ">" in str(registered) else str(keras.activations.serialize(activation))
 
 
 @dataclass(frozen=True)
 class Emission:
-    """The tensors of one layer call.
+    """The tensors that enter one layer call.
 
     Attributes:
         sequence: float32 (batch, time, features).
@@ -199,7 +202,7 @@ class Emission:
 
 
 def emit(editor: GraphEditor, layer: NativeLayer, call: Emission) -> list[str]:
-    """Adds the nodes of one layer call and returns its outputs as Keras orders them: output(s), then states."""
+    """Add the nodes of one layer call and return its outputs in Keras's order: output(s), then states."""
     lengths = _lengths(editor, call.mask) if call.mask is not None else ""
     (steps,) = editor.add("Transpose", [call.sequence], perm=[1, 0, 2])  # (time, batch, features)
     if layer.backward is not None:
@@ -256,10 +259,10 @@ def _merge(editor: GraphEditor, ways: list[str], mode: str | None) -> list[str]:
 def _node(
     editor: GraphEditor, directions: list[Direction], steps: str, lengths: str, states: list[str], *, reverse: bool
 ) -> tuple[str, list[str]]:
-    """Adds one LSTM, GRU or RNN node.
+    """Add one LSTM, GRU or RNN node.
 
     Returns:
-        all outputs (time, directions, batch, units), and the final states, each (directions, batch, units).
+        All outputs (time, directions, batch, units), and the final states, each (directions, batch, units).
     """
     kind = directions[0].kind
     count = 2 if kind == "LSTM" else 1
@@ -300,31 +303,31 @@ def _ways(states: list[str], count: int) -> range:
 
 
 def _lengths(editor: GraphEditor, mask: str) -> str:
-    """Lengths int32 (batch,) of a mask bool (batch, time); masks have to be true from the left without gaps."""
+    """Return the lengths int32 (batch,) of a mask bool (batch, time), which is true from the left without gaps."""
     (numbers,) = editor.add("Cast", [mask], to=6)  # int32
     (lengths,) = editor.add("ReduceSum", [numbers, editor.integers([1])], keepdims=0)
     return lengths
 
 
 def _row(editor: GraphEditor, tensor: str, way: int) -> str:
-    """One direction of (directions, batch, units)."""
+    """Return one direction of (directions, batch, units), as (batch, units)."""
     return editor.add("Gather", [tensor, editor.constant(np.int64(way).reshape(()))], axis=0)[0]
 
 
 def _batch_first(editor: GraphEditor, sequence: str, way: int) -> str:
-    """One direction of (time, directions, batch, units) as (batch, time, units)."""
+    """Return one direction of (time, directions, batch, units) as (batch, time, units)."""
     (steps,) = editor.add("Gather", [sequence, editor.constant(np.int64(way).reshape(()))], axis=1)
     return editor.add("Transpose", [steps], perm=[1, 0, 2])[0]
 
 
 def _flip(editor: GraphEditor, sequence: str) -> str:
-    """A sequence (batch, time, units) with time reversed, padding first as Keras leaves it."""
+    """Return a sequence (batch, time, units) with time reversed, padding first as Keras leaves it."""
     starts, ends = editor.integers([-1]), editor.integers([-(2**31)])
     return editor.add("Slice", [sequence, starts, ends, editor.integers([1]), editor.integers([-1])])[0]
 
 
 def _repeat_last(editor: GraphEditor, sequence: str, last: str, mask: str) -> str:
-    """Puts the last real output at masked steps, as Keras does; onnxruntime leaves zeros there."""
+    """Put the last real output at masked steps, as Keras does; onnxruntime leaves zeros there."""
     (wide,) = editor.add("Unsqueeze", [mask, editor.integers([2])])  # (batch, time, 1)
     (repeated,) = editor.add("Unsqueeze", [last, editor.integers([1])])  # (batch, 1, units)
     return editor.add("Where", [wide, sequence, repeated])[0]

@@ -37,7 +37,7 @@ class Graphs:
     passes: Passes = field(default_factory=Passes)
 
     def node_types(self) -> dict[str, dict[str, int]]:
-        """How many nodes of each type each graph has, most frequent first."""
+        """Return how many nodes of each type each graph has, the most frequent type first."""
         return {
             name: dict(Counter(node.op_type for node in all_nodes(model.graph)).most_common())
             for name, model in self.models.items()
@@ -45,7 +45,7 @@ class Graphs:
 
 
 def build_graphs(split: SplitModel, facts: Understanding, opset: int, passes: Passes) -> Graphs:
-    """Converts a split model, applies the passes over single graphs that are wanted, and adds the selection graphs.
+    """Convert a split model, apply the wanted passes over single graphs, and add the graphs that select rows.
 
     Raises:
         ExportError: part of the model has no ONNX form, or keeps a dtype that bundles don't.
@@ -64,7 +64,10 @@ def build_graphs(split: SplitModel, facts: Understanding, opset: int, passes: Pa
 
 
 def with_searches(graphs: Graphs, facts: Understanding) -> Graphs:
-    """The same graphs with whole-search graphs of their step graph, where tokens are written; its gates apart."""
+    """Return the same graphs with whole-search graphs of their step graph beside them.
+
+    Only models that write tokens get them. The gates of the steps in them are taken apart.
+    """
     graphs = replace(graphs, passes=graphs.passes.copy())
     decoder, apart = graphs.models["decoder"], GraphEditor(graphs.models["decoder"]).copy()
     if take_gates_apart(apart, graphs.passes):
@@ -119,7 +122,7 @@ def _decoder(
     opset: int,
     passes: Passes,
 ) -> onnx.ModelProto:
-    """The step graph of states and memory, its passes applied."""
+    """Return the step graph of states and memory, with its passes applied."""
     target, (states, memory) = facts.target, crossing
     carried = [tf.TensorSpec(s.shape, s.dtype, name=s.name) for s in (*states, *memory)]
     fed: list[tf.TensorSpec] = []
@@ -152,7 +155,10 @@ def _decoder(
 
 
 def _reader(size: int, *, one_hot: bool, dtype: Any) -> Callable[[Any], Any]:
-    """Turns a graph input into what the Keras model reads: ids cast, or one-hot rows looked up (-1 = zeros)."""
+    """Return a function that turns a graph input into what the Keras model reads.
+
+    Ids are cast, or their one-hot rows are looked up (-1 = zeros).
+    """
     if not one_hot:
         return lambda tensor: tf.cast(tensor, dtype)
     rows = np.vstack([np.eye(size, dtype=np.float32), np.zeros((1, size), np.float32)])
@@ -160,7 +166,7 @@ def _reader(size: int, *, one_hot: bool, dtype: Any) -> Callable[[Any], Any]:
 
 
 def _take_logarithm(editor: GraphEditor, output: str) -> None:
-    """The logarithm of probabilities serves as logits, the smallest ones kept finite."""
+    """Let the logarithm of the probabilities serve as logits, with the smallest ones kept finite."""
     node = editor.producer(output)
     if node is None:
         raise ExportError("the model's output is one of its inputs: nothing is decoded")
@@ -169,7 +175,7 @@ def _take_logarithm(editor: GraphEditor, output: str) -> None:
 
 
 def _ordered(model: onnx.ModelProto, inputs: Sequence[str], outputs: Sequence[str]) -> onnx.ModelProto:
-    """Puts graph inputs and outputs in the bundle's order, and leaves batch and time free."""
+    """Put graph inputs and outputs in the bundle's order, and leave batch and time free."""
     for values, names in ((model.graph.input, inputs), (model.graph.output, outputs)):
         by_name = {value.name: value for value in values}
         # An input that the graph never reads is dropped by the conversion; the bundle's signature keeps it.
@@ -180,7 +186,7 @@ def _ordered(model: onnx.ModelProto, inputs: Sequence[str], outputs: Sequence[st
 
 
 def select_graph(stem: str, tensors: Sequence[TensorSpec], opset: int) -> onnx.ModelProto:
-    """A graph that gathers rows of every state (or memory) along the batch axis, on whatever device they are."""
+    """Return a graph that gathers rows of every state (or memory) along the batch axis, on the device they are on."""
     nodes, inputs, outputs = [], [helper.make_tensor_value_info("rows", TensorProto.INT64, ["rows"])], []
     for spec in tensors:
         shape = [f"{spec.name}.{i}" if size is None else size for i, size in enumerate(spec.shape)]

@@ -52,16 +52,19 @@ class Search:
 
     @property
     def made(self) -> list[str]:
-        """What the loop gives."""
+        """The names of what the loop gives."""
         return [*(f"next_{tensor.name}" for tensor in self.carried), *(tensor.name for tensor in self.collected)]
 
     @property
     def outputs(self) -> list[str]:
-        """What the graph gives."""
+        """The names of what the graph gives."""
         return [*(tensor.name for tensor in self.collected), *(f"next_{tensor.name}" for tensor in self.shown)]
 
     def value(self, tensor: TensorSpec, prefix: str = "", *, steps: bool = False) -> onnx.ValueInfoProto:
-        """A tensor of a graph's signature; rows have one name everywhere, other free sizes one each."""
+        """Return a tensor of a graph's signature.
+
+        The axis of rows has one name everywhere, every other free axis a name of its own.
+        """
         shape = [f"{tensor.name}.{axis}" if size is None else size for axis, size in enumerate(tensor.shape)]
         if shape and tensor.shape[0] is None:
             shape[0] = "sentences" if tensor.name in self.per_sentence else "batch"
@@ -72,7 +75,7 @@ class Search:
 
 @dataclass(frozen=True)
 class OneRow:
-    """The steps of a search as they run where there is one row.
+    """The steps of a search as they run where there is a single row.
 
     Args:
         editor: holds them.
@@ -84,7 +87,7 @@ class OneRow:
 
 
 def looped(editor: GraphEditor, search: Search, passes: Passes, one_row: OneRow | None = None) -> onnx.ModelProto:
-    """The loop as a graph, or two of which the number of rows chooses one.
+    """Return a graph that holds the loop, or two loops of which the number of rows chooses one.
 
     Args:
         editor: holds the steps.
@@ -118,7 +121,7 @@ def _initializers(constants: Mapping[str, np.ndarray], nodes: Sequence[onnx.Node
 
 
 def _loop(editor: GraphEditor, search: Search, passes: Passes) -> onnx.NodeProto:
-    """The steps as they stand in the editor, in a loop that holds the constants of its steps itself.
+    """Return a node that runs the steps in the editor in a loop, which holds the constants of its steps itself.
 
     onnxruntime packs the kernels of matrix products beforehand where they are constants of the graph of the product or
     of the one around it, not further out: two loops in branches would be half as fast with shared constants.
@@ -149,7 +152,10 @@ def _loop(editor: GraphEditor, search: Search, passes: Passes) -> onnx.NodeProto
 def _by_rows(
     editor: GraphEditor, many: tuple[Search, onnx.NodeProto], one_row: OneRow, passes: Passes
 ) -> list[onnx.NodeProto]:
-    """One loop or the other, as many rows as there are: chosen once a run, not once a step."""
+    """Return the nodes that run one loop or the other, by the number of rows.
+
+    The choice is made once in a run, not once in a step.
+    """
     one, (search, loop) = one_row.search, many
     nodes = {"then_branch": [*one.before, _loop(one_row.editor, one, passes)], "else_branch": [loop]}
     branches = {}

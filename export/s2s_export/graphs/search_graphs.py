@@ -38,16 +38,16 @@ class Carried:
 
     @property
     def token(self) -> list[TensorSpec]:
-        """The token fed, where one is."""
+        """The token that is fed, as a list of one, or an empty list where none is fed."""
         return [TensorSpec("token", "int64", (None,))] if self.fed else []
 
     def per_token(self, name: str) -> TensorSpec:
-        """A number for each symbol of the vocabulary."""
+        """Return the spec of a number for each symbol of the vocabulary."""
         return TensorSpec(name, "float32", (self.size,))
 
 
 def greedy_graph(decoder: onnx.ModelProto, carried: Carried, passes: Passes | None = None) -> onnx.ModelProto:
-    """The graph of greedy search over up to `steps` tokens.
+    """Return the graph of greedy search over up to `steps` tokens.
 
     Inputs: `steps` int64 (): most tokens to write. `mask` float32 (size,): added to the logits, -inf at tokens that
     never follow. `goes_on` float32 (size,): 0 at tokens that end a sequence, 1 at the others. `least` float32 (): stop
@@ -91,7 +91,7 @@ def greedy_graph(decoder: onnx.ModelProto, carried: Carried, passes: Passes | No
 
 
 def _for_one_row(editor: GraphEditor, search: Search) -> OneRow | None:
-    """Greedy search where there is one row: with its end, the loop ends."""
+    """Return greedy search for a single row, where the loop ends when the row does; None where that is no gain."""
     if not group_gates(editor):
         return None
     editor.add("Gather", ["ends_not", "tokens"], ["more"])
@@ -105,7 +105,7 @@ def _for_one_row(editor: GraphEditor, search: Search) -> OneRow | None:
 
 
 def beam_graph(decoder: onnx.ModelProto, carried: Carried, passes: Passes | None = None) -> onnx.ModelProto:
-    """The graph of beam search over `steps` tokens; the host decides which sequences have ended and which are best.
+    """Return the graph of beam search over `steps` tokens; the host decides what has ended and what is best.
 
     Rows are beams, those of a sentence one after the other.
 
@@ -154,13 +154,16 @@ def beam_graph(decoder: onnx.ModelProto, carried: Carried, passes: Passes | None
 
 
 def _step(decoder: onnx.ModelProto, carried: Carried, passes: Passes) -> tuple[GraphEditor, list[onnx.NodeProto]]:
-    """An editor of a copy of the step graph, and the nodes that give the same at every step, taken out of it."""
+    """Return an editor of a copy of the step graph, and the nodes that were taken out of it.
+
+    Those are the nodes that give the same at every step.
+    """
     editor = GraphEditor(decoder).copy()
     return editor, passes.apply("memory_once", _take_constant, editor, carried) or []
 
 
 def _take_constant(editor: GraphEditor, carried: Carried) -> list[onnx.NodeProto]:
-    """Takes out the nodes that give the same at every step, in an order in which they can run."""
+    """Take out the nodes that give the same at every step, and return them in an order in which they can run."""
     known = {"", *editor.constants, *(tensor.name for tensor in carried.memory)}
     once = []
     for node in editor.running(editor.outputs):
@@ -172,16 +175,16 @@ def _take_constant(editor: GraphEditor, carried: Carried) -> list[onnx.NodeProto
 
 
 def _mask_logits(editor: GraphEditor) -> str:
-    """Adds the mask to the logits; returns the masked ones."""
+    """Add the mask to the logits and return the name of the masked ones."""
     (masked,) = editor.add("Add", ["logits", "mask"])
     return masked
 
 
 def _mask_bias(editor: GraphEditor) -> tuple[str, list[onnx.NodeProto]] | None:
-    """Adds the mask to the bias of the output layer, where there is one that nothing else reads.
+    """Add the mask to the bias of the output layer, where there is one that nothing else reads.
 
     Returns:
-        the masked logits, and the nodes that belong before the loop; None where there is no such bias.
+        The masked logits, and the nodes that belong before the loop; None where there is no such bias.
     """
     tensor, node = "logits", _maker(editor, "logits")
     is_shared = any("logits" in reads(other) for other in editor.nodes)  # such as by the softmax that is fed back
@@ -205,7 +208,7 @@ def _maker(editor: GraphEditor, tensor: str) -> onnx.NodeProto:
 
 
 def _is_rows_times_kernel(editor: GraphEditor, tensor: str) -> bool:
-    """Whether a tensor is (batch, features) times a constant kernel, and read once."""
+    """Return whether a tensor is (batch, features) times a constant kernel, and read once."""
     node = editor.producer(tensor)
     if node is None or node.op_type != "MatMul" or not editor.is_read_once(tensor):
         return False
@@ -214,7 +217,7 @@ def _is_rows_times_kernel(editor: GraphEditor, tensor: str) -> bool:
 
 
 def _beam_sizes(editor: GraphEditor, size: int) -> list[onnx.NodeProto]:
-    """Shapes that stay the same: (rows, 1), (sentences, extensions), and the first row of each sentence."""
+    """Return the nodes of shapes that stay the same: (rows, 1), (sentences, extensions), first row of each sentence."""
     one, free, vocabulary = editor.integers([1]), editor.integers([-1]), editor.integers([size])
     scalar_zero, scalar_one = editor.constant(np.array(0), "zero"), editor.constant(np.array(1), "one")
     nodes = (
@@ -231,7 +234,7 @@ def _beam_sizes(editor: GraphEditor, size: int) -> list[onnx.NodeProto]:
 
 
 def _extend_beams(editor: GraphEditor, size: int) -> None:
-    """The best extensions of each sentence: score, beam that is extended, token."""
+    """Add the choice of the best extensions of each sentence: score, beam that is extended, token."""
     (probabilities,) = editor.add("LogSoftmax", ["logits"], axis=1)
     (allowed,) = editor.add("Add", [probabilities, "mask"])
     (so_far,) = editor.add("Reshape", ["scores", "as_column"])
@@ -244,7 +247,7 @@ def _extend_beams(editor: GraphEditor, size: int) -> None:
 
 
 def _keep_beams(editor: GraphEditor, carried: Carried) -> None:
-    """The best extensions that don't end, and the states of the beams they extend."""
+    """Add the choice of the best extensions that don't end, and of the states of the beams they extend."""
     (ending,) = editor.add("Gather", ["ending", "candidate_tokens"])
     (alive,) = editor.add("Add", ["candidate_scores", ending])
     _, order = editor.add("TopK", [alive, "width"], ["beam_scores", "order"], axis=1, largest=1, sorted=1)

@@ -59,12 +59,12 @@ _OF_THE_WRITER = ("build_config", "compile_config", "shared_object_id")  # what 
 
 @keras.saving.register_keras_serializable(package="s2s", name="hard_sigmoid_2")
 def hard_sigmoid_2(x: Any) -> Any:
-    """Keras 2's `hard_sigmoid`: max(0, min(1, 0.2 x + 0.5))."""
+    """Return Keras 2's `hard_sigmoid` of x: max(0, min(1, 0.2 x + 0.5))."""
     return ops.clip(0.2 * x + 0.5, 0.0, 1.0)
 
 
 def keras_version(path: Path) -> str:
-    """The version of Keras that wrote a file; "" where it doesn't say."""
+    """Return the version of Keras that wrote a file; "" where it doesn't say."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             held = "metadata.json" in archive.namelist()
@@ -78,7 +78,7 @@ def keras_version(path: Path) -> str:
 
 @contextmanager
 def translated(path: Path) -> Iterator[Path]:
-    """A translated copy of a file; the file itself where Keras 3 reads it as it is.
+    """Yield a translated copy of a file, or the file itself where Keras 3 reads it as it is.
 
     Args:
         path: `.keras` file, or `.h5` file of a whole model or of weights.
@@ -110,7 +110,7 @@ def translated(path: Path) -> Iterator[Path]:
 
 
 def lambda_layers(path: Path) -> list[str]:
-    """Names of the Lambda layers in a file of a whole model."""
+    """Return the names of the Lambda layers in a file of a whole model."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             config = json.loads(archive.read("config.json"))
@@ -121,16 +121,19 @@ def lambda_layers(path: Path) -> list[str]:
 
 
 def _entries(config: Any) -> Iterator[dict[str, Any]]:
-    """Every object with a class name in a configuration, however deep."""
+    """Yield every object with a class name in a configuration, however deep it stands."""
     inner = config.values() if isinstance(config, dict) else config if isinstance(config, list) else ()
     if isinstance(config, dict) and "class_name" in config and isinstance(config.get("config"), dict):
         yield config
-    for each in inner:
-        yield from _entries(each)
+    for entry in inner:
+        yield from _entries(entry)
 
 
 def _translate_archive(path: Path, copy: Path) -> None:
-    """A `.keras` file of Keras 2.13 to 2.15, of tf_keras too: its weights lie as Keras 3 looks for them."""
+    """Write a copy of a `.keras` file of Keras 2.13 to 2.15, or of tf_keras, with its configuration translated.
+
+    The weights in such a file lie where Keras 3 looks for them.
+    """
     with zipfile.ZipFile(path) as old, zipfile.ZipFile(copy, "w") as new:
         if "model.weights.h5" not in old.namelist():
             raise ModelFileError(f"{path}: holds no model.weights.h5; save it again with model.save()")
@@ -143,7 +146,9 @@ def _translate_archive(path: Path, copy: Path) -> None:
 
 
 def translated_model(config: dict[str, Any]) -> dict[str, Any]:
-    """A whole model's configuration translated, its names kept from operations that Keras makes while loading it.
+    """Return a whole model's configuration translated.
+
+    Its names are kept from the operations that Keras makes while it loads the model.
 
     Raises:
         ModelFileError: as `translate_config`.
@@ -163,7 +168,7 @@ def _layer_names(entry: Any) -> Iterator[str]:
 
 
 def translate_config(entry: dict[str, Any]) -> dict[str, Any]:
-    """The configuration of a layer or model, and of all inside it.
+    """Return the configuration of a layer or model, and of all inside it, in the words of Keras 3.
 
     Args:
         entry: `{"class_name": ..., "config": ...}` as Keras 2 wrote it.
@@ -208,7 +213,7 @@ def _model(entry: dict[str, Any], kind: str, config: Any) -> dict[str, Any]:
 
 
 def _counted_from_0(config: dict[str, Any]) -> dict[str, Any]:
-    """The configuration of a Functional model, the calls of models inside it counted as Keras 3 does.
+    """Return the configuration of a Functional model with the calls of inner models counted as Keras 3 does.
 
     Keras 2 counts the call by which a model is built, and leaves it out of the file. So does Keras 3 where it lists
     outputs, for Functional models alone.
@@ -225,12 +230,12 @@ def _counted_from_0(config: dict[str, Any]) -> dict[str, Any]:
                 if layer["class_name"] == "Sequential":
                     outputs = outputs.replace(f"[{name}, {call},", f"[{name}, {call - 1},")
     inbound = zip(config["layers"], json.loads(nodes), strict=True)
-    layers = [{**layer, "inbound_nodes": each} for layer, each in inbound]
+    layers = [{**layer, "inbound_nodes": calls_of_layer} for layer, calls_of_layer in inbound]
     return {**config, "layers": layers, "output_layers": json.loads(outputs)}
 
 
 def _with_nodes(made: dict[str, Any], layer: dict[str, Any]) -> dict[str, Any]:
-    """A layer of a Functional model with each call written as Keras 3 does: arguments by position and by name."""
+    """Return a layer of a Functional model with each call as Keras 3 writes it: arguments by position and by name."""
     recurrent = made["class_name"] in ("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "ConvLSTM2D")
     nodes = [_node(node, recurrent=recurrent) for node in layer["inbound_nodes"]]
     return {**made, "name": layer["name"], "inbound_nodes": nodes}
@@ -247,7 +252,7 @@ def _node(node: list[Any], *, recurrent: bool) -> dict[str, Any]:
 
 
 def _named(value: Any) -> Any:
-    """A named argument; tensors among them are written [layer, call, output]."""
+    """Return a named argument; tensors in it are written [layer, call, output]."""
     if isinstance(value, list) and len(value) in (3, 4) and isinstance(value[0], str) and isinstance(value[1], int):
         return _tensor(value[:3])
     return [_named(item) for item in value] if isinstance(value, list) else value
@@ -260,7 +265,7 @@ def _tensor(history: list[Any]) -> dict[str, Any]:
 
 
 def _arguments(kind: str, config: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of one layer, translated."""
+    """Return the arguments of one layer, translated."""
     layer_class = getattr(keras.layers, kind, None)
     if layer_class is None:
         return config  # a custom layer knows its own arguments
@@ -290,14 +295,17 @@ def _arguments(kind: str, config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _wrapped(entry: dict[str, Any]) -> dict[str, Any]:
-    """A layer inside a layer; Keras 3 finds its class by its module."""
+    """Return a layer that stands inside a layer; Keras 3 finds its class by its module."""
     made = translate_config(entry)
     known = hasattr(keras.layers, made["class_name"])
     return {**made, "module": "keras.layers", "registered_name": None} if known else made
 
 
 def _readable(entry: dict[str, Any]) -> dict[str, Any]:
-    """The configuration that Keras 3 wrote into an `.h5` file, with what it would not find again made plain."""
+    """Return the configuration that Keras 3 wrote into an `.h5` file, made readable for Keras 3.
+
+    What it would not find again by itself is spelled out.
+    """
     config = entry["config"]
     if isinstance(config, dict) and isinstance(config.get("layers"), list):
         return {**entry, "config": {**config, "layers": [_readable(layer) for layer in config["layers"]]}}
@@ -312,21 +320,23 @@ def _is_default_score(key: str, value: Any) -> bool:
 
 
 def _operations() -> dict[str, type]:
-    """Keras's own operations by name."""
-    found: dict[str, type] = {}
+    """Return Keras's own operations by name."""
+    operations: dict[str, type] = {}
     pending = [keras.Operation]
     while pending:
         subclasses = pending.pop().__subclasses__()
         pending += subclasses
-        found |= {each.__name__: each for each in subclasses if each.__module__.startswith("keras.src.ops")}
-    return found
+        operations |= {
+            subclass.__name__: subclass for subclass in subclasses if subclass.__module__.startswith("keras.src.ops")
+        }
+    return operations
 
 
 def _accepted(layer_class: type) -> set[str]:
     names = {"name", "trainable", "dtype"}
-    for each in layer_class.__mro__[:-1]:
-        if each.__module__.startswith("keras.") and "__init__" in vars(each):
-            names |= {name for name in inspect.signature(each.__init__).parameters if name != "self"}
+    for base in layer_class.__mro__[:-1]:
+        if base.__module__.startswith("keras.") and "__init__" in vars(base):
+            names |= {name for name in inspect.signature(base.__init__).parameters if name != "self"}
     return names - {"args", "kwargs"}
 
 

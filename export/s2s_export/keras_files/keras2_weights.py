@@ -9,25 +9,25 @@ import numpy as np
 
 
 def convert_cudnn_weights(file: h5py.File) -> None:
-    """Turns the weights of cuDNN layers, known by the length of their bias, into those of ordinary layers."""
+    """Turn the weights of cuDNN layers, known by the length of their bias, into those of ordinary layers."""
     groups: list[h5py.Group] = [file]
     file.visititems(lambda _, item: groups.append(item) if isinstance(item, h5py.Group) else None)
     for group in groups:
         names = {"kernel", "recurrent_kernel", "bias"}
-        found = {name.split(":")[0]: item for name, item in group.items() if isinstance(item, h5py.Dataset)}
-        if not names <= set(found):
+        datasets = {name.split(":")[0]: item for name, item in group.items() if isinstance(item, h5py.Dataset)}
+        if not names <= set(datasets):
             continue
-        kernel, recurrent, bias = (found[name][()] for name in ("kernel", "recurrent_kernel", "bias"))
+        kernel, recurrent, bias = (datasets[name][()] for name in ("kernel", "recurrent_kernel", "bias"))
         gates = recurrent.shape[1] // recurrent.shape[0]
         if recurrent.ndim == 2 and bias.shape == (2 * recurrent.shape[1],):
             for name, value in from_cudnn(kernel, recurrent, bias, gates).items():
-                key = Path(found[name].name).name
+                key = Path(datasets[name].name).name
                 del group[key]
                 group.create_dataset(key, data=value)
 
 
 def from_cudnn(kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray, gates: int) -> dict[str, np.ndarray]:
-    """Weights of a cuDNN layer as those of an LSTM (4 gates) or of a GRU with `reset_after` (3 gates).
+    """Return the weights of a cuDNN layer as those of an LSTM (4 gates) or of a GRU with `reset_after` (3 gates).
 
     cuDNN reads each gate's matrices by columns where Keras reads them by rows. It has a bias for the input and one for
     the state: an LSTM needs their sum, a GRU both.

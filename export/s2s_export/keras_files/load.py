@@ -26,7 +26,7 @@ _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError)  # what reading an archive
 def load_model(
     path: str | os.PathLike[str], *, trust_lambda: bool = False, custom_objects: dict[str, Any] | None = None
 ) -> keras.Model:
-    """Loads a `.keras` or `.h5` file for inference.
+    """Load a `.keras` or `.h5` file for inference.
 
     Args:
         path: the file.
@@ -59,7 +59,7 @@ def load_model(
 
 
 def build_model(function: str, weights: str | os.PathLike[str]) -> keras.Model:
-    """Builds a model by its own code and loads its weights.
+    """Build a model by its own code and load its weights.
 
     Args:
         function: `module:function`, called without arguments, that returns the training model.
@@ -91,7 +91,7 @@ def build_model(function: str, weights: str | os.PathLike[str]) -> keras.Model:
 
 
 def import_objects(names: Sequence[str], option: str = "custom objects") -> dict[str, Any]:
-    """Imports classes and functions given as `module:Name`; modules in the working directory are found too.
+    """Import classes and functions given as `module:Name`; modules in the working directory are found too.
 
     Raises:
         ModelFileError: a name is not of that form, or not to be imported.

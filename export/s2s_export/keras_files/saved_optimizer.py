@@ -43,7 +43,7 @@ def _known_optimizers() -> frozenset[str]:
 
 
 def _of_archive(path: Path) -> tuple[dict[str, Any], Sequence[np.ndarray]] | None:
-    """Configuration and variables from a `.keras` file."""
+    """Return the optimizer's configuration and variables from a `.keras` file; None where it holds none."""
     with zipfile.ZipFile(path) as archive:
         if not {"config.json", "model.weights.h5"} <= set(archive.namelist()):
             return None
@@ -56,7 +56,7 @@ def _of_archive(path: Path) -> tuple[dict[str, Any], Sequence[np.ndarray]] | Non
 
 
 def _of_hdf5(path: Path) -> tuple[dict[str, Any], Sequence[np.ndarray]] | None:
-    """Configuration and variables from an `.h5` file."""
+    """Return the optimizer's configuration and variables from an `.h5` file; None where it holds none."""
     with h5py.File(path) as file:
         compiled, group = file.attrs.get("training_config"), file.get("optimizer_weights")
         if compiled is None or group is None:

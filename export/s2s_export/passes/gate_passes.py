@@ -19,20 +19,20 @@ _ALL = 2**31 - 1  # how the converter writes "to the end"
 
 
 def take_gates_apart(editor: GraphEditor, passes: Passes) -> bool:
-    """Applies the passes by which gates are products of their own; returns whether there were any."""
+    """Apply the passes that make gates products of their own, and return whether there were any."""
     apart = passes.apply("gates_apart", separate_gates, editor)
     added = passes.apply("sums_in_products", add_in_products, editor)
     return bool(apart or added)
 
 
 def separate_gates(editor: GraphEditor) -> int:
-    """Computes column ranges of sums of products apart, wherever such a sum is only ever read in column ranges.
+    """Compute column ranges of sums of products apart, wherever a sum is only ever read in column ranges.
 
     Args:
         editor: a step graph, its tokens tabulated.
 
     Returns:
-        how many products there are now instead of one each.
+        How many products there are now in place of one each.
     """
     count = 0
     for whole, ranges in _separable(editor):
@@ -46,13 +46,13 @@ def separate_gates(editor: GraphEditor) -> int:
 
 
 def add_in_products(editor: GraphEditor) -> int:
-    """Lets products add the table rows that are added to them, as their third operand; its bias goes into the table.
+    """Let products add table rows as their third operand, and put the product's bias into the table.
 
     Args:
         editor: a step graph, its gates apart.
 
     Returns:
-        how many sums there are fewer.
+        How many sums were removed.
     """
     ranks = editor.ranks()
     count = 0
@@ -60,7 +60,7 @@ def add_in_products(editor: GraphEditor) -> int:
         makers = [editor.producer(name) for name in node.input if editor.is_read_once(name)]
         by_type = {maker.op_type: maker for maker in makers if maker is not None}
         product, rows = by_type.get("Gemm", by_type.get("MatMul")), by_type.get("Gather")
-        if product is None or rows is None or any(each.i for each in rows.attribute):
+        if product is None or rows is None or any(attribute.i for attribute in rows.attribute):
             continue
         bias, table = _bias(editor, product, ranks), editor.constants.get(rows.input[0])
         if bias is None or table is None or table.ndim != 2 or table.shape[1] != len(bias):
@@ -73,7 +73,7 @@ def add_in_products(editor: GraphEditor) -> int:
 
 
 def _bias(editor: GraphEditor, product: onnx.NodeProto, ranks: dict[str, int]) -> np.ndarray | None:
-    """What a product (batch, columns) by a constant kernel adds to each row: a constant, or zeros."""
+    """Return what a product (batch, columns) by a constant kernel adds to each row: a constant (columns,), or zeros."""
     kernel = editor.constants.get(product.input[1])
     if kernel is None or kernel.ndim != 2 or product.attribute:
         return None
@@ -84,13 +84,13 @@ def _bias(editor: GraphEditor, product: onnx.NodeProto, ranks: dict[str, int]) -
 
 
 def group_gates(editor: GraphEditor) -> int:
-    """Computes the column ranges of such sums that have the same activation in one product, with one activation.
+    """Compute the column ranges that have the same activation in one product, with one activation.
 
     Args:
         editor: a step graph, its tokens tabulated.
 
     Returns:
-        how many activations there are fewer.
+        How many activations were removed.
     """
     count = 0
     for whole, ranges in _separable(editor):
@@ -118,7 +118,7 @@ Ranges = list[tuple[onnx.NodeProto, list[tuple[int, int]]]]  # a node that takes
 
 
 def _by_activation(editor: GraphEditor, ranges: Ranges) -> dict[str, Gates]:
-    """The ranges by the activation that alone reads them; "" where they are read otherwise."""
+    """Return the ranges by the activation that alone reads them; "" where they are read otherwise."""
     groups: dict[str, Gates] = {}
     for node, bounds in ranges:
         for output, columns in zip(node.output, bounds, strict=True):
@@ -130,7 +130,7 @@ def _by_activation(editor: GraphEditor, ranges: Ranges) -> dict[str, Gates]:
 
 
 def _activated(editor: GraphEditor, kind: str, product: str, gates: Gates) -> None:
-    """One activation of several gates, taken apart into the tensors that those of each gate made."""
+    """Add one activation for several gates, and take its result apart into the tensors that each gate's had made."""
     readers = [reader for output, _ in gates for reader in editor.nodes if output in reader.input]
     names = [reader.output[0] for reader in readers]
     editor.remove(readers)
@@ -143,27 +143,27 @@ def _activated(editor: GraphEditor, kind: str, product: str, gates: Gates) -> No
 
 
 def _separable(editor: GraphEditor) -> list[tuple[str, Ranges]]:
-    """Tensors that can be computed in column ranges and are read so, with the nodes that take these ranges."""
+    """Return the tensors that can be computed, and are read, in column ranges, with the nodes that take the ranges."""
     ranks = editor.ranks()
     return [(whole, ranges) for whole, ranges in _taken_apart(editor).items() if _is_separable(editor, whole, ranks)]
 
 
 def _taken_apart(editor: GraphEditor) -> dict[str, Ranges]:
-    """Tensors that only nodes read which take column ranges of them, with these nodes and ranges."""
-    found: dict[str, Ranges] = {}
+    """Return the tensors that are read in column ranges alone, with the nodes that take the ranges, and the ranges."""
+    readers: dict[str, Ranges] = {}
     for node in editor.nodes:
         bounds = _split_bounds(editor, node) if node.op_type == "Split" else _slice_bounds(editor, node)
         if bounds:
-            found.setdefault(node.input[0], []).append((node, bounds))
+            readers.setdefault(node.input[0], []).append((node, bounds))
     return {
         whole: ranges
-        for whole, ranges in found.items()
+        for whole, ranges in readers.items()
         if whole not in editor.outputs and len(ranges) == sum(whole in node.input for node in editor.nodes)
     }
 
 
 def _split_bounds(editor: GraphEditor, node: onnx.NodeProto) -> list[tuple[int, int]]:
-    """Column ranges of a Split along the second of two axes whose sizes are constants."""
+    """Return the column ranges of a Split along the second of two axes whose sizes are constants."""
     axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
     sizes = editor.constants.get(node.input[1]) if len(node.input) > 1 else None
     width = _width(editor, node.input[0])
@@ -177,7 +177,7 @@ def _split_bounds(editor: GraphEditor, node: onnx.NodeProto) -> list[tuple[int, 
 
 
 def _width(editor: GraphEditor, tensor: str) -> int | None:
-    """Columns of a sum of products, table rows and constants, where one of them tells."""
+    """Return the columns of a sum of products, table rows and constants, where one of them tells their number."""
     if tensor in editor.constants:
         return int(editor.constants[tensor].shape[-1]) if editor.constants[tensor].ndim else None
     node = editor.producer(tensor)
@@ -188,7 +188,7 @@ def _width(editor: GraphEditor, tensor: str) -> int | None:
 
 
 def _slice_bounds(editor: GraphEditor, node: onnx.NodeProto) -> list[tuple[int, int]]:
-    """The column range of a Slice by one that takes all rows, its bounds counted from the front."""
+    """Return the column range of a Slice by one that takes all rows, its bounds counted from the front."""
     if node.op_type != "Slice" or len(node.input) < 4:
         return []
     starts, ends, axes, *steps = [editor.constants.get(name) for name in node.input[1:]]
@@ -205,7 +205,7 @@ def _slice_bounds(editor: GraphEditor, node: onnx.NodeProto) -> list[tuple[int, 
 
 
 def _is_separable(editor: GraphEditor, tensor: str, ranks: dict[str, int]) -> bool:
-    """Whether a tensor (batch, columns) is a sum of products with constants, table rows and constant vectors."""
+    """Return whether a tensor (batch, columns) is a sum of products with constants, table rows and constant vectors."""
     if tensor in editor.constants:
         return editor.constants[tensor].ndim == 1
     node = editor.producer(tensor)
@@ -213,13 +213,13 @@ def _is_separable(editor: GraphEditor, tensor: str, ranks: dict[str, int]) -> bo
         return False
     if node.op_type == "Add":
         return all(_is_separable(editor, name, ranks) for name in node.input)
-    place = {"MatMul": 1, "Gather": 0}.get(node.op_type)
-    constant = None if place is None else editor.constants.get(node.input[place])
+    index = {"MatMul": 1, "Gather": 0}.get(node.op_type)
+    constant = None if index is None else editor.constants.get(node.input[index])
     return constant is not None and constant.ndim == 2 and ranks.get(tensor, 2) == 2
 
 
 def _columns(editor: GraphEditor, tensor: str, columns: slice | np.ndarray, outputs: list[str] | int = 1) -> str:
-    """Computes a column range of a separable tensor; sums go into the products as their third operand."""
+    """Compute a column range of a separable tensor; sums go into the products as their third operand."""
     if tensor in editor.constants:
         return editor.constant(editor.constants[tensor][columns], "bias")
     node = editor.producer(tensor)

@@ -23,25 +23,25 @@ class Passes:
         self._changed: set[str] = set()
 
     def apply(self, name: str, change: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T | None:
-        """Lets a wanted pass change something.
+        """Let a pass change something, if it is wanted.
 
         Returns:
-            what `change` returns, false where it found nothing to change; None where the pass isn't wanted.
+            What `change` returns, which is false where it found nothing to change; None where the pass isn't wanted.
         """
         if name not in self._wanted:
             return None
-        found = change(*arguments, **options)
-        if found:
+        result = change(*arguments, **options)
+        if result:
             self._changed.add(name)
-        return found
+        return result
 
     def copy(self) -> Passes:
-        """The same, to go on from apart."""
+        """Return a copy, to which further passes are noted apart."""
         other = Passes(self._wanted)
         other._changed = set(self._changed)
         return other
 
     @property
     def applied(self) -> tuple[str, ...]:
-        """Names of those that changed something, in the order of `PASSES`."""
+        """The names of the passes that changed something, in the order of `PASSES`."""
         return tuple(name for name in NAMES if name in self._changed)

@@ -30,10 +30,10 @@ _VIEWS = ("Identity", "Squeeze", "Unsqueeze", "Reshape")
 
 
 def strip_softmax(editor: GraphEditor, output: str) -> bool:
-    """Lets `output` show what enters the softmax that makes it.
+    """Let `output` show what enters the softmax that makes it.
 
     Returns:
-        whether there was a softmax; otherwise nothing has changed.
+        Whether there was a softmax; otherwise nothing has changed.
     """
     chain = []
     node = editor.producer(output)
@@ -56,7 +56,10 @@ def _over_last_axis(node: onnx.NodeProto) -> bool:
 
 
 def free_name(editor: GraphEditor, maker: onnx.NodeProto, output: str) -> str:
-    """Gives what the maker makes another name, which it returns; who reads `output` reads that from now on."""
+    """Give what the maker makes another name, and return that name.
+
+    Whatever read `output` reads the new name from now on.
+    """
     other = editor.fresh("probabilities")
     maker.output[list(maker.output).index(output)] = other
     editor.rename(output, other)
@@ -64,7 +67,7 @@ def free_name(editor: GraphEditor, maker: onnx.NodeProto, output: str) -> str:
 
 
 def cancel_reshapes(editor: GraphEditor) -> int:
-    """Removes every Squeeze that undoes an Unsqueeze along the same axis; returns how many."""
+    """Remove every Squeeze that undoes an Unsqueeze along the same axis, and return how many there were."""
     count = 0
     for node in list(editor.nodes):
         below = editor.producer(node.input[0]) if node.op_type == "Squeeze" else None
@@ -85,7 +88,7 @@ def _same_axes(editor: GraphEditor, one: onnx.NodeProto, other: onnx.NodeProto) 
 
 
 def tabulate_tokens(editor: GraphEditor, token: str, size: int) -> int:
-    """Replaces what depends on the token alone by one row look-up per tensor.
+    """Replace what depends on the token alone by one row look-up per tensor.
 
     Args:
         editor: a step graph.
@@ -93,7 +96,7 @@ def tabulate_tokens(editor: GraphEditor, token: str, size: int) -> int:
         size: symbols in the target vocabulary.
 
     Returns:
-        how many tables were made.
+        How many tables were made.
     """
     _gather_biases(editor, token)
     tensors = _frontier(editor, token)
@@ -107,7 +110,7 @@ def tabulate_tokens(editor: GraphEditor, token: str, size: int) -> int:
 
 
 def _token_only(editor: GraphEditor, token: str) -> set[str]:
-    """Tensors computed from the token and constants alone."""
+    """Return the tensors that are computed from the token and constants alone."""
     reached = {token}
     pending = list(editor.nodes)
     settled = set(editor.constants) | {""}
@@ -125,7 +128,10 @@ _LOOPS = ("Loop", "Scan", "If")
 
 
 def _gather_biases(editor: GraphEditor, token: str) -> None:
-    """(token part + other part) + bias -> (token part + bias) + other part, so that the table takes the bias in."""
+    """Add biases to the part of a sum that depends on the token, so that the table takes them in.
+
+    (token part + other part) + bias becomes (token part + bias) + other part.
+    """
     reached = _token_only(editor, token)
     for node in [node for node in editor.nodes if node.op_type == "Add"]:
         inner = [name for name in node.input if name not in editor.constants]
@@ -142,17 +148,17 @@ def _gather_biases(editor: GraphEditor, token: str) -> None:
 
 
 def _frontier(editor: GraphEditor, token: str) -> list[str]:
-    """Token-only tensors that something else reads, each made by more than one look-up."""
+    """Return the token-only tensors that something else reads, each made by more than one look-up."""
     reached = _token_only(editor, token)
-    found = []
+    tensors = []
     for node in editor.nodes:
         if not reached.issuperset(node.output):
-            found += [name for name in node.input if name in reached and name != token]
-    return list(dict.fromkeys(found))
+            tensors += [name for name in node.input if name in reached and name != token]
+    return list(dict.fromkeys(tensors))
 
 
 def _evaluate(editor: GraphEditor, token: str, size: int, tensors: Iterable[str]) -> dict[str, np.ndarray]:
-    """The value of each tensor for every token; those that aren't rows of floats, or too large, are left out."""
+    """Return the value of each tensor for every token, without those that aren't rows of floats or are too large."""
     wanted = list(tensors)
     needed, nodes = set(wanted), []
     for node in reversed(editor.finish().graph.node):
@@ -177,7 +183,7 @@ def _evaluate(editor: GraphEditor, token: str, size: int, tensors: Iterable[str]
 
 
 def look_up_kernels(editor: GraphEditor) -> int:
-    """Lets recurrent nodes that read one-hot rows look their input kernel up by id, where that is less work.
+    """Let recurrent nodes that read one-hot rows look their input kernel up by id, where that is less work.
 
     ONNX's recurrent nodes always multiply their input by a kernel W. Reading one-hot rows, which a look-up in an
     identity makes, the product takes symbols x gates a step. Looked up in the kernel itself, the rows are the
@@ -185,7 +191,7 @@ def look_up_kernels(editor: GraphEditor) -> int:
     for small vocabularies (71 characters against 4 x 256 gates), and the kernel takes its place for large ones.
 
     Returns:
-        how many nodes were changed.
+        How many nodes were changed.
     """
     count = 0
     for node in [node for node in editor.nodes if node.op_type in ("LSTM", "GRU", "RNN")]:
@@ -209,7 +215,7 @@ def look_up_kernels(editor: GraphEditor) -> int:
 
 
 def _is_identity(rows: np.ndarray | None, size: int) -> bool:
-    """Whether rows are one-hot rows in order, then a row of zeros."""
+    """Return whether rows are one-hot rows in order, then a row of zeros."""
     return (
         rows is not None
         and rows.shape == (size + 1, size)

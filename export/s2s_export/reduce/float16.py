@@ -20,7 +20,7 @@ from s2s_runtime.spelling import option
 
 
 def halved(graphs: Graphs, facts: Understanding) -> Graphs:
-    """The same graphs, computing in float16.
+    """Return the same graphs, computing in float16.
 
     Raises:
         ExportError: the model gives values, whose loss isn't measured, or a graph has no float16 form.
@@ -33,7 +33,7 @@ def halved(graphs: Graphs, facts: Understanding) -> Graphs:
     kept = {"encoder": [tensor.name for tensor in facts.source.inputs], "decoder": ["logits", "attention"]}
     models = {name: _halved(graphs.models[name], name, names) for name, names in kept.items()}
     states, memory = _halves(graphs.states), _halves(graphs.memory)
-    opset = next(each.version for each in models["decoder"].opset_import if each.domain in ("", "ai.onnx"))
+    opset = next(opset_id.version for opset_id in models["decoder"].opset_import if opset_id.domain in ("", "ai.onnx"))
     models["select_state"] = select_graph("state", states, opset)
     if memory:
         models["select_memory"] = select_graph("memory", memory, opset)
@@ -41,7 +41,7 @@ def halved(graphs: Graphs, facts: Understanding) -> Graphs:
 
 
 def _halved(model: onnx.ModelProto, name: str, kept: list[str]) -> onnx.ModelProto:
-    """A converted copy whose kept inputs and outputs are what they were."""
+    """Return a converted copy of a graph whose kept inputs and outputs have the dtypes they had."""
     from onnxruntime.transformers.float16 import convert_float_to_float16  # noqa: PLC0415 - it appends to sys.path
 
     copy = onnx.ModelProto()
@@ -54,4 +54,4 @@ def _halved(model: onnx.ModelProto, name: str, kept: list[str]) -> onnx.ModelPro
 
 
 def _halves(tensors: Sequence[TensorSpec]) -> tuple[TensorSpec, ...]:
-    return tuple(replace(each, dtype="float16") if each.dtype == "float32" else each for each in tensors)
+    return tuple(replace(tensor, dtype="float16") if tensor.dtype == "float32" else tensor for tensor in tensors)

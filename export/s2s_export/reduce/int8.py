@@ -28,7 +28,7 @@ _INTEGER_NODES = ("MatMulInteger", "DynamicQuantizeLSTM")
 
 
 def quantized(graphs: Graphs, facts: Understanding) -> Graphs:
-    """The same graphs with int8 weights.
+    """Return the same graphs with int8 weights.
 
     Raises:
         ExportError: there is no weight that could be quantised, or the model gives values, whose loss isn't measured.
@@ -59,7 +59,10 @@ def _quantized(model: onnx.ModelProto) -> onnx.ModelProto:
 
 @contextmanager
 def _without_advice() -> Iterator[None]:
-    """The quantiser advises on the root logger to preprocess the model, which is done here already."""
+    """Keep the quantiser's advice to preprocess the model off the root logger while the block runs.
+
+    The model is preprocessed already.
+    """
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -15,7 +15,7 @@ from s2s_export.options import ExportOptions
 from s2s_export.reduce.float16 import halved
 from s2s_export.reduce.int8 import quantized
 from s2s_export.understand.bundle_terms import Understanding
-from s2s_export.verify.samples import encoded, for_runtime, generated
+from s2s_export.verify.samples import for_runtime, in_words, sentences
 from s2s_export.verify.verify import BEAM_SIZE, UNKNOWN_LENGTH
 from s2s_export.write import write_graphs
 from s2s_runtime import Model, load
@@ -27,7 +27,7 @@ from s2s_runtime.spelling import option
 def reduce_bundle(
     folder: Path, graphs: Graphs, manifest: Manifest, facts: Understanding, options: ExportOptions
 ) -> tuple[Graphs, Manifest]:
-    """Replaces the graphs in the folder of a verified bundle by int8 or float16 ones, and measures what that changes.
+    """Replace the graphs in the folder of a verified bundle by int8 or float16 ones, and measure what that changes.
 
     Args:
         folder: the bundle that was verified, its manifest written.
@@ -37,37 +37,37 @@ def reduce_bundle(
         options: which of the two; the texts and references to measure with; without texts, on generated sources.
 
     Returns:
-        the graphs and the manifest that the folder has now; the manifest is not written yet.
+        The graphs and the manifest that the folder has now; the manifest is not written yet.
 
     Raises:
         ExportError: see `quantized` and `halved`; or a reference holds a symbol that the target vocabulary lacks.
     """
-    sentences = encoded(options.verify_with, facts) if options.verify_with else generated(facts)
+    given = sentences(options, facts)
     references = _references(options.references, facts)
     with tempfile.TemporaryDirectory() as original:
         shutil.copytree(folder, original, dirs_exist_ok=True)
         for file in [*manifest.graphs.values(), *([manifest.weights] if manifest.weights else [])]:
             (folder / file.file).unlink()
-        made = quantized(graphs, facts) if options.quantize else halved(graphs, facts)
-        files, weights = write_graphs(folder, made.models)
+        reduced = quantized(graphs, facts) if options.quantize else halved(graphs, facts)
+        files, weights = write_graphs(folder, reduced.models)
         changed = replace(
             manifest,
             graphs=files,
             weights=weights,
-            states=made.states,
-            memory=made.memory,
-            passes=made.passes.applied,
+            states=reduced.states,
+            memory=reduced.memory,
+            passes=reduced.passes.applied,
             precision=options.precision,
         )
         write_manifest(folder, changed)
         with load(original) as before, load(folder) as after:
-            found = quality((before, after), for_runtime(sentences, facts), references, facts.target.max_length)
+            searches = quality((before, after), for_runtime(given, facts), references, facts.target.max_length)
     measured = {
-        "inputs": f"{len(sentences)} {'sentences given' if options.verify_with else 'generated sources'}",
+        "inputs": in_words(given, options),
         "bytes_before": sum(file.bytes for file in (*manifest.graphs.values(), manifest.weights) if file),
-        "searches": [each.to_dict() for each in found],
+        "searches": [search.to_dict() for search in searches],
     }
-    return made, replace(changed, verification={**manifest.verification, "quantization": measured})
+    return reduced, replace(changed, verification={**manifest.verification, "quantization": measured})
 
 
 def _references(texts: Sequence[str], facts: Understanding) -> list[list[int]]:
@@ -100,14 +100,14 @@ class Quality:
     token_error_rate_after: float | None = None
 
     def to_dict(self) -> dict[str, object]:
-        """Plain values for the manifest; what wasn't measured is left out."""
+        """Return plain values for the manifest, without what wasn't measured."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 def quality(
     models: tuple[Model, Model], inputs: Any, references: Sequence[Sequence[int]], max_length: int | None
 ) -> list[Quality]:
-    """Decodes with both models and compares.
+    """Decode with both models and compare what they give.
 
     Args:
         models: float32, fewer bits.
@@ -115,7 +115,7 @@ def quality(
         references: ids of the right target of each input; empty where there are none.
         max_length: longest target, where known.
     """
-    found = []
+    qualities = []
     for search, beam_size in (("greedy", 1), (f"beam {BEAM_SIZE}", BEAM_SIZE)):
         one, other = (
             [
@@ -127,7 +127,7 @@ def quality(
         edits = [edit_distance(a, b) for a, b in zip(one, other, strict=True)]
         compared = Quality(search, len(one), sum(edit > 0 for edit in edits), sum(map(len, one)), sum(edits))
         if references:
-            rates = [error_rates(ids, [[list(each)] for each in references]) for ids in (one, other)]
+            rates = [error_rates(ids, [[list(reference)] for reference in references]) for ids in (one, other)]
             compared = replace(
                 compared,
                 error_rate_before=rates[0].sequence_error_rate,
@@ -135,5 +135,5 @@ def quality(
                 token_error_rate_before=rates[0].token_error_rate,
                 token_error_rate_after=rates[1].token_error_rate,
             )
-        found.append(compared)
-    return found
+        qualities.append(compared)
+    return qualities

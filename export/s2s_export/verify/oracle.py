@@ -26,7 +26,7 @@ _TIME_STEP = 16  # prefixes are padded to multiples of this, so that few shapes 
 
 @dataclass(frozen=True)
 class Decoded:
-    """One decoded sentence.
+    """One sentence as the oracle decoded it.
 
     Attributes:
         tokens: ids, the end token included where there is one.
@@ -69,7 +69,7 @@ class Beam:
     gap: float = np.inf
 
     def extend(self, rows: Sequence[np.ndarray]) -> None:
-        """Takes one step, given the log-probabilities (symbols,) that follow each live sequence."""
+        """Take one step, given the log-probabilities (symbols,) that follow each live sequence."""
         self.length += 1
         grown = [
             (total + float(row[token]), [*tokens, int(token)])
@@ -99,16 +99,16 @@ class Beam:
         self.gap = min([self.gap, *(kept - dropped for kept, dropped in (edge for edge in edges if len(edge) == 2))])
 
     def ranked(self) -> list[Decoded]:
-        """The best finished hypotheses, at most `size`."""
+        """Return the best finished hypotheses, at most `size`, the best first."""
         best = sorted(self.finished, key=lambda item: -item[0])[: self.size]
         return [Decoded(tokens, score, self.gap) for score, tokens in best]
 
 
 class Oracle:
-    """Next-token distributions and sequences of a training model."""
+    """Computes next-token distributions and sequences with the whole training model."""
 
     def __init__(self, model: keras.Model, split: SplitModel, facts: Understanding) -> None:
-        """Compiles the model's forward pass; neither model nor split is changed."""
+        """Compile the model's forward pass; neither model nor split is changed."""
         self._model, self._split, self._facts = model, split, facts
         signature = [
             tf.TensorSpec(tensor.shape, keras.backend.standardize_dtype(tensor.dtype)) for tensor in model.inputs
@@ -119,7 +119,7 @@ class Oracle:
 
     @property
     def target_width(self) -> int | None:
-        """The decoder input's time dimension, where the training model fixes it."""
+        """The decoder input's number of steps, where the training model fixes it."""
         index = self._split.target_index
         return None if index is None else self._model.inputs[index].shape[1]
 
@@ -129,19 +129,19 @@ class Oracle:
         return tree.flatten(self._model(structure, training=False))[self._split.output_index]
 
     def log_probabilities(self, sources: Sequence[Sentence], prefixes: Sequence[Sequence[int]]) -> np.ndarray:
-        """Log-probabilities (sentences, symbols) of the token after each prefix, the start token not counted."""
+        """Return log-probabilities (sentences, symbols) of the token after each prefix, which has no start token."""
         lengths = np.array([len(prefix) for prefix in prefixes])
         output = self.outputs(sources, self._fed(prefixes))
         at = output[np.arange(len(sources)), lengths].astype(np.float64)
         return _log(at, probabilities=self._facts.probabilities)
 
     def outputs(self, sources: Sequence[Sentence], fed: np.ndarray | None) -> np.ndarray:
-        """The training model's output (sentences, time, features) for sources and a decoder input of arrays."""
+        """Return the training model's output (sentences, time, features) for sources and an array of decoder input."""
         arrays: list[Any] = [None] * len(self._model.inputs)
         if self._split.target_index is not None:
             arrays[self._split.target_index] = fed
-        for place, index in enumerate(self._split.source_indices):
-            arrays[index] = self._source(place, [source[place] for source in sources])
+        for position, index in enumerate(self._split.source_indices):
+            arrays[index] = self._source(position, [source[position] for source in sources])
         for index, spec in enumerate(self._model.inputs):
             if arrays[index] is None:  # what nothing decoded depends on
                 arrays[index] = np.zeros([len(sources), *(size or 1 for size in spec.shape[1:])])
@@ -161,13 +161,13 @@ class Oracle:
         ]
         return np.asarray(self._forward(*tensors))[:count]
 
-    def _source(self, place: int, sources: Sequence[np.ndarray]) -> np.ndarray:
-        """One input's rows padded as its policy says: to the only length there is, or to the longest."""
-        spec = self._facts.sources[place]
+    def _source(self, position: int, sources: Sequence[np.ndarray]) -> np.ndarray:
+        """Return one input's rows, padded as its policy says: to the only length there is, or to the longest row."""
+        spec = self._facts.sources[position]
         policy, kind = spec.padding, spec.kind
         if kind == "vector":
             return np.stack(sources)
-        width = self._facts.longest[place] or max(len(source) for source in sources)
+        width = self._facts.longest[position] or max(len(source) for source in sources)
         rows = []
         for source in sources:
             short = width - len(source)
@@ -192,9 +192,10 @@ class Oracle:
         return _one_hot(ids, self._facts.target.size) if self._facts.one_hot_target else ids
 
     def _first_steps(self, count: int, steps: int) -> np.ndarray:
-        """What a model reads that feeds itself: the start token alone, or as often as it is to take a step.
+        """Return the decoder input of a model that feeds itself.
 
-        All later steps read what the model itself gave.
+        It is the start token alone, or as often as the model is to take a step: all later steps read what the model
+        itself gave.
         """
         spec = self._model.inputs[self._split.target_index]
         token = self._facts.target.start_id
@@ -206,7 +207,7 @@ class Oracle:
         return rows if free else rows.reshape(count, *spec.shape[1:])
 
     def greedy(self, sources: Sequence[Sentence], max_length: int) -> list[Decoded]:
-        """The likeliest token at every step, all sentences side by side."""
+        """Decode all sentences side by side, with the likeliest token at every step."""
         allowed = self._allowed()
         tokens: list[list[int]] = [[] for _ in sources]
         scores, gaps = np.zeros(len(sources)), np.full(len(sources), np.inf)
@@ -224,7 +225,10 @@ class Oracle:
         return [Decoded(t, s / max(len(t), 1), g) for t, s, g in zip(tokens, scores, gaps, strict=True)]
 
     def beam(self, sources: Sequence[Sentence], beam_size: int, max_length: int) -> list[list[Decoded]]:
-        """Beam search, the hypotheses of each sentence best first; sentences side by side, which saves calls only."""
+        """Decode sentences by beam search, and return the hypotheses of each, best first.
+
+        Sentences are decoded side by side, which saves calls and changes nothing else.
+        """
         beams = [Beam(beam_size, max_length, frozenset(self._facts.target.end_ids)) for _ in sources]
         while searching := [i for i, beam in enumerate(beams) if not beam.done]:
             prefixes = [tokens for i in searching for _, tokens in beams[i].live]
@@ -235,7 +239,7 @@ class Oracle:
         return [beam.ranked() for beam in beams]
 
     def values(self, sources: Sequence[Sentence], steps: int) -> np.ndarray:
-        """A continuous model fed its own outputs, beginning with zeros: (sentences, steps, features)."""
+        """Return what a continuous model writes, fed its own outputs after zeros: (sentences, steps, features)."""
         made = np.zeros((len(sources), 0, self._facts.target.size), dtype=np.float32)
         width = self.target_width or steps
         for _ in range(steps):
@@ -245,7 +249,7 @@ class Oracle:
         return made
 
     def _allowed(self) -> np.ndarray:
-        """0 for every token that may be generated, minus infinity for padding, start and unknown."""
+        """Return (symbols,): 0 for every token that may be generated, minus infinity for padding, start and unknown."""
         target = self._facts.target
         never = (target.start_id, target.padding_id, target.unknown_id)
         mask = np.zeros(target.size)
@@ -254,12 +258,12 @@ class Oracle:
 
 
 def _one_hot(ids: np.ndarray, size: int) -> np.ndarray:
-    """Rows (..., size) with a one at each id; an id of -1 gives a row of zeros."""
+    """Return rows (..., size) with a one at each id; an id of -1 gives a row of zeros."""
     return (ids[..., None] == np.arange(size)).astype(np.float32)
 
 
 def _log(rows: np.ndarray, *, probabilities: bool) -> np.ndarray:
-    """Log-probabilities from a model's outputs, which are probabilities or logits."""
+    """Return log-probabilities from a model's outputs, which are probabilities or logits."""
     if probabilities:
         return np.log(np.maximum(rows, 1e-300))
     shifted = rows - rows.max(axis=-1, keepdims=True)

@@ -11,21 +11,38 @@ from typing import Any
 import numpy as np
 
 from s2s_export.errors import ExportError
+from s2s_export.options import ExportOptions
 from s2s_export.understand.bundle_terms import Understanding
 from s2s_runtime.bundle.manifest_file import OtherSource
 from s2s_runtime.spelling import option
 
 Sentence = tuple[np.ndarray, ...]
 
-_SENTENCES = 24
 _LONGEST = 40
 _SHOWN = 60
 
 
-def generated(facts: Understanding) -> list[Sentence]:
-    """Random sentences of several lengths, of ordinary symbols where a vocabulary tells which those are."""
+def sentences(options: ExportOptions, facts: Understanding) -> list[Sentence]:
+    """Return sentences to verify with, as the options say: of texts that were given, or generated.
+
+    Raises:
+        ExportError: as `encoded`.
+    """
+    return encoded(options.verify_with, facts) if options.verify_with else generated(facts, options.verify_sources)
+
+
+def in_words(compared: Sequence[Sentence], options: ExportOptions) -> str:
+    """Tell how many sentences there are and where they come from."""
+    one, several = (
+        ("sentence given", "sentences given") if options.verify_with else ("generated source", "generated sources")
+    )
+    return f"{len(compared)} {one if len(compared) == 1 else several}"
+
+
+def generated(facts: Understanding, count: int) -> list[Sentence]:
+    """Return so many random sentences of several lengths, of ordinary symbols where a vocabulary tells which are."""
     rng = np.random.default_rng(0)
-    lengths = _lengths(rng, facts, 0)
+    lengths = _lengths(rng, facts, 0, count)
     vocabulary = facts.source_vocabulary
     special = set() if vocabulary is None else {vocabulary.padding_id, vocabulary.start_id, vocabulary.end_id}
     first = [_row(rng, facts.sources[0], length, special) for length in lengths]
@@ -33,7 +50,7 @@ def generated(facts: Understanding) -> list[Sentence]:
 
 
 def encoded(texts: Sequence[str], facts: Understanding) -> list[Sentence]:
-    """Sentences of given texts; what the model reads beside them is random.
+    """Return sentences of given texts; what the model reads beside the texts is random.
 
     Raises:
         ExportError: there is no vocabulary to read them with, or one is longer than what the training model reads.
@@ -54,18 +71,18 @@ def encoded(texts: Sequence[str], facts: Understanding) -> list[Sentence]:
 
 def _beside(rng: np.random.Generator, facts: Understanding, first: list[np.ndarray]) -> list[Sentence]:
     columns = [first]
-    for place, other in list(enumerate(facts.sources))[1:]:
-        lengths = [len(row) for row in first] if other.aligned else _lengths(rng, facts, place, len(first))
+    for index, other in list(enumerate(facts.sources))[1:]:
+        lengths = [len(row) for row in first] if other.aligned else _lengths(rng, facts, index, len(first))
         columns.append([_row(rng, other, length, set()) for length in lengths])
     return list(zip(*columns, strict=True))
 
 
-def _lengths(rng: np.random.Generator, facts: Understanding, place: int, count: int = _SENTENCES) -> list[int]:
-    """Lengths up to the greatest; a fixed number of values has no padding of its own."""
-    source = facts.sources[place]
+def _lengths(rng: np.random.Generator, facts: Understanding, index: int, count: int) -> list[int]:
+    """Return random lengths up to the greatest; a fixed number of values has no padding of its own."""
+    source = facts.sources[index]
     if source.kind == "values" and source.padding.length:
         return [source.padding.length] * count
-    return [int(n) for n in rng.integers(1, (facts.longest[place] or _LONGEST) + 1, count)]
+    return [int(n) for n in rng.integers(1, (facts.longest[index] or _LONGEST) + 1, count)]
 
 
 def _row(rng: np.random.Generator, source: OtherSource, length: int, special: set[int | None]) -> np.ndarray:
@@ -77,7 +94,7 @@ def _row(rng: np.random.Generator, source: OtherSource, length: int, special: se
 
 
 def padded(sentences: Sequence[Sentence], facts: Understanding) -> list[np.ndarray]:
-    """One batch of graph inputs."""
+    """Return one batch of graph inputs, padded."""
     return [
         np.stack(rows) if source.kind == "vector" else _padded(rows, source)
         for rows, source in zip(zip(*sentences, strict=True), facts.sources, strict=True)
@@ -89,13 +106,13 @@ def _padded(rows: Sequence[np.ndarray], source: OtherSource) -> np.ndarray:
     width = policy.length or max(len(row) for row in rows)
     shape = (len(rows), width, *rows[0].shape[1:])
     batch = np.full(shape, 0 if policy.id is None else policy.id, dtype=rows[0].dtype)
-    for place, row in zip(batch, rows, strict=True):
-        place[(slice(-len(row), None) if policy.side == "left" else slice(len(row)))] = row
+    for padded_row, row in zip(batch, rows, strict=True):
+        padded_row[(slice(-len(row), None) if policy.side == "left" else slice(len(row)))] = row
     return batch
 
 
 def for_runtime(sentences: Sequence[Sentence], facts: Understanding) -> Any:
-    """What `generate` and `predict` of the runtime take."""
+    """Return sentences in the form that `generate` and `predict` of the runtime take."""
     columns = [[row.tolist() for row in rows] for rows in zip(*sentences, strict=True)]
     names = [source.name for source in facts.sources]
     return columns[0] if len(columns) == 1 else dict(zip(names, columns, strict=True))

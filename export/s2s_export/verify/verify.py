@@ -19,10 +19,11 @@ from keras import tree
 
 import s2s_runtime
 from s2s_export.errors import VerificationError
+from s2s_export.options import ExportOptions
 from s2s_export.understand.bundle_terms import Understanding
 from s2s_export.understand.padding_policy import for_encoder
 from s2s_export.verify.oracle import Decoded, Oracle
-from s2s_export.verify.samples import Sentence, encoded, for_runtime, generated, padded
+from s2s_export.verify.samples import Sentence, for_runtime, in_words, padded, sentences
 from s2s_runtime.bundle.manifest_file import Manifest
 from s2s_runtime.spelling import option
 from s2s_training.splitting.splitter import SplitModel
@@ -38,7 +39,7 @@ _UNLIKELY = -20.0  # Keras's float32 softmax rounds what lies below to few digit
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the report.
+    """One comparison, a line of the report.
 
     Attributes:
         what: what was compared.
@@ -62,7 +63,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Report:
-    """What verification found; kept in the manifest.
+    """What verification found; the manifest keeps it.
 
     Attributes:
         checks: a line each.
@@ -82,7 +83,7 @@ class Report:
         return all(check.passed for check in self.checks)
 
     def to_dict(self) -> dict[str, object]:
-        """The report as it stands in the manifest."""
+        """Return the report as it stands in the manifest."""
         return {
             "atol": self.atol,
             "inputs": self.inputs,
@@ -104,17 +105,16 @@ class Subject:
     manifest: Manifest
 
 
-def verify(folder: Path, subject: Subject, texts: Sequence[str], atol: float) -> Report:
-    """Compares a bundle that still stands in its temporary folder with Keras.
+def verify(folder: Path, subject: Subject, options: ExportOptions) -> Report:
+    """Compare a bundle that still stands in its temporary folder with Keras.
 
     Args:
         folder: the bundle.
         subject: where it came from.
-        texts: sentences to decode; without them sources of several lengths are generated.
-        atol: largest difference allowed in any tensor.
+        options: which sentences to decode, and how far tensors may differ.
     """
     oracle = Oracle(subject.model, subject.split, subject.facts)
-    sources = encoded(texts, subject.facts) if texts else generated(subject.facts)
+    sources, atol = sentences(options, subject.facts), options.atol
     max_length = subject.facts.target.max_length or UNKNOWN_LENGTH
     runtime = s2s_runtime.load(folder)
     checks = _tensor_checks(folder, subject, oracle, sources[:8], atol)
@@ -122,11 +122,11 @@ def verify(folder: Path, subject: Subject, texts: Sequence[str], atol: float) ->
         checks.append(_value_check((runtime, oracle, subject.facts), sources, max_length, atol))
     else:
         checks += _sequence_checks((runtime, oracle, subject.facts), sources, max_length)
-    return Report(tuple(checks), atol, f"{len(sources)} {'sentences given' if texts else 'generated sources'}")
+    return Report(tuple(checks), atol, in_words(sources, options))
 
 
 def refuse_failed(report: Report) -> None:
-    """Raises `VerificationError` that names every failed check; a report that passed is let through."""
+    """Raise `VerificationError` that names every failed check; let a report that passed through."""
     failed = [f"{c.what}: {c.different} of {c.compared} differ{_by(c)}" for c in report.checks if not c.passed]
     if failed:
         raise VerificationError(
@@ -164,7 +164,7 @@ def _tensor_checks(folder: Path, subject: Subject, oracle: Oracle, sources: list
 
 
 def _largest(one: np.ndarray, other: np.ndarray) -> float:
-    """Largest absolute difference; infinite where shapes differ or a number is not finite."""
+    """Return the largest absolute difference; infinite where shapes differ or a number is not finite."""
     if one.shape != other.shape:
         return float("inf")
     difference = np.abs(one.astype(np.float64) - other.astype(np.float64))
@@ -174,7 +174,7 @@ def _largest(one: np.ndarray, other: np.ndarray) -> float:
 def _training_outputs(
     oracle: Oracle, facts: Understanding, sources: list[Sentence], steps: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """The training model's outputs for a random target (log-probabilities, or values), and what was fed."""
+    """Return the training model's outputs for a random target (log-probabilities or values), and what was fed."""
     count, rng = len(sources), np.random.default_rng(2)
     if facts.target.feedback == "value":
         fed = rng.normal(size=(count, steps, facts.target.size)).astype(np.float32)
@@ -192,7 +192,7 @@ def _training_outputs(
 def _stepped(
     session: Any, subject: Subject, crossing: Sequence[np.ndarray], fed: np.ndarray | None, steps: int
 ) -> np.ndarray:
-    """The decoder graph run step by step on the same target: log-probabilities (or values) of each step."""
+    """Run the decoder graph step by step on the same target, and return log-probabilities or values of each step."""
     manifest, values = subject.manifest, subject.facts.target.feedback == "value"
     read = {tensor.name for tensor in session.get_inputs()}
     names = [spec.name for spec in (*manifest.states, *manifest.memory)]
@@ -213,7 +213,7 @@ def _log_softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def _value_check(subject: tuple[Any, Oracle, Understanding], sources: list[Sentence], steps: int, atol: float) -> Check:
-    """A continuous model fed its own outputs, every step compared."""
+    """Compare every step of a continuous model that is fed its own outputs."""
     runtime, oracle, facts = subject
     by_length: dict[tuple[int, ...], list[Sentence]] = {}
     for source in sources:
@@ -251,7 +251,7 @@ def _sequence_checks(
 
 
 def compare_tokens(what: str, results: Sequence[Any], expected: Sequence[Decoded]) -> Check:
-    """Tokens against the oracle's; where they part at a near tie, the difference is counted apart."""
+    """Compare tokens with the oracle's; a difference that begins at a near tie is counted apart."""
     parted = [
         (result, decoded)
         for result, decoded in zip(results, expected, strict=True)
@@ -262,6 +262,6 @@ def compare_tokens(what: str, results: Sequence[Any], expected: Sequence[Decoded
 
 
 def _is_near_tie(result: Any, decoded: Decoded) -> bool:
-    """Whether two candidates of some step stood too close, or two finished hypotheses of a beam."""
+    """Return whether two candidates of some step stood too close, or two finished hypotheses of a beam."""
     close = result.score is not None and abs(result.score - decoded.score) < NEAR_TIE
     return bool(decoded.gap < NEAR_TIE) or close

@@ -1,4 +1,4 @@
-"""The options of s2s-decode that say what to decode, where to and with what; how to decode says `DecodingOptions`."""
+"""The options of s2s-decode that say what to decode, with what, and where to; `DecodingOptions` say how."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

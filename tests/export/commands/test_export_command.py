@@ -70,6 +70,34 @@ def test_verifies_with_given_text(run_folder: Path) -> None:
     assert "2 sentences given" in output
 
 
+@pytest.mark.parametrize("count", [1, 30])
+def test_verifies_with_as_many_generated_sources_as_asked_for(run_folder: Path, count: int) -> None:
+    """All of them are decoded, as the counts of the checks in report and manifest say; with int8 they are measured."""
+    code, output, errors = run(run_folder / "model.keras", "--verify-sources", count, "--quantize", "int8")
+    assert code == 0, errors
+    words = "1 generated source" if count == 1 else f"{count} generated sources"
+    assert f"Graphs equal Keras, on {words}" in " ".join(output.split())
+    found = s2s_runtime.load(run_folder / "model.s2s").manifest.verification
+    assert (found["inputs"], found["quantization"]["inputs"]) == (words, words)
+    assert {each["sentences"] for each in found["quantization"]["searches"]} == {count}
+    compared = {check["what"]: check["compared"] for check in found["checks"]}
+    assert compared["greedy, one mixed batch"] == compared["greedy, step by step"] == count
+    assert compared["greedy, a large batch"] == 3 * count
+    assert compared["beam 5, one mixed batch"] == min(count, 8)
+
+
+def test_a_number_of_sources_to_verify_with_that_says_nothing(run_folder: Path) -> None:
+    """None at all, beside texts that are given, or where nothing is verified: refused, with what it needs."""
+    model = run_folder / "model.keras"
+    wrong = "error: --verify-sources: expected an integer of at least 1, got 0\n"
+    assert run(model, "--verify-sources", "0") == (2, "", wrong)
+    code, _, errors = run(model, "--verify-sources", "9", "--dry-run")
+    assert (code, errors.strip()) == (2, "error: --verify-sources: no effect with --dry-run")
+    (run_folder / "lines.txt").write_text("abc\nkkk\n", encoding="utf-8")
+    arguments = [model, "--verify-sources", "9", "--verify-with", run_folder / "lines.txt"]
+    fails(arguments, "verify_sources: needs generated sources, got 2 texts to verify with")
+
+
 def test_texts_to_verify_with_that_do_not_fit(tmp_path: Path, run_folder: Path) -> None:
     """A line longer than what the model reads is shown with its length and the limit; no lines at all are an error."""
     canonical().save(tmp_path / "model.keras")
@@ -194,6 +222,7 @@ def test_options_out_of_range(run_folder: Path) -> None:
         (["--rows", "3", "--unit", "word"], "--rows: needs --pairs; --unit: needs --pairs"),
         (["--dry-run", "--json"], "--json: no effect with --dry-run"),
         (["--dry-run", "--verify-with", "x"], "--verify-with: no effect with --dry-run"),
+        (["--dry-run", "--atol", "1e-3", "--force"], "--atol: no effect with --dry-run; --force: no effect with"),
         (["--model-fn", "a:b", "--trust-lambda"], "--trust-lambda: no effect with --model-fn"),
     ],
 )

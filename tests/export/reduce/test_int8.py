@@ -120,7 +120,7 @@ def test_refusals(tmp_path: Path, saved: Path) -> None:
         export(continuous(), tmp_path / "v.s2s", ExportOptions(max_length=3, quantize="int8"))
     with pytest.raises(ExportError, match=r"references: expected one for each text of verify_with \(2\), got 1"):
         ExportOptions(verify_with=("a", "b"), references=("A",))
-    with pytest.raises(ExportError, match="quantize: expected 'int8' or None, got 'int4'"):
+    with pytest.raises(ExportError, match=r"^quantize: expected 'int8', got 'int4'$"):
         ExportOptions(quantize="int4")  # type: ignore[arg-type]
     (tmp_path / "pairs.tsv").write_text("abc\tXYZ\n", encoding="utf-8")
     fails(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
 import io
-import tempfile
 import zipfile
 from pathlib import Path
 
@@ -88,18 +86,6 @@ def test_a_damaged_zip_is_refused() -> None:
     damaged[200:260] = bytes(60)
     with pytest.raises(BundleError, match="the bundle's bytes: expected a bundle's folder or a zip file of one"):
         s2s_runtime.load(bytes(damaged))
-
-
-def test_graphs_in_memory_leave_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are opened from a temporary folder, which goes with the model."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    model = s2s_runtime.load(files_of(TINY))
-    model.generate(["abc"], beam_size=2)
-    assert len(list(tmp_path.iterdir())) == 1
-    model.close()
-    del model
-    gc.collect()
-    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_that_is_no_zip_is_refused(tmp_path: Path) -> None:

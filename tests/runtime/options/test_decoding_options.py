@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
 import numpy as np
 import pytest
+from places import FIXTURES
+from typer.testing import CliRunner
 
-from s2s_runtime import DecodingOptions, Model, TokenEvent
+from s2s_runtime import DecodingOptions, Model, OptionError, TokenEvent
+from s2s_runtime.commands import decode
+from s2s_runtime.declared_options import declared
+from s2s_runtime.errors import UnknownOptionError
 
+TINY = str(FIXTURES / "tiny.s2s")
 SOURCES = ["abcab", "edc", "aaaaaa", "dcbe"]
 EFFECTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "beam_size": ({}, {"beam_size": 4}),
@@ -37,6 +45,7 @@ EFFECTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "sampling_temperature": ({}, {"sampling_temperature": 5.0, "seed": 1}),
     "sampling_top_k": ({"sampling_temperature": 9.0, "seed": 1}, {"sampling_top_k": 2}),
     "sampling_top_p": ({"sampling_temperature": 1.0, "seed": 1}, {"sampling_top_p": 0.3}),
+    "sampling_min_p": ({"sampling_temperature": 5.0, "seed": 1}, {"sampling_min_p": 0.8}),
     "seed": ({"sampling_temperature": 5.0, "seed": 1}, {"seed": 2}),
     "allowed_next": ({}, {"allowed_next": lambda step, tokens: [3, 4] if step < 3 else [1]}),
     "replace_unknown": ({"suppress_tokens": list("ABCDE")}, {"replace_unknown": True}),
@@ -61,6 +70,30 @@ def test_every_option_changes_some_result(tiny: Model) -> None:
     for name, (base, change) in EFFECTS.items():
         without = [result.to_dict() for result in tiny.generate(SOURCES, **base)]
         assert [result.to_dict() for result in tiny.generate(SOURCES, **{**base, **change})] != without, name
+
+
+# Those whose values are typed as they are; a new option is typed here as soon as it has its case above.
+TYPED = {
+    name: {**base, **change}
+    for name, (base, change) in EFFECTS.items()
+    if name != "return_scores"  # --json shows them anyway
+    and all(isinstance(value, int | float | str) for value in (*base.values(), *change.values()))
+}
+
+
+@pytest.mark.parametrize("options", TYPED.values(), ids=TYPED)
+def test_typed_options_do_what_they_do_in_python(tiny: Model, options: dict[str, Any]) -> None:
+    """Each by its declared flag: with --json the command writes exactly what `generate` gives."""
+    typed: list[str] = []
+    for name, value in options.items():
+        flags = declared(DecodingOptions)[name].option.flags or [f"--{name.replace('_', '-')}"]
+        if name != "return_scores":
+            typed += [flags[0]] if value is True else [flags[0], str(value)]
+    found = CliRunner().invoke(decode.app, [TINY, *SOURCES, "--json", *typed])
+    assert found.stderr == ""
+    results = tiny.generate(SOURCES, **{"return_scores": True, **options})
+    expected = [{"text": text, **result.to_dict()} for text, result in zip(SOURCES, results, strict=True)]
+    assert [json.loads(line) for line in found.stdout.splitlines()] == json.loads(json.dumps(expected))
 
 
 def test_batch_options_decide_how_many_rows_run_together(random_model: Callable[..., Model]) -> None:
@@ -175,6 +208,87 @@ def test_sampling_draws_from_the_softmax(table_model: Callable[..., Model]) -> N
     assert frequencies(top_p=0.4) == [1, 0, 0, 0]
     flat = np.sqrt([0.5, 0.3, 0.15, 0.05])
     assert frequencies(temperature=2.0) == pytest.approx(flat / flat.sum(), abs=0.03)
+
+
+def drawn_by_definition(
+    probabilities: Mapping[int, float], temperature: float, top_k: int | None, top_p: float, min_p: float
+) -> dict[int, float]:
+    """Probability of each token that may be drawn, by the definitions alone, one after the other."""
+    warm = {token: probability ** (1 / temperature) for token, probability in probabilities.items()}
+    ranked = sorted(warm, key=lambda token: -warm[token])[:top_k]
+    whole = sum(warm[token] for token in ranked)
+    before = {token: sum(warm[other] for other in ranked[:rank]) / whole for rank, token in enumerate(ranked)}
+    kept = [token for token in ranked if before[token] < top_p and warm[token] >= min_p * warm[ranked[0]]]
+    return {token: warm[token] / sum(warm[other] for other in kept) for token in kept}
+
+
+@pytest.mark.parametrize("temperature", [0.6, 1.0, 2.5])
+@pytest.mark.parametrize("top_k", [None, 3])
+@pytest.mark.parametrize("top_p", [1.0, 0.75])
+@pytest.mark.parametrize("min_p", [0.0, 0.1, 0.35, 0.7, 1.0])
+def test_min_p_keeps_a_share_of_the_likeliest(
+    temperature: float, top_k: int | None, top_p: float, min_p: float
+) -> None:
+    """Over a grid of numbers drawn, each token comes as often as temperature, top-k, top-p, min-p in that order say."""
+    from s2s_runtime.search.sampling import Sampler
+
+    class At:
+        def __init__(self, number: float) -> None:
+            self.number = number
+
+        def random(self, dtype: type[np.float32]) -> np.float32:
+            return dtype(self.number)
+
+    probabilities, points = {4: 0.41, 2: 0.26, 0: 0.19, 1: 0.09, 3: 0.05}, 2000
+    logits = np.log(np.array([[probabilities[token] for token in range(5)]], np.float32)) - 3
+    sampler = Sampler(temperature, top_k, top_p, min_p)
+    drawn = sampler.draw(np.repeat(logits, points, axis=0), [At((i + 0.5) / points) for i in range(points)])
+    expected = drawn_by_definition(probabilities, temperature, top_k, top_p, min_p)
+    assert set(drawn.tolist()) == set(expected)
+    for token, probability in expected.items():
+        assert (drawn == token).mean() == pytest.approx(probability, abs=1.5 / points)
+
+
+def test_min_p_over_whole_sequences(table_model: Callable[..., Model]) -> None:
+    """Every sequence comes as often as the product of its steps says, the bound being that of each step anew."""
+    table = {
+        (): {2: 0.5, 3: 0.3, 4: 0.2},
+        (2,): {2: 0.2, 3: 0.2, 4: 0.6},
+        (3,): {2: 0.35, 3: 0.3, 4: 0.35},
+        (4,): {2: 1.0},
+    }
+    model = table_model(6, table, max_length=2, end_ids=())
+    options = {"sampling_temperature": 1.5, "sampling_min_p": 0.55}
+    expected = {
+        (first, second): one * other
+        for first, one in drawn_by_definition(table[()], 1.5, None, 1.0, 0.55).items()
+        for second, other in drawn_by_definition(table[(first,)], 1.5, None, 1.0, 0.55).items()
+    }
+    assert 1 < len(expected) < 7  # some of the seven that can be written are out
+    found = Counter(tuple(model.generate([[1]], seed=seed, **options)[0].ids) for seed in range(1000))
+    assert set(found) == set(expected)
+    for sequence, probability in expected.items():
+        assert found[sequence] / 1000 == pytest.approx(probability, abs=0.04)
+
+
+def test_min_p_draws_by_the_seed_whatever_is_beside(tiny: Model) -> None:
+    """Same seed, same samples alone and in any batch; a min-p of 1 leaves the likeliest token alone."""
+    options = {"sampling_temperature": 3.0, "sampling_min_p": 0.2, "num_hypotheses": 4, "seed": 7}
+    together = tiny.generate(["abcde", "cde", "a"], **options)
+    [alone] = tiny.generate(["cde"], **options)
+    assert [each.ids for each in alone.hypotheses] == [each.ids for each in together[1].hypotheses]
+    assert len(alone.hypotheses) > 1
+    expected = [result.ids for result in tiny.generate(SOURCES)]
+    assert [result.ids for result in tiny.generate(SOURCES, sampling_min_p=1, sampling_temperature=9)] == expected
+
+
+@pytest.mark.parametrize("value", [0, 1.5, float("nan"), "0.1"])
+def test_a_min_p_out_of_range_is_named(tiny: Model, value: object) -> None:
+    """Above 0 and at most 1; another library's name for it is answered by ours."""
+    with pytest.raises(OptionError, match="sampling_min_p: expected a number above 0 and at most 1, got"):
+        tiny.generate(SOURCES, sampling_min_p=value)
+    with pytest.raises(UnknownOptionError, match="what Hugging Face calls min_p is sampling_min_p here"):
+        tiny.generate(SOURCES, min_p=0.1)
 
 
 def test_top_k_of_one_is_greedy(tiny: Model) -> None:

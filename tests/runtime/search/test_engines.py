@@ -17,7 +17,7 @@ from s2s_runtime import CancelledError, Model, OptionError, Result
 from s2s_runtime.bundle.manifest_file import read_manifest
 from s2s_runtime.bundle.storage import FolderFiles
 from s2s_runtime.loading import open_step_model
-from s2s_runtime.ort.bundle_sessions import Graphs
+from s2s_runtime.ort.bundle_sessions import BundleSessions
 from s2s_runtime.ort.onnx_model import OnnxStepModel
 from s2s_runtime.ort.sessions import SessionSettings
 
@@ -208,11 +208,11 @@ def test_what_the_graph_cannot_do_goes_step_by_step(tiny: Model, obstacle: str) 
 def test_graphs_are_opened_when_they_are_needed(fixtures: Path) -> None:
     """Who decodes greedily never opens the graphs of beam search, whose weights would take as much memory again."""
     manifest = read_manifest(fixtures / "tiny.s2s")
-    graphs = Graphs(FolderFiles(fixtures / "tiny.s2s"), manifest, SessionSettings(), {})
+    sessions = BundleSessions(FolderFiles(fixtures / "tiny.s2s"), manifest, SessionSettings(), {})
     opened: list[str] = []
-    graphs._opened = lambda name: opened.append(name) or open_graph(name)  # type: ignore[method-assign, func-returns-value]
-    open_graph = Graphs._opened.__get__(graphs)
-    model = Model(manifest, OnnxStepModel(manifest, graphs))
+    sessions._opened = lambda name: opened.append(name) or open_graph(name)  # type: ignore[method-assign, func-returns-value]
+    open_graph = BundleSessions._opened.__get__(sessions)
+    model = Model(manifest, OnnxStepModel(manifest, sessions))
     model.generate(["abc"] * 60)
     assert opened == ["greedy", "encoder"]
     model.generate(["abc"], beam_size=2)

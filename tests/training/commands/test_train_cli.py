@@ -66,7 +66,7 @@ def test_errors_are_one_line_and_leave_nothing(  # noqa: PLR0917  (fixtures)
     [
         (["--epoch", "3"], "No such option: --epoch"),
         (["x.tsv"], "Missing option '--output'"),
-        (["x.tsv", "-o", "run", "--cell", "rnn"], "Invalid value for '--cell'"),
+        (["x.tsv", "-o", "run", "--cell", "xlstm"], "Invalid value for '--cell'"),
     ],
 )
 def test_wrong_usage_has_status_2(arguments, message, monkeypatch, capsys):

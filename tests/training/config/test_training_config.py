@@ -1,10 +1,11 @@
 import dataclasses
+from typing import get_args
 
 import pytest
 
 from s2s_training.config.data import DataConfig
 from s2s_training.config.fit import FitConfig
-from s2s_training.config.model import ModelConfig
+from s2s_training.config.model import CellName, ModelConfig
 from s2s_training.data.datasets import default_config, tutorial_config
 from s2s_training.errors import ConfigError
 
@@ -31,7 +32,7 @@ def test_unknown_options_are_errors():
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("cell", "rnn", "cell: expected 'lstm' or 'gru', got 'rnn'"),
+        ("cell", "xlstm", f"cell: expected {' or '.join(map(repr, get_args(CellName)))}, got 'xlstm'"),
         ("units", 0, "units: expected an integer of at least 1, got 0"),
         ("normalization", "nfc", "normalization: expected 'NFC' or 'NFKC' or 'NFD' or 'NFKD', got 'nfc'"),
         ("dropout", 1.0, "dropout: expected a number of at least 0 and below 1, got 1.0"),

@@ -1,18 +1,18 @@
 import dataclasses
+from typing import get_args
 
 import numpy as np
 import pytest
 from layouts import IDS
 
-from s2s_training.config.model import ModelConfig
+from s2s_training.config.model import CellName, ModelConfig
 
 pytestmark = pytest.mark.tensorflow
 
 ONE_HOT = dataclasses.replace(IDS, one_hot=True, source_padding=-1, target_padding=-1)
 SIZES = {"units": 4, "embedding": 3}
 KINDS = {
-    "plain": {},
-    "gru": {"cell": "gru"},
+    **{name: {"cell": name} for name in get_args(CellName)},
     "bidirectional": {"bidirectional": True, "attention": "dot"},
     "general": {"bidirectional": True, "attention": "general", "decoder_units": 5},
     "additive": {"attention": "additive", "cell": "gru"},
@@ -47,6 +47,13 @@ def predict(model, layout, source, target):
     if layout.one_hot:
         return model([one_hot(source, layout.source_size), one_hot(target, layout.target_size)]).numpy()
     return model([source, target]).numpy()
+
+
+def test_every_cell_that_can_be_named_is_there():
+    """What `--cell` offers is what models are built of: no name without a cell, no cell without a name."""
+    from s2s_training.layers.recurrent_cells import RECURRENT_CELLS
+
+    assert [*RECURRENT_CELLS] == [*get_args(CellName)]
 
 
 def test_parameters_of_the_canonical_translator():
