@@ -124,7 +124,7 @@ class Result(ComparedByValue):
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class TargetScore(ComparedByValue):
-    """How likely a given target is.
+    """The scores of a given target: how likely it is.
 
     Attributes:
         score: log-probability normalised by the length penalty, as `Hypothesis.score` is.

@@ -1,4 +1,4 @@
-"""How messages spell the names of options: as the caller wrote them, in Python or on a command line, and near misses.
+"""Spelling the names of options in messages: as the caller writes them, in Python or on a command line.
 
 >>> option("source_length", "16")
 'source_length=16'

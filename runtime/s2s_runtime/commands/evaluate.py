@@ -34,7 +34,7 @@ EPILOG = """
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateOptions:
-    """What s2s-evaluate counts, and where it writes."""
+    """The options that say what s2s-evaluate counts, and where it writes."""
 
     bundle: Annotated[Path, Option(positional=True, metavar="BUNDLE")]
     """Folder written by s2s-export."""

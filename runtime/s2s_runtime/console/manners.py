@@ -57,7 +57,7 @@ class UsageError(OptionError):
 
 
 class Manners(NamedTuple):
-    """How much a command writes beside its result.
+    """The amount that a command writes beside its result.
 
     Attributes:
         verbose: whether log lines are shown too, and where in the code an error arose.

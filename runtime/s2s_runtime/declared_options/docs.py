@@ -1,4 +1,4 @@
-"""What options mean, in words: the docstrings below the fields, and the documentation made of them."""
+"""The meanings of options, in words: the docstrings below the fields, and the documentation made of them."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ _drawn = partial(
 
 @dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class SamplingOptions:
-    """What is drawn from at random."""
+    """The options that say what is drawn from at random."""
 
     sampling_temperature: Annotated[
         float | None,

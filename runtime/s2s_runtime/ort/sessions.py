@@ -168,14 +168,14 @@ def open_session(graph: bytes, settings: SessionSettings, name: str, weights: Ma
     """
     weights = weights or {}
     ort = import_onnxruntime()
-    found = placed(graph, weights, name)
+    placed_graph = placed(graph, weights, name)
     _check_available(ort.get_available_providers(), settings)
     first, *others = _attempts(settings, ort.get_available_providers())
     session_options = _session_options(ort, first)
     try:
-        if found.in_memory and _take_weights(session_options, weights):
-            return _start(ort, found.content, first, session_options, name)
-        with private_copy(found.content, weights) as copy:
+        if placed_graph.in_memory and _take_weights(session_options, weights):
+            return _start(ort, placed_graph.content, first, session_options, name)
+        with private_copy(placed_graph.content, weights) as copy:
             return _start(ort, str(copy), first, session_options, name)
     except ProviderError:
         if not others:

@@ -72,7 +72,7 @@ class StepModel(Protocol[StatesT]):
 
 
 class Writing(NamedTuple):
-    """What limits the tokens that `WritingModel.write` writes, and their number.
+    """The limits of what `WritingModel.write` writes: which tokens, and how many.
 
     Attributes:
         mask: float32 (vocabulary,), added to the logits: -inf at tokens that never follow.
