@@ -1,4 +1,4 @@
-"""Where a bundle's files come from: a folder, a zip file, the bytes of one, or a mapping of names to bytes.
+"""The files of a bundle, read from a folder, a zip file, the bytes of one, or a mapping of names to bytes.
 
 Each file is read once and whole, and kept: what was compared with its digest is what decodes, whatever happens to the
 place afterwards. Nothing is written, mapped or left open.
