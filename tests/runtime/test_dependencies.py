@@ -6,11 +6,11 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from inspect import isfunction
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, get_type_hints
 
 import pytest
+from places import TINY
 from typer.testing import CliRunner
 
 import s2s_runtime
@@ -21,8 +21,6 @@ from s2s_runtime.commands import decode as cli
 from s2s_runtime.loading import open_step_model
 from s2s_runtime.ort import sessions
 from s2s_runtime.ort.sessions import SessionSettings, open_session
-
-TINY = Path(__file__).parents[1] / "fixtures" / "tiny.s2s"
 
 
 def _python(code: str) -> subprocess.CompletedProcess[str]:

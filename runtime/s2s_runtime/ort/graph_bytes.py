@@ -60,7 +60,7 @@ class PlacedGraph:
 
 @dataclass
 class _Walk:
-    """What is known while a graph is read."""
+    """The state of reading a graph."""
 
     data: bytes
     weights: Mapping[str, bytes]
@@ -90,35 +90,35 @@ def placed(graph: bytes, weights: Mapping[str, bytes], name: str) -> PlacedGraph
 
 
 def _message(walk: _Walk, start: int, end: int, kind: str, depth: int) -> list[bytes]:
-    """The bytes of a message in pieces, without the constants that moved out of it, with those that moved into it."""
+    """Return the bytes of a message in pieces, without the constants moved out of it and with those moved into it."""
     parts, pieces, copied = _PARTS[kind], list[bytes](), start
     made: list[bytes] | None
-    for each in _fields(walk.data, start, end):
-        part = parts.get(each.number)
-        if part is None or walk.data.find(_LOCATION, each.start, each.end) < 0:
+    for item in _fields(walk.data, start, end):
+        part = parts.get(item.number)
+        if part is None or walk.data.find(_LOCATION, item.start, item.end) < 0:
             continue
         if part in {"tensor", "constant"}:
-            made = None if _stays(walk, each, part, depth) else []
+            made = None if _stays(walk, item, part, depth) else []
         else:
-            made = _message(walk, each.start, each.end, part, depth + (part == "inner graph"))
+            made = _message(walk, item.start, item.end, part, depth + (part == "inner graph"))
         if made is not None:
-            heading = [] if part == "constant" else [_tag(each.number), _varint(sum(map(len, made)))]
-            pieces += [walk.data[copied : each.begin], *heading, *made]
-            copied = each.end
+            heading = [] if part == "constant" else [_tag(item.number), _varint(sum(map(len, made)))]
+            pieces += [walk.data[copied : item.begin], *heading, *made]
+            copied = item.end
     pieces.append(walk.data[copied:end])
     return [*pieces, *walk.moved.values()] if kind == "graph" else pieces
 
 
 def _stays(walk: _Walk, tensor: _Field, part: str, depth: int) -> bool:
-    """Whether a constant stays where it is; checks where it lies."""
+    """Check where a constant lies, and return whether it stays there."""
     fields = list(_fields(walk.data, tensor.start, tensor.end))
-    outside = dict(_entry(walk.data, each) for each in fields if each.number == _EXTERNAL_DATA)
+    outside = dict(_entry(walk.data, item) for item in fields if item.number == _EXTERNAL_DATA)
     if not outside:
         return True
     _check_place(outside, walk.weights)
     if depth == 0 and part == "constant":
         return True
-    name = next((walk.data[each.start : each.end] for each in fields if each.number == _NAME), b"")
+    name = next((walk.data[item.start : item.end] for item in fields if item.number == _NAME), b"")
     if depth > 1 or part != "constant" or name in walk.moved:
         walk.in_memory = False  # in a loop in a branch it wouldn't be packed; two of one name can't both be outermost
         return True
@@ -138,40 +138,40 @@ def _check_place(outside: Mapping[bytes, bytes], weights: Mapping[str, bytes]) -
 
 
 def _entry(data: bytes, entry: _Field) -> tuple[bytes, bytes]:
-    """Key and value of what says where a constant lies."""
-    texts = {each.number: data[each.start : each.end] for each in _fields(data, entry.start, entry.end)}
+    """Return the key and the value of an entry that says where a constant lies."""
+    texts = {item.number: data[item.start : item.end] for item in _fields(data, entry.start, entry.end)}
     return texts.get(1, b""), texts.get(2, b"")
 
 
 def _fields(data: bytes, start: int, end: int) -> Iterator[_Field]:
-    """The fields of a message, one after the other."""
-    place = start
-    while place < end:
-        begin = place
-        tag, place = _number(data, place)
-        wire, stop = tag & 7, place
+    """Yield the fields of a message, one after the other."""
+    offset = start
+    while offset < end:
+        begin = offset
+        tag, offset = _number(data, offset)
+        wire, stop = tag & 7, offset
         if wire == _BYTES:
-            length, place = _number(data, place)
-            stop = place + length
+            length, offset = _number(data, offset)
+            stop = offset + length
         elif wire == 0:
-            stop = _number(data, place)[1]
+            stop = _number(data, offset)[1]
         else:
             stop += _FIXED.get(wire, end)  # groups, which ONNX doesn't have, end nowhere
         if stop > end:
             raise ValueError("it is damaged")
-        yield _Field(tag >> 3, begin, place, stop)
-        place = stop
+        yield _Field(tag >> 3, begin, offset, stop)
+        offset = stop
 
 
-def _number(data: bytes, place: int) -> tuple[int, int]:
-    """A number of variable length, and where it ends."""
+def _number(data: bytes, offset: int) -> tuple[int, int]:
+    """Return a number of variable length, and the offset at which it ends."""
     value = shift = 0
     while shift <= _MOST_BITS:
-        byte = data[place]
+        byte = data[offset]
         value |= (byte & 127) << shift
-        place, shift = place + 1, shift + 7
+        offset, shift = offset + 1, shift + 7
         if byte < 128:
-            return value, place
+            return value, offset
     raise ValueError("it is damaged")
 
 

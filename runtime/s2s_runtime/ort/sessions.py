@@ -37,7 +37,7 @@ ProviderOptions = Mapping[str, str | int | float | bool]
 
 @dataclass(frozen=True)
 class SessionSettings:
-    """How sessions are opened.
+    """The providers, devices and threads with which sessions are opened.
 
     Args:
         providers: execution providers in order of preference, by onnxruntime's name ("CUDAExecutionProvider") or a
@@ -109,7 +109,7 @@ class SessionSettings:
 
     @property
     def device(self) -> tuple[str, int]:
-        """Onnxruntime's name and number of the device on which the first provider keeps tensors."""
+        """The device on which the first provider keeps tensors: onnxruntime's name and number of it."""
         if self.requested[0] != CUDA:
             return "cpu", 0  # the other providers take and give tensors in host memory
         options = self.provider_options[0] if self.provider_options else {}
@@ -117,19 +117,19 @@ class SessionSettings:
 
 
 def provider_name(name: str) -> str:
-    """Onnxruntime's name of a provider that may be called by a short one."""
+    """Return onnxruntime's name of a provider that may be called by a short one."""
     return _SHORT_NAMES.get(name.lower(), name)
 
 
 def fallback_warning(asked: Sequence[str] | None, obtained: str) -> str | None:
-    """Say that another provider decodes than the first asked for; only `allow_fallback` gets so far."""
+    """Say that another provider decodes than the first asked for, which only `allow_fallback` allows."""
     if not asked or provider_name(asked[0]) == obtained:
         return None
     return f"warning: --provider {asked[0]} was not obtained; {obtained} decodes"
 
 
 def available_providers() -> list[str]:
-    """Providers that this onnxruntime was built with and that have a short name here, in its order.
+    """Return the providers that this onnxruntime was built with and that have a short name here, in its order.
 
     Raises:
         MissingExtraError: onnxruntime is not installed.
@@ -138,10 +138,10 @@ def available_providers() -> list[str]:
 
 
 def import_onnxruntime() -> ModuleType:
-    """The onnxruntime module, its telemetry disabled unless the environment says otherwise.
+    """Return the onnxruntime module, its telemetry disabled unless the environment says otherwise.
 
     Raises:
-        MissingExtraError: it is not installed; names the extras that bring it.
+        MissingExtraError: it is not installed; the message names the extras that bring it.
     """
     disable_telemetry()
     try:
@@ -168,14 +168,14 @@ def open_session(graph: bytes, settings: SessionSettings, name: str, weights: Ma
     """
     weights = weights or {}
     ort = import_onnxruntime()
-    found = placed(graph, weights, name)
+    placed_graph = placed(graph, weights, name)
     _check_available(ort.get_available_providers(), settings)
     first, *others = _attempts(settings, ort.get_available_providers())
     session_options = _session_options(ort, first)
     try:
-        if found.in_memory and _take_weights(session_options, weights):
-            return _start(ort, found.content, first, session_options, name)
-        with private_copy(found.content, weights) as copy:
+        if placed_graph.in_memory and _take_weights(session_options, weights):
+            return _start(ort, placed_graph.content, first, session_options, name)
+        with private_copy(placed_graph.content, weights) as copy:
             return _start(ort, str(copy), first, session_options, name)
     except ProviderError:
         if not others:
@@ -201,7 +201,7 @@ def _start(ort: ModuleType, graph: bytes | str, settings: SessionSettings, sessi
             graph,
             session_options,
             providers=list(settings.requested),
-            provider_options=None if options is None else [_as_text(each) for each in options],
+            provider_options=None if options is None else [_as_text(values) for values in options],
             enable_fallback=0,  # else onnxruntime prints, and changes the provider even in the middle of a run
         )
     except (
@@ -234,7 +234,7 @@ def _start(ort: ModuleType, graph: bytes | str, settings: SessionSettings, sessi
 
 
 def _attempts(settings: SessionSettings, available: Sequence[str]) -> list[SessionSettings]:
-    """What is tried in turn: the settings as they are; where falling back is allowed, without the first provider."""
+    """Return the settings to try in turn: these, and without the first provider where falling back is allowed."""
     if not settings.allow_fallback:
         return [settings]
     options = settings.provider_options
@@ -242,11 +242,11 @@ def _attempts(settings: SessionSettings, available: Sequence[str]) -> list[Sessi
     attempts = [
         replace(
             settings,
-            providers=[settings.requested[i] for i in places],
-            provider_options=None if options is None else [options[i] for i in places],
+            providers=[settings.requested[i] for i in indices],
+            provider_options=None if options is None else [options[i] for i in indices],
         )
-        for places in (kept, kept[1:])
-        if places
+        for indices in (kept, kept[1:])
+        if indices
     ]
     if settings.requested != (CPU,):
         attempts.append(replace(settings, providers=None, provider_options=None))
@@ -254,7 +254,7 @@ def _attempts(settings: SessionSettings, available: Sequence[str]) -> list[Sessi
 
 
 def settings_like(session: Any) -> SessionSettings:
-    """Settings with the providers and provider options of a session that is open already."""
+    """Return settings with the providers and provider options of a session that is open already."""
     providers, options = session.get_providers(), session.get_provider_options()
     return SessionSettings(providers, [options.get(name, {}) for name in providers])
 
