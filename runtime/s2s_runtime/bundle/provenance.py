@@ -62,7 +62,9 @@ class Sign:
     @classmethod
     def read(cls, fields: Fields) -> Sign:
         """Read one sign of the manifest; its problems are reported to `fields`."""
-        return cls(fields.text("what"), fields.text("figure"), fields.text("says"))
+        made = cls(fields.text("what"), fields.text("figure"), fields.text("says"))
+        fields.refuse_others()
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,9 @@ class SetUpItem:
         """Read one item of the manifest; its problems are reported to `fields`."""
         origin = cast("Origin", fields.choice("origin", tuple(ORIGINS)))
         signs = tuple(Sign.read(item) for item in fields.children("signs", []))
-        return cls(fields.text("name"), fields.text("value"), origin, fields.text("option", ""), signs)
+        made = cls(fields.text("name"), fields.text("value"), origin, fields.text("option", ""), signs)
+        fields.refuse_others()
+        return made
 
 
 @dataclass(frozen=True)
@@ -141,4 +145,6 @@ class Provenance:
     def read(cls, fields: Fields) -> Provenance:
         """Read the provenance of a manifest; its problems are reported to `fields`."""
         items = tuple(SetUpItem.read(item) for item in fields.children("items"))
-        return cls(items, fields.integer("proved_by"))
+        made = cls(items, fields.counted("proved_by"))
+        fields.refuse_others()
+        return made
