@@ -249,15 +249,16 @@ class _Proved:
 
 def _settled(found: _Found, facts: Understanding, rows: ChosenRows | None, proved: _Proved | None = None) -> Settled:
     items = [] if rows is None or rows.item is None else [rows.item]
+    if proved is not None and rows is not None and rows.item is not None and rows.same_symbols and not rows.given:
+        # Every such row count makes the same bundle: what follows from the rows is proved, or isn't, item by item.
+        items, found.signs["start and end"] = [], (*rows.item.signs, *found.signs.get("start and end", ()))
     for name, value in found.setup.described().items():
-        origin, signs = found.origins.get(name, "assumed"), list(found.signs.get(name, ()))
-        if proved is not None and name in proved.untold:
-            also = ", ".join(proved.untold[name])
-            signs.append(Sign(f"expected outputs that come out with {also} too", f"all {proved.count}", ""))
-        elif proved is not None and not _open(name, proved.trial):
+        origin, others = found.origins.get(name, "assumed"), () if proved is None else proved.untold.get(name, ())
+        if proved is not None and not others and not _open(name, proved.trial):
             origin = "proved"
-        settles = option(ITEM_OPTIONS[name]) if name in ITEM_OPTIONS else option("expect")
-        items.append(SetUpItem(name, value, origin, settles, tuple(signs)))
+        # What has no option of its own, expected outputs settle: some, or more of them.
+        settles = option(ITEM_OPTIONS[name]) if name in ITEM_OPTIONS else option("expect") if proved is None else ""
+        items.append(SetUpItem(name, value, origin, settles, found.signs.get(name, ()), tuple(others)))
     changed = found.setup.in_facts(facts)
     warnings = () if proved is not None else [f"warning: {warning}" for warning in found.warnings]
     changed = replace(changed, notes=(*_renewed(facts, changed, found.origins), *warnings))
