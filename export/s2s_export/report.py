@@ -134,9 +134,10 @@ def print_settling(console: Console, setup: Provenance, typed: Sequence[str]) ->
     if not flags:
         return
     added = [f"{flag} {_ONLY_YOURS[flag]}" for flag in flags] + ["--force"] * ("--force" not in typed)
-    proof = "" if "--expect" in typed else ", or --expect FILE with outputs of your own loop"
-    console.print(f"To settle what is assumed, type (what stands in capitals, only you know{proof}):", soft_wrap=True)
+    console.print("To settle what is assumed, type (what stands in capitals, only you know):")
     console.print(Text(f"  s2s-export {shlex.join(typed)} {' '.join(added)}"), soft_wrap=True)
+    if "--expect" not in typed:
+        console.print("or, in place of these, --expect FILE: what your own loop gave proves it")
 
 
 def print_first_look(console: Console, look: FirstLook, options: ExportOptions, command: str) -> None:
