@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from places import FIXTURES, ROOT
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
@@ -17,9 +18,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.fixture(scope="session")
+def fixtures() -> Path:
+    """The folder of committed bundles."""
+    return FIXTURES
+
+
+@pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real sentence pairs that may stand beside the checkout; skips where it is absent."""
-    folder = Path(os.environ.get("S2S_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    folder = Path(os.environ.get("S2S_DATA", ROOT / "shared" / "data"))
     if not (folder / "fra.txt").is_file():
         pytest.skip(
             f"needs {folder / 'fra.txt'} (sentence pairs, not part of this repository; S2S_DATA names another place)"

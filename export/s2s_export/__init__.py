@@ -44,7 +44,10 @@ _LATER = {
 
 
 def __getattr__(name: str) -> object:
-    """What takes its time, TensorFlow above all, is imported when it is first asked for: `--help` needs none of it."""
+    """Import what takes its time, TensorFlow above all, when it is first asked for.
+
+    `--help` needs none of it.
+    """
     if name in _LATER:
         if name != "ExportOptions":
             import_quietly()

@@ -112,7 +112,7 @@ def _export(model: keras.Model, path: Path, options: ExportOptions, progress: Pr
         facts, manifest = settled.facts, settled.in_manifest(manifest)
         write_manifest(folder, manifest)
         progress("verifying")
-        report = verify(folder, Subject(model, parts, facts, manifest), options.verify_with, options.atol)
+        report = verify(folder, Subject(model, parts, facts, manifest), options)
         refuse_failed(report)
         report = replace(report, facts=_facts(parts, facts, graphs))
         manifest = replace(manifest, verification=report.to_dict())
@@ -124,7 +124,7 @@ def _export(model: keras.Model, path: Path, options: ExportOptions, progress: Pr
 
 
 def write_unverified(folder: Path, parts: SplitModel, facts: Understanding, graphs: Graphs) -> Manifest:
-    """Writes graphs into a folder as a bundle that nobody has compared with Keras yet; returns its manifest."""
+    """Write graphs into a folder as a bundle that nobody has compared with Keras yet; return its manifest."""
     files, weights = write_graphs(folder, graphs.models)
     manifest = Manifest(
         graphs=files,
@@ -144,23 +144,25 @@ def write_unverified(folder: Path, parts: SplitModel, facts: Understanding, grap
 
 
 def _facts(parts: SplitModel, facts: Understanding, graphs: Graphs) -> dict[str, object]:
-    """What the report says of the model beside what was compared; sizes stand with the manifest's graphs."""
+    """Return what the report says of the model beside what was compared; sizes stand with the manifest's graphs."""
     types = graphs.node_types()
     return {
         "source_inputs": len(parts.source_indices),
         "states": len(graphs.states),
         "memories": len(graphs.memory),
         "parameters": {"encoder": parts.encoder.count_params(), "decoder": parts.decoder.count_params()},
-        "nodes": {name: ", ".join(f"{count} {kind}" for kind, count in each.items()) for name, each in types.items()},
+        "nodes": {
+            name: ", ".join(f"{count} {kind}" for kind, count in counts.items()) for name, counts in types.items()
+        },
         "notes": list(facts.notes),
     }
 
 
 def take_apart(model: keras.Model, options: ExportOptions) -> tuple[keras.Model, SplitModel, Understanding]:
-    """Reads a model without writing anything.
+    """Read a model without writing anything.
 
     Returns:
-        the model from ids on to what is decoded, its split, and how it was understood.
+        The model from ids on to what is decoded, its split, and how it was understood.
 
     Raises:
         ExportError, SplitError: as `export`.
@@ -211,7 +213,10 @@ def _split(model: keras.Model, options: ExportOptions, source_input: str | None)
 
 @contextmanager
 def stateless(model: keras.Model) -> Iterator[None]:
-    """Lets stateful layers start from their initial state at every call; a bundle hands states in and out instead."""
+    """Let stateful layers start from their initial state at every call while the block runs.
+
+    A bundle hands states in and out instead.
+    """
     layers = [layer for layer in model._flatten_layers() if getattr(layer, "stateful", False)]
     for layer in layers:
         layer.stateful = False

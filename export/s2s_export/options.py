@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal
 
 from s2s_export.errors import ExportError
 from s2s_export.pass_names import named
-from s2s_runtime.declared_options import Option, declares_options, option_problems
+from s2s_runtime.declared_options import Need, Option, declares_options, option_problems
 from s2s_runtime.spelling import did_you_mean, option
 from s2s_runtime.vocabulary.padding import Side
 from s2s_runtime.vocabulary.vocabulary_file import Unit, VocabularyFile
@@ -18,6 +18,7 @@ from s2s_runtime.vocabulary.vocabulary_file import Unit, VocabularyFile
 GRAPH: Final = "What the graph can't tell"
 TEXT: Final = "Vocabulary and padding"
 FILES: Final = "Files"
+DRY_RUN: Final = "--dry-run"  # as a verb: what writes and verifies nothing
 
 
 @declares_options
@@ -109,6 +110,25 @@ class ExportOptions:
     verify_with: Annotated[Sequence[str], Option(typed=None)] = ()
     """Texts to verify with. Otherwise inputs are generated."""
 
+    verify_sources: Annotated[
+        int,
+        Option(
+            panel=FILES,
+            metavar="N",
+            at_least=1,
+            not_for=[DRY_RUN],
+            needs=[
+                Need(
+                    words="generated sources",
+                    present=lambda given: not given.verify_with,
+                    got=lambda given: f"{len(given.verify_with)} texts to verify with",
+                )
+            ],
+        ),
+    ] = 24
+    """Sources to generate and verify with, where no texts are given. More are stronger evidence, fewer take less time.
+    All are decoded greedily (values: predicted), the first 8 by beam search and compared tensor by tensor too."""
+
     references: Annotated[Sequence[str], Option(typed=None)] = ()
     """The right target of each text in `verify_with`, for error rates with int8 or float16."""
 
@@ -127,10 +147,10 @@ class ExportOptions:
     opset: Annotated[int, Option(panel=FILES, at_least=15, at_most=18)] = 18
     """ONNX operator set. tf2onnx writes none above 18, and ONNX's LSTM and GRU need 15."""
 
-    atol: Annotated[float, Option(panel=FILES, above=0, at_most=0.1)] = 1e-4
+    atol: Annotated[float, Option(panel=FILES, not_for=[DRY_RUN], above=0, at_most=0.1)] = 1e-4
     """Largest difference from Keras allowed in any tensor."""
 
-    force: Annotated[bool, Option(panel=FILES)] = False
+    force: Annotated[bool, Option(panel=FILES, not_for=[DRY_RUN])] = False
     """Replace an existing bundle."""
 
     def __post_init__(self) -> None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class Exported:
-    """What an export did; shown as its report, in a notebook as tables.
+    """What an export did; it is shown as its report, and in a notebook as tables.
 
     Attributes:
         path: the bundle.
@@ -78,7 +78,7 @@ def as_html(exported: Exported) -> str:
 
 
 def _html(table: Table) -> str:
-    """A table of rich as one of HTML; headings and cells are plain text."""
+    """Return a table of rich as one of HTML; its headings and cells are plain text."""
     head = "".join(f"<th>{escape(str(column.header))}</th>" for column in table.columns) if table.show_header else ""
     cells = zip(*(column.cells for column in table.columns), strict=True)
     rows = [
@@ -94,7 +94,7 @@ def _html(table: Table) -> str:
 
 
 def _parts(exported: Exported) -> Iterator[Table | str]:
-    """The report, piece by piece: tables, and lines of text."""
+    """Yield the report, piece by piece: tables, and lines of text."""
     yield _checks(exported.report.checks, exported.report.inputs)
     if exported.manifest.setup is not None:
         yield setup_table(exported.manifest.setup)
@@ -141,7 +141,7 @@ def print_settling(console: Console, setup: Provenance, typed: Sequence[str]) ->
 
 
 def print_first_look(console: Console, look: FirstLook, options: ExportOptions, command: str) -> None:
-    """Print what a model shows, what it can't, and the command to type next."""
+    """Print what a model shows, what it can't show, and the command to type next."""
     for title, rows in (("The model shows", look.shown()), ("It can't show", look.unknown(options))):
         if rows:
             table = Table(title=title, title_justify="left", show_header=False)
@@ -154,7 +154,7 @@ def print_first_look(console: Console, look: FirstLook, options: ExportOptions, 
 
 
 def print_understanding(console: Console, split: SplitModel, facts: Understanding) -> None:
-    """Prints what is encoder, what is decoder and what crosses, without writing anything."""
+    """Print what is encoder, what is decoder and what crosses, without writing anything."""
     target = facts.target
     console.print(f"source: {_sources(facts)}; target: feedback {target.feedback}, size {target.size}")
     console.print(_calls("encoder (once per sentence)", split.reading.encoder_calls))
@@ -168,7 +168,7 @@ def print_understanding(console: Console, split: SplitModel, facts: Understandin
 
 
 def to_dict(exported: Exported) -> dict[str, object]:
-    """The report for programs."""
+    """Return the report for programs, as plain values."""
     return {
         "bundle": str(exported.path),
         "verification": exported.report.to_dict(),
@@ -193,7 +193,7 @@ def _checks(checks: tuple[Check, ...], inputs: str) -> Table:
 
 
 def _model(exported: Exported) -> Table:
-    """What was exported: inputs, what crosses, parameters."""
+    """Return the table of what was exported: inputs, what crosses, parameters."""
     manifest, facts = exported.manifest, exported.report.facts
     table = Table(title="Model", title_justify="left", show_header=False)
     table.add_row("source", _sources(exported.facts))
@@ -208,10 +208,10 @@ def _model(exported: Exported) -> Table:
 
 
 def _sources(facts: Understanding) -> str:
-    """What is read, by name where there are several."""
+    """Return what is read, by name where there are several sources."""
     several = len(facts.sources) > 1
-    named = [(f"{each.name}: " if several else "", each) for each in facts.sources]
-    return "; ".join(f"{name}{each.kind}, size {each.size}" for name, each in named)
+    named = [(f"{source.name}: " if several else "", source) for source in facts.sources]
+    return "; ".join(f"{name}{source.kind}, size {source.size}" for name, source in named)
 
 
 def _files(exported: Exported) -> Table:
@@ -223,29 +223,29 @@ def _files(exported: Exported) -> Table:
 
 
 def _quality(exported: Exported) -> Table:
-    """What fewer bits changed."""
-    found = exported.manifest.verification["quantization"]
-    if not isinstance(found, dict):
-        raise TypeError(f"expected what was measured, got {found!r}")
-    table = Table(title=f"{exported.manifest.precision} beside float32, on {found['inputs']}", title_justify="left")
+    """Return the table of what fewer bits changed."""
+    measured = exported.manifest.verification["quantization"]
+    if not isinstance(measured, dict):
+        raise TypeError(f"expected what was measured, got {measured!r}")
+    table = Table(title=f"{exported.manifest.precision} beside float32, on {measured['inputs']}", title_justify="left")
     for heading in ("search", "sentences changed", "tokens changed", "wrong sentences", "wrong tokens"):
         table.add_column(heading, justify="left" if heading == "search" else "right")
-    for each in found["searches"]:
+    for search in measured["searches"]:
         table.add_row(
-            each["search"],
-            f"{each['sentences_changed']} of {each['sentences']}",
-            f"{each['tokens_changed']} of {each['tokens']}",
-            _before_after(each, "error_rate"),
-            _before_after(each, "token_error_rate"),
+            search["search"],
+            f"{search['sentences_changed']} of {search['sentences']}",
+            f"{search['tokens_changed']} of {search['tokens']}",
+            _before_after(search, "error_rate"),
+            _before_after(search, "token_error_rate"),
         )
     return table
 
 
-def _before_after(found: Mapping[str, float], name: str) -> str:
-    """Two shares as percentages; unknown without references."""
-    if f"{name}_before" not in found:
+def _before_after(figures: Mapping[str, float], name: str) -> str:
+    """Return two shares as percentages, or that there were no references to count by."""
+    if f"{name}_before" not in figures:
         return "no references"
-    return f"{found[f'{name}_before']:.1%} -> {found[f'{name}_after']:.1%}"
+    return f"{figures[f'{name}_before']:.1%} -> {figures[f'{name}_after']:.1%}"
 
 
 def _calls(title: str, calls: tuple[Call, ...]) -> Table:

@@ -18,7 +18,7 @@ COMMANDS: Final = {
 
 
 def main() -> None:
-    """Run the command that is named first, or list all."""
+    """Run the command that the first argument names, or list all commands."""
     name = sys.argv[1] if len(sys.argv) > 1 else ""
     if name in COMMANDS:
         del sys.argv[1]

@@ -1,7 +1,7 @@
-"""Sentences that come one at a time, from any threads, decoded together: what a server needs.
+"""Decoding together the sentences that come one at a time from any threads, as to a server.
 
-One thread decodes. Sentences that come meanwhile wait until the batch has ended, and are the next one: whoever comes
-alone is decoded at once, and the more come, the larger the batches.
+One thread decodes. Sentences that come meanwhile wait until the batch has ended, and are the next batch: a sentence
+that comes alone is decoded at once, and the more sentences come, the larger the batches are.
 """
 
 from __future__ import annotations
@@ -24,25 +24,26 @@ from s2s_runtime.inputs.sources import Row, Sources, read_sources
 from s2s_runtime.model import Model
 from s2s_runtime.options import DecodingOptions, OptionValues
 from s2s_runtime.results import Result
-from s2s_runtime.search.engines import answers, check_engine
-from s2s_runtime.search.graph_search import Answer
+from s2s_runtime.search.engines import check_engine, search_batches
+from s2s_runtime.search.graph_search import SentenceHypotheses
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Job:
-    """A sentence, and the result that somebody waits for."""
+    """A sentence that was handed in, and its result, for which a caller waits."""
 
     source: Sources
     result: Future[Result]
 
 
 class Decoder(AbstractContextManager["Decoder"]):
-    """Decodes sentences as they come, those of all callers together.
+    """A batch decoder: it puts the sentences of all callers into batches and decodes them as they come.
 
-    A context manager that closes it. May be shared between threads. Each sentence gets what `Model.generate` gives it.
+    It may be shared between threads. A `with` block closes it at its end. Each sentence gets the result that
+    `Model.generate` gives it.
 
     Args:
-        model: decodes.
+        model: the model that decodes.
         max_waiting: most sentences that may wait to be decoded.
         options: see `Model.generate`.
         **values: the fields of `DecodingOptions`, the same for all sentences, without `prefix` and
@@ -89,23 +90,23 @@ class Decoder(AbstractContextManager["Decoder"]):
         self._thread.start()
 
     def submit(self, source: Row | Mapping[str, Row]) -> Future[Result]:
-        """Hand in a sentence.
+        """Hand in a sentence to be decoded.
 
         Args:
             source: a text, or ids; for several sources a mapping from their names to these.
 
         Returns:
-            Its result to come, or the error that decoding ended in. Cancelling it has an effect while it waits.
+            A future of its result, or of the error in which decoding ended. Cancelling it has an effect while it waits.
 
         Raises:
             InputError, UnknownSymbolError: as `Model.generate`.
-            QueueFullError: as many sentences wait already as may.
+            QueueFullError: `max_waiting` sentences wait already.
             ClosedModelError: the decoder was closed.
         """
         manifest, options = self._decoding.manifest, self._decoding.options
         job = _Job(read_sources([source], manifest, options.unknown_symbols), Future())
         if not len(job.source.arrays[0]):
-            job.result.set_result(self._decoding.finisher.empty(job.source.unknown.get(0)))
+            job.result.set_result(self._decoding.result_builder.empty(job.source.unknown.get(0)))
             return job.result
         with self._changed:
             if self._closed:
@@ -119,7 +120,7 @@ class Decoder(AbstractContextManager["Decoder"]):
         return job.result
 
     def close(self) -> None:
-        """Decode what was handed in, then end. Nothing more can be handed in. Closing twice is no error."""
+        """Decode what was handed in, then end. Nothing can be handed in afterwards. Closing twice is no error."""
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -133,12 +134,12 @@ class Decoder(AbstractContextManager["Decoder"]):
         return self._decoding.options.max_batch_size
 
     def _work(self) -> None:
-        """Decode whatever comes until the decoder is closed and nothing waits."""
+        """Decode what comes until the decoder is closed and nothing waits."""
         decoding = self._decoding
         while self._wait():
             try:
-                for answer in answers(decoding.model, iter(self._take, None), self._plan, decoding.options):
-                    self._give(answer)
+                for ended in search_batches(decoding.model, iter(self._take, None), self._plan, decoding.options):
+                    self._give(ended)
             except BaseException as error:  # a callback's SystemExit too: those who wait must hear of it
                 for job in self._jobs.values():
                     job.result.set_exception(error)
@@ -146,13 +147,13 @@ class Decoder(AbstractContextManager["Decoder"]):
                 self._batches.clear()
 
     def _wait(self) -> bool:
-        """Wait for a sentence; False where none will come."""
+        """Wait for a sentence; return False where none will come."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closed)
             return len(self._waiting) > 0
 
     def _take(self) -> Batch | None:
-        """The next batch; None where nothing waits now."""
+        """Return the next batch; None where nothing waits now."""
         while not self._batches:
             with self._changed:
                 jobs = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
@@ -162,7 +163,7 @@ class Decoder(AbstractContextManager["Decoder"]):
         return self._batches.popleft()
 
     def _begin(self, jobs: list[_Job]) -> None:
-        """Number jobs and cut them into batches."""
+        """Give jobs their numbers and cut them into batches."""
         first, self._begun = self._begun, self._begun + len(jobs)
         self._jobs.update(enumerate(jobs, first))
         arrays, others = ([getattr(job.source, name)[0] for job in jobs] for name in ("arrays", "others"))
@@ -172,11 +173,11 @@ class Decoder(AbstractContextManager["Decoder"]):
             numbers: Ints = batch.indices + first
             self._batches.append(replace(batch, indices=numbers))
 
-    def _give(self, answer: Answer) -> None:
-        """Hand a result to whoever waits for it."""
-        batch, place, ended = answer
-        number = int(batch.indices[place])
+    def _give(self, ended: SentenceHypotheses) -> None:
+        """Hand a result to the caller who waits for it."""
+        batch, row, hypotheses = ended
+        number = int(batch.indices[row])
         job = self._jobs[number]
-        result = self._decoding.result(ended, job.source, 0, batch.columns[place])
+        result = self._decoding.result(hypotheses, job.source, 0, batch.columns[row])
         del self._jobs[number]  # not before: where that failed, whoever waits must hear of it
         job.result.set_result(result)

@@ -1,4 +1,4 @@
-"""Ensembles: several models that write one target together, each step's token chosen by the mean of their opinions."""
+"""Ensembles: several models that write one target together, each token chosen by the mean of their probabilities."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from s2s_runtime.search.step_model import StepModel, StepOutput
 
 @known_keywords
 def ensemble(models: Sequence[Model], *, mean: Mean = "probabilities") -> Model:
-    """Decode with several models at once.
+    """Make one model of several that decode together.
 
     Args:
         models: at least one; they share source, padding and target vocabulary. Nothing is loaded again, and closing
@@ -36,7 +36,7 @@ def ensemble(models: Sequence[Model], *, mean: Mean = "probabilities") -> Model:
         longest target is the first member's.
 
     Raises:
-        OptionError: no models, models of values, or models that don't fit; names the first difference of each.
+        OptionError: there are no models, they predict values, or they don't fit; the message names what differs.
         ClosedModelError: a member is closed.
     """
     if mean not in get_args(Mean):
@@ -60,25 +60,25 @@ def ensemble(models: Sequence[Model], *, mean: Mean = "probabilities") -> Model:
 
 
 def _workers(models: Sequence[Model], mean: Mean) -> Workers | None:
-    """Workers that decode with those of the members."""
+    """Return workers that decode with those of the members; None where batches are decoded one after the other."""
     members = [model.workers for model in models]
-    own = [each for each in members if each is not None]
-    asked, weights = any(each.asked for each in own), sum(each.weights for each in own)
+    own = [workers for workers in members if workers is not None]
+    asked, weights = any(workers.asked for workers in own), sum(workers.weights for workers in own)
     if len(own) < len(models) or (weights > MOST_WEIGHTS and not asked):
         return None
 
     def join() -> StepModel[Any]:
-        opened = [each.model for each in own]
-        gone = [f"models[{i}]" for i, each in enumerate(opened) if each is None]
+        opened = [workers.model for workers in own]
+        gone = [f"models[{i}]" for i, model in enumerate(opened) if model is None]
         if gone:
-            raise BundleError(f"{', '.join(gone)}: the bundle changed or went since it was loaded; load it again")
-        return EnsembleModel([each for each in opened if each is not None], mean)
+            raise BundleError(f"{', '.join(gone)}: its graphs can't be opened once more")
+        return EnsembleModel([model for model in opened if model is not None], mean)
 
-    return Workers(min(each.count for each in own), join, asked=asked, weights=weights)
+    return Workers(min(workers.count for workers in own), join, asked=asked, weights=weights)
 
 
 def _differences(first: Manifest, other: Manifest) -> list[str]:
-    """Why two models can't write together."""
+    """Return why two models can't write together, one line for each difference."""
     if other.target.feedback == "value":
         return ["gives values, not tokens"]
     parts = {
@@ -99,7 +99,7 @@ class EnsembleModel:
     """A `StepModel` whose states are those of its members, and whose logits are the logarithm of their mean.
 
     Args:
-        members: at least one.
+        members: at least one step model.
         mean: what is averaged.
     """
 
@@ -108,7 +108,7 @@ class EnsembleModel:
         self._mean = mean
 
     def encode(self, source: NDArray[np.generic], *others: NDArray[np.generic]) -> list[Any]:
-        """The states of each member; see `StepModel.encode`."""
+        """Return the states of each member; see `StepModel.encode`."""
         return [member.encode(source, *others) for member in self._members]
 
     def step(self, states: list[Any], tokens: NDArray[np.int64], *, attention: bool = False) -> StepOutput:
@@ -132,12 +132,12 @@ class EnsembleModel:
         return [member.select(own, rows) for member, own in zip(self._members, states, strict=True)]
 
     def to_arrays(self, states: list[Any]) -> dict[str, NDArray[Any]]:
-        """Those of each member, its number before their names; see `PortableModel.to_arrays`."""
-        found = (
+        """Return the arrays of each member, its number before their names; see `PortableModel.to_arrays`."""
+        member_arrays = (
             (i, member.to_arrays(own))  # type: ignore[attr-defined]
             for i, (member, own) in enumerate(zip(self._members, states, strict=True))
         )
-        return {f"{i}.{name}": array for i, arrays in found for name, array in arrays.items()}
+        return {f"{i}.{name}": array for i, arrays in member_arrays for name, array in arrays.items()}
 
     def from_arrays(self, arrays: Mapping[str, NDArray[Any]], time: int) -> list[Any]:
         """See `PortableModel.from_arrays`."""
@@ -148,12 +148,12 @@ class EnsembleModel:
         if sum(map(len, own)) < len(arrays):
             raise InputError(f"state: expected one of this ensemble of {len(own)}, got one with {', '.join(arrays)}")
         return [
-            member.from_arrays(each, time)  # type: ignore[attr-defined]
-            for member, each in zip(self._members, own, strict=True)
+            member.from_arrays(member_arrays, time)  # type: ignore[attr-defined]
+            for member, member_arrays in zip(self._members, own, strict=True)
         ]
 
     def _averaged(self, scores: Floats) -> Floats:
-        """Log-probabilities (members, rows, vocabulary) to logits of their mean (rows, vocabulary)."""
+        """Return the logits of the mean over members: float32 (members, rows, vocabulary) -> (rows, vocabulary)."""
         if self._mean == "log_probabilities":
             return scores.mean(axis=0, dtype=np.float32)  # type: ignore[no-any-return]
         highest = scores.max(axis=0)

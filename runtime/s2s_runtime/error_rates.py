@@ -24,7 +24,7 @@ def edit_distance(first: Sequence[Hashable], second: Sequence[Hashable]) -> int:
 
 @dataclass(frozen=True)
 class ErrorRates:
-    """How far hypotheses are from their references.
+    """The distances of hypotheses from their references.
 
     Attributes:
         sequences: how many were compared.

@@ -1,4 +1,4 @@
-"""How good a model is on pairs of texts: error rates, and BLEU and chrF.
+"""Evaluating a model on pairs of texts: error rates, BLEU and chrF.
 
 The package sacrebleu is an extra, imported when BLEU is asked for.
 """
@@ -28,12 +28,12 @@ References = Mapping[str, Sequence[str]]
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What a model wrote for each source, beside what would have been right.
+    """The outputs of a model for some sources, beside the right ones.
 
     Attributes:
-        sources: the texts.
+        sources: the source texts.
         outputs: the text that the model found best for each.
-        references: the right texts of each, at least one.
+        references: the right texts of each source, at least one.
         seconds: time it took to decode them.
     """
 
@@ -45,7 +45,7 @@ class Decoded:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Figures of a model on pairs.
+    """The figures of a model on pairs.
 
     Attributes:
         errors: share of wrong sequences (WER of a pronunciation model) and of wrong tokens (its PER), each output
@@ -64,12 +64,12 @@ class Evaluation:
     seconds: float
 
     def to_dict(self) -> dict[str, object]:
-        """Everything that was computed, as plain values for JSON."""
-        found: dict[str, object] = asdict(self.errors)
+        """Return everything that was computed, as plain values for JSON."""
+        figures: dict[str, object] = asdict(self.errors)
         for name in ("bleu", "chrf"):
             if getattr(self, name) is not None:
-                found |= {name: getattr(self, name), f"{name}_signature": self.signatures[name]}
-        return found | {"seconds": round(self.seconds, 2)}
+                figures |= {name: getattr(self, name), f"{name}_signature": self.signatures[name]}
+        return figures | {"seconds": round(self.seconds, 2)}
 
 
 def read_references(
@@ -89,18 +89,18 @@ def read_references(
         path: the file, packed by gzip, bzip2 or xz or not.
         rows: only the first so many lines; None = all.
         first_only: whether columns after the second are something else, and to be ignored.
-        encoding: of the file; None = UTF-8.
-        left_out: counts the lines left out, or refuses the first; None = nobody does.
+        encoding: encoding of the file; None = UTF-8.
+        left_out: counts the lines left out, or refuses the first; None = they aren't counted.
 
     Raises:
         FileNotFoundError: there is no such file.
-        InputError: not in that encoding, or a line without tab (with its number), or no pair in it.
+        InputError: the file isn't in that encoding, a line (named by its number) has no tab, or no line holds a pair.
     """
-    found: dict[str, dict[str, None]] = {}  # the inner one as an ordered set
+    references: dict[str, dict[str, None]] = {}  # the inner one as an ordered set
     with open_text(path, encoding) as opened:
         for _, source, right in read_pairs(opened, left_out or LeftOut(), rows=rows, all_targets=not first_only):
-            found.setdefault(source, {}).update(dict.fromkeys(right))
-    return {source: list(right) for source, right in found.items()}
+            references.setdefault(source, {}).update(dict.fromkeys(right))
+    return {source: list(right) for source, right in references.items()}
 
 
 def decode_pairs(
@@ -109,16 +109,16 @@ def decode_pairs(
     progress: Callable[[int], object] = lambda decoded: None,
     **options: Unpack[OptionValues],
 ) -> Decoded:
-    """Decode every source once.
+    """Decode every source once, and return the outputs beside the right ones.
 
     Args:
-        model: with vocabularies on both sides.
+        model: a model with vocabularies on both sides.
         references: the right targets of each source.
-        progress: told the number of sources whenever some more are decoded.
+        progress: called with the number of sources just decoded, whenever some are.
         **options: how to decode: the fields of `DecodingOptions`.
 
     Raises:
-        InputError: the bundle has no vocabularies, there are no sources, or one that the model can't read.
+        InputError: the bundle has no vocabularies, there are no sources, or the model can't read one.
     """
     if model.source_vocabulary is None or model.target_vocabulary is None:
         raise InputError("evaluation: expected a bundle with vocabularies on both sides, this one knows numbers only")
@@ -135,15 +135,15 @@ def decode_pairs(
     return Decoded(sources, outputs, [references[source] for source in sources], seconds)
 
 
-def _source_at(part: Sequence[str], place: int) -> str:
-    return f"source {part[place]!r}"
+def _source_at(part: Sequence[str], index: int) -> str:
+    return f"source {part[index]!r}"
 
 
 def evaluate(model: Model, decoded: Decoded, *, bleu: bool = False) -> Evaluation:
-    """Compare what was decoded with what would have been right.
+    """Compare what was decoded with what is right.
 
     Args:
-        model: whose target vocabulary cuts texts into tokens.
+        model: the model whose target vocabulary cuts texts into tokens.
         decoded: what `decode_pairs` gave.
         bleu: whether to compute BLEU and chrF.
 
@@ -159,7 +159,7 @@ def evaluate(model: Model, decoded: Decoded, *, bleu: bool = False) -> Evaluatio
 
 
 def split_decoded(model: Model, decoded: Decoded) -> tuple[list[list[str]], list[list[list[str]]]]:
-    """The tokens of every output, and of its references.
+    """Return the tokens of every output, and of its references.
 
     Raises:
         InputError: the bundle has no target vocabulary.
@@ -174,7 +174,7 @@ def split_decoded(model: Model, decoded: Decoded) -> tuple[list[list[str]], list
 
 
 def import_metrics() -> Any:
-    """The module of sacrebleu's metrics, which is untyped.
+    """Return the module of sacrebleu's metrics, which is untyped.
 
     Raises:
         MissingExtraError: sacrebleu is not installed.

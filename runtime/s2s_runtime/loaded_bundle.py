@@ -1,4 +1,4 @@
-"""A bundle that is loaded: what it says about itself, and its graphs until it is closed."""
+"""A loaded bundle: its manifest, and its graphs until it is closed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from s2s_runtime.vocabulary.vocabulary import Vocabulary
 
 
 class LoadedBundle(AbstractContextManager["LoadedBundle"]):
-    """What a `Model` has beside its verbs; its arguments are documented there."""
+    """The properties and the life of a `Model`, which adds the verbs; the arguments are documented there."""
 
     def __init__(
         self,
@@ -37,17 +37,17 @@ class LoadedBundle(AbstractContextManager["LoadedBundle"]):
 
     @property
     def manifest(self) -> Manifest:
-        """What the bundle says about itself."""
+        """The manifest of the bundle."""
         return self._manifest
 
     @property
     def source_vocabulary(self) -> Vocabulary | None:
-        """Symbols of the source, or None where the model only knows numbers."""
+        """Vocabulary of the source, or None where the model only knows numbers."""
         return self._manifest.source_vocabulary
 
     @property
     def target_vocabulary(self) -> Vocabulary | None:
-        """Symbols of the target, or None where the model only knows numbers."""
+        """Vocabulary of the target, or None where the model only knows numbers."""
         return self._manifest.target_vocabulary
 
     @property
@@ -57,7 +57,7 @@ class LoadedBundle(AbstractContextManager["LoadedBundle"]):
 
     @property
     def step_model(self) -> StepModel[Any]:
-        """The graphs, as search sees them.
+        """The graphs as the step model that search sees.
 
         Raises:
             ClosedModelError: the model was closed.
@@ -68,7 +68,7 @@ class LoadedBundle(AbstractContextManager["LoadedBundle"]):
 
     @property
     def workers(self) -> Workers | None:
-        """What decodes the batches of a list side by side; None where they follow one another."""
+        """The threads that decode the batches of a list side by side; None where batches follow one another."""
         return self._workers
 
     @property
@@ -77,7 +77,7 @@ class LoadedBundle(AbstractContextManager["LoadedBundle"]):
         return self._steps is None
 
     def close(self) -> None:
-        """Let the graphs go; calls under way end as usual, later ones raise. Twice is no error; the manifest stays."""
+        """Release the graphs, not the manifest; calls under way end as usual, later ones raise. Twice is no error."""
         self._steps = self._workers = None
         self._last = LastDecoding()
 

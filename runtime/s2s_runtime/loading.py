@@ -1,4 +1,4 @@
-"""From a bundle, wherever it lies, to a model that is ready to decode."""
+"""Loading a bundle, wherever it lies, as a model that is ready to decode."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from s2s_runtime.declared_options import known_keywords
 from s2s_runtime.decoding.workers import make_workers
 from s2s_runtime.errors import OptionError
 from s2s_runtime.model import Model
-from s2s_runtime.ort.bundle_sessions import Graphs
+from s2s_runtime.ort.bundle_sessions import BundleSessions
 from s2s_runtime.ort.onnx_model import OnnxStepModel
 from s2s_runtime.ort.sessions import ProviderOptions, SessionSettings, settings_like
 
@@ -36,7 +36,7 @@ def load(
     verify_hashes: bool = True,
     sessions: Mapping[str, Any] | None = None,
 ) -> Model:
-    """Load a bundle.
+    """Load a bundle and return its model. All files are read at once; what happens to them afterwards changes nothing.
 
     Args:
         path: the bundle's folder, a zip file of it, the bytes of one, or a mapping of its files' names to their bytes.
@@ -72,9 +72,8 @@ def load(
     settings = SessionSettings(providers, provider_options, *threads, allow_fallback, shared_threads)
     files = find_files(path)
     manifest = read_manifest(files, verify_hashes=verify_hashes, without=ready)
-    for vocabulary in (manifest.source_vocabulary, manifest.target_vocabulary):
-        if vocabulary is not None:
-            vocabulary.check_model()  # now rather than with the first text
+    files.close()
+    _check_vocabularies(manifest)
     unknown = [name for name in ready if name not in manifest.graphs]
     if unknown:
         raise OptionError(f"sessions: expected names among {', '.join(manifest.graphs)}, got {', '.join(unknown)}")
@@ -84,9 +83,16 @@ def load(
     return Model(manifest, step_model, step_model.provider, at_once, files.name)
 
 
+def _check_vocabularies(manifest: Manifest) -> None:
+    """Check now, and not with the first text, that sentencepiece takes the models of the vocabularies."""
+    for vocabulary in (manifest.source_vocabulary, manifest.target_vocabulary):
+        if vocabulary is not None:
+            vocabulary.check_model()
+
+
 def _opener(files: BundleFiles, manifest: Manifest, settings: SessionSettings) -> Callable[[], OnnxStepModel]:
-    """What opens the graphs of these files, as they are now, when it is called."""
-    return partial(OnnxStepModel, manifest, Graphs(files, manifest, settings, {}))
+    """Return a function that opens the graphs of these files when it is called."""
+    return partial(OnnxStepModel, manifest, BundleSessions(files, manifest, settings, {}))
 
 
 def open_step_model(
@@ -97,13 +103,13 @@ def open_step_model(
     *,
     on_device: bool | None = None,
 ) -> OnnxStepModel:
-    """Open the encoder and the graph that decodes most often; the others follow when they are needed.
+    """Open the encoder and the graph that decodes most often; the others are opened when they are needed.
 
-    Each is made sure to have the inputs and outputs that the manifest promises.
+    Each graph is checked to have the inputs and outputs that the manifest promises.
 
     Args:
-        files: of the bundle.
-        manifest: of the bundle.
+        files: files of the bundle.
+        manifest: manifest of the bundle.
         settings: how sessions are opened.
         ready: sessions that are open already, by graph name.
         on_device: see `OnnxStepModel`.
@@ -116,7 +122,7 @@ def open_step_model(
     device = stepping.device
     if settings.providers is None:
         settings = stepping
-    graphs = Graphs(files, manifest, settings, ready)
+    graphs = BundleSessions(files, manifest, settings, ready)
     if settings.allow_fallback:
         device = settings_like(graphs["encoder"]).device  # what was obtained
     return OnnxStepModel(manifest, graphs, device, on_device=on_device)

@@ -1,4 +1,4 @@
-"""The model as callers see it: texts or numbers in, results out."""
+"""The model as callers see it: it takes texts or numbers and gives results."""
 
 from __future__ import annotations
 
@@ -37,29 +37,29 @@ else:  # what one verb alone needs is imported with its first call
 
 
 class Model(LoadedBundle):
-    """A bundle ready to decode. `s2s_runtime.load` makes it.
+    """A bundle that is ready to decode. `s2s_runtime.load` makes it.
 
-    May be shared between threads: calls keep what changes to themselves. A context manager that closes the model.
+    It may be shared between threads: each call keeps what changes to itself. A `with` block closes it at its end.
 
-    Float32 arithmetic: a sentence's logits may differ in their last bits with the number of rows computed together,
-    as matrix products of different sizes add in a different order. Tokens are the same whatever else is in the batch,
-    except where two candidates are that near to a tie.
+    A sentence's logits may differ in their last bits with the number of rows computed together, as float32 matrix
+    products of different sizes add in a different order. Tokens are the same whatever else is in the batch, except
+    where two candidates are that near to a tie.
 
     Every verb may raise OptionError (an option out of range, or that needs what the bundle lacks; nothing has run
     then), InputError (inputs of the wrong type, shape, range or length), UnknownSymbolError (a text holds a symbol
     that its vocabulary doesn't), CancelledError (`cancel` was set) and ClosedModelError.
 
     Args:
-        manifest: what the bundle says about itself.
-        step_model: its graphs, or anything else that encodes and steps.
+        manifest: manifest of the bundle.
+        step_model: its graphs, or any other step model.
         provider: the execution provider that decodes, by onnxruntime's name.
-        workers: decode the batches of a list side by side; None = one after the other.
-        name: what to call it, as its `repr` does.
+        workers: threads that decode the batches of a list side by side; None = batches are decoded one after the other.
+        name: the model's name in its `repr`.
     """
 
     @takes_options(DecodingOptions)
     def prepare(self, options: DecodingOptions | None = None, **values: Unpack[OptionValues]) -> Decoding:
-        """Check options once, to decode list after list with them: `prepare(...).decode(inputs, None)`."""
+        """Check options once and return what decodes list after list with them: `prepare(...).decode(inputs, None)`."""
         return self._decoding("generate", options, values)
 
     @takes_options(DecodingOptions)
@@ -73,12 +73,12 @@ class Model(LoadedBundle):
                 (sentences, time); float arrays (sentences, time, features) where the source is values; one-hot
                 arrays too where the model reads these. A model of several sources takes a mapping from their names
                 (`manifest.source.names`) to any of these, with as many rows for each name.
-            options: how to decode; what `values` hold comes before what stands there. Every verb takes them so.
+            options: how to decode; `values` override its fields. Every verb takes options in these two ways.
             **values: the fields of `DecodingOptions`.
 
         Returns:
-            One result per source, in order; none for none. An empty source (a text without symbols, a row of nothing
-            but masked padding) gives an empty hypothesis with score 0, without asking the model.
+            One result per source, in order. An empty source (a text without symbols, a row of nothing but masked
+            padding) gives an empty hypothesis with score 0, without asking the model.
         """
         decoding = self._decoding("generate", options, values)
         return decoding.decode(inputs, decoding.options.prefix)
@@ -93,14 +93,14 @@ class Model(LoadedBundle):
         options: DecodingOptions | None = None,
         **values: Unpack[OptionValues],
     ) -> Iterator[Result]:
-        """Decode sources of any number, in memory that doesn't grow with it.
+        """Decode any number of sources, in memory that doesn't grow with their number.
 
         Args:
             inputs: what `generate` takes, one at a time (for several sources a mapping each, names to rows); read as
                 the results are taken.
             prefixes: forced first tokens of each source, read along with them; instead of the option `prefix`.
-            read_ahead: so many sources are read, sorted by length, decoded together and given out in order, before
-                the next are read.
+            read_ahead: how many sources are read, sorted by length, decoded together and given out in order before the
+                next are read.
             options: see `generate`.
             **values: the fields of `DecodingOptions`, without `prefix`.
 
@@ -127,15 +127,15 @@ class Model(LoadedBundle):
     ) -> text_files.FileReport:
         """Decode the lines of a file into a file of as many lines, the best hypothesis of each.
 
-        The output is written as lines are done, whole lines only: what a killed run leaves can be resumed.
+        Lines are written as soon as they are decoded, and only whole lines: a killed run can be resumed.
 
         Args:
             source: a text file, packed by gzip, bzip2 or xz or not; an empty line gives an empty line.
-            target: where to write; what stands there is replaced unless `resume` is set.
-            resume: keep the lines that stand there and go on behind them.
+            target: the file to write; what it holds is replaced unless `resume` is set.
+            resume: whether to keep the lines that it holds and go on behind them.
             read_ahead: see `generate_iter`.
-            on_progress: called now and then with the lines done and the bytes they took of the source, packed ones.
-            encoding: of the source, as Python names it; None = UTF-8.
+            on_progress: called now and then with the lines decoded and the bytes of the packed source that they took.
+            encoding: encoding of the source, as Python names it; None = UTF-8.
             options: see `generate`.
             **values: the fields of `DecodingOptions`, without `prefix`, `num_hypotheses` being 1.
 
@@ -161,7 +161,7 @@ class Model(LoadedBundle):
     ) -> Iterator[str]:
         """Decode one source greedily (or by sampling) and yield its text piece by piece as it is written.
 
-        The pieces put together are the text that `generate` gives.
+        The pieces joined together are the text that `generate` gives.
 
         Args:
             source: a text, or ids; for several sources a mapping from their names to these.
@@ -181,16 +181,16 @@ class Model(LoadedBundle):
         options: DecodingOptions | None = None,
         **values: Unpack[ScoreValues],
     ) -> list[TargetScore]:
-        """How likely given targets are, by forced decoding.
+        """Score how likely given targets are, by forced decoding.
 
-        A hypothesis of `generate` has the score that this gives to its tokens (with the same penalties): with the end
+        With the same penalties, a hypothesis of `generate` has the score that this gives to its tokens: with the end
         token where its `finish_reason` is "end", with `add_end=False` otherwise.
 
         Args:
             sources: as `inputs` of `generate`; none may be empty.
             targets: a text (where the bundle has a target vocabulary) or ids for each source.
             add_end: whether the bundle's (first) end token is put after each target that has none.
-            options: see `generate`; of them those count that apply to scoring.
+            options: see `generate`; only the options that apply to scoring count.
             **values: see `ScoreValues`.
         """
         self._need_tokens("score")
@@ -235,8 +235,8 @@ class Model(LoadedBundle):
         """Predict sequences of values, each output fed back as the next input.
 
         Args:
-            inputs: float (sentences, time, features), or a list of (time, features).
-            steps: how many to predict, with `stop` at most; None = the bundle's.
+            inputs: float array (sentences, time, features), or a list of arrays (time, features).
+            steps: how many values to predict, at most as many with `stop`; None = the bundle's number.
             start: value read at the first step, (features,) or (sentences, features); None = zeros.
             stop: called after each step with what the sequences that still run have so far, float32 (rows, steps,
                 features), not to be written to; returns one bool per row, True where the step just made is the last.
@@ -245,21 +245,21 @@ class Model(LoadedBundle):
             cancel: see `DecodingOptions`.
 
         Returns:
-            float32 (sentences, steps, features); with `stop` a list of float32 (steps, features), as many steps as
-            each sequence has.
+            float32 (sentences, steps, features); with `stop` a list of float32 (steps, features), one array for each
+            sequence.
         """
         count = self._count_steps("predict", steps)
         parts = self._manifest, cancellable(self.step_model, cancel)
-        found = predict_values.predict(*parts, inputs, start, count=count, max_batch_size=max_batch_size, stop=stop)
+        sequences = predict_values.predict(*parts, inputs, start, count=count, max_batch_size=max_batch_size, stop=stop)
         if stop is not None:
-            return found
-        return np.stack(found) if found else np.zeros((0, count, self._manifest.target.size), np.float32)
+            return sequences
+        return np.stack(sequences) if sequences else np.zeros((0, count, self._manifest.target.size), np.float32)
 
     @known_keywords
     def encode(
         self, inputs: Inputs, *, start: ArrayLike | None = None, unknown_symbols: UnknownPolicy | None = None
     ) -> decoder_state.DecoderState:
-        """Run the encoder alone: the state in which decoding starts.
+        """Run the encoder alone, and return the state in which decoding starts.
 
         Args:
             inputs: as for `generate`, computed all at once; none may be empty.
@@ -273,12 +273,12 @@ class Model(LoadedBundle):
     def advance(
         self, state: decoder_state.DecoderState, targets: Sequence[score_targets.Target]
     ) -> decoder_state.DecoderState:
-        """The state after the given tokens have been written.
+        """Return the state after given tokens have been written.
 
-        `generate_from(advance(state, [ids]))` goes on as the sequence would that wrote these ids itself.
+        `generate_from(advance(state, [ids]))` goes on as a sequence does that wrote these ids itself.
 
         Args:
-            state: of `encode` or `advance`; it stays as it is.
+            state: what `encode` or `advance` returned; it stays as it is.
             targets: a text or ids for each row; an empty one leaves its row where it is.
         """
         self._need_tokens("advance")
@@ -297,7 +297,7 @@ class Model(LoadedBundle):
         Lengths, penalties and scores count what is written from here on.
 
         Args:
-            state: of `encode` or `advance`; it stays as it is.
+            state: what `encode` or `advance` returned; it stays as it is.
             options: see `generate`.
             **values: as for `generate`; alternatives can't be asked for.
 
@@ -315,11 +315,11 @@ class Model(LoadedBundle):
         """Predict values on from a state.
 
         Args:
-            state: of `encode` or an earlier call; it stays as it is.
-            steps: how many to predict; None = the bundle's.
+            state: what `encode` or an earlier call returned; it stays as it is.
+            steps: how many values to predict; None = the bundle's number.
 
         Returns:
-            float32 (rows, steps, features), and the state after them.
+            The values, float32 (rows, steps, features), and the state after them.
         """
         return decoder_state.predict_from(self.step_model, state, self._count_steps("predict_from", steps))
 

@@ -124,7 +124,7 @@ class Result(ComparedByValue):
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class TargetScore(ComparedByValue):
-    """How likely a given target is.
+    """The scores of a given target: how likely it is.
 
     Attributes:
         score: log-probability normalised by the length penalty, as `Hypothesis.score` is.
@@ -157,13 +157,13 @@ class Results(list[Result]):
     """The list of results that `generate` returns; a notebook shows it as a table."""
 
     @overload
-    def __getitem__(self, place: SupportsIndex) -> Result: ...
+    def __getitem__(self, index: SupportsIndex) -> Result: ...
 
     @overload
-    def __getitem__(self, place: slice) -> Results: ...
+    def __getitem__(self, index: slice) -> Results: ...
 
-    def __getitem__(self, place: SupportsIndex | slice) -> Result | Results:
-        picked = super().__getitem__(place)
+    def __getitem__(self, index: SupportsIndex | slice) -> Result | Results:
+        picked = super().__getitem__(index)
         return picked if isinstance(picked, Result) else Results(picked)
 
     def _repr_html_(self) -> str:

@@ -1,4 +1,4 @@
-"""How messages spell the names of options: as the caller wrote them, in Python or on a command line, and near misses.
+"""Spelling the names of options in messages: as the caller writes them, in Python or on a command line.
 
 >>> option("source_length", "16")
 'source_length=16'
@@ -52,7 +52,7 @@ def as_flags() -> Iterator[None]:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Ask whether the nearest known name was meant, as the end of a message; "" where none is near.
+    """Return the end of a message that asks whether the nearest known name was meant; "" where none is near.
 
     >>> did_you_mean("beamsize", ["beam_size", "max_length"])
     "; did you mean 'beam_size'?"

@@ -34,7 +34,7 @@ with 1 where something failed, with 2 for wrong usage, and with 130 after Ctrl-C
 Where the commands are not on the path, `python -m s2s_training` is `s2s-train`, `python -m s2s_export` is `s2s-export`,
 and `python -m s2s_runtime decode` (or `bench`, `evaluate`, `plot`, `inspect`) is `s2s-decode` and so on.
 """
-NAME = re.compile(r"--?[a-z][a-z0-9-]*")
+NAME = re.compile(r"(?<!\w)--?[a-z][a-z0-9-]*")
 SHARED = {"--install-completion", "--show-completion", "--help", "--version", "--verbose", "--quiet"}
 
 

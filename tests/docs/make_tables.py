@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 TESTS = Path(__file__).parents[1]
-sys.path += [str(TESTS / "export"), str(TESTS / "systems")]
+sys.path += [str(TESTS / "builders"), str(TESTS / "systems")]
 
 from architectures import ARCHITECTURES  # noqa: E402
 from page_tables import with_table  # noqa: E402

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from places import ROOT
 
-ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 NEEDS_TENSORFLOW = {"export", "training"}
 BUSY = re.compile(r"^warning: other programs used .*\n", re.MULTILINE)  # true of the machine, not of the command

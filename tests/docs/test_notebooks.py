@@ -9,10 +9,11 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from places import ROOT
 
 pytestmark = pytest.mark.tensorflow
 
-NOTEBOOKS = Path(__file__).parents[2] / "docs" / "notebooks"
+NOTEBOOKS = ROOT / "docs" / "notebooks"
 
 
 class Tables(HTMLParser):

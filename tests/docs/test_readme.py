@@ -16,10 +16,10 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
 pytestmark = pytest.mark.tensorflow
 
-ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 RUNTIME_README = (ROOT / "runtime" / "README.md").read_text(encoding="utf-8")
 FENCE = re.compile(r"^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

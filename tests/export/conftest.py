@@ -4,18 +4,18 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from places import ROOT
 
-HERE = Path(__file__).parent
+BUILDERS = ROOT / "tests" / "builders"
 
 
 def start_python(script: str, *arguments: str) -> subprocess.Popen[str]:
-    """Starts a script of this folder in a new process."""
-    path = os.pathsep.join([str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])])
+    """Starts a script of the builders' folder in a new process."""
+    path = os.pathsep.join([str(BUILDERS), *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {**os.environ, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    command = [sys.executable, str(HERE / script), *arguments]
+    command = [sys.executable, str(BUILDERS / script), *arguments]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 

@@ -1,10 +1,12 @@
 """The models that `s2s-train` builds: each exported, and the runtime's tokens equal to Keras's."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import keras
 import pytest
-from save_architectures import randomise
+from layouts import IDS
+from random_weights import randomise
 
 from s2s_export import ExportOptions, export
 from s2s_training.config.model import ModelConfig
@@ -40,21 +42,9 @@ ONE_HOT = {
 def layout(config: ModelConfig, **options: object) -> Layout:
     """The arrays of a model that knows 9 source and 8 target symbols."""
     one_hot, masked = not config.embedding, config.padding == "mask"
-    facts = {
-        "source_size": 9,
-        "target_size": 8,
-        "one_hot": one_hot,
-        "fed": True,
-        "source_padding": -1 if one_hot else 0,
-        "target_padding": -1 if one_hot else 0,
-        "source_length": None if masked else 6,
-        "target_length": None,
-        "source_side": "right",
-        "padding_counts": False,
-        "per_step": not masked,
-        "start_id": 1,
-    }
-    return Layout(**facts | options)
+    filled = {"source_padding": -1, "target_padding": -1} if one_hot else {}
+    unmasked = {} if masked else {"source_length": 6, "per_step": True}
+    return replace(IDS, one_hot=one_hot, start_id=1, **filled | unmasked | options)
 
 
 def made(**options: object) -> keras.Model:

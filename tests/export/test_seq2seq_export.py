@@ -5,7 +5,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from save_architectures import randomise
+from random_weights import randomise
 
 import s2s_runtime
 from s2s_export import ExportOptions, export, load_model

@@ -9,9 +9,9 @@ from email import message_from_bytes
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
 PROJECTS = ("runtime", "training", "export")
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(params=PROJECTS)

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 import numpy as np
 import pytest
+from places import FIXTURES
 
 import s2s_runtime
 from s2s_runtime import Manifest, Model, PaddingPolicy
 from s2s_runtime.bundle.manifest import GraphFile, SourceSpec, TargetSpec, TensorSpec
 from s2s_runtime.search.step_model import StepOutput
-
-FIXTURES = Path(__file__).parents[1] / "fixtures"
-
-
-@pytest.fixture(scope="session")
-def fixtures() -> Path:
-    """The folder of committed bundles."""
-    return FIXTURES
 
 
 @pytest.fixture(scope="session")

@@ -6,11 +6,11 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from inspect import isfunction
-from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, get_type_hints
 
 import pytest
+from places import TINY
 from typer.testing import CliRunner
 
 import s2s_runtime
@@ -21,8 +21,6 @@ from s2s_runtime.commands import decode as cli
 from s2s_runtime.loading import open_step_model
 from s2s_runtime.ort import sessions
 from s2s_runtime.ort.sessions import SessionSettings, open_session
-
-TINY = Path(__file__).parents[1] / "fixtures" / "tiny.s2s"
 
 
 def _python(code: str) -> subprocess.CompletedProcess[str]:
@@ -135,9 +133,11 @@ def test_a_silent_fall_back_is_an_error(without_cuda: Callable[..., Asked]) -> N
     with pytest.raises(
         ProviderError, match="asked for CUDAExecutionProvider but onnxruntime fell back to CPU"
     ) as found:
-        open_session(TINY / "decoder.onnx", SessionSettings(["cuda", "cpu"]))
+        open_session((TINY / "decoder.onnx").read_bytes(), SessionSettings(["cuda", "cpu"]), "decoder.onnx")
     assert "allow_fallback=True (--allow-fallback) takes what there is" in str(found.value)
-    assert open_session(TINY / "decoder.onnx", SessionSettings(["cpu"])).get_providers() == [CPU]
+    assert open_session(
+        (TINY / "decoder.onnx").read_bytes(), SessionSettings(["cpu"]), "decoder.onnx"
+    ).get_providers() == [CPU]
 
 
 @pytest.mark.parametrize(
@@ -250,11 +250,10 @@ load()
     ]
 
 
-def test_graphs_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+def test_graphs_that_do_not_fit_are_refused() -> None:
     """A file that is no graph, and a graph with other inputs than the manifest says."""
-    (tmp_path / "x.onnx").write_bytes(b"no graph")
     with pytest.raises(BundleError, match=r"x.onnx: onnxruntime can't load this graph: "):
-        open_session(tmp_path / "x.onnx", SessionSettings())
+        open_session(b"no graph", SessionSettings(), "x.onnx")
     manifest = read_manifest(TINY)
     for name, inputs in (("encoder", "source"), ("greedy", "steps, mask"), ("decoder", "token, state.0")):
         swapped = {**manifest.graphs, name: manifest.graphs["select_state"]}

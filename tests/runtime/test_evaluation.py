@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from places import FIXTURES
 from typer.testing import CliRunner
 
 import s2s_runtime
@@ -14,7 +15,6 @@ from s2s_runtime.commands.evaluate import app
 from s2s_runtime.errors import InputError, MissingExtraError
 from s2s_runtime.evaluation import decode_pairs, evaluate, read_references
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
 TINY = FIXTURES / "tiny.s2s"  # decodes abc, ba, a to BBD, BA, B
 
 

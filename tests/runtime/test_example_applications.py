@@ -14,17 +14,16 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.client import HTTPConnection
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+from places import ROOT, TINY
 
 from s2s_runtime import Decoder, Model
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
-TINY = Path(__file__).parents[1] / "fixtures" / "tiny.s2s"
+EXAMPLES = ROOT / "examples"
 TEXTS = ["abc", "de", "edcba", "b", "aab", "cd", "ee", "dcb"] * 4
 
 

@@ -196,6 +196,9 @@ SYSTEMS = {
         file="model.h5",
     ),
     "character-gru": System("the same with GRU layers, one state", of_texts(tutorial=True, cell="gru")),
+    "character-simple-rnn": System(
+        "the same with simple recurrent layers, no gates", of_texts(tutorial=True, cell="simple-rnn")
+    ),
     "word-level": System("words: embeddings on either side", of_texts(source_unit="word", target_unit="word")),
     "unrolled": System(
         "without teacher forcing, its layers called at every step", of_one_hot(unrolled, read_off), ONE_HOT
@@ -231,6 +234,10 @@ SYSTEMS = {
     ),
     "input-feeding-additive": System(
         "attention, additive, with input feeding", attending(attention="additive", input_feeding=True)
+    ),
+    "input-feeding-simple-rnn": System(
+        "the same with simple recurrent layers, no gates",
+        attending(attention="additive", input_feeding=True, cell="simple-rnn"),
     ),
     "scheduled-sampling": System(
         "scheduled sampling", of_texts(scheduled_sampling=0.5, sampling_steps=20, attention="dot")

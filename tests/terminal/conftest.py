@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from places import TINY
 from pseudo_terminal import Place, Terminal, seen
 
-TINY = Path(__file__).parents[1] / "fixtures" / "tiny.s2s"
 TRAIN = "s2s-train pairs.tsv -o run --epochs 2 --units 6 --cell gru --batch-size 4"
 LETTERS = "abcde"
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from places import ROOT
 from screenshots import COMMANDS, NAMES, draw, screens, words
 
-DOCS = Path(__file__).parents[2] / "docs" / "images"
+DOCS = ROOT / "docs" / "images"
 READABLE = {
     "train": [r"\d+ pairs to train on", r"epoch +1/3  loss", r"epoch 2/3 .* \d+/\d+ loss \d\.\d{4}"],
     "export": ["compared", "greedy, one by one", "near ties", "parameters", "wrote runs/numbers/model.s2s"],

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from s2s_training.layers.recurrent_cells import RECURRENT_CELLS
 from s2s_training.seq2seq import AttentionSeq2Seq, Seq2Seq, SimpleSeq2Seq
 
 pytestmark = pytest.mark.tensorflow
@@ -159,10 +160,11 @@ def test_stateful_models_go_on_where_they_ended(name):
     np.testing.assert_allclose(say(model, SOURCE), first, atol=1e-6)
 
 
+@pytest.mark.parametrize("cell", sorted(RECURRENT_CELLS.keys() - {"lstm"}))
 @pytest.mark.parametrize("name", BUILDERS)
-def test_gru_cells(name):
-    """Three gates instead of four on either side, states handed over as they are."""
-    model = build(name, cell="gru", depth=2)
+def test_other_cells(name, cell):
+    """Fewer gates than an LSTM's four on either side, states handed over as they are."""
+    model = build(name, cell=cell, depth=2)
     assert model.count_params() < build(name, depth=2).count_params()
     assert not lstm_layers(model)
     assert say(model, SOURCE).shape == (2, 4, 3)
@@ -237,7 +239,7 @@ def test_gradients_reach_every_weight(name):
         ({"dropout": 1.0}, ValueError, "dropout: expected 0 <= dropout < 1, got 1.0"),
         ({"stateful": True}, ValueError, "stateful=True needs a fixed batch size"),
         ({"unroll": True}, ValueError, "unroll=True needs a fixed input length"),
-        ({"cell": "rnn"}, ValueError, "cell: expected one of lstm, gru, got 'rnn'"),
+        ({"cell": "xlstm"}, ValueError, f"cell: expected one of {', '.join(RECURRENT_CELLS)}, got 'xlstm'"),
         ({"colour": "red"}, TypeError, "unexpected keyword argument 'colour'"),
     ],
 )

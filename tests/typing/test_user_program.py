@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
+from places import FIXTURES
 
 
 def test_the_checked_program_runs(tmp_path: Path) -> None:

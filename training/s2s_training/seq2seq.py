@@ -13,7 +13,7 @@ output_dim), float32. Each returns a `keras.Model` to be trained as it is or cal
 - `unroll`: write the loop over time out; needs fixed lengths.
 - `stateful`: each row of a batch starts where that row of the batch before ended, until `reset_state()` of the layers;
   needs a fixed batch size. The decoder's readout, and states that the encoder hands over, start anew all the same.
-- `cell`: "lstm" as in the library, or "gru", which its users asked for.
+- `cell`: "lstm" as in the library, or one of the others that `s2s-train --cell` takes.
 
 Where they differ from the library, which ran on Keras 1 and 2:
 
@@ -42,16 +42,17 @@ from typing import Any
 import keras
 from keras import layers
 
+from s2s_training.config.model import CellName
 from s2s_training.layers.attention_cells import AlignedCell, Alignment
 from s2s_training.layers.cells import OutputCell, ReadoutCell, StackCell
 from s2s_training.layers.conditioned_rnn import ConditionedRNN
 from s2s_training.layers.constant_row import ConstantRow
+from s2s_training.layers.recurrent_cells import RECURRENT_CELLS
 from s2s_training.layers.seq2seq_model import Seq2SeqModel
 
 __all__ = ["AttentionSeq2Seq", "Seq2Seq", "SimpleSeq2Seq"]
 
 Depth = int | Sequence[int]
-_LAYERS = {"lstm": (layers.LSTM, layers.LSTMCell), "gru": (layers.GRU, layers.GRUCell)}
 
 
 def SimpleSeq2Seq(  # noqa: N802  (the library's name)
@@ -187,7 +188,7 @@ class _Plan:
         encoder_depth, decoder_depth: how many layers.
         dropout: share of inputs dropped.
         recurrent: options of every recurrent layer.
-        cell: "lstm" or "gru".
+        cell: name of its recurrent cell.
     """
 
     shape: tuple[int | None, int | None, int]
@@ -196,15 +197,15 @@ class _Plan:
     decoder_depth: int
     dropout: float
     recurrent: dict[str, bool]
-    cell: str
+    cell: CellName
 
     def layer(self, units: int, **options: Any) -> keras.Layer:
         """Return a recurrent layer with these units."""
-        return _LAYERS[self.cell][0](units, **options, **self.recurrent)
+        return RECURRENT_CELLS[self.cell].layer(units, **options, **self.recurrent)
 
     def cells(self) -> list[Any]:
         """Return the decoder's recurrent cells, the lowest first."""
-        return [_LAYERS[self.cell][1](self.units) for _ in range(self.decoder_depth)]
+        return [RECURRENT_CELLS[self.cell].cell(self.units) for _ in range(self.decoder_depth)]
 
     @classmethod
     def of(
@@ -217,7 +218,7 @@ class _Plan:
         dropout: float = 0.0,
         unroll: bool = False,
         stateful: bool = False,
-        cell: str = "lstm",
+        cell: CellName = "lstm",
         **shapes: Any,
     ) -> _Plan:
         """Read the arguments that all constructors share.
@@ -231,8 +232,8 @@ class _Plan:
         for name, value in (named | {"depth": min(encoder, decoder)}).items():
             if value < 1:
                 raise ValueError(f"{name}: expected at least 1, got {value}")
-        if cell not in _LAYERS:
-            raise ValueError(f"cell: expected one of {', '.join(_LAYERS)}, got {cell!r}")
+        if cell not in RECURRENT_CELLS:
+            raise ValueError(f"cell: expected one of {', '.join(RECURRENT_CELLS)}, got {cell!r}")
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout: expected 0 <= dropout < 1, got {dropout}")
         shape = _input_shape(**shapes)

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from s2s_export.commands.export_settings import ExportSettings
-from s2s_export.options import ExportOptions
+from s2s_export.options import DRY_RUN, ExportOptions
 from s2s_runtime.commands.command_options import Given, takes
 from s2s_runtime.console.app import command, make_app
 from s2s_runtime.console.manners import UsageError, after_interrupt, result_console, typer
 from s2s_runtime.console.progress import stages
+from s2s_runtime.declared_options import declared
 from s2s_runtime.spelling import as_flags, option
 
 if TYPE_CHECKING:
@@ -69,13 +70,18 @@ _NEEDS = {
 }
 _FLAGS = {"verify_texts": "--verify-with"}
 _BARRED_BY = {
-    **dict.fromkeys(("as_json", "atol", "force", "verify_texts"), "dry_run"),
+    **{
+        name: "dry_run"
+        for kind in (ExportSettings, ExportOptions)
+        for name, each in declared(kind).items()
+        if DRY_RUN in each.option.not_for
+    },
     **dict.fromkeys(("trust_lambda", "custom_objects"), "model_fn"),
 }
 
 
 def _refuse_without_effect(typed: Mapping[str, str]) -> None:
-    """Options typed that nothing would look at.
+    """Refuse options that were typed and that nothing would look at.
 
     Raises:
         UsageError: there are some.
@@ -96,7 +102,7 @@ def _refuse_without_effect(typed: Mapping[str, str]) -> None:
 
 @dataclass
 class _Loading:
-    """A file and what loading it needs: of a whole model, or of weights for a function that builds the model."""
+    """A model file and what loading it needs: a whole model, or the weights for a function that builds the model."""
 
     path: Path
     output: Path
@@ -114,7 +120,7 @@ class _Loading:
         return cls(path, settings.output or path.with_suffix(".s2s"), settings)
 
     def load(self) -> Any:
-        """Imports Keras, which takes seconds, and loads the model."""
+        """Import Keras, which takes seconds, and load the model."""
         from s2s_export.keras_files.load import build_model, import_objects, load_model
 
         if self.settings.model_fn is not None:
@@ -124,7 +130,7 @@ class _Loading:
 
 
 def _vocabulary(model: Path, settings: ExportSettings, pairs: Path | None) -> VocabularyFile | None:
-    """The vocabularies of a file; None where pairs, or files of one side each, tell them."""
+    """Return the vocabularies of a file; None where pairs, or files of one side each, tell them."""
     from s2s_runtime.vocabulary.vocabulary_file import VocabularyFile
 
     sides = settings.source_vocab is not None or settings.target_vocab is not None
@@ -138,7 +144,7 @@ def _vocabulary(model: Path, settings: ExportSettings, pairs: Path | None) -> Vo
 
 
 def _options(model: Path, settings: ExportSettings, values: dict[str, Any]) -> ExportOptions:
-    """Everything that can be refused before TensorFlow is imported."""
+    """Return the options of the export, after refusing all that can be refused before TensorFlow is imported."""
     from s2s_export.arguments import Words
     from s2s_export.errors import ExportError
     from s2s_export.understand.vocabularies import pairs_of_file, unescape
@@ -175,7 +181,7 @@ def _lines(path: Path, encoding: str | None) -> list[str]:
 
 
 def _pairs(lines: list[str]) -> tuple[list[str], list[str]]:
-    """Texts, and what follows the first tab of each, where every line has one."""
+    """Return the texts, and what follows the first tab of each, where every line has a tab."""
     parts = [line.split("\t") for line in lines]
     references = [part[1] for part in parts if len(part) > 1]
     return [part[0] for part in parts], references if len(references) == len(parts) else []
@@ -213,7 +219,7 @@ def _write(loading: _Loading, settings: ExportSettings, options: ExportOptions, 
 
 
 def _tell_what_is_missing(model: Any, options: ExportOptions, typed: list[str], folder: Path) -> None:
-    """What the model shows and what to type next, where nothing else stands against its export."""
+    """Print what the model shows and what to type next, where nothing else stands against its export."""
     from s2s_export.errors import ExportError
     from s2s_export.exporter import take_apart
     from s2s_export.report import print_first_look
@@ -246,21 +252,23 @@ def _show(loading: _Loading, options: ExportOptions, typed: list[str]) -> None:
 
 
 def _arguments(given: Given) -> list[str]:
-    """What was typed, but for --dry-run: arguments, and options with their values."""
-    found = []
+    """Return what was typed except --dry-run: arguments, and options with their values."""
+    arguments = []
     for name, flag in given.typed.items():
         value = given.values[name]
         if name == "dry_run":
             continue
         if name == "model":
-            found.insert(0, str(value))
+            arguments.insert(0, str(value))
         elif isinstance(value, bool):
-            found.append(flag)
+            arguments.append(flag)
         else:
-            found += [part for each in (value if isinstance(value, tuple) else [value]) for part in (flag, str(each))]
-    return found
+            arguments += [
+                part for item in (value if isinstance(value, tuple) else [value]) for part in (flag, str(item))
+            ]
+    return arguments
 
 
 def main() -> None:
-    """Entry point of the command."""
+    """Run the command."""
     app()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from s2s_export.options import FILES, GRAPH, TEXT
+from s2s_export.options import DRY_RUN, FILES, GRAPH, TEXT
 from s2s_runtime.declared_options import Option
 
 
@@ -24,7 +24,7 @@ class ExportSettings:
     dry_run: Annotated[bool, Option()] = False
     """Show what is understood of the model; write nothing."""
 
-    as_json: Annotated[bool, Option(flags=["--json"])] = False
+    as_json: Annotated[bool, Option(flags=["--json"], not_for=[DRY_RUN])] = False
     """Print the report as JSON."""
 
     vocab: Annotated[Path | None, Option(panel=TEXT)] = None
@@ -48,5 +48,5 @@ class ExportSettings:
     model_fn: Annotated[str | None, Option(panel=FILES, metavar="MODULE:FUNCTION")] = None
     """Function that builds the model, as module:function."""
 
-    verify_texts: Annotated[Path | None, Option(panel=FILES, flags=["--verify-with"])] = None
+    verify_texts: Annotated[Path | None, Option(panel=FILES, flags=["--verify-with"], not_for=[DRY_RUN])] = None
     """Texts to verify with, one a line; with --quantize or --dtype the right target may follow a tab."""

@@ -50,19 +50,19 @@ def read_expected(given: str | os.PathLike[str] | Sequence[tuple[str, str]]) -> 
     """
     if isinstance(given, str | os.PathLike):
         name, lines = _lines(given)
-        found = list(_printed(lines) if any(line.startswith(_INPUT) for line in lines) else _tabbed(lines, name))
+        outputs = list(_printed(lines) if any(line.startswith(_INPUT) for line in lines) else _tabbed(lines, name))
     else:
-        name, found = "the list", [Expected(str(source), _bare(str(output))) for source, output in given]
-    if not found:
+        name, outputs = "the list", [Expected(str(source), _bare(str(output))) for source, output in given]
+    if not outputs:
         raise ExportError(
             f"{option('expect')}: no outputs in {name}; expected lines of source, tab, output, or what the tutorial's "
             f"script prints ({_INPUT} ..., {_DECODED} ...)"
         )
-    return found
+    return outputs
 
 
 def _lines(given: str | os.PathLike[str]) -> tuple[str, list[str]]:
-    """The name and the lines of a file, or of a text given in its place."""
+    """Return the name and the lines of a file, or of a text given in its place."""
     if isinstance(given, str) and ("\n" in given or "\t" in given):
         return "the text", [line.removesuffix("\r") for line in given.split("\n")]
     with open_text(Path(given)) as text:
@@ -70,12 +70,15 @@ def _lines(given: str | os.PathLike[str]) -> tuple[str, list[str]]:
 
 
 def with_expected(options: ExportOptions) -> ExportOptions:
-    """Return options that let a model be taken apart whose source length and start are to be found by its outputs."""
+    """Return options with a source length and a start symbol to begin with, taken from the expected outputs.
+
+    With these a model can be taken apart; which length and start are right is found out by the outputs later.
+    """
     vocabulary = options.vocabulary
     if options.expect is None or vocabulary is None:
         return options
     if vocabulary.source is not None and options.longest_source is None:
-        texts = [each.source for each in read_expected(options.expect)]
+        texts = [expected.source for expected in read_expected(options.expect)]
         options = replace(options, longest_source=max(len(vocabulary.source.split(text)) for text in texts))
     if options.first_token is None and options.start_symbol is None and vocabulary.target is not None:
         symbols = vocabulary.target.symbols
@@ -102,8 +105,11 @@ def _tabbed(lines: Sequence[str], name: str) -> Iterator[Expected]:
 
 
 def _printed(lines: Sequence[str]) -> Iterator[Expected]:
-    """What the script prints: an output that its end symbol ended, a line feed, leaves an empty line behind it."""
-    found: list[tuple[str, str, bool | None]] = []
+    """Yield the outputs among lines that the tutorial's script printed.
+
+    An output that was ended by its end symbol, a line feed, has an empty line behind it.
+    """
+    outputs: list[tuple[str, str, bool | None]] = []
     source: str | None = None
     for i, line in enumerate(lines):
         if line.startswith(_INPUT):
@@ -111,10 +117,10 @@ def _printed(lines: Sequence[str]) -> Iterator[Expected]:
         elif line.startswith(_DECODED) and source is not None:
             follows = lines[i + 1 : i + 3]
             whole = len(follows) == 2  # at the end of a text that was cut, nobody knows
-            found.append((source, line[len(_DECODED) :].removeprefix(" "), follows[0] == "" if whole else None))
+            outputs.append((source, line[len(_DECODED) :].removeprefix(" "), follows[0] == "" if whole else None))
             source = None
-    tells = any(ended for _, _, ended in found)  # empty lines may have been lost on the way
-    yield from (Expected(source, output, ended if tells else None) for source, output, ended in found)
+    tells = any(ended for _, _, ended in outputs)  # empty lines may have been lost on the way
+    yield from (Expected(source, output, ended if tells else None) for source, output, ended in outputs)
 
 
 @dataclass(frozen=True)
@@ -153,7 +159,7 @@ class Proof:
     expected: Sequence[Expected]
 
     def tried(self, setup: SetUp, count: int | None = None) -> Trial:
-        """Decode expected outputs' sources (or the first of them) under a set-up, and compare.
+        """Decode the sources of the expected outputs, or of the first `count`, under a set-up, and compare.
 
         Raises:
             ExportError: there are no vocabularies.
@@ -161,9 +167,9 @@ class Proof:
         """
         expected = self.expected[:count]
         model = Model(setup.in_manifest(self.manifest, self.facts), self.model)
-        length = max(len(self._tokens(setup, each.output)) for each in expected) + _BEYOND
-        results = model.generate([each.source for each in expected], max_length=length)
-        matched = [_matched(each, result, setup) for each, result in zip(expected, results, strict=True)]
+        length = max(len(self._tokens(setup, output.output)) for output in expected) + _BEYOND
+        results = model.generate([output.source for output in expected], max_length=length)
+        matched = [_matched(output, result, setup) for output, result in zip(expected, results, strict=True)]
         limit = max((at for at in matched if at), default=None)
         wrong = [
             i
@@ -186,7 +192,11 @@ class Proof:
 
 
 def _matched(expected: Expected, result: Result, setup: SetUp) -> int | None:
-    """0 where an output is as expected and ended by itself; the tokens it was cut at; None where it differs."""
+    """Return how an output compares with what was expected.
+
+    It is 0 where they are equal and the output ended by itself, the number of tokens at which it was cut where they are
+    equal as far as it goes, and None where they differ.
+    """
     ended = result.hypotheses[0].finish_reason == "end"
     if ended and result.text == expected.output:
         return None if expected.ended is False else 0
@@ -199,12 +209,12 @@ def _matched(expected: Expected, result: Result, setup: SetUp) -> int | None:
     return None
 
 
-def _difference(place: int, expected: Expected, result: Result) -> str:
-    """Where an output first differs, with what stands there."""
+def _difference(index: int, expected: Expected, result: Result) -> str:
+    """Return the sentence that says where an output first differs, and what stands there."""
     one, other = expected.output, result.text
     at = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
     start = max(0, at - 8)
     shown = [repr(text[start : start + _SHOWN]) for text in (one, other)]
     return (
-        f"output {place + 1}, {expected.source!r}, from character {at + 1}: expected ...{shown[0]}, got ...{shown[1]}"
+        f"output {index + 1}, {expected.source!r}, from character {at + 1}: expected ...{shown[0]}, got ...{shown[1]}"
     )

@@ -47,10 +47,10 @@ def prove(proof: Proof, base: SetUp, facts: Understanding, given: frozenset[str]
     stages = _stages(base, facts, proof, given)
     trials: list[Trial] = []
     for stage in stages:
-        found = _first_proved(proof, stage, trials)
-        if found is not None:
-            _refuse_longest(found, base, given)
-            return found, _untold(proof, found.setup, facts, given)
+        trial = _first_proved(proof, stage, trials)
+        if trial is not None:
+            _refuse_longest(trial, base, given)
+            return trial, _untold(proof, trial.setup, facts, given)
     contradicted = _contradicted(proof, base, facts, given)
     raise ExportError(contradicted or _nearest(proof, trials))
 
@@ -68,13 +68,13 @@ def _first_proved(proof: Proof, setups: Iterator[SetUp], trials: list[Trial]) ->
 
 
 def _stages(base: SetUp, facts: Understanding, proof: Proof, given: frozenset[str]) -> list[Iterator[SetUp]]:
-    """Set-ups in the order in which they are tried: padding, side and order; then ends; then lengths."""
+    """Return the set-ups in the order in which they are tried: padding, side and order; then ends; then lengths."""
     choices = choices_of(base, facts, given)
     wider = replace(choices, ends=_ends(base, facts, given), padding=choices.padding[:2])
     stages = [choices.setups(base), wider.setups(base)]
     if base.padding.length is not None and "source length" not in given and _free(facts):
         source = base.source
-        shortest = max(len(source.split(each.source)) if source else 1 for each in proof.expected)
+        shortest = max(len(source.split(output.source)) if source else 1 for output in proof.expected)
         lengths = tuple(length for length in range(shortest, shortest + _LONGER) if length != base.padding.length)
         stages.append(replace(choices, length=lengths, reverse=(base.reverse,)).setups(base))
     return stages
@@ -96,21 +96,21 @@ def choices_of(base: SetUp, facts: Understanding, given: frozenset[str]) -> Choi
 
 def fillers(base: SetUp, facts: Understanding) -> tuple[int | None, ...]:
     """Return what may fill short sources, the base's own first: zeros, a space, the padding symbol, the first id."""
-    found = [base.padding.id]
+    tokens = [base.padding.id]
     if facts.source.kind == "one-hot":
-        found.append(-1)
+        tokens.append(-1)
     if base.source is not None:
-        found += [
+        tokens += [
             base.source.symbols.index(symbol) for symbol in (" ", "<pad>", "[PAD]") if symbol in base.source.symbols
         ]
-        found.append(base.source.padding_id)
+        tokens.append(base.source.padding_id)
     if facts.source.kind == "ids":
-        found.append(0)
-    return tuple(dict.fromkeys(token for token in found if token is not None))
+        tokens.append(0)
+    return tuple(dict.fromkeys(token for token in tokens if token is not None))
 
 
 def _ends(base: SetUp, facts: Understanding, given: frozenset[str]) -> tuple[Ends, ...]:
-    """Other start and end tokens: symbols that people wrap targets in, the first ids."""
+    """Return other start and end tokens: symbols that people wrap targets in, and the first ids."""
     vocabulary = base.ends.vocabulary
     if "start and end" in given or vocabulary is None:
         return (base.ends,)
@@ -130,52 +130,52 @@ def _named(vocabulary: Vocabulary, start: str, end: str) -> Ends:
 
 
 def _untold(proof: Proof, setup: SetUp, facts: Understanding, given: frozenset[str]) -> dict[str, list[str]]:
-    """Values of items, by name, of other set-ups that give all expected outputs too."""
+    """Return the values of items, by name, of other set-ups that give all expected outputs too."""
     choices, told = choices_of(setup, facts, given), setup.described()
     length, source = setup.padding.length, setup.source
     if length is not None and source is not None and "source length" not in given and _free(facts):
-        shortest = max(len(source.split(each.source)) for each in proof.expected)
+        shortest = max(len(source.split(output.source)) for output in proof.expected)
         near = (length, *(other for other in range(length - _NEAR, length + _NEAR + 1) if other >= shortest))
         choices = replace(choices, length=tuple(dict.fromkeys(near)))
-    found: dict[str, list[str]] = {}
-    others = replace(Choices.only(setup), ends=_ends(setup, facts, given))
-    for other in chain(choices.setups(setup), others.setups(setup)):
+    others: dict[str, list[str]] = {}
+    ended = replace(Choices.only(setup), ends=_ends(setup, facts, given))
+    for other in chain(choices.setups(setup), ended.setups(setup)):
         same = other == setup or proof.tried(other, _FIRST).difference or proof.tried(other).difference
         for name, value in () if same else other.described().items():
-            if told.get(name) != value and value not in found.setdefault(name, []):
-                found[name].append(value)
-    return {name: values for name, values in found.items() if values}
+            if told.get(name) != value and value not in others.setdefault(name, []):
+                others[name].append(value)
+    return {name: values for name, values in others.items() if values}
 
 
 def _free(facts: Understanding) -> bool:
-    """Whether the model reads sources of any length."""
+    """Return whether the model reads sources of any length."""
     return facts.source.inputs[0].shape[1] is None
 
 
-def _refuse_longest(found: Trial, base: SetUp, given: frozenset[str]) -> None:
+def _refuse_longest(trial: Trial, base: SetUp, given: frozenset[str]) -> None:
     if "longest output" not in given or base.max_length is None:
         return
-    if found.cut and found.setup.max_length != base.max_length:
+    if trial.cut and trial.setup.max_length != base.max_length:
         raise ExportError(
-            f"{option('max_length', str(base.max_length))}: contradicted by the expected outputs, {found.cut} of which "
-            f"were cut after {found.setup.max_length} tokens; give {option('max_length', str(found.setup.max_length))}"
+            f"{option('max_length', str(base.max_length))}: contradicted by the expected outputs, {trial.cut} of which "
+            f"were cut after {trial.setup.max_length} tokens; give {option('max_length', str(trial.setup.max_length))}"
         )
-    if found.longest > base.max_length:
+    if trial.longest > base.max_length:
         raise ExportError(
             f"{option('max_length', str(base.max_length))}: contradicted by the expected outputs, the longest of which "
-            f"has {found.longest} tokens, its end counted"
+            f"has {trial.longest} tokens, its end counted"
         )
 
 
 def _contradicted(proof: Proof, base: SetUp, facts: Understanding, given: frozenset[str]) -> str:
-    """The message where other values than those given give every output; "" where none do."""
+    """Return the message where other values than those given give every output; "" where none do."""
     for name in sorted(given & ITEM_OPTIONS.keys()):
         trials: list[Trial] = []
         for stage in _stages(base, facts, proof, given - {name}):
-            found = _first_proved(proof, stage, trials)
-            if found is not None:
+            trial = _first_proved(proof, stage, trials)
+            if trial is not None:
                 equal, total = proof.tried(base).equal, len(proof.expected)
-                was, is_now = base.described()[name], found.setup.described()[name]
+                was, is_now = base.described()[name], trial.setup.described()[name]
                 return (
                     f"{option(ITEM_OPTIONS[name])}: contradicted by the expected outputs: with {was} {equal} of "
                     f"{total} come out, with {is_now} all of them; leave it out, or give what they were made with"
@@ -184,7 +184,7 @@ def _contradicted(proof: Proof, base: SetUp, facts: Understanding, given: frozen
 
 
 def _nearest(proof: Proof, trials: Sequence[Trial]) -> str:
-    """The table of the set-ups that come nearest."""
+    """Return the table of the set-ups that come nearest."""
     tried = sorted(trials, key=lambda trial: -trial.equal)[:_NEAREST]
     nearest = sorted((proof.tried(trial.setup) for trial in tried), key=lambda trial: -trial.equal)
     lines = [f"{option('expect')}: none of {len(trials)} set-ups gives all {len(proof.expected)} outputs; the nearest:"]

@@ -30,7 +30,7 @@ from s2s_training.splitting.splitter import SplitModel
 
 @dataclass(frozen=True)
 class Settled:
-    """What was settled.
+    """The understanding of a model whose set-up is settled.
 
     Attributes:
         facts: the understanding, with the set-up that was settled.
@@ -46,7 +46,7 @@ class Settled:
 
 
 @dataclass
-class _Found:
+class _Settling:
     """The set-up so far, and how each of its items is known."""
 
     setup: SetUp
@@ -57,7 +57,7 @@ class _Found:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle that was written and not compared yet.
+    """A bundle that is written, but not compared with Keras yet.
 
     Attributes:
         folder: where its graphs lie.
@@ -86,28 +86,28 @@ def settle(bundle: Bundle, options: ExportOptions, rows: ChosenRows | None) -> S
         ExportError: signs disagree on what nobody gave, or no set-up gives the expected outputs.
     """
     facts, given = bundle.facts, _given(options)
-    found = _Found(SetUp.of(facts), {}, {}, [])
-    _start(found, facts, options, given, rows)
+    state = _Settling(SetUp.of(facts), {}, {}, [])
+    _start(state, facts, options, given, rows)
     if rows is None and options.expect is None:
-        return _settled(found, facts, rows)
+        return _settled(state, facts, rows)
     with_texts = facts.source_vocabulary is not None and facts.target_vocabulary is not None
     model = open_step_model(find_files(bundle.folder), bundle.manifest, SessionSettings())
     if rows is not None and with_texts and facts.target.feedback == "token" and not facts.source.others:
-        _weigh(found, Teacher.drawn(model, rows.taken), bundle, rows, given)
+        _weigh(state, Teacher.drawn(model, rows.taken), bundle, rows, given)
     if options.expect is None:
-        _ask(found, given)
-        return _settled(found, facts, rows)
+        _ask(state, given)
+        return _settled(state, facts, rows)
     proof = Proof(model, bundle.manifest, facts, read_expected(options.expect))
-    trial, untold = prove(proof, found.setup, facts, given)
-    longest = found.setup.max_length
+    trial, untold = prove(proof, state.setup, facts, given)
+    longest = state.setup.max_length
     if not trial.cut and longest is not None:
         trial = replace(trial, setup=replace(trial.setup, max_length=max(longest, trial.longest)))
-    found.setup = trial.setup
-    return _settled(found, facts, rows, _Proved(trial, untold, len(proof.expected)))
+    state.setup = trial.setup
+    return _settled(state, facts, rows, _Proved(trial, untold, len(proof.expected)))
 
 
 def _given(options: ExportOptions) -> frozenset[str]:
-    """Names of the items that the caller gave by an option."""
+    """Return the names of the items that the caller gave by an option."""
     starts = options.start_id is not None or options.start_symbol is not None or options.start_zeros
     given = {
         "padding": options.padding is not None,
@@ -120,13 +120,13 @@ def _given(options: ExportOptions) -> frozenset[str]:
 
 
 def _start(
-    found: _Found, facts: Understanding, options: ExportOptions, given: frozenset[str], rows: ChosenRows | None
+    state: _Settling, facts: Understanding, options: ExportOptions, given: frozenset[str], rows: ChosenRows | None
 ) -> None:
-    """How each item is known before anything is measured."""
+    """Record how each item is known before anything is measured."""
     file = options.vocabulary if rows is None or not rows.rebuilt else None
     recorded = file is not None and (file.padding.masked or file.padding.id is not None or file.padding.length)
     fixed = facts.source.inputs[0].shape[1] is not None
-    for name in found.setup.described():
+    for name in state.setup.described():
         origin: Origin = "given" if name in given else "assumed"
         if name == "padding" and facts.padding.masked:
             origin = "model"
@@ -140,79 +140,82 @@ def _start(
             origin = "assumed" if file.target.start is None else "recorded"
         elif name == "longest output" and name not in given and file is not None and file.max_length is not None:
             origin = "recorded"
-        found.origins[name] = origin
-    if rows is not None and found.origins.get("source length") in ("pairs", "assumed"):
-        longest = Sign("longest source of these rows", str(found.setup.padding.length), str(found.setup.padding.length))
-        found.signs["source length"] = (longest,)
+        state.origins[name] = origin
+    if rows is not None and state.origins.get("source length") in ("pairs", "assumed"):
+        longest = Sign("longest source of these rows", str(state.setup.padding.length), str(state.setup.padding.length))
+        state.signs["source length"] = (longest,)
     if rows is not None and rows.rebuilt and "longest output" not in given:
         longest_target = rows.pairs.longest_target(rows.count)
-        found.setup = replace(found.setup, max_length=longest_target + 3)
+        state.setup = replace(state.setup, max_length=longest_target + 3)
         what = "longest target of these rows with start and end; the published loop stops once more symbols are out"
-        found.signs["longest output"] = (Sign(what, str(longest_target + 2), f"{longest_target + 3} tokens"),)
+        state.signs["longest output"] = (Sign(what, str(longest_target + 2), f"{longest_target + 3} tokens"),)
 
 
-def _weigh(found: _Found, teacher: Teacher, bundle: Bundle, rows: ChosenRows, given: frozenset[str]) -> None:
+def _weigh(state: _Settling, teacher: Teacher, bundle: Bundle, rows: ChosenRows, given: frozenset[str]) -> None:
     """Measure the signs, and take what they agree on where nothing was given."""
-    facts, padding = bundle.facts, found.setup.padding
+    facts, padding = bundle.facts, state.setup.padding
     if padding.length is None or padding.id is None:
         return  # a mask, or values: padding plays no part
     memory = TrainingMemory.of(bundle.model, bundle.split, facts)
     # Scripts hold out the last fifth of their rows, which are the longest where files are sorted by length.
     trained = [pair for pair in rows.taken[: max(1, len(rows.taken) * 4 // 5)] if all(pair)]
-    signs = Signs(teacher, memory, found.setup, trained)
+    signs = Signs(teacher, memory, state.setup, trained)
     if "start and end" not in given and rows.rebuilt:
-        several = [replace(found.setup, ends=ends) for ends in _all_ends(rows)]
-        _take(found, "start and end", signs.ends(several), given)
-        signs = Signs(teacher, memory, found.setup, trained)
-    candidates = fillers(found.setup, facts)
+        several = [replace(state.setup, ends=ends) for ends in _all_ends(rows)]
+        _take(state, "start and end", signs.ends(several), given)
+        signs = Signs(teacher, memory, state.setup, trained)
+    candidates = fillers(state.setup, facts)
     filler, _ = signs.source_filler(candidates)
-    trial = found.setup
+    trial = state.setup
     if filler is not None and "padding" not in given:
         trial = replace(trial, padding=replace(trial.padding, id=filler))
-    if found.origins.get("source order") != "recorded":
+    if state.origins.get("source order") != "recorded":
         order = signs.order(trial)
-        _take(found, "source order", order, given)
-        trial = replace(trial, reverse=found.setup.reverse)
-    _take(found, "padding side", signs.side(trial), given)
-    trial = replace(trial, padding=replace(trial.padding, side=found.setup.padding.side))
-    _take(found, "padding", signs.padding(trial, candidates), given)
+        _take(state, "source order", order, given)
+        trial = replace(trial, reverse=state.setup.reverse)
+    _take(state, "padding side", signs.side(trial), given)
+    trial = replace(trial, padding=replace(trial.padding, side=state.setup.padding.side))
+    _take(state, "padding", signs.padding(trial, candidates), given)
 
 
 def _all_ends(rows: ChosenRows) -> list[Ends]:
-    found = []
+    choices = []
     for ends in rows.ends:
         target = rows.pairs.vocabularies(rows.count, ends)[0].target
         if target is not None and target.start_id is not None and target.end_id is not None:
-            found.append(Ends(target.start_id, (target.end_id,), target))
-    return found
+            choices.append(Ends(target.start_id, (target.end_id,), target))
+    return choices
 
 
-def _take(found: _Found, name: str, verdict: Verdict, given: frozenset[str]) -> None:
-    """Keep the signs of an item; take what they agree on where nobody gave it, warn where they contradict it."""
-    found.signs[name] = (*found.signs.get(name, ()), *verdict.signs)
-    fixed = name in given or found.origins.get(name) == "recorded"
-    changed = found.setup if verdict.value is None else _with(found.setup, name, verdict.value)
-    same = changed.described()[name] == found.setup.described()[name]
+def _take(state: _Settling, name: str, verdict: Verdict, given: frozenset[str]) -> None:
+    """Keep the signs of an item, and take the value on which they agree.
+
+    It is taken where nobody gave the item; where the signs contradict what was given, a warning is kept.
+    """
+    state.signs[name] = (*state.signs.get(name, ()), *verdict.signs)
+    fixed = name in given or state.origins.get(name) == "recorded"
+    changed = state.setup if verdict.value is None else _with(state.setup, name, verdict.value)
+    same = changed.described()[name] == state.setup.described()[name]
     if fixed and verdict.value is not None and not same:
         spelled = option(ITEM_OPTIONS[name]) if name in ITEM_OPTIONS else name
-        found.warnings.append(
-            f"{spelled}: {found.setup.described()[name]} was given, but the pairs say "
+        state.warnings.append(
+            f"{spelled}: {state.setup.described()[name]} was given, but the pairs say "
             f"{changed.described()[name]}: {verdict.figures}"
         )
     elif not fixed and verdict.disagree:
-        found.origins[name] = "assumed"
-        found.warnings.append(f"the signs disagree on the {name}: {verdict.figures}")
+        state.origins[name] = "assumed"
+        state.warnings.append(f"the signs disagree on the {name}: {verdict.figures}")
     elif not fixed and verdict.value is not None:
-        found.setup, found.origins[name] = changed, "pairs"
+        state.setup, state.origins[name] = changed, "pairs"
         if verdict.doubt:
-            found.warnings.append(
+            state.warnings.append(
                 f"the {name} is {changed.described()[name]} by {verdict.signs[0]}, yet there is a sign against it: "
                 f"{verdict.doubt}; {option('expect', 'FILE')} would prove it"
             )
 
 
 def _with(setup: SetUp, name: str, value: object) -> SetUp:
-    """A set-up with one item changed, as `Signs` speaks of it."""
+    """Return the set-up with one item changed, which is named as in `Signs`."""
     if name == "padding" and (value is None or isinstance(value, int)):
         return replace(setup, padding=replace(setup.padding, id=value))
     if name == "padding side" and value in ("right", "left"):
@@ -224,9 +227,9 @@ def _with(setup: SetUp, name: str, value: object) -> SetUp:
     raise TypeError(f"expected an item of a set-up and its value, got {name!r} and {value!r}")
 
 
-def _ask(found: _Found, given: frozenset[str]) -> None:
-    """Refuse a set-up on which signs disagree, with what settles it."""
-    asked = [warning for warning in found.warnings if warning.startswith("the signs disagree")]
+def _ask(state: _Settling, given: frozenset[str]) -> None:
+    """Refuse a set-up on which signs disagree, and say what settles it."""
+    asked = [warning for warning in state.warnings if warning.startswith("the signs disagree")]
     if asked:
         named = {name for name in ITEM_OPTIONS if f"the {name}:" in " ".join(asked)}
         fixes = [option(ITEM_OPTIONS[name], _placeholder(name)) for name in ITEM_OPTIONS if name in named]
@@ -247,31 +250,31 @@ class _Proved:
     count: int
 
 
-def _settled(found: _Found, facts: Understanding, rows: ChosenRows | None, proved: _Proved | None = None) -> Settled:
+def _settled(state: _Settling, facts: Understanding, rows: ChosenRows | None, proved: _Proved | None = None) -> Settled:
     items = [] if rows is None or rows.item is None else [rows.item]
     if proved is not None and rows is not None and rows.item is not None and rows.same_symbols and not rows.given:
         # Every such row count makes the same bundle: what follows from the rows is proved, or isn't, item by item.
-        items, found.signs["start and end"] = [], (*rows.item.signs, *found.signs.get("start and end", ()))
-    for name, value in found.setup.described().items():
-        origin, others = found.origins.get(name, "assumed"), () if proved is None else proved.untold.get(name, ())
+        items, state.signs["start and end"] = [], (*rows.item.signs, *state.signs.get("start and end", ()))
+    for name, value in state.setup.described().items():
+        origin, others = state.origins.get(name, "assumed"), () if proved is None else proved.untold.get(name, ())
         if proved is not None and not others and not _open(name, proved.trial):
             origin = "proved"
         # What has no option of its own, expected outputs settle: some, or more of them.
         settles = option(ITEM_OPTIONS[name]) if name in ITEM_OPTIONS else option("expect") if proved is None else ""
-        items.append(SetUpItem(name, value, origin, settles, found.signs.get(name, ()), tuple(others)))
-    changed = found.setup.in_facts(facts)
-    warnings = () if proved is not None else [f"warning: {warning}" for warning in found.warnings]
-    changed = replace(changed, notes=(*_renewed(facts, changed, found.origins), *warnings))
+        items.append(SetUpItem(name, value, origin, settles, state.signs.get(name, ()), tuple(others)))
+    changed = state.setup.in_facts(facts)
+    warnings = () if proved is not None else [f"warning: {warning}" for warning in state.warnings]
+    changed = replace(changed, notes=(*_renewed(facts, changed, state.origins), *warnings))
     return Settled(changed, Provenance(tuple(items), 0 if proved is None else proved.count))
 
 
 def _open(name: str, trial: Trial) -> bool:
-    """Whether expected outputs leave an item open: a greatest length that none of them met."""
+    """Return whether expected outputs leave an item open: a greatest length that none of them met."""
     return name == "longest output" and not trial.cut
 
 
 def _renewed(before: Understanding, after: Understanding, origins: Mapping[str, Origin]) -> list[str]:
-    """The notes, those of padding said of the padding that was settled."""
+    """Return the notes, with those on padding written again for the padding that was settled."""
     stale = set()
     if origins.get("padding") != "assumed" or after.padding.id != before.padding.id:
         stale.add(assumed_note(before.padding.id))

@@ -17,7 +17,7 @@ from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
 
 @dataclass(frozen=True)
 class Ends:
-    """What a decoder reads first, what ends a target, and the vocabulary in which these are symbols."""
+    """What a decoder reads first, what ends a target, and the vocabulary in which these ids are symbols."""
 
     start_id: int | None
     end_ids: tuple[int, ...]

@@ -35,7 +35,7 @@ _POINTING_Z: Final = 1.5
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the signs say of one item.
+    """What the signs say about one item.
 
     Attributes:
         signs: all that were measured.
@@ -49,7 +49,7 @@ class Verdict:
 
     @property
     def value(self) -> object:
-        """What the signs agree on; None where they say nothing, or disagree."""
+        """The value on which the signs agree; None where they say nothing, or disagree."""
         return self.values[0] if len(self.values) == 1 else None
 
     @property
@@ -59,7 +59,7 @@ class Verdict:
 
     @property
     def figures(self) -> str:
-        """The signs that say something, for a message."""
+        """The signs that say something, in words for a message."""
         return "; ".join(str(sign) for sign in self.signs if sign.says)
 
 
@@ -178,7 +178,12 @@ class Signs:
         return memory.spread(setup, self.trained, self.target_filler)
 
     def _likelihood(self, setups: Sequence[SetUp], names: Sequence[str]) -> tuple[Sign, int | None]:
-        """Which of two set-ups makes the pairs likelier, where the model has learned enough of its source to tell."""
+        """Compare two set-ups by how likely they make the pairs.
+
+        Returns:
+            The sign, and the index of the likelier set-up; None where the model has not learned enough of its source,
+            or the two are too near, to tell.
+        """
         scores = [self.scored(setup) for setup in setups]
         z = paired(scores[0].own, scores[1].own)
         learned = max(float(score.contrast.mean()) for score in scores)
@@ -200,7 +205,7 @@ def _on(setup: SetUp, side: Side) -> SetUp:
 
 
 def _remembered(spreads: Sequence[float | None], sides: Sequence[Side], pointed: Side | None) -> Sign | None:
-    """What the optimizer's memory says of the sides; None where it has none."""
+    """Return the sign that the optimizer's memory gives of the sides; None where it gives none."""
     known = [spread for spread in spreads if spread is not None]
     if len(known) < 2:
         return None

@@ -19,7 +19,7 @@ _BATCH: Final = 64
 
 @dataclass(frozen=True)
 class Scored:
-    """Log-probabilities of targets under a set-up.
+    """The log-probabilities of targets under a set-up.
 
     Attributes:
         own: (pairs,), of each target given its own source.
@@ -35,12 +35,12 @@ class Scored:
 
     @property
     def contrast(self) -> np.ndarray:
-        """(pairs,): by how much a target is likelier given its own source than given another."""
+        """By how much each target is likelier given its own source than given another: (pairs,)."""
         return np.asarray(self.own - self.others.mean(axis=1))
 
     @property
     def wins(self) -> np.ndarray:
-        """(pairs,): the share of the other sources given which a target is less likely than given its own."""
+        """The share of the other sources under which a target is less likely than under its own: (pairs,)."""
         more, equal = self.own[:, None] > self.others, self.own[:, None] == self.others
         return np.asarray((more + 0.5 * equal).mean(axis=1))
 
@@ -68,7 +68,7 @@ class Teacher:
         return cls(model, [whole[i] for i in picked])
 
     def small(self) -> Teacher:
-        """Return one that scores few pairs, and these against no other sources."""
+        """Return a teacher that scores few pairs, each against no other source."""
         every = max(1, len(self.pairs) // _FEW)
         return Teacher(self.model, self.pairs[::every], 0)
 
@@ -89,7 +89,7 @@ class Teacher:
         return Scored(totals[:, 0], totals[:, 1:], ends, after / len(targets))
 
     def _forced(self, read: np.ndarray, targets: list[list[int]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Scores (copies, targets), probability of each end symbol, and the sum of what follows them."""
+        """Return scores (copies, targets), probability of each end symbol, and the sum of what follows them."""
         copies, count = len(read) // len(targets), len(targets)
         longest, lengths = max(map(len, targets)), np.array([len(target) for target in targets])
         fed = np.zeros((count, longest + 1), np.int64)
@@ -127,7 +127,7 @@ def source_rows(setup: SetUp, texts: Sequence[str]) -> np.ndarray:
 
 
 def _target(setup: SetUp, text: str) -> list[int]:
-    """Start, text and end, as ids."""
+    """Return start, text and end as ids."""
     ends = setup.ends
     if ends.vocabulary is None or ends.start_id is None:
         raise ValueError("expected a target vocabulary and a start symbol")
@@ -135,16 +135,16 @@ def _target(setup: SetUp, text: str) -> list[int]:
 
 
 def _others(lengths: Sequence[int], count: int) -> list[np.ndarray]:
-    """Permutations of the pairs within those whose sources are equally long."""
+    """Return permutations (pairs,) that give each pair another of the pairs whose sources are equally long."""
     rng, places = np.random.default_rng(1), np.asarray(lengths)
     groups = [np.flatnonzero(places == length) for length in sorted(set(lengths))]
-    found = []
+    permutations = []
     for _ in range(count):
         permutation = np.arange(len(places))
         for group in groups:
             permutation[group] = rng.permutation(group)
-        found.append(permutation)
-    return found
+        permutations.append(permutation)
+    return permutations
 
 
 def paired(one: np.ndarray, other: np.ndarray) -> float:

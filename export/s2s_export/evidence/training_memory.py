@@ -29,7 +29,7 @@ _LEAST_SYMBOLS: Final = 8
 
 @dataclass(frozen=True)
 class TrainingMemory:
-    """The encoder's first kernels with what is remembered of their gradients.
+    """The encoder's first kernels, with what the optimizer remembers of their gradients.
 
     Attributes:
         model: the training model.
@@ -96,7 +96,7 @@ class TrainingMemory:
         return self.facts.source.size
 
     def _targets(self, setup: SetUp, texts: Sequence[str], padded: int | None) -> tuple[np.ndarray, np.ndarray]:
-        """What the decoder read and should have written, (pairs, time); -1 = a row of zeros, and no loss."""
+        """Return what the decoder read and should have written, (pairs, time); -1 = a row of zeros, and no loss."""
         vocabulary, ends = setup.ends.vocabulary, setup.ends
         if vocabulary is None:
             raise ValueError("expected a target vocabulary")
@@ -118,7 +118,7 @@ class TrainingMemory:
         return [*map(tf.constant, given), tf.constant(_rows(wanted[batch], self.facts.target.size, hot=True))]
 
     def _squares(self, sources: Any, fed: Any, wanted: Any) -> list[Any]:
-        """Squared gradients of the training loss, summed over each row of the kernels."""
+        """Return the squared gradients of the training loss, summed over each row of the kernels."""
         inputs: list[Any] = [None] * len(self.model.inputs)
         inputs[self.split.source_indices[0]], inputs[self.split.target_index] = sources, fed  # type: ignore[index]
         kernels = [kernel.value if hasattr(kernel, "value") else kernel for kernel in self.kernels]
@@ -135,7 +135,10 @@ def _rows(ids: np.ndarray, size: int, *, hot: bool) -> np.ndarray:
 
 
 def _second_moments(optimizer: Any, trained: Sequence[Any], kernels: Sequence[Any]) -> list[np.ndarray] | None:
-    """The running means of squared gradients that an optimizer keeps of some variables; None where it keeps none."""
+    """Return the running means of squared gradients that an optimizer keeps of some variables.
+
+    None is returned where it keeps none.
+    """
     kept = [v for v in optimizer.variables if v.path.rpartition("_")[2] in ("velocity", "accumulator")]
     if [tuple(v.shape) for v in kept] != [tuple(v.shape) for v in trained]:
         return None

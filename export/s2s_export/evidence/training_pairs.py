@@ -42,13 +42,13 @@ class Widths:
     exact: bool
 
     def fits_source(self, count: int) -> bool:
-        """Whether a source vocabulary of so many symbols can be the model's."""
+        """Return whether a source vocabulary of so many symbols can be the model's."""
         return self.source is None or (count == self.source if self.exact else count <= self.source)
 
 
 @dataclass(frozen=True)
 class TrainingPairs:
-    """Pairs, and how they are cut.
+    """The pairs a model was trained on, and how they are cut.
 
     Attributes:
         pairs: (source, target) texts in the order of the file.
@@ -115,7 +115,7 @@ class TrainingPairs:
 
 @dataclass(frozen=True)
 class ChosenRows:
-    """What the pairs tell of a model.
+    """The rows of the pairs that a model was trained on, and what they tell of it.
 
     Attributes:
         pairs: all of them.
@@ -165,13 +165,13 @@ def choose_rows(pairs: TrainingPairs, widths: Widths, options: ExportOptions) ->
     Raises:
         ExportError: none do, or the rows given don't; names `rows`, both sizes, and the rows that do.
     """
-    found = {ends: pairs.fitting(widths, ends) for ends in _likely_ends(pairs.unit, options)}
-    fitting = {ends: fits for ends, fits in found.items() if fits}
-    first = next(iter(found))
+    by_ends = {ends: pairs.fitting(widths, ends) for ends in _likely_ends(pairs.unit, options)}
+    fitting = {ends: fits for ends, fits in by_ends.items() if fits}
+    first = next(iter(by_ends))
     if options.rows is not None:
         fitting = {ends: fits for ends, fits in fitting.items() if min(options.rows, len(pairs.pairs)) in fits}
     if not fitting:
-        raise ExportError(_none_fit(pairs, widths, options.rows, found[first], first))
+        raise ExportError(_none_fit(pairs, widths, options.rows, by_ends[first], first))
     fits = next(iter(fitting.values()))
     count = _roundest(fits, len(pairs.pairs)) if options.rows is None else min(options.rows, len(pairs.pairs))
     counts = f"{fits[0]:,} to {fits[-1]:,}" if len(fits) > 1 else f"{fits[0]:,}"
@@ -214,7 +214,7 @@ def _longest(pairs: TrainingPairs, count: int, source: Vocabulary) -> int:
 
 
 def _likely_ends(unit: Unit, options: ExportOptions) -> Iterator[tuple[str, str]]:
-    """Pairs of start and end symbols that agree with what was given."""
+    """Yield pairs of start and end symbols that agree with what was given."""
     known = CHARACTER_ENDS if unit == "char" else WORD_ENDS
     start, end = options.start_symbol, options.end_symbol
     if start is not None and end is not None:
@@ -228,7 +228,10 @@ def _likely_ends(unit: Unit, options: ExportOptions) -> Iterator[tuple[str, str]
 
 
 def _roundest(fits: range, everything: int) -> int:
-    """The row count that a person would have typed: all there are, or the one with the most zeros at its end."""
+    """Return the row count that a person would have typed.
+
+    It is all the rows there are, or the count with the most zeros at its end.
+    """
     if everything in fits:
         return everything
     return max(fits, key=lambda rows: (len(str(rows)) - len(str(rows).rstrip("0")), -rows))

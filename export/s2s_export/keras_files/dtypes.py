@@ -27,7 +27,7 @@ def refuse_other_dtypes(model: keras.Model) -> None:
 
 
 def refuse_infinite_weights(model: keras.Model) -> None:
-    """Checks that every weight is a finite number: a training that has diverged leaves others.
+    """Check that every weight is a finite number: a training that has diverged leaves others.
 
     Raises:
         ExportError: names the first weight that isn't, and how many of its numbers.

@@ -15,7 +15,7 @@ from s2s_export.options import ExportOptions
 from s2s_export.reduce.float16 import halved
 from s2s_export.reduce.int8 import quantized
 from s2s_export.understand.bundle_terms import Understanding
-from s2s_export.verify.samples import encoded, for_runtime, generated
+from s2s_export.verify.samples import for_runtime, in_words, sentences
 from s2s_export.verify.verify import BEAM_SIZE, UNKNOWN_LENGTH
 from s2s_export.write import write_graphs
 from s2s_runtime import Model, load
@@ -42,7 +42,7 @@ def reduce_bundle(
     Raises:
         ExportError: see `quantized` and `halved`; or a reference holds a symbol that the target vocabulary lacks.
     """
-    sentences = encoded(options.verify_with, facts) if options.verify_with else generated(facts)
+    given = sentences(options, facts)
     references = _references(options.references, facts)
     with tempfile.TemporaryDirectory() as original:
         shutil.copytree(folder, original, dirs_exist_ok=True)
@@ -61,11 +61,11 @@ def reduce_bundle(
         )
         write_manifest(folder, changed)
         with load(original) as before, load(folder) as after:
-            compared = quality((before, after), for_runtime(sentences, facts), references, facts.target.max_length)
+            searches = quality((before, after), for_runtime(given, facts), references, facts.target.max_length)
     measured = {
-        "inputs": f"{len(sentences)} {'sentences given' if options.verify_with else 'generated sources'}",
+        "inputs": in_words(given, options),
         "bytes_before": sum(file.bytes for file in (*manifest.graphs.values(), manifest.weights) if file),
-        "searches": [search.to_dict() for search in compared],
+        "searches": [search.to_dict() for search in searches],
     }
     return reduced, replace(changed, verification={**manifest.verification, "quantization": measured})
 

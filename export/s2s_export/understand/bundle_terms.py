@@ -50,13 +50,13 @@ class Understanding:
 
     @property
     def sources(self) -> tuple[OtherSource, ...]:
-        """All source inputs, in the order of the encoder's, each described alike."""
+        """All source inputs, in the order of the encoder's, each described in the same way."""
         first = OtherSource(self.source.name, self.source.kind, self.source.size, aligned=True, padding=self.padding)
         return (first, *self.source.others)
 
 
 def understand(model: keras.Model, split: SplitModel, options: ExportOptions) -> Understanding:
-    """Puts graph, vocabulary and options together.
+    """Put graph, vocabulary and options together.
 
     Raises:
         ExportError: they contradict each other (sizes that don't fit show both numbers), or something only the caller
@@ -97,7 +97,7 @@ def unknown_length_note() -> str:
 def _sides(
     split: SplitModel, vocabulary: VocabularyFile, options: ExportOptions, notes: list[str]
 ) -> tuple[Vocabulary | None, Vocabulary | None]:
-    """Both sides' symbols, with names for the ids that have none where they may have none."""
+    """Return both sides' symbols; ids that have none get names where ids without symbols are allowed."""
     if not options.unnamed_ids:
         return vocabulary.source, vocabulary.target
     read = split.encoder.inputs[0].shape
@@ -113,19 +113,19 @@ def _sides(
 
 
 def _longest(split: SplitModel, policies: Sequence[PaddingPolicy]) -> tuple[int | None, ...]:
-    """The padded length of each source, or the training model's own: the encoder's graph may be free of that.
+    """Return the padded length of each source, or the training model's own length.
 
-    Sources that have as many steps as the first share the least.
+    The encoder's graph may be free of that. Sources that have as many steps as the first share the smallest length.
     """
     fixed = [
         None if split.vectors[i] else policy.length or split.sources[i].shape[1] for i, policy in enumerate(policies)
     ]
     together = min((fixed[i] or 0 for i, aligned in enumerate(split.aligned) if aligned and fixed[i]), default=None)
-    return tuple(together if split.aligned[i] else each for i, each in enumerate(fixed))
+    return tuple(together if split.aligned[i] else length for i, length in enumerate(fixed))
 
 
 def _gives_probabilities(split: SplitModel) -> bool:
-    """Whether one step's output is a distribution, seen by running it on noise."""
+    """Return whether the output of one step is a distribution, as a run on noise shows."""
     inputs = noise_for(split.decoder.inputs)
     output = np.asarray(tree.flatten(split.decoder(inputs, training=False))[0], dtype=np.float64)
     return bool(output.shape[-1] > 1 and (output >= 0).all() and np.allclose(output.sum(axis=-1), 1, atol=1e-3))
@@ -139,7 +139,7 @@ def _target(
     *,
     probabilities: bool,
 ) -> tuple[TargetSpec, bool]:
-    """The target side, and whether tokens are fed as one-hot rows."""
+    """Return the target side, and whether tokens are fed as one-hot rows."""
     width = split.decoder.outputs[0].shape[-1]
     if width is None:
         raise ExportError(
@@ -195,9 +195,9 @@ def _target(
 
 
 def _target_padding(split: SplitModel, vocabulary: Vocabulary | None) -> int | None:
-    """The id that fills short targets and is never generated: what the decoder masks, or what the vocabulary says.
+    """Return the id that fills short targets and is never generated.
 
-    A space that also pads is an ordinary character.
+    It is what the decoder masks, or what the vocabulary says. A space that also pads is an ordinary character.
     """
     if any(_masks_zero(call.operation) for call in split.reading.decoder_calls):
         return 0
@@ -211,7 +211,10 @@ def _masks_zero(operation: object) -> bool:
 
 
 def _max_length(model: keras.Model, split: SplitModel, options: ExportOptions) -> int | None:
-    """Longest target: as asked for, as the vocabulary records it, or as the graph fixes it (its steps, if unrolled)."""
+    """Return the length of the longest target.
+
+    It is as asked for, as the vocabulary records it, or as the graph fixes it (its steps, if unrolled).
+    """
     recorded = options.vocabulary.max_length if options.vocabulary is not None else None
     fixed = split.steps or model.outputs[split.output_index].shape[1]
     chosen = options.max_length or recorded or fixed
@@ -265,7 +268,7 @@ def _alone(source: SourceSpec) -> OtherSource:
 
 
 def _others(split: SplitModel, options: ExportOptions) -> tuple[OtherSource, ...]:
-    """What the encoder reads beside its first source, the padding still to be found."""
+    """Return what the encoder reads beside its first source; the padding of these is still to be found."""
     known = [value.name for value in split.sources[1:] if len(value.shape) == 3]
     for name in options.one_hot_inputs:
         if name not in known:
@@ -273,7 +276,7 @@ def _others(split: SplitModel, options: ExportOptions) -> tuple[OtherSource, ...
             raise ExportError(
                 f"{option('one_hot_input')}: expected a further source input of vectors ({names}), got {name!r}"
             )
-    found = []
+    others = []
     for i, value in list(enumerate(split.sources))[1:]:
         size = value.shape[-1] if len(value.shape) == 3 or split.vectors[i] else embedding_size(split, value)
         if len(value.shape) not in (2, 3) or size is None:
@@ -284,14 +287,14 @@ def _others(split: SplitModel, options: ExportOptions) -> tuple[OtherSource, ...
         vectors: SourceKind = "one-hot" if value.name in options.one_hot_inputs else "values"
         kind: SourceKind = "vector" if split.vectors[i] else (vectors if len(value.shape) == 3 else "ids")
         nothing = PaddingPolicy(masked=False)
-        found.append(OtherSource(value.name, kind, int(size), aligned=split.aligned[i], padding=nothing))
-    return tuple(found)
+        others.append(OtherSource(value.name, kind, int(size), aligned=split.aligned[i], padding=nothing))
+    return tuple(others)
 
 
-def _graph_input(place: int, source: OtherSource) -> TensorSpec:
+def _graph_input(index: int, source: OtherSource) -> TensorSpec:
     if source.kind in ("ids", "one-hot"):
-        return TensorSpec(f"source.{place}", "int64", (None, None))
-    return TensorSpec(f"source.{place}", "float32", (None, *([] if source.kind == "vector" else [None]), source.size))
+        return TensorSpec(f"source.{index}", "int64", (None, None))
+    return TensorSpec(f"source.{index}", "float32", (None, *([] if source.kind == "vector" else [None]), source.size))
 
 
 def _check_size(vocabulary: Vocabulary | None, size: int, *, exact: bool) -> None:
@@ -303,7 +306,7 @@ def _check_size(vocabulary: Vocabulary | None, size: int, *, exact: bool) -> Non
 
 
 def embedding_size(split: SplitModel, value: Value) -> int | None:
-    """How many ids the encoder's embedding of an input knows."""
+    """Return how many ids the encoder's embedding of an input knows."""
     calls = split.reading.encoder_calls
     behind = Graph((), calls, ()).dependents([value])
     sizes = [

@@ -16,7 +16,7 @@ from s2s_training.splitting.splitter import SplitModel
 
 @dataclass(frozen=True)
 class ChosenOutput:
-    """A model, with the one output that is decoded where that is known before it is split.
+    """A model that has only the output that is decoded, where that one is known before the model is split.
 
     Attributes:
         model: from the same inputs.
@@ -30,7 +30,7 @@ class ChosenOutput:
 
     @classmethod
     def of(cls, model: keras.Model, options: ExportOptions) -> ChosenOutput:
-        """Takes the output named, or else the only one that is as wide as the target vocabulary given.
+        """Choose the output that is named, or else the only one that is as wide as the target vocabulary given.
 
         Raises:
             ExportError: the name is none of the outputs', or of several.
@@ -56,7 +56,10 @@ class ChosenOutput:
         return cls(keras.Model(model.inputs, model.outputs[places[0]], name=model.name), names, places[0])
 
     def notes(self, split: SplitModel) -> list[str]:
-        """Which output is decoded, where there are several; those of a model saved unrolled may be its steps."""
+        """Return a sentence on which output is decoded, where there are several.
+
+        The outputs of a model that was saved unrolled may be its steps, which need no such sentence.
+        """
         if len(self.names) == 1 or split.steps is not None:
             return []
         name = self.names[split.output_index if self.index is None else self.index]

@@ -31,7 +31,7 @@ _NAMED_TARGET: Final = re.compile(r"target|tgt|trg|output|dec", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class FirstLook:
-    """What was seen.
+    """What was seen of a model that is not understood in full yet.
 
     Attributes:
         parts: the model taken apart; what is missing is filled in with anything.
@@ -75,7 +75,7 @@ class FirstLook:
         return self.parts[2]
 
     def shown(self) -> list[tuple[str, str]]:
-        """What the model shows: its kind, inputs, sizes, states."""
+        """Return what the model shows: its kind, inputs, sizes, states."""
         model, split, facts = self.parts
         inputs = [f"{value.name!r} {_shape(value.shape)}" for value in split.sources]
         rows = [("kind", _kind(split))]
@@ -94,7 +94,7 @@ class FirstLook:
         return rows
 
     def unknown(self, options: ExportOptions) -> list[tuple[str, str]]:
-        """What it can't show, and which options say it."""
+        """Return what the model can't show, and which options say it."""
         target, rows = self.facts.target, []
         symbols = [
             option(f"{side}_vocab", "FILE")
@@ -132,18 +132,18 @@ class FirstLook:
         return " ".join(["s2s-export", shlex.join(typed), *filter(None, flags)])
 
     def _flags_of(self, folder: Path, options: ExportOptions) -> str:
-        """The options to add, with the files that lie beside the model."""
+        """Return the options to add, with the files that lie beside the model."""
         needs_symbols = self.facts.target_vocabulary is None and self._holds_symbols("target")
         pairs = next(_pairs_in(folder), None) if needs_symbols else None
         if pairs is not None:
             return f"--pairs {shlex.quote(str(pairs))}"
-        found = self._vocabularies_in(folder) if needs_symbols else {}
-        flags = [f"--{side}-vocab {shlex.quote(str(path))}" for side, (path, _) in found.items()]
-        target = found["target"][1] if "target" in found else self.facts.target_vocabulary
+        files = self._vocabularies_in(folder) if needs_symbols else {}
+        flags = [f"--{side}-vocab {shlex.quote(str(path))}" for side, (path, _) in files.items()]
+        target = files["target"][1] if "target" in files else self.facts.target_vocabulary
         return " ".join([*flags, *self._rest(options, target)])
 
     def _rest(self, options: ExportOptions, target: Vocabulary | None) -> Iterator[str]:
-        """The options that no file tells, in capitals what only the author knows."""
+        """Yield the options that no file tells, with capitals for what only the author knows."""
         ends = None if target is None else likely_ends(target)
         symbol = "SYMBOL" if target is not None else None
         if "start_id" in self.missing:
@@ -158,21 +158,21 @@ class FirstLook:
             yield "--max-length N"
 
     def _vocabularies_in(self, folder: Path) -> dict[SideName, tuple[Path, Vocabulary]]:
-        """The files beside the model whose symbols are as many as a side has, by side."""
-        found: dict[SideName, tuple[Path, Vocabulary]] = {}
+        """Return, by side, the file beside the model that has as many symbols as that side."""
+        files: dict[SideName, tuple[Path, Vocabulary]] = {}
         sizes: dict[SideName, int] = {"source": self.facts.source.size, "target": self.facts.target.size}
         for side, size in sizes.items():
             fitting = [(path, made) for path, made in _readable_in(folder, side) if len(made) == size]
             other = _NAMED_TARGET if side == "source" else _NAMED_SOURCE
             own = _NAMED_SOURCE if side == "source" else _NAMED_TARGET
-            fitting.sort(key=lambda each: (other.search(each[0].stem) is not None, own.search(each[0].stem) is None))
+            fitting.sort(key=lambda file: (other.search(file[0].stem) is not None, own.search(file[0].stem) is None))
             if fitting and self._holds_symbols(side):
-                found[side] = fitting[0]
-        return found
+                files[side] = fitting[0]
+        return files
 
 
 def _without_filled(parts: TakenApart) -> TakenApart:
-    """The same without what the notes say of a length that nobody gave."""
+    """Return the parts without the notes on a length that nobody gave."""
     model, split, facts = parts
     return model, split, replace(facts, notes=tuple(note for note in facts.notes if f" to {_LENGTH} " not in note))
 
@@ -211,7 +211,7 @@ def _shape(shape: Sequence[int | None]) -> str:
 
 
 def _typed(symbol: str) -> str:
-    """A symbol as a shell takes it."""
+    """Return a symbol as a shell takes it."""
     return shlex.quote(_ESCAPES.get(symbol, symbol))
 
 
@@ -221,7 +221,7 @@ def _files_in(folder: Path, *suffixes: str) -> list[Path]:
 
 
 def _pairs_in(folder: Path) -> Iterator[Path]:
-    """Files of pairs: text whose first lines have a tab each."""
+    """Yield files of pairs: text whose first lines have a tab each."""
     for path in _files_in(folder, ".tsv", ".txt"):
         try:
             with path.open(encoding="utf-8-sig") as file:
@@ -233,7 +233,7 @@ def _pairs_in(folder: Path) -> Iterator[Path]:
 
 
 def _readable_in(folder: Path, side: SideName) -> Iterator[tuple[Path, Vocabulary]]:
-    """Files that hold a vocabulary."""
+    """Yield the files that hold a vocabulary, each with the vocabulary."""
     for path in _files_in(folder, ".json", ".txt"):
         try:
             vocabulary = read_side(path, side).vocabulary

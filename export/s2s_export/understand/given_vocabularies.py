@@ -101,7 +101,10 @@ def _read(given: object, side: SideName, unit: Unit | None) -> GivenSide:
 
 
 def _read_layer(layer: Any, side: SideName, unit: Unit | None) -> GivenSide:
-    """A text layer; how it cuts and changes text is its own, but a look-up reads symbols that somebody else cut."""
+    """Read the vocabulary of a text layer.
+
+    The layer itself tells how it cuts and changes text, except a look-up, which reads symbols that somebody else cut.
+    """
     reading = importlib.import_module(
         "s2s_export.understand.text_reading"
     )  # imports TensorFlow, which files don't need
@@ -113,7 +116,10 @@ def _read_layer(layer: Any, side: SideName, unit: Unit | None) -> GivenSide:
 
 
 def _for_side(vocabulary: Vocabulary, side: SideName) -> Vocabulary:
-    """What pads targets is an output like others: a model may give it, and its author's loop shows it then."""
+    """Return the vocabulary as the side needs it.
+
+    What pads targets is an output like others: a model may give it, and its author's loop shows it then.
+    """
     return vocabulary if side == "source" else replace(vocabulary, padding=None)
 
 
@@ -147,12 +153,15 @@ def _read_file(path: Path, side: SideName, unit: Unit | None) -> GivenSide:
 
 
 def _lines(text: str) -> list[str]:
-    """A symbol a line; the first may be empty, as the vocabulary of a text layer begins with what pads."""
+    """Return the symbols of a file that has one in each line.
+
+    The first line may be empty, as the vocabulary of a text layer begins with what pads.
+    """
     return [unescape(line.removesuffix("\r")) or "" for line in text.removesuffix("\n").split("\n")]
 
 
 def _in_order(given: object, side: SideName) -> list[str]:
-    """The symbol of each id from 0; those that have none get a name of their own."""
+    """Return the symbol of each id from 0; ids that have none get a name of their own."""
     where = option(f"{side}_vocab")
     if isinstance(given, Mapping):
         return list(with_names(_by_id(given, where)))
@@ -168,7 +177,7 @@ def _in_order(given: object, side: SideName) -> list[str]:
 
 
 def _by_id(given: Mapping[Any, Any], where: str) -> dict[int, str]:
-    """A dictionary of either direction as ids to symbols."""
+    """Return a dictionary of either direction as one from ids to symbols."""
     if given and all(isinstance(symbol, str) and _is_id(token) for symbol, token in given.items()):
         pairs = [(operator.index(token), symbol) for symbol, token in given.items()]
     elif given and all(isinstance(symbol, str) and _id_of(token) is not None for token, symbol in given.items()):
@@ -198,14 +207,14 @@ def _is_id(value: object) -> TypeGuard[Any]:
 
 
 def _id_of(key: object) -> int | None:
-    """An id that is the key of a dictionary: in JSON they are strings."""
+    """Return the id that a key of a dictionary stands for, as JSON has strings for keys; None where it is no id."""
     if isinstance(key, str):
         return int(key) if key.isdecimal() and key.isascii() else None
     return operator.index(key) if _is_id(key) else None
 
 
 def _of_symbols(symbols: list[str], side: SideName, unit: Unit | None) -> Vocabulary:
-    """A vocabulary of bare symbols; those that pad or stand for unknown ones are known by their usual names."""
+    """Return a vocabulary of bare symbols; symbols for padding and unknown are known by their usual names."""
     if symbols and symbols[0] == "":  # what pads, in the vocabulary of a text layer
         symbols = [free_name("<pad>", set(symbols)), *symbols[1:]]
         padding: str | None = symbols[0]

@@ -22,7 +22,7 @@ from s2s_training.splitting.splitter import SplitModel
 
 @dataclass(frozen=True)
 class PaddingFinder:
-    """Finds the padding policy; whether the model masks its padding is seen by running it with and without.
+    """Finds out how sources are padded; running the model with and without padding shows whether it masks it.
 
     Args:
         split: the model taken apart.
@@ -38,18 +38,18 @@ class PaddingFinder:
 
     @property
     def _recorded(self) -> PaddingPolicy | None:
-        """What the vocabulary says of padding; None where it says nothing."""
+        """What the vocabulary says about padding; None where it says nothing."""
         policy = None if self.options.vocabulary is None else self.options.vocabulary.padding
         says_nothing = policy is None or (not policy.masked and policy.id is None and policy.length is None)
         return None if says_nothing else policy
 
     @property
     def source(self) -> OtherSource:
-        """The first source, which options and vocabulary speak of."""
+        """The first source, which is the one that options and vocabulary speak of."""
         return self.sources[0]
 
     def policy(self) -> PaddingPolicy:
-        """The policy of the first source, and of those that have as many steps: they are padded together."""
+        """Return the policy of the first source, which is also that of all sources with as many steps."""
         recorded, options = self._recorded, self.options
         fixed_length = self.split.sources[0].shape[1]
         side = options.padding_side or (recorded.side if recorded is not None else "right")
@@ -88,7 +88,10 @@ class PaddingFinder:
         return policy
 
     def _refuse_left(self, side: str) -> None:
-        """A model that masks its padding on the left too does as well with it on the right, where ONNX wants it."""
+        """Refuse padding on the left, or note what it does, for a model that masks its padding.
+
+        A model that masks it on the left too does as well with padding on the right, where ONNX wants it.
+        """
         ignored = self._ignores(self._together(), before=True)
         if side == "right":
             if not ignored:
@@ -104,19 +107,19 @@ class PaddingFinder:
             )
         self.notes.append("the model masks its padding wherever it stands: sources are padded on the right")
 
-    def beside(self, place: int, first: PaddingPolicy) -> PaddingPolicy:
-        """The policy of another source.
+    def beside(self, index: int, first: PaddingPolicy) -> PaddingPolicy:
+        """Return the policy of another source.
 
         Args:
-            place: of the source, from 1.
+            index: of the source, from 1.
             first: the first source's policy.
         """
-        source, value = self.sources[place], self.split.sources[place]
+        source, value = self.sources[index], self.split.sources[index]
         if source.kind == "vector":
             return PaddingPolicy(masked=False)
-        padding_id = self._filler(place)
-        free = self.split.encoder.inputs[place].shape[1] is None
-        masked = free and self._ignores({place}, before=False)
+        padding_id = self._filler(index)
+        free = self.split.encoder.inputs[index].shape[1] is None
+        masked = free and self._ignores({index}, before=False)
         if source.aligned:  # the first source's mask, or its length, counts here too
             return PaddingPolicy(masked, padding_id, first.side, first.length)
         if masked:
@@ -132,7 +135,7 @@ class PaddingFinder:
         return {i for i, source in enumerate(self.sources) if source.aligned}
 
     def _ignores(self, places: set[int], *, before: bool) -> bool:
-        """Whether one decoder step gives the same with padding after (or before) some of the sources as without.
+        """Return whether one decoder step gives the same with padding after (or before) some sources as without it.
 
         Sources that must be as long get more steps too: padding where they are among `places`, else ordinary ones.
         """
@@ -148,11 +151,11 @@ class PaddingFinder:
         outputs = [_one_step(self.split, for_encoder(self.split, self.sources, batch)) for batch in (short, long)]
         return all(np.allclose(one, other, atol=1e-6) for one, other in zip(*outputs, strict=True))
 
-    def _filler(self, place: int) -> int | None:
-        """The id that pads a source; None where it holds values."""
-        if self.sources[place].kind in ("values", "vector"):
+    def _filler(self, index: int) -> int | None:
+        """Return the id that pads a source; None where it holds values."""
+        if self.sources[index].kind in ("values", "vector"):
             return None
-        return self._id if place == 0 else _assumed_id(self.sources[place])
+        return self._id if index == 0 else _assumed_id(self.sources[index])
 
     def _note_odd_masks(self) -> None:
         for call in self.split.reading.encoder_calls:
@@ -213,7 +216,7 @@ def _padding_name(padding_id: int | None) -> str:
 
 
 def _one_step(split: SplitModel, sources: Sequence[Any]) -> list[np.ndarray]:
-    """Output and next states of the first decoder step."""
+    """Return output and next states of the first decoder step."""
     crossing = tree.flatten(split.encoder(list(sources), training=False))
     for tensor in crossing:
         tensor._keras_mask = None  # masks are inputs of the step decoder, not riders
@@ -225,7 +228,7 @@ def _one_step(split: SplitModel, sources: Sequence[Any]) -> list[np.ndarray]:
 
 
 def _row(rng: np.random.Generator, source: OtherSource, steps: int, padding_id: int | None) -> np.ndarray:
-    """Ordinary content of some steps."""
+    """Return random content for some steps, none of it padding."""
     if source.kind == "vector":
         return rng.normal(size=source.size)
     if source.kind == "values":
@@ -234,7 +237,7 @@ def _row(rng: np.random.Generator, source: OtherSource, steps: int, padding_id: 
 
 
 def for_encoder(split: SplitModel, sources: Sequence[OtherSource], batch: Sequence[np.ndarray]) -> list[Any]:
-    """What the Keras encoder reads for graph inputs: ids themselves, or their one-hot rows (-1 = zeros)."""
+    """Return what the Keras encoder reads for graph inputs: ids, or their one-hot rows (-1 = zeros)."""
     made = []
     for tensor, source, array in zip(split.encoder.inputs, sources, batch, strict=True):
         rows = np.vstack([np.eye(source.size), np.zeros(source.size)])[array] if source.kind == "one-hot" else array

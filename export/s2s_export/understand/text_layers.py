@@ -37,7 +37,7 @@ class TextModel:
     def merged(
         self, given: VocabularyFile | None, source: str, target: str | None, texts: Sequence[str] = ()
     ) -> tuple[VocabularyFile | None, list[str]]:
-        """The vocabularies given, with those of text layers where none is given.
+        """Return the vocabularies given, with those of text layers where none is given.
 
         Args:
             given: what the caller knows.
@@ -46,7 +46,7 @@ class TextModel:
             texts: sources to compare a layer's reading with its vocabulary's on, beside its own words.
 
         Returns:
-            them, and what of the layers' reading a bundle can't keep, a sentence each.
+            The vocabularies, and what of the layers' reading a bundle can't keep, a sentence each.
 
         Raises:
             ExportError: a layer whose vocabulary is needed reads text as no vocabulary does.
@@ -74,7 +74,7 @@ class TextModel:
 
 
 def without_text_layers(model: keras.Model) -> TextModel:
-    """Takes text layers off the front of a model; one that has none is returned as it is.
+    """Take the text layers off the front of a model; return a model that has none as it is.
 
     Raises:
         ExportError: a text layer gives something other than one id per token, or doesn't stand in front.
@@ -91,12 +91,12 @@ def without_text_layers(model: keras.Model) -> TextModel:
     environment = {value: _input(value, graph_input) for value, graph_input in zip(inputs, graph.inputs, strict=True)}
     replay(kept, environment)
     rebuilt = keras.Model([environment[v] for v in inputs], [environment[v] for v in graph.outputs], name=model.name)
-    found = {value.name: fronts[read[value]].operation for value in graph.inputs if value in read}
-    return TextModel(rebuilt, found)
+    layers = {value.name: fronts[read[value]].operation for value in graph.inputs if value in read}
+    return TextModel(rebuilt, layers)
 
 
 def _from_ids(graph: Graph, inputs: Sequence[Value]) -> list[Call]:
-    """The calls that come after the inputs."""
+    """Return the calls that come after the inputs."""
     known = set(inputs)
     kept = []
     for call in graph.calls:

@@ -31,7 +31,7 @@ def _instead() -> str:
 
 
 def refuse_other_than_ids(layer: Any) -> None:
-    """Refuses a `TextVectorization` or `StringLookup` that gives something other than one id per symbol.
+    """Refuse a `TextVectorization` or `StringLookup` that gives something other than one id per symbol.
 
     Raises:
         ExportError: it does.
@@ -44,7 +44,9 @@ def refuse_other_than_ids(layer: Any) -> None:
 
 
 def vocabulary_of(layer: Any) -> Vocabulary:
-    """The vocabulary of a text layer; where an empty string pads, as in every `TextVectorization`, it gets a name.
+    """Return the vocabulary of a text layer.
+
+    Where an empty string pads, as in every `TextVectorization`, it gets a name.
 
     Raises:
         ExportError: the layer cuts text as no vocabulary does.
@@ -80,7 +82,7 @@ def _name(layer: Any) -> str:
 
 
 def _unit(layer: Any) -> Unit:
-    """How a layer cuts text."""
+    """Return how a layer cuts text."""
     if isinstance(layer, keras.layers.StringLookup):
         return "symbol"
     if layer._split not in ("whitespace", "character"):
@@ -96,7 +98,7 @@ def _called(given: Any) -> str:
 
 
 def compared(layer: Any, vocabulary: Vocabulary, texts: Sequence[str]) -> list[str]:
-    """Compares a layer's ids with its vocabulary's.
+    """Compare a layer's ids with its vocabulary's.
 
     Args:
         layer: the text layer.
@@ -104,7 +106,7 @@ def compared(layer: Any, vocabulary: Vocabulary, texts: Sequence[str]) -> list[s
         texts: to compare on, beside the words that the layer knows.
 
     Returns:
-        what a person has to know or do so that both read alike, a sentence each.
+        What a person has to know or do so that both read alike, a sentence each.
 
     Raises:
         ExportError: they read otherwise for a reason that no note tells.
@@ -128,7 +130,10 @@ def compared(layer: Any, vocabulary: Vocabulary, texts: Sequence[str]) -> list[s
 
 
 def _refuse_cut_words(layer: Any, vocabulary: Vocabulary, words: Sequence[str]) -> None:
-    """A look-up reads tokens that somebody cut; a text of a bundle is cut at white space."""
+    """Refuse words that hold white space in the vocabulary of a look-up.
+
+    A look-up reads tokens that somebody cut; a text of a bundle is cut at white space.
+    """
     cut = next((word for word in words if vocabulary.split(word) != [word]), None)
     if cut is not None:
         raise ExportError(
@@ -138,7 +143,7 @@ def _refuse_cut_words(layer: Any, vocabulary: Vocabulary, words: Sequence[str]) 
 
 
 def _read_otherwise(layer: Any, vocabulary: Vocabulary, samples: Sequence[str]) -> list[str]:
-    """Those that the layer reads otherwise than the vocabulary does, once what the notes ask for has been done."""
+    """Return the samples that layer and vocabulary read differently even after what the notes ask for is done."""
     read = layer(tf.constant(samples))
     rows = read.to_list() if isinstance(read, tf.RaggedTensor) else np.asarray(read).tolist()
     longest = layer._output_sequence_length
@@ -151,7 +156,7 @@ def _read_otherwise(layer: Any, vocabulary: Vocabulary, samples: Sequence[str]) 
 
 
 def _prepared(layer: Any, samples: Sequence[str]) -> list[str]:
-    """Texts as the notes ask for them."""
+    """Return the texts as the notes ask for them."""
     if callable(layer._standardize):
         return [text.decode("utf-8") for text in np.asarray(layer._standardize(tf.constant(samples))).ravel()]
     return list(samples)
@@ -165,7 +170,7 @@ def _standardizing(layer: Any) -> list[str]:
 
 
 def _beyond_ascii(layer: Any, vocabulary: Vocabulary, wrong: Sequence[str]) -> list[str]:
-    """Notes on letters that Python lowercases and TensorFlow doesn't."""
+    """Return notes on letters that Python lowercases and TensorFlow doesn't."""
     notes = []
     lowercased = [text for text in wrong if _lowercased_beyond(text, vocabulary)]
     if lowercased:

@@ -19,7 +19,7 @@ _COUNTS: Final = ("document_count", "word_counts", "word_docs", "index_docs", "i
 
 
 def is_tokenizer(given: object) -> bool:
-    """Whether something is a `Tokenizer`, or what its `to_json` writes, parsed."""
+    """Return whether something is a `Tokenizer`, or what its `to_json` writes, parsed."""
     if isinstance(given, Mapping):
         return given.get("class_name") == "Tokenizer" and "config" in given
     return hasattr(given, "word_index") and hasattr(given, "to_json")
@@ -63,7 +63,7 @@ def read_tokenizer(given: Any, *, padded: bool) -> Vocabulary:
 
 
 def _word_index(fields: Fields) -> dict[str, int]:
-    """Its words and their ids: JSON within JSON."""
+    """Return the tokenizer's words and their ids, which stand as JSON within JSON."""
     text = fields.text("word_index")
     try:
         index = json.loads(text)

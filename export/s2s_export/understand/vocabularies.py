@@ -50,12 +50,12 @@ class PairsRecipe:
 
 
 def unescape(text: str | None) -> str | None:
-    r"""A symbol as typed in a shell: `\t`, `\n` and `\s` stand for tab, line feed and space."""
+    r"""Return a symbol that was typed in a shell: `\t`, `\n` and `\s` stand for tab, line feed and space."""
     return text if text is None else _ESCAPES.get(text, text)
 
 
 def vocabularies_from_pairs(path: str | os.PathLike[str], recipe: PairsRecipe) -> tuple[VocabularyFile, int]:
-    """Rebuilds both vocabularies.
+    """Rebuild both vocabularies from a file of pairs.
 
     Args:
         path: text, packed by gzip, bzip2 or xz or not, one pair per line: source, tab, target (further columns are
@@ -63,7 +63,7 @@ def vocabularies_from_pairs(path: str | os.PathLike[str], recipe: PairsRecipe) -
         recipe: how the script read it.
 
     Returns:
-        the vocabularies, which say nothing of padding, with the longest target (end symbol counted); and the longest
+        The vocabularies, which say nothing of padding, with the longest target (end symbol counted); and the longest
         source in tokens.
 
     Raises:
@@ -82,7 +82,7 @@ def vocabularies_from_pairs(path: str | os.PathLike[str], recipe: PairsRecipe) -
 
 
 def cutter(unit: Unit) -> Vocabulary:
-    """Something that cuts text by the unit; which symbols it knows plays no part in that."""
+    """Return a vocabulary that cuts text by the unit; which symbols it knows plays no part in that."""
     return Vocabulary(unit, ("any",))
 
 

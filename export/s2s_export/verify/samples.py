@@ -11,21 +11,38 @@ from typing import Any
 import numpy as np
 
 from s2s_export.errors import ExportError
+from s2s_export.options import ExportOptions
 from s2s_export.understand.bundle_terms import Understanding
 from s2s_runtime.bundle.manifest_file import OtherSource
 from s2s_runtime.spelling import option
 
 Sentence = tuple[np.ndarray, ...]
 
-_SENTENCES = 24
 _LONGEST = 40
 _SHOWN = 60
 
 
-def generated(facts: Understanding) -> list[Sentence]:
-    """Return random sentences of several lengths, of ordinary symbols where a vocabulary tells which those are."""
+def sentences(options: ExportOptions, facts: Understanding) -> list[Sentence]:
+    """Return sentences to verify with, as the options say: of texts that were given, or generated.
+
+    Raises:
+        ExportError: as `encoded`.
+    """
+    return encoded(options.verify_with, facts) if options.verify_with else generated(facts, options.verify_sources)
+
+
+def in_words(compared: Sequence[Sentence], options: ExportOptions) -> str:
+    """Tell how many sentences there are and where they come from."""
+    one, several = (
+        ("sentence given", "sentences given") if options.verify_with else ("generated source", "generated sources")
+    )
+    return f"{len(compared)} {one if len(compared) == 1 else several}"
+
+
+def generated(facts: Understanding, count: int) -> list[Sentence]:
+    """Return so many random sentences of several lengths, of ordinary symbols where a vocabulary tells which are."""
     rng = np.random.default_rng(0)
-    lengths = _lengths(rng, facts, 0)
+    lengths = _lengths(rng, facts, 0, count)
     vocabulary = facts.source_vocabulary
     special = set() if vocabulary is None else {vocabulary.padding_id, vocabulary.start_id, vocabulary.end_id}
     first = [_row(rng, facts.sources[0], length, special) for length in lengths]
@@ -60,7 +77,7 @@ def _beside(rng: np.random.Generator, facts: Understanding, first: list[np.ndarr
     return list(zip(*columns, strict=True))
 
 
-def _lengths(rng: np.random.Generator, facts: Understanding, index: int, count: int = _SENTENCES) -> list[int]:
+def _lengths(rng: np.random.Generator, facts: Understanding, index: int, count: int) -> list[int]:
     """Return random lengths up to the greatest; a fixed number of values has no padding of its own."""
     source = facts.sources[index]
     if source.kind == "values" and source.padding.length:

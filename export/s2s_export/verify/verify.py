@@ -19,10 +19,11 @@ from keras import tree
 
 import s2s_runtime
 from s2s_export.errors import VerificationError
+from s2s_export.options import ExportOptions
 from s2s_export.understand.bundle_terms import Understanding
 from s2s_export.understand.padding_policy import for_encoder
 from s2s_export.verify.oracle import Decoded, Oracle
-from s2s_export.verify.samples import Sentence, encoded, for_runtime, generated, padded
+from s2s_export.verify.samples import Sentence, for_runtime, in_words, padded, sentences
 from s2s_runtime.bundle.manifest_file import Manifest
 from s2s_runtime.spelling import option
 from s2s_training.splitting.splitter import SplitModel
@@ -104,17 +105,16 @@ class Subject:
     manifest: Manifest
 
 
-def verify(folder: Path, subject: Subject, texts: Sequence[str], atol: float) -> Report:
+def verify(folder: Path, subject: Subject, options: ExportOptions) -> Report:
     """Compare a bundle that still stands in its temporary folder with Keras.
 
     Args:
         folder: the bundle.
         subject: where it came from.
-        texts: sentences to decode; without them sources of several lengths are generated.
-        atol: largest difference allowed in any tensor.
+        options: which sentences to decode, and how far tensors may differ.
     """
     oracle = Oracle(subject.model, subject.split, subject.facts)
-    sources = encoded(texts, subject.facts) if texts else generated(subject.facts)
+    sources, atol = sentences(options, subject.facts), options.atol
     max_length = subject.facts.target.max_length or UNKNOWN_LENGTH
     runtime = s2s_runtime.load(folder)
     checks = _tensor_checks(folder, subject, oracle, sources[:8], atol)
@@ -122,7 +122,7 @@ def verify(folder: Path, subject: Subject, texts: Sequence[str], atol: float) ->
         checks.append(_value_check((runtime, oracle, subject.facts), sources, max_length, atol))
     else:
         checks += _sequence_checks((runtime, oracle, subject.facts), sources, max_length)
-    return Report(tuple(checks), atol, f"{len(sources)} {'sentences given' if texts else 'generated sources'}")
+    return Report(tuple(checks), atol, in_words(sources, options))
 
 
 def refuse_failed(report: Report) -> None:

@@ -20,7 +20,7 @@ _BEAM_SIZES: Final = [1, 2, 5, 10]
 
 @dataclass(frozen=True)
 class Axes:
-    """Every combination of these is a setting.
+    """The values of each option of s2s-bench; every combination of them is a setting.
 
     Attributes:
         batch_sizes: sentences decoded together.
@@ -28,7 +28,7 @@ class Axes:
         engines: see `DecodingOptions`.
         threads: inside an operator; None = one per physical core.
         workers: batches decoded at the same time; None = as the rules say.
-        providers: each in order of preference; None = the CPU.
+        providers: lists of providers in order of preference; None = the CPU.
     """
 
     batch_sizes: Sequence[int]
@@ -39,7 +39,7 @@ class Axes:
     providers: Sequence[tuple[str, ...] | None]
 
     def swept(self, names: Collection[str]) -> Axes:
-        """The same with every value that makes sense here on the axes of these names.
+        """Return these axes with every value that makes sense on this machine on the axes of these names.
 
         Raises:
             MissingExtraError: "provider" is among them and onnxruntime is not installed.
@@ -60,37 +60,37 @@ class Axes:
         return axes
 
     def cases(self) -> list[Case]:
-        """How sources are decoded, by beam size, then batch size."""
+        """Return the ways to decode sources, by beam size, then batch size."""
         return [
             Case(batch, beam, engine)
             for beam, batch, engine in product(self.beam_sizes, self.batch_sizes, self.engines)
         ]
 
     def loadings(self, bundle: Path, role: Role = "bundle", *, allow_fallback: bool = False) -> list[Loading]:
-        """How a bundle is loaded, by provider, then threads, then workers; see `Loading`."""
+        """Return the ways to load a bundle, by provider, then threads, then workers; see `Loading`."""
         return [
-            Loading(bundle, role, threads, workers, each, allow_fallback)
-            for each, threads, workers in product(self.providers, self.threads, self.workers)
+            Loading(bundle, role, threads, workers, providers, allow_fallback)
+            for providers, threads, workers in product(self.providers, self.threads, self.workers)
         ]
 
 
 def numbers(option: str, text: str) -> list[int]:
-    """The values of an option, separated by commas.
+    """Return the values of an option given as numbers between commas.
 
     Raises:
-        UsageError: one of them is no number, or below 1.
+        UsageError: one of them is no number, or is below 1.
     """
     try:
-        found = [int(part) for part in text.split(",")]
+        values = [int(part) for part in text.split(",")]
     except ValueError:
-        found = []
-    if not found or min(found) < 1:
+        values = []
+    if not values or min(values) < 1:
         raise UsageError(f"{option}: expected numbers of at least 1 separated by commas, such as 1,8,32; got {text!r}")
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(values))
 
 
 def engines(text: str) -> list[Engine]:
-    """The values of --engine.
+    """Return the values of --engine.
 
     Raises:
         UsageError: one of them is no engine.
@@ -102,10 +102,10 @@ def engines(text: str) -> list[Engine]:
 
 
 def providers(given: Sequence[str] | None) -> list[tuple[str, ...] | None]:
-    """The values of --provider: with commas settings of their own, repeated one setting's order of preference.
+    """Return the values of --provider: names between commas are one setting each, repeated options are one setting.
 
     Raises:
-        UsageError: both at once, or a name is empty.
+        UsageError: both are used at once, or a name is empty.
     """
     if not given:
         return [None]
@@ -121,6 +121,6 @@ def providers(given: Sequence[str] | None) -> list[tuple[str, ...] | None]:
 
 
 def _up_to_all_cores() -> list[int]:
-    """Powers of two up to the cores this process may use, and these."""
+    """Return the powers of two up to the number of cores that this process may use, and that number."""
     cores = usable_cores()
     return [*(1 << i for i in range(cores.bit_length()) if 1 << i < cores), cores]

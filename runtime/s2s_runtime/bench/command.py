@@ -1,4 +1,4 @@
-"""What s2s-bench does once its options are parsed."""
+"""The work of s2s-bench once its options are parsed."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ _RANDOM_SOURCES: Final = 256
 
 
 def run(request: Request) -> None:
-    """Measure or compare, and show what was found.
+    """Measure or compare, and show the result.
 
     Raises:
-        S2SError: it can't be done; see what each part raises.
+        S2SError: it can't be measured or compared; each part says what it raises.
     """
     if request.compare is not None:
         _compare_files(request, *request.compare)
@@ -52,7 +52,7 @@ def run(request: Request) -> None:
 def _latency(request: Request) -> None:
     if request.plot is not None:
         check_picture(request.plot)
-    opened = [(each, *each.open()) for each in request.loadings()]
+    opened = [(measurement, *measurement.open()) for measurement in request.loadings()]
     loading, model, seconds = opened[0]
     if warning := fallback_warning(loading.providers, model.provider):
         warn(warning)
@@ -65,10 +65,10 @@ def _latency(request: Request) -> None:
     setting = describe_setting(loading, named, seconds, model.provider)
     ratios = [] if request.against is None else _ratios(measured)
     if request.as_json:
-        found: dict[str, object] = {"measurements": [each.to_dict() for each in measured]}
+        result: dict[str, object] = {"measurements": [measurement.to_dict() for measurement in measured]}
         if request.against is not None:
-            found |= {"against": str(request.against), "comparisons": [each.to_dict() for each in ratios]}
-        _write(result_files.LATENCY, setting.to_dict(), found)
+            result |= {"against": str(request.against), "comparisons": [ratio.to_dict() for ratio in ratios]}
+        _write(result_files.LATENCY, setting.to_dict(), result)
     else:
         tables.show_setting(setting, measured)
         tables.show_latency(measured)
@@ -79,16 +79,17 @@ def _latency(request: Request) -> None:
 
 
 def _ratios(measured: Sequence[Measurement]) -> list[Compared]:
-    of, baseline = ([each for each in measured if each.role == role] for role in ("bundle", "against"))
+    of = [measurement for measurement in measured if measurement.role == "bundle"]
+    baseline = [measurement for measurement in measured if measurement.role == "against"]
     axes = swept_axes(of, baseline)
     return compare(latency_series(of, axes), latency_series(baseline, axes), paired=True)
 
 
 def _fitting(request: Request, model: Model) -> Axes:
-    """The settings that a bundle has: one that predicts values searches nothing.
+    """Return the settings that a bundle can have: one that predicts values has no beams and no engines.
 
     Raises:
-        UsageError: others were asked for.
+        UsageError: other settings were asked for.
     """
     if model.manifest.target.feedback != "value":
         return request.axes
@@ -100,26 +101,26 @@ def _fitting(request: Request, model: Model) -> Axes:
 
 
 def _check_workers(request: Request, cases: Sequence[Case], sentences: int | None = None) -> None:
-    """Make sure that workers, where they were asked for, have something to do.
+    """Check that workers, where they were asked for, have something to do.
 
     Args:
-        request: may ask for them.
-        cases: what is decoded.
-        sentences: of each run; None = one batch.
+        request: the request, which may ask for workers.
+        cases: the ways to decode.
+        sentences: number of sentences in each run; None = one batch.
 
     Raises:
-        UsageError: no run is worth them.
+        UsageError: no run is long enough for workers.
     """
     asked = "workers" in request.typed or "workers" in (request.sweep)
-    runs = [(sentences or each.batch_size, each) for each in cases]
-    if asked and not any(are_worth_it(-(-count // each.batch_size), count * each.beam_size) for count, each in runs):
+    runs = [(sentences or case.batch_size, case) for case in cases]
+    if asked and not any(are_worth_it(-(-count // case.batch_size), count * case.beam_size) for count, case in runs):
         raise UsageError(
             "--workers: no effect, as no run has eight batches or 128 rows; give --text with --whole, or larger batches"
         )
 
 
 def _sources(request: Request, model: Model, *others: Manifest) -> tuple[list[Any], str]:
-    """What is decoded, by bundles with these other manifests too, and what that is in words."""
+    """Return the sources to decode, by bundles with these other manifests too, and words for what they are."""
     if request.text is None:
         length, padded = request.source_length, model.manifest.padding.length
         if padded is not None and length > padded:
@@ -132,7 +133,7 @@ def _sources(request: Request, model: Model, *others: Manifest) -> tuple[list[An
 
 
 def _opened(request: Request) -> tuple[Loading, Model, list[Any], Setting]:
-    """The bundle loaded as the processes will load it: what is wrong with it is said before one starts."""
+    """Load the bundle as the processes will load it, so that an error comes before the first process starts."""
     [loading] = request.loadings()
     model, seconds = loading.open()
     sources, named = _sources(request, model)
@@ -142,12 +143,12 @@ def _opened(request: Request) -> tuple[Loading, Model, list[Any], Setting]:
 def _cold_start(request: Request) -> None:
     loading, model, sources, setting = _opened(request)
     with warned_of_others(), counted("starting processes") as progress:
-        found = measure_cold_start(loading, model, sources[0], request.count, progress)
+        result = measure_cold_start(loading, model, sources[0], request.count, progress)
     if request.as_json:
-        _write(result_files.COLD_START, setting.to_dict(), found.to_dict())
+        _write(result_files.COLD_START, setting.to_dict(), result.to_dict())
     else:
         tables.show_setting(setting)
-        tables.show_cold_start(found)
+        tables.show_cold_start(result)
 
 
 def _memory(request: Request) -> None:
@@ -156,20 +157,20 @@ def _memory(request: Request) -> None:
     cases = _fitting(request, model).cases()
     _check_workers(request, cases)
     with counted("starting processes") as progress:
-        found = measure_memory(loading, model, sources, cases, repeats=request.count, progress=progress)
+        result = measure_memory(loading, model, sources, cases, repeats=request.count, progress=progress)
     if request.as_json:
-        _write(result_files.MEMORY, setting.to_dict(), found.to_dict())
+        _write(result_files.MEMORY, setting.to_dict(), result.to_dict())
     else:
         tables.show_setting(setting)
-        tables.show_memory(found)
+        tables.show_memory(result)
 
 
 def _compare_files(request: Request, before: Path, after: Path) -> None:
-    found = result_files.compare_files(before, after)
+    result = result_files.compare_files(before, after)
     if request.as_json:
-        _write(result_files.COMPARISON, {"before": str(before), "after": str(after)}, found.to_dict())
+        _write(result_files.COMPARISON, {"before": str(before), "after": str(after)}, result.to_dict())
     else:
-        tables.show_files(found, str(before), str(after))
+        tables.show_files(result, str(before), str(after))
 
 
 def _write(kind: str, *parts: dict[str, object]) -> None:

@@ -36,11 +36,11 @@ Visits = Sequence[Sequence[float]]
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Values of one thing that was measured.
+    """The values of one measured quantity.
 
     Attributes:
         visits: the values by rounds, at least one in each.
-        unit: what they are shown in: "ms" (the values are seconds) or "MB" (bytes).
+        unit: unit in which they are shown: "ms" (the values are seconds) or "MB" (the values are bytes).
     """
 
     visits: Visits
@@ -48,13 +48,13 @@ class Series:
 
     @property
     def median(self) -> float:
-        """Of all values, in `unit`."""
+        """Median of all values, in `unit`."""
         return float(np.median(_joined(self.visits))) * {"ms": 1e3, "MB": 1e-6}[self.unit]
 
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """How many times as large one series is as another.
+    """The ratio of one series to another.
 
     Attributes:
         value: the ratio.
@@ -68,14 +68,14 @@ class Ratio:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """One thing measured twice.
+    """One quantity measured twice.
 
     Attributes:
-        what: in words, such as "batch 8, beam 1".
-        unit: of the medians: "ms" or "MB".
-        median: of what is compared.
+        what: words for the quantity, such as "batch 8, beam 1".
+        unit: unit of the medians: "ms" or "MB".
+        median: median of what is compared.
         baseline: median of what it is compared with.
-        ratio: of the first to the second.
+        ratio: ratio of the first to the second.
     """
 
     what: str
@@ -85,12 +85,12 @@ class Compared:
     ratio: Ratio
 
     def to_dict(self) -> dict[str, object]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         return asdict(self)
 
 
 def paired_ratio(of: Visits, to: Visits) -> Ratio:
-    """The ratio of two series measured in turn; the module's documentation has the method.
+    """Return the ratio of two series measured in turn; the module's documentation describes the method.
 
     Args:
         of: values by rounds.
@@ -109,12 +109,12 @@ def paired_ratio(of: Visits, to: Visits) -> Ratio:
 
 
 def unpaired_ratio(of: Visits, to: Visits, seed: int = 0) -> Ratio:
-    """The ratio of two series measured at different times; the module's documentation has the method.
+    """Return the ratio of two series measured at different times; the module's documentation describes the method.
 
     Args:
         of: values by rounds.
-        to: values by rounds, as many or others.
-        seed: of the draws.
+        to: values by rounds, of as many or another number of rounds.
+        seed: seed of the draws.
     """
     value = float(np.median(_joined(of)) / np.median(_joined(to)))
     if min(len(of), len(to)) < LEAST_ROUNDS:
@@ -127,31 +127,31 @@ def unpaired_ratio(of: Visits, to: Visits, seed: int = 0) -> Ratio:
 
 
 def compare(series: Mapping[str, Series], baseline: Mapping[str, Series], *, paired: bool) -> list[Compared]:
-    """Compare what stands in both, by name; in the order of the first."""
+    """Compare the series that both have by name, in the order of the first."""
     ratio = paired_ratio if paired else unpaired_ratio
     return [
-        Compared(what, each.unit, each.median, baseline[what].median, ratio(each.visits, baseline[what].visits))
-        for what, each in series.items()
+        Compared(what, values.unit, values.median, baseline[what].median, ratio(values.visits, baseline[what].visits))
+        for what, values in series.items()
         if what in baseline
     ]
 
 
 def latency_series(measurements: Sequence[Measurement], axes: Collection[str]) -> dict[str, Series]:
-    """The latencies of one bundle by setting, in words."""
-    return {describe_case(each, axes): Series(each.visits) for each in measurements}
+    """Return the latencies of one bundle by words for the setting."""
+    return {describe_case(measurement, axes): Series(measurement.visits) for measurement in measurements}
 
 
 def swept_axes(*lists: Sequence[Measurement]) -> list[str]:
-    """Of engine, threads, workers and provider those that have several values in one of the lists.
+    """Return those of engine, threads, workers and provider that have several values in one of the lists.
 
     The others don't tell the settings of a list apart, so that lists can be compared that differ in them.
     """
-    differing = {name for found in lists for name in swept(found)}
+    differing = {name for measurements in lists for name in swept(measurements)}
     return [name for name in LOADED if name in differing]
 
 
 def describe_case(measured: Measurement, axes: Collection[str]) -> str:
-    """A setting in words: batch and beam, those of engine, threads, workers and provider that `axes` names."""
+    """Return words for a setting: batch and beam, and those of engine, threads, workers and provider in `axes`."""
     threads = "threads: one per core" if measured.threads is None else f"threads: {measured.threads}"
     workers = f"workers: {measured.workers}"
     shown = {"engine": measured.engine, "threads": threads, "workers": workers, "provider": measured.provider}
@@ -162,12 +162,12 @@ def describe_case(measured: Measurement, axes: Collection[str]) -> str:
 
 
 def _drawn_medians(random: np.random.Generator, visits: Visits) -> NDArray[np.float64]:
-    """Medians of as many rounds drawn with replacement, (draws,)."""
+    """Return medians of as many rounds drawn with replacement, float64 (draws,)."""
     table = np.full((len(visits), max(map(len, visits))), np.nan)  # rounds may differ in length
     for row, visit in zip(table, visits, strict=True):
         row[: len(visit)] = visit
-    places = random.integers(len(visits), size=(_DRAWS, len(visits)))
-    drawn = np.sort(table[places].reshape(_DRAWS, -1), axis=1)  # NaN last
+    rounds = random.integers(len(visits), size=(_DRAWS, len(visits)))
+    drawn = np.sort(table[rounds].reshape(_DRAWS, -1), axis=1)  # NaN last
     counts, rows = np.count_nonzero(~np.isnan(drawn), axis=1), np.arange(_DRAWS)
     medians: NDArray[np.float64] = (drawn[rows, (counts - 1) // 2] + drawn[rows, counts // 2]) / 2
     return medians

@@ -1,4 +1,4 @@
-"""Where something was measured."""
+"""The machine and the versions with which something was measured."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _PACKAGES: Final = ("s2s-runtime", "onnxruntime", "onnxruntime-gpu", "numpy")
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What was measured, where.
+    """The bundle that was measured, and the machine and versions with which.
 
     Attributes:
         bundle: its path.
-        inputs: where the sources came from.
-        load_seconds: opening the bundle the first time, onnxruntime's import included where it was the first.
+        inputs: words for where the sources came from.
+        load_seconds: time to open the bundle the first time, with onnxruntime's import where that was its first.
         provider: the execution provider obtained then; each measurement has its own.
         threads: inside an operator then; None = one per core.
         workers: batches decoded at the same time then; None = as the rules of `s2s_runtime.decoding.workers` say.
@@ -41,12 +41,12 @@ class Setting:
     versions: dict[str, str]
 
     def to_dict(self) -> dict[str, object]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         return asdict(self)
 
 
 def describe_setting(loading: Loading, inputs: str, load_seconds: float, provider: str) -> Setting:
-    """Note what is measured and where; see `Setting`."""
+    """Return what is measured and where; see `Setting`."""
     return Setting(
         bundle=str(loading.bundle),
         inputs=inputs,
@@ -71,7 +71,7 @@ def _versions() -> dict[str, str]:
 
 
 def cpu_name() -> str:
-    """The processor's name as Linux tells it, elsewhere as Python does."""
+    """Return the processor's name as Linux gives it; on other systems, as Python does."""
     info = Path("/proc/cpuinfo")
     if info.is_file():
         for line in info.read_text(encoding="utf-8").splitlines():

@@ -22,7 +22,7 @@ Axis = Literal["batch", "beam", "engine", "threads", "workers", "provider"]
 
 @dataclass(frozen=True, kw_only=True)
 class BenchOptions:
-    """What s2s-bench measures, and how; `verbs` are the modes beside latencies that take an option."""
+    """The options that say what s2s-bench measures, and how; `verbs` are modes beside latency that take an option."""
 
     bundle: Annotated[Path | None, Option(positional=True, metavar="BUNDLE", verbs=PROCESSES)] = None
     """Folder written by s2s-export."""

@@ -21,12 +21,12 @@ _TICKS: Final = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 @dataclass(frozen=True)
 class Usage:
-    """Processor seconds used since the machine started.
+    """The processor seconds used since the machine started.
 
     Attributes:
         clock: when this was read, in seconds.
-        everybody: used by all processes; None where the system doesn't tell (it is read from Linux's /proc).
-        process: used by one of them, and by those that it started and that have ended.
+        everybody: seconds of all processes; None where the system doesn't tell (it is read from Linux's /proc).
+        process: seconds of one process, and of those that it started and that have ended.
     """
 
     clock: float
@@ -35,7 +35,7 @@ class Usage:
 
     @classmethod
     def read(cls, pid: int) -> Usage:
-        """Read the usage until now, by all and by the process `pid`."""
+        """Read the seconds used until now by all processes and by the process `pid`."""
         if not _STAT.is_file():
             return cls(time.perf_counter(), None, 0.0)
         fields = [int(text) for text in _STAT.read_text(encoding="ascii").split("\n", 1)[0].split()[1:9]]
@@ -45,7 +45,7 @@ class Usage:
 
 
 def foreign_cores(before: Usage, after: Usage) -> float | None:
-    """Return how many cores were busy with other things than the process, on average; None where unknown."""
+    """Return how many cores other processes kept busy on average; None where unknown."""
     if before.everybody is None or after.everybody is None:
         return None
     others = after.everybody - before.everybody - (after.process - before.process)
@@ -54,7 +54,7 @@ def foreign_cores(before: Usage, after: Usage) -> float | None:
 
 @contextmanager
 def warned_of_others() -> Iterator[None]:
-    """Say on stderr, when the block has ended, where other programs used the processor meanwhile."""
+    """Warn on stderr, when the block has ended, if other programs used the processor meanwhile."""
     before = Usage.read(os.getpid())
     yield
     others = foreign_cores(before, Usage.read(os.getpid()))

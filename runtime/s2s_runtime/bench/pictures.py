@@ -1,4 +1,4 @@
-"""Pictures of latency and throughput over what was swept: threads or workers, else batch sizes, else beam sizes."""
+"""Pictures of latency and throughput over the option that was swept."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _AXES = {
 def plot_sweep(measurements: Sequence[Measurement], path: str | os.PathLike[str]) -> None:
     """Draw latency (median as a line, 90th percentile dashed, the middle half as a band) and sentences per second.
 
-    Over the threads or workers where several numbers of them were measured, else over the batch size or the beam size;
-    a line for each combination of the other things that were swept.
+    The horizontal axis is the threads or workers where several numbers of them were measured, else the batch size or
+    the beam size. Each combination of the other options that were swept has a line.
 
     Args:
-        measurements: what was measured.
-        path: where to write; its ending chooses the format (.png, .svg, .pdf).
+        measurements: the measurements.
+        path: the file to write; its ending chooses the format (.png, .svg, .pdf).
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -36,19 +36,20 @@ def plot_sweep(measurements: Sequence[Measurement], path: str | os.PathLike[str]
     across = next(iter(swept(measurements, list(_AXES))), "batch_size")
     figure = new_figure(11.4, 4.2)
     latency, throughput = figure.subplots(1, 2)
-    for label, found in _lines(measurements, across).items():
-        x = [getattr(each, across) for each in found]
-        [line] = latency.plot(x, [each.p50_ms for each in found], marker="o", label=label)
-        latency.plot(x, [each.p90_ms for each in found], linestyle="--", color=line.get_color())
-        latency.fill_between(x, [each.p25_ms for each in found], [each.p75_ms for each in found], alpha=0.2)
-        throughput.plot(x, [each.sentences_per_second for each in found], marker="o", label=label)
+    for label, points in _lines(measurements, across).items():
+        x = [getattr(point, across) for point in points]
+        [line] = latency.plot(x, [point.p50_ms for point in points], marker="o", label=label)
+        latency.plot(x, [point.p90_ms for point in points], linestyle="--", color=line.get_color())
+        low, high = [point.p25_ms for point in points], [point.p75_ms for point in points]
+        latency.fill_between(x, low, high, alpha=0.2)
+        throughput.plot(x, [point.sentences_per_second for point in points], marker="o", label=label)
     for axes, y_label in (
         (latency, "ms a run: median, middle half, p90 dashed"),
         (throughput, "sentences/s"),
     ):
         axes.set(xlabel=_AXES[across], ylabel=y_label)
         axes.set_xscale("log", base=2)
-        ticks = sorted({getattr(each, across) for each in measurements})
+        ticks = sorted({getattr(measurement, across) for measurement in measurements})
         axes.set_xticks(ticks, [str(tick) for tick in ticks])
         _scale(axes)
         axes.grid(visible=True, which="both", alpha=0.3)
@@ -57,13 +58,13 @@ def plot_sweep(measurements: Sequence[Measurement], path: str | os.PathLike[str]
 
 
 def _lines(measurements: Sequence[Measurement], across: str) -> dict[str, list[Measurement]]:
-    """The measurements of each line, from left to right, by its label."""
+    """Return the measurements of each line, from left to right, by its label."""
     others = [name for name in ("role", "batch_size", "beam_size", *LOADED) if name != across]
     differing = swept(measurements, others) or ["batch_size" if across == "beam_size" else "beam_size"]
     lines: dict[str, list[Measurement]] = {}
-    for each in sorted(measurements, key=lambda measured: getattr(measured, across)):
-        label = ", ".join(_words(name, getattr(each, name)) for name in differing)
-        lines.setdefault(label, []).append(each)
+    for measurement in sorted(measurements, key=lambda measured: getattr(measured, across)):
+        label = ", ".join(_words(name, getattr(measurement, name)) for name in differing)
+        lines.setdefault(label, []).append(measurement)
     return lines
 
 
@@ -72,7 +73,7 @@ def _words(name: str, value: object) -> str:
 
 
 def _scale(axes: Any) -> None:
-    """Logarithmic where values differ tenfold, ticks at 1, 2 and 5 as plain numbers; else from zero."""
+    """Scale an axis: logarithmic where values differ tenfold, with plain ticks at 1, 2 and 5; else from zero."""
     ticker = importlib.import_module("matplotlib.ticker")
     low, high = axes.dataLim.intervaly
     if low > 0 and high > 10 * low:

@@ -1,4 +1,4 @@
-"""What s2s-bench was asked: one of four things, and which options belong to it."""
+"""The request to s2s-bench: which of its four modes, and which options belong to it."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Request(BenchOptions):
     """The options of the command, checked.
 
     Attributes:
-        typed: those that were given, with how `--help` spells them.
+        typed: the options that were given, by name, as `--help` spells them.
 
     Raises:
-        UsageError: options that don't go together, have no effect, or hold something else than they should.
+        UsageError: options don't go together, have no effect, or have a wrong value.
     """
 
     typed: Mapping[str, str]
@@ -58,7 +58,7 @@ class Request(BenchOptions):
             raise UsageError("; ".join(problems))
 
     def _foreign(self, mode: str) -> list[str]:
-        """What was typed and has no effect in a mode, or only once."""
+        """Return the options that were typed and have no effect in a mode, or have only one value there."""
         foreign = [
             option if option.startswith("-") else option.upper()
             for name, option in self.typed.items()
@@ -89,29 +89,29 @@ class Request(BenchOptions):
         return self.given_axes.swept(self.sweep)
 
     def loadings(self) -> list[Loading]:
-        """How the bundle, and the one it is compared with, are loaded."""
-        found = self.axes.loadings(self.folder, allow_fallback=self.allow_fallback)
+        """Return the ways to load the bundle, and the one that it is compared with."""
+        loadings = self.axes.loadings(self.folder, allow_fallback=self.allow_fallback)
         if self.against is not None:
-            found += self.axes.loadings(self.against, "against", allow_fallback=self.allow_fallback)
-        return found
+            loadings += self.axes.loadings(self.against, "against", allow_fallback=self.allow_fallback)
+        return loadings
 
     @property
     def effort(self) -> Effort:
-        """How much is timed."""
+        """The number of runs, rounds and warm-up batches."""
         return Effort(self.count, self.rounds, self.warm_up, self.whole)
 
     @property
     def count(self) -> int:
-        """Runs or processes."""
+        """Number of runs or processes."""
         kind = next((name for name in (*PROCESSES, "whole") if getattr(self, name)), "latency")
         return REPEATS[kind] if self.repeats is None else self.repeats
 
     @property
     def folder(self) -> Path:
-        """The bundle.
+        """The path of the bundle.
 
         Raises:
-            UsageError: there is none, as with --compare.
+            UsageError: no bundle was given, as with --compare.
         """
         if self.bundle is None:
             raise UsageError("BUNDLE: missing")

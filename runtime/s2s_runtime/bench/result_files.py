@@ -1,4 +1,4 @@
-"""Results as JSON: what `s2s-bench --json` writes and `--compare` reads."""
+"""Results in JSON, which `s2s-bench --json` writes and `--compare` reads."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ _Read = TypeVar("_Read")
 
 
 def result(kind: str, *parts: Mapping[str, object]) -> dict[str, object]:
-    """A result for JSON: its kind, then the fields of the parts."""
-    found: dict[str, object] = {"format": FORMAT, "version": VERSION, "kind": kind}
+    """Return a result for JSON: its kind, then the fields of the parts."""
+    fields: dict[str, object] = {"format": FORMAT, "version": VERSION, "kind": kind}
     for part in parts:
-        found |= part
-    return found
+        fields |= part
+    return fields
 
 
 @dataclass(frozen=True, slots=True)
 class FileComparison:
-    """Two result files.
+    """The comparison of two result files.
 
     Attributes:
-        rows: what both hold: of the second, compared with the first.
-        different: what of the setting differs: first and second value by name.
-        only_one: what stands in one of them only, in words.
+        rows: the quantities that both hold: the second file compared with the first.
+        different: the parts of the setting that differ: first and second value by name.
+        only_one: words for the quantities that only one of them holds.
     """
 
     rows: list[Compared]
@@ -49,17 +49,17 @@ class FileComparison:
     only_one: list[str]
 
     def to_dict(self) -> dict[str, object]:
-        """Plain values for JSON."""
-        rows = [each.to_dict() for each in self.rows]
+        """Return plain values for JSON."""
+        rows = [row.to_dict() for row in self.rows]
         return {"comparisons": rows, "different": self.different, "only_one": self.only_one}
 
 
 def compare_files(before: Path, after: Path) -> FileComparison:
-    """Compare what two files hold in common; engine, threads, workers and provider may differ where each has one.
+    """Compare the quantities that both files hold; engine, threads, workers and provider may differ if each has one.
 
     Raises:
         FileNotFoundError: there is no such file.
-        InputError: a file is no result, or they have nothing in common.
+        InputError: a file isn't a result, or they hold no quantity in common.
     """
     first, second = _read(before), _read(after)
     if first["kind"] != second["kind"]:
@@ -82,17 +82,17 @@ def compare_files(before: Path, after: Path) -> FileComparison:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    found = read_json(path)
+    content = read_json(path)
     kinds = (LATENCY, COLD_START, MEMORY)
-    if not isinstance(found, dict) or found.get("format") != FORMAT or found.get("kind") not in kinds:
+    if not isinstance(content, dict) or content.get("format") != FORMAT or content.get("kind") not in kinds:
         raise InputError(f"{path}: expected what s2s-bench --json writes, of kind {', '.join(kinds)}")
-    if found.get("version") != VERSION:
-        raise InputError(f"{path}: version {found.get('version')!r} of the format; this s2s-bench reads {VERSION}")
-    return found
+    if content.get("version") != VERSION:
+        raise InputError(f"{path}: version {content.get('version')!r} of the format; this s2s-bench reads {VERSION}")
+    return content
 
 
 def _checked(path: Path, read: Callable[..., _Read], *given: Any) -> _Read:
-    """What is read; what goes wrong is the file's fault."""
+    """Return what `read` makes of a file's content; turn what goes wrong into an error that names the file."""
     try:
         return read(*given)
     except InputError as error:
@@ -102,20 +102,20 @@ def _checked(path: Path, read: Callable[..., _Read], *given: Any) -> _Read:
         raise InputError(f"{path} is not what s2s-bench --json writes: {problem}; measure again") from error
 
 
-def _measurements(found: Mapping[str, Any]) -> list[Measurement]:
-    measured = [Measurement(**{"workers": None, **each}) for each in found["measurements"]]
-    if any(each.role != "bundle" for each in measured):
+def _measurements(content: Mapping[str, Any]) -> list[Measurement]:
+    measured = [Measurement(**{"workers": None, **fields}) for fields in content["measurements"]]
+    if any(fields.role != "bundle" for fields in measured):
         raise InputError("expected measurements of one bundle; it was written with --against")
     swept(measured)  # a TypeError where a setting is a list or an object
     return measured
 
 
-def _series(read: Callable[[Any], dict[str, Series]], found: Any) -> dict[str, Series]:
-    """What a reader finds, if there is a value in each round and none that couldn't have been measured."""
-    series = read(found)
-    for what, each in series.items():
-        values = [value for visit in each.visits for value in visit]
-        if not values or not all(each.visits):
+def _series(read: Callable[[Any], dict[str, Series]], content: Any) -> dict[str, Series]:
+    """Return the series that a reader gives, if each round has values and all values could have been measured."""
+    series = read(content)
+    for what, measured in series.items():
+        values = [value for visit in measured.visits for value in visit]
+        if not values or not all(measured.visits):
             raise ValueError(f"{what}: expected at least one value in each round")
         if not all(isinstance(value, int | float) and 0 < value < math.inf for value in values):
             raise ValueError(f"{what}: expected numbers above 0")

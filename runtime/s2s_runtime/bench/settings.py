@@ -1,4 +1,4 @@
-"""What is measured: how bundles are loaded and how they decode."""
+"""The settings that are measured: how bundles are loaded and how they decode."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Role = Literal["bundle", "against"]
 
 
 class Case(NamedTuple):
-    """How sources are decoded.
+    """A way to decode sources.
 
     Attributes:
         batch_size: sentences decoded together.
-        beam_size: of the search; 1 = greedy.
+        beam_size: beam size of the search; 1 = greedy.
         engine: see `DecodingOptions`.
     """
 
@@ -30,7 +30,7 @@ class Case(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Loading:
-    """How a bundle is loaded.
+    """A way to load a bundle.
 
     Attributes:
         bundle: its path.
@@ -49,7 +49,7 @@ class Loading:
     allow_fallback: bool = False
 
     def open(self) -> tuple[Model, float]:
-        """Load it; returns the model and the seconds that took.
+        """Load the bundle; return the model and the seconds that it took.
 
         Raises:
             S2SError: as `s2s_runtime.load`.

@@ -1,4 +1,4 @@
-"""Sources to decode: made up, or the lines of a file."""
+"""Sources to decode: random ones, or the lines of a file."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from s2s_runtime.vocabulary.padding import PaddingPolicy
 
 
 def random_sources(manifest: Manifest, count: int, length: int, seed: int = 0) -> list[Any]:
-    """Sources made up for a bundle: random ids, or values from a normal distribution.
+    """Return random sources for a bundle: random ids, or values from a normal distribution.
 
-    For a model of several sources each is a mapping from their names to such.
+    For a model of several sources, each is a mapping from the names of the sources to ids or values.
 
     Args:
-        manifest: of the bundle.
-        count: how many.
-        length: of the longest; each is between half of it and all of it.
-        seed: of the generator.
+        manifest: manifest of the bundle.
+        count: number of sources.
+        length: length of the longest in tokens or steps; each is between half of it and all of it.
+        seed: seed of the generator.
     """
     random = np.random.default_rng(seed)
     longest = min(length, manifest.padding.length or length)
@@ -43,22 +43,22 @@ def _random_rows(
     if source.kind == "vector":
         return [random.normal(size=source.size).astype(np.float32) for _ in lengths]
     if source.kind == "values":
-        return [random.normal(size=(each, source.size)).astype(np.float32) for each in lengths]
+        return [random.normal(size=(length, source.size)).astype(np.float32) for length in lengths]
     ids = [token for token in range(source.size) if token != padding.id]
-    return [random.choice(ids, size=min(each, padding.length or each)) for each in lengths]
+    return [random.choice(ids, size=min(length, padding.length or length)) for length in lengths]
 
 
 def read_lines(path: Path, *manifests: Manifest, encoding: str | None = None) -> list[Any]:
-    """The lines of a text file that hold anything, as bundles read them: texts, or ids without a source vocabulary.
+    """Return the lines of a text file that aren't empty, as bundles read them: texts, or ids without a vocabulary.
 
     Args:
         path: the file.
-        manifests: of the bundles that are to decode them; the first says what the lines are.
-        encoding: of the file; None = UTF-8.
+        manifests: manifests of the bundles that are to decode them; the first says what the lines are.
+        encoding: encoding of the file; None = UTF-8.
 
     Raises:
         FileNotFoundError: there is no such file.
-        InputError: it isn't in that encoding, or holds nothing; or a line that one of the bundles can't decode, by its
+        InputError: the file isn't in that encoding or is empty, or one of the bundles can't decode a line, named by its
             number.
     """
     sources: list[Any] = []

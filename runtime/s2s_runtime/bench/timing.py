@@ -22,11 +22,11 @@ from s2s_runtime.model import Model
 
 
 class Effort(NamedTuple):
-    """How much is timed.
+    """The number of runs to time, and how they are spread.
 
     Attributes:
-        repeats: runs timed of each setting.
-        rounds: into so many visits they are split, at most.
+        repeats: runs timed in each setting.
+        rounds: most visits into which these runs are split.
         warm_up: batches of each setting decoded before anything is timed.
         whole: a run decodes all sources, cut into batches by the runtime; otherwise the next batch of them.
     """
@@ -37,7 +37,7 @@ class Effort(NamedTuple):
     whole: bool = False
 
     def visits(self) -> list[int]:
-        """How many runs each visit times."""
+        """Return how many runs each visit times."""
         count = min(self.rounds, self.repeats)
         return [self.repeats // count + (i < self.repeats % count) for i in range(count)]
 
@@ -47,8 +47,8 @@ class Subject:
     """A setting to be timed.
 
     Attributes:
-        model: loaded.
-        loading: how it was.
+        model: the loaded model.
+        loading: how it was loaded.
         case: how it decodes.
     """
 
@@ -63,23 +63,23 @@ LOADED: Final = ("engine", "threads", "workers", "provider")
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What decoding in one setting took.
+    """The times of decoding in one setting.
 
     Attributes:
         bundle: path of the bundle.
         role: see `Loading`.
         batch_size: sentences decoded together.
-        beam_size: of the search; 1 = greedy.
+        beam_size: beam size of the search; 1 = greedy.
         engine: see `DecodingOptions`.
         threads: inside an operator; None = one per physical core.
         workers: batches decoded at the same time; None = as the rules say.
         provider: the execution provider obtained.
         repeats: how many runs were timed.
-        run_sentences: decoded in a run: the batch size, or all there are.
+        run_sentences: sentences decoded in a run: the batch size, or all there are.
         p50_ms: median time of a run in milliseconds; p25_ms, p75_ms, p90_ms and p99_ms accordingly.
         sentences_per_second: over all timed runs.
         tokens_per_second: generated tokens of the best hypotheses, end tokens counted.
-        tokens_per_sentence: mean.
+        tokens_per_sentence: mean number of these tokens in a sentence.
         visits: seconds of each run, by rounds.
     """
 
@@ -114,8 +114,8 @@ class Measurement:
 
 
 def swept(measured: Sequence[Measurement], names: Sequence[str] = LOADED) -> list[str]:
-    """Of some fields those that have several values."""
-    return [name for name in names if len({getattr(each, name) for each in measured}) > 1]
+    """Return the names of those fields that have several values."""
+    return [name for name in names if len({getattr(measurement, name) for measurement in measured}) > 1]
 
 
 def measure_all(
@@ -126,16 +126,16 @@ def measure_all(
 ) -> list[Measurement]:
     """Time settings in turn.
 
-    Every setting has decoded `effort.warm_up` batches before any is timed, so that one that can't ends it early.
+    Every setting decodes `effort.warm_up` batches before any is timed, so that a setting that can't decode fails early.
 
     Args:
         subjects: the settings.
         sources: what to decode, used again from the start when they run out.
-        effort: how much.
-        progress: called with the visits done and all there are.
+        effort: the number of runs to time.
+        progress: called with the number of visits done and of all visits.
 
     Returns:
-        One per subject, in order.
+        One measurement per subject, in order.
 
     Raises:
         InputError: there are no sources, or they don't fit a model.
@@ -156,7 +156,7 @@ def measure_all(
 
 
 def _in_turn(timers: Sequence[_Timer], random: Random) -> list[_Timer]:
-    """An order of visits: the ways of decoding shuffled, and within each what decodes in that way."""
+    """Return an order of visits: the ways of decoding are shuffled, and within each way those that decode so."""
     cases = list(dict.fromkeys(timer.subject.case for timer in timers))
     random.shuffle(cases)
     order = []
@@ -169,32 +169,32 @@ def _in_turn(timers: Sequence[_Timer], random: Random) -> list[_Timer]:
 
 @dataclass(slots=True)
 class _Timer:
-    """One setting while it is timed."""
+    """The timer of one setting."""
 
     subject: Subject
     sources: Sequence[object]
     whole: bool
     visits: list[list[float]] = field(default_factory=list)
     tokens: int = 0
-    place: int = 0
+    index: int = 0
 
     @property
     def run_sentences(self) -> int:
         return len(self.sources) if self.whole else self.subject.case.batch_size
 
-    def batch(self, place: int) -> list[Any]:
+    def batch(self, index: int) -> list[Any]:
         size = self.subject.case.batch_size
-        return [self.sources[i % len(self.sources)] for i in range(place * size, (place + 1) * size)]
+        return [self.sources[i % len(self.sources)] for i in range(index * size, (index + 1) * size)]
 
     def warm_up(self, batches: int) -> None:
         workers = self.subject.model.workers
         if self.whole and workers is not None:
             _ = workers.model  # else the first timed run opens it, where no single batch is worth it
-        for place in range(batches):
-            self.decode(self.batch(place))
+        for index in range(batches):
+            self.decode(self.batch(index))
 
     def decode(self, sources: Sequence[Any]) -> Callable[[], int]:
-        """Decode; returns what counts the tokens, which isn't to be timed."""
+        """Decode, and return a function that counts the tokens, which isn't to be timed."""
         model, case = self.subject.model, self.subject.case
         if model.manifest.target.feedback == "value":
             predicted = model.predict(sources, max_batch_size=case.batch_size)
@@ -203,15 +203,15 @@ class _Timer:
         return lambda: sum(len(r.ids) + (r.hypotheses[0].finish_reason == "end") for r in results)
 
     def visit(self, count: int) -> None:
-        self.decode(self.batch(self.place))
+        self.decode(self.batch(self.index))
         seconds = []
         for _ in range(count):
-            sources = self.sources if self.whole else self.batch(self.place)
+            sources = self.sources if self.whole else self.batch(self.index)
             start = time.perf_counter()
             tokens = self.decode(sources)
             seconds.append(time.perf_counter() - start)
             self.tokens += tokens()
-            self.place += 1
+            self.index += 1
         self.visits.append(seconds)
 
     def measurement(self) -> Measurement:

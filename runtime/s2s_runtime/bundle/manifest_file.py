@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Final
 
 from s2s_runtime.bundle.manifest import GraphFile, Manifest, OtherSource, SourceKind, SourceSpec, TargetSpec, TensorSpec
-from s2s_runtime.bundle.storage import BundleFiles, BundleSource, FolderFiles, find_files
+from s2s_runtime.bundle.storage import MANIFEST, BundleFiles, BundleSource, find_files
 from s2s_runtime.errors import BundleError, BundleNotFoundError, raised_as
 from s2s_runtime.files.json_fields import parse_json, write_json
 
@@ -32,13 +32,11 @@ __all__ = [
     "write_manifest",
 ]
 
-MANIFEST: Final = "manifest.json"
-
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
     """Return the SHA-256 of a file's content, in hexadecimal."""
-    path = Path(path)
-    return FolderFiles(path.parent).sha256(path.name)
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def describe_file(path: str | os.PathLike[str]) -> GraphFile:
@@ -88,8 +86,10 @@ def _altered(files: BundleFiles, graph: GraphFile, verify_hash: bool) -> list[st
     size = files.size(graph.file)
     if size is None:
         return [f"{graph.file} is missing"]
+    if size == graph.bytes:
+        size = len(files.read(graph.file))
     if size != graph.bytes:
         return [f"{graph.file} was altered: {size} bytes, the manifest says {graph.bytes}"]
-    if verify_hash and files.sha256(graph.file) != graph.sha256:
+    if verify_hash and hashlib.sha256(files.read(graph.file)).hexdigest() != graph.sha256:
         return [f"{graph.file} was altered: its SHA-256 is not the one in the manifest"]
     return []

@@ -112,7 +112,7 @@ class SetUpItem:
 
 @dataclass(frozen=True)
 class Provenance:
-    """How the set-up of a bundle is known, item by item.
+    """The record of how the set-up of a bundle is known, item by item.
 
     Attributes:
         items: what the graphs don't tell.

@@ -1,145 +1,167 @@
-"""Where a bundle's files come from: a folder, a zip file, the bytes of one, or a mapping of names to bytes."""
+"""The files of a bundle, read from a folder, a zip file, the bytes of one, or a mapping of names to bytes.
+
+Each file is read once and whole, and kept: what was compared with its digest is what decodes, whatever happens to the
+place afterwards. Nothing is written, mapped or left open.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import io
 import os
-import weakref
+import stat
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from threading import Lock
-from typing import Protocol
+from typing import Any, Final
 
 from s2s_runtime.errors import BundleError, BundleNotFoundError, InputError
 
 BundleSource = str | os.PathLike[str] | bytes | Mapping[str, bytes]
+MANIFEST: Final = "manifest.json"
+_METHODS: Final = (0, 8)  # of a zip entry: stored, deflated. What else Python unpacks hangs or fills memory if damaged.
 
 
-class BundleFiles(Protocol):
-    """The files of a bundle, by name."""
+class BundleFiles(ABC):
+    """The files of a bundle, by name, each read once.
+
+    Args:
+        name: what to call the bundle in messages.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._read: dict[str, bytes] = {}
 
     @property
     def name(self) -> str:
         """The name of the bundle in messages."""
-        ...
-
-    def size(self, file: str) -> int | None:
-        """Return the size of a file in bytes; None where there is no such file."""
-        ...
-
-    def sha256(self, file: str) -> str:
-        """Return the SHA-256 of a file's content, in hexadecimal."""
-        ...
-
-    def unchanged(self, file: str) -> bool:
-        """Return whether a file is there and wasn't changed since the bundle was found."""
-        ...
+        return self._name
 
     def read(self, file: str) -> bytes:
-        """Return the content of a file."""
-        ...
+        """Return a file's content, the same at every call.
 
-    def graph(self, file: str, weights: str | None) -> Path:
-        """Return the path of a graph that lies in a folder with the file of its constants."""
-        ...
+        Raises:
+            BundleError: it can't be read.
+        """
+        if file not in self._read:
+            self._read.setdefault(file, self._content(file))
+        return self._read[file]
+
+    @abstractmethod
+    def size(self, file: str) -> int | None:
+        """Return the bytes that a file is said to have, before it is read; None where there is no such file."""
+
+    @abstractmethod
+    def _content(self, file: str) -> bytes:
+        """Return a file's content where it lies."""
+
+    def close(self) -> None:  # noqa: B027 - folders and mappings have nothing to let go of
+        """Keep what was read, and let go of the place it was read from."""
 
 
-class FolderFiles:
-    """A bundle in a folder; graphs are opened where they lie."""
+class FolderFiles(BundleFiles):
+    """A bundle in a folder; files may be symbolic links, as in a Hugging Face cache or a Kubernetes volume."""
 
     def __init__(self, folder: Path) -> None:
-        self._name = str(folder)
-        self._folder = folder.absolute()  # graphs are opened later too, when the working folder may be another
-        self._found = {entry.name: _stamp(entry.stat()) for entry in os.scandir(self._folder) if entry.is_file()}
-
-    @property
-    def name(self) -> str:
-        """The folder's path."""
-        return self._name
+        super().__init__(str(folder))
+        self._folder = folder.absolute()  # the working folder may be another when the files are read
 
     def size(self, file: str) -> int | None:
         """See `BundleFiles.size`."""
-        path = self._folder / file
-        return path.stat().st_size if path.is_file() else None
-
-    def sha256(self, file: str) -> str:
-        """See `BundleFiles.sha256`."""
-        with (self._folder / file).open("rb") as opened:
-            return hashlib.file_digest(opened, "sha256").hexdigest()
-
-    def unchanged(self, file: str) -> bool:
-        """See `BundleFiles.unchanged`."""
         try:
-            return _stamp((self._folder / file).stat()) == self._found.get(file)
-        except FileNotFoundError:
-            return False
+            found = (self._folder / file).stat()
+        except (OSError, ValueError):  # ValueError: no name of a file, as one with a null character
+            return None
+        return found.st_size if stat.S_ISREG(found.st_mode) else None
 
-    def read(self, file: str) -> bytes:
-        """See `BundleFiles.read`."""
-        return (self._folder / file).read_bytes()
-
-    def graph(self, file: str, weights: str | None) -> Path:
-        """See `BundleFiles.graph`."""
-        return self._folder / file
+    def _content(self, file: str) -> bytes:
+        try:
+            return (self._folder / file).read_bytes()
+        except OSError as error:
+            raise BundleError(f"{self._folder / file}: {error.strerror or error}") from error
 
 
-class MemoryFiles:
+class MemoryFiles(BundleFiles):
     """A bundle whose files are in memory.
 
-    Graphs are opened from a temporary folder that is deleted with the model. They can't be opened from memory: for
-    constants inside loops, onnxruntime then looks for a file in the working folder.
+    Raises:
+        InputError: what should be a file's content is no bytes.
     """
 
     def __init__(self, name: str, files: Mapping[str, bytes]) -> None:
-        self._name = name
-        self._files = files
-        self._folder: Path | None = None
-        self._writing = Lock()
-
-    @property
-    def name(self) -> str:
-        """The path of the zip file, or words for what held the files."""
-        return self._name
+        super().__init__(name)
+        for file, content in files.items():
+            if not isinstance(content, bytes | bytearray | memoryview):
+                raise InputError(f"{name}: expected bytes for {file!r}, got {type(content).__name__}")
+            self._read[file] = bytes(content)  # of bytes no copy; what may change under us is copied
 
     def size(self, file: str) -> int | None:
         """See `BundleFiles.size`."""
-        return len(self._files[file]) if file in self._files else None
+        return len(self._read[file]) if file in self._read else None
 
-    def sha256(self, file: str) -> str:
-        """See `BundleFiles.sha256`."""
-        return hashlib.sha256(self._files[file]).hexdigest()
-
-    def unchanged(self, file: str) -> bool:
-        """See `BundleFiles.unchanged`."""
-        return file in self._files
-
-    def read(self, file: str) -> bytes:
-        """See `BundleFiles.read`."""
-        return self._files[file]
-
-    def graph(self, file: str, weights: str | None) -> Path:
-        """See `BundleFiles.graph`."""
-        with self._writing:
-            if self._folder is None:
-                tempfile, shutil = map(importlib.import_module, ("tempfile", "shutil"))  # folders don't need them
-                self._folder = Path(tempfile.mkdtemp(prefix="s2s-"))
-                weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
-            for name in (file, *([] if weights is None else [weights])):
-                if not (self._folder / name).exists():
-                    (self._folder / name).write_bytes(self._files[name])
-        return self._folder / file
+    def _content(self, file: str) -> bytes:
+        raise BundleError(f"{self.name}: no {file} in it")
 
 
-def _stamp(status: os.stat_result) -> tuple[int, int, int]:
-    """Return numbers that differ once a file has changed."""
-    return status.st_ino, status.st_size, status.st_mtime_ns
+class ZipFiles(BundleFiles):
+    """A bundle in a zip file, at its top or in one folder; what operating systems add is passed over.
+
+    Args:
+        name: what to call it in messages.
+        content: of the zip file.
+
+    Raises:
+        BundleError: it is none, is damaged, or holds several bundles.
+    """
+
+    def __init__(self, name: str, content: bytes) -> None:
+        super().__init__(name)
+        zipfile = importlib.import_module("zipfile")  # here, as it brings much that folders don't need
+        # What a damaged archive makes the library raise; RuntimeError: encrypted. NotImplementedError: a newer format.
+        self._damage = (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, LookupError, RuntimeError)
+        try:
+            self._archive: Any = zipfile.ZipFile(io.BytesIO(content))
+            self._entries = {entry.filename: entry for entry in self._archive.infolist() if not entry.is_dir()}
+        except self._damage as error:
+            raise self._damaged(error) from error
+        tops = [entry.removesuffix(MANIFEST) for entry in self._entries if _holds_bundle(entry)]
+        if len(tops) > 1 and "" not in tops:
+            raise BundleError(f"{name}: expected one bundle, got several: {', '.join(sorted(tops))}")
+        self._top = "" if "" in tops or not tops else tops[0]
+
+    def size(self, file: str) -> int | None:
+        """See `BundleFiles.size`."""
+        entry = self._entries.get(self._top + file)
+        return None if entry is None else int(entry.file_size)
+
+    def _content(self, file: str) -> bytes:
+        entry = self._entries[self._top + file]
+        if entry.compress_type not in _METHODS:
+            raise self._damaged(f"{file} is packed by method {entry.compress_type}, which is neither store nor deflate")
+        try:
+            return bytes(self._archive.read(entry))
+        except self._damage as error:
+            raise self._damaged(error) from error
+
+    def close(self) -> None:
+        """See `BundleFiles.close`."""
+        self._archive.close()
+        self._entries = {}
+
+    def _damaged(self, why: object) -> BundleError:
+        return BundleError(f"{self.name}: expected a bundle's folder or a zip file of one: {why}")
+
+
+def _holds_bundle(entry: str) -> bool:
+    """Return whether an entry of a zip file is a manifest at the top or in a folder of it."""
+    folder, _, file = entry.rpartition("/")
+    return file == MANIFEST and "/" not in folder and folder != "__MACOSX"
 
 
 def find_files(bundle: BundleSource) -> BundleFiles:
-    """Return the files of a bundle.
+    """Find the files of a bundle.
 
     Args:
         bundle: path of a folder or of a zip file, the bytes of a zip file, or a mapping of file names to bytes. A zip
@@ -147,11 +169,11 @@ def find_files(bundle: BundleSource) -> BundleFiles:
 
     Raises:
         BundleNotFoundError: there is nothing at the path.
-        BundleError: the file or the bytes are no zip file, or one that can't be read.
+        BundleError: a file or bytes that are no zip file, or one that can't be read.
         InputError: `bundle` is none of these.
     """
     if isinstance(bundle, bytes):
-        return _unzip("the bundle's bytes", io.BytesIO(bundle))
+        return ZipFiles("the bundle's bytes", bundle)
     if isinstance(bundle, Mapping):
         return MemoryFiles("the bundle's files", bundle)
     if not isinstance(bundle, str | os.PathLike):
@@ -161,18 +183,7 @@ def find_files(bundle: BundleSource) -> BundleFiles:
         return FolderFiles(path)
     if not path.is_file():
         raise BundleNotFoundError(f"{path}: no such folder; expected a bundle written by s2s-export")
-    return _unzip(str(path), path)
-
-
-def _unzip(name: str, file: Path | io.BytesIO) -> MemoryFiles:
-    zipfile = importlib.import_module("zipfile")  # here, as it brings much that folders don't need
     try:
-        with zipfile.ZipFile(file) as archive:
-            entries = {entry.filename: archive.read(entry) for entry in archive.infolist() if not entry.is_dir()}
-    # RuntimeError: encrypted. NotImplementedError: a compression that Python doesn't have.
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError) as error:
-        raise BundleError(f"{name}: expected a bundle's folder or a zip file of one: {error}") from error
-    tops = {entry.partition("/")[0] if "/" in entry else "" for entry in entries}
-    if len(tops) == 1 and tops != {""}:
-        entries = {entry.partition("/")[2]: content for entry, content in entries.items()}
-    return MemoryFiles(name, entries)
+        return ZipFiles(str(path), path.read_bytes())
+    except OSError as error:
+        raise BundleError(f"{path}: {error.strerror or error}") from error

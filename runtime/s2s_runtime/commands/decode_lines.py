@@ -1,4 +1,4 @@
-"""What s2s-decode does once its options are parsed: which texts, which work, where to."""
+"""The work of s2s-decode once its options are parsed: it reads texts, decodes or scores them, and writes results."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ _WITH_SCORE: Final = {
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(DecodeSettings, LineOptions):
-    """What the command was asked, beside how to decode.
+    """The settings of the command beside the decoding options.
 
     Raises:
-        UsageError: options that don't go together, or would have no effect.
-        OptionError: the output holds something.
+        UsageError: options don't go together, or would have no effect.
+        OptionError: the output file holds something already.
     """
 
     given: Given
@@ -100,11 +100,11 @@ class Settings(DecodeSettings, LineOptions):
 
     @property
     def num_hypotheses(self) -> int:
-        """Hypotheses per text."""
+        """Number of hypotheses per text."""
         return int(self.given.values["num_hypotheses"])
 
     def _without_effect(self) -> list[str]:
-        """Options typed that nothing would look at."""
+        """Return the options that were typed and have no effect."""
         typed = self.given.typed
         if self.score:
             ignored = [option for name, option in typed.items() if name not in _WITH_SCORE]
@@ -127,7 +127,7 @@ class Settings(DecodeSettings, LineOptions):
 
 
 def _undecoded(texts: Sequence[str]) -> list[str]:
-    """Texts of a command line that aren't UTF-8: Python has surrogates in the place of their bytes."""
+    """Return the texts of a command line that aren't UTF-8: in these Python replaces bytes by surrogates."""
     return [
         f"text {number} is not UTF-8: {text!r}"
         for number, text in enumerate(texts, 1)
@@ -139,7 +139,7 @@ def run(settings: Settings) -> None:
     """Do what the command was asked.
 
     Raises:
-        S2SError, OSError: what went wrong, in one line.
+        S2SError, OSError: something went wrong; the message says it in one line.
     """
     with closing(_load(settings)) as model:
         if settings.stream or settings.interactive:
@@ -177,7 +177,7 @@ def _score_lines(model: Model, settings: Settings) -> ScoreLines:
 
 
 def _all_lines(settings: Settings, work: Work) -> None:
-    """Texts of the command line, of a file or of standard input, to a file or standard output."""
+    """Decode texts of the command line, of a file or of standard input, to a file or standard output."""
     named, skip = _NamedTexts(work), _done_already(settings)
     if settings.texts:
         left = settings.texts[skip:]
@@ -190,21 +190,21 @@ def _all_lines(settings: Settings, work: Work) -> None:
 
 
 def _source(settings: Settings) -> AbstractContextManager[TextSource]:
-    """Where lines come from."""
+    """Return a context that opens the source of the lines."""
     if settings.input is None:
         return nullcontext(TextSource(standard_input(), "standard input", settings.encoding))
     return open_text(settings.input, settings.encoding)
 
 
 def _opened(settings: Settings) -> AbstractContextManager[IO[bytes]]:
-    """Where results go."""
+    """Return a context that opens the file, or standard output, for the results."""
     if settings.output is None:
         return nullcontext(standard_output())
     return open_output(settings.output, resume=settings.resume)
 
 
 def _done_already(settings: Settings) -> int:
-    """How many texts the output to resume holds."""
+    """Return how many texts the output to resume holds."""
     if not settings.resume or settings.output is None or not settings.output.exists():
         return 0
     numbered = settings.num_hypotheses > 1 and not (settings.as_json or settings.score)
@@ -213,7 +213,7 @@ def _done_already(settings: Settings) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _NamedTexts:
-    """Work whose errors say which text is wrong, counted as a person counts."""
+    """Work whose errors say which text is wrong, counted from 1."""
 
     work: Work
 
@@ -222,8 +222,8 @@ class _NamedTexts:
             return self.work(lines, first)
 
 
-def _text_at(place: int) -> str:
-    return f"text {place + 1}"
+def _text_at(index: int) -> str:
+    return f"text {index + 1}"
 
 
 def _plot(model: Model, settings: Settings, path: Path) -> None:
@@ -238,7 +238,7 @@ def _plot(model: Model, settings: Settings, path: Path) -> None:
 
 
 def _one_by_one(model: Model, settings: Settings) -> None:
-    """Each text written before the next is read, piece by piece with --stream; at a prompt mistakes don't end it."""
+    """Write each text before the next is read, piece by piece with --stream; at a prompt, errors don't end it."""
     work = _decode_lines(model, settings)
     for number, text in enumerate(_each_text(settings), 1):
         try:
@@ -257,7 +257,7 @@ def _one_by_one(model: Model, settings: Settings) -> None:
 
 
 def _show(text: str) -> None:
-    """Write to standard output in UTF-8, whatever its own encoding, as files are written."""
+    """Write to standard output in UTF-8, whatever its own encoding is, as files are written."""
     write_all(standard_output(), text.encode())
 
 

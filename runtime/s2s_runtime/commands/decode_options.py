@@ -1,4 +1,4 @@
-"""The options of s2s-decode that say what to decode, where to and with what; how to decode says `DecodingOptions`."""
+"""The options of s2s-decode that say what to decode, with what, and where to; `DecodingOptions` say how."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ MODES: Final = "Instead of decoding"
 
 @dataclass(frozen=True, kw_only=True)
 class LoadOptions:
-    """How a command loads its bundle."""
+    """The options that say how a command loads its bundle."""
 
     ensemble_with: Annotated[Sequence[Path], Option(panel=RUNNING, metavar="BUNDLE")] = ()
     """Decode together with this bundle; may be repeated."""
@@ -35,7 +35,7 @@ class LoadOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class LineOptions(LoadOptions):
-    """How lines are decoded, whatever they are decoded to."""
+    """The options that say how lines are read and decoded, whatever is made of them."""
 
     workers: Annotated[int | None, Option(at_least=1, group=LISTS, panel=RUNNING)] = None
     """Batches decoded at the same time; default: one per core, for small models."""
@@ -46,7 +46,7 @@ class LineOptions(LoadOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class DecodeSettings:
-    """What s2s-decode was asked, beside how to decode."""
+    """The options of s2s-decode beside those that say how to decode."""
 
     bundle: Annotated[Path, Option(verbs=SCORE, positional=True, metavar="BUNDLE")]
     """Folder or zip file written by s2s-export."""

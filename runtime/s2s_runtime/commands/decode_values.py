@@ -1,4 +1,4 @@
-"""What was typed on s2s-decode's command line as decoding options."""
+"""Reading what was typed on s2s-decode's command line as decoding options."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from s2s_runtime.options import DecodingOptions, OptionValues, ScoreValues, Toke
 
 
 def decoding_options(typed: Mapping[str, Any], manifest: Manifest, *, scores: bool) -> OptionValues:
-    """The decoding options on a command line.
+    """Return the decoding options on a command line.
 
     Args:
         typed: decoding options by name, as they were typed or their defaults; what is typed for some isn't what
             Python takes, and is read as their declaration says.
-        manifest: of the bundle: says whether tokens are symbols or numbers.
-        scores: whether scores are shown that weren't asked for by themselves.
+        manifest: manifest of the bundle, which says whether tokens are symbols or numbers.
+        scores: whether scores are computed because something shows them.
 
     Raises:
         OptionError: a value can't be read as what it should be.
-        InputError: the phrase table can't be.
+        InputError: the phrase table can't be read.
     """
     known = declared(DecodingOptions)
     values = {
@@ -38,7 +38,7 @@ def decoding_options(typed: Mapping[str, Any], manifest: Manifest, *, scores: bo
 
 
 def scoring_options(typed: Mapping[str, Any]) -> ScoreValues:
-    """The options on a command line that apply to given targets."""
+    """Return the options on a command line that apply to scoring."""
     return cast("ScoreValues", {name: typed[name] for name in taken_by(DecodingOptions, "score") if name in typed})
 
 
@@ -72,7 +72,7 @@ def _ratio(name: str, text: str, _: Manifest) -> float | tuple[float, float]:
 
 
 def _phrase_table(_name: str, path: Path, _: Manifest) -> dict[str, str]:
-    """Lines of source token, tab, target token."""
+    """Read the phrase table: lines of source token, tab, target token."""
     with open_text(path) as source:
         pairs = read_pairs(source, LeftOut(), keep_empty=True)
         return {token: written for _, token, [written] in pairs}

@@ -34,7 +34,7 @@ EPILOG = """
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateOptions:
-    """What s2s-evaluate counts, and where it writes."""
+    """The options that say what s2s-evaluate counts, and where it writes."""
 
     bundle: Annotated[Path, Option(positional=True, metavar="BUNDLE")]
     """Folder written by s2s-export."""
@@ -90,22 +90,22 @@ def evaluate(given: Given) -> None:
     )
     model = load_together(options.bundle, loaded)
     decoded = decode_all(model, references, **searched)
-    found = evaluate(model, decoded, bleu=options.bleu)
+    evaluation = evaluate(model, decoded, bleu=options.bleu)
     if options.outputs is not None:
         _write(decoded, options.outputs)
     if options.as_json:
         setting: dict[str, object] = {"bundle": str(options.bundle), "pairs": str(options.pairs)}
-        setting |= {"ensemble_with": [str(each) for each in loaded.ensemble_with]}
+        setting |= {"ensemble_with": [str(path) for path in loaded.ensemble_with]}
         setting |= {"ensemble_mean": loaded.ensemble_mean} if loaded.ensemble_with else {}
-        typer.echo(json.dumps({**setting, **searched, **found.to_dict()}, indent=1, ensure_ascii=False))
+        typer.echo(json.dumps({**setting, **searched, **evaluation.to_dict()}, indent=1, ensure_ascii=False))
     else:
-        typer.echo(_describe(found))
+        typer.echo(_describe(evaluation))
 
 
 def read_warning(
     pairs: Path, rows: int | None, encoding: str | None, *, strict: bool = False, first_only: bool = False
 ) -> dict[str, list[str]]:
-    """Read a file of pairs; see `read_references`. What was left out is said on stderr."""
+    """Read a file of pairs; see `read_references`. Say on stderr which lines were left out."""
     from s2s_runtime.evaluation import read_references
     from s2s_runtime.files.pair_rows import LeftOut
 
@@ -133,26 +133,26 @@ def decode_all(model: Model, references: dict[str, list[str]], beam_size: int, l
         return decode_pairs(model, references, advance, beam_size=beam_size, length_penalty=length_penalty)
 
 
-def _describe(found: Evaluation) -> str:
-    rates = found.errors
+def _describe(evaluation: Evaluation) -> str:
+    rates = evaluation.errors
     lines = [
-        f"{rates.sequences} sources, decoded in {found.seconds:.1f} s",
+        f"{rates.sequences} sources, decoded in {evaluation.seconds:.1f} s",
         f"wrong sequences  {rates.sequence_error_rate:.2%}",
         f"wrong tokens     {rates.token_error_rate:.2%}",
     ]
-    if found.bleu is not None and found.chrf is not None:
+    if evaluation.bleu is not None and evaluation.chrf is not None:
         lines += [
-            f"BLEU             {found.bleu:.2f}  ({found.signatures['bleu']})",
-            f"chrF             {found.chrf:.2f}  ({found.signatures['chrf']})",
+            f"BLEU             {evaluation.bleu:.2f}  ({evaluation.signatures['bleu']})",
+            f"chrF             {evaluation.chrf:.2f}  ({evaluation.signatures['chrf']})",
         ]
     return "\n".join(lines)
 
 
 def _check_outputs(outputs: Path, pairs: Path) -> None:
-    """See, before the work, whether outputs can go there.
+    """Check, before the work, whether outputs can be written to a file.
 
     Raises:
-        UsageError: it is the file of pairs, or no file in a folder that is there.
+        UsageError: it is the file of pairs or a folder, or its folder doesn't exist.
     """
     from s2s_runtime.decoding.text_files import is_same_file
 

@@ -30,13 +30,13 @@ _FEEDBACKS: Final = {
 
 
 def describe(name: str, manifest: Manifest, *, size: int | None = None, every_symbol: bool = False) -> Iterator[Table]:
-    """Tables that hold everything the manifest does, but for the hashes' tails and, unless asked for, most symbols.
+    """Yield tables of everything in the manifest, but for the ends of hashes and, unless asked for, most symbols.
 
     Args:
-        name: of the bundle.
+        name: name of the bundle.
         manifest: its manifest.
-        size: bytes of all that belongs to it, the manifest too; None = not shown.
-        every_symbol: whether the vocabularies' symbols are all listed.
+        size: bytes of all its files, the manifest too; None = not shown.
+        every_symbol: whether all symbols of the vocabularies are listed.
     """
     yield _listed(name, _model(manifest, size))
     yield _tensors(manifest)
@@ -117,7 +117,7 @@ def _tensors(manifest: Manifest) -> Table:
 
 
 def _shape(tensor: TensorSpec) -> str:
-    """Batch first, then time, where these are free."""
+    """Return a shape in words: batch first, then time, where these are free."""
     names = ("batch", "time")
     sizes = [names[i] if size is None and i < len(names) else str(size or "?") for i, size in enumerate(tensor.shape)]
     return f"({', '.join(sizes)})"
@@ -168,7 +168,7 @@ def _is_table(value: object) -> TypeGuard[Sequence[Mapping[str, object]]]:
 
 
 def _table(title: str, rows: Sequence[Mapping[str, object]]) -> Table:
-    """Objects with like fields, one row each."""
+    """Return a table of objects with the same fields, one row each."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
     table = Table(*(column.replace("_", " ") for column in columns), title=title, title_justify="left")
     for row in rows:
@@ -184,7 +184,7 @@ def _listed(title: str, rows: Iterator[tuple[str, str]]) -> Table:
 
 
 def _flat(name: str, value: object) -> Iterator[tuple[str, str]]:
-    """Nested findings as rows with dotted names; a mapping to plain values, such as node types, as one row."""
+    """Yield nested findings as rows with dotted names; a mapping to plain values, such as node types, is one row."""
     if isinstance(value, Mapping) and any(isinstance(inner, Mapping) for inner in value.values()):
         for key, inner in value.items():
             yield from _flat(f"{name}.{key}", inner)

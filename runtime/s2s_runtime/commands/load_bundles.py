@@ -1,4 +1,4 @@
-"""How commands load what they decode with: one bundle, or several as an ensemble."""
+"""Loading what commands decode with: one bundle, or several as an ensemble."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ else:
 
 
 def load_together(bundle: Path, options: LoadOptions, **how: Any) -> Model:
-    """Return one model, or an ensemble of several; `how` they are loaded besides is as `s2s_runtime.load` takes it."""
+    """Return one model, or an ensemble of several; `how` holds further arguments of `s2s_runtime.load`."""
     how |= {"providers": options.provider, "allow_fallback": options.allow_fallback}
     bundles = [bundle, *options.ensemble_with]
-    models = [loading.load(each, intra_op_threads=options.threads, **how) for each in bundles]
+    models = [loading.load(path, intra_op_threads=options.threads, **how) for path in bundles]
     if warning := fallback_warning(options.provider, models[0].provider):
         warn(warning)
     return models[0] if len(models) == 1 else ensembles.ensemble(models, mean=options.ensemble_mean)

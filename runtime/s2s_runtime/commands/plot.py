@@ -35,7 +35,7 @@ def attention(
     output: Output,
     beam_size: BeamSize = 1,
 ) -> None:
-    """What the decoder looked at: source tokens across, target tokens down."""
+    """Draw what the decoder looked at: source tokens across, target tokens down."""
     _check(output)
     from s2s_runtime import load
     from s2s_runtime.plots.attention import plot_attention
@@ -49,11 +49,11 @@ def history(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders written by s2s-train.")],
     output: Output,
 ) -> None:
-    """Losses and accuracies over the epochs: of one run both parts, of several the validation figures side by side."""
+    """Draw losses and accuracies over the epochs: of one run both parts, of several the validation figures."""
     _check(output)
     from s2s_runtime.plots.runs import plot_history
 
-    folders = [each for run in runs for each in (sorted(run.glob("seed-*")) or [run])]
+    folders = [folder for run in runs for folder in (sorted(run.glob("seed-*")) or [run])]
     best = _best_epoch(folders[0]) if len(folders) == 1 else None
     plot_history({str(folder): _history(folder) for folder in folders}, output, best=best)
 
@@ -66,16 +66,16 @@ def predictions(
         Path | None, typer.Option(help="The run's windows.npz; without it, the one beside the bundle.")
     ] = None,
 ) -> None:
-    """What a continuous model makes of four windows, each value fed back, beside input and truth."""
+    """Draw what a continuous model predicts in four windows, each value fed back, beside input and truth."""
     _check(output)
     import numpy as np
 
     from s2s_runtime import load
     from s2s_runtime.plots.runs import Windows, plot_predictions
 
-    found = Windows.read(bundle.parent / "windows.npz" if windows is None else windows)
-    shown = found.sources[list(found.shown)]
-    plot_predictions(found, np.asarray(load(bundle).predict(shown, steps=found.targets.shape[1])), output)
+    data = Windows.read(bundle.parent / "windows.npz" if windows is None else windows)
+    shown = data.sources[list(data.shown)]
+    plot_predictions(data, np.asarray(load(bundle).predict(shown, steps=data.targets.shape[1])), output)
 
 
 @command(app, epilog="**Example** `s2s-plot lengths model.s2s runs/mine/test.tsv -o lengths.png`")
@@ -88,7 +88,7 @@ def lengths(
     encoding: Encoding = None,
     strict: Strict = False,
 ) -> None:
-    """How long sources, right targets and outputs are, in tokens of the bundle's vocabularies."""
+    """Draw how long sources, right targets and outputs are, in tokens of the bundle's vocabularies."""
     _check(output)
     from s2s_runtime import load
     from s2s_runtime.commands.evaluate import decode_all, read_warning
@@ -101,12 +101,12 @@ def lengths(
     vocabulary = model.source_vocabulary
     if vocabulary is None:
         raise InputError("length plot: expected a bundle with a source vocabulary, this one knows numbers only")
-    found = {
+    counts = {
         "sources": [len(vocabulary.split(source)) for source in decoded.sources],
         "right targets": [len(right[0]) for right in references],
         "outputs": [len(output) for output in outputs],
     }
-    plot_lengths(found, output)
+    plot_lengths(counts, output)
 
 
 @command(app, epilog="**Example** `s2s-plot errors model.s2s runs/mine/test.tsv --beam-size 5 -o errors.png`")
@@ -119,7 +119,7 @@ def errors(
     encoding: Encoding = None,
     strict: Strict = False,
 ) -> None:
-    """How far outputs are from right, and which lengths go wrong."""
+    """Draw how many edits outputs are from right, and which lengths go wrong."""
     _check(output)
     from s2s_runtime import load
     from s2s_runtime.commands.evaluate import decode_all, read_warning
@@ -132,36 +132,36 @@ def errors(
 
 
 def _check(output: Path) -> None:
-    """Make sure that the picture can be written, before the work."""
+    """Check that the picture can be written, before the work."""
     from s2s_runtime.plots.figures import check_picture
 
     check_picture(output)
 
 
 def _history(folder: Path) -> dict[str, list[float]]:
-    """The figures of a run.
+    """Return the figures of a run.
 
     Raises:
         FileNotFoundError: the folder holds no history.
         InputError: the file holds something else.
     """
     path = folder / "history.json"
-    found = read_json(path)
-    if not isinstance(found, dict) or not all(
+    figures = read_json(path)
+    if not isinstance(figures, dict) or not all(
         isinstance(values, list) and all(isinstance(value, int | float) for value in values)
-        for values in found.values()
+        for values in figures.values()
     ):
         raise InputError(f"{path}: expected lists of numbers by name, as s2s-train writes them")
-    if len({len(values) for values in found.values()}) > 1:
+    if len({len(values) for values in figures.values()}) > 1:
         raise InputError(f"{path}: expected lists of one length, a number for each epoch")
-    return found
+    return figures
 
 
 def _best_epoch(folder: Path) -> int | None:
-    """Return the epoch whose weights a run kept; None where the run has not ended, and so not said."""
+    """Return the epoch whose weights a run kept; None where the run has not ended yet."""
     path = folder / "summary.json"
-    found = read_json(path) if path.is_file() else {}
-    best = found.get("best") if isinstance(found, dict) else None
+    content = read_json(path) if path.is_file() else {}
+    best = content.get("best") if isinstance(content, dict) else None
     epoch = best.get("epoch") if isinstance(best, dict) else None
     return int(epoch) if isinstance(epoch, int | float) else None
 

@@ -16,15 +16,15 @@ from s2s_runtime.options import ScoreValues
 
 @dataclass(frozen=True, slots=True)
 class ScoreLines:
-    """Scores lines; a `Work` of `s2s_runtime.decoding.text_files`.
+    """The work of scoring lines; a `Work` of `s2s_runtime.decoding.text_files`.
 
     Args:
         model: the model.
         options: how targets are scored.
-        as_json: one object a pair with all that is known; else score, tab, log-probability.
+        as_json: whether each pair gives a JSON object with all that is known; else score, tab, log-probability.
 
     Attributes:
-        unknown: symbols that the model doesn't know, of all pairs so far.
+        unknown: a counter of symbols of all pairs so far that the model doesn't know.
     """
 
     model: Model
@@ -33,7 +33,7 @@ class ScoreLines:
     unknown: Counter[str] = field(default_factory=Counter, init=False)
 
     def __call__(self, lines: Sequence[str], first: int) -> str:
-        """The line to write for each.
+        """Return the text to write for some lines, a line for each.
 
         Raises:
             InputError: a line has no tab, or more than one.
@@ -43,20 +43,20 @@ class ScoreLines:
         model = self.model
         given = (model.manifest, model.step_model, sources, targets, score_options(None, self.options))
         scores = score_pairs(*given, workers=model.workers, first=first)
-        for each in scores:
-            self.unknown.update(each.unknown_symbols)
+        for score in scores:
+            self.unknown.update(score.unknown_symbols)
         if self.as_json:
-            found = [{"text": line, **score.to_dict()} for line, score in zip(lines, scores, strict=True)]
-            return "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in found)
+            objects = [{"text": line, **score.to_dict()} for line, score in zip(lines, scores, strict=True)]
+            return "".join(json.dumps(pair, ensure_ascii=False) + "\n" for pair in objects)
         return "".join(f"{score.score:.4f}\t{score.log_probability:.4f}\n" for score in scores)
 
-    def _pair(self, line: str, place: int) -> tuple[str | list[int], Target]:
+    def _pair(self, line: str, index: int) -> tuple[str | list[int], Target]:
         parts = line.split("\t")
         if len(parts) != 2 or not parts[0].strip():
-            raise InputError(f"text {place + 1}: expected a source, a tab and a target, got {line!r}")
+            raise InputError(f"text {index + 1}: expected a source, a tab and a target, got {line!r}")
         manifest = self.model.manifest
         source, target = parts
         return (
-            source if manifest.source_vocabulary is not None else numbers(source, f"text {place + 1}", "source"),
-            target if manifest.target_vocabulary is not None else numbers(target, f"text {place + 1}", "target"),
+            source if manifest.source_vocabulary is not None else numbers(source, f"text {index + 1}", "source"),
+            target if manifest.target_vocabulary is not None else numbers(target, f"text {index + 1}", "target"),
         )

@@ -1,1 +1,1 @@
-"""What every command shares: manners, help, progress, and how a command is registered."""
+"""The parts that all commands share: manners, help, progress, and the way to register a command."""

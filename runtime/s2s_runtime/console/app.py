@@ -1,4 +1,4 @@
-"""What the commands share: how they are registered, and options that mean the same everywhere."""
+"""Registering commands, and reading which of their options were typed."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def make_app(**settings: Any) -> typer.Typer:
 
 
 def command(app: typer.Typer, name: str | None = None, *, epilog: str) -> Callable[[Run], Run]:
-    """Register a function as a command of an application, with the manners of all.
+    """Register a function as a command of an application, with the manners of all commands.
 
     Args:
         app: made by `make_app`.
-        name: of the command, where the application has several; default: the function's.
+        name: name of the command, where the application has several; default: the function's name.
         epilog: examples, shown below the options.
     """
 
@@ -48,7 +48,7 @@ def command(app: typer.Typer, name: str | None = None, *, epilog: str) -> Callab
 
 
 def group(app: typer.Typer) -> Callable[[Run], Run]:
-    """Register a function as what an application with several commands says of itself."""
+    """Register the function whose docstring describes an application with several commands."""
 
     def register(run: Run) -> Run:
         app.callback(cls=Group, no_args_is_help=True)(with_manners(run))
@@ -60,7 +60,7 @@ def group(app: typer.Typer) -> Callable[[Run], Run]:
 def typed_options(context: typer.Context) -> dict[str, str]:
     """Return what was typed, by parameter: the option as `--help` spells it.
 
-    Defaults are left out, and what all commands have.
+    Defaults and the options of all commands are left out.
     """
     flags = {}
     for parameter in context.command.params:

@@ -12,20 +12,20 @@ from typing import Any, Final
 
 from s2s_runtime.console.manners import SHARED, UsageError, one_line_errors, typer
 
-_PARSER_ERROR: Final[Any] = next(each for each in typer.BadParameter.__mro__ if each.__name__ == "ClickException")
+_PARSER_ERROR: Final[Any] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 _EVERYWHERE: Final = {*SHARED, "install_completion", "show_completion", "help"}
 _ENDLESS: Final = 10_000
 _LONGEST_NAMES: Final = 30  # columns; help of options with longer names begins on a line of its own
 
 
 class _Plain:
-    """What commands and groups have in common."""
+    """The layout that commands and groups have in common."""
 
     params: list[Any]
     epilog: str | None
 
     def make_context(self: Any, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
-        """Parse the arguments; what is wrong with them is said in one line, with exit code 2."""
+        """Parse the arguments; report what is wrong with them in one line, with exit code 2."""
         with one_line_errors(), _usage(self, info_name, parent):
             return super().make_context(info_name, args, parent=parent, **extra)  # type: ignore[misc]  # typer's
 
@@ -35,9 +35,9 @@ class _Plain:
             with formatter.section(title):
                 formatter.write_dl(records, col_max=_LONGEST_NAMES)
         if hasattr(self, "list_commands"):
-            found = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
+            commands = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
             with formatter.section("Commands"):
-                formatter.write_dl([(name, each.get_short_help_str(_ENDLESS)) for name, each in found.items()])
+                formatter.write_dl([(name, command.get_short_help_str(_ENDLESS)) for name, command in commands.items()])
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         """Write the examples, each on a line of its own so that it can be copied."""
@@ -52,12 +52,12 @@ class Command(_Plain, typer.core.TyperCommand):
 
 
 class Group(_Plain, typer.core.TyperGroup):
-    """A command of several, whose help is plain."""
+    """A command of several commands, whose help is plain."""
 
 
 @contextmanager
 def _usage(command: Any, name: str | None, parent: Any) -> Iterator[None]:
-    """Raise what the parser finds wrong as an error of ours."""
+    """Raise the parser's errors as `UsageError`."""
     try:
         yield
     except _PARSER_ERROR as error:
@@ -69,7 +69,7 @@ def _usage(command: Any, name: str | None, parent: Any) -> Iterator[None]:
 
 
 def _sections(command: Any, context: Any) -> dict[str, list[tuple[str, str]]]:
-    """Return names and help of each parameter by section: arguments, options, each panel, then what all have."""
+    """Return names and help of each parameter by section: arguments, options, panels, then those of all commands."""
     sections: dict[str, list[tuple[str, str]]] = {"Arguments": [], "Options": []}
     everywhere = []
     for parameter in command.get_params(context):
@@ -84,7 +84,7 @@ def _sections(command: Any, context: Any) -> dict[str, list[tuple[str, str]]]:
 
 
 def _plain(markdown: str) -> str:
-    """One line of an epilog without its marks."""
+    """Return one line of an epilog without its marks."""
     line = markdown.strip().replace("`", "")
     heading = re.fullmatch(r"\*\*(.+?)\*\*", line)
     if heading:

@@ -1,7 +1,7 @@
 """The manners that all commands share, declared once: --version, --verbose, --quiet, and errors in one line.
 
-What a person is told beside the result goes to standard error: progress and notes where that is wanted, warnings and
-errors always. Libraries say it through `logging`, to which only commands listen.
+Everything but the result goes to standard error: progress and notes where they are wanted, warnings and errors always.
+Libraries write to `logging`, and only commands show what is logged.
 """
 
 from __future__ import annotations
@@ -53,15 +53,15 @@ Run = TypeVar("Run", bound=Callable[..., Any])
 
 
 class UsageError(OptionError):
-    """Options of a command that don't go together: exit code 2."""
+    """Options of a command don't go together or are wrong; the exit code is 2."""
 
 
 class Manners(NamedTuple):
-    """How much a command tells beside its result.
+    """The amount that a command writes beside its result.
 
     Attributes:
-        verbose: log lines too, and where in the code an error arose.
-        quiet: neither progress nor notes.
+        verbose: whether log lines are shown too, and where in the code an error arose.
+        quiet: whether progress and notes are left out.
     """
 
     verbose: bool = False
@@ -73,7 +73,7 @@ _MANNERS: ContextVar[Manners] = ContextVar("manners", default=_PLAIN)
 
 
 def manners() -> Manners:
-    """Return what the running command was asked to tell."""
+    """Return how much the running command is to write beside its result."""
     return _MANNERS.get()
 
 
@@ -100,10 +100,10 @@ SHARED: Final = frozenset(_OPTIONS)
 
 
 def with_manners(run: Run) -> Run:
-    """Give a command's function the shared options, and its errors one line.
+    """Return a command's function with the shared options added, which reports errors in one line.
 
     Args:
-        run: what typer calls; it doesn't see the shared options.
+        run: the function of the command; it doesn't get the shared options.
 
     Returns:
         A function with the parameters of `run` and the shared ones.
@@ -135,10 +135,10 @@ def with_manners(run: Run) -> Run:
 
 
 class _ToStderr(logging.Handler):
-    """Writes what libraries log to the standard error of the moment, which a progress bar may stand in for."""
+    """A log handler that writes to the current standard error, which a progress bar may have replaced."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a note as it is, anything else after what it is; where it comes from with --verbose."""
+        """Write a note as it is and other records after their level; with --verbose, say where they come from."""
         told = [] if record.levelno == logging.INFO else [record.levelname.lower()]
         told += [record.name] if manners().verbose else []
         warn(": ".join([*told, record.getMessage()]))
@@ -146,7 +146,7 @@ class _ToStderr(logging.Handler):
 
 @contextmanager
 def _listening() -> Iterator[None]:
-    """Show what the packages log while a command runs, as much of it as was asked for."""
+    """Show what the packages log while the block runs, as much of it as was asked for."""
     level = logging.DEBUG if manners().verbose else logging.WARNING if manners().quiet else logging.INFO
     handler, loggers = _ToStderr(), [logging.getLogger(name) for name in _PACKAGES]
     before = [logger.level for logger in loggers]
@@ -163,9 +163,9 @@ def _listening() -> Iterator[None]:
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Turn what can go wrong for a user into `error: ...` on stderr and exit code 1, or 2 for wrong usage.
+    """Turn the errors that a user can cause into `error: ...` on stderr and exit code 1, or 2 for wrong usage.
 
-    A reader of the output that has gone away (`| head`) is no error worth a message.
+    A reader of the output that has ended (`| head`) is no error worth a message.
     """
     try:
         yield
@@ -191,10 +191,10 @@ def one_line_errors() -> Iterator[None]:
 
 @contextmanager
 def after_interrupt(advice: str) -> Iterator[None]:
-    """Say, where the block is ended by Ctrl-C, what is left and how to go on.
+    """Say, where Ctrl-C ends the block, what is left and how to go on.
 
     Args:
-        advice: stands behind "error: interrupted; ".
+        advice: the text behind "error: interrupted; ".
     """
     try:
         yield
@@ -205,7 +205,7 @@ def after_interrupt(advice: str) -> Iterator[None]:
 
 
 def _is_interrupt(error: BaseException | None) -> bool:
-    """Tell whether Ctrl-C is behind an error: pressed while a module is imported, it may end as that module's own."""
+    """Return whether Ctrl-C caused an error: pressed during an import, it may be raised as the module's own error."""
     while error is not None:
         if isinstance(error, KeyboardInterrupt):
             return True
@@ -214,7 +214,7 @@ def _is_interrupt(error: BaseException | None) -> bool:
 
 
 def warn(message: str) -> None:
-    """Write one line to stderr, above a bar where one stands there."""
+    """Write one line to stderr, above a progress bar where there is one."""
     if sys.stderr is not None:
         sys.stderr.write(" ".join(message.split()) + "\n")  # not typer's echo, which passes a bar by
         sys.stderr.flush()
@@ -227,7 +227,7 @@ def note(message: str) -> None:
 
 
 def standard_input() -> IO[bytes]:
-    """Return standard input; to a person who sees nothing happen it is said that the command reads.
+    """Return standard input; where a person types it, say on stderr that the command reads it.
 
     Raises:
         InputError: it is closed.
@@ -258,15 +258,15 @@ def error_console() -> Console:
 
 
 def shows_progress(console: Console) -> bool:
-    """Whether somebody looks at the console who sees a line redrawn, and wants to."""
+    """Return whether the console is a terminal that redraws lines, and progress is wanted."""
     return console.is_terminal and not console.is_dumb_terminal and not console.quiet
 
 
 def result_console(names: Sequence[str] = ()) -> Console:
-    """Return the console of standard output, for tables: paths and symbols in them are no markup.
+    """Return the console of standard output, for tables; it takes no markup from paths and symbols in them.
 
     Args:
-        names: shown somewhere; where the output is no terminal there is room for each.
+        names: names that are shown; where the output is no terminal it is made wide enough for each.
     """
     from rich.console import Console, ConsoleDimensions
 

@@ -1,4 +1,4 @@
-"""Names in a narrow place: shortened in the middle, since both ends tell names apart."""
+"""Names in narrow columns: they are shortened in the middle, since both ends tell names apart."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _LEAST: Final = 9  # columns that a shortened name keeps
 
 
 def shorten(name: str, columns: int) -> str:
-    """Return a name that takes no more columns than given, its middle left out where it is longer.
+    """Return a name that takes at most so many columns; the middle of a longer one is left out.
 
     Args:
         name: any text of one line; wide characters count as two columns.
-        columns: how many there are, at least 1.
+        columns: how many columns there are, at least 1.
 
     >>> shorten("decoder_lstm_layer_with_attention", 16)
     'decoder_…tention'
@@ -50,5 +50,5 @@ class Name:
         return Measurement(min(whole, _LEAST), min(whole, options.max_width))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
-        """Yield the name as wide as the place is."""
+        """Yield the name as wide as the column is."""
         yield Text(shorten(self.text, options.max_width), no_wrap=True, overflow="crop", end="")

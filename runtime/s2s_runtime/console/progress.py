@@ -1,4 +1,4 @@
-"""What commands show to and ask from a person at a terminal."""
+"""Progress bars of commands, and their prompt for texts."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from s2s_runtime.console.manners import error_console, shows_progress
 
 @contextmanager
 def byte_progress(total: int) -> Iterator[Callable[[int, int], None] | None]:
-    """A progress bar on stderr over the bytes of a file; None where nobody would see it.
+    """Show a progress bar on stderr over the bytes of a file, where somebody sees it.
 
     Args:
-        total: size of the file; 0 where it isn't known, as of a pipe: no bar, which would cover what others write.
+        total: size of the file in bytes; 0 where it isn't known, as of a pipe: then there is no bar, as it would cover
+            what other programs write.
 
     Yields:
-        To be called with lines and bytes done.
+        A function to call with the lines and bytes done; None where no bar is shown.
     """
     console = error_console()
     if not total or not shows_progress(console):
@@ -46,10 +47,10 @@ def counted(what: str) -> Iterator[Callable[[int, int], None]]:
     """Show a progress bar on stderr, where somebody sees it.
 
     Args:
-        what: is done, in a word.
+        what: a word for what is done.
 
     Yields:
-        To be called with what is done and all there is.
+        A function to call with the number done and the number of all.
     """
     console = error_console()
     with Progress(console=console, transient=True, disable=not shows_progress(console)) as progress:
@@ -59,10 +60,10 @@ def counted(what: str) -> Iterator[Callable[[int, int], None]]:
 
 @contextmanager
 def stages() -> Iterator[Callable[[str], None]]:
-    """Show on stderr what is being done, where a person sees it change.
+    """Show on stderr which stage of the work runs, where a person sees it change.
 
     Yields:
-        To be called with a few words as each stage begins.
+        A function to call with a few words as each stage begins.
     """
     console = error_console()
     if not shows_progress(console):
@@ -73,7 +74,7 @@ def stages() -> Iterator[Callable[[str], None]]:
 
 
 def prompted(prompt: str) -> Iterator[str]:
-    """Texts typed at a prompt, with history where the platform has it, until the end of the input."""
+    """Yield texts typed at a prompt, with history where the platform has it, until the end of the input."""
     if importlib.util.find_spec("readline") is not None:
         importlib.import_module("readline")  # makes `input` remember
     while True:

@@ -48,10 +48,10 @@ def declared(kind: type) -> Mapping[str, DeclaredOption]:
     options_by_name = {}
     for field in dataclasses.fields(kind):
         hint = hints[field.name]
-        options = [each for each in getattr(hint, "__metadata__", ()) if isinstance(each, Option)]
+        options = [item for item in getattr(hint, "__metadata__", ()) if isinstance(item, Option)]
         if get_origin(hint) is Annotated and options:
             types = alternatives(get_args(hint)[0])
-            own = tuple(each for each in types if each is not type(None))
+            own = tuple(type_ for type_ in types if type_ is not type(None))
             optional = len(own) < len(types)
             options_by_name[field.name] = DeclaredOption(field.name, own, optional, given[field.name], options[0])
     return MappingProxyType(options_by_name)

@@ -1,4 +1,4 @@
-"""What options mean, in words: the docstrings below the fields, and the documentation made of them."""
+"""The meanings of options, in words: the docstrings below the fields, and the documentation made of them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WIDTH = 100
 
 
 def declares_options(kind: type[Kind]) -> type[Kind]:
-    """Give a dataclass what a class of options has beside its fields.
+    """Add to a dataclass of options its docstring and the errors of its constructor.
 
     Its docstring tells each option's meaning, default and bounds, for `help()` and notebooks, and a keyword argument
     that it doesn't have is an error that names the nearest one.

@@ -1,4 +1,4 @@
-"""What is said about an option beside its name, type and default."""
+"""The metadata of an option beside its name, type and default."""
 
 from __future__ import annotations
 

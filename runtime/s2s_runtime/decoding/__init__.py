@@ -1,1 +1,1 @@
-"""What a call does: batches to results, streams, files, scores, values."""
+"""The work of each verb of a model: results of batches, streams, files, scores and values."""

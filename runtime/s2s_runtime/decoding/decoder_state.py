@@ -1,6 +1,6 @@
-"""States taken out of a model and given back: encode once, decode from there, go on later.
+"""Decoder states taken out of a model and given back: encode once, decode from there, go on later.
 
-A `DecoderState` is what stands between two calls. It holds plain arrays and can be kept, stacked or sent elsewhere.
+A `DecoderState` passes from one call to another. It holds plain arrays and can be kept or sent elsewhere.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.declared_options import verb_problems
 from s2s_runtime.decoding.decoding import Decoding
 from s2s_runtime.decoding.predict_values import feed_back, first_values
-from s2s_runtime.decoding.result_builder import Finisher
+from s2s_runtime.decoding.result_builder import ResultBuilder
 from s2s_runtime.decoding.score_targets import Target, look_up_target
 from s2s_runtime.equality import ComparedByValue
 from s2s_runtime.errors import InputError, OptionError
@@ -33,11 +33,11 @@ from s2s_runtime.search.step_model import PortableModel, StatesT, StepModel, Ste
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class DecoderState(ComparedByValue):
-    """Where the decoder stands with some sequences, one row each.
+    """The state of the decoder after the tokens of some sequences so far, one row each.
 
     Attributes:
         arrays: recurrent states and memory by name, such as `state.0` and `memory.0`; rows first.
-        fed: what the next step reads: int64 (rows,) tokens, or float32 (rows, features) values.
+        fed: the input of the next step: int64 (rows,) tokens, or float32 (rows, features) values.
         columns: bool (rows, source time), False at padding.
         source_tokens: the symbols of each source, as in `Result.source_tokens`.
     """
@@ -55,27 +55,27 @@ class DecoderState(ComparedByValue):
         return len(self.fed)
 
     def select(self, rows: Sequence[int]) -> DecoderState:
-        """The state of some of the rows, in the order given; a row may be repeated."""
-        places = np.asarray(rows, np.int64)
+        """Return the state of some of the rows, in the order given; a row may be repeated."""
+        indices = np.asarray(rows, np.int64)
         return DecoderState(
-            {name: array[places] for name, array in self.arrays.items()},
-            self.fed[places],
-            self.columns[places],
-            [self.source_tokens[place] for place in places],
+            {name: array[indices] for name, array in self.arrays.items()},
+            self.fed[indices],
+            self.columns[indices],
+            [self.source_tokens[i] for i in indices],
         )
 
 
 def encode(
     manifest: Manifest, model: StepModel[Any], inputs: Inputs, options: DecodingOptions, start: ArrayLike | None
 ) -> DecoderState:
-    """The state before the first step; see `Model.encode`.
+    """Return the state before the first step; see `Model.encode`.
 
     Args:
-        manifest: of the bundle.
-        model: encodes.
+        manifest: manifest of the bundle.
+        model: the model that encodes.
         inputs: as `Model.generate` takes them.
         options: says what becomes of unknown symbols.
-        start: what the first step reads, for models of values; see `Model.predict`.
+        start: the value that the first step reads, for models of values; see `Model.predict`.
     """
     is_value = manifest.target.feedback == "value"
     if start is not None and not is_value:
@@ -88,7 +88,7 @@ def encode(
         raise InputError("inputs: expected at least one source to encode, got none")
     if 0 in lengths:
         raise InputError.at("inputs", lengths.index(0), "empty; there is nothing to encode")
-    if len({lengths_to_share(*each, manifest) for each in zip(arrays, read.others, strict=True)}) > 1:
+    if len({lengths_to_share(*sources, manifest) for sources in zip(arrays, read.others, strict=True)}) > 1:
         raise InputError(
             f"inputs: expected sources of one length, as this bundle's model reads its padding; got lengths "
             f"{', '.join(map(str, sorted(set(lengths))))}; encode them apart"
@@ -96,16 +96,16 @@ def encode(
     source, columns = pad(arrays, manifest.padding)
     token = np.full(len(arrays), manifest.target.start_id or 0, np.int64)
     fed = first_values(manifest, start, len(arrays)) if is_value else token
-    tokens = [Finisher(manifest, options).source_tokens(array) for array in arrays]
+    tokens = [ResultBuilder(manifest, options).source_tokens(array) for array in arrays]
     states = portable.encode(source, *pad_others(read.others, manifest))
     return DecoderState(portable.to_arrays(states), fed, columns, tokens)
 
 
 def advance(manifest: Manifest, model: StepModel[Any], state: DecoderState, targets: Sequence[Target]) -> DecoderState:
-    """The state after given tokens; see `Model.advance`."""
+    """Return the state after given tokens; see `Model.advance`."""
     portable = _portable(model)
     rows = rows_in(targets, "targets")
-    given = [look_up_target(each, f"targets[{i}]", manifest, add_end=False)[0] for i, each in enumerate(rows)]
+    given = [look_up_target(target, f"targets[{i}]", manifest, add_end=False)[0] for i, target in enumerate(rows)]
     if len(given) != len(state):
         raise InputError(f"targets: expected one per row of the state ({len(state)}), got {len(given)}")
     states = portable.from_arrays(state.arrays, state.columns.shape[1])
@@ -146,9 +146,9 @@ def generate_from(
         prefix=pad_prefixes(prefixes),
         indices=np.arange(len(state)),
     )
-    found = {row: ended for _, row, ended in decoding.search(batch, decoding.plan_from(0))}
+    hypotheses = {row: ended for _, row, ended in decoding.search(batch, decoding.plan_from(0))}
     rows = enumerate(state.source_tokens)
-    return Results(decoding.finisher.result(found[row], tokens, state.columns[row]) for row, tokens in rows)
+    return Results(decoding.result_builder.result(hypotheses[row], tokens, state.columns[row]) for row, tokens in rows)
 
 
 def predict_from(model: StepModel[Any], state: DecoderState, count: int) -> tuple[Floats, DecoderState]:
@@ -161,14 +161,14 @@ def predict_from(model: StepModel[Any], state: DecoderState, count: int) -> tupl
 
 @dataclass(slots=True)
 class _Resumed(Generic[StatesT]):
-    """States of the model beneath; `first` is what their first step reads, None from then on."""
+    """States of the wrapped model; `first` holds the tokens that the first step reads, None after it."""
 
     states: StatesT
     first: NDArray[np.int64] | None
 
 
 class _ResumedModel(Generic[StatesT]):
-    """A model that starts where a state stands: encoding gives that, and the first step reads the state's tokens."""
+    """A model that goes on from a state: encoding returns that state, and the first step reads its tokens."""
 
     def __init__(self, model: PortableModel[StatesT], state: DecoderState) -> None:
         self._model = model

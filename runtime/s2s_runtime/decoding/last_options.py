@@ -1,4 +1,4 @@
-"""Options made ready once and found again: sentence after sentence is decoded with the same ones."""
+"""A memory of the last options: sentence after sentence is mostly decoded with the same ones."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ _LONGEST: Final = 64  # of a list that is looked at item by item
 
 
 class LastDecoding:
-    """Keeps what was made ready of the last options that came.
+    """The `Decoding` of the options that came last.
 
-    Safe to share between threads: whoever comes takes and leaves a whole pair.
+    It is safe to share between threads: each reads and writes options and `Decoding` as one pair.
     """
 
     def __init__(self) -> None:
         self._kept: tuple[Hashable, Decoding] | None = None
 
     def get(self, options: Mapping[str, Any], make: Callable[[Mapping[str, Any]], Decoding]) -> Decoding:
-        """What `make` gave for the same options before, or gives now; what is kept holds no list of the caller's."""
+        """Return what `make` gave for the same options before, or else gives now; no list of the caller's is kept."""
         key = options_key(options)
         if key is None:
             return make(options)
@@ -33,10 +33,10 @@ class LastDecoding:
 
 
 def options_key(options: Mapping[str, Any]) -> Hashable | None:
-    """What equals that of the same options alone; None where values could change behind their names.
+    """Return a key that only the same options have; None where an option's value could change later.
 
-    Numbers and texts can't, nor can the items of a list that are copied here. Types count: 1, 1.0 and True are equal
-    and not the same option.
+    Numbers and texts can't change, nor can the items of a list, which are copied here. The key tells types apart: 1,
+    1.0 and True are equal, but not the same option.
     """
     key: list[Hashable] = []
     for name, value in options.items():

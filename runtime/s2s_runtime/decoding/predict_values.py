@@ -21,10 +21,10 @@ Stop = Callable[[NDArray[np.float32]], ArrayLike]
 
 
 def count_steps(manifest: Manifest, steps: int | None) -> int:
-    """How many values to predict: as many as asked for, or as the bundle says.
+    """Return how many values to predict: as many as asked for, or else as the bundle says.
 
     Raises:
-        OptionError: out of range, or neither says.
+        OptionError: the number is out of range, or neither gives one.
     """
     count = manifest.target.max_length if steps is None else steps
     if count is None:
@@ -37,7 +37,7 @@ def count_steps(manifest: Manifest, steps: int | None) -> int:
 
 
 def first_values(manifest: Manifest, start: ArrayLike | None, rows: int) -> Floats:
-    """What the first step reads, (rows, features).
+    """Return the values that the first step reads, float32 (rows, features).
 
     Raises:
         InputError: `start` has another shape than (features,) or (rows, features), or isn't of finite numbers.
@@ -68,7 +68,7 @@ def predict(
     max_batch_size: int,
     stop: Stop | None = None,
 ) -> list[Floats]:
-    """Predict (steps, features) for each input: `count` steps, or fewer where `stop` says so; see `Model.predict`."""
+    """Predict float32 (steps, features) for each input: `count` steps, or fewer by `stop`; see `Model.predict`."""
     if stop is not None and not callable(stop):
         raise OptionError(f"stop: expected a function of the values so far or None, got {stop!r}")
     sources = read_sources(inputs, manifest)
@@ -81,16 +81,16 @@ def predict(
     for batch in make_batches(sources, [[]] * len(sources), options, manifest):
         states = model.encode(batch.source, *batch.others)
         if stop is None:
-            found = list(feed_back(model, states, first[batch.indices], count))
+            sequences = list(feed_back(model, states, first[batch.indices], count))
         else:
-            found = _feed_back_until(model, states, first[batch.indices], count, stop)
-        for place, sequence in zip(batch.indices.tolist(), found, strict=True):
-            predicted[place] = sequence
+            sequences = _feed_back_until(model, states, first[batch.indices], count, stop)
+        for index, sequence in zip(batch.indices.tolist(), sequences, strict=True):
+            predicted[index] = sequence
     return predicted
 
 
 def feed_back(model: StepModel[StatesT], states: StatesT, value: NDArray[Any], count: int) -> Floats:
-    """Step `count` times, each output the next input: (rows, features) -> (rows, count, features)."""
+    """Step `count` times, each output being the next input: (rows, features) -> float32 (rows, count, features)."""
     predicted = np.zeros((len(value), count, value.shape[1]), np.float32)
     for step in range(count):
         value = model.step(states, value).logits
@@ -101,7 +101,7 @@ def feed_back(model: StepModel[StatesT], states: StatesT, value: NDArray[Any], c
 def _feed_back_until(
     model: StepModel[StatesT], states: StatesT, value: NDArray[Any], count: int, stop: Stop
 ) -> list[Floats]:
-    """Step at most `count` times, a row no further than `stop` says: (steps, features) of each row."""
+    """Step at most `count` times, each row until `stop` ends it, and return float32 (steps, features) of each row."""
     alive = np.arange(len(value))
     predicted = np.zeros((len(value), count, value.shape[1]), np.float32)  # of the rows alive
     finished: list[Floats] = [predicted[0, :0]] * len(value)
@@ -121,17 +121,17 @@ def _feed_back_until(
 
 
 def _ask(stop: Stop, predicted: Floats) -> NDArray[np.bool_]:
-    """Which rows are to stop.
+    """Return which rows are to stop, bool (rows,).
 
     Raises:
-        OptionError: the answer isn't one bool per row.
+        OptionError: `stop` didn't return one bool per row.
     """
     seen = predicted.view()
     seen.flags.writeable = False
-    answer = np.asarray(stop(seen))
-    if answer.dtype != np.bool_ or answer.shape != (len(predicted),):
+    stopped = np.asarray(stop(seen))
+    if stopped.dtype != np.bool_ or stopped.shape != (len(predicted),):
         raise OptionError(
             f"stop: expected one bool per row, shape ({len(predicted)},), "
-            f"got {answer.dtype} of shape {answer.shape}; such as lambda values: values[:, -1, 0] > 1"
+            f"got {stopped.dtype} of shape {stopped.shape}; such as lambda values: values[:, -1, 0] > 1"
         )
-    return answer
+    return stopped

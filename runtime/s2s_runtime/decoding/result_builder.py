@@ -1,4 +1,4 @@
-"""From ended sequences of ids to the results that callers see."""
+"""Making results of ended sequences of ids."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.inputs.sources import Source
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.results import Hypothesis, Result
-from s2s_runtime.search.finished import Ended
+from s2s_runtime.search.finished import EndedSequence
 
 
 @dataclass(frozen=True, slots=True)
-class Finisher:
-    """Makes results.
+class ResultBuilder:
+    """A builder of the results that callers see.
 
     Args:
-        manifest: of the bundle.
-        options: what results have to hold.
+        manifest: manifest of the bundle.
+        options: say what results have to hold.
     """
 
     manifest: Manifest
@@ -30,24 +30,26 @@ class Finisher:
 
     def result(
         self,
-        ended: Sequence[Ended],
+        ended: Sequence[EndedSequence],
         source_tokens: list[str],
         columns: NDArray[np.bool_],
         unknown: list[str] | None = None,
     ) -> Result:
-        """The result of one sentence.
+        """Return the result of one sentence.
 
         Args:
             ended: its hypotheses, best first.
             source_tokens: its symbols, as `source_tokens` gives them.
-            columns: (source time,) False at padding.
-            unknown: symbols of it that the vocabulary lacks.
+            columns: bool (source time,), False at padding.
+            unknown: its symbols that the vocabulary lacks.
         """
         spelled = self._spelled(source_tokens, unknown or [])
-        return Result([self._hypothesis(each, spelled, columns) for each in ended], source_tokens, unknown or [])
+        return Result(
+            [self._hypothesis(sequence, spelled, columns) for sequence in ended], source_tokens, unknown or []
+        )
 
     def empty(self, unknown: list[str] | None = None) -> Result:
-        """The result of an empty source: nothing, with certainty. The model isn't asked."""
+        """Return the result of an empty source: an empty hypothesis with score 0, without asking the model."""
         options = self.options
         return Result(
             [
@@ -66,12 +68,12 @@ class Finisher:
         )
 
     def unfollowed(self, prefix: Sequence[int], source_tokens: list[str], unknown: list[str] | None) -> Result:
-        """The result where no token is likely enough to follow the prefix: the prefix, unscored."""
+        """Return the result where no token is likely enough to follow the prefix: the prefix, without a score."""
         written = Hypothesis(self.text(prefix), self.tokens(prefix), list(prefix), None, "stopped", None, None)
         return Result([written], source_tokens, unknown or [])
 
     def source_tokens(self, source: Source) -> list[str]:
-        """The symbols of a source, as the model read them; empty for values."""
+        """Return the symbols of a source as the model read them; empty for values."""
         if source.ndim != 1:
             return []
         vocabulary = self.manifest.source_vocabulary
@@ -80,16 +82,16 @@ class Finisher:
         return ["" if token < 0 else vocabulary.symbols[token] for token in source.tolist()]
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
-        """The symbols of target ids; the ids themselves where there is no vocabulary."""
+        """Return the symbols of target ids; the ids as strings where there is no vocabulary."""
         vocabulary = self.manifest.target_vocabulary
         return [str(token) for token in ids] if vocabulary is None else vocabulary.tokens(ids)
 
     def text(self, ids: Sequence[int], tokens: Sequence[str] | None = None) -> str:
-        """The text of target ids, whose symbols may be known; the ids with spaces between without a vocabulary."""
+        """Return the text of target ids, or the ids between spaces; `tokens` are their symbols, if known already."""
         vocabulary = self.manifest.target_vocabulary
         return " ".join(str(token) for token in ids) if vocabulary is None else vocabulary.decode(ids, tokens)
 
-    def _hypothesis(self, ended: Ended, source_tokens: list[str], columns: NDArray[np.bool_]) -> Hypothesis:
+    def _hypothesis(self, ended: EndedSequence, source_tokens: list[str], columns: NDArray[np.bool_]) -> Hypothesis:
         options = self.options
         bare = ended.bare
         ids = ended.ids if options.return_end_token else bare
@@ -114,26 +116,26 @@ class Finisher:
         )
 
     def _spelled(self, source_tokens: list[str], unknown: Sequence[str]) -> list[str]:
-        """The source's tokens, those that the vocabulary lacks as the text spells them."""
+        """Return the source's tokens; those that the vocabulary lacks are spelled as in the text."""
         vocabulary = self.manifest.source_vocabulary
         if not (self.options.replace_unknown and unknown and vocabulary):
             return source_tokens
-        places = [i for i, token in enumerate(source_tokens) if token == vocabulary.unknown]
-        if len(places) != len(unknown):  # left out, or the text holds the unknown symbol itself
+        positions = [i for i, token in enumerate(source_tokens) if token == vocabulary.unknown]
+        if len(positions) != len(unknown):  # left out, or the text holds the unknown symbol itself
             return source_tokens
         spelled = list(source_tokens)
-        for place, symbol in zip(places[::-1] if vocabulary.reverse else places, unknown, strict=True):
-            spelled[place] = symbol
+        for position, symbol in zip(positions[::-1] if vocabulary.reverse else positions, unknown, strict=True):
+            spelled[position] = symbol
         return spelled
 
     def _replaced(
         self, ids: Sequence[int], tokens: Sequence[str], attention: Floats, source_tokens: Sequence[str]
     ) -> list[str]:
-        """The tokens, with unknown ones replaced by the source token that they attended to most."""
+        """Return the tokens with unknown ones replaced by the source token that they attended to most."""
         table: Mapping[str, str] = self.options.phrase_table or {}
         replaced = list(tokens)
-        for place, token in enumerate(ids):
+        for position, token in enumerate(ids):
             if token == self.manifest.target.unknown_id:
-                found = source_tokens[int(attention[place].argmax())]
-                replaced[place] = table.get(found, found)
+                copied = source_tokens[int(attention[position].argmax())]
+                replaced[position] = table.get(copied, copied)
         return replaced

@@ -1,4 +1,4 @@
-"""Scoring pairs: how likely given targets are."""
+"""Scoring pairs of sources and targets: how likely the targets are."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from s2s_runtime.inputs.sources import Inputs, read_sources
 from s2s_runtime.options import DecodingOptions, ScoreValues, merged_values
 from s2s_runtime.results import TargetScore
 from s2s_runtime.search.cancellation import cancellable
-from s2s_runtime.search.forced import Forced, score_targets
+from s2s_runtime.search.forced import ForcedScores, score_targets
 from s2s_runtime.search.plan import make_plan
 from s2s_runtime.search.step_model import StepModel
 
@@ -25,10 +25,10 @@ Target = str | Sequence[int]
 
 
 def score_options(options: DecodingOptions | None, values: ScoreValues) -> DecodingOptions:
-    """Options for scoring: no limit of length, as it is the targets' own; a beam, as coverage has no meaning without.
+    """Return options for scoring: no limit of length, as the targets have theirs; a beam, as coverage needs one.
 
     Raises:
-        OptionError: one is out of range, or isn't among them.
+        OptionError: an option is out of range, or doesn't apply to scoring.
     """
     taken = taken_by(DecodingOptions, "score")
     others = sorted(values.keys() - set(taken))
@@ -52,12 +52,12 @@ def score_pairs(
     """Score each target against its source; see `Model.score`.
 
     Args:
-        manifest: of the bundle.
-        model: encodes and steps.
+        manifest: manifest of the bundle.
+        model: the step model.
         sources: as `Model.score` takes them.
         targets: one for each source.
-        options: of `score_options`.
-        workers: score batches side by side; None = one after the other.
+        options: what `score_options` gave.
+        workers: threads that score batches side by side; None = batches are scored one after the other.
         add_end: whether an end token is put after each target that has none.
         first: how many pairs came before these, for messages.
     """
@@ -76,27 +76,27 @@ def score_pairs(
     model = cancellable(model, options.cancel)
 
     def score(batch: Batch) -> list[tuple[int, TargetScore]]:
-        places = batch.indices.tolist()
-        forced = score_targets(model, batch, [given[i][0] for i in places], plan)
-        unknown = [read.unknown.get(i, []) + given[i][1] for i in places]
-        return list(zip(places, map(_target_score, forced, unknown), strict=True))
+        indices = batch.indices.tolist()
+        forced = score_targets(model, batch, [given[i][0] for i in indices], plan)
+        unknown = [read.unknown.get(i, []) + given[i][1] for i in indices]
+        return list(zip(indices, map(_target_score, forced, unknown), strict=True))
 
-    found = workers.map(score, parts) if workers and shared else [each for batch in parts for each in score(batch)]
-    for place, each in found:
-        scores[place] = each
+    scored = workers.map(score, parts) if workers and shared else [pair for batch in parts for pair in score(batch)]
+    for index, target_score in scored:
+        scores[index] = target_score
     return scores
 
 
-def _target_score(forced: Forced, unknown: list[str]) -> TargetScore:
+def _target_score(forced: ForcedScores, unknown: list[str]) -> TargetScore:
     tokens = [float(score) for score in forced.token_scores]
     return TargetScore(forced.score, sum(tokens), tokens, unknown)
 
 
-def _target_at(place: int, target: Target, manifest: Manifest, add_end: bool) -> tuple[list[int], list[str]]:
+def _target_at(index: int, target: Target, manifest: Manifest, add_end: bool) -> tuple[list[int], list[str]]:
     try:
-        return look_up_target(target, f"targets[{place}]", manifest, add_end)
+        return look_up_target(target, f"targets[{index}]", manifest, add_end)
     except UnknownSymbolError as error:
-        error.place = place
+        error.place = index
         raise
 
 
@@ -108,10 +108,10 @@ def _checked_ids(target: Sequence[int], name: str) -> list[int]:
 
 
 def look_up_target(target: Target, name: str, manifest: Manifest, add_end: bool) -> tuple[list[int], list[str]]:
-    """Ids of a target given as a text or as ids, and the symbols that the unknown symbol stands for.
+    """Return the ids of a target given as a text or as ids, and the symbols that the unknown symbol stands for.
 
     Raises:
-        InputError: a text without a vocabulary, or an id outside it; `name` says which.
+        InputError: a text where there is no vocabulary, or an id outside it; the message names the target by `name`.
         UnknownSymbolError: a text holds a symbol that the vocabulary doesn't.
     """
     vocabulary, spec = manifest.target_vocabulary, manifest.target

@@ -1,4 +1,4 @@
-"""Results as they come: a text in pieces, and sources of any number in windows."""
+"""Results as they come: one text in pieces, and any number of sources in windows."""
 
 from __future__ import annotations
 
@@ -26,10 +26,11 @@ def generate_windows(
     prefixes: Iterable[Prefix | None] | None,
     read_ahead: int,
 ) -> Iterator[Result]:
-    """Results in order, a bounded number of inputs read ahead; see `Model.generate_iter`.
+    """Return an iterator over results in order that reads a bounded number of inputs ahead; see `Model.generate_iter`.
 
     Raises:
-        OptionError: `read_ahead` is out of range, or prefixes were given as an option. At once, not when iterated.
+        OptionError: `read_ahead` is out of range, or prefixes were given as an option. It is raised at once, not when
+            the iterator is used.
         InputError: what was given has no rows; at once too.
     """
     check_read_ahead(read_ahead)
@@ -39,7 +40,7 @@ def generate_windows(
 
 
 def check_read_ahead(read_ahead: int) -> None:
-    """How many inputs are read before the first is decoded.
+    """Check how many inputs are read before the first is decoded.
 
     Raises:
         OptionError: it isn't an integer of at least 1.
@@ -49,10 +50,10 @@ def check_read_ahead(read_ahead: int) -> None:
 
 
 def refuse_prefix(decoding: Decoding) -> None:
-    """A list of prefixes needs a list of inputs.
+    """Refuse a list of prefixes as an option, which needs a list of inputs.
 
     Raises:
-        OptionError: there is one.
+        OptionError: the options hold one.
     """
     if decoding.options.prefix is not None:
         raise OptionError("prefix: goes with a list of inputs; give generate_iter `prefixes`, or use generate")
@@ -75,17 +76,17 @@ def stream_pieces(
     unknown: Counter[str] | None = None,
     first: int = 0,
 ) -> Iterator[str]:
-    """The text of one source in pieces; see `Model.stream`.
+    """Return an iterator over the text of one source in pieces; see `Model.stream`.
 
     Args:
-        decoding: the options made ready.
+        decoding: the model with its options.
         source: a text or ids, or a mapping as `read_sources` takes it.
         prefix: forced first tokens, unless the options hold them.
-        unknown: counts symbols that the vocabulary lacks.
+        unknown: a counter of symbols that the vocabulary lacks.
         first: how many sources came before, for messages.
 
     Raises:
-        OptionError: an option can't be streamed. At once, not when iterated.
+        OptionError: an option can't be streamed. It is raised at once, not when the iterator is used.
         InputError, UnknownSymbolError: as `Model.generate`; at once too.
     """
     options = decoding.options
@@ -107,7 +108,7 @@ def _pieces(decoding: Decoding, batches: Sequence[Batch]) -> Iterator[str]:
     given = text = ""
     for batch in batches:  # one, or none where the source is empty
         for ids in greedy_stream(decoding.model, batch, decoding.plan_from(0)):
-            text = decoding.finisher.text(ids)
+            text = decoding.result_builder.text(ids)
             settled = text.rstrip("\N{REPLACEMENT CHARACTER}")  # byte pieces: of a character that may become whole
             if len(settled) > len(given):
                 yield settled[len(given) :]

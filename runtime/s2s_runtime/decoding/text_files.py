@@ -1,4 +1,4 @@
-"""Files of any size: lines in, lines out, whole lines only, so that what a killed run leaves can be resumed."""
+"""Decoding the lines of files of any size. Only whole lines are written, so that a killed run can be resumed."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _READ_BYTES: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class FileReport:
-    """What was done with a file.
+    """The counts and the time of decoding a file.
 
     Attributes:
-        lines: decoded now.
-        skipped: found done already, when resuming.
-        seconds: it took.
+        lines: how many lines were decoded now.
+        skipped: how many were decoded already, when resuming.
+        seconds: time it took.
         unknown_symbols: how often each symbol occurred that the source vocabulary lacks.
     """
 
@@ -40,10 +40,10 @@ class FileReport:
 
 @dataclass(frozen=True, slots=True)
 class LineFormat:
-    """How a result becomes lines.
+    """A way to write a result as lines.
 
     Args:
-        as_json: one object a text, with the text; else the text of each hypothesis.
+        as_json: whether each text gives one JSON object that holds the text too; else the text of each hypothesis.
         scores: whether the score and a tab stand before each hypothesis.
         numbered: whether the number of its text (from 1) and a tab stand before each hypothesis.
     """
@@ -53,7 +53,7 @@ class LineFormat:
     numbered: bool = False
 
     def __call__(self, number: int, text: str, result: Result) -> str:
-        """The lines of one result, with their ends. Line ends inside a text become spaces."""
+        """Return the lines of one result, with their ends. Line ends inside a text become spaces."""
         if self.as_json:
             return json.dumps({"text": text, **result.to_dict()}, ensure_ascii=False) + "\n"
         lines = []
@@ -69,23 +69,23 @@ class LineFormat:
 
 
 class Work(Protocol):
-    """What is done with lines."""
+    """A function that makes the output of some lines."""
 
     def __call__(self, lines: Sequence[str], first: int) -> str:
-        """The text to write for some lines, before which `first` others came."""
+        """Return the text to write for some lines, before which `first` others came."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class DecodeLines:
-    """Decodes lines.
+    """The work of decoding lines.
 
     Args:
-        decoding: the options made ready.
-        write: how results become lines.
-        prefix: with what every target begins, or None.
-        keep_empty: whether an empty line is answered with an empty one; otherwise it is an error.
-        unknown: counts symbols that the vocabulary lacks.
+        decoding: the model with its options.
+        write: makes lines of results.
+        prefix: the forced first tokens of every target, or None.
+        keep_empty: whether an empty line gives an empty line; otherwise it is an error.
+        unknown: a counter of symbols that the vocabulary lacks.
     """
 
     decoding: Decoding
@@ -100,7 +100,7 @@ class DecodeLines:
         return "".join(self.write(first + i + 1, lines[i], result) for i, result in enumerate(results))
 
     def results(self, lines: Sequence[str], first: int) -> list[Result]:
-        """The result of each line, before which `first` others came."""
+        """Return the result of each line, before which `first` others came."""
         prefixes = None if self.prefix is None else [self.prefix] * len(lines)
         results = self.decoding.decode(self._inputs(lines, first), prefixes, first)
         for result in results:
@@ -109,14 +109,14 @@ class DecodeLines:
         return results
 
     def pieces(self, line: str, first: int) -> Iterator[str]:
-        """The text of one line, piece by piece."""
+        """Yield the text of one line, piece by piece."""
         return stream_pieces(self.decoding, self._inputs([line], first)[0], self.prefix, self.unknown, first)
 
     def _inputs(self, lines: Sequence[str], first: int) -> Sequence[str | list[int]]:
         if not self.keep_empty and not all(line.strip() for line in lines):
-            place = first + next(i for i, line in enumerate(lines) if not line.strip())
+            index = first + next(i for i, line in enumerate(lines) if not line.strip())
             raise InputError(
-                f"text {place + 1} is empty; leave it out, or give --keep-empty to get an empty line for it"
+                f"text {index + 1} is empty; leave it out, or give --keep-empty to get an empty line for it"
             )
         if self.decoding.manifest.source_vocabulary is None:
             return [numbers(line, f"text {first + i + 1}", "source") for i, line in enumerate(lines)]
@@ -124,15 +124,15 @@ class DecodeLines:
 
 
 def numbers(line: str, what: str, side: str) -> list[int]:
-    """The ids in a line.
+    """Return the ids in a line.
 
     Args:
         line: ids separated by spaces.
-        what: it is, for the message.
+        what: what the line is, for the message.
         side: "source" or "target": whose ids they are.
 
     Raises:
-        InputError: it holds something else.
+        InputError: the line holds something else.
     """
     try:
         return [int(part) for part in line.split()]
@@ -184,7 +184,7 @@ def run_lines(
     Args:
         source: the lines.
         target: written and flushed after each lot of lines.
-        work: what is done with them.
+        work: makes the output of some lines.
         skip: lines to leave out at the start.
         read_ahead: most lines worked on together; fewer where the source has fewer ready, as a pipe or a terminal.
         on_progress: called with the lines done and the bytes of the source they took, skipped ones included;
@@ -213,9 +213,9 @@ def run_lines(
 
 
 def read_windows(blocks: Iterable[bytes], most: int) -> Iterator[list[bytes]]:
-    """Lines with their ends, in lists of what is there: a file's next `most`, what a pipe or terminal has by now.
+    """Yield lists of lines with their ends: the next `most` of a file, or those that a pipe or terminal has by now.
 
-    While one list is worked on, a pipe fills: whoever writes slowly is answered at once, whoever writes quickly gets
+    While one list is decoded, a pipe fills: lines written slowly are answered at once, lines written quickly come in
     large batches.
     """
     for lines in line_blocks(blocks):
@@ -224,13 +224,13 @@ def read_windows(blocks: Iterable[bytes], most: int) -> Iterator[list[bytes]]:
 
 
 def is_same_file(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
-    """Whether two paths lead to one file."""
+    """Return whether two paths lead to one file."""
     one, other = Path(one).resolve(), Path(other).resolve()
     return one == other or (one.exists() and other.exists() and one.samefile(other))
 
 
 def write_all(target: IO[bytes], data: bytes) -> None:
-    """Write and flush, so that whoever reads or resumes sees whole lines."""
+    """Write and flush, so that readers and a resumed run see whole lines."""
     left = memoryview(data)
     while left:
         left = left[target.write(left) :]
@@ -238,9 +238,9 @@ def write_all(target: IO[bytes], data: bytes) -> None:
 
 
 def open_output(path: str | os.PathLike[str], *, resume: bool) -> IO[bytes]:
-    """Open a file to write lines into, anew, or to go on behind the whole lines that it holds.
+    """Open a file to write lines into: from the start, or behind the whole lines that it holds.
 
-    Unbuffered: what is written at once reaches the system at once, however the process ends.
+    The file is unbuffered: what is written reaches the system at once, however the process ends.
     """
     if not resume or not Path(path).exists():
         return Path(path).open("wb", buffering=0)
@@ -251,26 +251,26 @@ def open_output(path: str | os.PathLike[str], *, resume: bool) -> IO[bytes]:
 
 
 def _whole_lines_end(file: IO[bytes]) -> int:
-    """Where the last whole line of a file ends; a full disk or a loss of power may have torn the one behind it."""
+    """Return the offset at which the last whole line of a file ends; a full disk may have torn the line behind it."""
     end = file.seek(0, os.SEEK_END)
     while end > 0:
         start = max(0, end - _READ_BYTES)
         file.seek(start)
-        place = file.read(end - start).rfind(b"\n")
-        if place >= 0:
-            return start + place + 1
+        offset = file.read(end - start).rfind(b"\n")
+        if offset >= 0:
+            return start + offset + 1
         end = start
     return 0
 
 
 def count_lines(path: str | os.PathLike[str]) -> int:
-    """How many line ends a file holds."""
+    """Count the line ends in a file."""
     with Path(path).open("rb") as file:
         return sum(block.count(b"\n") for block in iter(lambda: file.read(_READ_BYTES), b""))
 
 
 def drop_last_text(path: str | os.PathLike[str]) -> int:
-    """Take the last text's lines off an output with several numbered lines a text: some of them may be missing.
+    """Remove the last text's lines from an output with several numbered lines per text: some may be missing.
 
     Returns:
         How many texts are left.
@@ -282,18 +282,18 @@ def drop_last_text(path: str | os.PathLike[str]) -> int:
         end = last = _whole_lines_end(file)
         number: bytes | None = None
         for start, line in _lines_backwards(file, end):
-            found = line.partition(b"\t")[0]
-            if not found.isdigit():
+            text = line.partition(b"\t")[0]
+            if not text.isdigit():
                 raise InputError(f"--resume: {path}: expected lines that begin with a number and a tab, got {line!r}")
-            if number is not None and found != number:
+            if number is not None and text != number:
                 break
-            number, last = found, start
+            number, last = text, start
         file.truncate(last)
     return 0 if number is None else int(number) - 1
 
 
 def _lines_backwards(file: IO[bytes], end: int) -> Iterator[tuple[int, bytes]]:
-    """Place and content of each line before `end`, the last first."""
+    """Yield the offset and the content of each line before `end`, the last line first."""
     while end > 0:
         start, block = end, b""
         while start > 0 and b"\n" not in block[:-1]:
@@ -301,6 +301,6 @@ def _lines_backwards(file: IO[bytes], end: int) -> Iterator[tuple[int, bytes]]:
             start -= size
             file.seek(start)
             block = file.read(size) + block
-        place = block.rfind(b"\n", 0, -1) + 1
-        yield start + place, block[place:]
-        end = start + place
+        offset = block.rfind(b"\n", 0, -1) + 1
+        yield start + offset, block[offset:]
+        end = start + offset

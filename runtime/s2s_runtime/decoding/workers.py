@@ -1,9 +1,9 @@
-"""Batches of a list decoded side by side, each on a core of its own. The rules stand here.
+"""Batches of a list decoded side by side, each on a core of its own.
 
 The operators of a small recurrent step are short, and two threads that share each of them wait for each other more than
-they gain. Two threads with a batch each don't meet. So the batches of a list go to workers, whose graphs use one thread
-each, and a single large batch is cut among them; a few sentences, for which someone waits, have the threads of all
-cores.
+they gain. Two threads with a batch each don't wait for each other. So the batches of a list go to workers, whose graphs
+use one thread each, and a single large batch is cut among them. A few sentences are decoded with the threads of all
+cores, as someone waits for them.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ _WORTH: Final = (8, 128)  # batches, or rows of states, of a list that is worth 
 _SHARE: Final = 64  # rows of states from which on a part of a batch is worth a worker
 _QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")
 
-FoundT = TypeVar("FoundT")
+ResultT = TypeVar("ResultT")
 
 
 class Workers:
-    """Threads that decode a batch each.
+    """A group of threads that decode a batch each.
 
-    Safe to share between threads: every list gets threads of its own, all lists share the graphs.
+    It is safe to share between threads: every list gets threads of its own, and all lists share the graphs.
 
     Args:
-        count: how many at most, the thread of the caller among them.
+        count: most threads, the caller's own thread among them.
         open_model: opens the graphs that they use; called with the first list that is worth it.
-        asked: whether someone asked for them. If not, batches are decoded one after the other where the bundle's files
-            are no longer there to be opened, or are others.
-        weights: bytes that the graphs hold once more.
+        asked: whether the caller asked for workers. If not, batches are decoded one after the other where the bundle's
+            files were removed or changed before the graphs are opened.
+        weights: bytes of memory that the second set of graphs takes.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Workers:
 
     @property
     def model(self) -> StepModel[Any] | None:
-        """What they decode with; None where it can't be opened and nobody asked for it.
+        """The model that they decode with; None where it can't be opened and the caller didn't ask for workers.
 
         Raises:
             BundleError: it can't be opened.
@@ -79,44 +79,44 @@ class Workers:
             return self._model
 
     def share_out(self, batches: Sequence[Batch], width: int) -> tuple[list[Batch], StepModel[Any]] | None:
-        """What they decode of a list, and with what: its batches, cut where there are fewer than workers.
+        """Return the batches that workers decode, cut where there are fewer than workers, and the model to decode with.
 
         Args:
-            batches: of the list.
+            batches: batches of the list.
             width: rows of states for each sentence.
 
         Returns:
-            None where the list is too short to be shared, or there is nothing to decode it with.
+            None where the list is too short to be shared, or no model can be opened for it.
 
         Raises:
             BundleError: as `model`.
         """
         if not are_worth_it(len(batches), width * sum(map(len, batches))):
             return None
-        each = -(-self.count // len(batches))
+        parts = -(-self.count // len(batches))
         shared = [
-            part for batch in batches for part in _cut(batch, min(each, len(batch), width * len(batch) // _SHARE))
+            part for batch in batches for part in _cut(batch, min(parts, len(batch), width * len(batch) // _SHARE))
         ]
         model = self.model if len(shared) > 1 else None
         return None if model is None else (shared, model)
 
-    def map(self, work: Callable[[Batch], Sequence[FoundT]], batches: Sequence[Batch]) -> list[FoundT]:
-        """What `work` finds for each batch, in their order, up to `count` of them at a time.
+    def map(self, work: Callable[[Batch], Sequence[ResultT]], batches: Sequence[Batch]) -> list[ResultT]:
+        """Return the results of `work` for all batches, in order, working on up to `count` batches at a time.
 
-        Where one fails, or the caller is interrupted, those under way are finished and no others begun.
+        Where one fails, or the caller is interrupted, the batches under way are finished and no others are begun.
         """
-        found: list[Sequence[FoundT]] = [()] * len(batches)
+        results: list[Sequence[ResultT]] = [()] * len(batches)
         failed: list[BaseException] = []
         waiting, taking = iter(range(len(batches))), Lock()
 
         def take_turns() -> None:
             while not failed:
                 with taking:
-                    place = next(waiting, None)
-                if place is None:
+                    index = next(waiting, None)
+                if index is None:
                     return
                 try:
-                    found[place] = work(batches[place])
+                    results[index] = work(batches[index])
                 except BaseException as error:
                     failed.append(error)
 
@@ -132,11 +132,11 @@ class Workers:
                 thread.join()
         if failed:
             raise failed[0]
-        return [each for part in found for each in part]
+        return [result for part in results for result in part]
 
 
 def _start(work: Callable[[], None], count: int, begun: list[Thread]) -> None:
-    """Begin up to `count` threads; where no more are to be had, the caller does their share too."""
+    """Start up to `count` threads; where the system gives fewer, the caller's thread does their share too."""
     for number in range(1, count + 1):
         thread = Thread(target=work, name=f"s2s-worker-{number}")
         try:
@@ -147,18 +147,18 @@ def _start(work: Callable[[], None], count: int, begun: list[Thread]) -> None:
 
 
 def _cut(batch: Batch, parts: int) -> Iterator[Batch]:
-    """So many parts of a batch, nearly equal; the batch itself below two."""
-    places = np.linspace(0, len(batch), max(1, parts) + 1).astype(int).tolist()
-    return (batch.cut(first, last) for first, last in pairwise(places))
+    """Yield `parts` nearly equal parts of a batch; the batch itself where `parts` is below two."""
+    bounds = np.linspace(0, len(batch), max(1, parts) + 1).astype(int).tolist()
+    return (batch.cut(first, last) for first, last in pairwise(bounds))
 
 
 def are_worth_it(batches: int, rows: int) -> bool:
-    """Whether a list of so many batches, or rows of states, is decoded by workers."""
+    """Return whether workers decode a list of so many batches, or so many rows of states."""
     return batches >= _WORTH[0] or rows >= _WORTH[1]
 
 
 def allow_sharing(options: DecodingOptions) -> bool:
-    """Whether options let batches be decoded at the same time.
+    """Return whether options let batches be decoded at the same time.
 
     Functions of the caller are called from one thread, one batch after the other.
     """
@@ -172,18 +172,18 @@ def make_workers(
     ready: Mapping[str, Any],
     opener: Callable[[SessionSettings], Callable[[], StepModel[Any]]],
 ) -> Workers | None:
-    """The workers of a model, or None where batches are decoded one after the other.
+    """Return the workers of a model, or None where batches are decoded one after the other.
 
     Args:
         count: how many; None = as many as there are cores and `MOST_UNASKED` at most, where nothing was said about
             threads, everything is on the CPU, and the weights have `MOST_WEIGHTS` at most.
-        settings: of the model's own sessions.
-        manifest: of the bundle.
+        settings: settings of the model's own sessions.
+        manifest: manifest of the bundle.
         ready: sessions that the caller opened.
-        opener: gives what opens the graphs with other settings.
+        opener: returns a function that opens the graphs with given settings.
 
     Raises:
-        OptionError: `count` is out of range, or workers were asked for with what has no second set of sessions.
+        OptionError: `count` is out of range, or workers were asked for where no second set of sessions can be opened.
     """
     if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 1):
         raise OptionError(f"workers: expected an integer of at least 1 or None, got {count!r}")
@@ -207,16 +207,16 @@ def make_workers(
 
 
 def weight_bytes(manifest: Manifest) -> int:
-    """Bytes of the weights on disk, where all graphs share them."""
+    """Return the bytes of the weights on disk, where all graphs share them."""
     files = manifest.graphs.values() if manifest.weights is None else [manifest.weights]
     return sum(file.bytes for file in files)
 
 
 def usable_cores(quota: Path = _QUOTA) -> int:
-    """Cores that this process may use: what Linux lets it run on, and no more than a container's share of time.
+    """Return how many cores this process may use: those that Linux allows it, and at most a container's share of time.
 
     Args:
-        quota: file of the share, as Linux's control groups (version 2) write it: microseconds used at most, of so many.
+        quota: file of the share, as Linux's control groups (version 2) write it: most microseconds used, of how many.
     """
     affinity = getattr(os, "sched_getaffinity", None)  # not on macOS and Windows
     cores = len(affinity(0)) if affinity is not None else os.cpu_count() or 1

@@ -39,8 +39,8 @@ class Fields:
 
     def problem(self, key: str, text: str) -> None:
         """Report a problem with the field `key` of this object ("" = the object itself)."""
-        place = ".".join(part for part in (self._where, key) if part)
-        self._problems.append(f"{place}: {text}" if place else text)
+        path = ".".join(part for part in (self._where, key) if part)
+        self._problems.append(f"{path}: {text}" if path else text)
 
     def refuse_others(self) -> None:
         """Report every field that was not asked for so far, and the known one whose name is near."""

@@ -1,1 +1,1 @@
-"""What callers give, made into padded batches."""
+"""Making padded batches of what callers give."""

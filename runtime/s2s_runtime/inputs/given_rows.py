@@ -1,4 +1,4 @@
-"""What callers have in hand, told apart: lists of texts or ids, arrays, columns of tables, and what is none of these.
+"""Telling apart what callers give: lists of texts or ids, arrays, columns of tables, and what is none of these.
 
 Known by what they can do, not by their types: nothing of pandas, polars or Arrow is imported.
 """
@@ -65,10 +65,10 @@ def refuse_unlisted(given: object, label: str) -> None:
 
 
 def refuse_bytes(given: object, label: str) -> None:
-    """Bytes are neither a text nor ids, although Python gives their values as numbers.
+    """Refuse bytes, which are neither a text nor ids, although Python gives their values as numbers.
 
     Raises:
-        InputError: it is bytes.
+        InputError: bytes were given.
     """
     problem = _bytes_problem(given)
     if problem:
@@ -76,7 +76,7 @@ def refuse_bytes(given: object, label: str) -> None:
 
 
 def is_table(given: object) -> bool:
-    """Whether something has named columns, as the tables of pandas, polars and Arrow have."""
+    """Return whether something has named columns, as the tables of pandas, polars and Arrow have."""
     if isinstance(given, Mapping):
         return False
     return hasattr(given, "column_names") or (hasattr(given, "columns") and hasattr(given, "shape"))

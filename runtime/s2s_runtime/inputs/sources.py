@@ -1,4 +1,4 @@
-"""What callers give to decode, made into unpadded arrays: one per sentence and input of the encoder."""
+"""Making unpadded arrays of what callers give: one per sentence and input of the encoder."""
 
 from __future__ import annotations
 

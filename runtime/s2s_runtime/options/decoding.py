@@ -31,7 +31,7 @@ from s2s_runtime.options.tokens import TokenOptions
 @declares_options
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class DecodingOptions(RunningOptions, OutputOptions, SamplingOptions, TokenOptions, SearchOptions):
-    """How to decode.
+    """The options of decoding.
 
     "Length" of a target counts its tokens, the end token included. Tokens are given as ids, or as symbols where the
     bundle has a target vocabulary. The padding and start tokens are never generated.

@@ -10,7 +10,7 @@ from s2s_runtime.options.types import Callback, CancelSignal, UnknownPolicy
 
 @dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class OutputOptions:
-    """What is read, and what results hold."""
+    """The options that say what is read, and what results hold."""
 
     return_scores: Annotated[
         bool,

@@ -10,7 +10,7 @@ from s2s_runtime.options.types import BatchUnit, Engine
 
 @dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class RunningOptions:
-    """How the work is done; the tokens are the same."""
+    """The options that say how the work is done; the tokens are the same."""
 
     engine: Annotated[Engine, Option(panel=RUNNING)] = "auto"
     """Search in one graph, or step by step; auto: the graph where it can. "graph": the bundle's graphs of greedy and

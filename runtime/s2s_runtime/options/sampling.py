@@ -14,7 +14,7 @@ _drawn = partial(
 
 @dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class SamplingOptions:
-    """What is drawn from at random."""
+    """The options that say what is drawn from at random."""
 
     sampling_temperature: Annotated[
         float | None,
@@ -45,6 +45,17 @@ class SamplingOptions:
         ),
     ] = None
     """Draw among the likeliest tokens that together reach probability p (Holtzman et al. 2020)."""
+
+    sampling_min_p: Annotated[
+        float | None,
+        _drawn(
+            above=0,
+            at_most=1,
+            elsewhere=named(hugging_face="min_p"),
+        ),
+    ] = None
+    """Draw among the tokens that are at least p times as likely as the likeliest (Nguyen et al. 2024). Temperature
+    comes first, then `sampling_top_k`, `sampling_top_p` of what that left, and then this."""
 
     seed: Annotated[
         int | None,

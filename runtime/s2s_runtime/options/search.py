@@ -10,7 +10,7 @@ from s2s_runtime.options.types import LengthPenaltyKind
 
 @dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class SearchOptions:
-    """Which sequences are searched for, and what makes one better than another."""
+    """The options that say which sequences are searched for, and what makes one better than another."""
 
     beam_size: Annotated[
         int,

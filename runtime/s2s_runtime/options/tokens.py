@@ -23,7 +23,7 @@ def _is_phrase_table(value: Any) -> bool:
 
 @dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
 class TokenOptions:
-    """What a target may hold, and how long it may be."""
+    """The options that say what a target may hold, and how long it may be."""
 
     max_length: Annotated[
         int | None,

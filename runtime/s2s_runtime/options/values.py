@@ -115,6 +115,10 @@ class OptionValues(TypedDict, total=False):
     sampling_top_p: float | None
     """Draw among the likeliest tokens that together reach probability p (Holtzman et al. 2020)."""
 
+    sampling_min_p: float | None
+    """Draw among the tokens that are at least p times as likely as the likeliest (Nguyen et al. 2024). Temperature
+    comes first, then `sampling_top_k`, `sampling_top_p` of what that left, and then this."""
+
     seed: int | None
     """Seed of sampling; the same one draws the same samples. Every sentence has a generator of its own: whatever else
     is decoded. None = different each time."""

@@ -13,15 +13,15 @@ from s2s_runtime.ort.sessions import SessionSettings, open_session
 from s2s_runtime.search.step_model import BeamSteps
 
 
-class Graphs(Mapping[str, Any]):
-    """Sessions by graph name.
+class BundleSessions(Mapping[str, Any]):
+    """The sessions of a bundle by graph name, each opened when it is first asked for.
 
     Which graphs are needed depends on the options of each call: those that decode greedily alone never pay for the
     graph of beam search. Safe to share between threads.
 
     Args:
-        files: of the bundle.
-        manifest: of the bundle.
+        files: files of the bundle.
+        manifest: manifest of the bundle.
         settings: how sessions are opened.
         ready: sessions that are open already.
     """
@@ -40,11 +40,11 @@ class Graphs(Mapping[str, Any]):
             self._open[name] = session
 
     def __getitem__(self, name: str) -> Any:
-        """The session of a graph.
+        """Return the session of a graph.
 
         Raises:
             KeyError: the bundle has no such graph.
-            MissingExtraError, ProviderError, BundleError: it can't be opened; see `open_session`.
+            MissingExtraError, ProviderError, BundleError: the graph can't be opened; see `open_session`.
         """
         if name not in self._open:
             with self._opening:
@@ -53,7 +53,7 @@ class Graphs(Mapping[str, Any]):
         return self._open[name]
 
     def __contains__(self, name: object) -> bool:
-        """Whether the bundle has such a graph; doesn't open it."""
+        """Return whether the bundle has such a graph, without opening it."""
         return name in self._manifest.graphs
 
     def __iter__(self) -> Iterator[str]:
@@ -64,29 +64,27 @@ class Graphs(Mapping[str, Any]):
 
     def _opened(self, name: str) -> Any:
         file, weights = self._manifest.graphs[name].file, self._manifest.weights
-        place = f"{self._files.name}/{file}"
-        if not all(map(self._files.unchanged, [file, *([] if weights is None else [weights.file])])):
-            raise BundleError(f"{place}: it or its weights changed or went since the bundle was loaded; load it again")
-        graph = self._files.graph(file, None if weights is None else weights.file)
-        session = open_session(graph, self._settings, place)
-        self._check_names(place, name, session)
+        path = f"{self._files.name}/{file}"
+        constants = {} if weights is None else {weights.file: self._files.read(weights.file)}
+        session = open_session(self._files.read(file), self._settings, path, constants)
+        self._check_names(path, name, session)
         return session
 
-    def _check_names(self, place: str, name: str, session: Any) -> None:
+    def _check_names(self, path: str, name: str, session: Any) -> None:
         inputs, outputs = self._promised[name]
-        found_inputs = [each.name for each in session.get_inputs()]
-        found_outputs = [each.name for each in session.get_outputs()]
+        found_inputs = [tensor.name for tensor in session.get_inputs()]
+        found_outputs = [tensor.name for tensor in session.get_outputs()]
         missing = [name for name in outputs if name not in found_outputs]
         if sorted(found_inputs) != sorted(inputs) or missing:
             raise BundleError(
-                f"{place}: the graph doesn't fit the manifest: expected inputs {', '.join(inputs)} and outputs "
+                f"{path}: the graph doesn't fit the manifest: expected inputs {', '.join(inputs)} and outputs "
                 f"{', '.join(outputs)}, got {', '.join(found_inputs)} and {', '.join(found_outputs)}; "
                 f"export the model again"
             )
 
 
 def promised(manifest: Manifest) -> dict[str, tuple[list[str], list[str]]]:
-    """The inputs and outputs of each graph, as `s2s_runtime.bundle.manifest` promises them."""
+    """Return the names of inputs and outputs of each graph, as `s2s_runtime.bundle.manifest` promises them."""
     states, memory = ([tensor.name for tensor in tensors] for tensors in (manifest.states, manifest.memory))
     following = [f"next_{name}" for name in states]
     fed = {"token": ["token"], "value": ["value"]}.get(manifest.target.feedback, [])

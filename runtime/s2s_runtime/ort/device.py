@@ -1,4 +1,4 @@
-"""Tensors that stay on a device from run to run, through I/O binding; the CPU is one too, on which this is tested."""
+"""Tensors that stay on a device from run to run, through I/O binding; tests use the CPU as a device."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Session = Any  # onnxruntime ships no types
 
 
 class Device:
-    """Where a decoder keeps its tensors.
+    """The device on which a decoder keeps its tensors.
 
     Args:
         place: onnxruntime's name and number of the device.
@@ -26,15 +26,15 @@ class Device:
         self._make = import_onnxruntime().OrtValue
 
     def placed(self, array: NDArray[Any]) -> Tensor:
-        """A tensor with the content of an array."""
+        """Return a tensor on the device with the content of an array."""
         return Tensor(value=self._make.ortvalue_from_numpy(np.asarray(array, order="C"), *self._place))
 
     def empty(self, shape: Sequence[int], dtype: DTypeLike) -> Tensor:
-        """A tensor of any content."""
+        """Return a tensor on the device whose content is undefined."""
         return Tensor(value=self._make.ortvalue_from_shape_and_type(list(shape), dtype, *self._place))
 
     def like(self, tensor: Tensor) -> Tensor:
-        """A tensor of any content with the shape and type of another that lies on the device."""
+        """Return a tensor with the shape and dtype of another that lies on the device; its content is undefined."""
         return self.empty(tensor.value.shape(), _DTYPES[tensor.value.data_type()])
 
     def outputs(
@@ -44,7 +44,7 @@ class Device:
         names: Sequence[str],
         into: Sequence[Tensor] | None = None,
     ) -> list[Tensor]:
-        """Run a graph with its outputs left on the device, in given tensors or new ones."""
+        """Run a graph and leave its outputs on the device, in given tensors or new ones."""
         binding = bound(session, inputs)
         for i, name in enumerate(names):
             if into is None:
@@ -56,7 +56,7 @@ class Device:
 
 
 def bound(session: Session, inputs: Mapping[str, OrtValue], outputs: Mapping[str, OrtValue] | None = None) -> Any:
-    """An I/O binding."""
+    """Return an I/O binding of a session to inputs and outputs by name."""
     binding = session.io_binding()
     for name, value in inputs.items():
         binding.bind_ortvalue_input(name, value)

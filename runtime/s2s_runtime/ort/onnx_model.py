@@ -23,13 +23,13 @@ from s2s_runtime.search.step_model import BeamSteps, BeamWriting, StepOutput, Wr
 
 
 class OnnxStepModel:
-    """The encoder and decoder of a bundle.
+    """A step model over the encoder and decoder of a bundle.
 
-    Safe to share between threads: all that changes is in the `States`, which each call makes for itself.
+    It is safe to share between threads: all that changes is in the `States`, which each call makes for itself.
 
     Args:
-        manifest: of the bundle.
-        sessions: by graph name, opened when they are asked for: see `s2s_runtime.ort.bundle_sessions`.
+        manifest: manifest of the bundle.
+        sessions: sessions by graph name, opened when they are asked for: see `s2s_runtime.ort.bundle_sessions`.
         device: onnxruntime's name and number of the device on which the decoder keeps tensors.
         on_device: whether states stay in device memory, gathered by the select graphs. Default: when the device isn't
             the CPU. (True on the CPU runs the same code there, to test it.)
@@ -64,7 +64,7 @@ class OnnxStepModel:
         return "greedy" in self._sessions and "beam" in self._sessions
 
     def encode(self, source: NDArray[np.generic], *others: NDArray[np.generic]) -> States:
-        """States before the first step; see `StepModel.encode`."""
+        """Return the states before the first step; see `StepModel.encode`."""
         names = [*self._ports.states, *self._ports.memory]
         sources = dict(zip(self._source_names, (source, *others), strict=True))
         if self._device is not None:
@@ -116,7 +116,7 @@ class OnnxStepModel:
         inputs: dict[str, NDArray[Any]],
         outputs: Sequence[str],
     ) -> list[NDArray[Any]]:
-        """Run a whole-search graph; its outputs come to the host, states that lie on a device stay there."""
+        """Run a graph that writes many tokens; its outputs come to the host, states on a device stay there."""
         session = self._sessions[name]
         ports = self._ports
         if ports.feed == "token":
@@ -134,10 +134,10 @@ class OnnxStepModel:
             return [value.numpy() for value in binding.get_outputs()[-len(outputs) :]]
         # In host memory there is nothing to bind for a single run, and binding one sentence takes as long as two steps.
         inputs |= {key: tensor.host for key, tensor in named}
-        found: list[NDArray[Any]] = session.run([*outputs, *ports.next_states], inputs)
-        states.sets = ([Tensor.of(array) for array in found[len(outputs) :]], states.present)
+        arrays: list[NDArray[Any]] = session.run([*outputs, *ports.next_states], inputs)
+        states.sets = ([Tensor.of(array) for array in arrays[len(outputs) :]], states.present)
         states.current, states.buffers = 0, None  # what was bound are the states before
-        return found[: len(outputs)]
+        return arrays[: len(outputs)]
 
     def reorder(self, states: States, rows: NDArray[np.int64]) -> None:
         """Move rows among beams of their own sentence; see `StepModel.reorder`."""
@@ -151,7 +151,7 @@ class OnnxStepModel:
         states.current ^= 1
 
     def select(self, states: States, rows: NDArray[np.int64]) -> States:
-        """States made of some of the rows; see `StepModel.select`."""
+        """Return states made of some of the rows; see `StepModel.select`."""
         now = states.present
         if self._device is not None:
             recurrent = self._gather_on_device("state", now, rows)
@@ -162,12 +162,12 @@ class OnnxStepModel:
         return self._states((len(rows), states.time), recurrent, memory)
 
     def to_arrays(self, states: States) -> dict[str, NDArray[Any]]:
-        """Copies of recurrent states and memory by name; see `PortableModel.to_arrays`."""
+        """Return copies of recurrent states and memory by name; see `PortableModel.to_arrays`."""
         named = zip([*self._ports.states, *self._ports.memory], [*states.present, *states.memory], strict=True)
         return {name: tensor.value.numpy().copy() for name, tensor in named}
 
     def from_arrays(self, arrays: Mapping[str, NDArray[Any]], time: int) -> States:
-        """States made of what `to_arrays` gave; see `PortableModel.from_arrays`."""
+        """Return states made of what `to_arrays` gave; see `PortableModel.from_arrays`."""
         shapes = {name: array.shape for name, array in arrays.items()}
         if shapes.keys() != self._carried.keys() or not all(
             len(shape) == len(shapes[name])
@@ -199,7 +199,7 @@ class OnnxStepModel:
         return self._device.outputs(self._sessions[f"select_{kind}"], inputs, names, into)
 
     def _placed(self, array: NDArray[Any]) -> Tensor:
-        """A tensor where the decoder keeps them, with the content of an array."""
+        """Return a tensor with the content of an array, where the decoder keeps its tensors."""
         return Tensor.of(array) if self._device is None else self._device.placed(array)
 
     def _like(self, tensor: Tensor) -> Tensor:

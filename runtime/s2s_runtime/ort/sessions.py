@@ -8,11 +8,12 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
 from s2s_runtime.errors import BundleError, MissingExtraError, OptionError, ProviderError
+from s2s_runtime.ort.graph_bytes import placed
+from s2s_runtime.ort.private_copy import private_copy
 from s2s_runtime.ort.telemetry import disable_telemetry
 
 _SHORT_NAMES: Final = {
@@ -29,13 +30,14 @@ CUDA: Final = _SHORT_NAMES["cuda"]
 
 _SPIN_MICROSECONDS: Final = "10"
 _CAPTURE: Final = "enable_cuda_graph"
+_IN_MEMORY: Final = "add_external_initializers_from_files_in_memory"
 
 ProviderOptions = Mapping[str, str | int | float | bool]
 
 
 @dataclass(frozen=True)
 class SessionSettings:
-    """How sessions are opened.
+    """The providers, devices and threads with which sessions are opened.
 
     Args:
         providers: execution providers in order of preference, by onnxruntime's name ("CUDAExecutionProvider") or a
@@ -107,7 +109,7 @@ class SessionSettings:
 
     @property
     def device(self) -> tuple[str, int]:
-        """Onnxruntime's name and number of the device on which the first provider keeps tensors."""
+        """The device on which the first provider keeps tensors: onnxruntime's name and number of it."""
         if self.requested[0] != CUDA:
             return "cpu", 0  # the other providers take and give tensors in host memory
         options = self.provider_options[0] if self.provider_options else {}
@@ -115,19 +117,19 @@ class SessionSettings:
 
 
 def provider_name(name: str) -> str:
-    """Onnxruntime's name of a provider that may be called by a short one."""
+    """Return onnxruntime's name of a provider that may be called by a short one."""
     return _SHORT_NAMES.get(name.lower(), name)
 
 
 def fallback_warning(asked: Sequence[str] | None, obtained: str) -> str | None:
-    """Say that another provider decodes than the first asked for; only `allow_fallback` gets so far."""
+    """Say that another provider decodes than the first asked for, which only `allow_fallback` allows."""
     if not asked or provider_name(asked[0]) == obtained:
         return None
     return f"warning: --provider {asked[0]} was not obtained; {obtained} decodes"
 
 
 def available_providers() -> list[str]:
-    """Providers that this onnxruntime was built with and that have a short name here, in its order.
+    """Return the providers that this onnxruntime was built with and that have a short name here, in its order.
 
     Raises:
         MissingExtraError: onnxruntime is not installed.
@@ -136,10 +138,10 @@ def available_providers() -> list[str]:
 
 
 def import_onnxruntime() -> ModuleType:
-    """The onnxruntime module, its telemetry disabled unless the environment says otherwise.
+    """Return the onnxruntime module, its telemetry disabled unless the environment says otherwise.
 
     Raises:
-        MissingExtraError: it is not installed; names the extras that bring it.
+        MissingExtraError: it is not installed; the message names the extras that bring it.
     """
     disable_telemetry()
     try:
@@ -150,41 +152,56 @@ def import_onnxruntime() -> ModuleType:
         ) from error
 
 
-def open_session(graph: Path, settings: SessionSettings, name: str = "") -> Any:  # onnxruntime is untyped
+def open_session(graph: bytes, settings: SessionSettings, name: str, weights: Mapping[str, bytes] | None = None) -> Any:
     """Open one graph and make sure that it runs where it was asked to.
 
     Args:
-        graph: the ONNX file.
+        graph: the ONNX file's content.
         settings: providers and threads.
-        name: what to call it in messages; default: its path.
+        name: what to call it in messages.
+        weights: content of the files that its constants lie in, by name.
 
     Raises:
         MissingExtraError: onnxruntime is not installed.
         ProviderError: a provider asked for is not in this build of onnxruntime, or could not be started.
-        BundleError: onnxruntime can't load the file.
+        BundleError: onnxruntime can't load the graph, or the graph reads other files than `weights`.
     """
+    weights = weights or {}
     ort = import_onnxruntime()
+    placed_graph = placed(graph, weights, name)
     _check_available(ort.get_available_providers(), settings)
     first, *others = _attempts(settings, ort.get_available_providers())
     session_options = _session_options(ort, first)
     try:
-        return _start(ort, graph, first, session_options, name)
+        if placed_graph.in_memory and _take_weights(session_options, weights):
+            return _start(ort, placed_graph.content, first, session_options, name)
+        with private_copy(placed_graph.content, weights) as copy:
+            return _start(ort, str(copy), first, session_options, name)
     except ProviderError:
         if not others:
             raise
-    return open_session(graph, others[0], name)
+    return open_session(graph, others[0], name, weights)
 
 
-def _start(ort: ModuleType, graph: Path, settings: SessionSettings, session_options: Any, name: str) -> Any:
+def _take_weights(session_options: Any, weights: Mapping[str, bytes]) -> bool:
+    """Give onnxruntime the constants in memory; whether it takes them: versions before 1.23 can't."""
+    if weights and not hasattr(session_options, _IN_MEMORY):
+        return False
+    if weights:
+        getattr(session_options, _IN_MEMORY)([*weights], [*weights.values()], [*map(len, weights.values())])
+    return True
+
+
+def _start(ort: ModuleType, graph: bytes | str, settings: SessionSettings, session_options: Any, name: str) -> Any:
     """Open a graph with exactly the providers that the settings ask for."""
     options = settings.provider_options
     state = ort.capi.onnxruntime_pybind11_state  # its errors have no common base but Exception
     try:
         session = ort.InferenceSession(
-            str(graph),
+            graph,
             session_options,
             providers=list(settings.requested),
-            provider_options=None if options is None else [_as_text(each) for each in options],
+            provider_options=None if options is None else [_as_text(values) for values in options],
             enable_fallback=0,  # else onnxruntime prints, and changes the provider even in the middle of a run
         )
     except (
@@ -194,7 +211,7 @@ def _start(ort: ModuleType, graph: Path, settings: SessionSettings, session_opti
         state.Fail,
         state.NotImplemented,
     ) as error:
-        raise BundleError(f"{name or graph!s}: onnxruntime can't load this graph: {_first_line(error)}") from error
+        raise BundleError(f"{name}: onnxruntime can't load this graph: {_first_line(error)}") from error
     except RuntimeError as error:
         if "use_per_session_threads" not in str(error) and "GlobalThreadPools" not in str(error):
             raise
@@ -217,7 +234,7 @@ def _start(ort: ModuleType, graph: Path, settings: SessionSettings, session_opti
 
 
 def _attempts(settings: SessionSettings, available: Sequence[str]) -> list[SessionSettings]:
-    """What is tried in turn: the settings as they are; where falling back is allowed, without the first provider."""
+    """Return the settings to try in turn: these, and without the first provider where falling back is allowed."""
     if not settings.allow_fallback:
         return [settings]
     options = settings.provider_options
@@ -225,11 +242,11 @@ def _attempts(settings: SessionSettings, available: Sequence[str]) -> list[Sessi
     attempts = [
         replace(
             settings,
-            providers=[settings.requested[i] for i in places],
-            provider_options=None if options is None else [options[i] for i in places],
+            providers=[settings.requested[i] for i in indices],
+            provider_options=None if options is None else [options[i] for i in indices],
         )
-        for places in (kept, kept[1:])
-        if places
+        for indices in (kept, kept[1:])
+        if indices
     ]
     if settings.requested != (CPU,):
         attempts.append(replace(settings, providers=None, provider_options=None))
@@ -237,7 +254,7 @@ def _attempts(settings: SessionSettings, available: Sequence[str]) -> list[Sessi
 
 
 def settings_like(session: Any) -> SessionSettings:
-    """Settings with the providers and provider options of a session that is open already."""
+    """Return settings with the providers and provider options of a session that is open already."""
     providers, options = session.get_providers(), session.get_provider_options()
     return SessionSettings(providers, [options.get(name, {}) for name in providers])
 

@@ -1,4 +1,4 @@
-"""What a decoder step reads and writes, by name, and its buffers in host memory, bound once for many steps."""
+"""The inputs and outputs of a decoder step by name, and its buffers in host memory, bound once for many steps."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from s2s_runtime.search.step_model import StepOutput
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """What the decoder's graph reads and writes, by name.
+    """The names of what the decoder's graph reads and writes.
 
     Attributes:
         feed: the token or value of the step before; None where nothing is fed back.
-        output: logits, or values.
+        output: the logits or the values.
         size: numbers in a row of the output.
-        states: recurrent states.
+        states: the recurrent states.
         memory: what stays constant through a sequence.
         next_states: the states after the step, in the order of `states`.
     """
@@ -37,7 +37,7 @@ class Ports:
 
     @classmethod
     def of(cls, manifest: Manifest) -> Ports:
-        """Those of a bundle."""
+        """Return the names in a bundle."""
         feedback = manifest.target.feedback
         return cls(
             feed={"token": "token", "value": "value"}.get(feedback),
@@ -49,13 +49,13 @@ class Ports:
         )
 
     def fed(self, rows: int) -> tuple[tuple[int, ...], DTypeLike]:
-        """Shape and type of what is fed."""
+        """Return the shape and dtype of what is fed: int64 (rows,) tokens or float32 (rows, features) values."""
         return ((rows, self.size), np.float32) if self.feed == "value" else ((rows,), np.int64)
 
     def both_ways(
         self, session: Session, states: States, fed: Tensor | None, output: Tensor, attention: Tensor | None
     ) -> tuple[Any, Any]:
-        """I/O bindings of a step: the first reads `States.sets[0]` and writes `States.sets[1]`, the second back."""
+        """Return two I/O bindings of a step: from `States.sets[0]` to `States.sets[1]`, and back."""
         inputs = _named(self.memory, states.memory)
         outputs = {self.output: output.value} | ({} if attention is None else {"attention": attention.value})
         if fed is not None and self.feed is not None:
@@ -72,12 +72,12 @@ def _named(names: Sequence[str], tensors: Sequence[Tensor]) -> dict[str, Any]:
 
 
 class HostBuffers:
-    """Tokens that go from host memory to where the decoder runs, and logits that come back, by its binding.
+    """The buffers in host memory of tokens that go to the decoder and of logits that come back, bound to it.
 
     Args:
-        session: of the decoder.
-        ports: its names.
-        states: what it steps on.
+        session: session of the decoder.
+        ports: names of its inputs and outputs.
+        states: the states that it advances.
         attention: whether attention weights are wanted.
         on_device: whether it runs on a device, to which tokens are copied.
     """

@@ -31,7 +31,7 @@ class Tensor:
 
     @classmethod
     def of(cls, array: NDArray[Any]) -> Tensor:
-        """A tensor of an array, of a copy where that isn't contiguous."""
+        """Return a tensor of an array; of a copy where the array isn't contiguous."""
         return cls(np.asarray(array, order="C"))
 
     @property
@@ -50,7 +50,7 @@ class Tensor:
 
 
 class StepBuffers(Protocol):
-    """What a decoder step reads and writes beside the states and the memory, bound to them for good."""
+    """The buffers that a decoder step reads and writes beside the states and the memory, bound to them for good."""
 
     @property
     def has_attention(self) -> bool:
@@ -62,25 +62,25 @@ class StepBuffers(Protocol):
 
         Args:
             current: the set of states that it reads; it writes the other.
-            fed: tokens (rows,) or values (rows, features); not looked at where nothing is fed back.
+            fed: tokens, int64 (rows,), or values, float32 (rows, features); ignored where nothing is fed back.
 
         Returns:
-            Logits (rows, size), for value models the values, and attention (rows, source time) if bound; what the next
-            step may overwrite.
+            Logits, float32 (rows, size), or the values of value models, and attention, float32 (rows, source time), if
+            bound. The next step may overwrite them.
         """
         ...
 
 
 @dataclass(slots=True)
 class States:
-    """Recurrent states and memory of some rows. Made, advanced and read by `OnnxStepModel` only.
+    """The recurrent states and memory of some rows. Only `OnnxStepModel` makes, advances and reads them.
 
     Attributes:
-        rows: how many sequences.
+        rows: number of sequences.
         time: length of the padded source.
         sets: two sets of recurrent states; `sets[current]` holds the present ones, the other is free to be written.
-        memory: constant through the sequence.
-        buffers: made at the first step, for these sets and this memory.
+        memory: tensors that stay constant through the sequence.
+        buffers: buffers for these sets and this memory, made at the first step.
     """
 
     rows: int
@@ -97,5 +97,5 @@ class States:
 
     @property
     def free(self) -> list[Tensor]:
-        """The set that may be written."""
+        """The set of recurrent states that may be written."""
         return self.sets[self.current ^ 1]

@@ -1,4 +1,4 @@
-"""Attention maps: what the decoder looked at."""
+"""Attention maps, which show what the decoder looked at."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def plot_attention(hypothesis: Hypothesis, source_tokens: Sequence[str], path: s
     Labels that would touch are turned; a source that is written from right to left runs from right to left.
 
     Args:
-        hypothesis: decoded with `return_attention`.
-        source_tokens: of its `Result`.
-        path: where to write; its ending chooses the format (.png, .svg, .pdf).
+        hypothesis: a hypothesis decoded with `return_attention`.
+        source_tokens: the source tokens of its `Result`.
+        path: the file to write; its ending chooses the format (.png, .svg, .pdf).
 
     Raises:
         InputError: the hypothesis holds no attention, or is empty.
@@ -56,7 +56,7 @@ def attention_figure(weights: NDArray[np.float32], source_tokens: Sequence[str],
     """Return a matplotlib figure of attention weights.
 
     Args:
-        weights: (target tokens, source tokens) float32, of any size but nothing.
+        weights: float32 (target tokens, source tokens), not empty.
         source_tokens: their names, left to right; or right to left where they are written so.
         target_tokens: their names, top to bottom.
 
@@ -88,7 +88,7 @@ def _label(axis: Any, tokens: Sequence[str]) -> list[Any]:
 
 
 def _lay_out(figure: Any, axes: Any, image: Any, across: list[Any], down: list[Any]) -> None:
-    """Give the figure the size that its labels and cells need, and everything its place in it."""
+    """Give the figure the size that its labels and cells need, and place everything in it."""
     rows, columns = image.get_array().shape
     widest = max(_inches(label)[0] for label in across) + 0.5 * _CELL
     level = widest <= _CELL or columns * widest <= _LEVEL_GRID
@@ -127,6 +127,6 @@ def visible(token: str) -> str:
 
 
 def _runs_leftward(tokens: Sequence[str]) -> bool:
-    """Whether most letters are of scripts written from right to left."""
+    """Return whether most letters are of scripts written from right to left."""
     kinds = [unicodedata.bidirectional(symbol) for token in tokens for symbol in token]
     return sum(kind in ("R", "AL") for kind in kinds) > sum(kind == "L" for kind in kinds)

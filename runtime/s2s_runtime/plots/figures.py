@@ -1,4 +1,4 @@
-"""What all pictures share. matplotlib is imported here, when one is drawn, and nowhere else."""
+"""The parts that all pictures share. matplotlib is imported only here, when a picture is drawn."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DPI: Final = 150
 
 
 def new_figure(width: float, height: float) -> Any:
-    """Return an empty figure; made without pyplot, which would keep global state and look for a display.
+    """Return an empty figure, made without pyplot, which would keep global state and look for a display.
 
     Args:
         width: in inches.
@@ -36,7 +36,7 @@ def new_figure(width: float, height: float) -> Any:
 
 
 def check_picture(path: Path) -> None:
-    """Make sure that a picture of this name can be written, before the work that it is to show.
+    """Check that a picture of this name can be written, before the work that it is to show.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -54,7 +54,7 @@ def _check_format(path: Path) -> None:
 
 
 def add_legend(figure: Any, axes: Any, *, below: bool) -> None:
-    """Name the lines of one panel for the whole figure, outside the panels, so that no curve is covered.
+    """Add a legend of the lines of one panel for the whole figure, outside the panels, so that it covers no curve.
 
     Args:
         figure: made by `new_figure`; it gets higher by the lines of a legend that stands below.
@@ -71,7 +71,7 @@ def add_legend(figure: Any, axes: Any, *, below: bool) -> None:
 
 
 def draw_as_it_is(texts: list[Any]) -> None:
-    """Draw texts with fonts that have their symbols; dollars in them are no formula."""
+    """Draw texts with fonts that have their symbols; dollar signs in them begin no formula."""
     fonts = importlib.import_module("s2s_runtime.plots.fonts")  # it imports matplotlib
     families = fonts.families_for(text.get_text() for text in texts)
     for text in texts:
@@ -88,7 +88,7 @@ def png_bytes(figure: Any) -> bytes:
 
 @contextmanager
 def _told_of_glyphs() -> Iterator[None]:
-    """Leave out what matplotlib says of each symbol that no font has: `families_for` has told, once."""
+    """Leave out matplotlib's warnings of symbols that no font has: `families_for` has warned of them once."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
         yield

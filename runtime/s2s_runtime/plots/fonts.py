@@ -1,4 +1,4 @@
-"""Fonts of this machine that draw what the default one can't: Han, Devanagari and whatever else labels hold."""
+"""Fonts of this machine that draw what the default font can't: Han, Devanagari and whatever else labels hold."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WITHOUT_SHAPES = ("last resort", "lastresort", "blank")  # they claim every sym
 def families_for(texts: Iterable[str]) -> list[str]:
     """Return the font families that between them draw the texts, those of matplotlib's settings first.
 
-    What no font of the machine has is logged as one warning that names the symbols and their scripts.
+    Symbols that no font of the machine has are logged in one warning that names them and their scripts.
 
     Args:
         texts: labels, titles and the like.
@@ -80,7 +80,7 @@ def _symbols(path: str) -> Set[str]:
 
 
 def _is_drawn(symbol: str) -> bool:
-    """Whether a symbol has a shape: spaces, controls and format characters have none."""
+    """Return whether a symbol has a shape: spaces, controls and format characters have none."""
     return unicodedata.category(symbol)[0] not in "CZ"
 
 

@@ -19,7 +19,7 @@ _MOST_PICTURES: Final = 4
 
 
 def attention_png(result: Result) -> bytes | None:
-    """Draw what the best hypothesis looked at; None where that isn't known, or nothing can draw."""
+    """Draw the attention of the best hypothesis, as a PNG; return None where it has none, or matplotlib is missing."""
     weights = result.hypotheses[0].attention
     if weights is None or weights.size == 0:
         return None
@@ -32,9 +32,9 @@ def attention_png(result: Result) -> bytes | None:
 def results_table(results: Sequence[Result]) -> str:
     """Return results as a table in HTML: a row for each hypothesis, those of a source together; long ones are cut.
 
-    Where there are few of them their attention stands below it, as pictures.
+    Below it stand pictures of their attention, where there are few results.
     """
-    rows = [row for place, result in enumerate(results) for row in _rows(place, result)]
+    rows = [row for index, result in enumerate(results) for row in _rows(index, result)]
     scored = any(hypothesis.score is not None for result in results for hypothesis in result.hypotheses)
     unknown = any(result.unknown_symbols for result in results)
     head = ["", "source", "text", *(["score"] if scored else []), "ended by", *(["unknown symbols"] if unknown else [])]
@@ -43,13 +43,13 @@ def results_table(results: Sequence[Result]) -> str:
     left = len(rows) - len(body)
     more = f"<p>{left:,} rows more</p>" if left else ""
     pictures = [attention_png(result) for result in results] if len(results) <= _MOST_PICTURES else []
-    shown = (f'<img src="data:image/png;base64,{b64encode(each).decode()}">' for each in pictures if each is not None)
+    shown = (f'<img src="data:image/png;base64,{b64encode(png).decode()}">' for png in pictures if png is not None)
     return f"<table>{''.join(lines)}</table>{more}{''.join(shown)}"
 
 
-def _rows(place: int, result: Result) -> Iterator[list[str]]:
-    """Place, source, text, score, reason and unknown symbols of each hypothesis; what they share in the first row."""
-    shared = [f"{place:,}", _text(result.source_tokens)], " ".join(result.unknown_symbols)
+def _rows(index: int, result: Result) -> Iterator[list[str]]:
+    """Yield index, source, text, score, reason and unknown symbols of each hypothesis; only the first row has all."""
+    shared = [f"{index:,}", _text(result.source_tokens)], " ".join(result.unknown_symbols)
     for hypothesis in result.hypotheses:
         (number, source), unknown = shared
         yield [number, source, hypothesis.text, _score(hypothesis), hypothesis.finish_reason, unknown]
@@ -57,7 +57,7 @@ def _rows(place: int, result: Result) -> Iterator[list[str]]:
 
 
 def _text(tokens: Sequence[str]) -> str:
-    """Source tokens as a person reads them: characters together, words and numbers apart."""
+    """Return source tokens as a person reads them: characters joined, words and numbers between spaces."""
     characters = sum(len(token) == 1 and not token.isdigit() for token in tokens)
     return ("" if 2 * characters >= len(tokens) else " ").join(tokens)
 

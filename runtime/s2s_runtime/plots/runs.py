@@ -1,4 +1,4 @@
-"""Pictures of runs and of what models write; others: `s2s_runtime.plots.attention`, `s2s_runtime.bench.pictures`."""
+"""Pictures of training runs and of what models write."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _MOST_BARS: Final = 30
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """Windows of a continuous data set, as training leaves them in `windows.npz`.
+    """The windows of a continuous data set, as training writes them to `windows.npz`.
 
     Attributes:
-        points: where the curves were taken, (windows, time).
-        sources: (windows, time, features) float32.
-        targets: (windows, time, features) float32.
-        shown: numbers of the windows that pictures show.
+        points: (windows, time), positions at which the curves were sampled.
+        sources: float32 (windows, time, features).
+        targets: float32 (windows, time, features).
+        shown: indices of the windows that pictures show.
     """
 
     points: NDArray[np.float32]
@@ -54,8 +54,8 @@ class Windows:
             InputError: the file holds something else.
         """
         try:
-            with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as found:
-                read = cls(found["points"], found["sources"], found["targets"], found["shown"].tolist())
+            with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                read = cls(arrays["points"], arrays["sources"], arrays["targets"], arrays["shown"].tolist())
             read._check()
         except (KeyError, ValueError, TypeError, EOFError, BadZipFile, zlib.error) as error:  # from EOFError on: torn
             raise InputError(f"{path}: expected the windows.npz of a run on continuous data: {error}") from error
@@ -74,16 +74,16 @@ class Windows:
 def plot_history(runs: Mapping[str, Columns], path: str | os.PathLike[str], *, best: int | None = None) -> None:
     """Draw losses and accuracies over the epochs.
 
-    Of a single run training and validation, the run's best epoch ringed in each panel; of several runs validation only,
-    a line each.
+    A single run has lines for training and validation, and a ring at its best epoch in each panel; several runs have a
+    line each, for validation only.
 
     Args:
-        runs: by name, the content of `history.json`: lists by the name of the figure, `epoch` among them.
-        path: where to write; its ending chooses the format (.png, .svg, .pdf).
+        runs: the content of `history.json` by the run's name: lists by the name of the figure, `epoch` among them.
+        path: the file to write; its ending chooses the format (.png, .svg, .pdf).
         best: the epoch whose weights a single run kept, from 1; None = that of the best figure in the first panel.
 
     Raises:
-        InputError: no run, or one without epochs or validation figures.
+        InputError: there is no run, or one has no epochs or no validation figures.
         MissingExtraError: matplotlib is not installed.
         OptionError: the ending is none of these.
     """
@@ -119,12 +119,12 @@ def plot_predictions(windows: Windows, predicted: NDArray[np.floating[Any]], pat
     """Draw input, truth and prediction in each of the windows shown.
 
     Args:
-        windows: of the data.
-        predicted: for each window shown, (windows shown, time, features).
-        path: where to write; its ending chooses the format (.png, .svg, .pdf).
+        windows: the windows of the data.
+        predicted: float (windows shown, time, features), the predictions for the windows shown.
+        path: the file to write; its ending chooses the format (.png, .svg, .pdf).
 
     Raises:
-        InputError: predictions of another shape than the targets of the windows shown.
+        InputError: the predictions have another shape than the targets of the windows shown.
         MissingExtraError: matplotlib is not installed.
         OptionError: the ending is none of these.
     """
@@ -157,8 +157,8 @@ def plot_lengths(lengths: Mapping[str, Sequence[int]], path: str | os.PathLike[s
     """Draw how many sequences have which length, a panel for each kind.
 
     Args:
-        lengths: in tokens, by kind, such as "source".
-        path: where to write; its ending chooses the format (.png, .svg, .pdf).
+        lengths: lengths in tokens, by kind, such as "source".
+        path: the file to write; its ending chooses the format (.png, .svg, .pdf).
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -166,9 +166,9 @@ def plot_lengths(lengths: Mapping[str, Sequence[int]], path: str | os.PathLike[s
     """
     figure = new_figure(3.6 * len(lengths), 3.2)
     panels = figure.subplots(1, len(lengths), squeeze=False, sharey=True)[0]
-    for axes, (kind, found) in zip(panels, lengths.items(), strict=True):
-        axes.hist(found, bins=np.arange(min(found), max(found) + 2) - 0.5)
-        axes.set(title=f"{kind}, mean {np.mean(found):.1f}", xlabel="tokens")
+    for axes, (kind, counts) in zip(panels, lengths.items(), strict=True):
+        axes.hist(counts, bins=np.arange(min(counts), max(counts) + 2) - 0.5)
+        axes.set(title=f"{kind}, mean {np.mean(counts):.1f}", xlabel="tokens")
         axes.locator_params(axis="x", integer=True, min_n_ticks=1)
         axes.grid(alpha=0.3)
     panels[0].set_ylabel("sequences")
@@ -178,33 +178,34 @@ def plot_lengths(lengths: Mapping[str, Sequence[int]], path: str | os.PathLike[s
 def plot_errors(
     outputs: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]], path: str | os.PathLike[str]
 ) -> None:
-    """Draw how many edits sequences are from right, and the share of wrong ones by the length of the reference.
+    """Draw how many edits each sequence needs to be right, and the share of wrong ones by the reference's length.
 
     Args:
-        outputs: the tokens of each.
-        references: the right sequences of each, at least one; the nearest counts.
-        path: where to write; its ending chooses the format (.png, .svg, .pdf).
+        outputs: the tokens of each output.
+        references: the right sequences for each output, at least one; the nearest counts.
+        path: the file to write; its ending chooses the format (.png, .svg, .pdf).
 
     Raises:
         MissingExtraError: matplotlib is not installed.
         OptionError: the ending is none of these.
     """
-    found = np.array(
+    edits_and_lengths = np.array(
         [nearest(*pair) for pair in zip(outputs, references, strict=True)]
     )  # (sequences, edits and length)
     figure = new_figure(11.0, 3.6)
     edits, by_length = figure.subplots(1, 2)
-    edits.hist(found[:, 0], bins=np.arange(found[:, 0].max() + 2) - 0.5)
-    edits.set(title=f"wrong: {np.mean(found[:, 0] > 0):.1%} of {len(found)}", xlabel="edits", ylabel="sequences")
+    edits.hist(edits_and_lengths[:, 0], bins=np.arange(edits_and_lengths[:, 0].max() + 2) - 0.5)
+    share = np.mean(edits_and_lengths[:, 0] > 0)
+    edits.set(title=f"wrong: {share:.1%} of {len(edits_and_lengths)}", xlabel="edits", ylabel="sequences")
     edits.locator_params(axis="x", integer=True, min_n_ticks=1)
-    _draw_by_length(by_length, lengths=found[:, 1], wrong=found[:, 0] > 0)
+    _draw_by_length(by_length, lengths=edits_and_lengths[:, 1], wrong=edits_and_lengths[:, 0] > 0)
     for axes in (edits, by_length):
         axes.grid(alpha=0.3)
     save_figure(figure, Path(path))
 
 
 def _draw_by_length(axes: Any, *, lengths: NDArray[np.int64], wrong: NDArray[np.bool_]) -> None:
-    """Draw a bar for each length, or for several together where there are more lengths than bars have room."""
+    """Draw a bar for each length, or for several lengths together where there is no room for so many bars."""
     width = -(-(int(lengths.max() - lengths.min()) + 1) // _MOST_BARS)
     bins = (lengths - lengths.min()) // width
     for number in np.unique(bins):

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from s2s_runtime.array_types import Floats, Ints
 from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.results import FinishReason
-from s2s_runtime.search.finished import Ended, EndedPool
+from s2s_runtime.search.finished import EndedPool, EndedSequence
 from s2s_runtime.search.history import History
 from s2s_runtime.search.plan import SearchPlan
 from s2s_runtime.search.scoring import log_normalizer, top_candidates
@@ -26,15 +26,15 @@ from s2s_runtime.search.step_model import Candidates, StatesT, StepModel, StepOu
 
 
 class Beams(NamedTuple, Generic[StatesT]):
-    """The sequences alive. Row i of states and history is beam i % width of sentence i // width.
+    """The sequences that are alive. Row i of states and history is beam i % width of sentence i // width.
 
     Attributes:
-        states: of the model, a row for each beam.
-        sentences: (sentences,) place of each in the batch.
-        scores: (sentences, width) log-probability so far, best first; -inf where fewer are alive than the width.
-        tokens: (rows,) what is fed next.
+        states: states of the model, a row for each beam.
+        sentences: int64 (sentences,), index of each in the batch.
+        scores: float32 (sentences, width), log-probability so far, best first; -inf where fewer are alive.
+        tokens: int64 (rows,), the tokens that are fed next.
         history: tokens so far, a row for each beam.
-        attended: (rows, source time) attention that each source position received, or None.
+        attended: float32 (rows, source time), attention that each source position received so far, or None.
     """
 
     states: StatesT
@@ -46,13 +46,13 @@ class Beams(NamedTuple, Generic[StatesT]):
 
 
 class _Attention(NamedTuple):
-    """Attention of the beams, (rows, source time) each: of the step just made, and of all steps where that counts."""
+    """Attention of the beams, float32 (rows, source time): of the last step, and summed over all steps if needed."""
 
     step: Floats | None
     total: Floats | None
 
 
-def beam_search(model: StepModel[StatesT], batch: Batch, plan: SearchPlan) -> list[list[Ended]]:
+def beam_search(model: StepModel[StatesT], batch: Batch, plan: SearchPlan) -> list[list[EndedSequence]]:
     """Keep the `beam_size` best sequences of each sentence alive until enough have ended.
 
     Returns:
@@ -62,7 +62,7 @@ def beam_search(model: StepModel[StatesT], batch: Batch, plan: SearchPlan) -> li
 
 
 class _BeamSearch(Generic[StatesT]):
-    """One run over one batch. What changes from step to step is in `Beams`, what has ended in the pool."""
+    """One beam search over one batch. `Beams` holds what changes from step to step, the pool holds what has ended."""
 
     def __init__(self, model: StepModel[StatesT], batch: Batch, plan: SearchPlan) -> None:
         self.model = model
@@ -73,7 +73,7 @@ class _BeamSearch(Generic[StatesT]):
         self.examined = plan.beam_size * (1 + plan.ends)
         self.first_limit = int(batch.limits.min())
 
-    def run(self) -> list[list[Ended]]:
+    def run(self) -> list[list[EndedSequence]]:
         beams: Beams[StatesT] | None = self.start()
         while beams is not None:
             output = self.model.step(beams.states, beams.tokens, attention=self.plan.looks)
@@ -90,7 +90,7 @@ class _BeamSearch(Generic[StatesT]):
         return [self.pool.best(sentence) for sentence in range(len(self.batch))]
 
     def start(self) -> Beams[StatesT]:
-        """One beam per sentence: at the first step there are no others to tell apart."""
+        """Return one beam per sentence: at the first step there are no others to tell apart."""
         count, time = len(self.batch), self.batch.source.shape[1]
         return Beams(
             states=self.model.encode(self.batch.source, *self.batch.others),
@@ -107,7 +107,7 @@ class _BeamSearch(Generic[StatesT]):
         return _Attention(output.attention, beams.attended + output.attention)
 
     def extend(self, beams: Beams[StatesT], output: StepOutput) -> Candidates:
-        """The best extensions of each sentence: as many as can end in one step, and a beam's worth beside."""
+        """Return the best extensions of each sentence: as many as can end in one step, and `beam_size` more."""
         logits, rules = output.logits, self.plan.rules  # (rows, vocabulary), ours to write into
         sentences, width = beams.scores.shape
         scores, written = beams.scores.reshape(-1), beams.history.tokens
@@ -117,8 +117,8 @@ class _BeamSearch(Generic[StatesT]):
         living = None if rules.allowed_next is None else scores > -np.inf
         rules.mask(logits, written, None if forced is None else np.repeat(forced, width), living)
         logits += offset[:, None]
-        best, places = top_candidates(logits.reshape(sentences, -1), self.examined)
-        parents, tokens = np.divmod(places, logits.shape[1])
+        best, positions = top_candidates(logits.reshape(sentences, -1), self.examined)
+        parents, tokens = np.divmod(positions, logits.shape[1])
         return Candidates(best, parents, tokens)
 
     def set_aside(
@@ -132,24 +132,24 @@ class _BeamSearch(Generic[StatesT]):
         """Move candidates to the pool of ended hypotheses, best first."""
         width, history = beams.scores.shape[1], beams.history
         kept = self.pool.screen(beams.sentences, which, candidates.scores, history.length + 1)
-        for place, rank in zip(*np.nonzero(kept), strict=True):
-            sentence, parent = int(beams.sentences[place]), int(candidates.parents[place, rank])
-            row, log_probability = int(place) * width + parent, candidates.scores[place, rank]
+        for index, rank in zip(*np.nonzero(kept), strict=True):
+            sentence, parent = int(beams.sentences[index]), int(candidates.parents[index, rank])
+            row, log_probability = int(index) * width + parent, candidates.scores[index, rank]
             score = self.score(sentence, row, float(log_probability), history.length + 1, attention.total)
             ids, scores, weights = history.of(row, history.length)
-            ids.append(int(candidates.tokens[place, rank]))
+            ids.append(int(candidates.tokens[index, rank]))
             if scores is not None:
-                scores = np.append(scores, log_probability - beams.scores[place, parent])
+                scores = np.append(scores, log_probability - beams.scores[index, parent])
             if weights is not None and attention.step is not None:
                 weights = np.concatenate([weights, attention.step[row : row + 1]])
-            self.pool.add(sentence, Ended(ids, reason, score, scores, weights), score)
+            self.pool.add(sentence, EndedSequence(ids, reason, score, scores, weights), score)
 
     def score(self, sentence: int, row: int, log_probability: float, length: int, attended: Floats | None) -> float:
         looked = None if attended is None else attended[row][self.batch.columns[sentence]]
         return self.plan.score(log_probability, length, looked)
 
     def going_on(self, beams: Beams[StatesT], attention: _Attention, alive: Candidates) -> NDArray[np.intp]:
-        """Places of the sentences that go on; what is alive in those that have reached their limit ends."""
+        """Return the indices of the sentences that go on; end what is alive in those that have reached their limit."""
         length, left = beams.history.length + 1, alive.scores[:, 0] > -np.inf
         if length >= self.first_limit:
             last = self.batch.limits[beams.sentences] <= length
@@ -159,20 +159,20 @@ class _BeamSearch(Generic[StatesT]):
             self.rescue(beams, (~left).nonzero()[0])
         return (left & ~self.pool.settled(beams.sentences, alive.scores[:, 0])).nonzero()[0]
 
-    def rescue(self, beams: Beams[StatesT], places: NDArray[np.intp]) -> None:
-        """Sentences in which nothing may follow and nothing has ended give the best of what they have written."""
+    def rescue(self, beams: Beams[StatesT], indices: NDArray[np.intp]) -> None:
+        """End the best beam of each sentence in which no token may follow and nothing has ended."""
         width, length = beams.scores.shape[1], beams.history.length
-        for place in places:
-            sentence, row = int(beams.sentences[place]), int(place) * width
+        for index in indices:
+            sentence, row = int(beams.sentences[index]), int(index) * width
             if self.pool.is_empty(sentence):
-                score = self.score(sentence, row, float(beams.scores[place, 0]), length, beams.attended)
+                score = self.score(sentence, row, float(beams.scores[index, 0]), length, beams.attended)
                 ids, scores, weights = beams.history.of(row, length)
-                self.pool.add(sentence, Ended(ids, "stopped", score, scores, weights), score)
+                self.pool.add(sentence, EndedSequence(ids, "stopped", score, scores, weights), score)
 
     def advance(
         self, beams: Beams[StatesT], attention: _Attention, alive: Candidates, left: NDArray[np.intp]
     ) -> Beams[StatesT] | None:
-        """The beams of the sentences that go on, each made of its parent; None where none goes on."""
+        """Return the beams of the sentences that go on, each made of its parent; None where none goes on."""
         if len(left) == 0:
             return None
         width, history, states = beams.scores.shape[1], beams.history, beams.states
@@ -197,6 +197,6 @@ class _BeamSearch(Generic[StatesT]):
 def _alive(candidates: Candidates, ends: NDArray[np.bool_], width: int) -> Candidates:
     """Return the best `width` of those that don't end; where there are fewer, the others' scores become -inf."""
     order = np.argsort(ends, axis=1, kind="stable")[:, :width]
-    place = np.arange(len(order))[:, None]
-    scores = np.where(ends[place, order], np.float32(-np.inf), candidates.scores[place, order])
-    return Candidates(scores, candidates.parents[place, order], candidates.tokens[place, order])
+    rows = np.arange(len(order))[:, None]
+    scores = np.where(ends[rows, order], np.float32(-np.inf), candidates.scores[rows, order])
+    return Candidates(scores, candidates.parents[rows, order], candidates.tokens[rows, order])

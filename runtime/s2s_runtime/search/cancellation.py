@@ -30,11 +30,11 @@ _STEPS_BETWEEN: Final = 8  # where the steps run inside one graph: each return t
 
 
 class CancellableModel(Generic[StatesT]):
-    """A `StepModel` that raises once a signal is set.
+    """A `StepModel` that raises `CancelledError` once a signal is set.
 
     Args:
-        model: does the work.
-        signal: looked at before each encoding and each step.
+        model: the model that does the work.
+        signal: checked before each encoding and each step.
     """
 
     def __init__(self, model: StepModel[StatesT], signal: CancelSignal) -> None:
@@ -82,5 +82,5 @@ class CancellableModel(Generic[StatesT]):
 
 
 def cancellable(model: StepModel[StatesT], signal: CancelSignal | None) -> StepModel[StatesT]:
-    """The model itself where there is no signal, so that calls without one pay nothing."""
+    """Return a model that stops at a signal; the model itself where there is none, so that such calls pay nothing."""
     return model if signal is None else CancellableModel(model, signal)

@@ -1,4 +1,4 @@
-"""Which way batches are decoded: by a graph or step by step. The rules stand here.
+"""The choice of the engine: whether a graph decodes a batch, or a search goes step by step.
 
 All ways give the same tokens. The graphs choose tokens, or beams, by themselves and keep everything inside
 onnxruntime, which makes them the faster ones. They give no attention (and that of greedy search no scores), they can't
@@ -16,7 +16,7 @@ from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.options.terms import BEAM_GRAPH, GREEDY_GRAPH
-from s2s_runtime.search.graph_search import Answer
+from s2s_runtime.search.graph_search import SentenceHypotheses
 from s2s_runtime.search.plan import SearchPlan
 from s2s_runtime.search.step_model import StepModel, WritingModel, can_write
 
@@ -27,30 +27,31 @@ else:  # a call uses one of the four
     greedy, graph_greedy = LazyModule("search.greedy"), LazyModule("search.graph_greedy")
 
 
-def answers(
+def search_batches(
     model: StepModel[Any], batches: Iterable[Batch], plan: SearchPlan, options: DecodingOptions
-) -> Iterator[Answer]:
-    """Yield what each sentence of the batches of a list gives, in no order to rely on.
+) -> Iterator[SentenceHypotheses]:
+    """Yield the hypotheses of each sentence of some batches, in no order to rely on.
 
     Raises:
         OptionError: `engine` is "graph", and something else is asked for that the graph can't do.
     """
     for batch in batches:
         if check_engine(model, plan, options, prefix=batch.prefix is not None):
-            found = (greedy.greedy_search if plan.beam_size == 1 else beam.beam_search)(model, batch, plan)
-            yield from (Answer(batch, place, hypotheses) for place, hypotheses in enumerate(found))
+            search_steps = greedy.greedy_search if plan.beam_size == 1 else beam.beam_search
+            for sentence, hypotheses in enumerate(search_steps(model, batch, plan)):
+                yield SentenceHypotheses(batch, sentence, hypotheses)
         else:
-            search = graph_greedy.GraphGreedy if plan.beam_size == 1 else graph_beam.GraphBeam
-            yield from search(cast("WritingModel[Any]", model), batch, plan).run()
+            search_graph = graph_greedy.GraphGreedy if plan.beam_size == 1 else graph_beam.GraphBeam
+            yield from search_graph(cast("WritingModel[Any]", model), batch, plan).run()
 
 
 def check_engine(
     model: StepModel[Any], plan: SearchPlan, options: DecodingOptions, *, prefix: bool = False
 ) -> list[str]:
-    """What keeps a search from the graph; nothing where it fits.
+    """Return what keeps a search from the graph; an empty list where the graph can do it.
 
     Raises:
-        OptionError: something does, and `engine` is "graph".
+        OptionError: something keeps it from the graph, and `engine` is "graph".
     """
     obstacles = graph_obstacles(model, plan, options, prefix=prefix)
     if obstacles and options.engine == "graph":
@@ -61,7 +62,7 @@ def check_engine(
 
 
 def graph_obstacles(model: StepModel[Any], plan: SearchPlan, options: DecodingOptions, *, prefix: bool) -> list[str]:
-    """What keeps a search from the graph, by the names of options; nothing where it fits."""
+    """Return the options that keep a search from the graph; an empty list where the graph can do it."""
     asked_for = ["engine 'steps'"] if options.engine == "steps" else []
     asked_for += options.obstacles(GREEDY_GRAPH if plan.beam_size == 1 else BEAM_GRAPH)
     if prefix:

@@ -1,4 +1,4 @@
-"""The hypotheses of a batch that have ended, and when that is enough."""
+"""The hypotheses of a batch that have ended, and when enough have."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from s2s_runtime.search.plan import SearchPlan
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class EndedSequence:
     """A sequence that has ended.
 
     Attributes:
         ids: its tokens, the end token included where it has one.
         reason: why it ended; with "end" the last of `ids` is the end token.
-        score: None where scores weren't computed.
-        token_scores: (tokens,) float32, or None.
-        attention: (tokens, source time) float32, or None.
+        score: normalised log-probability, or None where scores weren't computed.
+        token_scores: float32 (tokens,), or None.
+        attention: float32 (tokens, source time), or None.
     """
 
     ids: list[int]
@@ -38,19 +38,19 @@ class Ended:
         return self.ids[:-1] if self.reason == "end" else self.ids
 
 
-def rank(ended: list[Ended], count: int) -> list[Ended]:
-    """The best distinct sequences, best first; of equal scores, the one that ended first.
+def rank(ended: list[EndedSequence], count: int) -> list[EndedSequence]:
+    """Return the best distinct sequences, best first; of equal scores, the one that ended first comes first.
 
     Two that differ only in which end token they ended with are the same.
     """
-    best: dict[tuple[int, ...], Ended] = {}
-    for each in sorted(ended, key=lambda item: -(item.score or 0.0)):
-        best.setdefault(tuple(each.bare), each)
+    best: dict[tuple[int, ...], EndedSequence] = {}
+    for sequence in sorted(ended, key=lambda item: -(item.score or 0.0)):
+        best.setdefault(tuple(sequence.bare), sequence)
     return list(best.values())[:count]
 
 
 class EndedPool:
-    """Ended hypotheses of each sentence: how many there were, and those that may still be among the best.
+    """The ended hypotheses of each sentence: how many there were, and those that may still be among the best.
 
     Args:
         batch: the sentences.
@@ -60,7 +60,7 @@ class EndedPool:
     def __init__(self, batch: Batch, plan: SearchPlan) -> None:
         self._limits = batch.limits
         self._plan = plan
-        self._ended: list[list[Ended]] = [[] for _ in range(len(batch))]
+        self._ended: list[list[EndedSequence]] = [[] for _ in range(len(batch))]
         self._scores: list[list[float]] = [[] for _ in range(len(batch))]  # ascending
         self._counts: Ints = np.zeros(len(batch), np.int64)
         self._most = 0
@@ -70,9 +70,14 @@ class EndedPool:
         self._capacity = plan.num_hypotheses * max(1, plan.ends)
 
     def ending(self, tokens: Ints, scores: Floats) -> NDArray[np.bool_]:
-        """Tell which candidates (..., candidates), best first, are set aside as ended hypotheses.
+        """Return which candidates are set aside as ended hypotheses, bool (..., candidates).
 
-        One that ends below the first `beam_size` is neither ended nor alive: see `s2s_runtime.search.beam`.
+        A candidate that ends below the first `beam_size` is neither ended nor alive: see `s2s_runtime.search.beam`.
+
+        Args:
+            tokens: int64 (..., candidates), best first.
+            scores: float32 (..., candidates), log-probability of the whole sequence.
+
         """
         ends: NDArray[np.bool_] = self._plan.is_end[tokens] & (scores > -np.inf)
         ends[..., self._plan.beam_size :] = False
@@ -80,23 +85,23 @@ class EndedPool:
 
     @property
     def is_enough_somewhere(self) -> bool:
-        """Whether in any sentence as many have ended as it takes to stop."""
+        """Whether in any sentence as many hypotheses have ended as it takes to stop."""
         return self._most >= self._plan.pool
 
     def is_empty(self, sentence: int) -> bool:
-        """Whether nothing has ended in this sentence."""
+        """Return whether nothing has ended in a sentence."""
         return not self._ended[sentence]
 
     def screen(
         self, sentences: Ints, which: NDArray[np.bool_], log_probability: Floats, length: int
     ) -> NDArray[np.bool_]:
-        """Count sequences that end, and tell which of them are good enough to be kept.
+        """Count sequences that end, and return which of them are good enough to be kept, bool (sentences, candidates).
 
         Args:
-            sentences: (sentences,) places in the batch.
-            which: (sentences, candidates) those that end.
-            log_probability: (sentences, candidates).
-            length: of the sequences, the end token included.
+            sentences: int64 (sentences,), indices in the batch.
+            which: bool (sentences, candidates), True at those that end.
+            log_probability: float32 (sentences, candidates), of the whole sequence.
+            length: tokens of the sequences, the end token included.
         """
         self._counts[sentences] += which.sum(axis=1)
         self._most = int(self._counts.max())
@@ -105,8 +110,8 @@ class EndedPool:
         kept: NDArray[np.bool_] = which & (scores > self._needed[sentences][:, None])
         return kept
 
-    def add(self, sentence: int, ended: Ended, score: float) -> None:
-        """Keep a sequence."""
+    def add(self, sentence: int, ended: EndedSequence, score: float) -> None:
+        """Keep an ended sequence, and raise the score that later ones of its sentence need to be kept."""
         self._ended[sentence].append(ended)
         scores = self._scores[sentence]
         bisect.insort(scores, score)
@@ -115,11 +120,11 @@ class EndedPool:
             self._needed[sentence] = scores[-self._capacity]
 
     def settled(self, sentences: Ints, log_probability: Floats) -> NDArray[np.bool_]:
-        """Whether enough sequences have ended and none alive can beat the best of them.
+        """Return, as bool (sentences,), whether enough sequences have ended and none alive can beat the best of them.
 
         Args:
-            sentences: (sentences,) places in the batch.
-            log_probability: (sentences,) of the best sequence alive.
+            sentences: int64 (sentences,), indices in the batch.
+            log_probability: float32 (sentences,), of the best sequence alive.
         """
         enough: NDArray[np.bool_] = self._counts[sentences] >= self._plan.pool
         if enough.any():
@@ -127,6 +132,6 @@ class EndedPool:
             enough &= bound <= self._best[sentences]
         return enough
 
-    def best(self, sentence: int) -> list[Ended]:
-        """The best distinct hypotheses of a sentence, best first."""
+    def best(self, sentence: int) -> list[EndedSequence]:
+        """Return the best distinct hypotheses of a sentence, best first."""
         return rank(self._ended[sentence], self._plan.num_hypotheses)

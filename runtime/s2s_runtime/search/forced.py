@@ -13,21 +13,23 @@ from s2s_runtime.search.scoring import log_normalizer
 from s2s_runtime.search.step_model import StatesT, StepModel
 
 
-class Forced(NamedTuple):
-    """What a given target scored: log-probability of each token (tokens,), and its score as the plan counts it."""
+class ForcedScores(NamedTuple):
+    """The scores of a given target: log-probability of each token, float32 (tokens,), and its score by the plan."""
 
     token_scores: Floats
     score: float
 
 
-def score_targets(model: StepModel[StatesT], batch: Batch, targets: list[list[int]], plan: SearchPlan) -> list[Forced]:
+def score_targets(
+    model: StepModel[StatesT], batch: Batch, targets: list[list[int]], plan: SearchPlan
+) -> list[ForcedScores]:
     """Feed each target to the model and read off the probability of every token of it.
 
     Args:
         model: the model.
         batch: the sources.
-        targets: ids of each, the end token included where it counts.
-        plan: penalties; its masks don't apply.
+        targets: ids of each target, the end token included where it counts.
+        plan: gives the penalties; its masks don't apply.
     """
     longest = max(len(target) for target in targets)
     given = np.zeros((len(targets), longest), np.int64)
@@ -52,24 +54,24 @@ def score_targets(model: StepModel[StatesT], batch: Batch, targets: list[list[in
     ]
 
 
-def _forced(scores: Floats, attended: Floats | None, batch: Batch, row: int, plan: SearchPlan) -> Forced:
+def _forced(scores: Floats, attended: Floats | None, batch: Batch, row: int, plan: SearchPlan) -> ForcedScores:
     looked = None if attended is None else attended.sum(axis=0)[batch.columns[row]]
-    return Forced(scores, plan.score(float(scores.sum(dtype=np.float32)), len(scores), looked))
+    return ForcedScores(scores, plan.score(float(scores.sum(dtype=np.float32)), len(scores), looked))
 
 
 def likeliest_next(model: StepModel[StatesT], batch: Batch, plan: SearchPlan, count: int, least: float) -> list[Ints]:
-    """The likeliest tokens after each sentence's prefix, best first.
+    """Return the likeliest tokens after each sentence's prefix, best first: int64 (tokens,) for each sentence.
 
     Args:
         model: the model.
         batch: the sources and prefixes.
-        plan: what may follow.
-        count: at most so many.
-        least: only those of at least this probability.
+        plan: says which tokens may follow.
+        count: most tokens for each sentence.
+        least: tokens less likely than this are left out.
     """
     prefix = np.zeros((len(batch), 0), np.int64) if batch.prefix is None else batch.prefix
     lengths = (prefix >= 0).sum(axis=1)
-    found: list[Ints] = [np.zeros(0, np.int64)] * len(batch)
+    likeliest: list[Ints] = [np.zeros(0, np.int64)] * len(batch)
     states, tokens = model.encode(batch.source, *batch.others), np.full(len(batch), plan.start_id, np.int64)
     for step in range(int(lengths.max()) + 1):
         logits = model.step(states, tokens).logits
@@ -82,8 +84,8 @@ def likeliest_next(model: StepModel[StatesT], batch: Batch, plan: SearchPlan, co
             order = np.argsort(-chosen, axis=1, kind="stable")[:, :count]
             scores = np.take_along_axis(chosen, order, axis=1) - normalizer[:, None]
             kept = (scores > -np.inf) & (np.exp(scores) >= least)
-            for place, row in enumerate(here):
-                found[row] = order[place][kept[place]]
+            for i, row in enumerate(here):
+                likeliest[row] = order[i][kept[i]]
         if step < prefix.shape[1]:
             tokens = np.maximum(prefix[:, step], 0)
-    return found
+    return likeliest

@@ -1,4 +1,4 @@
-"""Greedy search by a graph that writes many tokens in one run; the same tokens as `s2s_runtime.search.greedy` takes.
+"""Greedy search by a graph that writes many tokens in one run; it finds what `s2s_runtime.search.greedy` finds.
 
 The graph comes back when enough rows have ended to be worth dropping, or when a row reaches its longest length.
 """
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from s2s_runtime.array_types import Ints
 from s2s_runtime.inputs.batch import Batch
-from s2s_runtime.search.finished import Ended
-from s2s_runtime.search.graph_search import Answer, GraphSearch
+from s2s_runtime.search.finished import EndedSequence
+from s2s_runtime.search.graph_search import GraphSearch, SentenceHypotheses
 from s2s_runtime.search.history import doubled
 from s2s_runtime.search.plan import SearchPlan
 from s2s_runtime.search.step_model import StatesT, Writing, WritingModel
@@ -22,14 +22,14 @@ _FIRST_CAPACITY = 64
 
 
 class GraphGreedy(GraphSearch[StatesT]):
-    """The likeliest token is taken at each step; each sentence gives one hypothesis, without a score."""
+    """Greedy search by a graph: it takes the likeliest token at each step and gives one hypothesis without a score."""
 
     def __init__(self, model: WritingModel[StatesT], batch: Batch, plan: SearchPlan) -> None:
         super().__init__(model, batch, plan)
         self._tokens: Ints = np.full(len(batch), plan.start_id, np.int64)  # the last of each sentence in flight
         self._written: Ints = np.zeros((len(batch), _FIRST_CAPACITY), np.int64)  # of all sentences
 
-    def write(self, states: StatesT, least: int, steps: int) -> Iterator[Answer]:
+    def write(self, states: StatesT, least: int, steps: int) -> Iterator[SentenceHypotheses]:
         """See `GraphSearch.write`; rows that have ended are written on like the others."""
         live = self.going.astype(np.float32)
         writing = Writing(self.plan.rules.always, self.plan.goes_on, live, least, steps)
@@ -47,7 +47,9 @@ class GraphGreedy(GraphSearch[StatesT]):
         for row in np.flatnonzero(ended | full):
             sentence = int(self.sentences[row])
             ids = self._written[sentence, : lengths[row]].tolist()
-            yield Answer(self.batch, sentence, [Ended(ids, "end" if ended[row] else "length", None)])
+            yield SentenceHypotheses(
+                self.batch, sentence, [EndedSequence(ids, "end" if ended[row] else "length", None)]
+            )
 
     def drop(self, kept: NDArray[np.intp]) -> None:
         """See `GraphSearch.drop`."""

@@ -1,7 +1,7 @@
-"""A batch decoded by a graph that writes many tokens in one run.
+"""The frame of searches by a graph that writes many tokens in one run.
 
-Between two runs, sentences that have ended are dropped once there are enough of them: dropping copies states, keeping
-them computes what nobody reads.
+Between two runs, sentences that have ended are dropped once there are enough of them: dropping copies states, and
+keeping them computes what nobody reads.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from numpy.typing import NDArray
 
 from s2s_runtime.array_types import Ints
 from s2s_runtime.inputs.batch import Batch
-from s2s_runtime.search.finished import Ended
+from s2s_runtime.search.finished import EndedSequence
 from s2s_runtime.search.plan import DROP_SHARE, SearchPlan
 from s2s_runtime.search.step_model import StatesT, WritingModel
 
 
-class Answer(NamedTuple):
-    """What a sentence gave: the batch, its place in that, and its hypotheses, best first."""
+class SentenceHypotheses(NamedTuple):
+    """The hypotheses of one sentence, best first; `sentence` is its index in the batch."""
 
     batch: Batch
-    place: int
-    hypotheses: list[Ended]
+    sentence: int
+    hypotheses: list[EndedSequence]
 
 
 class GraphSearch(ABC, Generic[StatesT]):
-    """One run over one batch.
+    """One search over one batch by a graph.
 
     Args:
-        model: writes.
+        model: the model whose graph writes.
         batch: the sentences.
-        plan: how.
+        plan: how to search.
         width: rows of states for each sentence.
     """
 
@@ -42,12 +42,12 @@ class GraphSearch(ABC, Generic[StatesT]):
         self.model = model
         self.batch = batch
         self.plan = plan
-        self.sentences: Ints = np.arange(len(batch))  # in flight: places in the batch
+        self.sentences: Ints = np.arange(len(batch))  # in flight: indices in the batch
         self.going: NDArray[np.bool_] = np.ones(len(batch), np.bool_)  # of these, False where ended and not dropped yet
         self.length = 0
         self._width = width
 
-    def run(self) -> Iterator[Answer]:
+    def run(self) -> Iterator[SentenceHypotheses]:
         """Yield the hypotheses of each sentence as it ends."""
         states = self._encoded()
         while self.going.any():
@@ -64,17 +64,17 @@ class GraphSearch(ABC, Generic[StatesT]):
         return count - -(-count // DROP_SHARE)
 
     @abstractmethod
-    def write(self, states: StatesT, least: int, steps: int) -> Iterator[Answer]:
-        """Run the graph once and take in what it wrote.
+    def write(self, states: StatesT, least: int, steps: int) -> Iterator[SentenceHypotheses]:
+        """Run the graph once, take in what it wrote, and yield the sentences that have ended with it.
 
         Args:
             states: advanced by as many steps as were written.
-            least: come back once no more sentences than this go on.
+            least: the graph comes back once no more sentences than this go on.
             steps: most tokens to write.
         """
 
     def drop(self, kept: NDArray[np.intp]) -> None:
-        """Keep some of the sentences in flight only."""
+        """Drop all sentences in flight but these, int64 (kept,)."""
         self.sentences, self.going = self.sentences[kept], self.going[kept]
 
     def _encoded(self) -> StatesT:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from s2s_runtime.array_types import Floats, Ints
 from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.results import FinishReason
-from s2s_runtime.search.finished import Ended, rank
+from s2s_runtime.search.finished import EndedSequence, rank
 from s2s_runtime.search.history import History
 from s2s_runtime.search.plan import DROP_SHARE, Notify, SearchPlan
 from s2s_runtime.search.scoring import log_normalizer
@@ -21,7 +21,7 @@ from s2s_runtime.search.step_model import StatesT, StepModel
 
 @dataclass(slots=True)
 class _Rows(Generic[StatesT]):
-    """The rows being written. `sentences` maps each to its place in the batch; ended ones stay until dropped."""
+    """The rows being written. `sentences` has the index of each in the batch; ended rows stay until they're dropped."""
 
     states: StatesT
     sentences: Ints
@@ -31,7 +31,7 @@ class _Rows(Generic[StatesT]):
     generators: list[np.random.Generator]
 
     def drop_ended(self, model: StepModel[StatesT]) -> Ints:
-        """Drop the rows that have ended; returns the places of those that stay."""
+        """Drop the rows that have ended, and return the indices of those that stay, int64 (rows,)."""
         kept = np.flatnonzero(self.live)
         self.states = model.select(self.states, kept)
         self.history.select(kept)
@@ -40,7 +40,7 @@ class _Rows(Generic[StatesT]):
         return kept
 
 
-def greedy_search(model: StepModel[StatesT], batch: Batch, plan: SearchPlan) -> list[list[Ended]]:
+def greedy_search(model: StepModel[StatesT], batch: Batch, plan: SearchPlan) -> list[list[EndedSequence]]:
     """Take the likeliest token at each step, or draw one where the plan has a sampler.
 
     Returns:
@@ -50,7 +50,7 @@ def greedy_search(model: StepModel[StatesT], batch: Batch, plan: SearchPlan) -> 
 
 
 def greedy_stream(model: StepModel[StatesT], batch: Batch, plan: SearchPlan) -> Iterator[list[int]]:
-    """The same search over a batch of one sentence; yields all ids so far after each step, the end token left out."""
+    """Search a batch of one sentence; yield all its ids so far after each step, without the end token."""
     search = _GreedySearch(model, batch, plan)
     for rows in search.steps():
         written: list[int] = rows.history.tokens[0].tolist()
@@ -59,7 +59,7 @@ def greedy_stream(model: StepModel[StatesT], batch: Batch, plan: SearchPlan) -> 
 
 
 class _Choice(NamedTuple):
-    """The next token of each row; its log-probability where wanted; rows where none may follow, if that can be."""
+    """The next token of each row, its log-probability where wanted, and the rows where none may follow, if any can."""
 
     tokens: Ints
     scores: Floats | None
@@ -67,22 +67,22 @@ class _Choice(NamedTuple):
 
 
 class _GreedySearch(Generic[StatesT]):
-    """One run over one batch. What changes from step to step is in `_Rows`."""
+    """One greedy search over one batch. `_Rows` holds what changes from step to step."""
 
     def __init__(self, model: StepModel[StatesT], batch: Batch, plan: SearchPlan) -> None:
         self.model = model
         self.batch = batch
         self.plan = plan
-        self.ended: list[list[Ended]] = [[] for _ in range(len(batch))]
+        self.ended: list[list[EndedSequence]] = [[] for _ in range(len(batch))]
         self.first_limit = int(batch.limits.min())
 
-    def run(self) -> list[list[Ended]]:
+    def run(self) -> list[list[EndedSequence]]:
         for _ in self.steps():
             pass
         return [rank(hypotheses, self.plan.num_hypotheses) for hypotheses in self.ended]
 
     def steps(self) -> Iterator[_Rows[StatesT]]:
-        """Write all sentences; yields the rows after each step, before those that ended are dropped."""
+        """Write all sentences; yield the rows after each step, before those that ended are dropped."""
         rows = self.start()
         tokens = np.full(len(rows.sentences), self.plan.start_id, np.int64)
         left = len(tokens)
@@ -132,7 +132,7 @@ class _GreedySearch(Generic[StatesT]):
         return _Choice(tokens, scores, blocked)
 
     def done(self, rows: _Rows[StatesT], choice: _Choice) -> NDArray[np.bool_]:
-        """The live rows that end with this step."""
+        """Return which live rows end with this step, bool (rows,)."""
         done: NDArray[np.bool_] = self.plan.is_end.take(choice.tokens)
         if choice.blocked is not None:
             done |= choice.blocked
@@ -146,7 +146,7 @@ class _GreedySearch(Generic[StatesT]):
     def stopped(
         self, notify: Notify, rows: _Rows[StatesT], choice: _Choice, done: NDArray[np.bool_]
     ) -> NDArray[np.bool_]:
-        """Tell the caller of each new token; True for the rows that it wants stopped."""
+        """Tell the caller of each new token, and return which rows it wants stopped, bool (rows,)."""
         stopped = np.zeros(len(done), np.bool_)
         told = rows.live if choice.blocked is None else rows.live & ~choice.blocked
         for row in np.flatnonzero(told):
@@ -168,4 +168,4 @@ class _GreedySearch(Generic[StatesT]):
                 reason = "length"
             score = self.plan.score(float(rows.totals[row]), length, None) if self.plan.scores else None
             ids, scores, attention = rows.history.of(row, length)
-            self.ended[rows.sentences[row]].append(Ended(ids, reason, score, scores, attention))
+            self.ended[rows.sentences[row]].append(EndedSequence(ids, reason, score, scores, attention))

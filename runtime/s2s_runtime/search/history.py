@@ -1,4 +1,4 @@
-"""What has been written so far in each row: tokens and, where asked for, their scores and attention."""
+"""The tokens that each row has written so far and, where asked for, their scores and attention."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _Number = TypeVar("_Number", np.float32, np.int64)
 
 
 class History:
-    """Tokens (rows, steps), and beside each its log-probability and attention where these are kept.
+    """The tokens of each row, (rows, steps), and the log-probability and attention of each where these are kept.
 
     Arrays hold more columns than steps so far and are doubled when full: appending a step copies nothing.
 
     Args:
-        rows: how many sequences.
+        rows: number of sequences.
         scores: whether the log-probability of each token is kept.
         attention_time: length of the padded source where attention is kept, else None.
     """
@@ -34,11 +34,11 @@ class History:
 
     @property
     def tokens(self) -> Ints:
-        """Tokens so far, (rows, steps)."""
+        """Tokens so far, int64 (rows, steps)."""
         return self._tokens[:, : self.length]
 
     def append(self, tokens: Ints, scores: Floats | None, attention: Floats | None) -> None:
-        """Add one step: tokens (rows,), scores (rows,), attention (rows, source time)."""
+        """Add one step: tokens int64 (rows,), scores float32 (rows,), attention float32 (rows, source time)."""
         if self.length == self._tokens.shape[1]:
             self._tokens = doubled(self._tokens)
             self._scores = None if self._scores is None else doubled(self._scores)
@@ -51,13 +51,13 @@ class History:
         self.length += 1
 
     def select(self, rows: Ints) -> None:
-        """Keep the given rows, in the given order; rows may be left out or repeated."""
+        """Keep the given rows, int64 (kept,), in the given order; rows may be left out or repeated."""
         self._tokens = self._tokens.take(rows, axis=0)
         self._scores = None if self._scores is None else self._scores.take(rows, axis=0)
         self._attention = None if self._attention is None else self._attention.take(rows, axis=0)
 
     def of(self, row: int | np.intp, length: int) -> tuple[list[int], Floats | None, Floats | None]:
-        """The first `length` steps of a row: tokens, and copies of their scores and attention where these are kept."""
+        """Return the first `length` steps of a row: tokens, and copies of scores and attention where these are kept."""
         return (
             self._tokens[row, :length].tolist(),
             None if self._scores is None else self._scores[row, :length].copy(),
@@ -66,5 +66,5 @@ class History:
 
 
 def doubled(array: NDArray[_Number]) -> NDArray[_Number]:
-    """An array with room for twice as many steps, its second axis."""
+    """Return the array with room for twice as many steps in its second axis."""
     return np.concatenate([array, np.zeros_like(array)], axis=1)

@@ -1,4 +1,4 @@
-"""From options to a plan: symbols become ids, and what the bundle can't do is refused before anything runs."""
+"""Making a plan of options: symbols become ids, and what the bundle can't do is refused before anything runs."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class SearchPlan:
         start_id: token fed at the first step (0 where none is fed).
         is_end: bool (vocabulary,), True at tokens that end a sequence.
         ends: how many such tokens there are.
-        rules: what may follow.
+        rules: which tokens may follow.
         length_penalty: from log-probability to score.
         coverage_penalty: weight of the coverage score; 0 = none.
         scores: whether log-probabilities are computed.
@@ -74,7 +74,7 @@ class SearchPlan:
         return self.attention or self.coverage_penalty > 0
 
     def score(self, log_probability: float, length: int, attended: Floats | None) -> float:
-        """Score of an ended sequence; `attended` is what each source position received, padding left out."""
+        """Return the score of an ended sequence; `attended` is what each source position received, without padding."""
         score = self.length_penalty.score(log_probability, length)
         if attended is not None and self.coverage_penalty > 0:
             score += self.coverage_penalty * coverage_score(attended)
@@ -112,7 +112,7 @@ def make_plan(options: DecodingOptions, manifest: Manifest) -> SearchPlan:
 
 
 def _lacking(options: DecodingOptions, manifest: Manifest, *, has_ends: bool) -> list[str]:
-    """What options need and the bundle hasn't."""
+    """Return what options need and the bundle lacks, one line for each problem."""
     problems = []
     for name in ("return_attention", "coverage_penalty", "replace_unknown"):
         if getattr(options, name) and not manifest.attention:
@@ -174,6 +174,7 @@ def _sampler(options: DecodingOptions) -> Sampler | None:
         temperature=1.0 if temperature is None else temperature,
         top_k=options.sampling_top_k,
         top_p=1.0 if top_p is None else top_p,
+        min_p=options.sampling_min_p or 0.0,
         seed=options.seed,
     )
 
@@ -183,7 +184,7 @@ def _array(ids: Iterable[int]) -> Ints:
 
 
 def token_ids(name: str, tokens: Iterable[Token], manifest: Manifest) -> list[int]:
-    """Ids of tokens given as ids or, where there is a target vocabulary, as symbols.
+    """Return the ids of tokens given as ids or, where there is a target vocabulary, as symbols.
 
     Raises:
         OptionError: names the option and the token that the bundle doesn't know.
@@ -209,7 +210,7 @@ def token_ids(name: str, tokens: Iterable[Token], manifest: Manifest) -> list[in
 def prefix_ids(
     prefix: Sequence[Prefix | None] | None, count: int, manifest: Manifest, plan: SearchPlan
 ) -> list[list[int]]:
-    """The ids of each sentence's prefix; empty where it has none.
+    """Return the ids of each sentence's prefix; empty where it has none.
 
     Raises:
         OptionError: not one prefix (or None) per sentence, an id outside the vocabulary, an end token.
@@ -219,14 +220,14 @@ def prefix_ids(
         return [[] for _ in range(count)]
     if len(prefix) != count:
         raise OptionError(f"prefix: expected one per sentence ({count}), None for those without; got {len(prefix)}")
-    found = []
-    for i, each in enumerate(prefix):
-        if isinstance(each, str):
+    ids = []
+    for i, tokens in enumerate(prefix):
+        if isinstance(tokens, str):
             if manifest.target_vocabulary is None:
-                raise OptionError(f"prefix[{i}]: expected ids, as this bundle has no target vocabulary; got {each!r}")
-            found.append(manifest.target_vocabulary.encode(each, "error"))
+                raise OptionError(f"prefix[{i}]: expected ids, as this bundle has no target vocabulary; got {tokens!r}")
+            ids.append(manifest.target_vocabulary.encode(tokens, "error"))
         else:
-            found.append([] if each is None else token_ids(f"prefix[{i}]", each, manifest))
-        if plan.is_end[found[-1]].any():
+            ids.append([] if tokens is None else token_ids(f"prefix[{i}]", tokens, manifest))
+        if plan.is_end[ids[-1]].any():
             raise OptionError(f"prefix[{i}]: holds an end token, after which nothing follows; leave it out")
-    return found
+    return ids

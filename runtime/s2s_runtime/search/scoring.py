@@ -20,10 +20,10 @@ _LEAST_COVERAGE: Final = np.float32(1e-10)  # keeps the logarithm of a source po
 
 
 def log_normalizer(logits: Floats) -> Floats:
-    """Logarithm of the sum of exponentials of each row: (rows, vocabulary) -> (rows,).
+    """Return the logarithm of the sum of exponentials of each row: float32 (rows, vocabulary) -> (rows,).
 
-    `logits - log_normalizer(logits)[:, None]` is the log-softmax. Search needs it at few places only, and subtracting
-    there spares a pass over all logits. Never -inf or nan for finite logits, as the maximum is taken out first.
+    `logits - log_normalizer(logits)[:, None]` is the log-softmax. Search needs it at few tokens only, and subtracting
+    there spares a pass over all logits. It is never -inf or nan for finite logits, as the maximum is taken out first.
     """
     # ufuncs' own reduce: the array methods of that name cost a microsecond more, as much as the sum itself
     highest: Floats = np.maximum.reduce(logits, axis=1)
@@ -33,7 +33,7 @@ def log_normalizer(logits: Floats) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class LengthPenalty:
-    """How the log-probability of a whole sequence becomes its score.
+    """A rule that makes the log-probability of a whole sequence its score.
 
     "average" divides by length^alpha; "gnmt" by ((5 + length) / 6)^alpha (Wu et al. 2016, equation 14). Length counts
     the generated tokens, the end token included. Alpha 0 leaves the log-probability as it is.
@@ -43,24 +43,24 @@ class LengthPenalty:
     kind: LengthPenaltyKind = "average"
 
     def divisor(self, length: int) -> float:
-        """What the log-probability of a sequence of `length` tokens is divided by; 1 for an empty one."""
+        """Return what the log-probability of a sequence of `length` tokens is divided by; 1 for an empty one."""
         if length == 0:
             return 1.0
         return float((length if self.kind == "average" else (5 + length) / 6) ** self.alpha)
 
     def score(self, log_probability: float, length: int) -> float:
-        """The score of a finished sequence."""
+        """Return the score of a finished sequence."""
         return log_probability / self.divisor(length)
 
     def bound(self, log_probability: Floats, limits: Ints) -> Floats:
-        """The highest score that unfinished sequences can still reach: nothing they add raises the log-probability.
+        """Return the highest score that unfinished sequences can still reach: no token raises the log-probability.
 
         As alpha isn't negative, the divisor grows with length, so that the best end of a sequence whose
         log-probability is negative is the latest possible.
 
         Args:
-            log_probability: (sentences,) of the best unfinished sequence of each.
-            limits: (sentences,) most tokens allowed.
+            log_probability: float32 (sentences,), of the best unfinished sequence of each.
+            limits: int64 (sentences,), most tokens allowed.
         """
         longest = limits if self.kind == "average" else (5 + limits) / 6
         bound: Floats = (log_probability / longest**self.alpha).astype(np.float32)
@@ -68,23 +68,23 @@ class LengthPenalty:
 
 
 def coverage_score(attended: Floats) -> float:
-    """Sum over source positions of log(min(attention received, 1)) (Wu et al. 2016, equation 14).
+    """Return the sum over source positions of log(min(attention received, 1)) (Wu et al. 2016, equation 14).
 
     Args:
-        attended: (source time,) attention that each position received, summed over the target; padding left out.
+        attended: float32 (source time,), attention that each position received over the whole target, without padding.
     """
     return float(np.log(np.clip(attended, _LEAST_COVERAGE, 1.0)).sum(dtype=np.float32))
 
 
 def top_candidates(scores: Floats, count: int) -> tuple[Floats, Ints]:
-    """The highest scores of each row, best first; of equal ones, the one that comes first.
+    """Return the highest scores of each row, best first; of equal ones, the one that comes first.
 
     Args:
-        scores: (rows, candidates).
+        scores: float32 (rows, candidates).
         count: how many; all where there are fewer. Which of several -inf are among them is not defined.
 
     Returns:
-        Scores and their positions, each (rows, min(count, candidates)).
+        Scores, float32, and their positions, int64, each (rows, min(count, candidates)).
     """
     if count >= scores.shape[1]:
         best = (-scores).argsort(axis=1, kind="stable")
@@ -96,15 +96,15 @@ def top_candidates(scores: Floats, count: int) -> tuple[Floats, Ints]:
     order = (-values).argsort(axis=1, kind="stable")
     best, values = _pick(best, order), _pick(values, order)
     tied = values[:, count] == values[:, count - 1]
-    for place in tied.nonzero()[0]:  # partitioning takes any of those that tie; take the first
-        if values[place, count] > -np.inf:
-            best[place, :count] = np.argsort(-scores[place], kind="stable")[:count]
-            values[place, :count] = scores[place, best[place, :count]]
+    for row in tied.nonzero()[0]:  # partitioning takes any of those that tie; take the first
+        if values[row, count] > -np.inf:
+            best[row, :count] = np.argsort(-scores[row], kind="stable")[:count]
+            values[row, :count] = scores[row, best[row, :count]]
     return values[:, :count], best[:, :count]
 
 
 def _pick(array: NDArray[_Number], columns: Ints) -> NDArray[_Number]:
-    """Some columns of each row; `np.take_along_axis` without its overhead, which at batch 1 is most of the time."""
+    """Return some columns of each row, as `np.take_along_axis` without its overhead, most of the time at batch 1."""
     rows, width = array.shape
     if rows > 1:
         columns = columns + np.arange(0, rows * width, width)[:, None]

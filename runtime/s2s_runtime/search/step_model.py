@@ -17,7 +17,7 @@ StatesT = TypeVar("StatesT")
 
 
 class StepOutput(NamedTuple):
-    """What one step gives. The arrays may be overwritten: they hold until the next step on the same states.
+    """The outputs of one step. The arrays may be overwritten: they hold until the next step on the same states.
 
     Attributes:
         logits: float32 (rows, vocabulary), before softmax; callers may write into it.
@@ -36,7 +36,7 @@ class StepModel(Protocol[StatesT]):
     """
 
     def encode(self, source: NDArray[np.generic], *others: NDArray[np.generic]) -> StatesT:
-        """States before the first step, one row per source.
+        """Return the states before the first step, one row per source.
 
         Args:
             source: int64 (rows, time) or float32 (rows, time, features), padded.
@@ -57,23 +57,28 @@ class StepModel(Protocol[StatesT]):
     def reorder(self, states: StatesT, rows: NDArray[np.int64]) -> None:
         """Give row i the recurrent states of row `rows[i]`, in place; the memory stays.
 
-        Right where rows move among beams of one sentence only, as these share their memory.
+        This is right only where rows move among beams of one sentence, as these share their memory.
+
+        Args:
+            states: changed in place.
+            rows: int64 (rows,).
+
         """
         ...
 
     def select(self, states: StatesT, rows: NDArray[np.int64]) -> StatesT:
-        """New states made of the given rows, memory too; rows may be left out or repeated."""
+        """Return new states made of the given rows, int64 (rows,), memory too; rows may be left out or repeated."""
         ...
 
 
 class Writing(NamedTuple):
-    """How many tokens `WritingModel.write` writes, and which.
+    """The limits of what `WritingModel.write` writes: which tokens, and how many.
 
     Attributes:
         mask: float32 (vocabulary,), added to the logits: -inf at tokens that never follow.
         goes_on: float32 (vocabulary,): 0 at tokens that end a sequence, 1 at the others.
         live: float32 (rows,): 0 at rows that have ended before, 1 at the others.
-        least: stop once no more rows than this are live.
+        least: writing stops once no more rows than this are live.
         steps: most tokens to write.
     """
 
@@ -89,7 +94,7 @@ class WritingModel(StepModel[StatesT], Protocol[StatesT]):
 
     @property
     def can_write(self) -> bool:
-        """Whether it can; older bundles lack the graph."""
+        """Whether it can: older bundles lack the graph that writes."""
         ...
 
     def write(self, states: StatesT, tokens: NDArray[np.int64], writing: Writing) -> NDArray[np.int64]:
@@ -121,7 +126,7 @@ class WritingModel(StepModel[StatesT], Protocol[StatesT]):
 
 
 class BeamWriting(NamedTuple):
-    """What `WritingModel.write_beams` goes on from, and how.
+    """The beams that `WritingModel.write_beams` goes on from, and how it does.
 
     Attributes:
         scores: float32 (sentences, width), log-probability of each beam; -inf where there is none.
@@ -156,12 +161,12 @@ class Candidates(NamedTuple):
         return Candidates(self.scores[:, :width], self.parents[:, :width], self.tokens[:, :width])
 
     def select(self, sentences: NDArray[np.intp]) -> Candidates:
-        """Return those of some of the sentences."""
+        """Return the extensions of some of the sentences, int64 (kept,)."""
         return Candidates(self.scores[sentences], self.parents[sentences], self.tokens[sentences])
 
 
 class BeamSteps(NamedTuple):
-    """What beam search found: the fields of `Candidates` with the step as first axis.
+    """The extensions of several steps of beam search: the fields of `Candidates` with the step as first axis.
 
     Attributes:
         candidate_scores, candidate_parents, candidate_tokens: the best extensions, as many as were to be examined.
@@ -176,16 +181,16 @@ class BeamSteps(NamedTuple):
     beam_tokens: NDArray[np.int64]
 
     def candidates(self, step: int) -> Candidates:
-        """The best extensions of one step."""
+        """Return the best extensions of one step."""
         return Candidates(self.candidate_scores[step], self.candidate_parents[step], self.candidate_tokens[step])
 
     def beams(self, step: int) -> Candidates:
-        """Those of one step that live on."""
+        """Return the extensions of one step that don't end."""
         return Candidates(self.beam_scores[step], self.beam_parents[step], self.beam_tokens[step])
 
 
 def can_write(model: StepModel[Any]) -> bool:
-    """Whether a model is a `WritingModel` that can write; by its attribute, which is looked up at every call."""
+    """Return whether a model is a `WritingModel` that can write; the attribute is looked up at every call."""
     return getattr(model, "can_write", False)
 
 
@@ -194,17 +199,17 @@ class PortableModel(StepModel[StatesT], Protocol[StatesT]):
     """A step model whose states can be taken out as arrays and given back, in this process or another."""
 
     def to_arrays(self, states: StatesT) -> dict[str, NDArray[Any]]:
-        """Copies of recurrent states and memory by name, each with the rows first."""
+        """Return copies of recurrent states and memory by name, each with the rows first."""
         ...
 
     def from_arrays(self, arrays: Mapping[str, NDArray[Any]], time: int) -> StatesT:
-        """States made of copies of such arrays.
+        """Return states made of copies of such arrays.
 
         Args:
             arrays: as `to_arrays` gives them.
             time: length of the padded source.
 
         Raises:
-            InputError: they are another model's.
+            InputError: the arrays belong to another model.
         """
         ...

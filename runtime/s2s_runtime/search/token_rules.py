@@ -26,9 +26,9 @@ class TokenRules:
         min_length: see `DecodingOptions`, as for the others.
         repetition_penalty: 1 = none.
         ngram_size: no n-gram occurs twice; 0 = off.
-        ngram_exclude: n-grams that hold one of these ids may.
+        ngram_exclude: n-grams that hold one of these ids may occur again.
         sequences: id sequences never completed.
-        allowed_next: called per row.
+        allowed_next: called for each row and step with the tokens written so far; returns the ids that may follow.
 
     Attributes:
         always: float32 (vocabulary,), what is added to the logits at every step: -inf at `banned`.
@@ -59,8 +59,8 @@ class TokenRules:
         """Apply the repetition penalty in place: it changes probabilities, so it comes before the normaliser.
 
         Args:
-            logits: (rows, vocabulary).
-            tokens: (rows, steps) written so far.
+            logits: float32 (rows, vocabulary), changed in place.
+            tokens: int64 (rows, steps), written so far.
         """
         if self.repetition_penalty == 1.0 or tokens.shape[1] == 0:
             return
@@ -72,10 +72,10 @@ class TokenRules:
         """Set the logits of tokens that may not follow to -inf, in place.
 
         Args:
-            logits: (rows, vocabulary).
-            tokens: (rows, steps) written so far.
-            forced: (rows,) the token that has to follow, or -1; overrules every mask.
-            live: (rows,) rows whose result is wanted; None = all. `allowed_next` is not called for the others.
+            logits: float32 (rows, vocabulary), changed in place.
+            tokens: int64 (rows, steps), written so far.
+            forced: int64 (rows,), the token that has to follow, or -1; overrules every mask.
+            live: bool (rows,), rows whose result is wanted; None = all. `allowed_next` is not called for the others.
         """
         if forced is not None:
             rows = np.flatnonzero(forced >= 0)
@@ -122,21 +122,21 @@ class TokenRules:
             logits[row, ~allowed] = _NEVER
 
     def _allowed(self, answer: object) -> NDArray[np.bool_]:
-        """What `allowed_next` returned as a mask over the vocabulary."""
-        found = np.asarray(
+        """Return what `allowed_next` returned as a mask over the vocabulary, bool (vocabulary,)."""
+        allowed = np.asarray(
             list(answer) if isinstance(answer, Iterable) and not isinstance(answer, np.ndarray) else answer
         )
-        if found.dtype == np.bool_ and found.shape == (self.size,):
-            return found
+        if allowed.dtype == np.bool_ and allowed.shape == (self.size,):
+            return allowed
         mask = np.zeros(self.size, np.bool_)
-        if found.size == 0:
+        if allowed.size == 0:
             return mask
-        if found.ndim != 1 or not np.issubdtype(found.dtype, np.integer) or not _within(found, self.size):
+        if allowed.ndim != 1 or not np.issubdtype(allowed.dtype, np.integer) or not _within(allowed, self.size):
             raise OptionError(
                 f"allowed_next: expected it to return ids from 0 to {self.size - 1} or a boolean mask of {self.size}, "
                 f"got {answer!r}"
             )
-        mask[found] = True
+        mask[allowed] = True
         return mask
 
 

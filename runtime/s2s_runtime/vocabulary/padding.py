@@ -1,4 +1,4 @@
-"""How rows of source ids are made equally long: the padding policy of a model."""
+"""The padding policy of a model: the way to make rows of source ids equally long."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Side = Literal["right", "left"]
 
 @dataclass(frozen=True)
 class PaddingPolicy:
-    """How rows of source ids are made equally long; `s2s_runtime.vocabulary.vocabulary_file` documents the three kinds.
+    """The way to make rows of source ids equally long; `s2s_runtime.vocabulary.vocabulary_file` tells the three kinds.
 
     Args:
         masked: whether the model masks padding itself, so that it never changes a result.

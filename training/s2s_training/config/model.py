@@ -9,7 +9,7 @@ from s2s_runtime.declared_options import Option, declares_options, option_proble
 
 Padding = Literal["mask", "space", "zeros"]
 Kind = Literal["encoder-decoder", "repeat-vector"]
-CellName = Literal["lstm", "gru"]
+CellName = Literal["lstm", "gru", "simple-rnn"]
 AttentionForm = Literal["none", "dot", "general", "additive", "multi-head"]
 Peek = Literal["none", "concat", "add"]
 Bridge = Literal["auto", "dense", "none"]
@@ -33,7 +33,8 @@ class ModelConfig:
     of a fixed number of steps."""
 
     cell: Annotated[CellName, Option(panel=PANEL)] = "lstm"
-    """Recurrent cell."""
+    """Recurrent cell. "lstm" (Hochreiter & Schmidhuber 1997), "gru" (Cho et al. 2014), or "simple-rnn" (Elman 1990),
+    which has no gates."""
 
     units: Annotated[int, Option(panel=PANEL, at_least=1)] = 128
     """Size of an encoder layer (of each direction)."""

@@ -18,8 +18,8 @@ from keras import layers, ops
 
 from s2s_training.config.model import ModelConfig, feeds_back
 from s2s_training.data.arrays import Layout
+from s2s_training.layers.recurrent_cells import RECURRENT_CELLS
 from s2s_training.models.encoder_stack import (
-    CELLS,
     LayerStates,
     after_layer,
     bridged,
@@ -58,7 +58,7 @@ def build_encoder_decoder(config: ModelConfig, layout: Layout) -> keras.Model:
     target, embedded, reverse = _target(config, layout)
     output = _peek(embedded, states, config)  # (batch, target time, features)
     for layer, state in enumerate(bridged(states, config), start=1):
-        recurrent = CELLS[config.cell](config.decoder_width, return_sequences=True, name=f"decoder_{layer}")
+        recurrent = _decoder_layer(config, layer)
         given = output
         output = recurrent(given) if state is None else recurrent(given, initial_state=state)
         output = dropped(after_layer(given, output, config), config)
@@ -87,13 +87,19 @@ def build_repeat_vector(config: ModelConfig, layout: Layout) -> keras.Model:
     output = layers.RepeatVector(layout.target_length)(output)  # (batch, target time, features)
     for layer in range(1, config.decoder_layers + 1):
         given = output
-        output = CELLS[config.cell](config.decoder_width, return_sequences=True, name=f"decoder_{layer}")(given)
+        output = _decoder_layer(config, layer)(given)
         output = dropped(after_layer(given, output, config), config)
     probabilities = layers.TimeDistributed(layers.Dense(layout.target_size, activation="softmax"))(output)
     return keras.Model(source, probabilities, name="repeat_vector")
 
 
 BUILDERS = {"encoder-decoder": build_encoder_decoder, "repeat-vector": build_repeat_vector}
+
+
+def _decoder_layer(config: ModelConfig, layer: int) -> keras.Layer:
+    """Return a recurrent layer of the decoder; they are counted from 1, the lowest."""
+    recurrent = RECURRENT_CELLS[config.cell].layer
+    return recurrent(config.decoder_width, return_sequences=True, name=f"decoder_{layer}")
 
 
 def _input(name: str, size: int, config: ModelConfig, layout: Layout) -> tuple[Any, Any]:

@@ -10,13 +10,12 @@ import keras
 from keras import layers
 
 from s2s_training.config.model import ModelConfig
-
-CELLS = {"lstm": layers.LSTM, "gru": layers.GRU}
+from s2s_training.layers.recurrent_cells import RECURRENT_CELLS
 
 
 @dataclass(frozen=True)
 class LayerStates:
-    """The final states of one encoder layer: one tensor (GRU) or two (LSTM) per direction, each (batch, units)."""
+    """The final states of one encoder layer: one tensor per direction, or two (LSTM), each (batch, units)."""
 
     forward: list[Any]
     backward: list[Any]
@@ -54,10 +53,10 @@ def encode(vectors: Any, config: ModelConfig) -> tuple[Any, list[LayerStates]]:
 
 def encoder_layer(config: ModelConfig, layer: int, **options: Any) -> keras.Layer:
     """Return a recurrent layer of the encoder, wrapped where it reads both ways; `options` are for Keras's layer."""
-    name = f"encoder_{layer}"
+    name, recurrent = f"encoder_{layer}", RECURRENT_CELLS[config.cell].layer
     if not config.bidirectional:
-        return CELLS[config.cell](config.units, name=name, **options)
-    return layers.Bidirectional(CELLS[config.cell](config.units, **options), name=name)
+        return recurrent(config.units, name=name, **options)
+    return layers.Bidirectional(recurrent(config.units, **options), name=name)
 
 
 def after_layer(given: Any, output: Any, config: ModelConfig) -> Any:

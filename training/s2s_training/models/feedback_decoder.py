@@ -12,9 +12,8 @@ from s2s_training.layers.attention_cells import Alignment, AttentionCell
 from s2s_training.layers.cells import OutputCell, ReadoutCell, StackCell, StepCell
 from s2s_training.layers.conditioned_rnn import ConditionedRNN
 from s2s_training.layers.constant_row import ConstantRow
+from s2s_training.layers.recurrent_cells import RECURRENT_CELLS
 from s2s_training.models.encoder_stack import LayerStates, bridged
-
-_CELLS = {"lstm": layers.LSTMCell, "gru": layers.GRUCell}
 
 
 def decode(target: Any, encoded: tuple[Any, Any, list[LayerStates]], config: ModelConfig, layout: Layout) -> Any:
@@ -45,7 +44,7 @@ def decode(target: Any, encoded: tuple[Any, Any, list[LayerStates]], config: Mod
 
 
 def _decoder_cell(config: ModelConfig) -> StepCell:
-    cells = [_CELLS[config.cell](config.decoder_width) for _ in range(config.decoder_layers)]
+    cells = [RECURRENT_CELLS[config.cell].cell(config.decoder_width) for _ in range(config.decoder_layers)]
     stack = StackCell(cells, config.residual, config.layer_norm, config.dropout)
     if config.attention == "none":
         return stack

@@ -18,12 +18,12 @@ from s2s_runtime.model import Model
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Seconds that one process took.
+    """The seconds that one process took for each step.
 
     Attributes:
-        import_seconds: importing `s2s_runtime` and onnxruntime, or the latter alone.
-        load_seconds: loading the bundle, or opening the graphs.
-        first_result_seconds: decoding one source, or running the graphs on the same numbers.
+        import_seconds: time to import `s2s_runtime` and onnxruntime, or onnxruntime alone.
+        load_seconds: time to load the bundle, or to open the graphs.
+        first_result_seconds: time to decode one source, or to run the graphs on the same numbers.
     """
 
     import_seconds: float
@@ -32,17 +32,17 @@ class Start:
 
     @property
     def total(self) -> float:
-        """All three."""
+        """The sum of all three."""
         return self.import_seconds + self.load_seconds + self.first_result_seconds
 
 
 @dataclass(frozen=True, slots=True)
 class ColdStart:
-    """What cold starts took.
+    """The times of cold starts.
 
     Attributes:
-        runtime: of processes that use the runtime.
-        bare: of processes that use onnxruntime alone, each started after one of the others or before it.
+        runtime: times of processes that use the runtime.
+        bare: times of processes that use onnxruntime alone, each started before or after one of the others.
         graphs: the graphs used, by name.
     """
 
@@ -52,58 +52,58 @@ class ColdStart:
 
     @property
     def ratio(self) -> Ratio:
-        """How many times as long the runtime takes, in all."""
+        """The ratio of the runtime's total time to that of onnxruntime alone."""
         return paired_ratio(_totals(self.runtime), _totals(self.bare))
 
     def medians(self) -> dict[str, dict[str, float]]:
-        """Median seconds of each step and in all, of "runtime" and "bare"."""
+        """Return the median seconds of each step and in all, of "runtime" and "bare"."""
         return {
             who: {name: statistics.median(values) for name, values in _columns(starts).items()}
             for who, starts in (("runtime", self.runtime), ("bare", self.bare))
         }
 
     def to_dict(self) -> dict[str, object]:
-        """Plain values for JSON, single times included."""
+        """Return plain values for JSON, single times included."""
         return {
             "graphs": self.graphs,
             "medians": self.medians(),
             "ratio": asdict(self.ratio),
-            "runtime": [asdict(each) for each in self.runtime],
-            "bare": [asdict(each) for each in self.bare],
+            "runtime": [asdict(start) for start in self.runtime],
+            "bare": [asdict(start) for start in self.bare],
         }
 
 
-def start_series(found: Mapping[str, Any]) -> dict[str, Series]:
-    """The times in what `ColdStart.to_dict` gave, in words.
+def start_series(content: Mapping[str, Any]) -> dict[str, Series]:
+    """Return the series of times in what `ColdStart.to_dict` gave, by words for each.
 
     Raises:
-        KeyError, TypeError: it is something else.
+        KeyError, TypeError: it isn't what `ColdStart.to_dict` gives.
     """
     return {
         f"{title}, {name.removesuffix('_seconds').replace('_', ' ')}": Series([[value] for value in values])
-        for title, starts in (("s2s_runtime", found["runtime"]), ("onnxruntime alone", found["bare"]))
-        for name, values in _columns([Start(**each) for each in starts]).items()
+        for title, starts in (("s2s_runtime", content["runtime"]), ("onnxruntime alone", content["bare"]))
+        for name, values in _columns([Start(**fields) for fields in starts]).items()
     }
 
 
 def measure_cold_start(
     loading: Loading, model: Model, source: Any, repeats: int, progress: Callable[[int, int], None] | None = None
 ) -> ColdStart:
-    """Start processes in turn, and one pair before that isn't counted: it compiles modules and fetches files from disk.
+    """Start processes in turn, after one pair that isn't counted: it compiles modules and reads files from the disk.
 
     Args:
-        loading: the bundle, a folder.
-        model: the same, loaded.
-        source: what is decoded, greedily.
+        loading: how to load the bundle, which has to be a folder.
+        model: the same bundle, loaded.
+        source: the source that is decoded greedily.
         repeats: how many pairs are counted.
-        progress: called with the pairs done and all there are.
+        progress: called with the number of pairs done and of all pairs.
 
     Raises:
         BenchmarkError: a process failed.
         BundleNotFoundError: the bundle is no folder.
         InputError: the source doesn't fit the model.
     """
-    found: dict[str, list[Start]] = {"runtime": [], "bare": []}
+    starts: dict[str, list[Start]] = {"runtime": [], "bare": []}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         how = loading_request(loading)
@@ -116,16 +116,16 @@ def measure_cold_start(
             for who in ("runtime", "bare") if turn % 2 else ("bare", "runtime"):
                 took = run_fresh(folder, f"start {who}", requests[who])
                 if turn:
-                    found[who].append(Start(*(float(took[step]) for step in ("import", "load", "first_result"))))
+                    starts[who].append(Start(*(float(took[step]) for step in ("import", "load", "first_result"))))
             if progress is not None:
                 progress(turn + 1, repeats + 1)
-    return ColdStart(found["runtime"], found["bare"], [each["name"] for each in bare["graphs"]])
+    return ColdStart(starts["runtime"], starts["bare"], [graph["name"] for graph in bare["graphs"]])
 
 
 def _totals(starts: Sequence[Start]) -> list[list[float]]:
-    return [[each.total] for each in starts]
+    return [[start.total] for start in starts]
 
 
 def _columns(starts: Sequence[Start]) -> dict[str, list[float]]:
     names = ("import_seconds", "load_seconds", "first_result_seconds")
-    return {**{name: [getattr(each, name) for each in starts] for name in names}, "total": [s.total for s in starts]}
+    return {**{name: [getattr(start, name) for start in starts] for name in names}, "total": [s.total for s in starts]}

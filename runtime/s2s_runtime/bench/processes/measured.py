@@ -1,4 +1,4 @@
-"""What a fresh process does to be timed or weighed; a program of its own, run by `s2s_runtime.bench.processes.start`.
+"""The program that a fresh process runs to be measured, started by `s2s_runtime.bench.processes.start`.
 
 `python fresh.py REQUEST` reads a JSON object, whose field "do" names one of the functions here, and writes one to
 stdout. Nothing but the standard library is imported before the clock starts.
@@ -18,7 +18,7 @@ _STATUS: Final = Path("/proc/self/status")
 
 
 def start_runtime(request: Mapping[str, Any]) -> dict[str, float]:
-    """Seconds to import the runtime and onnxruntime, load the bundle, decode one source greedily."""
+    """Measure the seconds to import the runtime and onnxruntime, load the bundle and decode one source greedily."""
     begin = time.perf_counter()
     runtime = importlib.import_module("s2s_runtime")
     importlib.import_module("onnxruntime")  # `load` would, whose time is to be that of opening the graphs
@@ -32,7 +32,7 @@ def start_runtime(request: Mapping[str, Any]) -> dict[str, float]:
 
 
 def start_bare(request: Mapping[str, Any]) -> dict[str, float]:
-    """Seconds to import onnxruntime, open the graphs, run them: the encoder first, its outputs read by the next."""
+    """Measure the seconds to import onnxruntime, open the graphs and run them, each on the outputs before it."""
     begin = time.perf_counter()
     ort = importlib.import_module("onnxruntime")
     imported = time.perf_counter()
@@ -49,39 +49,39 @@ def _open(ort: Any, request: Mapping[str, Any]) -> list[Any]:
     if request["loading"]["intra_op_threads"] is not None:
         options.intra_op_num_threads = request["loading"]["intra_op_threads"]
     providers = [request["provider"]]
-    return [ort.InferenceSession(each["file"], options, providers=providers) for each in request["graphs"]]
+    return [ort.InferenceSession(graph["file"], options, providers=providers) for graph in request["graphs"]]
 
 
 def run_graphs(sessions: list[Any], graphs: list[dict[str, Any]], arrays: Mapping[str, Any]) -> list[Any]:
-    """Run each graph as often as it says, with arrays called "graph/input"; returns the last outputs.
+    """Run each graph as often as the request says, with arrays called "graph/input"; return the last outputs.
 
-    What isn't among the arrays is what the graph before gave by that name.
+    An input that isn't among the arrays is the output of that name of the graph before.
     """
     given: dict[str, Any] = {}
     outputs: list[Any] = []
     for session, graph in zip(sessions, graphs, strict=True):
-        names = [each.name for each in session.get_inputs()]
+        names = [tensor.name for tensor in session.get_inputs()]
         feed = {name: arrays.get(f"{graph['name']}/{name}", given.get(name)) for name in names}
         for _ in range(graph["runs"]):
             outputs = session.run(None, feed)
-        given = dict(zip((each.name for each in session.get_outputs()), outputs, strict=True))
+        given = dict(zip((tensor.name for tensor in session.get_outputs()), outputs, strict=True))
     return outputs
 
 
 def weigh_runtime(request: Mapping[str, Any]) -> dict[str, int]:
-    """Bytes with the bundle loaded, after a first result, and after batches; and the most there ever were."""
+    """Measure the bytes with the bundle loaded, after a first result and after batches, and the most bytes so far."""
     model = importlib.import_module("s2s_runtime").load(request["bundle"], **request["loading"])
-    found = {"loaded": resident()}
+    weights = {"loaded": resident()}
     sources = _sources(request)
     _decode(model, sources[:1], {})
-    found["first_result"] = resident()
+    weights["first_result"] = resident()
     for _ in range(request["repeats"]):
         _decode(model, sources, request["options"])
-    return {**found, "decoded": resident(), "peak": resident("VmHWM")}
+    return {**weights, "decoded": resident(), "peak": resident("VmHWM")}
 
 
 def weigh_bare(request: Mapping[str, Any]) -> dict[str, int]:
-    """Bytes with onnxruntime imported, and after the graphs have been opened and run as the runtime does."""
+    """Measure the bytes with onnxruntime imported, and after the graphs were opened and run as the runtime does."""
     ort = importlib.import_module("onnxruntime")
     imported = resident()
     run_graphs(_open(ort, request), request["graphs"], _arrays(request["arrays"]))
@@ -89,7 +89,7 @@ def weigh_bare(request: Mapping[str, Any]) -> dict[str, int]:
 
 
 def resident(field: str = "VmRSS") -> int:
-    """Memory of this process that lies in RAM, in bytes, now or (VmHWM) at most so far. Linux tells it."""
+    """Return the bytes of this process that lie in RAM, now or (VmHWM) at most so far, as Linux counts them."""
     for line in _STATUS.read_text(encoding="ascii").splitlines():
         if line.startswith(f"{field}:"):
             return int(line.split()[1]) * 1024
@@ -104,19 +104,19 @@ def _decode(model: Any, sources: list[Any], options: dict[str, Any]) -> None:
 
 
 def _sources(request: Mapping[str, Any]) -> list[Any]:
-    """Texts as they are, arrays called "place/name" as rows or, where they have names, as mappings from these."""
+    """Return texts as they are, and arrays called "index/name" as rows or, where they have names, as mappings."""
     if request["texts"] is not None:
         return list(request["texts"])
     rows: dict[str, dict[str, Any]] = {}
     for key, array in _arrays(request["arrays"]).items():
-        place, _, name = key.partition("/")
-        rows.setdefault(place, {})[name] = array
-    return [row[""] if list(row) == [""] else row for _, row in sorted(rows.items(), key=lambda each: int(each[0]))]
+        index, _, name = key.partition("/")
+        rows.setdefault(index, {})[name] = array
+    return [row[""] if list(row) == [""] else row for _, row in sorted(rows.items(), key=lambda item: int(item[0]))]
 
 
-def _arrays(found: Mapping[str, Any]) -> dict[str, Any]:
+def _arrays(arrays: Mapping[str, Any]) -> dict[str, Any]:
     numpy = importlib.import_module("numpy")
-    return {key: numpy.array(each["values"], each["dtype"]) for key, each in found.items()}
+    return {key: numpy.array(array["values"], array["dtype"]) for key, array in arrays.items()}
 
 
 WORK: Final[dict[str, Callable[[Mapping[str, Any]], Mapping[str, float]]]] = {

@@ -1,7 +1,7 @@
 """Memory of a fresh process with a bundle loaded, beyond one that has imported onnxruntime alone.
 
-Resident memory (VmRSS) is what of a process lies in RAM: files that are mapped and read count too. The peak (VmHWM) is
-the most it has been. Both are Linux's.
+Resident memory (VmRSS) is the part of a process that lies in RAM: files that are mapped and read count too. The peak
+(VmHWM) is the most that it has been. Linux tells both.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ _BATCHES: Final = 5  # decoded before memory is read again: what onnxruntime kee
 
 @dataclass(frozen=True, slots=True)
 class Weight:
-    """Resident memory of processes that decode batches of one size, in bytes, one number per process.
+    """The resident memory of processes that decode batches of one size, in bytes, one number per process.
 
     Attributes:
         batch_size: sentences in a batch.
-        beam_size: of the search; 1 = greedy.
-        loaded: with the bundle loaded.
-        first_result: after one source was decoded greedily.
-        decoded: after batches were decoded.
-        peak: the most until then.
+        beam_size: beam size of the search; 1 = greedy.
+        loaded: bytes with the bundle loaded.
+        first_result: bytes after one source was decoded greedily.
+        decoded: bytes after batches were decoded.
+        peak: most bytes until then.
     """
 
     batch_size: int
@@ -49,13 +49,13 @@ class Weight:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What a bundle needs.
+    """The memory that a bundle needs.
 
     Attributes:
         bare: bytes of processes that have imported onnxruntime alone.
-        bare_first_result: of the same, after they have opened the graphs that decode greedily and run them once.
-        weights_bytes: the model's weights in float32.
-        weights_from: where that is from: "parameters" counted at export, else the "files" of the bundle.
+        bare_first_result: bytes of the same processes after they opened the graphs that decode greedily and ran them.
+        weights_bytes: bytes of the model's weights in float32.
+        weights_from: where that number is from: "parameters" counted at export, else the "files" of the bundle.
         measurements: one for each batch and beam size.
     """
 
@@ -66,16 +66,16 @@ class Memory:
     measurements: list[Weight]
 
     def beyond(self, values: Sequence[int]) -> float:
-        """Median of the bytes beyond `bare`, process by process."""
+        """Return the median of the bytes beyond `bare`, process by process."""
         return statistics.median(_beyond(values, self.bare))
 
     def to_dict(self) -> dict[str, object]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         rows = []
-        for each in self.measurements:
-            beyond = {name: self.beyond(getattr(each, name)) for name in STAGES}
+        for weight in self.measurements:
+            beyond = {name: self.beyond(getattr(weight, name)) for name in STAGES}
             times = {name: value / self.weights_bytes for name, value in beyond.items()}
-            rows.append({**asdict(each), "beyond_bare": beyond, "times_weights": times})
+            rows.append({**asdict(weight), "beyond_bare": beyond, "times_weights": times})
         return {**asdict(self), "measurements": rows}
 
 
@@ -88,23 +88,23 @@ STAGES: Final = {
 """What is weighed, as `Weight` and as tables call it."""
 
 
-def memory_series(found: Mapping[str, Any]) -> dict[str, Series]:
-    """The bytes in what `Memory.to_dict` gave, beyond onnxruntime alone, in words.
+def memory_series(content: Mapping[str, Any]) -> dict[str, Series]:
+    """Return the series of bytes beyond onnxruntime alone in what `Memory.to_dict` gave, by words for each.
 
     Raises:
-        KeyError, TypeError, ValueError: it is something else.
+        KeyError, TypeError, ValueError: it isn't what `Memory.to_dict` gives.
     """
     return {
-        f"batch {each['batch_size']}, beam {each['beam_size']}, {title}": Series(
-            [[value] for value in _beyond(each[stage], found["bare"])], "MB"
+        f"batch {fields['batch_size']}, beam {fields['beam_size']}, {title}": Series(
+            [[value] for value in _beyond(fields[stage], content["bare"])], "MB"
         )
-        for each in found["measurements"]
+        for fields in content["measurements"]
         for stage, title in STAGES.items()
     }
 
 
 def _beyond(values: Sequence[int], bare: Sequence[int]) -> list[int]:
-    """Each less that of its own round, as one median taken off all would hide its noise from an interval."""
+    """Return each value less that of its own round: one median for all would leave its noise out of the interval."""
     return [value - alone for value, alone in zip(values, bare, strict=True)]
 
 
@@ -117,18 +117,18 @@ def measure_memory(
     repeats: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> Memory:
-    """Weigh fresh processes, in turn, after two that aren't counted, as they compile modules.
+    """Measure the memory of fresh processes, in turn, after two that aren't counted, as they compile modules.
 
     Args:
-        loading: the bundle, a folder.
-        model: the same, loaded.
+        loading: how to load the bundle, which has to be a folder.
+        model: the same bundle, loaded.
         sources: what is decoded, used again from the start when they run out.
-        cases: batch sizes, beam sizes and engines; each in processes of its own.
-        repeats: processes of each kind.
-        progress: called with the rounds done and all there are.
+        cases: batch sizes, beam sizes and engines; each is measured in processes of its own.
+        repeats: number of processes of each kind.
+        progress: called with the number of rounds done and of all rounds.
 
     Raises:
-        BenchmarkError: this system doesn't tell, or a process failed.
+        BenchmarkError: this system doesn't tell the memory of a process, or a process failed.
         BundleNotFoundError: the bundle is no folder.
     """
     check_memory()
@@ -142,7 +142,7 @@ def measure_memory(
         alone = bare_request(loading, model, sources[0])
         requests = []
         for case in cases:
-            batch = [sources[place % len(sources)] for place in range(case.batch_size)]
+            batch = [sources[i % len(sources)] for i in range(case.batch_size)]
             options = {"beam_size": case.beam_size, "engine": case.engine} if tokens else {}
             how = {**loading_request(loading), "options": options, "repeats": _BATCHES}
             requests.append({**how, **source_request(batch)})
@@ -153,16 +153,16 @@ def measure_memory(
             bare.append(int(weighed["imported"]))
             bare_first_result.append(int(weighed["first_result"]))
             for weight, request in zip(weights, requests, strict=True):
-                found = run_fresh(folder, "weigh runtime", request)
+                resident = run_fresh(folder, "weigh runtime", request)
                 for stage in STAGES:
-                    getattr(weight, stage).append(int(found[stage]))
+                    getattr(weight, stage).append(int(resident[stage]))
             if progress is not None:
                 progress(turn + 1, repeats)
     return Memory(bare, bare_first_result, weights_bytes, weights_from, weights)
 
 
 def check_memory() -> None:
-    """Make sure that this system tells how much memory a process has.
+    """Check that this system tells how much memory a process has.
 
     Raises:
         BenchmarkError: it doesn't.
@@ -177,7 +177,7 @@ def check_memory() -> None:
 
 
 def float32_weights(manifest: Manifest) -> tuple[int, str]:
-    """Bytes of the weights in float32, and where that is from; see `Memory`."""
+    """Return the bytes of the weights in float32, and where that number is from; see `Memory`."""
     counted = manifest.verification.get("parameters")
     if isinstance(counted, Mapping) and counted and all(isinstance(count, int) for count in counted.values()):
         return sum(counted.values()) * _FLOAT32, "parameters"

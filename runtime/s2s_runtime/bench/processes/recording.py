@@ -1,4 +1,4 @@
-"""Which graphs a model runs, and on what, so that onnxruntime alone can be asked to do the same."""
+"""Recording the graphs that a model runs and their inputs, so that onnxruntime alone can do the same."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from s2s_runtime.search.step_model import StepOutput, Writing
 
 
 def bare_request(loading: Loading, model: Model, source: Any) -> dict[str, Any]:
-    """What a process with onnxruntime alone is asked, to do as a model does: graphs, and what they read.
+    """Return the request to a process with onnxruntime alone to do as a model does: graphs and their inputs.
 
-    States and memory aren't among that: the encoder gives them.
+    States and memory aren't among the inputs: the encoder gives them.
 
     Args:
         loading: how the model was loaded.
         model: it decodes the source here once, greedily, to see which graphs it runs.
-        source: one.
+        source: the source to decode.
     """
     recorder = _Recorder(model.step_model, [tensor.name for tensor in model.manifest.source.inputs])
     watched = Model(model.manifest, recorder, model.provider)
@@ -37,7 +37,7 @@ def bare_request(loading: Loading, model: Model, source: Any) -> dict[str, Any]:
 
 
 class _Recorder:
-    """A step model that notes which graphs another runs, how often, and what they read the first time."""
+    """A step model that records which graphs another runs, how often, and their inputs the first time."""
 
     def __init__(self, model: Any, source_names: Sequence[str]) -> None:
         self._model = model

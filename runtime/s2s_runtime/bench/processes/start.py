@@ -1,4 +1,4 @@
-"""Fresh processes that are timed or weighed, each for one thing only."""
+"""Fresh processes whose time or memory is measured, each for one measurement only."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _PROGRAM: Final = Path(__file__).with_name("measured.py")
 
 
 def run_fresh(folder: Path, do: str, request: Mapping[str, object]) -> dict[str, Any]:
-    """Start a Python and let it do one of the things in `s2s_runtime.bench.processes.measured`.
+    """Start a Python process for one of the measurements in `s2s_runtime.bench.processes.measured`.
 
     Compiled modules are kept in the folder: a first process compiles, later ones find what an installed package has.
 
     Args:
         folder: where the request is written; the same for all processes that are compared.
-        do: what it is called there.
-        request: what it reads.
+        do: name of the measurement there.
+        request: the request that it reads.
 
     Raises:
-        BenchmarkError: the process failed; with the last line that it wrote to stderr.
+        BenchmarkError: the process failed; the message has the last line that it wrote to stderr.
     """
     path = folder / "request.json"
     path.write_text(json.dumps({"do": do, **request}), encoding="utf-8")
@@ -45,8 +45,8 @@ def run_fresh(folder: Path, do: str, request: Mapping[str, object]) -> dict[str,
     if done.returncode != 0:
         last = done.stderr.strip().splitlines()[-1:] or ["no message"]
         raise BenchmarkError(f"a process started to be measured ended with {done.returncode}: {last[0]}")
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
 
 
 def _environment(folder: Path) -> dict[str, str]:
@@ -56,10 +56,10 @@ def _environment(folder: Path) -> dict[str, str]:
 
 
 def loading_request(loading: Loading) -> dict[str, object]:
-    """How a bundle is loaded, as a request tells it.
+    """Return how a bundle is loaded, in the form of a request.
 
     Raises:
-        BundleNotFoundError: it isn't a folder, whose graphs onnxruntime could open.
+        BundleNotFoundError: the bundle isn't a folder, whose graphs onnxruntime could open.
     """
     if not loading.bundle.is_dir():
         raise BundleNotFoundError(
@@ -70,16 +70,16 @@ def loading_request(loading: Loading) -> dict[str, object]:
 
 
 def array_request(arrays: Mapping[str, NDArray[Any]]) -> dict[str, object]:
-    """Arrays, as a request tells them: not in a file of numpy's, whose reader would be timed and weighed too."""
+    """Return arrays in the form of a request; reading a file of numpy's instead would be measured too."""
     return {key: {"dtype": str(array.dtype), "values": array.tolist()} for key, array in arrays.items()}
 
 
 def source_request(sources: Sequence[Any]) -> dict[str, object]:
-    """Sources, as a request tells them: texts or arrays."""
+    """Return sources in the form of a request: texts or arrays."""
     if all(isinstance(source, str) for source in sources):
         return {"texts": list(sources)}
     arrays = {}
-    for place, source in enumerate(sources):
+    for index, source in enumerate(sources):
         for name, row in source.items() if isinstance(source, Mapping) else [("", source)]:
-            arrays[f"{place}/{name}"] = np.asarray(row)
+            arrays[f"{index}/{name}"] = np.asarray(row)
     return {"texts": None, "arrays": array_request(arrays)}

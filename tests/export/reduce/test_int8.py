@@ -1,0 +1,138 @@
+"""Weights of 8 bits: what is quantised, what is measured and recorded, what is refused."""
+
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import onnx
+import pytest
+from architectures.bidirectional import bidirectional_lstm_concat
+from architectures.continuous import continuous
+from architectures.recurrent import gru_reset_after
+from export_command import SOURCE, TARGET, fails, run
+from random_weights import randomise
+
+import s2s_runtime
+from s2s_export import ExportError, ExportOptions, export
+from s2s_export.convert.keras_to_onnx import all_nodes
+from s2s_export.reduce.reduce_bundle import quality
+from s2s_runtime import PaddingPolicy, VocabularyFile
+from s2s_runtime.bundle.manifest_file import read_manifest
+
+pytestmark = pytest.mark.tensorflow
+
+
+def node_types(bundle: Path, name: str) -> set[str]:
+    """The types of nodes in a graph of a bundle."""
+    return {node.op_type for node in all_nodes(onnx.load(bundle / f"{name}.onnx", load_external_data=False).graph)}
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder, and a float32 and an int8 bundle of its model, measured on texts with references."""
+    folder = tmp_path_factory.mktemp("quantize")
+    keras.utils.set_random_seed(5)
+    model = bidirectional_lstm_concat()
+    randomise(model)
+    model.save(folder / "model.keras")
+    VocabularyFile(SOURCE, TARGET, PaddingPolicy(masked=True, id=0), 9).write(folder / "vocab.json")
+    lines = [f"{text}\tABC" for text in ("abc", "kid", "face", "deed", "a", "jade", "high", "bee", "cafe", "feed")]
+    (folder / "pairs.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    assert run(folder / "model.keras", "-o", folder / "float32.s2s")[0] == 0
+    measured = ("--quantize", "int8", "--verify-with", folder / "pairs.tsv")
+    code, shown, errors = run(folder / "model.keras", "-o", folder / "int8.s2s", *measured)
+    assert code == 0, errors
+    assert "int8 beside float32, on 10 sentences given" in shown
+    return folder
+
+
+def test_every_graph_has_integer_products(saved: Path) -> None:
+    """LSTMs and matrix products, in the loops of whole searches too; the file of weights is the smaller for it."""
+    assert "DynamicQuantizeLSTM" in node_types(saved / "int8.s2s", "encoder")
+    for name in ("decoder", "greedy", "beam"):
+        assert "MatMulInteger" in node_types(saved / "int8.s2s", name)
+    weights = [(saved / f"{name}.s2s" / "weights.bin").stat().st_size for name in ("float32", "int8")]
+    assert weights[1] < weights[0]
+
+
+def test_the_manifest_says_what_it_is_and_what_it_cost(saved: Path) -> None:
+    """Precision, and for each search what changed, with error rates before and after where there are references."""
+    manifest = read_manifest(saved / "int8.s2s")
+    assert manifest.precision == "int8"
+    assert read_manifest(saved / "float32.s2s").precision == "float32"
+    found = manifest.verification["quantization"]
+    assert found["inputs"] == "10 sentences given"
+    assert [each["search"] for each in found["searches"]] == ["greedy", "beam 5"]
+    texts = [line.split("\t")[0] for line in (saved / "pairs.tsv").read_text(encoding="utf-8").splitlines()]
+    decoded = {
+        name: [r.text for r in s2s_runtime.load(saved / f"{name}.s2s").generate(texts)] for name in ("float32", "int8")
+    }
+    changed = sum(a != b for a, b in zip(decoded["float32"], decoded["int8"], strict=True))
+    assert found["searches"][0]["sentences_changed"] == changed
+    assert found["searches"][0]["error_rate_before"] == np.mean([text != "ABC" for text in decoded["float32"]])
+    assert found["searches"][0]["error_rate_after"] == np.mean([text != "ABC" for text in decoded["int8"]])
+
+
+def test_engines_agree_on_integers_too(saved: Path) -> None:
+    """One batch, either engine: the same tokens."""
+    model = s2s_runtime.load(saved / "int8.s2s")
+    for options in ({}, {"beam_size": 3}):
+        graph, steps = (model.generate(["abc"], **options, engine=engine)[0].ids for engine in ("graph", "steps"))
+        assert graph == steps
+
+
+def test_a_gru_encoder_stays_as_it_is(tmp_path: Path) -> None:
+    """There is no integer GRU in onnxruntime; the decoder's products are quantised, measured on generated sources."""
+    exported = export(
+        gru_reset_after(), tmp_path / "m.s2s", ExportOptions(start_id=1, end_ids=(2,), max_length=5, quantize="int8")
+    )
+    assert "GRU" in node_types(tmp_path / "m.s2s", "encoder")
+    assert "MatMulInteger" in node_types(tmp_path / "m.s2s", "decoder")
+    found = json.loads((tmp_path / "m.s2s" / "manifest.json").read_text(encoding="utf-8"))["verification"][
+        "quantization"
+    ]
+    assert found["inputs"] == "24 generated sources"
+    assert "error_rate_before" not in found["searches"][0]
+    assert exported.manifest.precision == "int8"
+
+
+def test_what_changed_is_counted_in_edits(saved: Path) -> None:
+    """A model beside itself changes nothing; beside one whose targets are cut short, every token that is missing."""
+    model = s2s_runtime.load(saved / "float32.s2s")
+
+    class Shorter:
+        def generate(self, inputs: list[str], **options: int) -> list[s2s_runtime.Result]:
+            """Two tokens at most."""
+            return model.generate(inputs, **{**options, "max_length": 2})
+
+    same, _ = quality((model, model), ["abc", "kid"], [], 9)
+    assert (same.sentences_changed, same.tokens_changed) == (0, 0)
+    cut, _ = quality((model, Shorter()), ["abc", "kid"], [], 9)  # type: ignore[arg-type]
+    lengths = [len(result.ids) for result in model.generate(["abc", "kid"], max_length=9)]
+    assert cut.tokens == sum(lengths)
+    assert cut.tokens_changed == sum(max(0, length - 2) for length in lengths)
+
+
+def test_refusals(tmp_path: Path, saved: Path) -> None:
+    """Values, references without a vocabulary or of another number: one line each, nothing written."""
+    with pytest.raises(ExportError, match="quantize: this model gives values, whose loss by int8 isn't measured"):
+        export(continuous(), tmp_path / "v.s2s", ExportOptions(max_length=3, quantize="int8"))
+    with pytest.raises(ExportError, match=r"references: expected one for each text of verify_with \(2\), got 1"):
+        ExportOptions(verify_with=("a", "b"), references=("A",))
+    with pytest.raises(ExportError, match=r"^quantize: expected 'int8', got 'int4'$"):
+        ExportOptions(quantize="int4")  # type: ignore[arg-type]
+    (tmp_path / "pairs.tsv").write_text("abc\tXYZ\n", encoding="utf-8")
+    fails(
+        [
+            saved / "model.keras",
+            "-o",
+            tmp_path / "r.s2s",
+            "--quantize",
+            "int8",
+            "--verify-with",
+            tmp_path / "pairs.tsv",
+        ],
+        "'X'",
+    )
+    assert not list(tmp_path.glob("*.s2s"))

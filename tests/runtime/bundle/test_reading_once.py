@@ -1,0 +1,231 @@
+"""A bundle is read once, whole, and closed: wherever it lies, and whatever happens to its place afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from places import FIXTURES
+
+import s2s_runtime
+from s2s_runtime import BundleError, Model, read_manifest
+from s2s_runtime.bundle.manifest_file import Manifest, describe_file, write_manifest
+from s2s_runtime.ort import sessions
+from s2s_runtime.ort.graph_bytes import placed
+from s2s_runtime.ort.sessions import SessionSettings, open_session
+
+BUNDLE = FIXTURES / "format-1" / "run" / "model.s2s"
+"""Its weights lie in a file of their own; those of the searches are constants of a loop, and of loops in branches."""
+
+
+def decoded(model: Model) -> list[object]:
+    """What each of the graphs gives: greedy, beam, steps."""
+    calls: list[dict[str, object]] = [{}, {"beam_size": 3}, {"engine": "steps"}]
+    rows = [[1, 2, 3], [3]]
+    return [result.to_dict() for options in calls for result in model.generate(rows, **options)]  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def expected() -> list[object]:
+    """What the folder gives."""
+    with s2s_runtime.load(BUNDLE) as model:
+        return decoded(model)
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A bundle that may be changed."""
+    return Path(shutil.copytree(BUNDLE, tmp_path / "copy.s2s"))
+
+
+def links(folder: Path) -> Path:
+    """A folder as a Hugging Face cache has it: each file a link to one named after its content, elsewhere."""
+    blobs, snapshot = folder.with_name("blobs"), folder.with_name("snapshot")
+    shutil.move(folder, blobs)
+    snapshot.mkdir()
+    for file in blobs.iterdir():
+        blob = file.rename(blobs / f"blob-{file.name}")
+        (snapshot / file.name).symlink_to(Path("..") / "blobs" / blob.name)
+    return snapshot
+
+
+def volume(folder: Path) -> Path:
+    """A folder as a Kubernetes volume has it: each file a link through a link to the folder of now."""
+    mount = folder.with_name("mount")
+    mount.mkdir()
+    shutil.move(folder, mount / "..2026")
+    (mount / "..data").symlink_to("..2026")
+    for file in (mount / "..2026").iterdir():
+        (mount / file.name).symlink_to(Path("..data") / file.name)
+    return mount
+
+
+def linked(folder: Path) -> Path:
+    """A link to the folder."""
+    link = folder.with_name("current.s2s")
+    link.symlink_to(folder.name)
+    return link
+
+
+@pytest.mark.parametrize("form", [links, volume, linked])
+def test_symbolic_links_are_followed(copy: Path, expected: list[object], form: Callable[[Path], Path]) -> None:
+    """As deployments lay bundles out; onnxruntime itself refuses constants behind a link."""
+    assert decoded(s2s_runtime.load(form(copy))) == expected
+
+
+def overwrite(folder: Path) -> None:
+    """What stands in the files is another thing now, in place."""
+    for file in folder.iterdir():
+        with file.open("r+b") as opened:
+            opened.write(bytes(file.stat().st_size))
+
+
+def exchange(folder: Path) -> None:
+    """Another bundle stands in its place."""
+    shutil.rmtree(folder)
+    shutil.copytree(BUNDLE.parents[2] / "tiny.s2s", folder)
+
+
+@pytest.mark.parametrize("change", [overwrite, exchange, shutil.rmtree])
+def test_a_loaded_model_stays_what_it_was(copy: Path, expected: list[object], change: Callable[[Path], None]) -> None:
+    """Graphs that are opened later are those that were loaded, and no constant is read while it runs."""
+    model = s2s_runtime.load(copy)
+    model.generate([[1, 2]])
+    change(copy)
+    assert decoded(model) == expected
+
+
+def test_file_numbers_play_no_part(copy: Path, expected: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Windows gives none where it lists a folder: `st_ino` is 0 there, and another in `os.stat`."""
+    scandir = os.scandir
+
+    def entry(found: os.DirEntry[str]) -> SimpleNamespace:
+        def of_windows() -> os.stat_result:
+            return os.stat_result((found.stat().st_mode, 0, *tuple(found.stat())[2:]))
+
+        return SimpleNamespace(name=found.name, path=found.path, is_file=found.is_file, stat=of_windows)
+
+    def listing(path: str | int) -> object:
+        return scandir(path) if isinstance(path, int) else iter([entry(each) for each in scandir(path)])
+
+    monkeypatch.setattr(os, "scandir", listing)
+    model = s2s_runtime.load(copy)
+    monkeypatch.undo()
+    assert decoded(model) == expected
+
+
+def test_no_file_is_left(tmp_path: Path, expected: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing stays in the folder of temporary files while the model is alive."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    model = s2s_runtime.load({path.name: path.read_bytes() for path in BUNDLE.iterdir()})
+    assert decoded(model) == expected
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals and fork are POSIX's")
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
+def test_a_signal_leaves_no_file(tmp_path: Path, end: signal.Signals) -> None:
+    """A process that is ended while it has a model in memory leaves nothing in the folder of temporary files."""
+    program = (
+        "import pathlib, sys, time, s2s_runtime\n"
+        "files = {path.name: path.read_bytes() for path in pathlib.Path(sys.argv[1]).iterdir()}\n"
+        "model = s2s_runtime.load(files)\n"
+        "model.generate([[1, 2]])\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(60)"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(BUNDLE)], env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(end)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_forked_child_takes_nothing_away(tmp_path: Path) -> None:
+    """Its end is not the end of what its parent decodes with."""
+    program = (
+        "import os, pathlib, sys, s2s_runtime\n"
+        "files = {path.name: path.read_bytes() for path in pathlib.Path(sys.argv[1]).iterdir()}\n"
+        "model = s2s_runtime.load(files, workers=1, intra_op_threads=1)\n"
+        "model.generate([[1, 2]])\n"
+        "if os.fork() == 0:\n"
+        "    sys.exit()\n"
+        "os.wait()\n"
+        "print(len(model.generate([[1, 2]], beam_size=3)))"
+    )
+    found = subprocess.run([sys.executable, "-c", program, str(BUNDLE)], capture_output=True, text=True, check=False)
+    assert (found.stdout, found.stderr) == ("1\n", "")
+
+
+def renamed(copy: Path, graph: str) -> Path:
+    """The bundle, one of its graphs reading another file, its manifest saying so."""
+    file = copy / f"{graph}.onnx"
+    file.write_bytes(file.read_bytes().replace(b"weights.bin", b"secrets.bin"))
+    (copy / "secrets.bin").write_bytes((copy / "weights.bin").read_bytes())
+    manifest = read_manifest(BUNDLE)
+    graphs = {**manifest.graphs, graph: describe_file(file)}
+    write_manifest(copy, Manifest(**{**vars(manifest), "graphs": graphs}))
+    return copy
+
+
+@pytest.mark.parametrize("graph", ["encoder", "decoder", "greedy", "beam"])
+def test_graphs_read_nothing_else(copy: Path, graph: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A graph that names a file beside the weights is refused, at every depth, wherever that file lies."""
+    monkeypatch.chdir(renamed(copy, graph))
+    with pytest.raises(BundleError, match=rf"{graph}.onnx: .* reads 'secrets.bin', expected no file but weights.bin"):
+        decoded(s2s_runtime.load(copy))
+
+
+def test_places_outside_the_weights_are_refused() -> None:
+    """Weights that are shorter than a graph says, as with hashes left unchecked."""
+    graph = (BUNDLE / "encoder.onnx").read_bytes()
+    with pytest.raises(BundleError, match=r"e: .* reads bytes \d+ to \d+ of weights.bin, which has 10"):
+        placed(graph, {"weights.bin": bytes(10)}, "e")
+
+
+@pytest.mark.parametrize("graph", ["encoder", "greedy", "beam"])
+def test_a_graph_cut_short_is_one_error(graph: str) -> None:
+    """Wherever it was cut."""
+    whole, weights = (BUNDLE / f"{graph}.onnx").read_bytes(), {"weights.bin": (BUNDLE / "weights.bin").read_bytes()}
+    for length in range(1, len(whole), 97):
+        with pytest.raises(BundleError, match="onnxruntime can't load this graph"):
+            open_session(whole[:length], SessionSettings(intra_op_threads=1), graph, weights)
+
+
+def test_constants_of_a_loop_move_out_of_it() -> None:
+    """Then onnxruntime takes them from memory; of a loop in a branch it can't, and they stay."""
+    weights = {"weights.bin": (BUNDLE / "weights.bin").read_bytes()}
+    found = {name: placed((BUNDLE / f"{name}.onnx").read_bytes(), weights, name) for name in ("beam", "greedy")}
+    assert {name: graph.in_memory for name, graph in found.items()} == {"beam": True, "greedy": False}
+    assert len(found["beam"].content) == pytest.approx((BUNDLE / "beam.onnx").stat().st_size, abs=16)
+
+
+def test_an_onnxruntime_that_takes_no_weights(expected: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Older ones open the graphs from a private copy."""
+    monkeypatch.setattr(sessions, "_IN_MEMORY", "no such method")
+    assert decoded(s2s_runtime.load(BUNDLE)) == expected
+
+
+def test_a_mapping_that_changes_later_is_no_matter(expected: list[object]) -> None:
+    """What may change is copied; what is no bytes is refused."""
+    files = {path.name: bytearray(path.read_bytes()) for path in BUNDLE.iterdir()}
+    model = s2s_runtime.load(files)  # type: ignore[arg-type]
+    for content in files.values():
+        content[:] = bytes(len(content))
+    assert decoded(model) == expected
+    manifest = json.loads((BUNDLE / "manifest.json").read_bytes())
+    with pytest.raises(s2s_runtime.InputError, match=r"expected bytes for 'manifest.json', got dict"):
+        s2s_runtime.load({"manifest.json": manifest})
