@@ -200,7 +200,7 @@ def _take(state: _Settling, name: str, verdict: Verdict, given: frozenset[str]) 
         spelled = option(ITEM_OPTIONS[name]) if name in ITEM_OPTIONS else name
         state.warnings.append(
             f"{spelled}: {state.setup.described()[name]} was given, but the pairs say "
-            f"{changed.described()[name]}: {verdict.figures}"
+            f"{changed.described()[name]}: {'; '.join(map(str, verdict.signs))}"
         )
     elif not fixed and verdict.disagree:
         state.origins[name] = "assumed"
