@@ -71,7 +71,7 @@ def load(
     threads = (intra_op_threads, inter_op_threads, spinning)
     settings = SessionSettings(providers, provider_options, *threads, allow_fallback, shared_threads)
     files = find_files(path)
-    manifest = read_manifest(files, verify_hashes=verify_hashes, without=ready)
+    manifest = read_manifest(files, verify_hashes=verify_hashes, without=ready, keep=True)
     files.close()
     _check_vocabularies(manifest)
     unknown = [name for name in ready if name not in manifest.graphs]

@@ -28,8 +28,12 @@
       "padding": {...}, "vocabulary": {"source": {...}, "target": {...}},      as in `vocab.json`
       "verification": {...},                 what the exporter checked and found
       "setup": {...},             how it is known what the model was fed with: see `s2s_runtime.bundle.provenance`
-      "producers": {"s2s_export": "0.1.0"}   versions of what made the bundle
+      "producers": {"s2s_export": "0.1.0"},  versions of what made the bundle
+      "sha256": "..."                        of all the above as JSON with sorted fields, no white space and nothing but
+                                             ASCII; older bundles lack it
     }
+
+Fields of other names are errors, so that a misspelled one isn't silently none.
 
 In shapes, null is a free dimension; batch comes first, then time. The graphs:
 
@@ -61,7 +65,8 @@ from typing import Final, Literal
 from s2s_runtime.bundle.provenance import Provenance
 from s2s_runtime.bundle.specs import Feedback, GraphFile, OtherSource, SourceKind, SourceSpec, TargetSpec, TensorSpec
 from s2s_runtime.errors import BundleError, VocabularyError
-from s2s_runtime.files.json_fields import Fields
+from s2s_runtime.files.json_fields import Fields, digest
+from s2s_runtime.spelling import did_you_mean
 from s2s_runtime.vocabulary.padding import PaddingPolicy
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
 
@@ -71,6 +76,8 @@ FORMAT: Final = "s2s-bundle"
 VERSION: Final = 1
 
 Precision = Literal["float32", "float16", "int8"]
+_GRAPHS: Final = ("encoder", "decoder", "select_state", "select_memory", "greedy", "beam")
+_EXPECTED: Final = f"; expected {', '.join(_GRAPHS)}"
 _PRECISIONS: Final = ("float32", "float16", "int8")
 
 
@@ -121,6 +128,11 @@ class Manifest:
     def _graph_problems(self) -> list[str]:
         needed = ["encoder", "decoder", "select_state", *(["select_memory"] if self.memory else [])]
         problems = [f"graphs.{name}: missing" for name in needed if name not in self.graphs]
+        problems += [
+            f"graphs.{name}: no such graph{did_you_mean(name, _GRAPHS) or _EXPECTED}"
+            for name in self.graphs
+            if name not in _GRAPHS
+        ]
         if not self.states:
             problems.append("states: expected at least one")
         for key, tensors, prefix in (("states", self.states, "state"), ("memory", self.memory, "memory")):
@@ -193,14 +205,19 @@ class Manifest:
             "memory": tuple(TensorSpec.read(item) for item in fields.children("memory")),
             "attention": fields.boolean("attention"),
             "precision": fields.choice("precision", _PRECISIONS, "float32"),
-            "passes": tuple(map(str, fields.items("passes", []))),
+            "passes": fields.texts("passes", []),
             "padding": _read_padding(fields, problems),
             "source_vocabulary": _read_vocabulary(vocabulary, "source", problems),
             "target_vocabulary": _read_vocabulary(vocabulary, "target", problems),
             "verification": fields.mapping("verification", {}),
-            "producers": {name: str(version) for name, version in fields.mapping("producers", {}).items()},
+            "producers": _read_producers(fields, problems),
             "setup": _read_setup(fields, problems),
         }
+        own = fields.optional_text("sha256", None)
+        vocabulary.refuse_others()
+        fields.refuse_others()
+        if own is not None and not problems and own != _digest_without_own(fields.to_dict()):
+            problems.append("sha256: the manifest was altered: it is another than what this field says")
         if problems:
             raise BundleError("; ".join(problems))
         return cls(**parts)  # type: ignore[arg-type]  # each part was checked above
@@ -239,6 +256,16 @@ def _check_format(fields: Fields) -> None:
 def _read_weights(fields: Fields, problems: list[str]) -> GraphFile | None:
     data = fields.raw("weights", None)
     return None if data is None else GraphFile.read(Fields(data, "weights", problems))
+
+
+def _read_producers(fields: Fields, problems: list[str]) -> dict[str, str]:
+    found = fields.mapping("producers", {})
+    versions = Fields(found, "producers", problems)
+    return {name: versions.text(name) for name in found}
+
+
+def _digest_without_own(data: dict[str, object]) -> str:
+    return digest({name: value for name, value in data.items() if name != "sha256"})
 
 
 def _read_setup(fields: Fields, problems: list[str]) -> Provenance | None:

@@ -9,11 +9,12 @@ import hashlib
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Final
 
 from s2s_runtime.bundle.manifest import GraphFile, Manifest, OtherSource, SourceKind, SourceSpec, TargetSpec, TensorSpec
 from s2s_runtime.bundle.storage import MANIFEST, BundleFiles, BundleSource, find_files
 from s2s_runtime.errors import BundleError, BundleNotFoundError, raised_as
-from s2s_runtime.files.json_fields import parse_json, write_json
+from s2s_runtime.files.json_fields import digest, parse_json, write_json
 
 __all__ = [
     "MANIFEST",
@@ -32,6 +33,8 @@ __all__ = [
     "write_manifest",
 ]
 
+_MOST: Final = 2**28  # bytes of a manifest; more is a damaged or a hostile archive
+
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
     """Return the SHA-256 of a file's content, in hexadecimal."""
@@ -45,12 +48,17 @@ def describe_file(path: str | os.PathLike[str]) -> GraphFile:
 
 
 def write_manifest(folder: str | os.PathLike[str], manifest: Manifest) -> None:
-    """Write `manifest.json` into an existing folder: under another name first, then renamed."""
-    write_json(Path(folder) / MANIFEST, manifest.to_dict())
+    """Write `manifest.json` with its own SHA-256 into an existing folder: under another name first, then renamed."""
+    data = manifest.to_dict()
+    write_json(Path(folder) / MANIFEST, {**data, "sha256": digest(data)})
 
 
 def read_manifest(
-    bundle: BundleSource | BundleFiles, *, verify_hashes: bool = True, without: Collection[str] = ()
+    bundle: BundleSource | BundleFiles,
+    *,
+    verify_hashes: bool = True,
+    without: Collection[str] = (),
+    keep: bool = False,
 ) -> Manifest:
     """Read a bundle's manifest and check that its graph files are those it names.
 
@@ -58,15 +66,19 @@ def read_manifest(
         bundle: as `s2s_runtime.load` takes it, or the files of one.
         verify_hashes: whether each file's SHA-256 is computed and compared; sizes are always compared.
         without: names of graphs whose files may be missing or altered.
+        keep: whether the files of a bundle given as such hold their content from then on: what was compared is what
+            they give, whatever becomes of the place they were read from.
 
     Raises:
         BundleNotFoundError: there is no such bundle, or it holds no manifest.
         BundleError: the manifest is malformed, or graph files are missing or altered; lists every problem.
     """
     files = find_files(bundle) if isinstance(bundle, str | os.PathLike | bytes | Mapping) else bundle
-    if files.size(MANIFEST) is None:
+    size, path = files.size(MANIFEST), f"{files.name}/{MANIFEST}"
+    if size is None:
         raise BundleNotFoundError(f"{files.name}: no {MANIFEST} in it; expected a bundle written by s2s-export")
-    path = f"{files.name}/{MANIFEST}"
+    if size > _MOST:
+        raise BundleError(f"{path}: expected at most {_MOST} bytes, got {size}")
     with raised_as(BundleError):
         content = parse_json(files.read(MANIFEST), path)
     try:
@@ -76,20 +88,20 @@ def read_manifest(
     needed = [graph for name, graph in manifest.graphs.items() if name not in without]
     if manifest.weights is not None and needed:
         needed.append(manifest.weights)
-    problems = [problem for file in needed for problem in _altered(files, file, verify_hashes)]
+    problems = [problem for file in needed for problem in _altered(files, file, verify_hashes, keep)]
     if problems:
         raise BundleError(f"{files.name}: {'; '.join(problems)}; export the model again or copy the whole folder")
     return manifest
 
 
-def _altered(files: BundleFiles, graph: GraphFile, verify_hash: bool) -> list[str]:
+def _altered(files: BundleFiles, graph: GraphFile, verify_hash: bool, keep: bool) -> list[str]:
     size = files.size(graph.file)
     if size is None:
         return [f"{graph.file} is missing"]
-    if size == graph.bytes:
+    if keep and size == graph.bytes:
         size = len(files.read(graph.file))
     if size != graph.bytes:
         return [f"{graph.file} was altered: {size} bytes, the manifest says {graph.bytes}"]
-    if verify_hash and hashlib.sha256(files.read(graph.file)).hexdigest() != graph.sha256:
+    if verify_hash and files.sha256(graph.file) != graph.sha256:
         return [f"{graph.file} was altered: its SHA-256 is not the one in the manifest"]
     return []

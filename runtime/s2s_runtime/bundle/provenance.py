@@ -64,7 +64,9 @@ class Sign:
     @classmethod
     def read(cls, fields: Fields) -> Sign:
         """Read one sign of the manifest; its problems are reported to `fields`."""
-        return cls(fields.text("what"), fields.text("figure"), fields.text("says"))
+        made = cls(fields.text("what"), fields.text("figure"), fields.text("says"))
+        fields.refuse_others()
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,9 @@ class SetUpItem:
         origin = cast("Origin", fields.choice("origin", tuple(ORIGINS)))
         signs = tuple(Sign.read(item) for item in fields.children("signs", []))
         others = tuple(str(value) for value in fields.items("others", []))
-        return cls(fields.text("name"), fields.text("value"), origin, fields.text("option", ""), signs, others)
+        made = cls(fields.text("name"), fields.text("value"), origin, fields.text("option", ""), signs, others)
+        fields.refuse_others()
+        return made
 
 
 @dataclass(frozen=True)
@@ -166,7 +170,10 @@ class Provenance:
     def read(cls, fields: Fields) -> Provenance:
         """Read the provenance of a manifest; its problems are reported to `fields`."""
         items = tuple(SetUpItem.read(item) for item in fields.children("items"))
-        return cls(items, fields.integer("proved_by"))
+        fields.text("summary", "")  # said again of the items, for who reads the file
+        made = cls(items, fields.counted("proved_by"))
+        fields.refuse_others()
+        return made
 
 
 def _settles(items: Sequence[SetUpItem]) -> str:

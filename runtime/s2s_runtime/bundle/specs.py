@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, cast
@@ -16,6 +17,8 @@ _SOURCE_KINDS: Final = ("ids", "one-hot", "values")
 _OTHER_KINDS: Final = (*_SOURCE_KINDS, "vector")
 _GRAPH_FORMS: Final = {"ids": ("int64", 2), "one-hot": ("int64", 2), "values": ("float32", 3), "vector": ("float32", 2)}
 _FEEDBACKS: Final = ("token", "probabilities", "value", "none")
+_SHA_256: Final = re.compile("[0-9a-f]{64}")
+_ELSEWHERE: Final = re.compile(r"[/\\:\0]")  # on whichever system the bundle is read
 _STATE_DTYPES: Final = ("float32", "float64", "float16", "int64", "int32", "bool")
 
 
@@ -39,6 +42,7 @@ class TensorSpec:
             if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 0):
                 fields.problem(f"shape[{i}]", f"expected a size or null, got {size!r}")
         name, dtype = fields.text("name"), fields.choice("dtype", _STATE_DTYPES)
+        fields.refuse_others()
         return cls(name, dtype, cast("tuple[int | None, ...]", tuple(shape)))
 
 
@@ -58,9 +62,14 @@ class GraphFile:
     def read(cls, fields: Fields) -> GraphFile:
         """Read one file of the manifest; its problems are reported to `fields`."""
         file = fields.text("file")
-        if file != Path(file).name:  # a manifest must not reach outside its folder
+        if _ELSEWHERE.search(file) or file != Path(file).name:  # a manifest must not reach outside its folder
             fields.problem("file", f"expected a bare file name, got {file!r}")
-        return cls(file, fields.text("sha256"), fields.integer("bytes"))
+        digest = fields.text("sha256")
+        if digest and not _SHA_256.fullmatch(digest):
+            fields.problem("sha256", f"expected 64 hexadecimal digits, got {digest!r}")
+        size = fields.counted("bytes")
+        fields.refuse_others()
+        return cls(file, digest, size)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +104,9 @@ class OtherSource:
             fields.problem("", str(error))
             padding = PaddingPolicy(masked=False)
         kind = cast("SourceKind", fields.choice("kind", _OTHER_KINDS))
-        return cls(fields.text("name"), kind, fields.integer("size"), fields.boolean("aligned"), padding)
+        made = cls(fields.text("name"), kind, fields.counted("size", 1), fields.boolean("aligned"), padding)
+        fields.refuse_others()
+        return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +141,15 @@ class SourceSpec:
     @classmethod
     def read(cls, fields: Fields) -> SourceSpec:
         """Read this part of the manifest; its problems are reported to `fields`."""
-        return cls(
+        made = cls(
             kind=cast("SourceKind", fields.choice("kind", _SOURCE_KINDS)),
-            size=fields.integer("size"),
+            size=fields.counted("size", 1),
             inputs=tuple(TensorSpec.read(item) for item in fields.children("inputs")),
             name=fields.text("name", "source"),
             others=tuple(OtherSource.read(item) for item in fields.children("others", [])),
         )
+        fields.refuse_others()
+        return made
 
     def problems(self) -> list[str]:
         """Return the contradictions between the fields of this part, one line for each."""
@@ -196,15 +209,19 @@ class TargetSpec:
         for i, token in enumerate(end_ids):
             if not isinstance(token, int) or isinstance(token, bool):
                 fields.problem(f"end_ids[{i}]", f"expected an integer, got {token!r}")
-        return cls(
+            elif token in end_ids[:i]:
+                fields.problem(f"end_ids[{i}]", f"expected different ids, got {token} again")
+        made = cls(
             feedback=cast("Feedback", fields.choice("feedback", _FEEDBACKS)),
-            size=fields.integer("size"),
+            size=fields.counted("size", 1),
             start_id=fields.optional_integer("start_id"),
             end_ids=tuple(token for token in end_ids if isinstance(token, int)),
             padding_id=fields.optional_integer("padding_id"),
             unknown_id=fields.optional_integer("unknown_id"),
-            max_length=fields.optional_integer("max_length"),
+            max_length=fields.optional_counted("max_length", 1),
         )
+        fields.refuse_others()
+        return made
 
     def problems(self) -> list[str]:
         """Return the contradictions between the fields of this part, one line for each."""

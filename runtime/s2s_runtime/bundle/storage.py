@@ -6,6 +6,7 @@ place afterwards. Nothing is written, mapped or left open.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import io
 import os
@@ -49,6 +50,15 @@ class BundleFiles(ABC):
             self._read.setdefault(file, self._content(file))
         return self._read[file]
 
+    def sha256(self, file: str) -> str:
+        """Return the SHA-256 of a file's content, in hexadecimal; of a file in a folder without holding it in memory.
+
+        Raises:
+            BundleError: it can't be read.
+        """
+        content = self._read[file] if file in self._read else self._content(file)
+        return hashlib.sha256(content).hexdigest()
+
     @abstractmethod
     def size(self, file: str) -> int | None:
         """Return the bytes that a file is said to have, before it is read; None where there is no such file."""
@@ -75,6 +85,16 @@ class FolderFiles(BundleFiles):
         except (OSError, ValueError):  # ValueError: no name of a file, as one with a null character
             return None
         return found.st_size if stat.S_ISREG(found.st_mode) else None
+
+    def sha256(self, file: str) -> str:
+        """See `BundleFiles.sha256`."""
+        if file in self._read:
+            return super().sha256(file)
+        try:
+            with (self._folder / file).open("rb") as opened:
+                return hashlib.file_digest(opened, "sha256").hexdigest()
+        except OSError as error:
+            raise BundleError(f"{self._folder / file}: {error.strerror or error}") from error
 
     def _content(self, file: str) -> bytes:
         try:
@@ -118,9 +138,10 @@ class ZipFiles(BundleFiles):
 
     def __init__(self, name: str, content: bytes) -> None:
         super().__init__(name)
-        zipfile = importlib.import_module("zipfile")  # here, as it brings much that folders don't need
+        zipfile, struct = map(importlib.import_module, ("zipfile", "struct"))  # here: they bring much else
         # What a damaged archive makes the library raise; RuntimeError: encrypted. NotImplementedError: a newer format.
-        self._damage = (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, LookupError, RuntimeError)
+        builtin = (OSError, EOFError, ValueError, LookupError, RuntimeError, OverflowError)
+        self._damage: tuple[type[Exception], ...] = (zipfile.BadZipFile, zlib.error, struct.error, *builtin)
         try:
             self._archive: Any = zipfile.ZipFile(io.BytesIO(content))
             self._entries = {entry.filename: entry for entry in self._archive.infolist() if not entry.is_dir()}

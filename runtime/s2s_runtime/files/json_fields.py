@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +15,8 @@ from s2s_runtime.files.atomic_write import write_text
 from s2s_runtime.spelling import did_you_mean
 
 _REQUIRED: Final = object()
+_MOST: Final = 2**53 - 1
+_SURROGATE: Final = re.compile(rb"\\u[dD][89abAB]")  # half of a character beyond U+FFFF, escaped
 
 
 class Fields:
@@ -78,6 +82,26 @@ class Fields:
         if not self._missing(key, default):
             self.problem(key, f"expected an integer, got {_show(value)}")
         return 0
+
+    def counted(self, key: str, least: int = 0) -> int:
+        """Return the value of an integer field of at least `least`, up to where every reader of JSON counts exactly."""
+        before = len(self._problems)
+        value = self.integer(key)
+        if len(self._problems) == before and not least <= value <= _MOST:
+            self.problem(key, f"expected {least} to {_MOST}, got {_show(value)}")
+        return value
+
+    def optional_counted(self, key: str, least: int = 0) -> int | None:
+        """Return the value of a field as `counted` does, or None where it is null."""
+        return None if self._get(key, _REQUIRED) is None else self.counted(key, least)
+
+    def texts(self, key: str, default: object = _REQUIRED) -> tuple[str, ...]:
+        """Return the value of a field that is a list of strings."""
+        found = self.items(key, default)
+        for i, each in enumerate(found):
+            if not isinstance(each, str):
+                self.problem(f"{key}[{i}]", f"expected a string, got {_show(each)}")
+        return tuple(each for each in found if isinstance(each, str))
 
     def optional_integer(self, key: str, default: object = _REQUIRED) -> int | None:
         """Return the value of an integer field that may be null."""
@@ -159,12 +183,29 @@ def parse_json(content: bytes, name: str) -> Any:
         name: what to call it in messages.
 
     Raises:
-        InputError: it isn't JSON in UTF-8.
+        InputError: it isn't JSON in UTF-8, or an object names a field twice.
     """
     try:
-        return json.loads(content.decode("utf-8-sig"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        found = json.loads(content.decode("utf-8-sig"), object_pairs_hook=_distinct)
+        if _SURROGATE.search(content):
+            json.dumps(found, ensure_ascii=False).encode()  # half a character is no text
+    except (ValueError, RecursionError) as error:  # of the library: no JSON, no UTF-8, a number or depth without end
         raise InputError(f"{name}: not a JSON file in UTF-8: {error}") from error
+    return found
+
+
+def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Return an object of which each field has one value."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the field {next(name for name in names if names.count(name) > 1)!r} stands there twice")
+    return made
+
+
+def digest(data: object) -> str:
+    """Return the SHA-256 of JSON data in hexadecimal, whatever the order of its fields and the layout of its file."""
+    return hashlib.sha256(json.dumps(data, sort_keys=True, separators=(",", ":")).encode("ascii")).hexdigest()
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:

@@ -63,9 +63,9 @@ class OutputOptions:
             "Default: unk where it has one. Decoding counts them on stderr.",
         ),
     ] = None
-    """What becomes of symbols of a source text that the vocabulary lacks. "error": they are one. "unk": the unknown
-    symbol stands for them. "skip": they are left out. None = "unk" where the vocabulary has an unknown symbol, else
-    "error". Results list them as `unknown_symbols`."""
+    """What becomes of symbols of a source text that the vocabulary lacks. "error": they are an error. "unk": the
+    unknown symbol stands for them. "skip": they are left out. None = "unk" where the vocabulary has an unknown symbol,
+    else "error". Results list them as `unknown_symbols`."""
 
     callback: Annotated[
         Callback | None,

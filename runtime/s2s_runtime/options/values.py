@@ -133,9 +133,9 @@ class OptionValues(TypedDict, total=False):
     """Results hold the attention, (target, source). Needs a bundle with attention."""
 
     unknown_symbols: UnknownPolicy | None
-    """What becomes of symbols of a source text that the vocabulary lacks. "error": they are one. "unk": the unknown
-    symbol stands for them. "skip": they are left out. None = "unk" where the vocabulary has an unknown symbol, else
-    "error". Results list them as `unknown_symbols`."""
+    """What becomes of symbols of a source text that the vocabulary lacks. "error": they are an error. "unk": the
+    unknown symbol stands for them. "skip": they are left out. None = "unk" where the vocabulary has an unknown symbol,
+    else "error". Results list them as `unknown_symbols`."""
 
     callback: Callback | None
     """Called with a `TokenEvent` for each token as it is chosen; where it returns True that sentence stops (finish
@@ -176,9 +176,9 @@ class ScoreValues(TypedDict, total=False):
     negative (Keskar et al. 2019), before the softmax, so that scores count it. Above 1 discourages repetition."""
 
     unknown_symbols: UnknownPolicy | None
-    """What becomes of symbols of a source text that the vocabulary lacks. "error": they are one. "unk": the unknown
-    symbol stands for them. "skip": they are left out. None = "unk" where the vocabulary has an unknown symbol, else
-    "error". Results list them as `unknown_symbols`."""
+    """What becomes of symbols of a source text that the vocabulary lacks. "error": they are an error. "unk": the
+    unknown symbol stands for them. "skip": they are left out. None = "unk" where the vocabulary has an unknown symbol,
+    else "error". Results list them as `unknown_symbols`."""
 
     cancel: CancelSignal | None
     """A `threading.Event`, or anything else with `is_set()`. Looked at before steps; once set, the call raises

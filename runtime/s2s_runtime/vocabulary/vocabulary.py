@@ -19,6 +19,7 @@ from s2s_runtime.vocabulary.words import WORD_PATTERN, join_words
 Unit = Literal["char", "word", "symbol", "phone", "sentencepiece"]
 Normalization = Literal["NFC", "NFKC", "NFD", "NFKD"]
 
+_BYTE_ORDER_MARK: Final = "\ufeff"  # before a list of symbols that was saved with one
 _SAMPLE: Final = 12  # symbols that a repr shows
 _UNIT_NAMES: Final = dict(char="character", word="word", symbol="symbol", phone="phone", sentencepiece="piece")
 
@@ -324,6 +325,8 @@ class Vocabulary:
         for i, symbol in enumerate(symbols):
             if not isinstance(symbol, str):
                 fields.problem(f"symbols[{i}]", f"expected a string, got {symbol!r}")
+            elif len(symbol) > 1 and symbol[0] == _BYTE_ORDER_MARK and model is None:
+                fields.problem(f"symbols[{i}]", f"begins with a byte order mark: {symbol!r}; no text is cut so")
         values = {
             "unit": fields.choice("unit", tuple(_UNIT_NAMES)),
             **{name: fields.optional_text(name, None) for name in ("padding", "unknown", "start", "end")},

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import random
 import zipfile
 from pathlib import Path
 
 import onnxruntime
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from places import TINY
 
 import s2s_runtime
@@ -20,10 +23,10 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def zipped(files: dict[str, bytes], folder: str = "") -> bytes:
+def zipped(files: dict[str, bytes], folder: str = "", method: int = zipfile.ZIP_DEFLATED) -> bytes:
     """A zip file's bytes."""
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(buffer, "w", method) as archive:
         for name, content in files.items():
             archive.writestr(folder + name, content)
     return buffer.getvalue()
@@ -86,6 +89,58 @@ def test_a_damaged_zip_is_refused() -> None:
     damaged[200:260] = bytes(60)
     with pytest.raises(BundleError, match="the bundle's bytes: expected a bundle's folder or a zip file of one"):
         s2s_runtime.load(bytes(damaged))
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_methods_that_hang_when_damaged_are_refused(method: int) -> None:
+    """Zip files are stored or deflated."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        for name, content in files_of(TINY).items():
+            archive.writestr(name, content)
+    with pytest.raises(BundleError, match=rf"manifest.json is packed by method {method}, which is neither"):
+        s2s_runtime.load(buffer.getvalue())
+
+
+def test_what_macos_adds_is_passed_over(tiny: Model) -> None:
+    """Its Finder puts a folder of its own beside the one it packs, with a file for each file, and hidden ones."""
+    files = {f"tiny.s2s/{name}": content for name, content in files_of(TINY).items()}
+    added = {f"__MACOSX/tiny.s2s/._{name}": b"\0\5\x16\7" for name in files_of(TINY)}
+    added |= {"__MACOSX/._tiny.s2s": b"\0", "tiny.s2s/.DS_Store": b"", ".DS_Store": b"", "__MACOSX/manifest.json": b""}
+    model = s2s_runtime.load(zipped({**added, **files}))
+    assert model.generate(["abc"])[0].to_dict() == tiny.generate(["abc"])[0].to_dict()
+
+
+def test_a_zip_of_two_bundles_is_refused() -> None:
+    """Which one was meant isn't said."""
+    two = {f"{folder}/{name}": content for folder in "ab" for name, content in files_of(TINY).items()}
+    with pytest.raises(BundleError, match="expected one bundle, got several: a/, b/"):
+        s2s_runtime.load(zipped(two))
+
+
+@given(st.randoms(use_true_random=False), st.sampled_from([zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED]))
+@settings(max_examples=300, deadline=None)
+def test_a_zip_damaged_anywhere_is_one_error(chance: random.Random, method: int) -> None:
+    """Bytes changed, cut, doubled: the manifest is the one it was, or there is a BundleError and no other."""
+    damaged = bytearray(zipped(files_of(TINY), method=method))
+    for _ in range(chance.randrange(1, 4)):
+        place = chance.randrange(len(damaged))
+        if chance.random() < 0.5:  # the directory at the end is a small part, and where most goes wrong
+            place = max(0, len(damaged) - chance.randrange(1, 700))
+        change = chance.choice(["set", "cut", "double", "end"])
+        if change == "set":
+            damaged[place] = chance.randrange(256)
+        elif change == "cut":
+            del damaged[place : place + chance.randrange(1, 50)]
+        elif change == "double":
+            damaged[place:place] = damaged[place : place + chance.randrange(1, 50)]
+        else:
+            del damaged[max(place, 1) :]
+    try:
+        found = s2s_runtime.read_manifest(bytes(damaged))
+    except (BundleError, BundleNotFoundError):
+        return
+    assert found == s2s_runtime.read_manifest(TINY)
 
 
 def test_a_file_that_is_no_zip_is_refused(tmp_path: Path) -> None:

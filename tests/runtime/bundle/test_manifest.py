@@ -117,11 +117,32 @@ def _set(*path: str | int, value: object) -> Callable[[Any], None]:
         (_set("target", "start_id", value=3), "target.start_id: expected 0 to 2 (target.size), got 3"),
         (_set("target", "end_ids", value=[7]), "target.end_ids: expected 0 to 2 (target.size), got 7"),
         (_set("target", "end_ids", value=["\n"]), "target.end_ids[0]: expected an integer, got '\\n'"),
-        (_set("target", "max_length", value=0), "target.max_length: expected at least 1 or null, got 0"),
+        (_set("target", "max_length", value=0), "target.max_length: expected 1 to 9007199254740991, got 0"),
         (_set("padding", "id", value=-1), "padding.id: expected 0 to 3 (its size), got -1"),
         (_set("padding", value=None), "padding: expected an object, got None"),
         (_set("vocabulary", "target", "unit", value=1), "vocabulary.target.unit: expected one of 'char'"),
         (_set("attention", value=1), "attention: expected true or false, got 1"),
+        (_set("atention", value=True), "atention: no such field"),
+        (_set("graphs", "encoder", "md5", value=""), "graphs.encoder.md5: no such field"),
+        (
+            _set("graphs", "gredy", value={"file": "g.onnx", "sha256": "0" * 64, "bytes": 1}),
+            "graphs.gredy: no such graph",
+        ),
+        (_set("graphs", "encoder", "sha256", value="0" * 63), "graphs.encoder.sha256: expected 64 hexadecimal digits"),
+        (_set("graphs", "encoder", "bytes", value=-1), "graphs.encoder.bytes: expected 0 to 9007199254740991, got -1"),
+        (_set("graphs", "encoder", "file", value="a\\b"), "graphs.encoder.file: expected a bare file name"),
+        (_set("source", "sise", value=1), "source.sise: no such field"),
+        (_set("source", "size", value=2**60), "source.size: expected 1 to 9007199254740991, got 1152921504606846976"),
+        (_set("target", "end_ids", value=[1, 1]), "target.end_ids[1]: expected different ids, got 1 again"),
+        (_set("states", 0, "unit", value=1), "states[0].unit: no such field"),
+        (_set("passes", value=["logits", 3]), "passes[1]: expected a string, got 3"),
+        (_set("producers", "s2s_export", value=1), "producers.s2s_export: expected a string, got 1"),
+        (_set("vocabulary", "sources", value=None), "vocabulary.sources: no such field"),
+        (
+            _set("vocabulary", "target", "symbols", 0, value="\ufeffa"),
+            "vocabulary.target.symbols[0]: begins with a byte",
+        ),
+        (_set("vocabulary", "target", "symbols", 2, value="\n"), "symbols: '\\n' occurs more than once"),
     ],
 )
 def test_each_contradiction_is_named(bundle: Path, change: Callable[[Any], None], message: str) -> None:
@@ -130,6 +151,44 @@ def test_each_contradiction_is_named(bundle: Path, change: Callable[[Any], None]
     change(data)
     with pytest.raises(BundleError) as caught:
         Manifest.from_dict(data)
+    assert message in str(caught.value)
+
+
+def test_the_manifest_carries_its_own_hash(bundle: Path) -> None:
+    """A value that is as good as the one it replaces is found out; the order of fields and the layout don't matter."""
+    path = bundle / "manifest.json"
+    data, manifest = json.loads(path.read_bytes()), read_manifest(bundle)
+    path.write_text(json.dumps(dict(reversed(data.items()))), encoding="utf-8")
+    assert read_manifest(bundle) == manifest
+    path.write_text(json.dumps({**data, "target": {**data["target"], "end_ids": [2]}}), encoding="utf-8")
+    with pytest.raises(BundleError, match=r"manifest.json: sha256: the manifest was altered"):
+        read_manifest(bundle)
+
+
+def test_older_manifests_without_their_hash_are_read(bundle: Path) -> None:
+    """Bundles were written before there was one."""
+    path, manifest = bundle / "manifest.json", read_manifest(bundle)
+    data = json.loads(path.read_bytes())
+    del data["sha256"]
+    path.write_text(json.dumps(data), encoding="utf-8")
+    assert read_manifest(bundle) == manifest
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b'{"format": "s2s-bundle", "format": "s2s-bundle"}', "the field 'format' stands there twice"),
+        (b"[" * 100_000, "not a JSON file in UTF-8"),
+        (b'{"version": ' + b"1" * 5000 + b"}", "not a JSON file in UTF-8"),
+        (b'{"format": "\\ud800"}', "not a JSON file in UTF-8"),
+    ],
+)
+def test_json_that_readers_differ_on_is_refused(bundle: Path, content: bytes, message: str) -> None:
+    """A field given twice, depth and numbers without end, half a character: one error that names the file."""
+    (bundle / "manifest.json").write_bytes(content)
+    with pytest.raises(BundleError) as caught:
+        read_manifest(bundle)
+    assert "manifest.json: " in str(caught.value)
     assert message in str(caught.value)
 
 

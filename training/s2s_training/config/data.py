@@ -87,7 +87,7 @@ class DataConfig:
     """Lowercase both sides."""
 
     reverse: Annotated[bool, Option(panel=PANEL)] = False
-    """Reverse the source. Its symbols, as Sutskever et al. (2014) do."""
+    """Reverse the source. Its symbols are read backwards, as Sutskever et al. (2014) do."""
 
     min_count: Annotated[int, Option(panel=PANEL, at_least=1)] = 1
     """Rarer symbols become the unknown symbol. They are counted in the training pairs; pieces all stay."""

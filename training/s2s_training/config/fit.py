@@ -38,8 +38,8 @@ class FitConfig:
     figure of `select` than the best before."""
 
     warm_up: Annotated[float | None, Option(panel=PANEL, at_least=0, below=1)] = None
-    """Share of the run in which the learning rate rises. In a straight line; None = 0.05 with "linear" and "cosine", 0
-    else."""
+    """Share of the run in which the learning rate rises. It rises in a straight line; None = 0.05 with "linear" and
+    "cosine", 0 else."""
 
     plateau_patience: Annotated[int, Option(panel=PANEL, at_least=1)] = 2
     """Schedule plateau: epochs without gain."""
@@ -51,14 +51,14 @@ class FitConfig:
     """Largest norm of gradients; 0 = any. The norm is that of all of them together."""
 
     label_smoothing: Annotated[float, Option(panel=PANEL, at_least=0, below=1)] = 0.0
-    """Share spread over all symbols. Of the distribution that targets stand for."""
+    """Share spread over all symbols. It is taken from the distribution that targets stand for."""
 
     average: Annotated[float, Option(panel=PANEL, at_least=0, below=1)] = 0.0
     """Decay of the moving average of the weights; 0 = none. The average is exponential; validation, and the model that
     is saved, then use it (Polyak and Juditsky 1992)."""
 
     mixed_precision: Annotated[bool, Option(panel=PANEL)] = False
-    """float16 where a GPU is found. With scaled losses (Micikevicius et al. 2018); the saved model is float32. Without
+    """float16 where a GPU is found. Losses are scaled (Micikevicius et al. 2018); the saved model is float32. Without
     GPU nothing changes."""
 
     select: Annotated[Select, Option(panel=PANEL)] = "loss"
@@ -85,7 +85,7 @@ class FitConfig:
     """Seed of weights, order, dropout, and of sums (addition)."""
 
     score: Annotated[int, Option(panel=PANEL, at_least=0)] = 500
-    """Held-out sources decoded to count errors. At the end; 0 = none."""
+    """Held-out sources decoded to count errors. This is done at the end; 0 = none."""
 
     tensorboard: Annotated[bool, Option(panel=PANEL)] = False
     """Event files in RUN/tensorboard."""

@@ -56,7 +56,7 @@ class ModelConfig:
     """Size of embeddings; 0 = one-hot vectors."""
 
     dropout: Annotated[float, Option(panel=PANEL, at_least=0, below=1)] = 0.0
-    """Share of activations dropped. Before, between and after recurrent layers."""
+    """Share of activations dropped. Dropout stands before, between and after recurrent layers."""
 
     attention: Annotated[AttentionForm, Option(panel=PANEL)] = "none"
     """How the decoder looks at the source. "dot", "general" (Luong et al. 2015), "additive" (Bahdanau et al. 2014),
@@ -66,7 +66,7 @@ class ModelConfig:
     """Heads of multi-head attention."""
 
     input_feeding: Annotated[bool, Option(panel=PANEL)] = False
-    """Feed the attentional vector to the next step. As Luong et al. (2015, section 3.3) do."""
+    """Feed the attentional vector to the next step. Luong et al. (2015, section 3.3) do so."""
 
     peek: Annotated[Peek, Option(panel=PANEL)] = "none"
     """The source's last output at every decoder step. "concat" = beside the decoder's input (Cho et al. 2014), "add" =
@@ -77,13 +77,13 @@ class ModelConfig:
     where sizes differ; "dense" = always through that; "none" = zeros."""
 
     tied: Annotated[bool, Option(panel=PANEL)] = False
-    """Target embedding = output kernel. (Press & Wolf 2017)"""
+    """Target embedding = output kernel. Press & Wolf (2017) describe it."""
 
     residual: Annotated[bool, Option(panel=PANEL)] = False
-    """Add a layer's input. To its output, where both are equally wide (Wu et al. 2016)."""
+    """Add a layer's input to its output. This is done where both are equally wide (Wu et al. 2016)."""
 
     layer_norm: Annotated[bool, Option(panel=PANEL)] = False
-    """Normalise outputs of layers. (Ba et al. 2016)"""
+    """Normalise outputs of layers. Ba et al. (2016) describe how."""
 
     scheduled_sampling: Annotated[float, Option(panel=PANEL, at_least=0, at_most=1)] = 0.0
     """Share of inputs that are the model's own guesses (training). Guesses replace targets (Bengio et al. 2015); the
@@ -93,7 +93,7 @@ class ModelConfig:
     """Training steps until that share."""
 
     free_running: Annotated[bool, Option(panel=PANEL)] = False
-    """Feed output probabilities back, never targets. In training too."""
+    """Feed output probabilities back, never targets. This holds in training too."""
 
     padding: Annotated[Padding, Option(panel=PANEL)] = "mask"
     """Masked; or read by the model, as spaces or zeros. "mask" = any length goes; "space" = padded with spaces to the
