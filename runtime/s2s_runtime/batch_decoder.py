@@ -6,26 +6,35 @@ that comes alone is decoded at once, and the more sentences come, the larger the
 
 from __future__ import annotations
 
+import atexit
 from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from threading import Condition, Thread
-from typing import Unpack
+from functools import cache
+from threading import Condition, Event, Thread
+from typing import Final, Unpack
+from weakref import WeakSet
 
 from s2s_runtime.array_types import Ints
 from s2s_runtime.declared_options import takes_options, verb_problems
 from s2s_runtime.decoding.streaming import refuse_prefix
 from s2s_runtime.errors import ClosedModelError, OptionError, QueueFullError
+from s2s_runtime.forks import watch_forks
 from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.inputs.batches import make_batches
 from s2s_runtime.inputs.sources import Row, Sources, read_sources
 from s2s_runtime.model import Model
 from s2s_runtime.options import DecodingOptions, OptionValues
 from s2s_runtime.results import Result
+from s2s_runtime.search.cancellation import stoppable
 from s2s_runtime.search.engines import check_engine, search_batches
 from s2s_runtime.search.graph_search import SentenceHypotheses
+
+_FORKED: Final = (
+    "this decoder's thread belongs to the process that this one was forked from; make a Decoder in this process"
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,7 +49,8 @@ class Decoder(AbstractContextManager["Decoder"]):
     """A batch decoder: it puts the sentences of all callers into batches and decodes them as they come.
 
     It may be shared between threads. A `with` block closes it at its end. Each sentence gets the result that
-    `Model.generate` gives it.
+    `Model.generate` gives it. At the interpreter's exit the decoder ends by itself: what still
+    waits is cancelled. A forked child has to make its own.
 
     Args:
         model: the model that decodes.
@@ -84,10 +94,36 @@ class Decoder(AbstractContextManager["Decoder"]):
         self._jobs: dict[int, _Job] = {}  # begun, by number
         self._begun = 0
         self._batches: deque[Batch] = deque()  # cut, not taken yet
-        search = self._decoding.model, self._plan, self._decoding.options
-        check_engine(*search)
+        self._results: WeakSet[Future[Result]] = WeakSet()  # promised
+        self._forked = False
+        self._exiting = Event()
+        self._model = stoppable(self._decoding.model, self._exiting)
+        check_engine(self._model, self._plan, self._decoding.options)
         self._thread = Thread(target=self._work, name="s2s-decoder", daemon=True)
         self._thread.start()
+        watch_forks(self)
+        _end_at_exit()
+        _decoders.add(self)
+
+    def after_fork(self) -> None:
+        """Give up in a forked child, which doesn't have the thread: whoever waits there hears of it."""
+        self._forked = self._closed = True
+        self._changed = Condition()
+        self._waiting.clear()
+        for result in list(self._results):
+            result._condition = Condition()  # another thread may have held it
+            if not result.done():
+                result.set_exception(ClosedModelError(_FORKED))
+
+    def _end(self) -> None:
+        """Cancel what waits, stop what runs at its next step, and end the thread."""
+        self._exiting.set()
+        with self._changed:
+            self._closed = True
+            for job in self._waiting:
+                job.result.cancel()
+            self._changed.notify()
+        self._thread.join()
 
     def submit(self, source: Row | Mapping[str, Row]) -> Future[Result]:
         """Hand in a sentence to be decoded.
@@ -110,21 +146,25 @@ class Decoder(AbstractContextManager["Decoder"]):
             return job.result
         with self._changed:
             if self._closed:
-                raise ClosedModelError("this decoder is closed; make another")
+                raise ClosedModelError(_FORKED if self._forked else "this decoder is closed; make another")
             if len(self._waiting) >= self._max_waiting:
                 raise QueueFullError(
                     f"{self._max_waiting} sentences wait already; try again later, or raise max_waiting"
                 )
             self._waiting.append(job)
+            self._results.add(job.result)
             self._changed.notify()
         return job.result
 
     def close(self) -> None:
         """Decode what was handed in, then end. Nothing can be handed in afterwards. Closing twice is no error."""
+        if self._forked:
+            return
         with self._changed:
             self._closed = True
             self._changed.notify()
         self._thread.join()
+        _decoders.discard(self)
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -138,7 +178,7 @@ class Decoder(AbstractContextManager["Decoder"]):
         decoding = self._decoding
         while self._wait():
             try:
-                for ended in search_batches(decoding.model, iter(self._take, None), self._plan, decoding.options):
+                for ended in search_batches(self._model, iter(self._take, None), self._plan, decoding.options):
                     self._give(ended)
             except BaseException as error:  # a callback's SystemExit too: those who wait must hear of it
                 for job in self._jobs.values():
@@ -181,3 +221,18 @@ class Decoder(AbstractContextManager["Decoder"]):
         result = self._decoding.result(hypotheses, job.source, 0, batch.columns[row])
         del self._jobs[number]  # not before: where that failed, whoever waits must hear of it
         job.result.set_result(result)
+
+
+_decoders: WeakSet[Decoder] = WeakSet()  # whose threads run
+
+
+@cache
+def _end_at_exit() -> None:
+    """End the threads of all decoders before the interpreter does: one inside onnxruntime then aborts the process."""
+    atexit.register(_end_all)
+
+
+def _end_all() -> None:
+    for decoder in list(_decoders):
+        if not decoder._forked:
+            decoder._end()

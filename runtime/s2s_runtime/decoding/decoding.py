@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from s2s_runtime.inputs.sources import Inputs, Sources, read_sources
 from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.options import Callback, DecodingOptions, Prefix, TokenEvent
 from s2s_runtime.results import Result, Results
-from s2s_runtime.search.cancellation import cancellable
+from s2s_runtime.search.cancellation import cancellable, stoppable
 from s2s_runtime.search.engines import search_batches
 from s2s_runtime.search.finished import EndedSequence
 from s2s_runtime.search.graph_search import SentenceHypotheses
@@ -97,8 +98,9 @@ class Decoding:
         if workers is None or shared is None:
             return search_batches(self.model, batches, plan, self.options)
         parts, theirs = shared
-        model = cancellable(theirs, self.options.cancel)
-        return iter(workers.map(lambda batch: list(search_batches(model, [batch], plan, self.options)), parts))
+        stop = Event()
+        model = stoppable(cancellable(theirs, self.options.cancel), stop)
+        return iter(workers.map(lambda batch: list(search_batches(model, [batch], plan, self.options)), parts, stop))
 
     def result(self, ended: list[EndedSequence], sources: Sources, index: int, columns: NDArray[np.bool_]) -> Result:
         """Return the result of the source at an index; `columns`, bool (source time,), is False at its padding."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from threading import Event
 from typing import Any
 
 from s2s_runtime.bundle.manifest import Manifest
@@ -16,7 +17,7 @@ from s2s_runtime.inputs.given_rows import row_in, rows_in
 from s2s_runtime.inputs.sources import Inputs, read_sources
 from s2s_runtime.options import DecodingOptions, ScoreValues, merged_values
 from s2s_runtime.results import TargetScore
-from s2s_runtime.search.cancellation import cancellable
+from s2s_runtime.search.cancellation import cancellable, stoppable
 from s2s_runtime.search.forced import ForcedScores, score_targets
 from s2s_runtime.search.plan import make_plan
 from s2s_runtime.search.step_model import StepModel
@@ -73,7 +74,8 @@ def score_pairs(
     batches = make_batches(read, [[]] * len(read), options, manifest)
     shared = None if workers is None else workers.share_out(batches, 1)
     parts, model = shared or (batches, model)
-    model = cancellable(model, options.cancel)
+    stop = Event()
+    model = stoppable(cancellable(model, options.cancel), stop)
 
     def score(batch: Batch) -> list[tuple[int, TargetScore]]:
         indices = batch.indices.tolist()
@@ -81,7 +83,9 @@ def score_pairs(
         unknown = [read.unknown.get(i, []) + given[i][1] for i in indices]
         return list(zip(indices, map(_target_score, forced, unknown), strict=True))
 
-    scored = workers.map(score, parts) if workers and shared else [pair for batch in parts for pair in score(batch)]
+    scored = (
+        workers.map(score, parts, stop) if workers and shared else [pair for batch in parts for pair in score(batch)]
+    )
     for index, target_score in scored:
         scores[index] = target_score
     return scores

@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from typing import Any, Final, TypeVar
 
 import numpy as np
 
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.errors import BundleError, OptionError
+from s2s_runtime.forks import watch_forks
 from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.ort.sessions import CPU, SessionSettings
@@ -60,6 +61,11 @@ class Workers:
         self.asked = asked
         self._opening = Lock()
         self._model: StepModel[Any] | None = None
+        watch_forks(self)
+
+    def after_fork(self) -> None:
+        """Take a lock that nobody holds."""
+        self._opening = Lock()
 
     @property
     def model(self) -> StepModel[Any] | None:
@@ -100,14 +106,22 @@ class Workers:
         model = self.model if len(shared) > 1 else None
         return None if model is None else (shared, model)
 
-    def map(self, work: Callable[[Batch], Sequence[ResultT]], batches: Sequence[Batch]) -> list[ResultT]:
+    def map(
+        self, work: Callable[[Batch], Sequence[ResultT]], batches: Sequence[Batch], stop: Event | None = None
+    ) -> list[ResultT]:
         """Return the results of `work` for all batches, in order, working on up to `count` batches at a time.
 
         Where one fails, or the caller is interrupted, the batches under way are finished and no others are begun.
+        `stop` is set then, so that work may end early.
         """
         results: list[Sequence[ResultT]] = [()] * len(batches)
         failed: list[BaseException] = []
         waiting, taking = iter(range(len(batches))), Lock()
+
+        def fail(error: BaseException) -> None:
+            failed.append(error)
+            if stop is not None:
+                stop.set()
 
         def take_turns() -> None:
             while not failed:
@@ -118,7 +132,7 @@ class Workers:
                 try:
                     results[index] = work(batches[index])
                 except BaseException as error:
-                    failed.append(error)
+                    fail(error)
 
         begun: list[Thread] = []
         try:
@@ -127,7 +141,7 @@ class Workers:
             for thread in begun:
                 thread.join()
         except BaseException as error:  # Ctrl-C while waiting for the others
-            failed.append(error)
+            fail(error)
             for thread in begun:
                 thread.join()
         if failed:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterator, Mapping
 from threading import Lock
 from typing import Any
 
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.bundle.storage import BundleFiles
-from s2s_runtime.errors import BundleError
+from s2s_runtime.errors import BundleError, ClosedModelError
+from s2s_runtime.forks import watch_forks
 from s2s_runtime.ort.sessions import SessionSettings, open_session
 from s2s_runtime.search.step_model import BeamSteps
 
@@ -17,7 +19,8 @@ class BundleSessions(Mapping[str, Any]):
     """The sessions of a bundle by graph name, each opened when it is first asked for.
 
     Which graphs are needed depends on the options of each call: those that decode greedily alone never pay for the
-    graph of beam search. Safe to share between threads.
+    graph of beam search. Safe to share between threads. A forked child opens its own: what lies in onnxruntime's
+    sessions (threads that aren't there, locks that someone held) is left alone there.
 
     Args:
         files: files of the bundle.
@@ -38,6 +41,17 @@ class BundleSessions(Mapping[str, Any]):
         for name, session in ready.items():
             self._check_names(f"sessions[{name!r}]", name, session)
             self._open[name] = session
+        self._given = frozenset(ready)
+        self._forked = False
+        watch_forks(self)
+
+    def after_fork(self) -> None:
+        """Let the parent's sessions lie, never to be freed: their end waits for threads that the child doesn't have."""
+        for session in self._open.values():
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(session))
+        self._open = {}
+        self._opening = Lock()
+        self._forked = True
 
     def __getitem__(self, name: str) -> Any:
         """Return the session of a graph.
@@ -63,12 +77,27 @@ class BundleSessions(Mapping[str, Any]):
         return len(self._manifest.graphs)
 
     def _opened(self, name: str) -> Any:
+        if self._forked:
+            self._refuse_forked(name)
         file, weights = self._manifest.graphs[name].file, self._manifest.weights
         path = f"{self._files.name}/{file}"
         constants = {} if weights is None else {weights.file: self._files.read(weights.file)}
         session = open_session(self._files.read(file), self._settings, path, constants)
         self._check_names(path, name, session)
         return session
+
+    def _refuse_forked(self, name: str) -> None:
+        obstacles = {
+            "was given to load": name in self._given,
+            "runs on a device": self._settings.device[0] != "cpu",
+            "uses the threads that all models share": self._settings.shared_threads,
+        }
+        what = next((words for words, is_so in obstacles.items() if is_so), None)
+        if what is not None:
+            raise ClosedModelError(
+                f"{name}: its session {what}, and this process was forked afterwards, where that can't go on; load the "
+                "bundle in the process that uses it, or start processes by spawn or forkserver"
+            )
 
     def _check_names(self, path: str, name: str, session: Any) -> None:
         inputs, outputs = self._promised[name]

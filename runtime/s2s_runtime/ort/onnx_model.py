@@ -9,6 +9,7 @@ was measured to be three to ten times faster than a session run.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.errors import InputError
 from s2s_runtime.ort.device import Device, Session, bound
+from s2s_runtime.ort.pace import Pace
 from s2s_runtime.ort.step_buffers import HostBuffers, Ports
 from s2s_runtime.ort.tensors import States, Tensor
 from s2s_runtime.search.step_model import BeamSteps, BeamWriting, StepOutput, Writing
@@ -51,7 +53,8 @@ class OnnxStepModel:
         self._sessions = sessions
         first = "greedy" if self.can_write else "decoder"
         self._provider = str(sessions[first].get_providers()[0])
-        self._encoder = sessions["encoder"]
+        self._pace = Pace()
+        sessions["encoder"]  # opened now
 
     @property
     def provider(self) -> str:
@@ -69,9 +72,9 @@ class OnnxStepModel:
         sources = dict(zip(self._source_names, (source, *others), strict=True))
         if self._device is not None:
             values = {name: Tensor.of(array).value for name, array in sources.items()}
-            tensors = self._device.outputs(self._encoder, values, names)
+            tensors = self._device.outputs(self._sessions["encoder"], values, names)
         else:
-            tensors = [Tensor.of(array) for array in self._encoder.run(names, sources)]
+            tensors = [Tensor.of(array) for array in self._sessions["encoder"].run(names, sources)]
         count = len(self._ports.states)
         return self._states(source.shape, tensors[:count], tensors[count:])
 
@@ -86,14 +89,17 @@ class OnnxStepModel:
 
     def write(self, states: States, tokens: NDArray[np.int64], writing: Writing) -> NDArray[np.int64]:
         """Write many tokens in one run; see `WritingModel.write`."""
+        rows = len(tokens)
         inputs: dict[str, NDArray[Any]] = {
-            "steps": np.array(writing.steps, np.int64),
+            "steps": np.array(min(writing.steps, self._pace.steps(rows)), np.int64),
             "mask": writing.mask,
             "goes_on": writing.goes_on,
             "live": writing.live,
             "least": np.array(writing.least, np.float32),
         }
+        begun = perf_counter()
         [written] = self._search("greedy", states, tokens, inputs, ["tokens"])
+        self._pace.note(rows, len(written), perf_counter() - begun)
         return written
 
     def write_beams(self, states: States, tokens: NDArray[np.int64], beams: BeamWriting) -> BeamSteps:

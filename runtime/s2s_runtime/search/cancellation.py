@@ -8,6 +8,7 @@ dropped, because half of a batch is seldom what the caller waits for (to keep wh
 
 from __future__ import annotations
 
+import sys
 from typing import Final, Generic, cast
 
 import numpy as np
@@ -35,11 +36,13 @@ class CancellableModel(Generic[StatesT]):
     Args:
         model: the model that does the work.
         signal: checked before each encoding and each step.
+        steps: most steps between two looks, where they run inside one graph.
     """
 
-    def __init__(self, model: StepModel[StatesT], signal: CancelSignal) -> None:
+    def __init__(self, model: StepModel[StatesT], signal: CancelSignal, steps: int = _STEPS_BETWEEN) -> None:
         self._model = model
         self._signal = signal
+        self._steps = steps
 
     def encode(self, source: NDArray[np.generic], *others: NDArray[np.generic]) -> StatesT:
         """See `StepModel.encode`."""
@@ -60,13 +63,13 @@ class CancellableModel(Generic[StatesT]):
         """See `WritingModel.write`."""
         self._check()
         model = cast("WritingModel[StatesT]", self._model)
-        return model.write(states, tokens, writing._replace(steps=min(writing.steps, _STEPS_BETWEEN)))
+        return model.write(states, tokens, writing._replace(steps=min(writing.steps, self._steps)))
 
     def write_beams(self, states: StatesT, tokens: NDArray[np.int64], beams: BeamWriting) -> BeamSteps:
         """See `WritingModel.write_beams`."""
         self._check()
         model = cast("WritingModel[StatesT]", self._model)
-        return model.write_beams(states, tokens, beams._replace(steps=min(beams.steps, _STEPS_BETWEEN)))
+        return model.write_beams(states, tokens, beams._replace(steps=min(beams.steps, self._steps)))
 
     def reorder(self, states: StatesT, rows: NDArray[np.int64]) -> None:
         """See `StepModel.reorder`."""
@@ -84,3 +87,8 @@ class CancellableModel(Generic[StatesT]):
 def cancellable(model: StepModel[StatesT], signal: CancelSignal | None) -> StepModel[StatesT]:
     """Return a model that stops at a signal; the model itself where there is none, so that such calls pay nothing."""
     return model if signal is None else CancellableModel(model, signal)
+
+
+def stoppable(model: StepModel[StatesT], signal: CancelSignal) -> StepModel[StatesT]:
+    """Return a model that raises once a signal is set, at the next return from a graph: nothing is cut for its sake."""
+    return CancellableModel(model, signal, sys.maxsize)

@@ -14,7 +14,7 @@ from s2s_runtime.options.types import UnknownPolicy
 from s2s_runtime.vocabulary.padding import without_padding
 from s2s_runtime.vocabulary.phones import cut_phones, join_phones
 from s2s_runtime.vocabulary.sentencepiece import PieceModel, read_model, to_base64, with_pieces
-from s2s_runtime.vocabulary.words import WORD_PATTERN, join_words
+from s2s_runtime.vocabulary.words import WORD_RULES, cut_words, join_words
 
 Unit = Literal["char", "word", "symbol", "phone", "sentencepiece"]
 Normalization = Literal["NFC", "NFKC", "NFD", "NFKD"]
@@ -42,6 +42,8 @@ class Vocabulary:
         separators: characters at which text is cut; "" = any white space (unit "symbol" only).
         skip_unknown: whether symbols not in the list are left out, where no unknown symbol stands for them.
         model: content of the sentencepiece model, for that unit only.
+        word_rule: how words are cut and joined, for unit "word": 1 = as before there were two rules, 2 = with marks on
+            letters and numbers whole; see `s2s_runtime.vocabulary.words`.
 
     Raises:
         VocabularyError: symbols empty or not distinct, or a named symbol not among them.
@@ -60,6 +62,7 @@ class Vocabulary:
     separators: str = ""
     skip_unknown: bool = False
     model: bytes | None = field(default=None, repr=False)
+    word_rule: int = 1
     _ids: dict[str, int] = field(init=False, repr=False, compare=False)
     _left_out: frozenset[int | None] = field(init=False, repr=False, compare=False)
     _translation: dict[int, str | None] = field(init=False, repr=False, compare=False)
@@ -98,6 +101,10 @@ class Vocabulary:
         if (self.unit == "sentencepiece") != (self.model is not None):
             expected = "a sentencepiece model" if self.model is None else "none"
             problems.append(f"model: expected {expected}, as unit is {self.unit!r}")
+        if self.word_rule not in WORD_RULES or isinstance(self.word_rule, bool):
+            problems.append(f"word_rule: expected 1 or 2, got {self.word_rule!r}; a newer s2s-runtime may know it")
+        elif self.word_rule != 1 and self.unit != "word":
+            problems.append(f"word_rule: only unit 'word' has one, got unit {self.unit!r}")
         if self.separators and self.unit != "symbol":
             problems.append(f"separators: only unit 'symbol' has them, got unit {self.unit!r}")
         if self.skip_unknown and self.unknown is not None:
@@ -172,7 +179,7 @@ class Vocabulary:
             return cut_phones(text)
         if self.separators:
             return [symbol for symbol in text.split(self.separators[0]) if symbol]
-        return WORD_PATTERN.findall(text) if self.unit == "word" else text.split()
+        return cut_words(text, self.word_rule) if self.unit == "word" else text.split()
 
     def split_whole(self, text: str) -> list[str]:
         """Cut a text into the symbols that error rates count: those of `split`, but phones stay whole."""
@@ -284,7 +291,7 @@ class Vocabulary:
             return " ".join(symbols)
         if self.unit == "phone":
             return join_phones(symbols)
-        return join_words(symbols)
+        return join_words(symbols, self.word_rule)
 
     def to_dict(self) -> dict[str, object]:
         """Return this side as it stands in `vocab.json`."""
@@ -299,6 +306,7 @@ class Vocabulary:
             "lowercase": self.lowercase,
             "reverse": self.reverse,
             **{name: getattr(self, name) for name in ("removed", "separators", "skip_unknown") if getattr(self, name)},
+            **({} if self.word_rule == 1 else {"word_rule": self.word_rule}),
             **({} if self.model is None else {"model": to_base64(self.model)}),
         }
 
@@ -336,6 +344,7 @@ class Vocabulary:
             "separators": fields.text("separators", ""),
             "skip_unknown": fields.boolean("skip_unknown", False),
             "model": model,
+            "word_rule": fields.integer("word_rule", 1),
         }
         if fields.raw("normalization", None) is not None:
             values["normalization"] = fields.choice("normalization", get_args(Normalization))

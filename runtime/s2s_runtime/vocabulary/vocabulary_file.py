@@ -19,6 +19,7 @@ without one. The two sides and the padding policy are copied into the bundle's m
         "removed": "",                         characters taken out of the text before it is cut; default none
         "separators": "",                      for "symbol": characters at which text is cut; default any white space
         "skip_unknown": false,                 symbols not in the list are left out; default false
+        "word_rule": 2,                        for "word": which rule cuts and joins words, 1 or 2; default 1
         "model": "CrcB...",                    for "sentencepiece": what spm_train wrote as .model, in base64; or
         "model_file": "spm.model"              that file, beside vocab.json (what is written holds "model")
       },
@@ -41,6 +42,8 @@ Units:
 - `word`: words and punctuation marks by the regular expression `WORD_PATTERN`: a run of letters, digits and
   underscores, with inner apostrophes and hyphens ("don't", "well-known"), or one other non-space character. White
   space is dropped. `decode` joins words with spaces, without the space before closing and after opening punctuation.
+  With `word_rule` 2, that of vocabularies made now, marks stay with their letters in every script, "3.14" is one word,
+  and the punctuation of other scripts is joined as they write it.
 - `symbol`: whatever white space separates, or the characters of `separators` (and these alone, such as the space and
   the filters of a Keras `Tokenizer`); `decode` joins with one space. For phones, or text tokenised elsewhere.
 - `phone`: phones that white space separates, each without the modifier letters that end it (length, palatalisation,

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 
 from s2s_runtime.vocabulary.sentencepiece import PieceModel
-from s2s_runtime.vocabulary.vocabulary_file import PaddingPolicy, Vocabulary, VocabularyFile
+from s2s_runtime.vocabulary.vocabulary_file import PaddingPolicy, Unit, Vocabulary, VocabularyFile
+from s2s_runtime.vocabulary.words import WORD_RULES
 from s2s_training.config.data import DataConfig
 from s2s_training.config.model import ModelConfig
 from s2s_training.config.training import TrainingConfig
@@ -104,6 +105,7 @@ def _published(examples: Sequence[Example], config: TrainingConfig) -> Vocabular
         normalization=source_form,
         lowercase=data.lowercase,
         reverse=data.reverse,
+        word_rule=_word_rule(data.source_unit),
     )
     target = Vocabulary(
         data.target_unit,
@@ -113,6 +115,7 @@ def _published(examples: Sequence[Example], config: TrainingConfig) -> Vocabular
         end=LINE_FEED if fed else None,
         normalization=target_form,
         lowercase=data.lowercase,
+        word_rule=_word_rule(data.target_unit),
     )
     policy = PaddingPolicy(
         masked=False,
@@ -142,12 +145,18 @@ def _cutters(data: DataConfig, pieces: PieceModels) -> tuple[Vocabulary, Vocabul
             normalization=normalization,
             lowercase=data.lowercase,
             model=model,
+            word_rule=_word_rule(unit),
         )
         for unit, normalization, model in zip(
             (data.source_unit, data.target_unit), data.normalizations, pieces, strict=True
         )
     )
     return source, target
+
+
+def _word_rule(unit: Unit) -> int:
+    """Return the rule by which new vocabularies cut words; other units have but one."""
+    return WORD_RULES[-1] if unit == "word" else WORD_RULES[0]
 
 
 def _named_first(
