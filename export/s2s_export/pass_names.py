@@ -70,9 +70,9 @@ PASSES: Final = (
     ),
     Pass(
         "inner_constants",
-        "greedy, beam",
+        "greedy",
         "loop bodies hold their constants, so that onnxruntime packs the kernels of their products once",
-        "always",
+        "loops in branches: with `one_row`; constants of the outermost graph are packed for its loops anyway",
     ),
     Pass(
         "gates_apart",

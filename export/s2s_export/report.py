@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import keras
 from rich.console import Console
@@ -18,6 +19,7 @@ from rich.text import Text
 from s2s_export.understand.bundle_terms import Understanding
 from s2s_export.verify.verify import Check, Report
 from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.bundle.provenance import Provenance
 from s2s_runtime.commands.inspect_tables import setup_table
 from s2s_runtime.console.names import Name
 from s2s_training.splitting.graph import Call
@@ -108,6 +110,34 @@ def _parts(exported: Exported) -> Iterator[Table | str]:
     if exported.manifest.setup is not None:
         yield exported.manifest.setup.summary
     yield f"wrote {exported.path} (graphs equal Keras, every check within {exported.report.atol:g})"
+
+
+_ONLY_YOURS: Final = {
+    "--padding": "FILLER",
+    "--padding-side": "SIDE",
+    "--source-length": "N",
+    "--start": "SYMBOL",
+    "--max-length": "N",
+    "--rows": "N",
+}
+
+
+def print_settling(console: Console, setup: Provenance, typed: Sequence[str]) -> None:
+    """Print the command line that settles what is assumed; nothing where nothing is.
+
+    Args:
+        console: to print to.
+        setup: how each item is known.
+        typed: the arguments of the command that assumed it.
+    """
+    flags = dict.fromkeys(item.option for item in setup.assumed if item.option in _ONLY_YOURS)
+    if not flags:
+        return
+    added = [f"{flag} {_ONLY_YOURS[flag]}" for flag in flags] + ["--force"] * ("--force" not in typed)
+    console.print("To settle what is assumed, type (what stands in capitals, only you know):")
+    console.print(Text(f"  s2s-export {shlex.join(typed)} {' '.join(added)}"), soft_wrap=True)
+    if "--expect" not in typed:
+        console.print("or, in place of these, --expect FILE: what your own loop gave proves it")
 
 
 def print_first_look(console: Console, look: FirstLook, options: ExportOptions, command: str) -> None:

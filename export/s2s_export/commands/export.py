@@ -196,7 +196,7 @@ def _write(loading: _Loading, settings: ExportSettings, options: ExportOptions, 
 
         import_quietly()
         from s2s_export.exporter import export as run
-        from s2s_export.report import print_exported, to_dict
+        from s2s_export.report import print_exported, print_settling, to_dict
 
         tell("loading the model")
         model = loading.load()
@@ -212,7 +212,10 @@ def _write(loading: _Loading, settings: ExportSettings, options: ExportOptions, 
     if settings.as_json:
         typer.echo(json.dumps(to_dict(exported), indent=2))
     else:
-        print_exported(result_console(), exported)
+        console = result_console()
+        print_exported(console, exported)
+        if exported.manifest.setup is not None:
+            print_settling(console, exported.manifest.setup, typed)
 
 
 def _tell_what_is_missing(model: Any, options: ExportOptions, typed: list[str], folder: Path) -> None:

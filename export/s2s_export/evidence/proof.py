@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Final
 
 from s2s_export.errors import ExportError
@@ -137,7 +138,8 @@ def _untold(proof: Proof, setup: SetUp, facts: Understanding, given: frozenset[s
         near = (length, *(other for other in range(length - _NEAR, length + _NEAR + 1) if other >= shortest))
         choices = replace(choices, length=tuple(dict.fromkeys(near)))
     others: dict[str, list[str]] = {}
-    for other in choices.setups(setup):
+    ended = replace(Choices.only(setup), ends=_ends(setup, facts, given))
+    for other in chain(choices.setups(setup), ended.setups(setup)):
         same = other == setup or proof.tried(other, _FIRST).difference or proof.tried(other).difference
         for name, value in () if same else other.described().items():
             if told.get(name) != value and value not in others.setdefault(name, []):

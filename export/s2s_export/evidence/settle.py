@@ -200,7 +200,7 @@ def _take(state: _Settling, name: str, verdict: Verdict, given: frozenset[str]) 
         spelled = option(ITEM_OPTIONS[name]) if name in ITEM_OPTIONS else name
         state.warnings.append(
             f"{spelled}: {state.setup.described()[name]} was given, but the pairs say "
-            f"{changed.described()[name]}: {verdict.figures}"
+            f"{changed.described()[name]}: {'; '.join(map(str, verdict.signs))}"
         )
     elif not fixed and verdict.disagree:
         state.origins[name] = "assumed"
@@ -252,15 +252,16 @@ class _Proved:
 
 def _settled(state: _Settling, facts: Understanding, rows: ChosenRows | None, proved: _Proved | None = None) -> Settled:
     items = [] if rows is None or rows.item is None else [rows.item]
+    if proved is not None and rows is not None and rows.item is not None and rows.same_symbols and not rows.given:
+        # Every such row count makes the same bundle: what follows from the rows is proved, or isn't, item by item.
+        items, state.signs["start and end"] = [], (*rows.item.signs, *state.signs.get("start and end", ()))
     for name, value in state.setup.described().items():
-        origin, signs = state.origins.get(name, "assumed"), list(state.signs.get(name, ()))
-        if proved is not None and name in proved.untold:
-            also = ", ".join(proved.untold[name])
-            signs.append(Sign(f"expected outputs that come out with {also} too", f"all {proved.count}", ""))
-        elif proved is not None and not _open(name, proved.trial):
+        origin, others = state.origins.get(name, "assumed"), () if proved is None else proved.untold.get(name, ())
+        if proved is not None and not others and not _open(name, proved.trial):
             origin = "proved"
-        settles = option(ITEM_OPTIONS[name]) if name in ITEM_OPTIONS else option("expect")
-        items.append(SetUpItem(name, value, origin, settles, tuple(signs)))
+        # What has no option of its own, expected outputs settle: some, or more of them.
+        settles = option(ITEM_OPTIONS[name]) if name in ITEM_OPTIONS else option("expect") if proved is None else ""
+        items.append(SetUpItem(name, value, origin, settles, state.signs.get(name, ()), tuple(others)))
     changed = state.setup.in_facts(facts)
     warnings = () if proved is not None else [f"warning: {warning}" for warning in state.warnings]
     changed = replace(changed, notes=(*_renewed(facts, changed, state.origins), *warnings))

@@ -150,6 +150,14 @@ class ChosenRows:
         one, other = ([max(len(pair[side]) for pair in rows) for side in (0, 1)] for rows in texts)
         return one == other
 
+    @property
+    def same_symbols(self) -> bool:
+        """Whether every fitting row count gives the same symbols."""
+        if not self.rebuilt or not self.fits:
+            return False
+        one, other = (self.pairs.vocabularies(rows, self.ends[0])[0] for rows in (self.fits[0], self.fits[-1]))
+        return one == other
+
 
 def choose_rows(pairs: TrainingPairs, widths: Widths, options: ExportOptions) -> ChosenRows:
     """Find the rows, and the start and end symbols, that give a model's sizes.

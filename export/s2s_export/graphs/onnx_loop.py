@@ -95,7 +95,7 @@ def looped(editor: GraphEditor, search: Search, passes: Passes, one_row: OneRow 
         passes: those wanted.
         one_row: the steps for a single row, where they differ.
     """
-    loop = _loop(editor, search, passes)
+    loop = _loop(editor, search, passes, in_branch=one_row is not None)
     nodes, constants = [*search.before, loop], dict(editor.constants)
     if one_row is not None:
         nodes = [*search.before, *_by_rows(editor, (search, loop), one_row, passes)]
@@ -120,11 +120,12 @@ def _initializers(constants: Mapping[str, np.ndarray], nodes: Sequence[onnx.Node
     return [numpy_helper.from_array(value, name) for name, value in constants.items() if name in read]
 
 
-def _loop(editor: GraphEditor, search: Search, passes: Passes) -> onnx.NodeProto:
-    """Return a node that runs the steps in the editor in a loop, which holds the constants of its steps itself.
+def _loop(editor: GraphEditor, search: Search, passes: Passes, *, in_branch: bool) -> onnx.NodeProto:
+    """Return a node that runs the steps in the editor in a loop, which in a branch holds the constants of its steps.
 
     onnxruntime packs the kernels of matrix products beforehand where they are constants of the graph of the product or
-    of the one around it, not further out: two loops in branches would be half as fast with shared constants.
+    of the one around it, not further out: two loops in branches would be half as fast with shared constants. A loop in
+    the outermost graph leaves them there, where onnxruntime takes them from memory.
     """
     for name in [tensor.name for tensor in search.carried] + search.made:
         editor.move(name, _INNER + name)
@@ -142,7 +143,7 @@ def _loop(editor: GraphEditor, search: Search, passes: Passes) -> onnx.NodeProto
             *(search.value(tensor, f"{_INNER}next_") for tensor in search.carried),
             *(search.value(tensor, _INNER) for tensor in search.collected),
         ],
-        passes.apply("inner_constants", _initializers, editor.constants, nodes) or [],
+        (passes.apply("inner_constants", _initializers, editor.constants, nodes) if in_branch else None) or [],
     )
     yes = editor.constant(np.ones([size or 1 for size in search.going.shape], np.bool_), "true")
     inputs = ["steps", yes, *(tensor.name for tensor in search.carried)]
@@ -157,7 +158,7 @@ def _by_rows(
     The choice is made once in a run, not once in a step.
     """
     one, (search, loop) = one_row.search, many
-    nodes = {"then_branch": [*one.before, _loop(one_row.editor, one, passes)], "else_branch": [loop]}
+    nodes = {"then_branch": [*one.before, _loop(one_row.editor, one, passes, in_branch=True)], "else_branch": [loop]}
     branches = {}
     for branch, made in nodes.items():
         made[-1].output[:] = [f"{branch}.{name}" for name in made[-1].output]

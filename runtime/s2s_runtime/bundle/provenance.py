@@ -5,11 +5,13 @@ tokens start and end a target, or where the loop of the model's author stopped. 
 where it is known from::
 
     "setup": {
+      "summary": "set-up proved by 20 expected outputs",    for whoever reads this file
       "proved_by": 20,       expected outputs that the bundle gives, every one; 0 = none were given
       "items": [{"name": "padding",
                  "value": "rows of zeros",       as a person reads it
                  "origin": "pairs",              one of `ORIGINS`
                  "option": "--padding",          of s2s-export, which settles it; "" where nothing has to
+                 "others": [],                   values with which every expected output comes out too
                  "signs": [{"what": "probability of ' ' after the end of the target", "figure": "0.05",
                             "says": "rows of zeros"}]}]       "" where the figure is too weak to say anything
     }
@@ -19,7 +21,7 @@ Bundles written before this was recorded hold null, or nothing: their set-up is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, cast
 
@@ -77,6 +79,7 @@ class SetUpItem:
         origin: how it is known; `ORIGINS` says it in words.
         option: the option of s2s-export that settles it; "" where nothing has to.
         signs: what was measured.
+        others: values with which every expected output comes out too: what these don't tell.
     """
 
     name: str
@@ -84,18 +87,29 @@ class SetUpItem:
     origin: Origin
     option: str = ""
     signs: tuple[Sign, ...] = ()
+    others: tuple[str, ...] = ()
+
+    @property
+    def untold(self) -> str:
+        """What expected outputs leave open of this item, in words."""
+        if not self.others:
+            return "which they don't tell"
+        *most, last = self.others
+        return f"{', '.join(most)} and {last} give them too" if most else f"{last} gives them too"
 
     def to_dict(self) -> dict[str, object]:
         """Return this item as it stands in the manifest."""
         signs = [sign.to_dict() for sign in self.signs]
-        return {"name": self.name, "value": self.value, "origin": self.origin, "option": self.option, "signs": signs}
+        item: dict[str, object] = {"name": self.name, "value": self.value, "origin": self.origin, "option": self.option}
+        return {**item, "signs": signs, "others": list(self.others)}
 
     @classmethod
     def read(cls, fields: Fields) -> SetUpItem:
         """Read one item of the manifest; its problems are reported to `fields`."""
         origin = cast("Origin", fields.choice("origin", tuple(ORIGINS)))
         signs = tuple(Sign.read(item) for item in fields.children("signs", []))
-        made = cls(fields.text("name"), fields.text("value"), origin, fields.text("option", ""), signs)
+        others = tuple(str(value) for value in fields.items("others", []))
+        made = cls(fields.text("name"), fields.text("value"), origin, fields.text("option", ""), signs, others)
         fields.refuse_others()
         return made
 
@@ -121,30 +135,48 @@ class Provenance:
     def summary(self) -> str:
         """One line on how the set-up is known, and which option would settle what is assumed.
 
+        The word proved stands alone where every item is proved, or given by the caller; the others follow it otherwise.
+
         >>> Provenance((SetUpItem("padding", "rows of zeros", "assumed", "--padding"),)).summary
         'set-up assumed: padding (--padding settles it)'
+        >>> side = SetUpItem("padding side", "right", "assumed", "--padding-side", others=("left",))
+        >>> Provenance((side,), proved_by=20).summary.partition(", but for ")[2]
+        'padding side: right assumed, left gives them too (--padding-side settles it, or more lines)'
         """
-        parts = []
-        if self.proved_by:
-            outputs = "output" if self.proved_by == 1 else "outputs"
-            parts.append(f"proved by {self.proved_by} expected {outputs}")
-        for origin, words in ORIGINS.items():
+        parts = [self._proved()] if self.proved_by else []
+        for origin in ORIGINS:
             items = [item for item in self.items if item.origin == origin]
-            if items and origin != "proved":
-                options = ", ".join(dict.fromkeys(item.option for item in items if item.option))
-                settles = f" ({options} {'settle them' if len(items) > 1 else 'settles it'})"
-                named = ", ".join(item.name for item in items)
-                parts.append(f"{words}: {named}{settles if origin == 'assumed' and options else ''}")
+            if items and origin != "proved" and (origin == "given" or not self.proved_by):
+                settles = _settles(items) if origin == "assumed" else ""
+                parts.append(f"{ORIGINS[origin]}: {', '.join(item.name for item in items)}{settles}")
         return f"set-up {'; '.join(parts)}" if parts else "set-up: the graphs leave nothing open"
+
+    def _proved(self) -> str:
+        """How many expected outputs prove the set-up, and for which items they don't."""
+        proved = f"proved by {self.proved_by} expected {'output' if self.proved_by == 1 else 'outputs'}"
+        open_items = [item for item in self.items if item.origin not in ("proved", "given")]
+        if not open_items:
+            return proved
+        each = [f"{item.name}: {item.value} {ORIGINS[item.origin]}, {item.untold}" for item in open_items]
+        settles = _settles(open_items).removesuffix(")")
+        return f"{proved}, but for {'; '.join(each)}{f'{settles}, or more lines)' if settles else ' (more lines tell)'}"
 
     def to_dict(self) -> dict[str, object]:
         """Return the provenance as it stands in the manifest."""
-        return {"proved_by": self.proved_by, "items": [item.to_dict() for item in self.items]}
+        items = [item.to_dict() for item in self.items]
+        return {"summary": self.summary, "proved_by": self.proved_by, "items": items}
 
     @classmethod
     def read(cls, fields: Fields) -> Provenance:
         """Read the provenance of a manifest; its problems are reported to `fields`."""
         items = tuple(SetUpItem.read(item) for item in fields.children("items"))
+        fields.text("summary", "")  # said again of the items, for who reads the file
         made = cls(items, fields.counted("proved_by"))
         fields.refuse_others()
         return made
+
+
+def _settles(items: Sequence[SetUpItem]) -> str:
+    """Which options settle items, as the end of a line; "" where none has to."""
+    options = ", ".join(dict.fromkeys(item.option for item in items if item.option))
+    return f" ({options} {'settle them' if len(items) > 1 else 'settles it'})" if options else ""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, TypeGuard
 
 from rich.table import Table
+from rich.text import Text
 
 from s2s_runtime.bundle.manifest import Manifest, OtherSource, SourceSpec, TensorSpec
 from s2s_runtime.bundle.provenance import ORIGINS, UNKNOWN, Provenance
@@ -41,7 +42,10 @@ def describe(name: str, manifest: Manifest, *, size: int | None = None, every_sy
     yield _tensors(manifest)
     yield _graphs(manifest)
     yield _listed("Vocabularies", _vocabularies(manifest, every_symbol))
-    yield setup_table(manifest.setup)
+    setup = setup_table(manifest.setup)
+    if manifest.setup is not None:
+        setup.caption, setup.caption_justify = Text(manifest.setup.summary), "left"
+    yield setup
     rest = dict(manifest.verification)
     checks = rest.get("checks")
     if _is_table(checks):
@@ -59,7 +63,9 @@ def setup_table(setup: Provenance | None) -> Table:
     table = Table("item", "taken to be", "how it is known", title="Set-up", title_justify="left")
     for item in setup.items:
         settled = f"; {item.option} settles it" if item.origin == "assumed" and item.option else ""
-        table.add_row(item.name, item.value, "\n".join([ORIGINS[item.origin] + settled, *map(str, item.signs)]))
+        others = [f"expected outputs: {item.untold}"] if item.others else []
+        known = [ORIGINS[item.origin] + settled, *others, *map(str, item.signs)]
+        table.add_row(item.name, item.value, "\n".join(known))
     return table
 
 

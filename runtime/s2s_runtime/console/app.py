@@ -66,5 +66,6 @@ def typed_options(context: typer.Context) -> dict[str, str]:
     for parameter in context.command.params:
         source = None if parameter.name is None else context.get_parameter_source(parameter.name)
         if parameter.name is not None and source is not None and source.name == "COMMANDLINE":
-            flags[parameter.name] = max(parameter.opts, key=len)
+            long = (each for each in parameter.opts if each.startswith("--"))
+            flags[parameter.name] = next(long, parameter.opts[0])  # an older name of an option stands behind it
     return {name: option for name, option in flags.items() if name not in SHARED}

@@ -1,4 +1,4 @@
-"""Bundles in memory whose loops hold constants of weights.bin: these are the bundle's, wherever a program runs."""
+"""Bundles in memory whose loops read constants of weights.bin: these are the bundle's, wherever a program runs."""
 
 import io
 import zipfile
@@ -62,11 +62,11 @@ def held(folder: Path, form: str) -> dict[str, bytes] | bytes:
 
 
 @pytest.mark.parametrize("name", ["greedy", "beam"])
-def test_constants_inside_loops_lie_in_the_file(bundle: Path, name: str) -> None:
-    """What is tested below is there to be tested: the loops of both searches read weights.bin."""
+def test_constants_of_loops_are_outermost(bundle: Path, name: str) -> None:
+    """There any program has onnxruntime take them from memory; inside loops it looks for their file instead."""
     model = onnx.load(bundle / f"{name}.onnx", load_external_data=False)
-    inside = [tensor for inner in inner_graphs(model.graph) for tensor in constants(inner)]
-    apart = [tensor for tensor in inside if tensor.data_location == onnx.TensorProto.EXTERNAL]
+    assert not [tensor for inner in inner_graphs(model.graph) for tensor in constants(inner)]
+    apart = [tensor for tensor in model.graph.initializer if tensor.data_location == onnx.TensorProto.EXTERNAL]
     assert apart
     assert {each.value for tensor in apart for each in tensor.external_data if each.key == "location"} == {
         "weights.bin"

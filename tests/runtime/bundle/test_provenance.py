@@ -8,7 +8,7 @@ from rich.console import Console
 
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.bundle.manifest_file import read_manifest
-from s2s_runtime.bundle.provenance import Provenance, SetUpItem, Sign
+from s2s_runtime.bundle.provenance import ORIGINS, Origin, Provenance, SetUpItem, Sign
 from s2s_runtime.commands.inspect_tables import describe
 from s2s_runtime.errors import BundleError
 
@@ -65,8 +65,45 @@ def test_an_assumption_is_never_called_proved() -> None:
         "set-up given by you: source length; told by the pairs: padding; "
         "assumed: longest output (--max-length settles it)"
     )
-    assert Provenance((), 20).summary == "set-up proved by 20 expected outputs"
     assert SETUP.assumed == SETUP.items[2:]
+
+
+@pytest.mark.parametrize("origin", ORIGINS)
+@pytest.mark.parametrize("others", [(), ("left",)])
+def test_proved_stands_alone_only_where_everything_is(origin: Origin, others: tuple[str, ...]) -> None:
+    """Under a proof, an item that is neither proved nor given by the caller follows the word at once."""
+    items = (
+        SetUpItem("padding", "rows of zeros", "proved", "--padding"),
+        SetUpItem("padding side", "right", origin, "--padding-side", others=others),
+    )
+    summary = Provenance(items, 20).summary
+    assert summary.startswith("set-up proved by 20 expected outputs")
+    rest = summary.removeprefix("set-up proved by 20 expected outputs")
+    if origin == "proved":
+        assert rest == ""
+    elif origin == "given":
+        assert rest == "; given by you: padding side"
+    else:
+        untold = "left gives them too" if others else "which they don't tell"
+        settles = "(--padding-side settles it, or more lines)"
+        assert rest == f", but for padding side: right {ORIGINS[origin]}, {untold} {settles}"
+
+
+def test_what_outputs_leave_open_has_its_other_values() -> None:
+    """The manifest keeps them, the line and s2s-inspect name them; what has no option, more lines tell."""
+    order = SetUpItem("source order", "as written", "assumed", others=("reversed",))
+    length = SetUpItem("source length", "16", "pairs", "--source-length", others=("17", "18"))
+    setup = Provenance((order, length), 1)
+    assert Provenance((order,), 1).summary == (
+        "set-up proved by 1 expected output, but for source order: as written assumed, reversed gives them too "
+        "(more lines tell)"
+    )
+    assert "source length: 16 told by the pairs, 17 and 18 give them too (--source-length settle" in setup.summary
+    manifest = Manifest.from_dict(json.loads(json.dumps(with_setup(setup.to_dict()))))
+    assert manifest.setup == setup
+    assert setup.to_dict()["summary"] == setup.summary
+    assert "expected outputs: 17 and 18 give them too" in shown(manifest)
+    assert setup.summary in shown(manifest)
 
 
 def test_inspect_shows_signs_and_figures() -> None:
