@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from s2s_runtime.declared_options import Need, Option
-from s2s_runtime.options.terms import FILES, GREEDY, JSON, LISTS, NOT_GREEDY_GRAPH, ONLY_STEPS, SCORE, named
+from s2s_runtime.options.terms import FILES, GREEDY, JSON, NOT_GREEDY_GRAPH, ONLY_STEPS, SCORE, named
 from s2s_runtime.options.types import Callback, CancelSignal, ErrorPolicy, UnknownPolicy
 
 
@@ -81,7 +81,12 @@ class OutputOptions:
 
     on_error: Annotated[
         ErrorPolicy,
-        Option(typed=None, group=LISTS, not_for=("stream", "generate_from", "Decoder")),
+        Option(
+            group=JSON,
+            panel=FILES,
+            help="With --json: a text that can't be read is an error, or has one as its result.",
+            not_for=("stream", "generate_from", "Decoder"),
+        ),
     ] = "raise"
     """What becomes of a source that can't be read: too long, an unknown symbol, a wrong type, numbers that aren't
     finite. "raise": the call raises its error and decodes nothing. "return": its result has the error as `error`, and
