@@ -25,6 +25,7 @@ def refused(model: keras.Model, message: str, **options: str) -> None:
     with pytest.raises(SplitError, match=re.escape(message)) as caught:
         split(model, **options)
     assert "\n" not in str(caught.value)
+    assert caught.value.__cause__ is not caught.value  # whoever follows the causes comes to an end
 
 
 def test_self_attention() -> None:

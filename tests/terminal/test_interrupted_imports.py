@@ -27,3 +27,13 @@ def test_other_errors_are_no_interrupts() -> None:
     """An error of ours comes out as it is, with what led to it."""
     with pytest.raises(ZeroDivisionError), one_line_errors(), after_interrupt("nothing is there"):
         _ = 1 / 0
+
+
+def test_an_error_that_leads_back_to_itself_is_no_interrupt() -> None:
+    """Whoever raises an error from itself, or from one that it led to, doesn't keep the command from ending."""
+    one, other = ValueError("one"), ValueError("other")
+    one.__cause__, other.__cause__ = other, one
+    with pytest.raises(ValueError, match="one"), after_interrupt("nothing is there"):
+        raise one
+    with pytest.raises(ValueError, match="one"), after_interrupt("nothing is there"):
+        raise one from one

@@ -206,9 +206,11 @@ def after_interrupt(advice: str) -> Iterator[None]:
 
 def _is_interrupt(error: BaseException | None) -> bool:
     """Return whether Ctrl-C caused an error: pressed during an import, it may be raised as the module's own error."""
-    while error is not None:
+    seen: set[int] = set()  # an error that is raised again from its own handler may lead back to itself
+    while error is not None and id(error) not in seen:
         if isinstance(error, KeyboardInterrupt):
             return True
+        seen.add(id(error))
         error = error.__cause__ if error.__suppress_context__ else error.__context__
     return False
 

@@ -151,7 +151,9 @@ def _partition(graph: Graph, decoder_input: str | None) -> Partition:
         return partition(graph, decoder_input)
     except SplitError as error:
         reason = why_not_rolled_up(graph)
-        raise error if reason is None else SplitError(reason) from error
+        if reason is None:
+            raise
+        raise SplitError(reason) from error
 
 
 def _vectors(graph: Graph, sources: Sequence[Value]) -> tuple[bool, ...]:
