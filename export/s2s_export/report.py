@@ -119,6 +119,7 @@ _ONLY_YOURS: Final = {
     "--start": "SYMBOL",
     "--max-length": "N",
     "--rows": "N",
+    "--expect": "FILE",
 }
 
 
@@ -130,13 +131,15 @@ def print_settling(console: Console, setup: Provenance, typed: Sequence[str]) ->
         setup: how each item is known.
         typed: the arguments of the command that assumed it.
     """
-    flags = dict.fromkeys(item.option for item in setup.assumed if item.option in _ONLY_YOURS)
-    if not flags:
+    options = dict.fromkeys(item.option for item in setup.assumed if item.option in _ONLY_YOURS)
+    if not options:
         return
-    added = [f"{flag} {_ONLY_YOURS[flag]}" for flag in flags] + ["--force"] * ("--force" not in typed)
+    if "--expect" in options:  # of an item that no other option settles
+        options = {"--expect": None}
+    added = [f"{flag} {_ONLY_YOURS[flag]}" for flag in options] + ["--force"] * ("--force" not in typed)
     console.print("To settle what is assumed, type (what stands in capitals, only you know):")
     console.print(Text(f"  s2s-export {shlex.join(typed)} {' '.join(added)}"), soft_wrap=True)
-    if "--expect" not in typed:
+    if "--expect" not in [*options, *typed]:
         console.print("or, in place of these, --expect FILE: what your own loop gave proves it")
 
 

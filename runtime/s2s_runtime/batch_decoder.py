@@ -140,7 +140,8 @@ class Decoder(AbstractContextManager["Decoder"]):
             ClosedModelError: the decoder was closed.
         """
         manifest, options = self._decoding.manifest, self._decoding.options
-        job = _Job(read_sources([source], manifest, options.unknown_symbols), Future())
+        read = read_sources([source], manifest, options.unknown_symbols, longest=options.max_source_length)
+        job = _Job(read, Future())
         if not len(job.source.arrays[0]):
             job.result.set_result(self._decoding.result_builder.empty(job.source.unknown.get(0)))
             return job.result

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2s_runtime.equality import ComparedByValue
+from s2s_runtime.errors import S2SError
 from s2s_runtime.lazy_modules import LazyModule
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ else:  # where somebody looks at results
 
 _LONGEST: Final = 70  # characters of a text that a repr shows
 
-FinishReason = Literal["end", "length", "stopped"]
+FinishReason = Literal["end", "length", "stopped", "error"]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -32,7 +33,7 @@ class Hypothesis(ComparedByValue):
         score: log-probability (natural logarithm) of the whole sequence, end token included, normalised by the length
             penalty, plus the coverage penalty; None where it wasn't computed.
         finish_reason: "end": an end token came (or the source was empty). "length": the longest length was reached.
-            "stopped": a callback stopped it, or no token was allowed to follow.
+            "stopped": a callback stopped it, or no token was allowed to follow. "error": its source can't be read.
         token_scores: log-probability of each of `ids`, where asked for.
         attention: float32 (target, source): how much the source tokens (columns, as in `Result.source_tokens`)
             contributed to each of `ids` (rows), where asked for.
@@ -75,13 +76,17 @@ class Result(ComparedByValue):
             for a source of values).
         unknown_symbols: symbols of the text that the source vocabulary lacks, in the order of the text; read as the
             unknown symbol or left out, as the option `unknown_symbols` says.
+        error: why the source can't be read, where `on_error` is "return"; else None. Its hypothesis is empty.
     """
 
     hypotheses: list[Hypothesis]
     source_tokens: list[str]
     unknown_symbols: list[str] = field(default_factory=list)
+    error: S2SError | None = None
 
     def __repr__(self) -> str:
+        if self.error is not None:
+            return f"Result(error={_shortened(repr(self.error))})"
         parts = [_quoted(self.text), *_scored(self.score)]
         if len(self.hypotheses) > 1:
             parts.append(f"hypotheses={len(self.hypotheses)}")
@@ -116,6 +121,7 @@ class Result(ComparedByValue):
     def to_dict(self) -> dict[str, object]:
         """Return plain values for JSON; unknown symbols are in them only where there are any."""
         return {
+            **({} if self.error is None else {"error": str(self.error)}),
             "source_tokens": self.source_tokens,
             **({"unknown_symbols": self.unknown_symbols} if self.unknown_symbols else {}),
             "hypotheses": [hypothesis.to_dict() for hypothesis in self.hypotheses],

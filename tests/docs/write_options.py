@@ -37,6 +37,7 @@ from s2s_runtime.options.types import (
     Callback,
     CancelSignal,
     Engine,
+    ErrorPolicy,
     LengthPenaltyKind,
     Prefix,
     Token,

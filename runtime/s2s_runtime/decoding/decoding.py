@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.decoding.result_builder import ResultBuilder
 from s2s_runtime.decoding.workers import Workers, allow_sharing
-from s2s_runtime.errors import OptionError
+from s2s_runtime.errors import OptionError, S2SError
 from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.inputs.batches import make_batches
 from s2s_runtime.inputs.sources import Inputs, Sources, read_sources
@@ -67,10 +67,22 @@ class Decoding:
         Raises:
             InputError, UnknownSymbolError, OptionError: as `Model.generate`.
         """
-        sources = read_sources(inputs, self.manifest, self.options.unknown_symbols, first)
+        options = self.options
+        errors: dict[int, S2SError] = {}
+        sources = read_sources(
+            inputs,
+            self.manifest,
+            options.unknown_symbols,
+            first,
+            longest=options.max_source_length,
+            errors=errors if options.on_error == "return" else None,
+        )
         begun = prefix_ids(prefixes, len(sources.arrays), self.manifest, self.plan)
         decode = self._alternatives if self.options.return_alternatives else self._results
-        return Results(decode(sources, begun, self.plan_from(first)))
+        results = decode(sources, begun, self.plan_from(first))
+        for index, error in errors.items():
+            results[index] = self.result_builder.failed(error)
+        return Results(results)
 
     def plan_from(self, first: int) -> SearchPlan:
         """Return the plan for a list before which `first` inputs came: events count those too."""

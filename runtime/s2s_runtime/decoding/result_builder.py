@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from s2s_runtime.array_types import Floats
 from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.errors import S2SError
 from s2s_runtime.inputs.sources import Source
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.results import Hypothesis, Result
@@ -66,6 +67,10 @@ class ResultBuilder:
             source_tokens=[],
             unknown_symbols=unknown or [],
         )
+
+    def failed(self, error: S2SError) -> Result:
+        """Return the result of a source that can't be read: an empty hypothesis without a score, and why."""
+        return Result([Hypothesis("", [], [], None, "error")], [], error=error)
 
     def unfollowed(self, prefix: Sequence[int], source_tokens: list[str], unknown: list[str] | None) -> Result:
         """Return the result where no token is likely enough to follow the prefix: the prefix, without a score."""

@@ -97,7 +97,9 @@ def stream_pieces(
         raise OptionError(
             "engine: expected 'auto' or 'steps' for stream, which shows each token as it comes, got 'graph'"
         )
-    sources = read_sources([source], decoding.manifest, options.unknown_symbols, first)
+    sources = read_sources(
+        [source], decoding.manifest, options.unknown_symbols, first, longest=options.max_source_length
+    )
     if unknown is not None:
         unknown.update(sources.unknown.get(0, ()))
     prefixes = prefix_ids([prefix] if options.prefix is None else options.prefix, 1, decoding.manifest, decoding.plan)

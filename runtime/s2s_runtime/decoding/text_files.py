@@ -155,6 +155,11 @@ def decode_file(
     """Decode the lines of a file; see `Model.generate_file`."""
     refuse_prefix(decoding)
     check_read_ahead(read_ahead)
+    if decoding.options.on_error != "raise":
+        raise OptionError(
+            f"on_error: expected 'raise' for generate_file, which writes a line a text, got "
+            f"{decoding.options.on_error!r}; generate_iter gives results with their errors"
+        )
     if decoding.options.num_hypotheses > 1:
         raise OptionError(
             f"num_hypotheses: expected 1 for generate_file, which writes a line a text, got "

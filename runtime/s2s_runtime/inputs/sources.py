@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2s_runtime.bundle.manifest import Manifest
-from s2s_runtime.errors import InputError
-from s2s_runtime.inputs.given_rows import rows_in
+from s2s_runtime.errors import InputError, S2SError, UnknownSymbolError
+from s2s_runtime.inputs.given_rows import row_in, rows_in
 from s2s_runtime.inputs.row_reader import RowReader, Source
 from s2s_runtime.options.types import UnknownPolicy
 
@@ -40,7 +40,15 @@ class Sources:
         return len(self.arrays)
 
 
-def read_sources(inputs: Inputs, manifest: Manifest, policy: UnknownPolicy | None = None, first: int = 0) -> Sources:
+def read_sources(
+    inputs: Inputs,
+    manifest: Manifest,
+    policy: UnknownPolicy | None = None,
+    first: int = 0,
+    *,
+    longest: int | None = None,
+    errors: dict[int, S2SError] | None = None,
+) -> Sources:
     """Return one array per sentence and input, without padding where the model masks it.
 
     Args:
@@ -51,6 +59,8 @@ def read_sources(inputs: Inputs, manifest: Manifest, policy: UnknownPolicy | Non
         manifest: of the bundle.
         policy: what becomes of symbols that the vocabulary lacks; None = the vocabulary's own way.
         first: how many inputs came before these, for messages.
+        longest: most tokens of the first input; None = no limit.
+        errors: takes the errors of single rows by their index, which are empty then; None = they are raised.
 
     Raises:
         InputError: wrong type, shape or range; a row longer than the bundle's padded length; padding before or
@@ -62,19 +72,30 @@ def read_sources(inputs: Inputs, manifest: Manifest, policy: UnknownPolicy | Non
     for reader, column in zip(readers, columns, strict=True):
         reader.check_rank(column)
     whole = readers[0].read_whole(columns[0]) if len(readers) == 1 else None
-    if whole is not None:
+    if whole is not None and (longest is None or len(whole[0]) <= longest):
         return Sources(whole, {}, [()] * len(whole))
     unknown: dict[int, list[str]] = {}
     arrays, others = [], []
     for i, (row, *rest) in enumerate(zip(*columns, strict=True)):
-        array, missing = readers[0].read(first + i, row, policy)
+        try:
+            array, missing = readers[0].read(first + i, row, policy)
+            if longest is not None and len(array) > longest:
+                reason = (
+                    f"expected at most max_source_length = {longest} tokens, got {len(array)}; shorten it or cut it up"
+                )
+                raise InputError.at(readers[0].label, first + i, reason)
+            read = [reader.read(first + i, item, policy)[0] for reader, item in zip(readers[1:], rest, strict=True)]
+            beside = _beside(first + i, (row_in(row), array), read, manifest) if rest else ()
+        except (InputError, UnknownSymbolError) as error:
+            if errors is None:
+                raise
+            errors[i], missing = error, []
+            array, beside = np.zeros(0, np.int64), tuple(np.zeros(0, np.int64) for _ in rest)
         if missing:
             unknown[i] = missing
         arrays.append(array)
-        if rest:
-            read = [reader.read(first + i, item, policy)[0] for reader, item in zip(readers[1:], rest, strict=True)]
-            others.append(_beside(first + i, (row, array), read, manifest))
-    return Sources(arrays, unknown, others or [()] * len(arrays))
+        others.append(beside)
+    return Sources(arrays, unknown, others)
 
 
 def _columns(inputs: Inputs, names: Sequence[str]) -> list[Any]:
@@ -112,7 +133,7 @@ def _quoted(names: Sequence[str]) -> str:
     return " and ".join(map(repr, names)) or "no names"
 
 
-def _beside(index: int, first: tuple[Row, Source], others: list[Source], manifest: Manifest) -> tuple[Source, ...]:
+def _beside(index: int, first: tuple[Any, Source], others: list[Source], manifest: Manifest) -> tuple[Source, ...]:
     """Return the other inputs of a sentence; those that go with the first step by step are made as long as it is."""
     row, array = first
     specs = manifest.source.others

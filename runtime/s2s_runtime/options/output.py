@@ -5,7 +5,7 @@ from typing import Annotated
 
 from s2s_runtime.declared_options import Need, Option
 from s2s_runtime.options.terms import FILES, GREEDY, JSON, NOT_GREEDY_GRAPH, ONLY_STEPS, SCORE, named
-from s2s_runtime.options.types import Callback, CancelSignal, UnknownPolicy
+from s2s_runtime.options.types import Callback, CancelSignal, ErrorPolicy, UnknownPolicy
 
 
 @dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
@@ -66,6 +66,31 @@ class OutputOptions:
     """What becomes of symbols of a source text that the vocabulary lacks. "error": they are an error. "unk": the
     unknown symbol stands for them. "skip": they are left out. None = "unk" where the vocabulary has an unknown symbol,
     else "error". Results list them as `unknown_symbols`."""
+
+    max_source_length: Annotated[
+        int | None,
+        Option(
+            at_least=1,
+            panel=FILES,
+            not_for=("generate_from",),
+            elsewhere=named("max_input_length", "--max-source-positions"),
+        ),
+    ] = None
+    """Most tokens that a source may have, as the model reads it (start and end symbols too); a longer one is an error.
+    None = no limit but the bundle's. Memory and time grow with the longest source of a batch."""
+
+    on_error: Annotated[
+        ErrorPolicy,
+        Option(
+            group=JSON,
+            panel=FILES,
+            help="With --json: a text that can't be read is an error, or has one as its result.",
+            not_for=("stream", "generate_from", "Decoder"),
+        ),
+    ] = "raise"
+    """What becomes of a source that can't be read: too long, an unknown symbol, a wrong type, numbers that aren't
+    finite. "raise": the call raises its error and decodes nothing. "return": its result has the error as `error`, and
+    the others are decoded."""
 
     callback: Annotated[
         Callback | None,

@@ -10,6 +10,7 @@ BatchUnit = Literal["sentences", "tokens"]
 Engine = Literal["auto", "graph", "steps"]
 LengthPenaltyKind = Literal["average", "gnmt"]
 Mean = Literal["probabilities", "log_probabilities"]
+ErrorPolicy = Literal["raise", "return"]
 UnknownPolicy = Literal["error", "unk", "skip"]
 Token = int | str
 Prefix = str | Sequence[int]

@@ -14,6 +14,7 @@ from s2s_runtime.options.types import (
     Callback,
     CancelSignal,
     Engine,
+    ErrorPolicy,
     LengthPenaltyKind,
     Prefix,
     Token,
@@ -136,6 +137,15 @@ class OptionValues(TypedDict, total=False):
     """What becomes of symbols of a source text that the vocabulary lacks. "error": they are an error. "unk": the
     unknown symbol stands for them. "skip": they are left out. None = "unk" where the vocabulary has an unknown symbol,
     else "error". Results list them as `unknown_symbols`."""
+
+    max_source_length: int | None
+    """Most tokens that a source may have, as the model reads it (start and end symbols too); a longer one is an error.
+    None = no limit but the bundle's. Memory and time grow with the longest source of a batch."""
+
+    on_error: ErrorPolicy
+    """What becomes of a source that can't be read: too long, an unknown symbol, a wrong type, numbers that aren't
+    finite. "raise": the call raises its error and decodes nothing. "return": its result has the error as `error`, and
+    the others are decoded."""
 
     callback: Callback | None
     """Called with a `TokenEvent` for each token as it is chosen; where it returns True that sentence stops (finish

@@ -7,7 +7,7 @@ from typing import Final
 LONGEST: Final = 0.3
 """Seconds that a run takes at most. Coming back costs about as much as a step, so that is one step in hundreds."""
 
-_FIRST: Final = 16  # steps of the first run, whose cost nobody knows yet
+_FIRST: Final = 48  # steps of the first run, whose cost nobody knows yet: a second where a step takes 20 ms
 
 
 class Pace:

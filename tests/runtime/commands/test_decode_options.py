@@ -158,6 +158,13 @@ def test_every_decoding_option_can_be_typed() -> None:
         assert panel in shown
 
 
+def test_texts_that_cannot_be_read_have_errors_as_results() -> None:
+    """With --json, where a line has a place for it; the other texts are decoded."""
+    lines = run(TINY, "abc", "X", "de", "--json", "--on-error", "return").stdout.splitlines()
+    assert ["error" in json.loads(line) for line in lines] == [False, True, False]
+    assert "--json" in run(TINY, "abc", "--on-error", "return").stderr
+
+
 def test_unknown_tokens_follow_a_phrase_table(tmp_path: Path) -> None:
     """--phrase-table is a file of source token, tab, target token; a line without a tab is named."""
     table = tmp_path / "table.tsv"
