@@ -3,8 +3,9 @@
 A graph names the file and the place of each large constant. Given in memory, onnxruntime finds those of the outermost
 graph, but passes over those inside loops and looks for their file in the working folder. Those of a loop in the
 outermost graph, as bundles were written at first, are moved out of it, which costs nothing: kernels are packed
-beforehand where they are constants of the graph of their product or of the one around it. A file of any other name than
-the bundle's weights is refused: a graph could else have any file of the machine read.
+beforehand where they are constants of the graph of their product or of the one around it. Those of a loop in a branch
+are written into the graph, where they are packed. A file of any other name than the bundle's weights is refused: a
+graph could else have any file of the machine read.
 
 The graph is changed as a protocol buffer (https://protobuf.dev/programming-guides/encoding/), by the field numbers of
 ONNX's schema, as the runtime does without the package `onnx`. Only what has constants outside is looked into.
@@ -22,7 +23,8 @@ _LOCATION: Final = b"location"
 _BYTES: Final = 2  # the wire type of what has a length in front
 _FIXED: Final = {1: 8, 5: 4}  # bytes by wire type
 _MOST_BITS: Final = 63
-_NAME, _EXTERNAL_DATA = 8, 13  # of a tensor
+_NAME, _RAW_DATA, _EXTERNAL_DATA, _DATA_LOCATION = 8, 9, 13, 14  # of a tensor
+_MOST_BYTES: Final = 1 << 31  # of a protocol buffer
 _INITIALIZER: Final = 5  # of a graph
 _GRAPH: Final = {1: "node", _INITIALIZER: "constant", 15: "sparse"}
 _PARTS: Final[Mapping[str, Mapping[int, str]]] = {
@@ -50,8 +52,9 @@ class PlacedGraph:
     """A graph and where onnxruntime finds its constants.
 
     Attributes:
-        content: the ONNX file, constants of its loops moved out where they may be.
-        in_memory: whether it loads from memory, given its weights; else they have to lie beside it as a file.
+        content: the ONNX file, constants of its loops moved out where they may be, else written into it.
+        in_memory: whether it loads from memory, given its weights; else it is as it was, too large for one message, and
+            they have to lie beside it as a file.
     """
 
     content: bytes
@@ -65,7 +68,6 @@ class _Walk:
     data: bytes
     weights: Mapping[str, bytes]
     moved: dict[bytes, bytes] = field(default_factory=dict)
-    in_memory: bool = True
 
 
 def placed(graph: bytes, weights: Mapping[str, bytes], name: str) -> PlacedGraph:
@@ -86,7 +88,7 @@ def placed(graph: bytes, weights: Mapping[str, bytes], name: str) -> PlacedGraph
         content = b"".join(_message(walk, 0, len(graph), "model", 0))
     except (ValueError, IndexError) as error:
         raise BundleError(f"{name}: onnxruntime can't load this graph: {error or 'it is damaged'}") from error
-    return PlacedGraph(content) if walk.in_memory else PlacedGraph(graph, in_memory=False)
+    return PlacedGraph(content) if len(content) < _MOST_BYTES else PlacedGraph(graph, in_memory=False)
 
 
 def _message(walk: _Walk, start: int, end: int, kind: str, depth: int) -> list[bytes]:
@@ -98,35 +100,36 @@ def _message(walk: _Walk, start: int, end: int, kind: str, depth: int) -> list[b
         if part is None or walk.data.find(_LOCATION, item.start, item.end) < 0:
             continue
         if part in {"tensor", "constant"}:
-            made = None if _stays(walk, item, part, depth) else []
+            made = _constant(walk, item, part, depth)
         else:
             made = _message(walk, item.start, item.end, part, depth + (part == "inner graph"))
         if made is not None:
-            heading = [] if part == "constant" else [_tag(item.number), _varint(sum(map(len, made)))]
+            heading = [_tag(item.number), _varint(sum(map(len, made)))] if made else []
             pieces += [walk.data[copied : item.begin], *heading, *made]
             copied = item.end
     pieces.append(walk.data[copied:end])
     return [*pieces, *walk.moved.values()] if kind == "graph" else pieces
 
 
-def _stays(walk: _Walk, tensor: _Field, part: str, depth: int) -> bool:
-    """Check where a constant lies, and return whether it stays there."""
+def _constant(walk: _Walk, tensor: _Field, part: str, depth: int) -> list[bytes] | None:
+    """Return a constant with its content, nothing where it is moved outermost, None where it stays as it is."""
     fields = list(_fields(walk.data, tensor.start, tensor.end))
     outside = dict(_entry(walk.data, item) for item in fields if item.number == _EXTERNAL_DATA)
     if not outside:
-        return True
-    _check_place(outside, walk.weights)
+        return None
+    content = _content(outside, walk.weights)
     if depth == 0 and part == "constant":
-        return True
+        return None
     name = next((walk.data[item.start : item.end] for item in fields if item.number == _NAME), b"")
-    if depth > 1 or part != "constant" or name in walk.moved:
-        walk.in_memory = False  # in a loop in a branch it wouldn't be packed; two of one name can't both be outermost
-        return True
+    if depth > 1 or part != "constant" or name in walk.moved:  # of one name only one can be outermost
+        kept = [walk.data[f.begin : f.end] for f in fields if f.number not in (_EXTERNAL_DATA, _DATA_LOCATION)]
+        return [*kept, _tag(_RAW_DATA), _varint(len(content)), content]
     walk.moved[name] = walk.data[tensor.begin : tensor.end]
-    return False
+    return []
 
 
-def _check_place(outside: Mapping[bytes, bytes], weights: Mapping[str, bytes]) -> None:
+def _content(outside: Mapping[bytes, bytes], weights: Mapping[str, bytes]) -> bytes:
+    """Return the bytes of a constant, which has to lie within one of the bundle's own files."""
     file = outside.get(_LOCATION, b"").decode()
     if file not in weights:
         raise ValueError(f"it reads {file!r}, expected no file but {' and '.join(weights) or 'itself'}")
@@ -135,6 +138,7 @@ def _check_place(outside: Mapping[bytes, bytes], weights: Mapping[str, bytes]) -
     last = first + int(outside[b"length"]) if b"length" in outside else size
     if not 0 <= first <= last <= size:
         raise ValueError(f"it reads bytes {first} to {last} of {file}, which has {size}")
+    return weights[file][first:last]
 
 
 def _entry(data: bytes, entry: _Field) -> tuple[bytes, bytes]:

@@ -1,7 +1,6 @@
 """A graph and its constants as files, for as long as onnxruntime opens them.
 
-For graphs of which it finds constants beside them only: loops in branches, as bundles of LSTM models have that were
-written at first.
+For versions of onnxruntime that take no constants from memory, and for graphs too large for one message.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from s2s_runtime.options.types import UnknownPolicy
 from s2s_runtime.vocabulary.padding import without_padding
 from s2s_runtime.vocabulary.phones import cut_phones, join_phones
 from s2s_runtime.vocabulary.sentencepiece import PieceModel, read_model, to_base64, with_pieces
-from s2s_runtime.vocabulary.words import WORD_RULES, cut_words, join_words
+from s2s_runtime.vocabulary.words import cut_words, join_words, word_rule_problems
 
 Unit = Literal["char", "word", "symbol", "phone", "sentencepiece"]
 Normalization = Literal["NFC", "NFKC", "NFD", "NFKD"]
@@ -42,8 +42,7 @@ class Vocabulary:
         separators: characters at which text is cut; "" = any white space (unit "symbol" only).
         skip_unknown: whether symbols not in the list are left out, where no unknown symbol stands for them.
         model: content of the sentencepiece model, for that unit only.
-        word_rule: how words are cut and joined, for unit "word": 1 = as before there were two rules, 2 = with marks on
-            letters and numbers whole; see `s2s_runtime.vocabulary.words`.
+        word_rule: how words are cut and joined, for unit "word"; see `s2s_runtime.vocabulary.words`.
 
     Raises:
         VocabularyError: symbols empty or not distinct, or a named symbol not among them.
@@ -97,14 +96,10 @@ class Vocabulary:
                 )
 
     def _problems(self) -> list[str]:
-        problems = []
+        problems = word_rule_problems(self.word_rule, self.unit)
         if (self.unit == "sentencepiece") != (self.model is not None):
             expected = "a sentencepiece model" if self.model is None else "none"
             problems.append(f"model: expected {expected}, as unit is {self.unit!r}")
-        if self.word_rule not in WORD_RULES or isinstance(self.word_rule, bool):
-            problems.append(f"word_rule: expected 1 or 2, got {self.word_rule!r}; a newer s2s-runtime may know it")
-        elif self.word_rule != 1 and self.unit != "word":
-            problems.append(f"word_rule: only unit 'word' has one, got unit {self.unit!r}")
         if self.separators and self.unit != "symbol":
             problems.append(f"separators: only unit 'symbol' has them, got unit {self.unit!r}")
         if self.skip_unknown and self.unknown is not None:
@@ -117,8 +112,7 @@ class Vocabulary:
             twice = next(s for i, s in enumerate(self.symbols) if self._ids[s] != i)
             problems.append(f"symbols: {twice!r} occurs more than once; ids would be ambiguous")
         for name in ("padding", "unknown", "start", "end"):
-            symbol = getattr(self, name)
-            if symbol is not None and symbol not in self._ids:
+            if (symbol := getattr(self, name)) is not None and symbol not in self._ids:
                 problems.append(f"{name}: {symbol!r} is not among the symbols; add it there or set {name} to null")
         return problems
 
@@ -273,8 +267,7 @@ class Vocabulary:
         if self._left_out.isdisjoint(bare) and not self.reverse:
             return self.join(self.tokens(bare) if tokens is None else tokens)
         bare = [token for token in bare if token not in (start, end)]
-        if self.reverse:
-            bare.reverse()
+        bare = bare[::-1] if self.reverse else bare
         return self.join(self.tokens(without_padding(bare, self.padding_id)))
 
     def join(self, symbols: Sequence[str]) -> str:

@@ -29,6 +29,13 @@ _JOINERS: Final = "'\u2019\u02bc\\-\u2010\u2011\u00b7\u05be\u05f3\u05f4\u055b\u0
 _INVISIBLE: Final = "\u00ad\u200c\u200d"  # soft hyphen, zero width non-joiner and joiner
 
 
+def word_rule_problems(rule: int, unit: str) -> list[str]:
+    """Return what is wrong with a vocabulary's rule, a line each."""
+    if rule not in WORD_RULES or isinstance(rule, bool):
+        return [f"word_rule: expected 1 or 2, got {rule!r}; a newer s2s-runtime may know it"]
+    return [f"word_rule: only unit 'word' has one, got unit {unit!r}"] if rule != 1 and unit != "word" else []
+
+
 def cut_words(text: str, rule: int) -> list[str]:
     """Cut a text into words and punctuation marks, white space left out, by one of the two rules.
 
