@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from places import TINY
+from processes_with_a_home import run
 
 from s2s_runtime.bench.processes import start
 from s2s_runtime.ort.telemetry import VARIABLE
@@ -19,13 +17,6 @@ with s2s_runtime.load({str(TINY)!r}, intra_op_threads=1, workers=1) as model:
     print(model.generate(["abc"])[0].ids)
 print(os.environ[{VARIABLE!r}])
 """
-
-
-def run(code: str, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A process of its own, whose home folder is `home` and whose environment says nothing about telemetry."""
-    kept = {name: value for name, value in os.environ.items() if name not in {VARIABLE, "XDG_CACHE_HOME"}}
-    kept |= {"HOME": str(home), "USERPROFILE": str(home), **environment}
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=kept)
 
 
 def test_decoding_leaves_the_home_folder_alone(tmp_path: Path) -> None:
@@ -53,11 +44,3 @@ def test_measured_processes_are_told_too(tmp_path: Path, monkeypatch: pytest.Mon
     assert start._environment(tmp_path)[VARIABLE] == "1"
     monkeypatch.setenv(VARIABLE, "0")
     assert start._environment(tmp_path)[VARIABLE] == "0"
-
-
-@pytest.mark.tensorflow
-def test_the_exporter_leaves_the_home_folder_alone(tmp_path: Path) -> None:
-    """Its modules import onnxruntime themselves, whichever comes first."""
-    found = run("from s2s_export.verify import verify\nfrom s2s_export.passes import step_passes", tmp_path)
-    assert found.returncode == 0, found.stderr
-    assert not [path for path in tmp_path.rglob("*") if "onnxruntime" in str(path)]
