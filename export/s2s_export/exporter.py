@@ -97,8 +97,9 @@ def export(
 
 def _export(model: keras.Model, path: Path, options: ExportOptions, progress: Progress) -> Exported:
     progress("splitting")
+    _refuse_unsound(model)
     told, rows = with_pairs(options, partial(widths, model, options))
-    model, parts, facts = take_apart(model, told)
+    model, parts, facts = _take_apart(model, told)
     progress("converting")
     with native_messages_held():
         plain = build_graphs(parts, facts, options.opset, Passes(named(options.optimize)))
@@ -167,9 +168,18 @@ def take_apart(model: keras.Model, options: ExportOptions) -> tuple[keras.Model,
     Raises:
         ExportError, SplitError: as `export`.
     """
+    _refuse_unsound(model)
+    return _take_apart(model, with_pairs(options, partial(widths, model, options))[0])
+
+
+def _refuse_unsound(model: keras.Model) -> None:
     refuse_other_dtypes(model)
     refuse_infinite_weights(model)
-    options = with_expected(with_pairs(options, partial(widths, model, options))[0])
+
+
+def _take_apart(model: keras.Model, options: ExportOptions) -> tuple[keras.Model, SplitModel, Understanding]:
+    """Read a model whose options have told already what its pairs tell."""
+    options = with_expected(options)
     text, notes = without_text_layers(model), list[str]()
     options = options if text.layers else options.with_vocabulary(options.vocabulary)
     chosen = ChosenOutput.of(text.model, options)

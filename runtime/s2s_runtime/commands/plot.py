@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from s2s_runtime.commands.command_options import typed
 from s2s_runtime.commands.evaluate import EvaluateOptions
@@ -11,6 +11,10 @@ from s2s_runtime.console.app import command, group, make_app, typer
 from s2s_runtime.errors import InputError
 from s2s_runtime.files.json_fields import read_json
 from s2s_runtime.options import DecodingOptions
+
+if TYPE_CHECKING:
+    from s2s_runtime.evaluation import Decoded
+    from s2s_runtime.model import Model
 
 app = make_app()
 
@@ -90,13 +94,10 @@ def lengths(
 ) -> None:
     """Draw how long sources, right targets and outputs are, in tokens of the bundle's vocabularies."""
     _check(output)
-    from s2s_runtime import load
-    from s2s_runtime.commands.evaluate import decode_all, read_warning
     from s2s_runtime.evaluation import split_decoded
     from s2s_runtime.plots.runs import plot_lengths
 
-    model = load(bundle)
-    decoded = decode_all(model, read_warning(pairs, rows, encoding, strict=strict), beam_size)
+    model, decoded = _decoded(bundle, pairs, beam_size, rows, encoding, strict=strict)
     outputs, references = split_decoded(model, decoded)
     vocabulary = model.source_vocabulary
     if vocabulary is None:
@@ -121,14 +122,21 @@ def errors(
 ) -> None:
     """Draw how many edits outputs are from right, and which lengths go wrong."""
     _check(output)
-    from s2s_runtime import load
-    from s2s_runtime.commands.evaluate import decode_all, read_warning
     from s2s_runtime.evaluation import split_decoded
     from s2s_runtime.plots.runs import plot_errors
 
+    plot_errors(*split_decoded(*_decoded(bundle, pairs, beam_size, rows, encoding, strict=strict)), output)
+
+
+def _decoded(
+    bundle: Path, pairs: Path, beam_size: int, rows: int | None, encoding: str | None, *, strict: bool
+) -> tuple[Model, Decoded]:
+    """Load a bundle and decode the sources of pairs with it."""
+    from s2s_runtime import load
+    from s2s_runtime.commands.evaluate import decode_all, read_warning
+
     model = load(bundle)
-    decoded = decode_all(model, read_warning(pairs, rows, encoding, strict=strict), beam_size)
-    plot_errors(*split_decoded(model, decoded), output)
+    return model, decode_all(model, read_warning(pairs, rows, encoding, strict=strict), beam_size)
 
 
 def _check(output: Path) -> None:
