@@ -218,6 +218,7 @@ def _split(model: keras.Model, options: ExportOptions, source_input: str | None)
         decoder_input=options.decoder_input,
         start="zeros" if options.start_zeros else options.first_token,
         source_input=source_input,
+        feeds=options.feeds,
     )
 
 

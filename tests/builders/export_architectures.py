@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import keras
+from architectures import fed
 
 from s2s_export import ExportOptions, export, load_model
 from s2s_export.report import to_dict
@@ -33,9 +34,16 @@ READS_PADDING = {
     "seq2seq_readout",
     "attention_seq2seq",
     "features_beside_words",
+    "forecast_from_the_known",
+    "forecast_of_zeros",
+    "forecast_joined",
 }
 ZEROS_FIRST = {"probabilities_shared_layer"}
-WITHOUT_TOKENS = {"repeat_vector", "continuous", "simple_seq2seq", "seq2seq_readout", "attention_seq2seq"}
+FEEDS = {**fed.FEEDS, "continuous": {"shifted": "previous"}}
+WITHOUT_TOKENS = {
+    *("repeat_vector", "continuous", "simple_seq2seq", "seq2seq_readout", "attention_seq2seq"),
+    *("forecast_from_the_known", "forecast_of_zeros", "forecast_joined"),
+}
 
 
 def options(name: str) -> ExportOptions:
@@ -45,6 +53,7 @@ def options(name: str) -> ExportOptions:
         **({} if name in WITHOUT_TOKENS | ZEROS_FIRST else {"start_id": 1}),
         start_zeros=name in ZEROS_FIRST,
         **({"source_length": 6} if name in READS_PADDING else {}),
+        feed=FEEDS.get(name, {}),
     )
 
 

@@ -11,6 +11,7 @@ from architectures import (
     bridges,
     continuous,
     embeddings_and_heads,
+    fed,
     inputs,
     nested,
     recurrent,
@@ -25,11 +26,13 @@ FAMILIES = (
     stacks,
     bridges,
     embeddings_and_heads,
+    fed,
     inputs,
     nested,
     attention,
     unrolled,
     continuous,
+    fed,
     trained,
 )
 ARCHITECTURES = {build.__name__: build for family in FAMILIES for build in family.MODELS}
