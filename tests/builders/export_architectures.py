@@ -33,6 +33,8 @@ READS_PADDING = {
     "seq2seq_readout",
     "attention_seq2seq",
     "features_beside_words",
+    "time_distributed_models",
+    "time_distributed_one_hot",
 }
 ZEROS_FIRST = {"probabilities_shared_layer"}
 WITHOUT_TOKENS = {"repeat_vector", "continuous", "simple_seq2seq", "seq2seq_readout", "attention_seq2seq"}

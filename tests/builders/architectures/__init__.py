@@ -15,6 +15,7 @@ from architectures import (
     nested,
     recurrent,
     stacks,
+    time_distributed,
     trained,
     unrolled,
 )
@@ -25,6 +26,7 @@ FAMILIES = (
     stacks,
     bridges,
     embeddings_and_heads,
+    time_distributed,
     inputs,
     nested,
     attention,
