@@ -37,6 +37,8 @@ READS_PADDING = {
     "forecast_from_the_known",
     "forecast_of_zeros",
     "forecast_joined",
+    "time_distributed_models",
+    "time_distributed_one_hot",
 }
 ZEROS_FIRST = {"probabilities_shared_layer"}
 FEEDS = {**fed.FEEDS, "continuous": {"shifted": "previous"}}

@@ -16,6 +16,7 @@ from architectures import (
     nested,
     recurrent,
     stacks,
+    time_distributed,
     trained,
     unrolled,
 )
@@ -26,7 +27,7 @@ FAMILIES = (
     stacks,
     bridges,
     embeddings_and_heads,
-    fed,
+    time_distributed,
     inputs,
     nested,
     attention,
