@@ -93,9 +93,9 @@ def _with_time_in_the_batch(layer: Any, inputs: Any, training: bool | None = Non
 
 
 def _scan(
-    step: Callable[..., Any], init: Any, xs: Any = None, length: Any = None, reverse: bool = False, unroll: Any = 1
+    step: Callable[..., Any], init: Any, xs: Any = None, length: Any = None, reverse: bool = False, **_: Any
 ) -> Any:
-    """Do what `keras.ops.scan` does, arguments as there."""
+    """Do what `keras.ops.scan` does, arguments as there; what it does not read is how far to unroll."""
     read = [tf.convert_to_tensor(x) for x in tree.flatten(xs)] if xs is not None else []
     count = tf.convert_to_tensor(length if length is not None else tf.shape(read[0])[0])
     carried = [tf.convert_to_tensor(state) for state in tree.flatten(init)]
