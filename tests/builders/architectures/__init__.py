@@ -13,6 +13,7 @@ from architectures import (
     embeddings_and_heads,
     inputs,
     nested,
+    own_cells,
     recurrent,
     stacks,
     time_distributed,
@@ -22,6 +23,7 @@ from architectures import (
 
 FAMILIES = (
     recurrent,
+    own_cells,
     bidirectional,
     stacks,
     bridges,
