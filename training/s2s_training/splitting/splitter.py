@@ -37,7 +37,7 @@ from s2s_training.splitting.graph import (
 from s2s_training.splitting.partition import Partition, partition
 from s2s_training.splitting.source_inputs import aligned_with_first, is_vector, order_sources
 from s2s_training.splitting.split_unrolled import split_unrolled, with_first_states
-from s2s_training.splitting.step import InitialState, StepTracer, initial_states, state_sizes
+from s2s_training.splitting.step import InitialState, StepTracer, initial_states, own_states
 from s2s_training.splitting.stepped_model import SteppedModel
 from s2s_training.splitting.unrolled import Unrolled, roll_up, why_not_rolled_up
 
@@ -146,7 +146,8 @@ def _split(
     sources, environment = run_encoder(used, vectors, reading)
     states = _first_states(recurrent, sources, environment)
     crossing = Crossing.of(environment, _memory_values(reading), sources, vectors)
-    parts = assemble(sources, states, crossing, _run_step(reading, recurrent, crossing))
+    flat = [state for call in recurrent for state in states[call]]
+    parts = assemble(sources, flat, crossing, _run_step(reading, states, crossing))
     return _described(graph, parts, reading, used, None)
 
 
@@ -218,15 +219,21 @@ def _replay_encoder(
     return sources, environment
 
 
-def _first_states(recurrent: Sequence[Call], sources: Sequence[Any], environment: dict[Value, Any]) -> list[Any]:
-    """Return the tensor from which each decoder state starts, (batch, units), in the order of the recurrent calls."""
-    tensors: list[Any] = []
+def _first_states(
+    recurrent: Sequence[Call], sources: Sequence[Any], environment: dict[Value, Any]
+) -> dict[Call, list[Any]]:
+    """Return the tensors (batch, ...) from which the states of each recurrent call of the decoder start."""
+    first: dict[Call, list[Any]] = {}
     for call in recurrent:
-        given = initial_states(call) or []
-        tensors += [environment[value] for value in given]
-        if len(given) < len(state_sizes(call)):  # a layer of this package may be given the first few
-            tensors += InitialState(call.operation.cell)(sources[0])[len(given) :]
-    return tensors
+        given = initial_states(call)
+        first[call] = [environment[value] for value in given or []]
+        if given is None or len(given) < _least_states(call):  # a layer of this package may be given the first few
+            first[call] += InitialState(call.operation)(sources[0])[len(given or []) :]
+    return first
+
+
+def _least_states(call: Call) -> int:
+    return len(own_states(call.operation)) if isinstance(call.operation, ConditionedRNN) else 0
 
 
 def _memory_values(reading: Partition) -> list[Value]:
@@ -245,13 +252,21 @@ def _memory_values(reading: Partition) -> list[Value]:
     return list(memory)
 
 
-def _run_step(reading: Partition, recurrent: Sequence[Call], crossing: Crossing) -> Step:
-    """Replay the decoder's calls for one step on fresh inputs."""
+def _run_step(reading: Partition, first: dict[Call, list[Any]], crossing: Crossing) -> Step:
+    """Replay the decoder's calls for one step on fresh inputs.
+
+    Args:
+        reading: which calls are the decoder's.
+        first: the tensors from which the states of its recurrent calls start.
+        crossing: its memory.
+    """
     memory, masks = crossing.inputs()
     state_inputs: dict[Call, list[Any]] = {}
-    for layer, call in enumerate(recurrent):
-        sizes = enumerate(state_sizes(call))
-        state_inputs[call] = [keras.Input((size,), dtype="float32", name=f"state_{layer}_{i}") for i, size in sizes]
+    for layer, (call, tensors) in enumerate(first.items()):
+        state_inputs[call] = [
+            keras.Input(tuple(tensor.shape[1:]), dtype="float32", name=f"state_{layer}_{i}")
+            for i, tensor in enumerate(tensors)
+        ]
     environment: dict[Value, Any] = dict(memory)
     fed = []
     if reading.decoder_input is not None:
@@ -260,8 +275,8 @@ def _run_step(reading: Partition, recurrent: Sequence[Call], crossing: Crossing)
         environment[target] = ops.expand_dims(fed[0], axis=1)  # (batch, 1) or (batch, 1, features)
     tracer = StepTracer(reading, dict(state_inputs), dict(masks), crossing.lengths())
     replay(reading.decoder_calls, environment, tracer)
-    following = [state for call in recurrent for state in tracer.next_states[call]]
-    states = [state for call in recurrent for state in state_inputs[call]]
+    following = [state for call in first for state in tracer.next_states[call]]
+    states = [state for call in first for state in state_inputs[call]]
     everything = [*fed, *states, *memory.values(), *masks.values()]
     outputs = step_outputs(environment[reading.output], following, tracer, (everything, crossing))
     has_weights = len(outputs) > 1 + len(following)
