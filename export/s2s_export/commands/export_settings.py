@@ -37,7 +37,7 @@ class ExportSettings:
     """Those of the target, likewise."""
 
     trust_lambda: Annotated[bool, Option(panel=GRAPH)] = False
-    """Run the Python code of Lambda layers."""
+    """Run the Python code of Lambda layers; what is going to run is said first."""
 
     custom_objects: Annotated[Sequence[str], Option(panel=GRAPH, metavar="MODULE:NAME")] = ()
     """Class the model uses, as module:Name; may be repeated."""
