@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+import architectures.own_cells  # noqa: F401  # registers what its user wrote, as whoever loads such a file does
 import keras
 from architectures import fed
 
@@ -39,6 +40,7 @@ READS_PADDING = {
     "forecast_joined",
     "time_distributed_models",
     "time_distributed_one_hot",
+    "cell_that_attends",
 }
 ZEROS_FIRST = {"probabilities_shared_layer"}
 FEEDS = {**fed.FEEDS, "continuous": {"shifted": "previous"}}

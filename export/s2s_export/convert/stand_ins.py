@@ -3,7 +3,8 @@
 A recurrent layer that ONNX has a node for becomes an opaque function, which is written as that node afterwards. A
 `TimeDistributed` layer calls what it wraps once, on its time axis folded into the batch: Keras maps over time with a
 loop of TensorFlow's whose ONNX form onnxruntime can't run. Layers are found wherever they stand: in the model, inside
-wrappers, nested models, and layers of a user's own.
+wrappers, nested models, and layers of a user's own. `ops.scan` keeps what it carries in an array of TensorFlow's that
+tf2onnx can't read, and scans by plain tensors here.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 import keras
 import tensorflow as tf
 from keras import ops, tree
+from keras.src.backend import core  # `keras.ops.scan` calls what stands there
 
 from s2s_export.convert.recurrent_nodes import NativeLayer, native_layer
 
@@ -37,7 +40,8 @@ def stand_ins(model: keras.Model) -> Iterator[Hidden]:
             if (call := _stand_in(layer, hidden)) is not None:
                 layer.__dict__["call"] = call  # past Keras's own __setattr__, which tracks what it is given
                 replaced.append(layer)
-        yield hidden
+        with patch.object(core, "scan", _scan):
+            yield hidden
     finally:
         for layer in replaced:
             del layer.__dict__["call"]
@@ -86,3 +90,25 @@ def _with_time_in_the_batch(layer: Any, inputs: Any, training: bool | None = Non
         given["training"] = training
     outputs = inner.call(ops.reshape(inputs, (-1, *shape[2:])), **given)
     return tree.map_structure(lambda tensor: ops.reshape(tensor, (*shape[:2], *ops.shape(tensor)[1:])), outputs)
+
+
+def _scan(
+    step: Callable[..., Any], init: Any, xs: Any = None, length: Any = None, reverse: bool = False, **_: Any
+) -> Any:
+    """Do what `keras.ops.scan` does, arguments as there; what it does not read is how far to unroll."""
+    read = [tf.convert_to_tensor(x) for x in tree.flatten(xs)] if xs is not None else []
+    count = tf.convert_to_tensor(length if length is not None else tf.shape(read[0])[0])
+    carried = [tf.convert_to_tensor(state) for state in tree.flatten(init)]
+    made = [tf.TensorArray(state.dtype, size=count, element_shape=state.shape) for state in carried]
+
+    def body(i: Any, carried: Any, made: Any) -> Any:
+        at = count - 1 - i if reverse else i
+        given = tree.pack_sequence_as(xs, [x[at] for x in read]) if read else None
+        carry, out = step(tree.pack_sequence_as(init, list(carried)), given)
+        flat = tree.flatten(out) if out is not None else []
+        made = [array.write(at, value) for array, value in zip(made, flat, strict=False)] or made
+        return i + 1, tree.flatten(carry), made
+
+    start = (tf.constant(0), carried, made)
+    _, carried, made = tf.while_loop(lambda i, *_: i < count, body, start)
+    return tree.pack_sequence_as(init, list(carried)), tree.pack_sequence_as(init, [array.stack() for array in made])

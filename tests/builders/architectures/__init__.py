@@ -14,6 +14,7 @@ from architectures import (
     fed,
     inputs,
     nested,
+    own_cells,
     recurrent,
     stacks,
     time_distributed,
@@ -23,6 +24,7 @@ from architectures import (
 
 FAMILIES = (
     recurrent,
+    own_cells,
     bidirectional,
     stacks,
     bridges,

@@ -38,7 +38,8 @@ from s2s_training.splitting.graph import (
 from s2s_training.splitting.partition import Partition, partition
 from s2s_training.splitting.source_inputs import aligned_with_first, holds_ids, is_vector, order_sources
 from s2s_training.splitting.split_unrolled import split_unrolled, with_first_states
-from s2s_training.splitting.step import InitialState, StepTracer, initial_states, state_sizes
+from s2s_training.splitting.step import InitialState, StepTracer, initial_states, own_states
+from s2s_training.splitting.stepped_model import SteppedModel
 from s2s_training.splitting.unrolled import Unrolled, roll_up, why_not_rolled_up
 
 Fed = Literal["token", "value", "none", "probabilities"]
@@ -104,7 +105,8 @@ def split(
     Args:
         model: a Functional (or Sequential) model from the source and, unless its decoder repeats a context vector,
             the target fed in, to one output per target step; or one that was saved unrolled, with the same layers
-            called once per step on their own output.
+            called once per step on their own output; or one of models or functions that are a step already
+            (`stepped_model`), which is taken apart as it was put together.
         decoder_input: name of the input that gets the target, for graphs with two readings.
         start: the token that an unrolled model's first step reads, or "zeros" for a row of zeros; needed for those
             only.
@@ -117,6 +119,9 @@ def split(
     Raises:
         SplitError: the model has no graph, no valid reading or several, or a layer refuses a single step.
     """
+    if isinstance(model, SteppedModel):
+        _refuse_feeds(feeds or {}, "a step that is given says itself what it reads")
+        return model.take_apart(source_input)
     graph = _without_truth(flatten_model(model))
     with distinct_names(graph):
         reserve_names(graph)
@@ -147,7 +152,7 @@ def _split(
         _refuse_feeds(feeds, "this model was saved unrolled: its steps say what they read")
         graph, fed = stepwise, () if loop.decoder_input is None else (loop.decoder_input,)
         used = order_sources(graph, (*loop.encoder_calls, *loop.calls), fed, source_input)
-        return _described(graph, split_unrolled(loop, used, _vectors(graph, used), start), used, loop)
+        return _described(graph, split_unrolled(loop, used, which_are_vectors(graph, used), start), used, loop)
     said = read_feeds(feeds, graph)
     reading = _partition(graph, decoder_input, said)
     if _feeds_itself(reading):
@@ -159,13 +164,14 @@ def _split(
     if not used:
         raise SplitError("every input is read step by step: there is no source left to encode")
     known = {fed.value: feeder.known_input(fed) for fed in feeder.known()}
-    vectors = _vectors(graph, used)
-    sources, environment = _run_encoder(used, vectors, reading)
+    vectors = which_are_vectors(graph, used)
+    sources, environment = run_encoder(used, vectors, reading)
     sources, environment, vectors = [*sources, *known.values()], environment | known, (*vectors, *[False] * len(known))
     states = _first_states(recurrent, sources, environment)
-    states += [FirstPosition()(sources[0])] if feeder.counts_steps else []
+    flat = [state for call in recurrent for state in states[call]]
+    flat += [FirstPosition()(sources[0])] if feeder.counts_steps else []
     crossing = Crossing.of(environment, [*_memory_values(reading), *known], sources, vectors)
-    parts = assemble(sources, states, crossing, _run_step(reading, recurrent, crossing, feeder))
+    parts = assemble(sources, flat, crossing, _run_step(reading, states, crossing, feeder))
     return _described(
         graph, (parts, reading), (*used, *known), fed_inputs=() if _feeds_itself(reading) else tuple(feeder.inputs)
     )
@@ -195,7 +201,8 @@ def _fed_inputs(graph: Graph, reading: Partition, said: Mapping[Value, Feed]) ->
     return tuple(sorted(fed, key=lambda each: not each.feed.reads("previous")))
 
 
-def _vectors(graph: Graph, sources: Sequence[Value]) -> tuple[bool, ...]:
+def which_are_vectors(graph: Graph, sources: Sequence[Value]) -> tuple[bool, ...]:
+    """Return which source inputs beside the first hold one vector for a sentence."""
     return tuple(i > 0 and is_vector(graph, value) for i, value in enumerate(sources))
 
 
@@ -208,12 +215,14 @@ def _described(
 ) -> SplitModel:
     parts, reading = made
     known = tuple(any(value is fed.value for fed in fed_inputs) for value in sources)
-    vectors = tuple(vector and not is_known for vector, is_known in zip(_vectors(graph, sources), known, strict=True))
+    vectors = tuple(
+        vector and not is_known for vector, is_known in zip(which_are_vectors(graph, sources), known, strict=True)
+    )
     fed_back = [fed.value for fed in fed_inputs if fed.feed.reads("previous")] if fed_inputs else reading.decoder_inputs
     return SplitModel(
         encoder=parts.encoder,
         decoder=parts.decoder,
-        fed=_fed(graph, reading, fed_back) if loop is None else "probabilities",
+        fed=what_is_fed(graph, reading, fed_back) if loop is None else "probabilities",
         state_count=parts.state_count,
         memory_count=parts.memory_count,
         attention=parts.attention,
@@ -230,7 +239,7 @@ def _described(
     )
 
 
-def _run_encoder(
+def run_encoder(
     inputs: Sequence[Value], vectors: Sequence[bool], reading: Partition
 ) -> tuple[list[Any], dict[Value, Any]]:
     """Replay the encoder's calls on fresh inputs, free in time where its layers allow it, else as recorded."""
@@ -261,15 +270,21 @@ def _replay_encoder(
     return sources, environment
 
 
-def _first_states(recurrent: Sequence[Call], sources: Sequence[Any], environment: dict[Value, Any]) -> list[Any]:
-    """Return the tensor from which each decoder state starts, (batch, units), in the order of the recurrent calls."""
-    tensors: list[Any] = []
+def _first_states(
+    recurrent: Sequence[Call], sources: Sequence[Any], environment: dict[Value, Any]
+) -> dict[Call, list[Any]]:
+    """Return the tensors (batch, ...) from which the states of each recurrent call of the decoder start."""
+    first: dict[Call, list[Any]] = {}
     for call in recurrent:
-        given = initial_states(call) or []
-        tensors += [environment[value] for value in given]
-        if len(given) < len(state_sizes(call)):  # a layer of this package may be given the first few
-            tensors += InitialState(call.operation.cell)(sources[0])[len(given) :]
-    return tensors
+        given = initial_states(call)
+        first[call] = [environment[value] for value in given or []]
+        if given is None or len(given) < _least_states(call):  # a layer of this package may be given the first few
+            first[call] += InitialState(call.operation)(sources[0])[len(given or []) :]
+    return first
+
+
+def _least_states(call: Call) -> int:
+    return len(own_states(call.operation)) if isinstance(call.operation, ConditionedRNN) else 0
 
 
 def _memory_values(reading: Partition) -> list[Value]:
@@ -288,21 +303,30 @@ def _memory_values(reading: Partition) -> list[Value]:
     return list(memory)
 
 
-def _run_step(reading: Partition, recurrent: Sequence[Call], crossing: Crossing, feeder: StepFeeder) -> Step:
-    """Replay the decoder's calls for one step on fresh inputs."""
+def _run_step(reading: Partition, first: dict[Call, list[Any]], crossing: Crossing, feeder: StepFeeder) -> Step:
+    """Replay the decoder's calls for one step on fresh inputs.
+
+    Args:
+        reading: which calls are the decoder's.
+        first: the tensors from which the states of its recurrent calls start.
+        crossing: its memory.
+        feeder: makes the decoder's inputs.
+    """
     memory, masks = crossing.inputs()
     state_inputs: dict[Call, list[Any]] = {}
-    for layer, call in enumerate(recurrent):
-        sizes = enumerate(state_sizes(call))
-        state_inputs[call] = [keras.Input((size,), dtype="float32", name=f"state_{layer}_{i}") for i, size in sizes]
+    for layer, (call, tensors) in enumerate(first.items()):
+        state_inputs[call] = [
+            keras.Input(tuple(tensor.shape[1:]), dtype="float32", name=f"state_{layer}_{i}")
+            for i, tensor in enumerate(tensors)
+        ]
     position = [keras.Input((1,), dtype="int32", name="position")] if feeder.counts_steps else []
+    states = [state for call in first for state in state_inputs[call]] + position
     fed = feeder.fresh()
-    rows = next(iter([*fed, *memory.values(), *(state for call in recurrent for state in state_inputs[call])]), None)
+    rows = next(iter([*fed, *memory.values(), *states]), None)
     environment: dict[Value, Any] = {**memory, **feeder.step(fed, memory, next(iter(position), None), rows)}
     tracer = StepTracer(reading, dict(state_inputs), dict(masks), crossing.lengths())
     replay(reading.decoder_calls, environment, tracer)
-    following = [state for call in recurrent for state in tracer.next_states[call]] + [each + 1 for each in position]
-    states = [state for call in recurrent for state in state_inputs[call]] + position
+    following = [state for call in first for state in tracer.next_states[call]] + [each + 1 for each in position]
     everything = [*fed, *states, *memory.values(), *masks.values()]
     outputs = step_outputs(environment[reading.output], following, tracer, (everything, crossing))
     has_weights = len(outputs) > 1 + len(following)
@@ -316,16 +340,16 @@ def _feeds_itself(reading: Partition) -> bool:
     return any(feeds_itself(call.operation.cell) and reading.decoder_input in call.inputs for call in first)
 
 
-def _fed(graph: Graph, reading: Partition, fed_back: Sequence[Value]) -> Fed:
+def what_is_fed(graph: Graph, reading: Partition, fed_back: Sequence[Value] | None = None) -> Fed:
     """Return what the decoder input takes that reads the output before.
 
     Ids are integers, or whatever an `Embedding` reads: notebooks often leave the dtype of its input at float32.
     """
     if _feeds_itself(reading):
         return "probabilities"
-    if not fed_back:
+    value = next(iter(reading.decoder_inputs if fed_back is None else fed_back), None)
+    if value is None:
         return "none"
-    value = fed_back[0]
     embedded = any(value in call.inputs and isinstance(call.operation, keras.layers.Embedding) for call in graph.calls)
     if embedded or value.dtype.startswith(("int", "uint")):
         if len(value.shape) != 2:
