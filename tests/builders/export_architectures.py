@@ -37,6 +37,8 @@ READS_PADDING = {
     "time_distributed_models",
     "time_distributed_one_hot",
     "cell_that_attends",
+    "teacher_sliced_attention",
+    "teacher_sliced_rows",
 }
 ZEROS_FIRST = {"probabilities_shared_layer"}
 WITHOUT_TOKENS = {"repeat_vector", "continuous", "simple_seq2seq", "seq2seq_readout", "attention_seq2seq"}
@@ -45,7 +47,7 @@ WITHOUT_TOKENS = {"repeat_vector", "continuous", "simple_seq2seq", "seq2seq_read
 def options(name: str) -> ExportOptions:
     """The few facts a graph can't tell."""
     return ExportOptions(
-        **({} if name in WITHOUT_TOKENS else {"end_ids": (2,), "max_length": 5}),
+        **({} if name in WITHOUT_TOKENS else {"end_ids": (2,), "max_length": 4 if name == "teacher_sliced_rows" else 5}),
         **({} if name in WITHOUT_TOKENS | ZEROS_FIRST else {"start_id": 1}),
         start_zeros=name in ZEROS_FIRST,
         **({"source_length": 6} if name in READS_PADDING else {}),

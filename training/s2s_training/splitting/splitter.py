@@ -98,7 +98,7 @@ def split(
     Args:
         model: a Functional (or Sequential) model from the source and, unless its decoder repeats a context vector,
             the target fed in, to one output per target step; or one that was saved unrolled, with the same layers
-            called once per step on their own output.
+            called once per step on their own output, or on the slices of the target.
         decoder_input: name of the input that gets the target, for graphs with two readings.
         start: the token that an unrolled model's first step reads, or "zeros" for a row of zeros; needed for those
             only.
@@ -168,7 +168,7 @@ def _described(
     return SplitModel(
         encoder=parts.encoder,
         decoder=parts.decoder,
-        fed=_fed(graph, reading) if loop is None else "probabilities",
+        fed=_fed(graph, reading) if loop is None or loop.slices else "probabilities",
         state_count=parts.state_count,
         memory_count=parts.memory_count,
         attention=parts.attention,
