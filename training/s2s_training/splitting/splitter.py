@@ -38,6 +38,7 @@ from s2s_training.splitting.partition import Partition, partition
 from s2s_training.splitting.source_inputs import aligned_with_first, is_vector, order_sources
 from s2s_training.splitting.split_unrolled import split_unrolled, with_first_states
 from s2s_training.splitting.step import InitialState, StepTracer, initial_states, own_states
+from s2s_training.splitting.stepped_model import SteppedModel
 from s2s_training.splitting.unrolled import Unrolled, roll_up, why_not_rolled_up
 
 Fed = Literal["token", "value", "none", "probabilities"]
@@ -98,7 +99,12 @@ def split(
     Args:
         model: a Functional (or Sequential) model from the source and, unless its decoder repeats a context vector,
             the target fed in, to one output per target step; or one that was saved unrolled, with the same layers
+<<<<<<< HEAD
             called once per step on their own output, or on the slices of the target.
+=======
+            called once per step on their own output; or one of models or functions that are a step already
+            (`stepped_model`), which is taken apart as it was put together.
+>>>>>>> main
         decoder_input: name of the input that gets the target, for graphs with two readings.
         start: the token that an unrolled model's first step reads, or "zeros" for a row of zeros; needed for those
             only.
@@ -108,6 +114,8 @@ def split(
     Raises:
         SplitError: the model has no graph, no valid reading or several, or a layer refuses a single step.
     """
+    if isinstance(model, SteppedModel):
+        return model.take_apart(source_input)
     graph = _without_truth(flatten_model(model))
     with distinct_names(graph):
         reserve_names(graph)
@@ -133,13 +141,13 @@ def _split(
     if loop is not None:
         graph = stepwise
         used = order_sources(graph, (*loop.encoder_calls, *loop.calls), loop.decoder_input, source_input)
-        parts, reading = split_unrolled(loop, used, _vectors(graph, used), start)
+        parts, reading = split_unrolled(loop, used, which_are_vectors(graph, used), start)
         return _described(graph, parts, reading, used, loop)
     reading = _partition(graph, decoder_input)
     recurrent = [call for call in reading.decoder_calls if isinstance(call.operation, keras.layers.RNN)]
     used = order_sources(graph, (*reading.encoder_calls, *reading.decoder_calls), reading.decoder_input, source_input)
-    vectors = _vectors(graph, used)
-    sources, environment = _run_encoder(used, vectors, reading)
+    vectors = which_are_vectors(graph, used)
+    sources, environment = run_encoder(used, vectors, reading)
     states = _first_states(recurrent, sources, environment)
     crossing = Crossing.of(environment, _memory_values(reading), sources, vectors)
     flat = [state for call in recurrent for state in states[call]]
@@ -157,18 +165,23 @@ def _partition(graph: Graph, decoder_input: str | None) -> Partition:
         raise SplitError(reason) from error
 
 
-def _vectors(graph: Graph, sources: Sequence[Value]) -> tuple[bool, ...]:
+def which_are_vectors(graph: Graph, sources: Sequence[Value]) -> tuple[bool, ...]:
+    """Return which source inputs beside the first hold one vector for a sentence."""
     return tuple(i > 0 and is_vector(graph, value) for i, value in enumerate(sources))
 
 
 def _described(
     graph: Graph, parts: Assembled, reading: Partition, sources: tuple[Value, ...], loop: Unrolled | None
 ) -> SplitModel:
-    vectors = _vectors(graph, sources)
+    vectors = which_are_vectors(graph, sources)
     return SplitModel(
         encoder=parts.encoder,
         decoder=parts.decoder,
+<<<<<<< HEAD
         fed=_fed(graph, reading) if loop is None or loop.slices else "probabilities",
+=======
+        fed=what_is_fed(graph, reading) if loop is None else "probabilities",
+>>>>>>> main
         state_count=parts.state_count,
         memory_count=parts.memory_count,
         attention=parts.attention,
@@ -183,7 +196,7 @@ def _described(
     )
 
 
-def _run_encoder(
+def run_encoder(
     inputs: Sequence[Value], vectors: Sequence[bool], reading: Partition
 ) -> tuple[list[Any], dict[Value, Any]]:
     """Replay the encoder's calls on fresh inputs, free in time where its layers allow it, else as recorded."""
@@ -285,7 +298,7 @@ def _feeds_itself(reading: Partition) -> bool:
     return any(feeds_itself(call.operation.cell) and reading.decoder_input in call.inputs for call in first)
 
 
-def _fed(graph: Graph, reading: Partition) -> Fed:
+def what_is_fed(graph: Graph, reading: Partition) -> Fed:
     """Return what the decoder input takes.
 
     Ids are integers, or whatever an `Embedding` reads: notebooks often leave the dtype of its input at float32.
