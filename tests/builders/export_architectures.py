@@ -47,7 +47,7 @@ WITHOUT_TOKENS = {"repeat_vector", "continuous", "simple_seq2seq", "seq2seq_read
 def options(name: str) -> ExportOptions:
     """The few facts a graph can't tell."""
     return ExportOptions(
-        **({} if name in WITHOUT_TOKENS else {"end_ids": (2,), "max_length": 4 if name == "teacher_sliced_rows" else 5}),
+        **({} if name in WITHOUT_TOKENS else {"end_ids": (2,), "max_length": 5}),
         **({} if name in WITHOUT_TOKENS | ZEROS_FIRST else {"start_id": 1}),
         start_zeros=name in ZEROS_FIRST,
         **({"source_length": 6} if name in READS_PADDING else {}),

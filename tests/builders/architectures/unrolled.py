@@ -89,10 +89,10 @@ def teacher_sliced_attention():
 
 def teacher_sliced_rows():
     """Saved unrolled with teacher forcing: rows taken apart by ops.split, one GRU called at every step."""
-    source, target = keras.Input((None, SOURCE)), keras.Input((4, TARGET))
+    source, target = keras.Input((None, SOURCE)), keras.Input((5, TARGET))
     state = layers.GRU(UNITS)(source)
     recurrent, out, outputs = layers.GRU(UNITS, return_state=True), layers.Dense(TARGET, activation="softmax"), []
-    for row in ops.split(target, 4, axis=1):
+    for row in ops.split(target, 5, axis=1):
         y, state = recurrent(row, initial_state=state)
         outputs.append(layers.Reshape((1, TARGET))(out(y)))
     return keras.Model([source, target], layers.Concatenate(axis=1)(outputs))
