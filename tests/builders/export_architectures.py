@@ -41,6 +41,8 @@ READS_PADDING = {
     "time_distributed_models",
     "time_distributed_one_hot",
     "cell_that_attends",
+    "teacher_sliced_attention",
+    "teacher_sliced_rows",
 }
 ZEROS_FIRST = {"probabilities_shared_layer"}
 FEEDS = {**fed.FEEDS, "continuous": {"shifted": "previous"}}

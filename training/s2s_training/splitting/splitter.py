@@ -105,7 +105,8 @@ def split(
     Args:
         model: a Functional (or Sequential) model from the source and, unless its decoder repeats a context vector,
             the target fed in, to one output per target step; or one that was saved unrolled, with the same layers
-            called once per step on their own output; or one of models or functions that are a step already
+            called once per step on their own output or on slices of the target; or one of models or functions that are
+            a step already
             (`stepped_model`), which is taken apart as it was put together.
         decoder_input: name of the input that gets the target, for graphs with two readings.
         start: the token that an unrolled model's first step reads, or "zeros" for a row of zeros; needed for those
@@ -222,7 +223,7 @@ def _described(
     return SplitModel(
         encoder=parts.encoder,
         decoder=parts.decoder,
-        fed=what_is_fed(graph, reading, fed_back) if loop is None else "probabilities",
+        fed=what_is_fed(graph, reading, fed_back) if loop is None or loop.slices else "probabilities",
         state_count=parts.state_count,
         memory_count=parts.memory_count,
         attention=parts.attention,
