@@ -7,14 +7,14 @@ from typing import Any, Literal
 
 import keras
 import numpy as np
-from keras import ops
+from keras import ops, tree
 
 from s2s_runtime.spelling import option
 from s2s_training.errors import SplitError
 from s2s_training.splitting.assemble import Assembled, Crossing, Step, assemble, step_outputs
 from s2s_training.splitting.graph import Call, Graph, Value, replay
 from s2s_training.splitting.partition import Partition
-from s2s_training.splitting.step import InitialState, StepTracer, initial_states, state_sizes
+from s2s_training.splitting.step import InitialState, StepTracer, initial_states, own_states
 from s2s_training.splitting.unrolled import Unrolled, memory_values
 
 Start = int | Literal["zeros"] | None
@@ -61,9 +61,12 @@ def with_first_states(graph: Graph) -> Graph:
     for call in graph.calls:
         if call.operation in started and initial_states(call) is None:
             layer, sequence = call.operation, next(iter(call.arguments().values()))
-            states = tuple(Value(f"{layer.name}_{i}", (None, n), "float32") for i, n in enumerate(state_sizes(call)))
-            calls.append(Call(InitialState(layer.cell), (sequence,), {}, states))
-            calls.append(Call(layer, call.args, {**call.kwargs, "initial_state": list(states)}, call.outputs))
+            own = own_states(layer)
+            shapes = [(None, *state.shape[1:]) for state in tree.flatten(own)]
+            states = tuple(Value(f"{layer.name}_{i}", shape, "float32") for i, shape in enumerate(shapes))
+            given = tree.pack_sequence_as(own, list(states))
+            calls.append(Call(InitialState(layer), (sequence,), {}, states))
+            calls.append(Call(layer, call.args, {**call.kwargs, "initial_state": given}, call.outputs))
         else:
             calls.append(call)
     return Graph(graph.inputs, tuple(calls), graph.outputs)
