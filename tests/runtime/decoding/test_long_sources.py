@@ -131,7 +131,7 @@ def test_other_sources_are_truncated_with_the_first() -> None:
         ),
         ({"on_long": "split", "max_source_length": 3, "callback": print}, "on_long: 'split' can't be combined with a"),
     ],
-    ids=str,
+    ids=["value", "no limit", "hypotheses", "callback"],
 )
 def test_what_has_no_meaning_is_refused(tiny: Model, options: dict[str, Any], message: str) -> None:
     """Before anything runs."""

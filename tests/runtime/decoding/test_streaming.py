@@ -12,7 +12,9 @@ from s2s_runtime import Model, OptionError
 
 
 @pytest.mark.parametrize(
-    "end", [{"no_repeat_ngram_size": 1}, {"allowed_next": lambda step, ids: [3] * (step < 4)}], ids=str
+    "end",
+    [{"no_repeat_ngram_size": 1}, {"allowed_next": lambda step, _: [3] * (step < 4)}],
+    ids=["no_repeat_ngram_size", "allowed_next"],
 )
 def test_nothing_is_written_where_no_token_may_follow(end: dict[str, Any]) -> None:
     """What is chosen where all is masked doesn't count, in pieces as in results."""
