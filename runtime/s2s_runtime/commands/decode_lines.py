@@ -31,6 +31,7 @@ from s2s_runtime.decoding.text_files import (
     write_all,
 )
 from s2s_runtime.errors import InputError, OptionError, UnknownSymbolError, naming
+from s2s_runtime.files.array_files import read_arrays
 from s2s_runtime.files.text_source import TextSource, decode_line, open_text
 from s2s_runtime.model import Model
 from s2s_runtime.options import DecodingOptions
@@ -154,10 +155,24 @@ def run(settings: Settings) -> None:
 def _load(settings: Settings) -> Model:
     model = load_together(settings.bundle, settings, workers=settings.workers)
     source = model.manifest.source
-    if source.others:
+    if len(source.names) - len(source.known) > 1:
         raise InputError(
             f"{settings.bundle}: this bundle's model reads {' and '.join(map(repr, source.names))}, but a line holds "
             "one text: decode from Python with s2s_runtime.load(...).generate({name: [...], ...})"
+        )
+    names = " and ".join(map(repr, source.known))
+    if source.known and settings.score:
+        raise InputError(
+            f"--score: this bundle's model reads {names} step by step: score from Python, with score(..., known=...)"
+        )
+    if source.known and settings.known is None:
+        raise InputError(
+            f"{settings.bundle}: this bundle's model reads {names} at each step of the target, known in advance: give "
+            "--known FILE.npz with an array of that name, a row for each text"
+        )
+    if settings.known is not None and not source.known:
+        raise InputError(
+            f"--known: the model of {settings.bundle} reads nothing that is known in advance; leave it out"
         )
     return model
 
@@ -168,7 +183,8 @@ def _decode_lines(model: Model, settings: Settings) -> DecodeLines:
     prefix = settings.given.values["prefix"]
     if prefix is not None and model.target_vocabulary is None:
         prefix = numbers(prefix, "--prefix", "target")
-    return DecodeLines(model.prepare(**options), written, prefix, settings.keep_empty)
+    known = {} if settings.known is None else read_arrays(settings.known, model.manifest.source.known)
+    return DecodeLines(model.prepare(**options), written, prefix, settings.keep_empty, known)
 
 
 def _score_lines(model: Model, settings: Settings) -> ScoreLines:

@@ -6,15 +6,18 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Final, Protocol
+from typing import IO, Any, Final, Protocol
+
+from numpy.typing import NDArray
 
 from s2s_runtime.decoding.decoding import Decoding
 from s2s_runtime.decoding.streaming import check_read_ahead, refuse_prefix, stream_pieces
 from s2s_runtime.errors import InputError, OptionError
 from s2s_runtime.files.text_source import TextSource, decode_line, line_blocks, open_text
+from s2s_runtime.inputs.sources import Row
 from s2s_runtime.options import READ_AHEAD, Prefix
 from s2s_runtime.results import Result
 
@@ -87,6 +90,7 @@ class DecodeLines:
         write: makes lines of results.
         prefix: the forced first tokens of every target, or None.
         keep_empty: whether an empty line gives an empty line; otherwise it is an error.
+        known: what the decoder reads step by step, known in advance, by name: a row for each line.
         unknown: a counter of symbols that the vocabulary lacks.
         long_lines: a counter of lines "truncated" and "split".
     """
@@ -95,6 +99,7 @@ class DecodeLines:
     write: LineFormat = LineFormat()
     prefix: Prefix | None = None
     keep_empty: bool = True
+    known: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     unknown: Counter[str] = field(default_factory=Counter)
     long_lines: Counter[str] = field(default_factory=Counter)
 
@@ -121,15 +126,23 @@ class DecodeLines:
         if result.left_out or result.parts:
             self.long_lines["truncated" if result.left_out else "split"] += 1
 
-    def _inputs(self, lines: Sequence[str], first: int) -> Sequence[str | list[int]]:
+    def _inputs(self, lines: Sequence[str], first: int) -> Sequence[Row | Mapping[str, Row]]:
         if not self.keep_empty and not all(line.strip() for line in lines):
             index = first + next(i for i, line in enumerate(lines) if not line.strip())
             raise InputError(
                 f"text {index + 1} is empty; leave it out, or give --keep-empty to get an empty line for it"
             )
+        rows: Sequence[str | list[int]] = lines
         if self.decoding.manifest.source_vocabulary is None:
-            return [numbers(line, f"text {first + i + 1}", "source") for i, line in enumerate(lines)]
-        return lines
+            rows = [numbers(line, f"text {first + i + 1}", "source") for i, line in enumerate(lines)]
+        if not self.known:
+            return rows
+        for name, array in self.known.items():
+            if len(array) < first + len(rows):
+                raise InputError(f"--known: {name!r} has {len(array)} rows; expected one for each text, got more texts")
+        source = self.decoding.manifest.source.name
+        beside = [{name: array[first + i] for name, array in self.known.items()} for i in range(len(rows))]
+        return [{source: row, **other} for row, other in zip(rows, beside, strict=True)]
 
 
 def numbers(line: str, what: str, side: str) -> list[int]:

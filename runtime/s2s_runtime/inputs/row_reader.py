@@ -64,7 +64,9 @@ class RowReader:
     def of(cls, manifest: Manifest, limit: LengthLimit) -> list[RowReader]:
         """Return a reader for each input of a bundle, in order; the limit is that of the first."""
         source = manifest.source
-        labels = ["inputs"] if not source.others else [f"inputs[{name!r}]" for name in source.names]
+        several = len(source.names) - len(source.known) > 1
+        labels = [f"inputs[{name!r}]" if several else "inputs" for name in source.names[:1]]
+        labels += [f"{'known' if other.known else 'inputs'}[{other.name!r}]" for other in source.others]
         first = cls(labels[0], source.kind, source.size, manifest.padding, manifest.source_vocabulary, limit)
         others = zip(labels[1:], source.others, strict=True)
         return [first, *(cls(label, other.kind, other.size, other.padding, None) for label, other in others)]

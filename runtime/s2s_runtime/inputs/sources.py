@@ -17,10 +17,11 @@ from s2s_runtime.inputs.long_rows import LengthLimit
 from s2s_runtime.inputs.row_reader import Part, ReadRow, RowReader, Source
 from s2s_runtime.options.types import UnknownPolicy
 
-__all__ = ["Inputs", "Row", "Rows", "Source", "Sources", "read_sources"]
+__all__ = ["Inputs", "Known", "Row", "Rows", "Source", "Sources", "read_sources", "with_known"]
 
 Row = str | Sequence[int] | NDArray[Any]
 Rows = Iterable[Row] | NDArray[Any]
+Known = Mapping[str, Rows]
 Inputs = Iterable[Row | Mapping[str, Row]] | NDArray[Any] | Mapping[str, Rows]
 
 _NOTHING: Final = np.zeros(0, np.int64)
@@ -53,6 +54,37 @@ class Sources:
         """The sources of each of the caller's rows, by their indices."""
         starts = [i for i, joint in enumerate(self.joints) if joint is None]
         return [range(first, stop) for first, stop in pairwise([*starts, len(self.arrays)])]
+
+
+def with_known(inputs: Any, known: Mapping[str, Any] | None, manifest: Manifest) -> Any:
+    """Return inputs with what is known in advance beside them, as one mapping from names to rows.
+
+    Args:
+        inputs: what callers give as sources.
+        known: what they give as `known`.
+        manifest: of the bundle.
+
+    Raises:
+        InputError: the bundle's model reads nothing of that name, or something that wasn't given.
+    """
+    source = manifest.source
+    if known is None and (not source.known or isinstance(inputs, Mapping) or _has_mappings(inputs)):
+        return inputs
+    if known is not None and not isinstance(known, Mapping):
+        raise InputError(f"known: expected a mapping from names to rows, got {type(known).__name__}")
+    given = known or {}
+    if set(given) != set(source.known):
+        expected = _quoted(source.known) if source.known else "nothing that is known in advance"
+        raise InputError(
+            f"known: this bundle's model reads {expected} at each step of the target, got {_quoted(list(given))}"
+            + (f"; give known={{{', '.join(f'{name!r}: ...' for name in source.known)}}}" if source.known else "")
+        )
+    beside = dict(inputs) if isinstance(inputs, Mapping) else {source.name: inputs}
+    return {**beside, **given}
+
+
+def _has_mappings(inputs: object) -> bool:
+    return isinstance(inputs, Sequence) and not isinstance(inputs, str) and any(isinstance(i, Mapping) for i in inputs)
 
 
 def read_sources(
