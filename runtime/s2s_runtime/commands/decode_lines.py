@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
@@ -150,7 +149,7 @@ def run(settings: Settings) -> None:
         else:
             work = _score_lines(model, settings) if settings.score else _decode_lines(model, settings)
             _all_lines(settings, work)
-            _report_unknown(work.unknown)
+            _report(work)
 
 
 def _load(settings: Settings) -> Model:
@@ -250,7 +249,7 @@ def _plot(model: Model, settings: Settings, path: Path) -> None:
     [result] = work.results([text], 0)
     _show(work.write(1, text, result))
     plot_attention(result.hypotheses[0], result.source_tokens, path)
-    _report_unknown(work.unknown)
+    _report(work)
 
 
 def _one_by_one(model: Model, settings: Settings) -> None:
@@ -269,7 +268,7 @@ def _one_by_one(model: Model, settings: Settings) -> None:
             if not settings.interactive:
                 raise
             warn(f"error: {error if error.place is None else error.reason}")
-    _report_unknown(work.unknown)
+    _report(work)
 
 
 def _show(text: str) -> None:
@@ -288,8 +287,11 @@ def _each_text(settings: Settings) -> Iterator[str]:
                 yield decode_line(line, f"text {number}")
 
 
-def _report_unknown(unknown: Counter[str]) -> None:
-    """Say on stderr which symbols the model doesn't know, the most frequent first."""
+def _report(work: DecodeLines | ScoreLines) -> None:
+    """Say on stderr which symbols the model doesn't know, the most frequent first, and how many texts were too long."""
+    for done, count in work.long_lines.items() if isinstance(work, DecodeLines) else ():
+        warn(f"warning: {f'{count} texts were' if count > 1 else '1 text was'} longer than allowed and {done}")
+    unknown = work.unknown
     if unknown:
         most = ", ".join(f"{symbol!r} ({count})" for symbol, count in unknown.most_common(_REPORTED))
         more = f" and {len(unknown) - _REPORTED} more" if len(unknown) > _REPORTED else ""

@@ -33,12 +33,14 @@ class FileReport:
         skipped: how many were decoded already, when resuming.
         seconds: time it took.
         unknown_symbols: how often each symbol occurred that the source vocabulary lacks.
+        long_lines: how many lines were longer than allowed and "truncated" or "split".
     """
 
     lines: int
     skipped: int
     seconds: float
     unknown_symbols: Counter[str] = field(default_factory=Counter)
+    long_lines: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ class DecodeLines:
         keep_empty: whether an empty line gives an empty line; otherwise it is an error.
         known: what the decoder reads step by step, known in advance, by name: a row for each line.
         unknown: a counter of symbols that the vocabulary lacks.
+        long_lines: a counter of lines "truncated" and "split".
     """
 
     decoding: Decoding
@@ -98,6 +101,7 @@ class DecodeLines:
     keep_empty: bool = True
     known: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     unknown: Counter[str] = field(default_factory=Counter)
+    long_lines: Counter[str] = field(default_factory=Counter)
 
     def __call__(self, lines: Sequence[str], first: int) -> str:
         """See `Work`."""
@@ -109,13 +113,18 @@ class DecodeLines:
         prefixes = None if self.prefix is None else [self.prefix] * len(lines)
         results = self.decoding.decode(self._inputs(lines, first), prefixes, first)
         for result in results:
-            if result.unknown_symbols:
-                self.unknown.update(result.unknown_symbols)
+            self._count(result)
         return results
 
     def pieces(self, line: str, first: int) -> Iterator[str]:
         """Yield the text of one line, piece by piece."""
-        return stream_pieces(self.decoding, self._inputs([line], first)[0], self.prefix, self.unknown, first)
+        return stream_pieces(self.decoding, self._inputs([line], first)[0], self.prefix, first, self._count)
+
+    def _count(self, result: Result) -> None:
+        if result.unknown_symbols:
+            self.unknown.update(result.unknown_symbols)
+        if result.left_out or result.parts:
+            self.long_lines["truncated" if result.left_out else "split"] += 1
 
     def _inputs(self, lines: Sequence[str], first: int) -> Sequence[Row | Mapping[str, Row]]:
         if not self.keep_empty and not all(line.strip() for line in lines):
@@ -185,7 +194,7 @@ def decode_file(
         with open_output(target, resume=resume) as output:
             skipped = count_lines(target) if resume else 0
             done = run_lines(lines, output, work, skip=skipped, read_ahead=read_ahead, on_progress=on_progress)
-    return FileReport(done, skipped, time.perf_counter() - start, work.unknown)
+    return FileReport(done, skipped, time.perf_counter() - start, work.unknown, work.long_lines)
 
 
 def run_lines(
