@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 RUNTIME_BIN := $(RUNTIME_VENV)/bin
 PROJECTS := $(wildcard */pyproject.toml)
 
-.PHONY: help setup test lint types demo docs tables architecture pictures screenshots clean test-runtime wheels parity bench bench-peers \
+.PHONY: help setup test fuzz lint types demo docs tables architecture pictures screenshots clean test-runtime wheels parity bench bench-peers \
 	recipe-translator recipe-words recipe-words-baseline recipe-pronunciation recipe-cmudict recipe-addition \
 	recipe-curves
 
@@ -32,6 +32,10 @@ $(RUNTIME_VENV)/.installed: constraints.txt runtime/pyproject.toml
 
 test: $(VENV)/.installed ## Run the tests, two files at a time
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+fuzz: MINUTES ?= 10
+fuzz: $(VENV)/.installed ## Try promises on random cases for MINUTES (SEED=n repeats, ONLY="kills,threads" chooses harnesses)
+	$(BIN)/python tests/fuzz/run_harnesses.py --minutes $(MINUTES) --seed "$(SEED)" --only "$(ONLY)"
 
 lint: $(VENV)/.installed ## Check style, formatting, and that rooms import only rooms below them
 	$(BIN)/ruff check .

@@ -17,10 +17,11 @@ from typing import Annotated, Any
 import numpy as np
 import onnxruntime as ort
 import typer
-from canonical import PADDING_ID, SOURCE_LENGTH, SOURCE_SIZE, STEPS
 from compare import canonical_bundle
-from tables import RESULTS, breakdown_tables
-from targets import publish
+from problems.canonical import PADDING_ID, SOURCE_LENGTH, SOURCE_SIZE, STEPS
+from report.markdown import RESULTS
+from report.own_tables import breakdown_tables
+from report.targets import publish
 
 import s2s_runtime
 from s2s_runtime.bench.axes import numbers
@@ -89,7 +90,7 @@ def _profiled(bundle: Path, name: str) -> Any:
 
 
 def _timed(run: Callable[..., Any], name: str, seconds: Counter[str]) -> Callable[..., Any]:
-    """The same function, which adds what it takes to a counter."""
+    """Return the same function, which then adds what it takes to a counter."""
 
     def timed(*arguments: Any) -> Any:
         start = time.perf_counter()

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from environments import python_of
+from measuring.environments import python_of
 
 import s2s_runtime
 from s2s_runtime.error_rates import error_rates
@@ -24,7 +24,7 @@ PEER = Path(__file__).parent / "peers" / "g2p_en_words.py"
 
 
 def by_g2p_en(words: Sequence[str]) -> list[str]:
-    """What g2p_en's network says."""
+    """Return what g2p_en's network says."""
     command = [str(python_of("g2p-en")), str(PEER)]
     made = subprocess.run(command, input="\n".join(words), text=True, check=True, stdout=subprocess.PIPE)
     return made.stdout.splitlines()

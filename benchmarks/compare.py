@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from cases import CASES, Case
-from measure import HERE, PeerError, Worker, measure
-from peer_tables import peer_tables
+from measuring.cases import CASES, Case
+from measuring.measure import HERE, PeerError, Worker, measure
 from peers.interface import BUNDLE_FOLDER, Problem
+from report.markdown import README, RESULTS, has_place
+from report.peer_tables import peer_tables
+from report.targets import publish
 from rich.console import Console
-from tables import README, RESULTS, has_place
-from targets import publish
 
 from s2s_runtime.bench.machine import cpu_name
 
@@ -100,7 +100,7 @@ def _names(option: str, text: str, known: dict[str, Any]) -> list[str]:
 
 
 def _narrow(case: Case, peers: str | None, batch_size: str | None) -> Case:
-    """The case with some of its peers and batch sizes; ours is always there, as ratios are taken to it."""
+    """Return the case with some of its peers and batch sizes; ours is always there, as ratios are taken to it."""
     if peers is not None:
         known = {peer: None for each in CASES.values() for peer in each.peers}
         wanted = {"ours", *_names("--peers", peers, known)}
@@ -137,7 +137,7 @@ def prepare_in_process(folder: Path, case: str, plan: Plan | None = None, *, int
 
 @contextmanager
 def canonical_bundle() -> Iterator[Path]:
-    """The canonical translator with random weights as a bundle, which is gone again at the end.
+    """Yield the canonical translator with random weights as a bundle, which is gone again at the end.
 
     Raises:
         typer.Exit: it couldn't be made; what was run has said why.

@@ -26,7 +26,7 @@ def compared(found: Sequence[str], right: Sequence[Sequence[str]], *, stress: bo
 
 
 def main() -> None:
-    """Prints words to look at, or the error rates."""
+    """Print words to look at, or the error rates."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
     parser.add_argument("--words", type=int, default=500)

@@ -24,7 +24,7 @@ BATCH, LONGEST, UNITS, EMBEDDED, SYMBOLS = 32, 30, 256, 64, 100
 
 
 def build() -> tuple[Any, Any]:
-    """A training model with a masked bidirectional GRU, and its encoder as a Keras model of its own."""
+    """Return a training model with a masked bidirectional GRU, and its encoder as a Keras model of its own."""
     import keras
     from keras import layers
 
@@ -42,7 +42,7 @@ def build() -> tuple[Any, Any]:
 
 
 def convert_both(folder: Path) -> tuple[Path, Path]:
-    """The encoder graph of a bundle, and tf2onnx's of the same layers."""
+    """Return the encoder graph of a bundle, and tf2onnx's of the same layers."""
     import tensorflow as tf
     import tf2onnx
 

@@ -12,11 +12,12 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from canonical import PADDING_ID, SOURCE_LENGTH, SOURCE_SIZE, STEPS
 from compare import canonical_bundle
+from problems.canonical import PADDING_ID, SOURCE_LENGTH, SOURCE_SIZE, STEPS
+from report.markdown import RESULTS
+from report.own_tables import growth_tables
+from report.targets import publish
 from rich.console import Console
-from tables import RESULTS, growth_tables
-from targets import publish
 
 import s2s_runtime
 from s2s_runtime.bench.axes import numbers
@@ -68,7 +69,7 @@ def growth(
 
 
 def _batch(model: s2s_runtime.Model) -> Callable[[int], int]:
-    """Decodes a batch of so many sentences and returns how many tokens that were."""
+    """Decode a batch of so many sentences and return how many tokens that were."""
 
     def decode(count: int) -> int:
         sources = np.concatenate(list(_sources(count)))
@@ -79,7 +80,7 @@ def _batch(model: s2s_runtime.Model) -> Callable[[int], int]:
 
 
 def _list(model: s2s_runtime.Model) -> Callable[[int], int]:
-    """The same for a list of so many sentences."""
+    """Return the same for a list of so many sentences."""
 
     def decode(count: int) -> int:
         inputs = (row for block in _sources(count) for row in block)

@@ -11,8 +11,9 @@ from typing import Annotated, Any
 
 import typer
 from compare import canonical_bundle
-from tables import RESULTS, own_tables
-from targets import publish
+from report.markdown import RESULTS
+from report.own_tables import own_tables
+from report.targets import publish
 
 RUN = "from s2s_runtime.commands.bench import main; main()"
 

@@ -21,10 +21,10 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
+from measuring.quiet import QUIET_CORES, Usage, foreign_cores
 from numpy.typing import NDArray
-from quiet import QUIET_CORES, Usage, foreign_cores
+from report.markdown import HERE, RESULTS, write_tables
 from rich.console import Console
-from tables import HERE, RESULTS, write_tables
 
 from s2s_runtime import Model, load
 from s2s_runtime.bench.machine import cpu_name
@@ -37,9 +37,9 @@ _SLICE_SECONDS = 0.02  # one visit: shorter than a time slice of the system, whe
 
 
 def translator() -> Any:
-    """The canonical character translator: 71 and 93 one-hot symbols, LSTM of 256 units."""
-    from canonical import random_weights
+    """Return the canonical character translator: 71 and 93 one-hot symbols, LSTM of 256 units."""
     from peers.keras_tutorial import build_training_model
+    from problems.canonical import random_weights
 
     return build_training_model(random_weights(units=256, seed=1))
 
@@ -183,7 +183,7 @@ def measure(
 
 
 def the_passes() -> str:
-    """What each pass does, as the exporter says it."""
+    """Return what each pass does, as the exporter says it."""
     from s2s_export.pass_names import PASSES
 
     lines = [("pass", "graphs", "what it does", "when"), ("---",) * 4]

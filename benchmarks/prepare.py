@@ -9,13 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import attentional
-import canonical
 import numpy as np
 import typer
-from cases import BEAM_SIZE
+from measuring.cases import BEAM_SIZE
 from peers.interface import BUNDLE_FOLDER, INT8_FOLDER, PRODUCTS_FILE, Problem
 from peers.weights import AttentionWeights, Weights
+from problems import attentional, canonical
 
 if TYPE_CHECKING:
     from s2s_runtime.vocabulary.vocabulary_file import VocabularyFile
@@ -129,7 +128,7 @@ def _prepare_attention(folder: Path, size: attentional.Size, int8: bool) -> None
 
 
 def _attention_model(weights: AttentionWeights, size: attentional.Size) -> Any:
-    """The training model of this project with these weights."""
+    """Return the training model of this project with these weights."""
     from s2s_training.config.model import ModelConfig
     from s2s_training.data.arrays import Layout
     from s2s_training.models.encoder_decoder import build_model
@@ -241,7 +240,7 @@ def _export_canonical(weights: Weights, problem: Problem, end: int, folder: Path
 
 
 def _export(build: Callable[[], Any], folder: Path, int8: bool, **options: Any) -> None:
-    """The bundle, and the one with weights of 8 bits."""
+    """Return the bundle, and the one with weights of 8 bits."""
     from s2s_export.exporter import export
     from s2s_export.options import ExportOptions
 
@@ -251,7 +250,7 @@ def _export(build: Callable[[], Any], folder: Path, int8: bool, **options: Any) 
 
 
 def _write_products(products: list[tuple[int, int, int]], path: Path) -> None:
-    """A graph of nothing but the matrix products of one decoding, each of rows of its own with the same weights."""
+    """Write a graph of nothing but the products of one decoding, each of rows of its own with the same weights."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 

@@ -33,7 +33,7 @@ def rates(model: s2s_runtime.Model, references: References, beam_size: int) -> d
 
 
 def spread(values: Sequence[float]) -> str:
-    """The mean, and with more than one value the standard deviation beside it."""
+    """Return the mean, and with more than one value the standard deviation beside it."""
     mean = f"{statistics.mean(values):.2f}"
     return f"{mean} ± {statistics.stdev(values):.2f}" if len(values) > 1 else mean
 

@@ -133,7 +133,7 @@ class Problem:
 
     @classmethod
     def read(cls, folder: Path) -> Problem:
-        """The problem that `write` stored."""
+        """Return the problem that `write` stored."""
         fields = json.loads((folder / PROBLEM_FILE).read_text(encoding="utf-8"))
         fields["sources"] = np.array(fields["sources"], np.int64)
         fields["expected"] = {int(beam): np.array(ids, np.int64) for beam, ids in fields["expected"].items()}

@@ -89,5 +89,5 @@ def _lstm(gates: jax.Array, state_c: jax.Array) -> tuple[jax.Array, jax.Array]:
 
 
 def make_peer() -> JaxScan:
-    """The peer of this file."""
+    """Return the peer of this file."""
     return JaxScan()

@@ -111,5 +111,5 @@ def _embeddings(table: np.ndarray, problem: Problem) -> Embeddings:
 
 
 def make_peer() -> JoeyNmt:
-    """The peer of this file."""
+    """Return the peer of this file."""
     return JoeyNmt()

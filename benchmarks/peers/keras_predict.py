@@ -61,5 +61,5 @@ class KerasPredict:
 
 
 def make_peer() -> KerasPredict:
-    """The peer of this file."""
+    """Return the peer of this file."""
     return KerasPredict()

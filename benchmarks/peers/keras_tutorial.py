@@ -9,7 +9,7 @@ from peers.weights import Weights
 
 
 def build_training_model(weights: Weights) -> keras.Model:
-    """Encoder and decoder LSTM over one-hot vectors of any length, a softmax over the target's symbols."""
+    """Return encoder and decoder LSTM over one-hot vectors of any length, a softmax over the target's symbols."""
     encoder_inputs = keras.Input((None, weights.source_size))
     _, state_h, state_c = layers.LSTM(weights.units, return_state=True, name="encoder")(encoder_inputs)
     decoder_inputs = keras.Input((None, weights.target_size))
@@ -24,7 +24,7 @@ def build_training_model(weights: Weights) -> keras.Model:
 
 
 def build_inference_models(model: keras.Model) -> tuple[keras.Model, keras.Model]:
-    """The tutorial's two models: source to states; token and states to probabilities and states."""
+    """Return the tutorial's two models: source to states; token and states to probabilities and states."""
     encoder, decoder = model.get_layer("encoder"), model.get_layer("decoder")
     encoder_model = keras.Model(model.inputs[0], encoder.output[1:])
     token = keras.Input((None, model.inputs[1].shape[-1]))

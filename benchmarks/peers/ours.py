@@ -74,5 +74,5 @@ class Ours:
 
 
 def make_peer(variant: str = "float32") -> Ours:
-    """The peer of this file; variant "int8": with weights of 8 bits."""
+    """Return the peer of this file; variant "int8": with weights of 8 bits."""
     return Ours(int8=variant == "int8")

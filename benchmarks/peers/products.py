@@ -124,5 +124,5 @@ _LIBRARIES = {"numpy": _numpy, "torch": _torch, "onnxruntime": _onnxruntime}
 
 
 def make_peer(variant: str) -> Products:
-    """The products by the library `variant`."""
+    """Return the products by the library `variant`."""
     return Products(variant, _LIBRARIES[variant])

@@ -80,5 +80,5 @@ def _session(model: keras.Model, threads: int | None) -> onnxruntime.InferenceSe
 
 
 def make_peer() -> Tf2onnxLoop:
-    """The peer of this file."""
+    """Return the peer of this file."""
     return Tf2onnxLoop()

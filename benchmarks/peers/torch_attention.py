@@ -66,5 +66,5 @@ class TorchAttention(TorchPeer):
 
 
 def make_peer() -> TorchAttention:
-    """The peer of this file."""
+    """Return the peer of this file."""
     return TorchAttention()

@@ -77,5 +77,5 @@ def _lstm(gates: torch.Tensor, state_c: torch.Tensor) -> States:
 
 
 def make_peer() -> TorchCompile:
-    """The peer of this file."""
+    """Return the peer of this file."""
     return TorchCompile()

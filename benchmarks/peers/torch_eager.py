@@ -50,5 +50,5 @@ class TorchEager(TorchPeer):
 
 
 def make_peer() -> TorchEager:
-    """The peer of this file."""
+    """Return the peer of this file."""
     return TorchEager()

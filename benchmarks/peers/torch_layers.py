@@ -80,7 +80,7 @@ def copy_lstm(module: nn.LSTM, layers: Sequence[tuple[Lstm, Lstm]] | Sequence[tu
 
 
 def copy_lstm_cell(lstm: Lstm) -> nn.LSTMCell:
-    """A cell with these weights."""
+    """Return a cell with these weights."""
     cell = nn.LSTMCell(len(lstm.kernel), len(lstm.recurrent))
     copy_into(cell, "", lstm)
     return cell
@@ -100,7 +100,7 @@ def copy_attention(weights: AttentionWeights, *, context_first: bool) -> tuple[n
 
 
 def linear(kernel: np.ndarray, bias: np.ndarray | None = None) -> nn.Linear:
-    """A dense layer of a kernel (inputs, outputs)."""
+    """Return a dense layer of a kernel (inputs, outputs)."""
     layer = nn.Linear(*kernel.shape, bias=bias is not None)
     state = {"weight": torch.tensor(kernel.T)} | ({} if bias is None else {"bias": torch.tensor(bias)})
     layer.load_state_dict(state)

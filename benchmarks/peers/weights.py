@@ -64,7 +64,7 @@ class Weights:
 
     @classmethod
     def read(cls, folder: Path) -> Weights:
-        """The weights that `write` stored."""
+        """Return the weights that `write` stored."""
         with np.load(folder / WEIGHTS_FILE) as arrays:
             return cls(**arrays)
 
@@ -125,7 +125,7 @@ class AttentionWeights:
 
     @classmethod
     def read(cls, folder: Path) -> AttentionWeights:
-        """The weights that `write` stored."""
+        """Return the weights that `write` stored."""
         with np.load(folder / WEIGHTS_FILE) as stored:
             arrays = dict(stored)
 

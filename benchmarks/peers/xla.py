@@ -77,5 +77,5 @@ def _lstm(gates: tf.Tensor, state_c: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def make_peer() -> Xla:
-    """The peer of this file."""
+    """Return the peer of this file."""
     return Xla()

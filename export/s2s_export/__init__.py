@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from s2s_export.keras_files.load import build_model, load_model
     from s2s_export.options import ExportOptions
     from s2s_export.report import Exported
+    from s2s_export.stepped_exports import export_pair
 
 __version__ = "0.1.0"
 
@@ -27,6 +28,7 @@ __all__ = [
     "VerificationError",
     "build_model",
     "export",
+    "export_pair",
     "load_model",
 ]
 
@@ -39,6 +41,7 @@ _LATER = {
     "Exported": "report",
     "build_model": "keras_files.load",
     "export": "exporter",
+    "export_pair": "stepped_exports",
     "load_model": "keras_files.load",
 }
 

@@ -27,6 +27,7 @@ from s2s_export.pass_names import named
 from s2s_export.passes.registry import Passes
 from s2s_export.reduce.reduce_bundle import reduce_bundle
 from s2s_export.report import Exported
+from s2s_export.steps.pair_matching import half_of_a_pair
 from s2s_export.understand.bundle_terms import Understanding, embedding_size, understand
 from s2s_export.understand.decoded_output_choice import ChosenOutput
 from s2s_export.understand.text_layers import without_text_layers
@@ -35,6 +36,7 @@ from s2s_export.write import refuse_existing, replacing_bundle, write_graphs
 from s2s_runtime.bundle.manifest_file import Manifest, write_manifest
 from s2s_runtime.declared_options import takes_options
 from s2s_runtime.vocabulary.vocabulary_file import Unit
+from s2s_training.errors import SplitError
 from s2s_training.quiet_import import native_messages_held
 from s2s_training.splitting.graph import distinct_names, flatten_model
 from s2s_training.splitting.splitter import SplitModel, split
@@ -213,12 +215,21 @@ def widths(model: keras.Model, options: ExportOptions) -> Widths | None:
 
 
 def _split(model: keras.Model, options: ExportOptions, source_input: str | None) -> SplitModel:
-    return split(
-        model,
-        decoder_input=options.decoder_input,
-        start="zeros" if options.start_zeros else options.first_token,
-        source_input=source_input,
-    )
+    try:
+        return split(
+            model,
+            decoder_input=options.decoder_input,
+            start="zeros" if options.start_zeros else options.first_token,
+            source_input=source_input,
+        )
+    except SplitError as error:
+        half = half_of_a_pair(flatten_model(model))
+        if half is None:
+            raise
+        raise SplitError(
+            f"this looks to be the {half} of a pair of inference models: export both with --encoder FILE --decoder "
+            f"FILE (s2s_export.export_pair in Python); taken for a training model, {error}"
+        ) from error
 
 
 @contextmanager

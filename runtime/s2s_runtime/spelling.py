@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final
@@ -24,6 +24,7 @@ _IN_PYTHON: Final = {
     "target_vocab": "target",
     "vocab": "vocabulary",
     "one_hot_input": "one_hot_inputs",
+    "state": "states",
 }
 
 
@@ -39,6 +40,20 @@ def option(name: str, value: str | None = None) -> str:
         return f"{flag} {value}" if value else flag
     argument = _IN_PYTHON.get(name, name)
     return argument if value is None else f"{argument}={value or 'True'}"
+
+
+def option_by_name(name: str, values: Mapping[str, str]) -> str:
+    """Spell an option that says something of each of several things, by their names.
+
+    >>> option_by_name("state", {"h": "1:1", "c": "0:2"})
+    "states={'h': '1:1', 'c': '0:2'}"
+    >>> with as_flags():
+    ...     option_by_name("state", {"h": "1:1", "c": "0:2"})
+    '--state h=1:1 --state c=0:2'
+    """
+    if _FLAGS.get():
+        return " ".join(option(name, f"{key}={value}") for key, value in values.items())
+    return f"{option(name)}={dict(values)}"
 
 
 @contextmanager

@@ -3,11 +3,21 @@
 from itertools import product
 from pathlib import Path
 
-import attentional
 import numpy as np
 import pytest
-from attentional import END_ID, PADDING_ID, START_ID, Reference, Size, beam, greedy, random_sources, random_weights
 from peers.weights import AttentionWeights
+from problems import attentional
+from problems.attentional import (
+    END_ID,
+    PADDING_ID,
+    START_ID,
+    Reference,
+    Size,
+    beam,
+    greedy,
+    random_sources,
+    random_weights,
+)
 
 SIZE = Size(source=8, target=7, units=6, layers=2, embedding=5)
 

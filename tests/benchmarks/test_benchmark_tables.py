@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cases import CASES
-from peer_tables import peer_tables
-from tables import README, breakdown_tables, growth_tables, has_place, own_tables, tables_of, write_tables
-from targets import targets_table
+from measuring.cases import CASES
+from redraw import tables_of
+from report.markdown import README, has_place, write_tables
+from report.own_tables import breakdown_tables, growth_tables, own_tables
+from report.peer_tables import peer_tables
+from report.targets import targets_table
 
 CELLS = [{"batch": 1, "beam": 1, "sentences": 0}, {"batch": 32, "beam": 1, "sentences": 0}]
 

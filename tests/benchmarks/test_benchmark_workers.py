@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 import typer
-from cases import CASES, Cell
 from compare import Plan, compare, missing_files
-from environments import PEERS, REQUIREMENTS
-from measure import PeerError, Worker
+from measuring.cases import CASES, Cell
+from measuring.environments import PEERS, REQUIREMENTS
+from measuring.measure import PeerError, Worker
 from peers.interface import Ids, Problem, UnavailableError
 from peers.worker import _load, _once, wrong_rows
 

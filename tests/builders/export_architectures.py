@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+import architectures.own_cells  # noqa: F401  # registers what its user wrote, as whoever loads such a file does
 import keras
 
 from s2s_export import ExportOptions, export, load_model
@@ -33,6 +34,11 @@ READS_PADDING = {
     "seq2seq_readout",
     "attention_seq2seq",
     "features_beside_words",
+    "time_distributed_models",
+    "time_distributed_one_hot",
+    "cell_that_attends",
+    "teacher_sliced_attention",
+    "teacher_sliced_rows",
 }
 ZEROS_FIRST = {"probabilities_shared_layer"}
 WITHOUT_TOKENS = {"repeat_vector", "continuous", "simple_seq2seq", "seq2seq_readout", "attention_seq2seq"}

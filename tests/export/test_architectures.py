@@ -17,7 +17,15 @@ def test_gives_what_keras_gives(name: str, exported: dict[str, dict]) -> None:
     assert any("sequence" in c["what"] or "batch" in c["what"] or "values" in c["what"] for c in checks)
 
 
-@pytest.mark.parametrize("name", sorted(set(ARCHITECTURES) - {"activation_without_onnx_twin"}))
+WITHOUT_A_TWIN = {
+    "activation_without_onnx_twin",
+    "cell_of_ones_own",
+    "cell_of_ones_own_in_both_directions",
+    "recurrent_layers_inside_a_layer",
+}
+
+
+@pytest.mark.parametrize("name", sorted(set(ARCHITECTURES) - WITHOUT_A_TWIN))
 def test_no_loop_where_onnx_has_a_node(name: str, exported: dict[str, dict]) -> None:
     """Recurrent layers of the encoder are native nodes, not Loop or Scan."""
     encoder = exported[name]["node_types"]["encoder"]
@@ -25,9 +33,15 @@ def test_no_loop_where_onnx_has_a_node(name: str, exported: dict[str, dict]) -> 
     assert {"LSTM", "GRU", "RNN"} & set(encoder)
 
 
-def test_layer_without_a_twin_is_a_loop(exported: dict[str, dict]) -> None:
-    """The test above can fail: an activation that ONNX's GRU lacks does end as a Loop."""
-    assert "Loop" in exported["activation_without_onnx_twin"]["node_types"]["encoder"]
+@pytest.mark.parametrize("name", sorted(WITHOUT_A_TWIN))
+def test_layer_without_a_twin_is_a_loop(name: str, exported: dict[str, dict]) -> None:
+    """The test above can fail: an activation that ONNX's GRU lacks does end as a Loop, and a cell of the user's own."""
+    assert "Loop" in exported[name]["node_types"]["encoder"]
+
+
+def test_layers_inside_layers_are_nodes(exported: dict[str, dict]) -> None:
+    """A recurrent layer inside a layer of the user's own is a native node, beside the loop that is the user's."""
+    assert exported["recurrent_layers_inside_a_layer"]["node_types"]["encoder"]["GRU"] == 2
 
 
 def test_source_of_a_model_without_mask_is_padded(exported: dict[str, dict]) -> None:

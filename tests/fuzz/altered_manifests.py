@@ -1,23 +1,20 @@
-"""Manifests and vocabularies with one thing altered: each is read as what it was, or is one error.
-
-`python tests/fuzz/altered_manifests.py 100000 [SEED]` tries so many and prints what came of them.
-"""
+"""Manifests and vocabularies with one thing altered: each is read as what it was, or is one error."""
 
 from __future__ import annotations
 
 import copy
 import json
 import random
-import sys
-from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
+from functools import cache
 from typing import Any
+
+from harness import BrokenPromiseError, Case, Harness
+from places import FIXTURES
 
 from s2s_runtime import BundleError, Manifest, VocabularyError, VocabularyFile, read_manifest
 from s2s_runtime.files.json_fields import digest
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
 BUNDLES = [FIXTURES / "format-1" / "run" / "model.s2s", *sorted(FIXTURES.glob("tiny*.s2s"))]
 OTHERS: list[Any] = [
     None,
@@ -44,12 +41,14 @@ Place = tuple[Any, Any]
 """A container and the key or index of one thing in it."""
 
 
-def originals() -> list[tuple[dict[str, Any], Path]]:
-    """The manifests of the fixtures, each with its own digest as an exporter of today writes it."""
+@cache
+def originals() -> list[tuple[dict[str, Any], dict[str, Any], Manifest]]:
+    """The manifests of the fixtures, each with its own digest as an exporter of today writes it; their vocabularies."""
     found = []
     for bundle in BUNDLES:
-        data = json.loads((bundle / "manifest.json").read_bytes())
-        found.append(({**data, "sha256": digest(data)}, bundle))
+        data, read = json.loads((bundle / "manifest.json").read_bytes()), read_manifest(bundle)
+        file = VocabularyFile(read.source_vocabulary, read.target_vocabulary, read.padding, read.target.max_length)
+        found.append(({**data, "sha256": digest(data)}, file.to_dict(), read))
     return found
 
 
@@ -107,59 +106,30 @@ def alter(data: Any, chance: random.Random) -> str:
     return f"change {i} at {key!r}, where {str(before)[:60]!r} stood"
 
 
-def try_manifest(original: dict[str, Any], expected: Manifest, chance: random.Random) -> str:
-    """Alter a manifest and read it: what came of it. The one that is read in silence has to be the one it was."""
-    data = copy.deepcopy(original)
-    done = alter(data, chance)
+def make(chance: random.Random) -> Case:
+    """Alter a manifest, one without its own digest (as older bundles are), or a vocabulary file."""
+    index = chance.randrange(len(BUNDLES))
+    manifest, vocabulary, _ = originals()[index]
+    kind = chance.choice(["manifest", "manifest", "manifest without digest", "vocabulary"])
+    data = copy.deepcopy(vocabulary if kind == "vocabulary" else manifest)
+    if kind == "manifest without digest":
+        del data["sha256"]
+    return {"kind": kind, "bundle": index, "done": alter(data, chance), "data": data}
+
+
+def check(case: Case) -> str:
+    """Read what was altered. A manifest with its digest that is read in silence has to be the one it was."""
+    kind, error = case["kind"], VocabularyError if case["kind"] == "vocabulary" else BundleError
+    read = VocabularyFile.from_dict if kind == "vocabulary" else Manifest.from_dict
     try:
-        found = Manifest.from_dict(data)
-    except BundleError:
-        return "one error"
-    assert found == expected, f"silent: {done}"
-    return "equal"
+        found = read(copy.deepcopy(case["data"]))
+    except error:
+        return f"{kind}: one error"
+    if kind != "manifest":
+        return f"{kind}: read"
+    if found != originals()[case["bundle"]][2]:
+        raise BrokenPromiseError(f"silent: {case['done']}")
+    return f"{kind}: equal"
 
 
-def try_old_manifest(original: dict[str, Any], chance: random.Random) -> str:
-    """The same without the manifest's own digest, as older bundles are: it is read, or it is one error, no other."""
-    data = {name: value for name, value in copy.deepcopy(original).items() if name != "sha256"}
-    alter(data, chance)
-    try:
-        Manifest.from_dict(data)
-    except BundleError:
-        return "one error, without digest"
-    return "read, without digest"
-
-
-def try_vocabulary(original: dict[str, Any], chance: random.Random) -> str:
-    """Alter a vocabulary file: it is read, or it is one error, no other."""
-    data = copy.deepcopy(original)
-    alter(data, chance)
-    try:
-        VocabularyFile.from_dict(data)
-    except VocabularyError:
-        return "one error, vocabulary"
-    return "read, vocabulary"
-
-
-def try_many(count: int, seed: int) -> Counter[str]:
-    """Alter so many documents."""
-    chance, outcomes = random.Random(seed), Counter[str]()
-    known = [(data, read_manifest(bundle)) for data, bundle in originals()]
-    files = [
-        VocabularyFile(each.source_vocabulary, each.target_vocabulary, each.padding, each.target.max_length).to_dict()
-        for _, each in known
-    ]
-    for i in range(count):
-        index = chance.randrange(len(known))
-        if i % 4 == 2:
-            outcomes[try_old_manifest(known[index][0], chance)] += 1
-        elif i % 4 == 3:
-            outcomes[try_vocabulary(files[index], chance)] += 1
-        else:
-            outcomes[try_manifest(*known[index], chance)] += 1
-    return outcomes
-
-
-if __name__ == "__main__":
-    for outcome, times in sorted(try_many(int(sys.argv[1]), int((sys.argv[2:] or ["0"])[0])).items()):
-        sys.stdout.write(f"{times:8} {outcome}\n")
+HARNESS = Harness(name="altered manifests", make=make, check=check, prepare=originals, share=0.5)

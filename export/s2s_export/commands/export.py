@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,9 @@ that only knows numbers.
 
 `s2s-export --weights model.weights.h5 --model-fn my_script:build_model` for weights saved without their model.
 
+`s2s-export --encoder encoder.h5 --decoder decoder.h5 --start-id 1 --end-id 2` for the two models of a tutorial's loop,
+where the training model was not kept.
+
 `s2s-export model.keras --dry-run` shows what would be encoder and what decoder.
 """
 
@@ -67,6 +71,9 @@ _NEEDS = {
     "rows": ("pairs",),
     "unit": ("pairs", "source_vocab", "target_vocab"),
     "encoding": ("pairs", "verify_texts"),
+    "state": ("decoder",),
+    "encoder": ("decoder",),
+    "decoder": ("encoder",),
 }
 _FLAGS = {"verify_texts": "--verify-with"}
 _BARRED_BY = {
@@ -111,22 +118,41 @@ class _Loading:
     @classmethod
     def of(cls, settings: ExportSettings) -> _Loading:
         """Check that a model is given, one way or the other."""
-        model, weights = settings.model, settings.weights
-        if (model is None) == (weights is None) or (weights is None) != (settings.model_fn is None):
-            raise UsageError("expected MODEL, or --weights FILE with --model-fn module:function")
-        path = model if model is not None else weights
-        if path is None or not path.is_file():
-            raise FileNotFoundError(f"{path}: no such file; expected a model saved by Keras (.keras or .h5)")
+        model, weights, decoder = settings.model, settings.weights, settings.decoder
+        ways = [way for way in (model, weights, decoder) if way is not None]
+        if len(ways) != 1 or (weights is None) != (settings.model_fn is None):
+            raise UsageError(
+                "expected MODEL, or --encoder FILE with --decoder FILE, or --weights FILE with --model-fn "
+                "module:function"
+            )
+        (path,) = ways
+        for file in (*ways, *([] if settings.encoder is None else [settings.encoder])):
+            if not file.is_file():
+                raise FileNotFoundError(f"{file}: no such file; expected a model saved by Keras (.keras or .h5)")
         return cls(path, settings.output or path.with_suffix(".s2s"), settings)
 
-    def load(self) -> Any:
+    def load(self, options: ExportOptions) -> Any:
         """Import Keras, which takes seconds, and load the model."""
         from s2s_export.keras_files.load import build_model, import_objects, load_model
 
         if self.settings.model_fn is not None:
             return build_model(self.settings.model_fn, self.path)
         objects = import_objects(self.settings.custom_objects)
-        return load_model(self.path, trust_lambda=self.settings.trust_lambda, custom_objects=objects)
+        load = partial(load_model, trust_lambda=self.settings.trust_lambda, custom_objects=objects)
+        if self.settings.encoder is None:
+            return load(self.path)
+        from s2s_export.stepped_exports import paired
+
+        return paired(load(self.settings.encoder), load(self.path), options, _by_name(self.settings.state))
+
+
+def _by_name(states: Sequence[str]) -> dict[str, str]:
+    """Return what each --state says, by the name of the input."""
+    parts = [state.rpartition("=") for state in states]
+    wrong = next((state for state, (name, _, _) in zip(states, parts, strict=True) if not name), None)
+    if wrong is not None:
+        raise UsageError(f"--state: expected NAME=FIRST:NEXT, got {wrong!r}")
+    return {name: numbers for name, _, numbers in parts}
 
 
 def _vocabulary(model: Path, settings: ExportSettings, pairs: Path | None) -> VocabularyFile | None:
@@ -199,7 +225,7 @@ def _write(loading: _Loading, settings: ExportSettings, options: ExportOptions, 
         from s2s_export.report import print_exported, print_settling, to_dict
 
         tell("loading the model")
-        model = loading.load()
+        model = loading.load(options)
         exported = None
         try:
             exported = run(model, loading.output, options, progress=tell)
@@ -244,7 +270,7 @@ def _show(loading: _Loading, options: ExportOptions, typed: list[str]) -> None:
         from s2s_export.understand.first_look import FirstLook
 
         tell("reading the model")
-        model = loading.load()
+        model = loading.load(options)
         look = FirstLook.at(lambda tried: take_apart(model, tried), options)
     console = result_console()
     print_understanding(console, *look.parts[1:])

@@ -19,7 +19,7 @@ class ExportSettings:
     """A model saved by Keras: .keras or .h5."""
 
     output: Annotated[Path | None, Option(flags=["--output", "-o"])] = None
-    """Bundle to write, a folder, or one file if it ends in .zip; default: MODEL.s2s beside the model."""
+    """Bundle to write, a folder, or one file if it ends in .zip; default: MODEL.s2s (DECODER.s2s) beside the model."""
 
     dry_run: Annotated[bool, Option()] = False
     """Show what is understood of the model; write nothing."""
@@ -37,10 +37,20 @@ class ExportSettings:
     """Those of the target, likewise."""
 
     trust_lambda: Annotated[bool, Option(panel=GRAPH)] = False
-    """Run the Python code of Lambda layers."""
+    """Run the Python code of Lambda layers; what is going to run is said first."""
 
     custom_objects: Annotated[Sequence[str], Option(panel=GRAPH, metavar="MODULE:NAME")] = ()
     """Class the model uses, as module:Name; may be repeated."""
+
+    encoder: Annotated[Path | None, Option(panel=FILES)] = None
+    """Encoder of a pair of inference models, in place of MODEL; beside --decoder."""
+
+    decoder: Annotated[Path | None, Option(panel=FILES)] = None
+    """Decoder of that pair, which takes a token and states and gives the output of a step and the next states."""
+
+    state: Annotated[Sequence[str], Option(panel=GRAPH, metavar="NAME=FIRST:NEXT")] = ()
+    """What a decoder input of a pair gets: the number of an encoder output (or zeros), then of a decoder output (or
+    constant), from 0. May be repeated; needed only where shapes and order leave it open."""
 
     weights: Annotated[Path | None, Option(panel=FILES)] = None
     """File of weights, in place of MODEL, for --model-fn."""

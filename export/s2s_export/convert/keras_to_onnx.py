@@ -1,13 +1,12 @@
 """Keras encoder and decoder to ONNX graphs with the bundle's names.
 
 Recurrent layers that ONNX has nodes for are hidden from tf2onnx behind an opaque function and written as those nodes
-afterwards (`recurrent`); everything else tf2onnx converts.
+afterwards (`stand_ins`, `recurrent_nodes`); everything else tf2onnx converts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -19,52 +18,11 @@ from keras import tree
 
 from s2s_export.convert.conversion_errors import conversion_errors, layer_of
 from s2s_export.convert.graph_editor import GraphEditor
-from s2s_export.convert.recurrent_nodes import Emission, NativeLayer, emit, native_layer
+from s2s_export.convert.recurrent_nodes import Emission, emit
+from s2s_export.convert.stand_ins import Hidden, stand_ins
 from s2s_export.errors import ExportError
 
 _DOMAIN = "s2s"
-
-
-@dataclass
-class _Placeholders:
-    """The recurrent layers that are hidden in one conversion, by the token that TensorFlow gave to their function."""
-
-    layers: dict[str, tuple[NativeLayer, bool]] = field(default_factory=dict)
-
-
-class _Opaque(keras.layers.Layer):
-    """Stands for a recurrent layer during conversion: the same signature, shapes and masks, but no computation."""
-
-    def __init__(self, layer: Any, native: NativeLayer, placeholders: _Placeholders) -> None:
-        super().__init__(name=layer.name)
-        self.layer, self.native, self.placeholders = layer, native, placeholders
-        self.supports_masking = True
-
-    def build(self, *_: Any) -> None:
-        self.built = True
-
-    def call(self, sequences: Any, initial_state: Any = None, mask: Any = None) -> Any:
-        states = [] if initial_state is None else tree.flatten(initial_state)
-        mask = tree.flatten(mask)[0] if mask is not None else None
-        inputs = [sequences, *states, *([] if mask is None else [mask])]
-        specs = self.compute_output_spec(sequences, initial_state=initial_state)
-        flat = tree.flatten(specs)
-        outputs = tf.numpy_function(_never_runs, inputs, [tf.float32] * len(flat))
-        token = outputs[0].op.get_attr("token").decode()
-        self.placeholders.layers[token] = (self.native, mask is not None)
-        # ensure_shape stays in the graph that tf2onnx reads; a shape set on the tensor alone would be lost.
-        shaped = [tf.ensure_shape(output, spec.shape) for output, spec in zip(outputs, flat, strict=True)]
-        return tree.pack_sequence_as(specs, shaped)
-
-    def compute_output_spec(self, sequences: Any, initial_state: Any = None, mask: Any = None) -> Any:
-        return self.layer.compute_output_spec(sequences, initial_state=initial_state)
-
-    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        return self.layer.compute_mask(inputs, mask)
-
-
-def _never_runs(*_: Any) -> Any:
-    raise RuntimeError("a placeholder of the conversion was run")
 
 
 def convert(
@@ -86,15 +44,13 @@ def convert(
     Raises:
         ExportError: tf2onnx can't convert a layer, or left a loop where a native node was due.
     """
-    placeholders = _Placeholders()
-    hidden = keras.models.clone_model(model, clone_function=lambda layer: _hide(layer, placeholders))
 
     @tf.function(input_signature=list(signature))
     def run(*inputs: Any) -> dict[str, Any]:
-        tensors = tree.flatten(hidden(list(prepare(*inputs)), training=False))
+        tensors = tree.flatten(model(list(prepare(*inputs)), training=False))
         return {name: tf.identity(tensor) for name, tensor in zip(outputs, tensors, strict=True)}
 
-    with conversion_errors(model):
+    with conversion_errors(model), stand_ins(model) as hidden:
         proto, _ = tf2onnx.convert.from_function(
             run,
             input_signature=list(signature),
@@ -103,7 +59,7 @@ def convert(
             custom_op_handlers={"Erfc": (_complementary_error_function, [])},
         )
         _refuse_unconverted(proto, opset, model)
-        return lower(proto, placeholders)
+        return lower(proto, hidden)
 
 
 def _complementary_error_function(context: Any, node: Any, name: str, _: Any) -> Any:
@@ -116,17 +72,12 @@ def _complementary_error_function(context: Any, node: Any, name: str, _: Any) ->
     return context.make_node("Sub", [one.output[0], error.output[0]], outputs=outputs, shapes=shapes, dtypes=dtypes)
 
 
-def _hide(layer: Any, placeholders: _Placeholders) -> Any:
-    native = native_layer(layer)
-    return layer if native is None else _Opaque(layer, native, placeholders)
-
-
-def lower(proto: onnx.ModelProto, placeholders: _Placeholders) -> onnx.ModelProto:
-    """Write every placeholder as the ONNX nodes of its layer."""
+def lower(proto: onnx.ModelProto, hidden: Hidden) -> onnx.ModelProto:
+    """Write every opaque function as the ONNX nodes of its layer."""
     editor = GraphEditor(proto)
     for node in [node for node in editor.nodes if node.op_type == "PyFunc"]:
         token = next(a.s.decode() for a in node.attribute if a.name == "token")
-        native, masked = placeholders.layers[token]
+        native, masked = hidden[token]
         sequence, *rest = list(node.input)
         call = Emission(sequence, rest.pop() if masked else None, rest)
         made = emit(editor, native, call)

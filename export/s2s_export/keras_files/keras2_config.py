@@ -109,26 +109,6 @@ def translated(path: Path) -> Iterator[Path]:
         yield copy
 
 
-def lambda_layers(path: Path) -> list[str]:
-    """Return the names of the Lambda layers in a file of a whole model."""
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            config = json.loads(archive.read("config.json"))
-    else:
-        with h5py.File(path, "r") as file:
-            config = json.loads(_text(file.attrs["model_config"]))
-    return [str(entry["config"].get("name")) for entry in _entries(config) if entry["class_name"] == "Lambda"]
-
-
-def _entries(config: Any) -> Iterator[dict[str, Any]]:
-    """Yield every object with a class name in a configuration, however deep it stands."""
-    inner = config.values() if isinstance(config, dict) else config if isinstance(config, list) else ()
-    if isinstance(config, dict) and "class_name" in config and isinstance(config.get("config"), dict):
-        yield config
-    for entry in inner:
-        yield from _entries(entry)
-
-
 def _translate_archive(path: Path, copy: Path) -> None:
     """Write a copy of a `.keras` file of Keras 2.13 to 2.15, or of tf_keras, with its configuration translated.
 

@@ -16,7 +16,9 @@ import h5py
 import keras
 
 from s2s_export.errors import ModelFileError
-from s2s_export.keras_files.keras2_config import lambda_layers, translated
+from s2s_export.keras_files.archive_checks import check_file
+from s2s_export.keras_files.config_checks import check_config
+from s2s_export.keras_files.keras2_config import translated
 from s2s_export.keras_files.saved_optimizer import restore_optimizer
 from s2s_training import layers as _  # noqa: F401  (registers the layers that s2s-train's models hold)
 
@@ -28,9 +30,11 @@ def load_model(
 ) -> keras.Model:
     """Load a `.keras` or `.h5` file for inference.
 
+    Nothing in the file runs, and no other file is read, unless it is asked for here.
+
     Args:
         path: the file.
-        trust_lambda: allow Lambda layers, whose Python code the file carries and loading runs.
+        trust_lambda: allow Lambda layers, whose Python code the file carries and loading runs; it is logged what runs.
         custom_objects: classes and functions the model was built with, by name.
 
     Raises:
@@ -42,6 +46,8 @@ def load_model(
     if not zipfile.is_zipfile(path) and not h5py.is_hdf5(path):
         raise ModelFileError(f"{path}: no Keras model: expected a .keras archive or an .h5 file, saved by model.save()")
     try:
+        check_file(path)
+        check_config(path, custom_objects or {}, trust_lambda=trust_lambda)
         with translated(path) as readable:
             model = keras.models.load_model(
                 readable, compile=False, safe_mode=not trust_lambda, custom_objects=custom_objects
@@ -50,8 +56,8 @@ def load_model(
         raise
     except _DAMAGED as error:
         raise ModelFileError(_damaged(error, path)) from error
-    except (ValueError, TypeError, KeyError, OSError, AttributeError, NameError, RuntimeError) as error:
-        raise ModelFileError(f"{path}: {_advice(error, path)}") from error
+    except Exception as error:  # whatever Keras, TensorFlow or HDF5 raise over what somebody wrote into the file
+        raise ModelFileError(f"{path}: {_advice(error)}") from error
     if not isinstance(model, keras.Model):
         raise ModelFileError(f"{path}: holds a {type(model).__name__}, expected a whole model")
     restore_optimizer(model, path)
@@ -78,11 +84,15 @@ def build_model(function: str, weights: str | os.PathLike[str]) -> keras.Model:
     if not isinstance(model, keras.Model):
         raise ModelFileError(f"--model-fn: expected {function!r} to return a keras.Model, got {type(model).__name__}")
     try:
+        if h5py.is_hdf5(path) or zipfile.is_zipfile(path):
+            check_file(path)
         with translated(path) if h5py.is_hdf5(path) else nullcontext(path) as readable:
             model.load_weights(readable)
+    except ModelFileError:
+        raise
     except _DAMAGED as error:
         raise ModelFileError(_damaged(error, path)) from error
-    except (ValueError, TypeError, KeyError, OSError, AttributeError, RuntimeError) as error:
+    except Exception as error:  # as in `load_model`
         said = " ".join(str(error).split())
         raise ModelFileError(
             f"{path}: these weights don't fit the model that {function} builds: {said[:300]}"
@@ -118,14 +128,8 @@ def _damaged(error: Exception, path: Path) -> str:
     )
 
 
-def _advice(error: Exception, path: Path) -> str:
-    said = " ".join(str(error).split())
-    if "Lambda" in said and ("safe_mode" in said or "unsafe" in said):
-        names = ", ".join(f'"{name}"' for name in lambda_layers(path))
-        return (
-            f"it holds a Lambda layer ({names}), whose Python code would run on loading; if you trust the file, allow "
-            "it with --trust-lambda (trust_lambda=True in Python)"
-        )
+def _advice(error: Exception) -> str:
+    said = " ".join(str(error).split()) or type(error).__name__
     if "Could not locate class" in said or "Unknown layer" in said or "Could not locate function" in said:
         return (
             "it uses a class or function that is not Keras's own; give it with --custom-objects module:Name "

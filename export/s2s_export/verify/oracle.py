@@ -118,6 +118,11 @@ class Oracle:
         self._forward = tf.function(self._output, input_signature=None if sees_time else signature)
 
     @property
+    def model(self) -> keras.Model:
+        """The training model."""
+        return self._model
+
+    @property
     def target_width(self) -> int | None:
         """The decoder input's number of steps, where the training model fixes it."""
         index = self._split.target_index

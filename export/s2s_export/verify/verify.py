@@ -27,6 +27,7 @@ from s2s_export.verify.samples import Sentence, for_runtime, in_words, padded, s
 from s2s_runtime.bundle.manifest_file import Manifest
 from s2s_runtime.spelling import option
 from s2s_training.splitting.splitter import SplitModel
+from s2s_training.splitting.stepped_model import SteppedModel
 
 NEAR_TIE = 1e-4
 BEAM_SIZE = 5
@@ -159,8 +160,18 @@ def _tensor_checks(folder: Path, subject: Subject, oracle: Oracle, sources: list
     outputs = [_largest(stepped[:, step], wanted[:, step]) for step in range(wanted.shape[1])]
     return [
         Check("encoder outputs, against Keras", len(crossing), max(crossing), sum(d > atol for d in crossing)),
-        Check("decoder steps, against the training model", len(outputs), max(outputs), sum(d > atol for d in outputs)),
+        Check(
+            f"decoder steps, against {called(subject.model)}",
+            len(outputs),
+            max(outputs),
+            sum(d > atol for d in outputs),
+        ),
     ]
+
+
+def called(model: keras.Model) -> str:
+    """Return what the report calls what a bundle is compared with."""
+    return "the loop over both" if isinstance(model, SteppedModel) else "the training model"
 
 
 def _largest(one: np.ndarray, other: np.ndarray) -> float:
@@ -223,7 +234,7 @@ def _value_check(subject: tuple[Any, Oracle, Understanding], sources: list[Sente
         for group in by_length.values()
     ]
     different = sum(difference > atol for difference in differences)
-    return Check("fed-back values, against the training model", len(sources), max(differences), different)
+    return Check(f"fed-back values, against {called(oracle.model)}", len(sources), max(differences), different)
 
 
 def _sequence_checks(

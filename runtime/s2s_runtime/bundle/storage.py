@@ -21,6 +21,8 @@ from s2s_runtime.errors import BundleError, BundleNotFoundError, InputError
 
 BundleSource = str | os.PathLike[str] | bytes | Mapping[str, bytes]
 MANIFEST: Final = "manifest.json"
+_SMALL: Final = 16 << 20  # bytes; what unpacks to less fills no memory
+_MOST_EXPANSION: Final = 100  # of an entry of a zip file; weights hardly shrink, graphs and manifests to a tenth
 _METHODS: Final = (0, 8)  # of a zip entry: stored, deflated. What else Python unpacks hangs or fills memory if damaged.
 
 
@@ -165,6 +167,8 @@ class ZipFiles(BundleFiles):
         entry = self._entries[self._top + file]
         if entry.compress_type not in _METHODS:
             raise self._damaged(f"{file} is packed by method {entry.compress_type}, which is neither store nor deflate")
+        if entry.file_size > max(_SMALL, _MOST_EXPANSION * entry.compress_size):
+            raise self._damaged(f"{file}: {entry.compress_size:,} bytes unpack to {entry.file_size:,}, as of no bundle")
         try:
             return bytes(self._archive.read(entry))
         except self._damage as error:

@@ -6,16 +6,14 @@ import os
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from s2s_runtime.errors import InputError
 from s2s_runtime.plots.figures import draw_as_it_is, new_figure, save_figure
-
-if TYPE_CHECKING:
-    from s2s_runtime.results import Hypothesis
+from s2s_runtime.plots.shown import ShownHypothesis
 
 _SHOWN: Final = {" ": "␣", "\t": "\\t", "\n": "\\n"}
 _LONGEST_LABEL: Final = 40  # symbols
@@ -30,7 +28,7 @@ _BAR: Final = 0.15
 _BAR_LABELS: Final = 0.85
 
 
-def plot_attention(hypothesis: Hypothesis, source_tokens: Sequence[str], path: str | os.PathLike[str]) -> None:
+def plot_attention(hypothesis: ShownHypothesis, source_tokens: Sequence[str], path: str | os.PathLike[str]) -> None:
     """Draw an attention map: source tokens across, target tokens down, weights as shades.
 
     The darkest shade is the largest weight, as a bar beside the map shows. The picture grows with the two sequences.

@@ -5,31 +5,29 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from s2s_runtime.errors import MissingExtraError
 from s2s_runtime.plots.attention import attention_figure
 from s2s_runtime.plots.figures import png_bytes
-
-if TYPE_CHECKING:
-    from s2s_runtime.results import Hypothesis, Result
+from s2s_runtime.plots.shown import ShownHypothesis, ShownResult
 
 _MOST_ROWS: Final = 60
 _MOST_PICTURES: Final = 4
 
 
-def attention_png(result: Result) -> bytes | None:
+def attention_png(result: ShownResult) -> bytes | None:
     """Draw the attention of the best hypothesis, as a PNG; return None where it has none, or matplotlib is missing."""
     weights = result.hypotheses[0].attention
     if weights is None or weights.size == 0:
         return None
     try:
-        return png_bytes(attention_figure(weights, result.source_tokens, result.tokens))
+        return png_bytes(attention_figure(weights, result.source_tokens, result.hypotheses[0].tokens))
     except MissingExtraError:
         return None
 
 
-def results_table(results: Sequence[Result]) -> str:
+def results_table(results: Sequence[ShownResult]) -> str:
     """Return results as a table in HTML: a row for each hypothesis, those of a source together; long ones are cut.
 
     Below it stand pictures of their attention, where there are few results.
@@ -47,7 +45,7 @@ def results_table(results: Sequence[Result]) -> str:
     return f"<table>{''.join(lines)}</table>{more}{''.join(shown)}"
 
 
-def _rows(index: int, result: Result) -> Iterator[list[str]]:
+def _rows(index: int, result: ShownResult) -> Iterator[list[str]]:
     """Yield index, source, text, score, reason and unknown symbols of each hypothesis; only the first row has all."""
     shared = [f"{index:,}", _text(result.source_tokens)], " ".join(result.unknown_symbols)
     for hypothesis in result.hypotheses:
@@ -62,7 +60,7 @@ def _text(tokens: Sequence[str]) -> str:
     return ("" if 2 * characters >= len(tokens) else " ").join(tokens)
 
 
-def _score(hypothesis: Hypothesis) -> str:
+def _score(hypothesis: ShownHypothesis) -> str:
     return "" if hypothesis.score is None else f"{hypothesis.score:.3f}"
 
 

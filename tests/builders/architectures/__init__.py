@@ -13,18 +13,22 @@ from architectures import (
     embeddings_and_heads,
     inputs,
     nested,
+    own_cells,
     recurrent,
     stacks,
+    time_distributed,
     trained,
     unrolled,
 )
 
 FAMILIES = (
     recurrent,
+    own_cells,
     bidirectional,
     stacks,
     bridges,
     embeddings_and_heads,
+    time_distributed,
     inputs,
     nested,
     attention,

@@ -102,6 +102,15 @@ def test_methods_that_hang_when_damaged_are_refused(method: int) -> None:
         s2s_runtime.load(buffer.getvalue())
 
 
+def test_a_zip_that_unpacks_to_gigabytes_is_refused() -> None:
+    """A manifest, or a graph that it declares, of a few kilobytes that fill memory: refused before it is unpacked."""
+    for name in ("manifest.json", "encoder.onnx"):
+        bomb = zipped(files_of(TINY) | {name: bytes(64 << 20)})
+        assert len(bomb) < 1 << 20
+        with pytest.raises(BundleError, match=r"bytes unpack to 67,108,864|altered: 67108864"):
+            s2s_runtime.load(bomb)
+
+
 def test_what_macos_adds_is_passed_over(tiny: Model) -> None:
     """Its Finder puts a folder of its own beside the one it packs, with a file for each file, and hidden ones."""
     files = {f"tiny.s2s/{name}": content for name, content in files_of(TINY).items()}

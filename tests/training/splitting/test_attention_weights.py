@@ -64,8 +64,9 @@ def test_custom_layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, weights = model_with(Alignment)
     model.save("model.keras")
     arguments = ["model.keras", "--start-id", "1", "--end-id", "2", "--max-length", "5", "--source-length", "6"]
-    fails(arguments, "uses a class or function that is not Keras's own; give it with --custom-objects module:Name")
-    code, _, errors = run(*arguments, "--custom-objects", "my_alignment:Alignment")
+    advice = "--custom-objects my_alignment:Alignment"
+    fails(arguments, f"uses a class or function that is not Keras's own; give it with {advice}")
+    code, _, errors = run(*arguments, *advice.split())
     assert code == 0, errors
     source = [3, 4, 5, 6, 7, 8]
     (result,) = s2s_runtime.load("model.s2s").generate([source], return_attention=True, return_end_token=True)

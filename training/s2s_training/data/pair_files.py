@@ -18,7 +18,7 @@ from s2s_runtime.errors import raised_as
 from s2s_runtime.files.pair_rows import EMPTY, NO_SOURCE, NO_TARGET, LeftOut
 from s2s_training.config.data import DataConfig
 from s2s_training.data.corpus import Example
-from s2s_training.data.reading import PLAIN, Reading
+from s2s_training.data.text_files import PLAIN, Reading
 from s2s_training.data.tsv import read_tsv
 from s2s_training.errors import DataError
 from s2s_training.stages import Stages, unseen

@@ -7,7 +7,7 @@ from pathlib import Path
 from s2s_runtime.errors import raised_as
 from s2s_runtime.files.pair_rows import LeftOut, read_pairs
 from s2s_training.data.corpus import Example
-from s2s_training.data.reading import PLAIN, Reading
+from s2s_training.data.text_files import PLAIN, Reading
 from s2s_training.errors import DataError
 
 

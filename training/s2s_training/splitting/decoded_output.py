@@ -31,7 +31,7 @@ def decoded_output(graph: Graph, decoder_input: Value | None, values: set[Value]
     if len(outputs) <= 1:
         return (outputs[0] if outputs else None), ""
     stepwise = [value for value in outputs if len(value.shape) == _STEPWISE and value.shape[-1] is not None]
-    widths = set() if decoder_input is None else _widths_read(graph, decoder_input)
+    widths = set() if decoder_input is None else widths_read(graph, decoder_input)
     fitting = [value for value in stepwise if value.shape[-1] in widths]
     chosen = stepwise if len(stepwise) == 1 else fitting
     if len(chosen) == 1:
@@ -45,7 +45,7 @@ def output_name(graph: Graph, value: Value) -> str:
     return value.name if call is None else str(call.operation.name)
 
 
-def _widths_read(graph: Graph, decoder_input: Value) -> set[int]:
+def widths_read(graph: Graph, decoder_input: Value) -> set[int]:
     """Return how many ids, or features, the decoder reads.
 
     Both what is fed and the layers that look its ids up tell such a number.

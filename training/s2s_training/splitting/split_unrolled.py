@@ -7,14 +7,15 @@ from typing import Any, Literal
 
 import keras
 import numpy as np
-from keras import ops
+from keras import ops, tree
 
 from s2s_runtime.spelling import option
 from s2s_training.errors import SplitError
 from s2s_training.splitting.assemble import Assembled, Crossing, Step, assemble, step_outputs
 from s2s_training.splitting.graph import Call, Graph, Value, replay
 from s2s_training.splitting.partition import Partition
-from s2s_training.splitting.step import InitialState, StepTracer, initial_states, state_sizes
+from s2s_training.splitting.step import InitialState, StepTracer, initial_states, own_states
+from s2s_training.splitting.step_slices import on_one_step
 from s2s_training.splitting.unrolled import Unrolled, memory_values
 
 Start = int | Literal["zeros"] | None
@@ -61,9 +62,12 @@ def with_first_states(graph: Graph) -> Graph:
     for call in graph.calls:
         if call.operation in started and initial_states(call) is None:
             layer, sequence = call.operation, next(iter(call.arguments().values()))
-            states = tuple(Value(f"{layer.name}_{i}", (None, n), "float32") for i, n in enumerate(state_sizes(call)))
-            calls.append(Call(InitialState(layer.cell), (sequence,), {}, states))
-            calls.append(Call(layer, call.args, {**call.kwargs, "initial_state": list(states)}, call.outputs))
+            own = own_states(layer)
+            shapes = [(None, *state.shape[1:]) for state in tree.flatten(own)]
+            states = tuple(Value(f"{layer.name}_{i}", shape, "float32") for i, shape in enumerate(shapes))
+            given = tree.pack_sequence_as(own, list(states))
+            calls.append(Call(InitialState(layer), (sequence,), {}, states))
+            calls.append(Call(layer, call.args, {**call.kwargs, "initial_state": given}, call.outputs))
         else:
             calls.append(call)
     return Graph(graph.inputs, tuple(calls), graph.outputs)
@@ -89,7 +93,7 @@ def split_unrolled(
     if not sources:
         raise SplitError("the model was saved unrolled, but has no source input beside the first step's")
     environment = {value: _input(value) for value in sources}
-    if loop.decoder_input is not None:
+    if loop.decoder_input is not None and not loop.slices:
         row = _start_row(loop.decoder_input, start)
         first = FirstInput(row.tolist(), loop.decoder_input.dtype)
         environment[loop.decoder_input] = first(environment[sources[0]])
@@ -108,18 +112,35 @@ def _step(loop: Unrolled, reading: Partition, crossing: Crossing, states: Sequen
         for i, state in enumerate(states)
     ]
     environment: dict[Value, Any] = dict(memory)
+    fed = []
+    if loop.slices and loop.decoder_input is not None:
+        target = loop.decoder_input
+        fed = [keras.Input(target.shape[2:], dtype=target.dtype, name="fed")]
+        environment[target] = ops.expand_dims(fed[0], axis=1)
     for carried, tensor in zip(loop.carried, inputs, strict=True):
         environment[carried.current] = ops.expand_dims(tensor, axis=1) if _has_step_axis(carried.first) else tensor
     tracer = StepTracer(reading, {}, dict(masks), crossing.lengths())
-    replay(loop.calls, environment, tracer)
+    _replay_slices(loop, environment, tracer)
     following = []
     for carried in loop.carried:
         value = environment[carried.following]
         following.append(ops.squeeze(value, axis=1) if _has_step_axis(carried.first) else value)
-    everything = [*inputs, *memory.values(), *masks.values()]
+    everything = [*fed, *inputs, *memory.values(), *masks.values()]
     outputs = step_outputs(environment[loop.output], following, tracer, (everything, crossing))
     has_weights = len(outputs) > 1 + len(following)
-    return Step([], inputs, [*memory.values(), *masks.values()], outputs, has_weights)
+    return Step(fed, inputs, [*memory.values(), *masks.values()], outputs, has_weights)
+
+
+def _replay_slices(loop: Unrolled, environment: dict[Value, Any], tracer: StepTracer) -> None:
+    """Replay the step's calls; what is read of a sequence at the step's own position is all that it has here."""
+    waiting = dict(loop.slices)
+    for call in [None, *loop.calls]:
+        if call is not None:
+            replay([call], environment, tracer)
+        for value, made in list(waiting.items()):
+            if made.sequence in environment:
+                environment[value] = on_one_step(environment[made.sequence], made)
+                del waiting[value]
 
 
 def _has_step_axis(value: Value) -> bool:

@@ -37,7 +37,8 @@ from s2s_training.splitting.graph import (
 from s2s_training.splitting.partition import Partition, partition
 from s2s_training.splitting.source_inputs import aligned_with_first, is_vector, order_sources
 from s2s_training.splitting.split_unrolled import split_unrolled, with_first_states
-from s2s_training.splitting.step import InitialState, StepTracer, initial_states, state_sizes
+from s2s_training.splitting.step import InitialState, StepTracer, initial_states, own_states
+from s2s_training.splitting.stepped_model import SteppedModel
 from s2s_training.splitting.unrolled import Unrolled, roll_up, why_not_rolled_up
 
 Fed = Literal["token", "value", "none", "probabilities"]
@@ -98,7 +99,9 @@ def split(
     Args:
         model: a Functional (or Sequential) model from the source and, unless its decoder repeats a context vector,
             the target fed in, to one output per target step; or one that was saved unrolled, with the same layers
-            called once per step on their own output.
+            called once per step on their own output or on slices of the target; or one of models or functions that are
+            a step already
+            (`stepped_model`), which is taken apart as it was put together.
         decoder_input: name of the input that gets the target, for graphs with two readings.
         start: the token that an unrolled model's first step reads, or "zeros" for a row of zeros; needed for those
             only.
@@ -108,6 +111,8 @@ def split(
     Raises:
         SplitError: the model has no graph, no valid reading or several, or a layer refuses a single step.
     """
+    if isinstance(model, SteppedModel):
+        return model.take_apart(source_input)
     graph = _without_truth(flatten_model(model))
     with distinct_names(graph):
         reserve_names(graph)
@@ -133,16 +138,17 @@ def _split(
     if loop is not None:
         graph = stepwise
         used = order_sources(graph, (*loop.encoder_calls, *loop.calls), loop.decoder_input, source_input)
-        parts, reading = split_unrolled(loop, used, _vectors(graph, used), start)
+        parts, reading = split_unrolled(loop, used, which_are_vectors(graph, used), start)
         return _described(graph, parts, reading, used, loop)
     reading = _partition(graph, decoder_input)
     recurrent = [call for call in reading.decoder_calls if isinstance(call.operation, keras.layers.RNN)]
     used = order_sources(graph, (*reading.encoder_calls, *reading.decoder_calls), reading.decoder_input, source_input)
-    vectors = _vectors(graph, used)
-    sources, environment = _run_encoder(used, vectors, reading)
+    vectors = which_are_vectors(graph, used)
+    sources, environment = run_encoder(used, vectors, reading)
     states = _first_states(recurrent, sources, environment)
     crossing = Crossing.of(environment, _memory_values(reading), sources, vectors)
-    parts = assemble(sources, states, crossing, _run_step(reading, recurrent, crossing))
+    flat = [state for call in recurrent for state in states[call]]
+    parts = assemble(sources, flat, crossing, _run_step(reading, states, crossing))
     return _described(graph, parts, reading, used, None)
 
 
@@ -156,18 +162,19 @@ def _partition(graph: Graph, decoder_input: str | None) -> Partition:
         raise SplitError(reason) from error
 
 
-def _vectors(graph: Graph, sources: Sequence[Value]) -> tuple[bool, ...]:
+def which_are_vectors(graph: Graph, sources: Sequence[Value]) -> tuple[bool, ...]:
+    """Return which source inputs beside the first hold one vector for a sentence."""
     return tuple(i > 0 and is_vector(graph, value) for i, value in enumerate(sources))
 
 
 def _described(
     graph: Graph, parts: Assembled, reading: Partition, sources: tuple[Value, ...], loop: Unrolled | None
 ) -> SplitModel:
-    vectors = _vectors(graph, sources)
+    vectors = which_are_vectors(graph, sources)
     return SplitModel(
         encoder=parts.encoder,
         decoder=parts.decoder,
-        fed=_fed(graph, reading) if loop is None else "probabilities",
+        fed=what_is_fed(graph, reading) if loop is None or loop.slices else "probabilities",
         state_count=parts.state_count,
         memory_count=parts.memory_count,
         attention=parts.attention,
@@ -182,7 +189,7 @@ def _described(
     )
 
 
-def _run_encoder(
+def run_encoder(
     inputs: Sequence[Value], vectors: Sequence[bool], reading: Partition
 ) -> tuple[list[Any], dict[Value, Any]]:
     """Replay the encoder's calls on fresh inputs, free in time where its layers allow it, else as recorded."""
@@ -213,15 +220,21 @@ def _replay_encoder(
     return sources, environment
 
 
-def _first_states(recurrent: Sequence[Call], sources: Sequence[Any], environment: dict[Value, Any]) -> list[Any]:
-    """Return the tensor from which each decoder state starts, (batch, units), in the order of the recurrent calls."""
-    tensors: list[Any] = []
+def _first_states(
+    recurrent: Sequence[Call], sources: Sequence[Any], environment: dict[Value, Any]
+) -> dict[Call, list[Any]]:
+    """Return the tensors (batch, ...) from which the states of each recurrent call of the decoder start."""
+    first: dict[Call, list[Any]] = {}
     for call in recurrent:
-        given = initial_states(call) or []
-        tensors += [environment[value] for value in given]
-        if len(given) < len(state_sizes(call)):  # a layer of this package may be given the first few
-            tensors += InitialState(call.operation.cell)(sources[0])[len(given) :]
-    return tensors
+        given = initial_states(call)
+        first[call] = [environment[value] for value in given or []]
+        if given is None or len(given) < _least_states(call):  # a layer of this package may be given the first few
+            first[call] += InitialState(call.operation)(sources[0])[len(given or []) :]
+    return first
+
+
+def _least_states(call: Call) -> int:
+    return len(own_states(call.operation)) if isinstance(call.operation, ConditionedRNN) else 0
 
 
 def _memory_values(reading: Partition) -> list[Value]:
@@ -240,13 +253,21 @@ def _memory_values(reading: Partition) -> list[Value]:
     return list(memory)
 
 
-def _run_step(reading: Partition, recurrent: Sequence[Call], crossing: Crossing) -> Step:
-    """Replay the decoder's calls for one step on fresh inputs."""
+def _run_step(reading: Partition, first: dict[Call, list[Any]], crossing: Crossing) -> Step:
+    """Replay the decoder's calls for one step on fresh inputs.
+
+    Args:
+        reading: which calls are the decoder's.
+        first: the tensors from which the states of its recurrent calls start.
+        crossing: its memory.
+    """
     memory, masks = crossing.inputs()
     state_inputs: dict[Call, list[Any]] = {}
-    for layer, call in enumerate(recurrent):
-        sizes = enumerate(state_sizes(call))
-        state_inputs[call] = [keras.Input((size,), dtype="float32", name=f"state_{layer}_{i}") for i, size in sizes]
+    for layer, (call, tensors) in enumerate(first.items()):
+        state_inputs[call] = [
+            keras.Input(tuple(tensor.shape[1:]), dtype="float32", name=f"state_{layer}_{i}")
+            for i, tensor in enumerate(tensors)
+        ]
     environment: dict[Value, Any] = dict(memory)
     fed = []
     if reading.decoder_input is not None:
@@ -255,8 +276,8 @@ def _run_step(reading: Partition, recurrent: Sequence[Call], crossing: Crossing)
         environment[target] = ops.expand_dims(fed[0], axis=1)  # (batch, 1) or (batch, 1, features)
     tracer = StepTracer(reading, dict(state_inputs), dict(masks), crossing.lengths())
     replay(reading.decoder_calls, environment, tracer)
-    following = [state for call in recurrent for state in tracer.next_states[call]]
-    states = [state for call in recurrent for state in state_inputs[call]]
+    following = [state for call in first for state in tracer.next_states[call]]
+    states = [state for call in first for state in state_inputs[call]]
     everything = [*fed, *states, *memory.values(), *masks.values()]
     outputs = step_outputs(environment[reading.output], following, tracer, (everything, crossing))
     has_weights = len(outputs) > 1 + len(following)
@@ -270,7 +291,7 @@ def _feeds_itself(reading: Partition) -> bool:
     return any(feeds_itself(call.operation.cell) and reading.decoder_input in call.inputs for call in first)
 
 
-def _fed(graph: Graph, reading: Partition) -> Fed:
+def what_is_fed(graph: Graph, reading: Partition) -> Fed:
     """Return what the decoder input takes.
 
     Ids are integers, or whatever an `Embedding` reads: notebooks often leave the dtype of its input at float32.

@@ -26,41 +26,28 @@ Fill = Callable[[Any], Any]
 
 
 @keras.saving.register_keras_serializable(package="s2s")
-class InitialState(keras.layers.Layer):
+class InitialState(keras.layers.Wrapper):
     """Gives the state from which a recurrent layer starts when it is given none, for as many rows as its input has.
 
     Args:
-        cell: the layer's cell; its `get_initial_state` says what the state is (zeros for all of Keras's own).
+        layer: the recurrent layer; its `get_initial_state` says what the state is (zeros for all of Keras's own).
     """
 
-    def __init__(self, cell: Any, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.cell = cell
+    def build(self, *_: Any) -> None:
+        """Build nothing: the layer has its weights."""
+        self.built = True
+
+    def compute_mask(self, *_: Any) -> None:
+        """Return None: a state has no time axis."""
 
     def call(self, x: Any) -> list[Any]:
-        """Return one (batch, units) tensor per state for an `x` of (batch, ...)."""
-        return tree.flatten(self.cell.get_initial_state(batch_size=ops.shape(x)[0]))
-
-    def compute_output_spec(self, x: Any) -> list[keras.KerasTensor]:
-        """Return shapes (None, units) from the state sizes that the cell declares."""
-        return [
-            keras.KerasTensor((x.shape[0], size), self.compute_dtype) for size in tree.flatten(self.cell.state_size)
-        ]
-
-    def get_config(self) -> dict[str, Any]:
-        """Return what `from_config` needs."""
-        return {**super().get_config(), "cell": keras.saving.serialize_keras_object(self.cell)}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> InitialState:
-        """Build the layer again, and its cell."""
-        config["cell"] = keras.saving.deserialize_keras_object(config["cell"])
-        return cls(**config)
+        """Return one tensor (batch, ...) per state for an `x` of (batch, ...)."""
+        return tree.flatten(self.layer.get_initial_state(batch_size=ops.shape(x)[0]))
 
 
 @keras.saving.register_keras_serializable(package="s2s")
 class OneStep(keras.layers.Wrapper):
-    """One step of a recurrent cell: (batch, features) and the states, each (batch, units), to output and next states.
+    """One step of a recurrent cell: what it reads (batch, ...) and its states to its output and the next states.
 
     The cells of a loaded model share their names, which a model's graph does not allow; this layer has its own.
     """
@@ -69,22 +56,11 @@ class OneStep(keras.layers.Wrapper):
         """Build nothing: the cell has its weights."""
         self.built = True
 
-    def call(self, step: Any, *states: Any) -> list[Any]:
-        """Return the output and the next states, flattened as the states came."""
-        cell = self.layer
-        size = cell.state_size
-        packed = tree.pack_sequence_as(size if tree.is_nested(size) else [size], list(states))
-        takes_training = "training" in inspect.signature(cell.call).parameters
-        output, following = cell(step, packed, **({"training": False} if takes_training else {}))
+    def call(self, step: Any, states: Any) -> list[Any]:
+        """Return the output and the next states, flattened; `states` are nested as the cell takes them."""
+        takes_training = "training" in inspect.signature(self.layer.call).parameters
+        output, following = self.layer(step, states, **({"training": False} if takes_training else {}))
         return [output, *tree.flatten(following)]
-
-    def compute_output_spec(self, step: Any, *states: Any) -> list[keras.KerasTensor]:
-        """Return the shapes that the cell declares."""
-        output = tree.flatten(self.layer.output_size)[0]
-        return [
-            keras.KerasTensor((step.shape[0], output), self.compute_dtype),
-            *(keras.KerasTensor(state.shape, state.dtype) for state in states),
-        ]
 
 
 def initial_states(call: Call) -> list[Value] | None:
@@ -93,9 +69,16 @@ def initial_states(call: Call) -> list[Value] | None:
     return list(values_in(given)) if given is not None else None
 
 
-def state_sizes(call: Call) -> list[int]:
-    """Return the units of each state of a recurrent layer, flattened."""
-    return list(tree.flatten(call.operation.cell.state_size))
+def own_states(layer: Any) -> Any:
+    """Return the states from which a layer starts by itself, nested as its cell takes them, for one row."""
+    return layer.get_initial_state(batch_size=1)
+
+
+def _nested(call: Call, states: Sequence[Any]) -> list[Any]:
+    """Return flat states as the cell takes them: nested like those that the layer is given, or else its own."""
+    given = call.arguments().get("initial_state")
+    alike = own_states(call.operation) if given is None else given
+    return list(tree.pack_sequence_as(alike if tree.is_nested(alike) else [alike], list(states)))
 
 
 @dataclass
@@ -134,7 +117,8 @@ class StepTracer:
             raise SplitError(f"layer {call.name} can't be called on a single target step: {reason}") from error
         for tensor in tree.flatten(outputs):
             # A riding mask here is the target's own: all true for a token that is being fed.
-            tensor._keras_mask = None
+            if tensor is not None:
+                tensor._keras_mask = None
         if self.partition.output not in call.outputs:
             self._look_for_weights(call, outputs)
         return outputs
@@ -174,9 +158,10 @@ class StepTracer:
         if isinstance(layer, ConditionedRNN):
             output, *states = self._conditioned(call, fill, step)
         else:
-            output, *states = OneStep(layer.cell)(step, *self.states[call])
+            output, *states = OneStep(layer.cell)(step, _nested(call, self.states[call]))
         self.next_states[call] = states
-        return [ops.expand_dims(output, axis=1), *(self.next_states[call] if layer.return_state else [])]
+        unread = [None] * (len(call.outputs) - 1)  # final states, known only when the target has ended
+        return [ops.expand_dims(output, axis=1), *unread]
 
     def _conditioned(self, call: Call, fill: Fill, step: Any) -> list[Any]:
         """Make one call of a cell that reads a memory, or its own last output, beside what is fed."""
@@ -193,7 +178,7 @@ class StepTracer:
         """Call a layer of an unrolled model once, on a sequence of length 1 and states that are values of the graph."""
         layer, arguments = call.operation, call.arguments()
         sequence = ops.squeeze(fill(next(iter(arguments.values()))), axis=1)
-        output, *states = OneStep(layer.cell)(sequence, *tree.flatten(fill(arguments["initial_state"])))
+        output, *states = OneStep(layer.cell)(sequence, _nested(call, tree.flatten(fill(arguments["initial_state"]))))
         output = ops.expand_dims(output, axis=1) if layer.return_sequences else output
         return [output, *(states if layer.return_state else [])]
 

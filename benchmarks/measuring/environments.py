@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-REQUIREMENTS = Path(__file__).resolve().parent / "peers"
+ROOT = Path(__file__).resolve().parents[2]
+REQUIREMENTS = ROOT / "benchmarks" / "peers"
 
 # Which environment each peer runs in.
 PEERS = {
@@ -28,7 +28,7 @@ PEERS = {
 
 
 def python_of(environment: str) -> Path:
-    """The interpreter of `.venv-bench-ENVIRONMENT` in the project's root, with everything installed.
+    """Return the interpreter of `.venv-bench-ENVIRONMENT` in the project's root, with everything installed.
 
     Args:
         environment: NAME of `peers/requirements-NAME.txt`. What stands in `peers/requirements-NAME-alone.txt`, where

@@ -1,78 +1,16 @@
-"""Results as tables, and tables into a document between its markers.
-
-`python benchmarks/tables.py [RESULT.json ...]` draws the tables of README.md again from results that were kept.
-"""
+"""Tables of what this project's own programs measured, beside no peer."""
 
 from __future__ import annotations
 
-import json
 import statistics
-import sys
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
+from report.markdown import figure, spread, table
 from s2s_runtime.bench.processes.memory import STAGES
-
-HERE = Path(__file__).resolve().parent
-RESULTS, README = HERE / "results", HERE / "README.md"
-
-
-def write_tables(document: Path, tables: dict[str, str]) -> None:
-    """Replace what stands between `<!-- NAME -->` and `<!-- end NAME -->`.
-
-    Args:
-        document: Markdown file.
-        tables: Markdown by marker.
-
-    Raises:
-        ValueError: a marker is missing.
-    """
-    text = document.read_text(encoding="utf-8")
-    for name, made in tables.items():
-        begin, end = f"<!-- {name} -->\n", f"<!-- end {name} -->"
-        if begin not in text or end not in text:
-            raise ValueError(f"{document}: expected the markers {begin.strip()} and {end}")
-        head, rest = text.split(begin, 1)
-        text = head + begin + made.strip() + "\n" + end + rest.split(end, 1)[1]
-    document.write_text(text, encoding="utf-8")
-
-
-def has_place(document: Path, tables: dict[str, str]) -> bool:
-    """Whether a document has the markers of all tables: README.md shows one core for the canonical model alone."""
-    text = document.read_text(encoding="utf-8")
-    return all(f"<!-- {name} -->\n" in text for name in tables)
-
-
-def table(head: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table, its first column of words, the others of figures."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def figure(value: float) -> str:
-    """Three significant digits."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
-
-
-def spread(values: Sequence[float] | None) -> str:
-    """Median, and in brackets the middle half; nothing where there are no values."""
-    if not values:
-        return ""
-    low, middle, high = quartiles(values)
-    return f"{figure(middle)} ({figure(low)} to {figure(high)})"
-
-
-def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
-    """First quartile, median, third quartile."""
-    if len(values) == 1:
-        return values[0], values[0], values[0]
-    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
-    return low, middle, high
 
 
 def own_tables(results: dict[str, Any]) -> dict[str, str]:
-    """The table of what `s2s-bench --json` wrote."""
+    """Return the table of what `s2s-bench --json` wrote."""
     head = ["batch", "beam", "median ms", "90th percentile ms", "99th percentile ms", "sentences/s", "tokens/s"]
     names = ("p50_ms", "p90_ms", "p99_ms", "sentences_per_second", "tokens_per_second")
     rows = [
@@ -125,7 +63,7 @@ def _megabytes(count: float) -> str:
 
 
 def growth_tables(results: dict[str, Any]) -> dict[str, str]:
-    """The tables of what `growth.py` wrote."""
+    """Return the tables of what `growth.py` wrote."""
     made = []
     for kind, head in (("batches", "sentences in a batch"), ("lists", "sentences in a list")):
         first = results[kind][0]
@@ -144,7 +82,7 @@ def growth_tables(results: dict[str, Any]) -> dict[str, str]:
 
 
 def breakdown_tables(results: dict[str, Any]) -> dict[str, str]:
-    """The table of what `breakdown.py` wrote."""
+    """Return the table of what `breakdown.py` wrote."""
     sizes = list(results["shares"])
     kinds = list(results["shares"][sizes[0]])
     rows = [
@@ -155,31 +93,3 @@ def breakdown_tables(results: dict[str, Any]) -> dict[str, str]:
     head = ["share of a call", *(f"batch {size}" for size in sizes)]
     setting = f"One thread; {results['cpu']}; onnxruntime {results['onnxruntime']}."
     return {"breakdown": f"{table(head, rows)}\n\n{setting}"}
-
-
-def tables_of(results: dict[str, Any]) -> dict[str, str]:
-    """The tables of any result; none for what other programs keep there."""
-    from peer_tables import peer_tables
-
-    if "load_seconds" in results:
-        return own_tables(results)
-    if "lists" in results:
-        return growth_tables(results)
-    if "shares" in results:
-        return breakdown_tables(results)
-    return peer_tables(results) if "case" in results else {}
-
-
-def main() -> None:
-    """Draw the tables again."""
-    from targets import renew
-
-    for path in [Path(name) for name in sys.argv[1:]] or sorted(RESULTS.glob("*.json")):
-        made = tables_of(json.loads(path.read_text(encoding="utf-8")))
-        if has_place(README, made):
-            write_tables(README, made)
-    renew()
-
-
-if __name__ == "__main__":
-    main()

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cases import Cell
-from environments import PEERS, python_of
-from quiet import Usage, foreign_cores, wait_until_quiet
+from measuring.cases import Cell
+from measuring.environments import PEERS, python_of
+from measuring.quiet import Usage, foreign_cores, wait_until_quiet
 
-HERE = Path(__file__).resolve().parent
+HERE = Path(__file__).resolve().parents[1]
 
 # Long enough for the threads of the peer before to stop waiting actively (OpenMP does so for 0.2 s).
 SETTLE_SECONDS = 0.3

@@ -63,7 +63,7 @@ def products(weights: Weights) -> list[tuple[int, int, int]]:
 def decode(
     weights: Weights, sources: Ids, start: int, steps: int, end: int | None = None
 ) -> tuple[Ids, NDArray[np.float64]]:
-    """The reference: greedy decoding in float64, written down once more from the equations.
+    """Return the reference: greedy decoding in float64, written down once more from the equations.
 
     Args:
         weights: of the model.
@@ -101,12 +101,12 @@ def lead(scores: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def lstm(gates: NDArray[np.float64], state_c: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The next states (rows, units) from gates (rows, 4 units) before their activations."""
+    """Return the next states (rows, units) from gates (rows, 4 units) before their activations."""
     i, f, c, o = np.split(gates, 4, axis=1)
     state_c = sigmoid(f) * state_c + sigmoid(i) * np.tanh(c)
     return sigmoid(o) * np.tanh(state_c), state_c
 
 
 def sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The logistic function."""
+    """Return the logistic function."""
     return 1.0 / (1.0 + np.exp(-x))

@@ -6,8 +6,9 @@ import statistics
 from collections.abc import Callable
 from typing import Any
 
-from quiet import QUIET_CORES
-from tables import figure, quartiles, spread, table
+from measuring.quiet import QUIET_CORES
+
+from report.markdown import figure, quartiles, spread, table
 
 OURS, INT8 = "ours", "ours:int8"
 
@@ -53,7 +54,7 @@ def _ratios(results: dict[str, Any], found: list[dict[str, Visits | None]]) -> s
 
 
 def _limit(results: dict[str, Any], found: list[dict[str, Visits | None]]) -> str:
-    """The fastest library's rate of matrix products, and what share of it each float32 peer reaches."""
+    """Return the fastest library's rate of matrix products, and what share of it each float32 peer reaches."""
     libraries = [name for name in results["peers"] if name.startswith("products:")]
     if not libraries:
         return ""

@@ -1,6 +1,6 @@
 """What the project set out to reach, beside what the kept results say it reached.
 
-`python benchmarks/targets.py` renews the table of README.md; `compare.py`, `own.py` and `growth.py` do so too.
+`compare.py`, `own.py`, `growth.py` and `redraw.py` renew the table of README.md.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from peer_tables import INT8, OURS, Visits, quotients
-from tables import README, RESULTS, figure, graphs_alone, spread, table, write_tables
+from report.markdown import README, RESULTS, figure, spread, table, write_tables
+from report.own_tables import graphs_alone
+from report.peer_tables import INT8, OURS, Visits, quotients
 
 KEPT = ("canonical", "large", "words", "text", "attention", "own", "growth")
 HEAD = ["target", "float32: wanted", "reached", "int8: wanted", "reached"]
@@ -20,7 +21,7 @@ Results = dict[str, dict[str, Any]]
 
 
 def targets_table(results: Results) -> dict[str, str]:
-    """The table by its marker.
+    """Return the table by its marker.
 
     Args:
         results: what the programs wrote, by the name of the file without its ending; what isn't there stays blank.
@@ -45,7 +46,7 @@ def targets_table(results: Results) -> dict[str, str]:
 def _against_fastest(
     results: Results, case: str, label: str, wanted: tuple[str, ...], wanted8: tuple[str, ...]
 ) -> list[list[str]]:
-    """A row for each greedy batch size: the time of the peer that comes nearest by ours."""
+    """Return a row for each greedy batch size: the time of the peer that comes nearest by ours."""
     rows = []
     for batch, want, want8 in zip((1, 32, 256), wanted, wanted8, strict=True):
         reached = [_fastest(results.get(case), {"batch": batch, "beam": 1}, own) for own in (OURS, INT8)]

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from canonical import MIN_MARGIN, lead, lstm
 from numpy.typing import NDArray
 from peers.interface import Ids
 from peers.weights import AttentionWeights, Floats, Lstm
+
+from problems.canonical import MIN_MARGIN, lead, lstm
 
 PADDING_ID, START_ID, END_ID = 0, 2, 3
 SOURCE_LENGTH, STEPS = 16, 30
@@ -72,7 +73,7 @@ def random_weights(size: Size, seed: int) -> AttentionWeights:
 
 
 def _end_column(weights: AttentionWeights, sources: Ids) -> Doubles:
-    """A column of the output layer for the end token with which it wins in a tenth of all steps, at any time.
+    """Return a column of the output layer for the end token with which it wins in a tenth of all steps, at any time.
 
     The weights are decoded with as they are, the end token left out. What sentences have in common there, at the
     first steps above all, is taken from the column: else all of them would end at once, or none.
@@ -110,7 +111,7 @@ class Encoded(NamedTuple):
     mask: NDArray[np.bool_]
 
     def rows(self, rows: Ids) -> Encoded:
-        """Some of the rows."""
+        """Return some of the rows."""
         return Encoded(self.memory[rows], self.keys[rows], self.mask[rows])
 
 
@@ -187,7 +188,7 @@ def greedy(reference: Reference, sources: Ids) -> tuple[Ids, Doubles]:
 
 
 def beam(reference: Reference, source: Ids, width: int) -> tuple[list[int], float]:
-    """The best hypothesis of one source by log-probability, its end token included, and how clear the choices were.
+    """Return the best hypothesis of a source by log-probability, its end token included, and how clear choices were.
 
     Of the best `width` extensions those that end are set aside; the best `width` that don't end live on; over once so
     many have ended and none alive can beat the best of them. Clear is the least distance of what was just taken from
@@ -222,7 +223,7 @@ def _gap(descending: Doubles, taken: int) -> float:
 
 
 def choose(weights: AttentionWeights, size: Size, count: int, searched: int, width: int) -> tuple[Ids, dict[int, Ids]]:
-    """Sources none of which comes near a tie, and their tokens by beam size.
+    """Return sources none of which comes near a tie, and their tokens by beam size.
 
     Args:
         weights: of the model.

@@ -1,0 +1,1 @@
+"""How the peers are timed: cases, visits in turn, environments, a quiet machine."""

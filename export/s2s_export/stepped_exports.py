@@ -1,0 +1,68 @@
+"""Exporting what its author steps by hand: a pair of inference models."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import keras
+
+from s2s_export.exporter import export
+from s2s_export.options import ExportOptions
+from s2s_export.report import Exported
+from s2s_export.steps.model_pairs import pair_models
+
+_WORDS = ("source", "target", "start", "end", "unit", "progress")  # arguments of `export` that are no options
+
+
+def export_pair(
+    encoder: keras.Model,
+    decoder: keras.Model,
+    path: str | os.PathLike[str],
+    options: ExportOptions | None = None,
+    *,
+    states: Mapping[str, str] | None = None,
+    **arguments: Any,
+) -> Exported:
+    """Export the two inference models of a tutorial's loop as one verified bundle.
+
+    Which output starts or follows which input is told by shapes, by the order in both models, and by the place of a
+    tensor in a recurrent layer's states. Where they leave it open, the error says what to add to `states`. The bundle
+    is compared with the two models, stepped one after the other by Keras.
+
+    Args:
+        encoder: from the source(s) to the first states, and to what the decoder reads at every step.
+        decoder: from a token (or a row of values), states and memory to the output of a step and the next states.
+        path: folder to write, or a zip file where it ends in .zip; it appears whole, or not at all.
+        options: as `export` takes them.
+        states: by name of a decoder input, `"FIRST:NEXT"`: the numbers, from 0, of the encoder output that it gets
+            first ("zeros": none) and of the decoder output that it gets at the next step ("constant": none).
+        arguments: whatever else `export` takes, such as `source`, `start` or `max_length`.
+
+    Raises:
+        ExportError, SplitError, VerificationError: as `export`; or the two models don't fit together, or could in
+            several ways.
+    """
+    fields = {name: value for name, value in arguments.items() if name not in _WORDS}
+    options = replace(options or ExportOptions(), **fields)
+    words = {name: value for name, value in arguments.items() if name in _WORDS}
+    return export(paired(encoder, decoder, options, states or {}), path, options, **words)
+
+
+def paired(
+    encoder: keras.Model, decoder: keras.Model, options: ExportOptions, states: Mapping[str, str]
+) -> keras.Model:
+    """Return the one model that a pair makes; `exporter.export` takes it.
+
+    Raises:
+        SplitError: as `export_pair`.
+    """
+    return pair_models(
+        encoder,
+        decoder,
+        decoder_input=options.decoder_input,
+        decoder_output=options.decoder_output,
+        states=states,
+    )
