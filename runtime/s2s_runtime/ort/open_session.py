@@ -53,7 +53,7 @@ def open_session(graph: bytes, settings: SessionSettings, name: str, weights: Ma
 def _start(ort: ModuleType, graph: bytes | str, settings: SessionSettings, session_options: Any, name: str) -> Any:
     """Open a graph with exactly the providers that the settings ask for."""
     options = settings.provider_options
-    state = ort.capi.onnxruntime_pybind11_state  # its errors have no common base but Exception
+    state = ort.capi.onnxruntime_pybind11_state  # its errors have no common base but Exception, and others come too
     try:
         session = ort.InferenceSession(
             graph,
@@ -62,24 +62,16 @@ def _start(ort: ModuleType, graph: bytes | str, settings: SessionSettings, sessi
             provider_options=None if options is None else [_as_text(values) for values in options],
             enable_fallback=0,  # else onnxruntime prints, and changes the provider even in the middle of a run
         )
-    except (
-        state.InvalidProtobuf,
-        state.InvalidGraph,
-        state.InvalidArgument,
-        state.Fail,
-        state.NotImplemented,
-    ) as error:
+    except Exception as error:
+        if "use_per_session_threads" in str(error) or "GlobalThreadPools" in str(error):
+            has = "has none; make them with" if settings.shared_threads else "has, made with"
+            raise OptionError(
+                f"shared_threads: got {settings.shared_threads}, but threads that all sessions share this process "
+                f"{has} onnxruntime.set_global_thread_pool_sizes"
+            ) from error
+        if settings.requested != (CPU,) and isinstance(error, state.EPFail | state.RuntimeException):
+            raise ProviderError(f"providers: {', '.join(settings.requested)}: {_first_line(error)}") from error
         raise BundleError(f"{name}: onnxruntime can't load this graph: {_first_line(error)}") from error
-    except RuntimeError as error:
-        if "use_per_session_threads" not in str(error) and "GlobalThreadPools" not in str(error):
-            raise
-        has = "has none; make them with" if settings.shared_threads else "has, made with"
-        raise OptionError(
-            f"shared_threads: got {settings.shared_threads}, but threads that all sessions share this process {has} "
-            "onnxruntime.set_global_thread_pool_sizes"
-        ) from error
-    except (state.EPFail, state.RuntimeException) as error:
-        raise ProviderError(f"providers: {', '.join(settings.requested)}: {_first_line(error)}") from error
     obtained = session.get_providers()
     refused = [name for name in settings.requested if name not in obtained]
     if refused:
@@ -145,4 +137,4 @@ def _as_text(options: ProviderOptions) -> dict[str, str]:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0]
+    return (str(error).splitlines() or [type(error).__name__])[0]
