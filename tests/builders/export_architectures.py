@@ -39,6 +39,8 @@ READS_PADDING = {
     "cell_that_attends",
     "teacher_sliced_attention",
     "teacher_sliced_rows",
+    "axes_moved_in_the_encoder",
+    "permuted_scores",
 }
 ZEROS_FIRST = {"probabilities_shared_layer"}
 WITHOUT_TOKENS = {"repeat_vector", "continuous", "simple_seq2seq", "seq2seq_readout", "attention_seq2seq"}

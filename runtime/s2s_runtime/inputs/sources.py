@@ -79,7 +79,7 @@ def read_sources(
     for i, (row, *rest) in enumerate(zip(*columns, strict=True)):
         try:
             array, missing = readers[0].read(first + i, row, policy)
-            if longest is not None and len(array) > longest:
+            if longest is not None and readers[0].kind != "vector" and len(array) > longest:
                 reason = (
                     f"expected at most max_source_length = {longest} tokens, got {len(array)}; shorten it or cut it up"
                 )
