@@ -221,6 +221,7 @@ def _split(model: keras.Model, options: ExportOptions, source_input: str | None)
             decoder_input=options.decoder_input,
             start="zeros" if options.start_zeros else options.first_token,
             source_input=source_input,
+            feeds=options.feeds,
         )
     except SplitError as error:
         half = half_of_a_pair(flatten_model(model))

@@ -11,6 +11,7 @@ from architectures import (
     bridges,
     continuous,
     embeddings_and_heads,
+    fed,
     inputs,
     nested,
     own_cells,
@@ -36,6 +37,7 @@ FAMILIES = (
     attention,
     unrolled,
     continuous,
+    fed,
     trained,
 )
 ARCHITECTURES = {build.__name__: build for family in FAMILIES for build in family.MODELS}
