@@ -350,7 +350,7 @@ def _others(split: SplitModel, options: ExportOptions) -> tuple[OtherSource, ...
         if not split.vectors[i] and (len(value.shape) not in (2, 3) or size is None):
             raise ExportError(
                 f"the source input {value.name!r} has shape {value.shape}; expected ids (batch, time) that an "
-                "Embedding reads, values (batch, time, features), or one vector (batch, features)"
+                "Embedding reads, values (batch, time, features), or an array whose sizes are all fixed (batch, ...)"
             )
         vectors: SourceKind = "one-hot" if value.name in options.one_hot_inputs else "values"
         kind: SourceKind = "vector" if split.vectors[i] else (vectors if len(value.shape) == 3 else "ids")
