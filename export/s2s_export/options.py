@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -92,6 +92,14 @@ class ExportOptions:
     decoder_input: Annotated[str | None, Option(panel=GRAPH, metavar="NAME")] = None
     """Name of the input that gets the target."""
 
+    feed: Annotated[
+        Mapping[str, str] | Sequence[str],
+        Option(panel=GRAPH, typed=list[str], metavar="NAME=WHAT", expected="a mapping of names of inputs to texts"),
+    ] = ()
+    """What an input that the decoder reads at every step is fed: previous (the output before), known (in advance: give
+    it as `known` when decoding), zeros, constant (the start token), or features of these joined, such as
+    previous[0]+known. A mapping from names of inputs to these, or texts NAME=WHAT."""
+
     decoder_output: Annotated[str | None, Option(panel=GRAPH, metavar="NAME")] = None
     """Name of the output that is decoded (of the layer that makes it), where there are several. By default the only one
     that is as wide as what the decoder reads."""
@@ -175,6 +183,11 @@ class ExportOptions:
             )
         if self.quantize and self.dtype != "float32":
             problems.append(f"dtype: expected 'float32' with quantize {self.quantize!r}, got {self.dtype!r}")
+        unsound = next(
+            (item for item in ([] if isinstance(self.feed, Mapping) else self.feed) if "=" not in item), None
+        )
+        if unsound is not None:
+            problems.append(f"{option('feed')}: expected NAME=WHAT, such as prices=known, got {unsound!r}")
         wrong = next((token for token in self.end_ids if token < 0), None)
         if wrong is not None:
             problems.append(f"end_ids: expected ids from 0, got {wrong}")
@@ -202,6 +215,13 @@ class ExportOptions:
                     )
             vocabulary = replace(vocabulary, target=replace(vocabulary.target, **named))
         return replace(self, vocabulary=vocabulary)
+
+    @property
+    def feeds(self) -> dict[str, str]:
+        """What inputs of the decoder are fed, by their names."""
+        if isinstance(self.feed, Mapping):
+            return dict(self.feed)
+        return {name: what for name, _, what in (item.rpartition("=") for item in self.feed)}
 
     @property
     def precision(self) -> str:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import atexit
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from threading import Condition, Event, Thread
 from typing import Final, Unpack
@@ -19,17 +19,15 @@ from weakref import WeakSet
 
 from s2s_runtime.array_types import Ints
 from s2s_runtime.declared_options import takes_options, verb_problems
+from s2s_runtime.decoding.request import Request, together
 from s2s_runtime.decoding.streaming import refuse_prefix
 from s2s_runtime.errors import ClosedModelError, OptionError, QueueFullError
 from s2s_runtime.forks import watch_forks
 from s2s_runtime.inputs.batch import Batch
-from s2s_runtime.inputs.batches import make_batches
-from s2s_runtime.inputs.sources import Row, Sources, read_sources
+from s2s_runtime.inputs.sources import Row
 from s2s_runtime.model import Model
 from s2s_runtime.options import DecodingOptions, OptionValues
 from s2s_runtime.results import Result
-from s2s_runtime.search.cancellation import stoppable
-from s2s_runtime.search.engines import check_engine, search_batches
 from s2s_runtime.search.graph_search import SentenceHypotheses
 
 _FORKED: Final = (
@@ -39,10 +37,11 @@ _FORKED: Final = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Job:
-    """A sentence that was handed in, and its result, for which a caller waits."""
+    """A sentence that was handed in, its result, for which a caller waits, and the results of its sources so far."""
 
-    source: Sources
+    request: Request
     result: Future[Result]
+    ended: dict[int, Result] = field(default_factory=dict)
 
 
 class Decoder(AbstractContextManager["Decoder"]):
@@ -91,14 +90,13 @@ class Decoder(AbstractContextManager["Decoder"]):
         self._changed = Condition()  # guards the next two
         self._waiting: deque[_Job] = deque()
         self._closed = False
-        self._jobs: dict[int, _Job] = {}  # begun, by number
+        self._jobs: dict[int, tuple[_Job, int]] = {}  # begun: a job and the index of a source of its, by number
         self._begun = 0
         self._batches: deque[Batch] = deque()  # cut, not taken yet
         self._results: WeakSet[Future[Result]] = WeakSet()  # promised
         self._forked = False
         self._exiting = Event()
-        self._model = stoppable(self._decoding.model, self._exiting)
-        check_engine(self._model, self._plan, self._decoding.options)
+        self._decoding = self._decoding.stoppable(self._exiting)
         self._thread = Thread(target=self._work, name="s2s-decoder", daemon=True)
         self._thread.start()
         watch_forks(self)
@@ -139,11 +137,9 @@ class Decoder(AbstractContextManager["Decoder"]):
             QueueFullError: `max_waiting` sentences wait already.
             ClosedModelError: the decoder was closed.
         """
-        manifest, options = self._decoding.manifest, self._decoding.options
-        read = read_sources([source], manifest, options.unknown_symbols, longest=options.max_source_length)
-        job = _Job(read, Future())
-        if not len(job.source.arrays[0]):
-            job.result.set_result(self._decoding.result_builder.empty(job.source.unknown.get(0)))
+        job = _Job(self._decoding.read([source], None), Future())
+        if job.request.is_empty:
+            self._finish(job)
             return job.result
         with self._changed:
             if self._closed:
@@ -179,11 +175,11 @@ class Decoder(AbstractContextManager["Decoder"]):
         decoding = self._decoding
         while self._wait():
             try:
-                for ended in search_batches(self._model, iter(self._take, None), self._plan, decoding.options):
+                for ended in decoding.search(iter(self._take, None), self._plan):
                     self._give(ended)
             except BaseException as error:  # a callback's SystemExit too: those who wait must hear of it
-                for job in self._jobs.values():
-                    job.result.set_exception(error)
+                for result in {job.result for job, _ in self._jobs.values()}:
+                    result.set_exception(error)
                 self._jobs.clear()
                 self._batches.clear()
 
@@ -197,30 +193,42 @@ class Decoder(AbstractContextManager["Decoder"]):
         """Return the next batch; None where nothing waits now."""
         while not self._batches:
             with self._changed:
-                jobs = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
+                jobs = list(self._popped())
             if not jobs:
                 return None
             self._begin([job for job in jobs if job.result.set_running_or_notify_cancel()])
         return self._batches.popleft()
 
+    def _popped(self) -> Iterator[_Job]:
+        """Take jobs off the queue: one, and as many more as have no more sources with it than a batch may have."""
+        count = 0
+        while self._waiting and (not count or count + len(self._waiting[0].request) <= self._most):
+            job = self._waiting.popleft()
+            count += len(job.request)
+            yield job
+
     def _begin(self, jobs: list[_Job]) -> None:
-        """Give jobs their numbers and cut them into batches."""
-        first, self._begun = self._begun, self._begun + len(jobs)
-        self._jobs.update(enumerate(jobs, first))
-        arrays, others = ([getattr(job.source, name)[0] for job in jobs] for name in ("arrays", "others"))
-        decoding = self._decoding
-        batches = make_batches(Sources(arrays, {}, others), [[]] * len(jobs), decoding.options, decoding.manifest)
-        for batch in batches:
+        """Give the sources of jobs their numbers and cut them into batches."""
+        own = [(job, index) for job in jobs for index in range(len(job.request))]
+        first, self._begun = self._begun, self._begun + len(own)
+        self._jobs.update(enumerate(own, first))
+        for batch in self._decoding.batches(together([job.request for job in jobs])):
             numbers: Ints = batch.indices + first
             self._batches.append(replace(batch, indices=numbers))
 
     def _give(self, ended: SentenceHypotheses) -> None:
-        """Hand a result to the caller who waits for it."""
-        batch, row, hypotheses = ended
-        number = int(batch.indices[row])
-        job = self._jobs[number]
-        result = self._decoding.result(hypotheses, job.source, 0, batch.columns[row])
+        """Hand a result to the caller who waits for it, once all sources of the job have ended."""
+        number = int(ended.batch.indices[ended.sentence])
+        job, index = self._jobs[number]
+        job.ended[index] = self._decoding.result(job.request, index, ended)
+        if len(job.ended) == sum(len(array) > 0 for array in job.request.sources.arrays):
+            self._finish(job)
         del self._jobs[number]  # not before: where that failed, whoever waits must hear of it
+
+    def _finish(self, job: _Job) -> None:
+        sources = range(len(job.request))
+        results = [job.ended.get(index) or self._decoding.empty(job.request, index) for index in sources]
+        [result] = self._decoding.rows(job.request, results)
         job.result.set_result(result)
 
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from s2s_runtime.declared_options import known_keywords, takes_options
 from s2s_runtime.decoding.decoding import Decoding
 from s2s_runtime.errors import OptionError
-from s2s_runtime.inputs.sources import Inputs, Row
+from s2s_runtime.inputs.sources import Inputs, Known, Row, with_known
 from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.loaded_bundle import LoadedBundle
 from s2s_runtime.options import (
@@ -64,7 +64,12 @@ class Model(LoadedBundle):
 
     @takes_options(DecodingOptions)
     def generate(
-        self, inputs: Inputs, *, options: DecodingOptions | None = None, **values: Unpack[OptionValues]
+        self,
+        inputs: Inputs,
+        *,
+        known: Known | None = None,
+        options: DecodingOptions | None = None,
+        **values: Unpack[OptionValues],
     ) -> list[Result]:
         """Decode sources, all at once or in batches, greedily or by beam search.
 
@@ -73,6 +78,9 @@ class Model(LoadedBundle):
                 (sentences, time); float arrays (sentences, time, features) where the source is values; one-hot
                 arrays too where the model reads these. A model of several sources takes a mapping from their names
                 (`manifest.source.names`) to any of these, with as many rows for each name.
+            known: what the decoder reads at each step of the target beside (or in place of) its own output, known in
+                advance: a mapping from names (`manifest.source.known`) to arrays, with as many rows as `inputs`. A
+                target is no longer than these. They may also stand among the names of `inputs`.
             options: how to decode; `values` override its fields. Every verb takes options in these two ways.
             **values: the fields of `DecodingOptions`.
 
@@ -81,7 +89,7 @@ class Model(LoadedBundle):
             padding) gives an empty hypothesis with score 0, without asking the model.
         """
         decoding = self._decoding("generate", options, values)
-        return decoding.decode(inputs, decoding.options.prefix)
+        return decoding.decode(with_known(inputs, known, self._manifest), decoding.options.prefix)
 
     @takes_options(DecodingOptions)
     def generate_iter(
@@ -157,7 +165,12 @@ class Model(LoadedBundle):
 
     @takes_options(DecodingOptions)
     def stream(
-        self, source: Row | Mapping[str, Row], *, options: DecodingOptions | None = None, **values: Unpack[OptionValues]
+        self,
+        source: Row | Mapping[str, Row],
+        *,
+        known: Mapping[str, Row] | None = None,
+        options: DecodingOptions | None = None,
+        **values: Unpack[OptionValues],
     ) -> Iterator[str]:
         """Decode one source greedily (or by sampling) and yield its text piece by piece as it is written.
 
@@ -165,11 +178,13 @@ class Model(LoadedBundle):
 
         Args:
             source: a text, or ids; for several sources a mapping from their names to these.
+            known: a row for each name; see `generate`.
             options: see `generate`.
             **values: as for `generate`; beam search, several hypotheses, alternatives, replaced unknown tokens and
                 what a graph writes in one run can't be streamed.
         """
-        return streaming.stream_pieces(self._decoding("stream", options, values), source)
+        decoding = self._decoding("stream", options, values)
+        return streaming.stream_pieces(decoding, with_known(source, known, self._manifest))
 
     @takes_options(DecodingOptions)
     def score(
@@ -177,6 +192,7 @@ class Model(LoadedBundle):
         sources: Inputs,
         targets: Sequence[score_targets.Target],
         *,
+        known: Known | None = None,
         add_end: bool = True,
         options: DecodingOptions | None = None,
         **values: Unpack[ScoreValues],
@@ -189,11 +205,13 @@ class Model(LoadedBundle):
         Args:
             sources: as `inputs` of `generate`; none may be empty.
             targets: a text (where the bundle has a target vocabulary) or ids for each source.
+            known: see `generate`.
             add_end: whether the bundle's (first) end token is put after each target that has none.
             options: see `generate`; only the options that apply to scoring count.
             **values: see `ScoreValues`.
         """
         self._need_tokens("score")
+        sources = with_known(sources, known, self._manifest)
         given = (self._manifest, self.step_model, sources, targets, score_targets.score_options(options, values))
         return score_targets.score_pairs(*given, workers=self._workers, add_end=add_end)
 
@@ -202,6 +220,7 @@ class Model(LoadedBundle):
         self,
         inputs: Inputs,
         *,
+        known: Known | None = None,
         steps: int | None = None,
         start: ArrayLike | None = None,
         stop: None = None,
@@ -214,6 +233,7 @@ class Model(LoadedBundle):
         self,
         inputs: Inputs,
         *,
+        known: Known | None = None,
         steps: int | None = None,
         start: ArrayLike | None = None,
         stop: predict_values.Stop,
@@ -226,6 +246,7 @@ class Model(LoadedBundle):
         self,
         inputs: Inputs,
         *,
+        known: Known | None = None,
         steps: int | None = None,
         start: ArrayLike | None = None,
         stop: predict_values.Stop | None = None,
@@ -236,7 +257,10 @@ class Model(LoadedBundle):
 
         Args:
             inputs: float array (sentences, time, features), or a list of arrays (time, features).
-            steps: how many values to predict, at most as many with `stop`; None = the bundle's number.
+            known: what the decoder reads at each step, known in advance, such as {"temperature": array}: float
+                (sentences, steps, features) for each name in `manifest.source.known`. See `generate`.
+            steps: how many values to predict, at most as many with `stop`; None = the bundle's number, or, where it
+                has none, as many as are known in advance.
             start: value read at the first step, (features,) or (sentences, features); None = zeros.
             stop: called after each step with what the sequences that still run have so far, float32 (rows, steps,
                 features), not to be written to; returns one bool per row, True where the step just made is the last.
@@ -248,26 +272,34 @@ class Model(LoadedBundle):
             float32 (sentences, steps, features); with `stop` a list of float32 (steps, features), one array for each
             sequence.
         """
-        count = self._count_steps("predict", steps)
+        self._need_values("predict")
         parts = self._manifest, cancellable(self.step_model, cancel)
-        sequences = predict_values.predict(*parts, inputs, start, count=count, max_batch_size=max_batch_size, stop=stop)
+        given = with_known(inputs, known, self._manifest)
+        sequences = predict_values.predict(*parts, given, start, steps=steps, max_batch_size=max_batch_size, stop=stop)
         if stop is not None:
             return sequences
-        return np.stack(sequences) if sequences else np.zeros((0, count, self._manifest.target.size), np.float32)
+        return predict_values.stacked(sequences, self._manifest, steps)
 
     @known_keywords
     def encode(
-        self, inputs: Inputs, *, start: ArrayLike | None = None, unknown_symbols: UnknownPolicy | None = None
+        self,
+        inputs: Inputs,
+        *,
+        known: Known | None = None,
+        start: ArrayLike | None = None,
+        unknown_symbols: UnknownPolicy | None = None,
     ) -> decoder_state.DecoderState:
         """Run the encoder alone, and return the state in which decoding starts.
 
         Args:
             inputs: as for `generate`, computed all at once; none may be empty.
+            known: see `generate`. Steps beyond its end read its last one again.
             start: as for `predict`, where the model gives values.
             unknown_symbols: see `DecodingOptions`.
         """
         options = DecodingOptions(unknown_symbols=unknown_symbols)
-        return decoder_state.encode(self._manifest, self.step_model, inputs, options, start)
+        given = with_known(inputs, known, self._manifest)
+        return decoder_state.encode(self._manifest, self.step_model, given, options, start)
 
     @known_keywords
     def advance(
@@ -321,17 +353,17 @@ class Model(LoadedBundle):
         Returns:
             The values, float32 (rows, steps, features), and the state after them.
         """
-        return decoder_state.predict_from(self.step_model, state, self._count_steps("predict_from", steps))
+        self._need_values("predict_from")
+        return decoder_state.predict_from(self.step_model, state, predict_values.count_steps(self._manifest, steps))
 
     def _decoding(self, verb: str, options: DecodingOptions | None, values: OptionValues) -> Decoding:
         self._need_tokens(verb)
         parts = (self._manifest, self.step_model, self._workers)
         return self._last.get(merged_values(options, values), lambda given: Decoding(*parts, DecodingOptions(**given)))
 
-    def _count_steps(self, verb: str, steps: int | None) -> int:
+    def _need_values(self, verb: str) -> None:
         if self._manifest.target.feedback != "value":
             raise OptionError(f"{verb}: this bundle's model generates tokens, not values; use generate")
-        return predict_values.count_steps(self._manifest, steps)
 
     def _need_tokens(self, verb: str) -> None:
         if self._manifest.target.feedback == "value":

@@ -77,12 +77,17 @@ class Result(ComparedByValue):
         unknown_symbols: symbols of the text that the source vocabulary lacks, in the order of the text; read as the
             unknown symbol or left out, as the option `unknown_symbols` says.
         error: why the source can't be read, where `on_error` is "return"; else None. Its hypothesis is empty.
+        parts: the results of the parts that a source longer than allowed was cut into by `on_long="split"`. The one
+            hypothesis is theirs joined; its score is their mean by the number of tokens.
+        left_out: how many tokens of the source's end were left out by `on_long="truncate"`.
     """
 
     hypotheses: list[Hypothesis]
     source_tokens: list[str]
     unknown_symbols: list[str] = field(default_factory=list)
     error: S2SError | None = None
+    parts: list[Result] = field(default_factory=list)
+    left_out: int = 0
 
     def __repr__(self) -> str:
         if self.error is not None:
@@ -92,6 +97,9 @@ class Result(ComparedByValue):
             parts.append(f"hypotheses={len(self.hypotheses)}")
         if self.unknown_symbols:
             parts.append(f"unknown_symbols={_shortened(repr(self.unknown_symbols))}")
+        parts += [
+            f"{name}={count}" for name, count in (("parts", len(self.parts)), ("left_out", self.left_out)) if count
+        ]
         return f"Result({', '.join(parts)})"
 
     def _repr_png_(self) -> bytes | None:
@@ -119,11 +127,13 @@ class Result(ComparedByValue):
         return self.hypotheses[0].score
 
     def to_dict(self) -> dict[str, object]:
-        """Return plain values for JSON; unknown symbols are in them only where there are any."""
+        """Return plain values for JSON; errors, unknown symbols, parts and `left_out` only where there are any."""
         return {
             **({} if self.error is None else {"error": str(self.error)}),
             "source_tokens": self.source_tokens,
             **({"unknown_symbols": self.unknown_symbols} if self.unknown_symbols else {}),
+            **({"parts": [part.to_dict() for part in self.parts]} if self.parts else {}),
+            **({"left_out": self.left_out} if self.left_out else {}),
             "hypotheses": [hypothesis.to_dict() for hypothesis in self.hypotheses],
         }
 

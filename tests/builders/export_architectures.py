@@ -9,6 +9,7 @@ from pathlib import Path
 
 import architectures.own_cells  # noqa: F401  # registers what its user wrote, as whoever loads such a file does
 import keras
+from architectures import fed
 
 from s2s_export import ExportOptions, export, load_model
 from s2s_export.report import to_dict
@@ -34,12 +35,22 @@ READS_PADDING = {
     "seq2seq_readout",
     "attention_seq2seq",
     "features_beside_words",
+    "causal_convolutions",
+    "forecast_from_the_known",
+    "forecast_of_zeros",
+    "forecast_joined",
     "time_distributed_models",
     "time_distributed_one_hot",
     "cell_that_attends",
+    "teacher_sliced_attention",
+    "teacher_sliced_rows",
 }
 ZEROS_FIRST = {"probabilities_shared_layer"}
-WITHOUT_TOKENS = {"repeat_vector", "continuous", "simple_seq2seq", "seq2seq_readout", "attention_seq2seq"}
+FEEDS = {**fed.FEEDS, "continuous": {"shifted": "previous"}}
+WITHOUT_TOKENS = {
+    *("repeat_vector", "continuous", "simple_seq2seq", "seq2seq_readout", "attention_seq2seq"),
+    *("forecast_from_the_known", "forecast_of_zeros", "forecast_joined"),
+}
 
 
 def options(name: str) -> ExportOptions:
@@ -49,6 +60,7 @@ def options(name: str) -> ExportOptions:
         **({} if name in WITHOUT_TOKENS | ZEROS_FIRST else {"start_id": 1}),
         start_zeros=name in ZEROS_FIRST,
         **({"source_length": 6} if name in READS_PADDING else {}),
+        feed=FEEDS.get(name, {}),
     )
 
 

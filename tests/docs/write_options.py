@@ -39,6 +39,7 @@ from s2s_runtime.options.types import (
     Engine,
     ErrorPolicy,
     LengthPenaltyKind,
+    LongPolicy,
     Prefix,
     Token,
     UnknownPolicy,

@@ -152,7 +152,7 @@ def _reading(encoder: Graph, decoder: Graph, matched: Matched) -> Partition:
     changing = [matched.fed, *(handed.value for handed in inputs_that_change(matched))]
     output = decoder.outputs[matched.decoded]
     values = frozenset(decoder.dependents(changing))
-    return Partition(matched.fed, encoder.calls, decoder.calls, values, output, ())
+    return Partition((matched.fed,), encoder.calls, decoder.calls, values, output, ())
 
 
 def _take_apart(encoder: Graph, decoder: Graph, matched: Matched, source_input: str | None) -> SplitModel:
@@ -160,7 +160,7 @@ def _take_apart(encoder: Graph, decoder: Graph, matched: Matched, source_input: 
     both = Graph(encoder.inputs, (*encoder.calls, *decoder.calls), encoder.outputs)
     with distinct_names(both):
         reserve_names(both)
-        used = order_sources(encoder, encoder.calls, None, source_input)
+        used = order_sources(encoder, encoder.calls, (), source_input)
         vectors = which_are_vectors(encoder, used)
         sources, environment = run_encoder(used, vectors, reading)
         zeros = {
@@ -188,6 +188,8 @@ def _take_apart(encoder: Graph, decoder: Graph, matched: Matched, source_input: 
         vectors=vectors,
         aligned=aligned_with_first(parts.encoder.inputs, vectors, parts.encoder.outputs),
         target_index=len(encoder.inputs),
+        fed_inputs=(),
+        known=(False,) * len(used),
         output_index=0,
         steps=None,
         reading=reading,

@@ -21,6 +21,7 @@ from s2s_runtime.spelling import option
 from s2s_runtime.vocabulary.padding import PaddingPolicy
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary, VocabularyFile
 from s2s_training.splitting.attention_weights import noise_for
+from s2s_training.splitting.feeding import feed_option
 from s2s_training.splitting.graph import Graph, Value
 from s2s_training.splitting.splitter import SplitModel
 
@@ -33,6 +34,7 @@ class Understanding:
         source, target, padding: as the manifest holds them.
         source_vocabulary, target_vocabulary: symbols, where known.
         one_hot_target: whether the decoder input takes one-hot rows for tokens.
+        start_token: the token that is fed first, or all the time; None where there is none.
         probabilities: whether the training model's output is probabilities rather than logits or values.
         longest: how many steps the training model can read of each source, in their order; None where any number.
         notes: what a person should know, a sentence each.
@@ -44,6 +46,7 @@ class Understanding:
     source_vocabulary: Vocabulary | None
     target_vocabulary: Vocabulary | None
     one_hot_target: bool
+    start_token: int | None
     probabilities: bool
     longest: tuple[int | None, ...]
     notes: tuple[str, ...]
@@ -74,10 +77,16 @@ def understand(model: keras.Model, split: SplitModel, options: ExportOptions) ->
     finder = PaddingFinder(split, (_alone(source), *others), options, notes)
     padding = finder.policy()
     if others:
-        padded = tuple(replace(other, padding=finder.beside(i, padding)) for i, other in enumerate(others, 1))
+        padded = tuple(
+            other if other.known else replace(other, padding=finder.beside(i, padding))
+            for i, other in enumerate(others, 1)
+        )
         source = replace(source, name=split.sources[0].name, others=padded)
-        notes.append(f"several sources: decode with a mapping from {', '.join(source.names)} to rows")
-    if target.feedback == "value" and split.fed == "none":
+        given = [name for name in source.names if name not in source.known]
+        if len(given) > 1:
+            notes.append(f"several sources: decode with a mapping from {', '.join(given)} to rows")
+    notes += _feed_notes(split)
+    if target.feedback == "value" and split.fed == "none" and not split.fed_inputs:
         notes.append(
             "the output is taken for values, as nothing says that it is tokens "
             f"({option('target_vocab')}, or {option('end_id')}, would); what the "
@@ -86,7 +95,32 @@ def understand(model: keras.Model, split: SplitModel, options: ExportOptions) ->
     if target.max_length is None:
         notes.append(unknown_length_note())
     longest = _longest(split, (padding, *(other.padding for other in source.others)))
-    return Understanding(source, target, padding, *sides, one_hot_target, probabilities, longest, tuple(notes))
+    fed = one_hot_target, options.first_token
+    return Understanding(source, target, padding, *sides, *fed, probabilities, longest, tuple(notes))
+
+
+def _feed_notes(split: SplitModel) -> list[str]:
+    """Return a sentence for each input of the decoder of which was said what it is fed."""
+    size, notes = int(split.decoder.outputs[0].shape[-1] or 0), []
+    for fed in split.fed_inputs:
+        name, parts = fed.value.name, []
+        if not fed.asked:
+            continue
+        width = 1 if fed.ids else int(fed.value.shape[-1] or 0)
+        sizes = [width] if fed.ids or len(fed.feed.parts) == 1 else fed.feed.widths(name, width, size)
+        for part, count in zip(fed.feed.parts, sizes, strict=True):
+            columns = f", its features {', '.join(map(str, part.columns))}" if part.columns else ""
+            parts.append(_FED[part.kind].format(name=name, count=count, columns=columns))
+        notes.append(f"the decoder's input {name!r} is fed {', then '.join(parts)}")
+    return notes
+
+
+_FED = {
+    "previous": "the output before{columns}",
+    "known": "what is known in advance: give it with known={{{name!r}: ...}} when decoding",
+    "zeros": "zeros",
+    "constant": "the start token at every step",
+}
 
 
 def unknown_length_note() -> str:
@@ -157,6 +191,7 @@ def _target(
     if split.fed == "none" and without_tokens:
         return TargetSpec("value", size, max_length=max_length), False
     if split.fed == "value" and not one_hot:
+        _ask_for_feed(split, size)
         if vocabulary is not None:
             raise ExportError(
                 f"a target vocabulary was given, but the decoder reads {fed_size} features and gives {size} values: "
@@ -192,6 +227,29 @@ def _target(
         ),
         one_hot,
     )
+
+
+def _ask_for_feed(split: SplitModel, size: int) -> None:
+    """Refuse a decoder that reads vectors of which nobody said what they are; its shape allows several answers."""
+    unsaid = next((fed for fed in split.fed_inputs if not fed.asked), None)
+    if unsaid is None:
+        return
+    name, width = unsaid.value.name, int(unsaid.value.shape[-1] or 0)
+    joined = "previous+known" if width > size else "previous[0]"
+    own = (
+        f"{feed_option({name: 'previous'})} for its own output of the step before, "
+        if width == size
+        else f"{feed_option({name: joined})} or the like for features of its own output of the step before, "
+    )
+    raise ExportError(
+        f"the decoder reads {_features(width)} a step from its input {name!r} and gives {size}: the model doesn't show "
+        f"what is fed there once it is trained. Give {own}{feed_option({name: 'known'})} for values that are known in "
+        f"advance (calendar, prices), or {feed_option({name: 'zeros'})}"
+    )
+
+
+def _features(count: int) -> str:
+    return f"{count} feature" if count == 1 else f"{count} features"
 
 
 def _target_padding(split: SplitModel, vocabulary: Vocabulary | None) -> int | None:
@@ -276,9 +334,9 @@ def _others(split: SplitModel, options: ExportOptions) -> tuple[OtherSource, ...
             raise ExportError(
                 f"{option('one_hot_input')}: expected a further source input of vectors ({names}), got {name!r}"
             )
-    others = []
+    others, tensors = [], split.encoder.inputs
     for i, value in list(enumerate(split.sources))[1:]:
-        size = value.shape[-1] if len(value.shape) == 3 or split.vectors[i] else embedding_size(split, value)
+        size = tensors[i].shape[-1] if len(value.shape) == 3 or split.vectors[i] else embedding_size(split, value)
         if len(value.shape) not in (2, 3) or size is None:
             raise ExportError(
                 f"the source input {value.name!r} has shape {value.shape}; expected ids (batch, time) that an "
@@ -287,7 +345,8 @@ def _others(split: SplitModel, options: ExportOptions) -> tuple[OtherSource, ...
         vectors: SourceKind = "one-hot" if value.name in options.one_hot_inputs else "values"
         kind: SourceKind = "vector" if split.vectors[i] else (vectors if len(value.shape) == 3 else "ids")
         nothing = PaddingPolicy(masked=False)
-        others.append(OtherSource(value.name, kind, int(size), aligned=split.aligned[i], padding=nothing))
+        sizes = (value.name, kind, int(size))
+        others.append(OtherSource(*sizes, aligned=split.aligned[i], padding=nothing, known=split.known[i]))
     return tuple(others)
 
 
@@ -306,8 +365,8 @@ def _check_size(vocabulary: Vocabulary | None, size: int, *, exact: bool) -> Non
 
 
 def embedding_size(split: SplitModel, value: Value) -> int | None:
-    """Return how many ids the encoder's embedding of an input knows."""
-    calls = split.reading.encoder_calls
+    """Return how many ids the embedding of an input knows."""
+    calls = (*split.reading.encoder_calls, *split.reading.decoder_calls)
     behind = Graph((), calls, ()).dependents([value])
     sizes = [
         int(call.operation.input_dim)

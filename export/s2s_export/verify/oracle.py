@@ -17,6 +17,7 @@ import tensorflow as tf
 from keras import tree
 
 from s2s_export.understand.bundle_terms import Understanding
+from s2s_training.splitting.feeding import FedInput
 from s2s_training.splitting.splitter import SplitModel
 
 Sentence = Sequence[np.ndarray]  # one array for each source input
@@ -136,17 +137,28 @@ class Oracle:
     def log_probabilities(self, sources: Sequence[Sentence], prefixes: Sequence[Sequence[int]]) -> np.ndarray:
         """Return log-probabilities (sentences, symbols) of the token after each prefix, which has no start token."""
         lengths = np.array([len(prefix) for prefix in prefixes])
-        output = self.outputs(sources, self._fed(prefixes))
+        output = self.outputs(sources, self._fed(prefixes), int(lengths.max()) + 1)
         at = output[np.arange(len(sources)), lengths].astype(np.float64)
         return _log(at, probabilities=self._facts.probabilities)
 
-    def outputs(self, sources: Sequence[Sentence], fed: np.ndarray | None) -> np.ndarray:
-        """Return the training model's output (sentences, time, features) for sources and an array of decoder input."""
+    def outputs(self, sources: Sequence[Sentence], fed: np.ndarray | None, steps: int) -> np.ndarray:
+        """Return the training model's output (sentences, time, features).
+
+        Args:
+            sources: what is known of each sentence before it is decoded.
+            fed: what the decoder is fed back, (sentences, time) or (sentences, time, features), the output of a step
+                one later; None where nothing is.
+            steps: how many steps of the target are needed at least.
+        """
         arrays: list[Any] = [None] * len(self._model.inputs)
         if self._split.target_index is not None:
             arrays[self._split.target_index] = fed
         for position, index in enumerate(self._split.source_indices):
-            arrays[index] = self._source(position, [source[position] for source in sources])
+            if not self._split.known[position]:
+                arrays[index] = self._source(position, [source[position] for source in sources])
+        width = steps if fed is None else fed.shape[1]
+        for read in self._split.fed_inputs:
+            arrays[read.index] = self._read_at_each_step(read, sources, fed, width)
         for index, spec in enumerate(self._model.inputs):
             if arrays[index] is None:  # what nothing decoded depends on
                 arrays[index] = np.zeros([len(sources), *(size or 1 for size in spec.shape[1:])])
@@ -155,6 +167,41 @@ class Oracle:
         return np.concatenate(
             [self._batch([array[i : i + (fixed or len(array))] for array in arrays], fixed) for i in starts]
         )
+
+    def _read_at_each_step(
+        self, read: FedInput, sources: Sequence[Sentence], fed: np.ndarray | None, width: int
+    ) -> np.ndarray:
+        """Return one of the decoder's inputs, (sentences, time) or (sentences, time, features), its parts side by side.
+
+        Args:
+            read: the input.
+            sources: what is known in advance is among them.
+            fed: what is fed back.
+            width: steps, where the model doesn't fix them.
+        """
+        spec = self._model.inputs[read.index]
+        steps, given = spec.shape[1] or width, []
+        for part in read.feed.parts:
+            if part.kind == "previous":
+                given.append(fed if not part.columns else np.asarray(fed)[..., list(part.columns)])
+            elif part.kind == "known":
+                position = self._split.source_indices.index(read.index)
+                rows = [source[position][:steps] for source in sources]
+                shape = (len(rows), steps, *rows[0].shape[1:])
+                known = np.zeros(shape, rows[0].dtype)
+                for line, row in zip(known, rows, strict=True):
+                    line[: len(row)] = row
+                given.append(known)
+            elif read.ids:
+                given.append(np.full((len(sources), steps), self._facts.start_token if part.kind == "constant" else 0))
+            else:
+                rest = spec.shape[2] - sum(np.shape(other)[-1] for other in given)
+                later = [len(other.columns) or self._facts.target.size for other in read.feed.parts[len(given) + 1 :]]
+                constant = np.zeros((len(sources), steps, rest - sum(later)), np.float32)
+                if part.kind == "constant":
+                    constant[..., self._facts.start_token] = 1
+                given.append(constant)
+        return np.asarray(given[0] if len(given) == 1 else np.concatenate(given, axis=-1))
 
     def _batch(self, arrays: list[np.ndarray], fixed: int | None) -> np.ndarray:
         count = len(arrays[0])
@@ -244,13 +291,13 @@ class Oracle:
         return [beam.ranked() for beam in beams]
 
     def values(self, sources: Sequence[Sentence], steps: int) -> np.ndarray:
-        """Return what a continuous model writes, fed its own outputs after zeros: (sentences, steps, features)."""
+        """Return what a continuous model writes, its own outputs fed back after zeros: (sentences, steps, features)."""
         made = np.zeros((len(sources), 0, self._facts.target.size), dtype=np.float32)
         width = self.target_width or steps
         for _ in range(steps):
             fed = np.zeros((len(sources), width, self._facts.target.size), dtype=np.float32)
             fed[:, 1 : made.shape[1] + 1] = made[:, : width - 1]
-            made = np.concatenate([made, self.outputs(sources, fed)[:, made.shape[1]][:, None]], axis=1)
+            made = np.concatenate([made, self.outputs(sources, fed, width)[:, made.shape[1]][:, None]], axis=1)
         return made
 
     def _allowed(self) -> np.ndarray:

@@ -18,6 +18,9 @@ from s2s_runtime.spelling import option
 
 Sentence = tuple[np.ndarray, ...]
 
+UNKNOWN_LENGTH = 12
+"""Steps of the target to compare where nobody told how long targets get."""
+
 _LONGEST = 40
 _SHOWN = 60
 
@@ -80,6 +83,8 @@ def _beside(rng: np.random.Generator, facts: Understanding, first: list[np.ndarr
 def _lengths(rng: np.random.Generator, facts: Understanding, index: int, count: int) -> list[int]:
     """Return random lengths up to the greatest; a fixed number of values has no padding of its own."""
     source = facts.sources[index]
+    if source.known:
+        return [facts.target.max_length or UNKNOWN_LENGTH] * count
     if source.kind == "values" and source.padding.length:
         return [source.padding.length] * count
     return [int(n) for n in rng.integers(1, (facts.longest[index] or _LONGEST) + 1, count)]

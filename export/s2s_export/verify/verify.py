@@ -23,7 +23,7 @@ from s2s_export.options import ExportOptions
 from s2s_export.understand.bundle_terms import Understanding
 from s2s_export.understand.padding_policy import for_encoder
 from s2s_export.verify.oracle import Decoded, Oracle
-from s2s_export.verify.samples import Sentence, for_runtime, in_words, padded, sentences
+from s2s_export.verify.samples import UNKNOWN_LENGTH, Sentence, for_runtime, in_words, padded, sentences
 from s2s_runtime.bundle.manifest_file import Manifest
 from s2s_runtime.spelling import option
 from s2s_training.splitting.splitter import SplitModel
@@ -33,7 +33,6 @@ NEAR_TIE = 1e-4
 BEAM_SIZE = 5
 _BEAM_SENTENCES = 8
 _TIMES = 3  # so many copies of the sources are the large batch
-UNKNOWN_LENGTH = 12
 _FORCED_STEPS = 8
 _UNLIKELY = -20.0  # Keras's float32 softmax rounds what lies below to few digits, or to 0; only that it is below counts
 
@@ -191,7 +190,7 @@ def _training_outputs(
         fed = rng.normal(size=(count, steps, facts.target.size)).astype(np.float32)
         width = oracle.target_width or steps
         padded = np.pad(fed, [(0, 0), (0, width - steps), (0, 0)])
-        return oracle.outputs(sources, padded)[:, :steps], fed
+        return oracle.outputs(sources, padded, width)[:, :steps], fed
     ordinary = [i for i in range(facts.target.size) if i != facts.target.padding_id]
     tokens = rng.choice(ordinary, size=(count, steps))
     if facts.target.feedback == "token":

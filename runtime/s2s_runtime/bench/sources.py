@@ -14,6 +14,8 @@ from s2s_runtime.files.text_source import open_text
 from s2s_runtime.inputs.sources import read_sources
 from s2s_runtime.vocabulary.padding import PaddingPolicy
 
+_MOST_STEPS = 1000  # of the target, for which something is known in advance, where nothing says how long it gets
+
 
 def random_sources(manifest: Manifest, count: int, length: int, seed: int = 0) -> list[Any]:
     """Return random sources for a bundle: random ids, or values from a normal distribution.
@@ -33,7 +35,8 @@ def random_sources(manifest: Manifest, count: int, length: int, seed: int = 0) -
     first = _random_rows(random, source, manifest.padding, lengths)
     if not source.others:
         return first
-    others = [_random_rows(random, other, other.padding, lengths) for other in source.others]
+    most = np.full(count, manifest.target.max_length or _MOST_STEPS)
+    others = [_random_rows(random, o, o.padding, most if o.known else lengths) for o in source.others]
     return [dict(zip(source.names, rows, strict=True)) for rows in zip(first, *others, strict=True)]
 
 

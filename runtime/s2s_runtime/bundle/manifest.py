@@ -13,7 +13,8 @@
                  "inputs": [{"name": "source", "dtype": "int64", "shape": [null, null]}]},
                  models with several sources have more: "inputs" of the graph named "source.1" ..., "name": "words",
                  what callers call the first, and "others": [{"name": "tags", "kind": "ids" or the like or "vector",
-                 "size": 5, "aligned": true (as many steps as the first), "padding": {...}}]
+                 "size": 5, "aligned": true (as many steps as the first), "padding": {...}, "known": true (only where
+                 it holds what the decoder reads, a step of the target each, known in advance; these come last)}]
       "target": {"feedback": "token",        what the decoder reads next: "token", "probabilities", "value" or "none"
                  "size": 93,                 symbols of the target vocabulary, or features of a step
                  "start_id": 0, "end_ids": [1], "padding_id": null, "unknown_id": null,

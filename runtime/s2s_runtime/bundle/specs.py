@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Final, Literal, cast
 
@@ -82,6 +83,7 @@ class OtherSource:
         size: different ids, or features.
         aligned: whether each sentence has as many steps here as in the first source.
         padding: how it is padded; nothing pads a vector.
+        known: whether it holds what the decoder reads, a step of the target each, known in advance.
     """
 
     name: str
@@ -89,11 +91,13 @@ class OtherSource:
     size: int
     aligned: bool
     padding: PaddingPolicy
+    known: bool = False
 
     def to_dict(self) -> dict[str, object]:
         """Return this source as it stands in the manifest."""
         padding = self.padding.to_dict()
-        return {"name": self.name, "kind": self.kind, "size": self.size, "aligned": self.aligned, "padding": padding}
+        made = {"name": self.name, "kind": self.kind, "size": self.size, "aligned": self.aligned, "padding": padding}
+        return made | ({"known": True} if self.known else {})
 
     @classmethod
     def read(cls, fields: Fields) -> OtherSource:
@@ -104,7 +108,8 @@ class OtherSource:
             fields.problem("", str(error))
             padding = PaddingPolicy(masked=False)
         kind = cast("SourceKind", fields.choice("kind", _OTHER_KINDS))
-        made = cls(fields.text("name"), kind, fields.counted("size", 1), fields.boolean("aligned"), padding)
+        sizes = fields.text("name"), kind, fields.counted("size", 1), fields.boolean("aligned")
+        made = cls(*sizes, padding, fields.boolean("known", False))
         fields.refuse_others()
         return made
 
@@ -132,6 +137,11 @@ class SourceSpec:
         """The names that callers give to the sources, in the order of `inputs`."""
         return (self.name, *(other.name for other in self.others))
 
+    @property
+    def known(self) -> tuple[str, ...]:
+        """The names of those that hold what the decoder reads step by step, known in advance; the last of `names`."""
+        return tuple(other.name for other in self.others if other.known)
+
     def to_dict(self) -> dict[str, object]:
         """Return this part as it stands in the manifest."""
         inputs = [tensor.to_dict() for tensor in self.inputs]
@@ -158,6 +168,12 @@ class SourceSpec:
         if [tensor.name for tensor in self.inputs] != expected:
             problems.append(f"source.inputs: expected {', '.join(expected)}, got {[t.name for t in self.inputs]}")
             return problems
+        for i, (other, after) in enumerate(pairwise(self.others)):
+            if other.known and not after.known:
+                problems.append(f"source.others[{i}].known: expected those that are known in advance to come last")
+        for i, other in enumerate(self.others):
+            if other.known and (other.aligned or other.kind not in ("ids", "values")):
+                problems.append(f"source.others[{i}].known: expected ids or values that are not aligned")
         if len(set(self.names)) < len(self.names):
             problems.append(f"source.others: expected different names, got {', '.join(self.names)}")
         for i, (kind, tensor) in enumerate(zip([self.kind, *(o.kind for o in self.others)], self.inputs, strict=True)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
@@ -32,6 +31,7 @@ from s2s_runtime.decoding.text_files import (
     write_all,
 )
 from s2s_runtime.errors import InputError, OptionError, UnknownSymbolError, naming
+from s2s_runtime.files.array_files import read_arrays
 from s2s_runtime.files.text_source import TextSource, decode_line, open_text
 from s2s_runtime.model import Model
 from s2s_runtime.options import DecodingOptions
@@ -149,16 +149,30 @@ def run(settings: Settings) -> None:
         else:
             work = _score_lines(model, settings) if settings.score else _decode_lines(model, settings)
             _all_lines(settings, work)
-            _report_unknown(work.unknown)
+            _report(work)
 
 
 def _load(settings: Settings) -> Model:
     model = load_together(settings.bundle, settings, workers=settings.workers)
     source = model.manifest.source
-    if source.others:
+    if len(source.names) - len(source.known) > 1:
         raise InputError(
             f"{settings.bundle}: this bundle's model reads {' and '.join(map(repr, source.names))}, but a line holds "
             "one text: decode from Python with s2s_runtime.load(...).generate({name: [...], ...})"
+        )
+    names = " and ".join(map(repr, source.known))
+    if source.known and settings.score:
+        raise InputError(
+            f"--score: this bundle's model reads {names} step by step: score from Python, with score(..., known=...)"
+        )
+    if source.known and settings.known is None:
+        raise InputError(
+            f"{settings.bundle}: this bundle's model reads {names} at each step of the target, known in advance: give "
+            "--known FILE.npz with an array of that name, a row for each text"
+        )
+    if settings.known is not None and not source.known:
+        raise InputError(
+            f"--known: the model of {settings.bundle} reads nothing that is known in advance; leave it out"
         )
     return model
 
@@ -169,7 +183,8 @@ def _decode_lines(model: Model, settings: Settings) -> DecodeLines:
     prefix = settings.given.values["prefix"]
     if prefix is not None and model.target_vocabulary is None:
         prefix = numbers(prefix, "--prefix", "target")
-    return DecodeLines(model.prepare(**options), written, prefix, settings.keep_empty)
+    known = {} if settings.known is None else read_arrays(settings.known, model.manifest.source.known)
+    return DecodeLines(model.prepare(**options), written, prefix, settings.keep_empty, known)
 
 
 def _score_lines(model: Model, settings: Settings) -> ScoreLines:
@@ -234,7 +249,7 @@ def _plot(model: Model, settings: Settings, path: Path) -> None:
     [result] = work.results([text], 0)
     _show(work.write(1, text, result))
     plot_attention(result.hypotheses[0], result.source_tokens, path)
-    _report_unknown(work.unknown)
+    _report(work)
 
 
 def _one_by_one(model: Model, settings: Settings) -> None:
@@ -253,7 +268,7 @@ def _one_by_one(model: Model, settings: Settings) -> None:
             if not settings.interactive:
                 raise
             warn(f"error: {error if error.place is None else error.reason}")
-    _report_unknown(work.unknown)
+    _report(work)
 
 
 def _show(text: str) -> None:
@@ -272,8 +287,11 @@ def _each_text(settings: Settings) -> Iterator[str]:
                 yield decode_line(line, f"text {number}")
 
 
-def _report_unknown(unknown: Counter[str]) -> None:
-    """Say on stderr which symbols the model doesn't know, the most frequent first."""
+def _report(work: DecodeLines | ScoreLines) -> None:
+    """Say on stderr which symbols the model doesn't know, the most frequent first, and how many texts were too long."""
+    for done, count in work.long_lines.items() if isinstance(work, DecodeLines) else ():
+        warn(f"warning: {f'{count} texts were' if count > 1 else '1 text was'} longer than allowed and {done}")
+    unknown = work.unknown
     if unknown:
         most = ", ".join(f"{symbol!r} ({count})" for symbol, count in unknown.most_common(_REPORTED))
         more = f" and {len(unknown) - _REPORTED} more" if len(unknown) > _REPORTED else ""

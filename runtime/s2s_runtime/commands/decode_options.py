@@ -60,6 +60,9 @@ class DecodeSettings:
     encoding: Annotated[str | None, Option(verbs=SCORE, panel=FILES, metavar="NAME")] = None
     """Encoding of --input or standard input, such as utf-16 or latin-1; default: UTF-8."""
 
+    known: Annotated[Path | None, Option(panel=FILES, metavar="FILE.npz")] = None
+    """What the decoder reads step by step, known in advance: numpy's arrays by name, a row for each text."""
+
     output: Annotated[Path | None, Option(verbs=SCORE, panel=FILES, flags=("--output", "-o"))] = None
     """Write into this file instead of standard output."""
 

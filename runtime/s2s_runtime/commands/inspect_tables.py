@@ -74,7 +74,8 @@ def _model(manifest: Manifest, size: int | None) -> Iterator[tuple[str, str]]:
     yield "reads", (f"{source.name}: " if source.others else "") + _kind(source)
     for other in source.others:
         steps = ", step by step beside it" if other.aligned else ""
-        padded = "" if other.kind == "vector" else f"; padding {_padding(other.padding)}"
+        steps = ", known in advance, read by the decoder step by step (`known`)" if other.known else steps
+        padded = "" if other.kind == "vector" or other.known else f"; padding {_padding(other.padding)}"
         yield "", f"{other.name}: {_kind(other)}{steps}{padded}"
     yield "writes", f"{target.size} {'features' if target.feedback == 'value' else 'symbols'}"
     yield "feedback", f"{target.feedback}: {_FEEDBACKS[target.feedback]}"

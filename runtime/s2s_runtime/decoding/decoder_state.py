@@ -146,7 +146,7 @@ def generate_from(
         prefix=pad_prefixes(prefixes),
         indices=np.arange(len(state)),
     )
-    hypotheses = {row: ended for _, row, ended in decoding.search(batch, decoding.plan_from(0))}
+    hypotheses = {row: ended for _, row, ended in decoding.search([batch], decoding.plan_from(0))}
     rows = enumerate(state.source_tokens)
     return Results(decoding.result_builder.result(hypotheses[row], tokens, state.columns[row]) for row, tokens in rows)
 

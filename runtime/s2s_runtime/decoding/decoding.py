@@ -1,28 +1,33 @@
-"""The work of `generate` and the verbs like it, over any step model: it takes sources and options and gives results."""
+"""The one way from sources and options to results, over any step model, that every verb goes.
+
+`read` makes a request of what the caller gives, `batches` and `search` decode its sources, `result` and `rows` make
+results of what ended. `generate`, `generate_iter` and `generate_file` go it in one step, `decode`. `Decoder` searches
+the sources of several requests together, and `stream` watches a search of one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import copy
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.decoding.joined_parts import join_parts
+from s2s_runtime.decoding.request import Request
 from s2s_runtime.decoding.result_builder import ResultBuilder
 from s2s_runtime.decoding.workers import Workers, allow_sharing
 from s2s_runtime.errors import OptionError, S2SError
 from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.inputs.batches import make_batches
-from s2s_runtime.inputs.sources import Inputs, Sources, read_sources
+from s2s_runtime.inputs.long_rows import LengthLimit
+from s2s_runtime.inputs.sources import Inputs, read_sources
 from s2s_runtime.lazy_modules import LazyModule
-from s2s_runtime.options import Callback, DecodingOptions, Prefix, TokenEvent
+from s2s_runtime.options import Callback, CancelSignal, DecodingOptions, Prefix, TokenEvent
 from s2s_runtime.results import Result, Results
 from s2s_runtime.search.cancellation import cancellable, stoppable
-from s2s_runtime.search.engines import search_batches
-from s2s_runtime.search.finished import EndedSequence
+from s2s_runtime.search.engines import check_engine, search_batches
 from s2s_runtime.search.graph_search import SentenceHypotheses
 from s2s_runtime.search.plan import Notify, SearchPlan, make_plan, prefix_ids
 from s2s_runtime.search.step_model import StepModel
@@ -55,9 +60,14 @@ class Decoding:
         self._workers = workers if allow_sharing(options) else None
         self.plan = make_plan(options, manifest)
         self.result_builder = ResultBuilder(manifest, options)
+        check_engine(self.model, self.plan, options)
 
     def decode(self, inputs: Inputs, prefixes: Sequence[Prefix | None] | None, first: int = 0) -> list[Result]:
-        """Decode a list of sources.
+        """Decode a list of sources; see `read`."""
+        return Results(self.results(self.read(inputs, prefixes, first)))
+
+    def read(self, inputs: Inputs, prefixes: Sequence[Prefix | None] | None, first: int = 0) -> Request:
+        """Read and check what is to be decoded.
 
         Args:
             inputs: as `Model.generate` takes them.
@@ -74,88 +84,120 @@ class Decoding:
             self.manifest,
             options.unknown_symbols,
             first,
-            longest=options.max_source_length,
+            limit=LengthLimit(options.max_source_length, options.on_long),
             errors=errors if options.on_error == "return" else None,
         )
-        begun = prefix_ids(prefixes, len(sources.arrays), self.manifest, self.plan)
-        decode = self._alternatives if self.options.return_alternatives else self._results
-        results = decode(sources, begun, self.plan_from(first))
-        for index, error in errors.items():
-            results[index] = self.result_builder.failed(error)
-        return Results(results)
+        rows = sources.rows
+        begun: list[list[int]] = [[] for _ in sources.arrays]
+        for row, prefix in zip(rows, prefix_ids(prefixes, len(rows), self.manifest, self.plan), strict=True):
+            begun[row[0]] = prefix  # of a row's parts, the first begins its target
+        return Request(sources, begun, errors, first)
+
+    def batches(self, request: Request) -> list[Batch]:
+        """Return the sources of a request in batches; their `indices` are the sources', not the caller's rows'.
+
+        Raises:
+            OptionError: a prefix is as long as its target may get.
+        """
+        return make_batches(request.sources, request.prefixes, self.options, self.manifest)
+
+    def stoppable(self, signal: CancelSignal) -> Decoding:
+        """Return the same, but that a search ends with an error once a signal is set."""
+        other = copy.copy(self)
+        other.model = stoppable(self.model, signal)
+        return other
 
     def plan_from(self, first: int) -> SearchPlan:
         """Return the plan for a list before which `first` inputs came: events count those too."""
         callback = self.options.callback
         return self.plan if callback is None else replace(self.plan, notify=self._notify(callback, first))
 
-    def search(self, batch: Batch, plan: SearchPlan) -> Iterator[SentenceHypotheses]:
-        """Yield the hypotheses of each sentence of a batch."""
-        return search_batches(self.model, [batch], plan, self.options)
+    def search(self, batches: Iterable[Batch], plan: SearchPlan) -> Iterator[SentenceHypotheses]:
+        """Yield the hypotheses of each source of some batches, decoded one after the other."""
+        return search_batches(self.model, batches, plan, self.options)
 
-    def _results(self, sources: Sources, prefixes: Sequence[Sequence[int]], plan: SearchPlan) -> list[Result]:
-        results = {}
-        batches = make_batches(sources, prefixes, self.options, self.manifest)
-        for batch, row, ended in self._hypotheses(batches, plan):
-            index = int(batch.indices[row])
-            results[index] = self.result(ended, sources, index, batch.columns[row])
-        return [
-            results[index] if index in results else self.result_builder.empty(sources.unknown.get(index))
-            for index in range(len(sources.arrays))
-        ]
+    def results(self, request: Request) -> list[Result]:
+        """Return the result of each of the caller's rows."""
+        plan = self.plan_from(request.first)
+        if self.options.return_alternatives:
+            return self.rows(request, self._alternatives(request, plan))
+        return self.rows(request, self._results(request, plan))
+
+    def result(self, request: Request, index: int, ended: SentenceHypotheses) -> Result:
+        """Return the result of the source at an index of a request."""
+        builder, sources = self.result_builder, request.sources
+        columns, unknown = ended.batch.columns[ended.sentence], sources.unknown.get(index)
+        return builder.result(ended.hypotheses, builder.source_tokens(sources.arrays[index]), columns, unknown)
+
+    def empty(self, request: Request, index: int) -> Result:
+        """Return the result of a source without tokens."""
+        return self.result_builder.empty(request.sources.unknown.get(index))
+
+    def rows(self, request: Request, results: Sequence[Result]) -> list[Result]:
+        """Return the result of each of the caller's rows, of those of the sources; parts of a row are joined."""
+        sources, rows = request.sources, []
+        for number, row in enumerate(sources.rows):
+            result = results[row[0]]
+            if number in request.errors:
+                result = self.result_builder.failed(request.errors[number])
+            elif len(row) > 1:
+                parts, joints = [results[i] for i in row], [sources.joints[i] for i in row]
+                result = join_parts(parts, joints, self.manifest.target_vocabulary)
+            elif row[0] in sources.left_out:
+                result = replace(result, left_out=sources.left_out[row[0]])
+            rows.append(result)
+        return rows
+
+    def _results(self, request: Request, plan: SearchPlan) -> list[Result]:
+        """Return the result of each source of a request."""
+        found = {}
+        for ended in self._hypotheses(self.batches(request), plan):
+            index = int(ended.batch.indices[ended.sentence])
+            found[index] = self.result(request, index, ended)
+        return [found[index] if index in found else self.empty(request, index) for index in range(len(request))]
 
     def _hypotheses(self, batches: Sequence[Batch], plan: SearchPlan) -> Iterator[SentenceHypotheses]:
         workers = self._workers
         shared = None if workers is None else workers.share_out(batches, plan.beam_size)
         if workers is None or shared is None:
-            return search_batches(self.model, batches, plan, self.options)
+            return self.search(batches, plan)
         parts, theirs = shared
         stop = Event()
         model = stoppable(cancellable(theirs, self.options.cancel), stop)
         return iter(workers.map(lambda batch: list(search_batches(model, [batch], plan, self.options)), parts, stop))
 
-    def result(self, ended: list[EndedSequence], sources: Sources, index: int, columns: NDArray[np.bool_]) -> Result:
-        """Return the result of the source at an index; `columns`, bool (source time,), is False at its padding."""
-        tokens = self.result_builder.source_tokens(sources.arrays[index])
-        return self.result_builder.result(ended, tokens, columns, sources.unknown.get(index))
-
-    def _alternatives(self, sources: Sources, prefixes: Sequence[Sequence[int]], plan: SearchPlan) -> list[Result]:
+    def _alternatives(self, request: Request, plan: SearchPlan) -> list[Result]:
         """Decode each source with each of its likeliest next tokens as one more forced token."""
-        followed = self._followed(sources, prefixes, plan)
+        followed = self._followed(request, plan)
         indices = [index for index, continued in enumerate(followed) for _ in continued]
-        repeated = Sources(
-            [sources.arrays[index] for index in indices],
-            {i: sources.unknown[index] for i, index in enumerate(indices) if index in sources.unknown},
-            [sources.others[index] for index in indices],
-        )
-        begun = [prefix for continued in followed for prefix in continued]
-        decoded = iter(self._results(repeated, begun, replace(plan, num_hypotheses=1)))
+        repeated = request.select(indices, [prefix for continued in followed for prefix in continued])
+        decoded = iter(self._results(repeated, replace(plan, num_hypotheses=1)))
         results = []
         for index, continued in enumerate(followed):
-            unknown = sources.unknown.get(index)
+            unknown = request.sources.unknown.get(index)
             alternatives = [next(decoded) for _ in continued]
             if alternatives:
                 hypotheses = [result.hypotheses[0] for result in alternatives]
                 results.append(Result(hypotheses, alternatives[0].source_tokens, unknown or []))
-            elif len(sources.arrays[index]):  # no token is likely enough
-                tokens = self.result_builder.source_tokens(sources.arrays[index])
-                results.append(self.result_builder.unfollowed(prefixes[index], tokens, unknown))
+            elif len(request.sources.arrays[index]):  # no token is likely enough
+                tokens = self.result_builder.source_tokens(request.sources.arrays[index])
+                results.append(self.result_builder.unfollowed(request.prefixes[index], tokens, unknown))
             else:
-                results.append(self.result_builder.empty(unknown))
+                results.append(self.empty(request, index))
         return results
 
-    def _followed(self, sources: Sources, prefixes: Sequence[Sequence[int]], plan: SearchPlan) -> list[list[list[int]]]:
+    def _followed(self, request: Request, plan: SearchPlan) -> list[list[list[int]]]:
         """Return for each source its prefixes, each with one of the likeliest next tokens at its end."""
         options = self.options
-        followed: list[list[list[int]]] = [[] for _ in sources.arrays]
-        for batch in make_batches(sources, prefixes, options, self.manifest):
+        followed: list[list[list[int]]] = [[] for _ in range(len(request))]
+        for batch in self.batches(request):
             if batch.prefix is not None and bool(((batch.prefix >= 0).sum(axis=1) >= batch.limits).any()):
                 raise OptionError("prefix: leaves no room for alternatives; shorten it or raise max_length")
             likeliest = forced.likeliest_next(
                 self.model, batch, plan, options.num_hypotheses, options.min_alternative_probability
             )
             for index, tokens in zip(batch.indices.tolist(), likeliest, strict=True):
-                followed[index] = [[*prefixes[index], int(token)] for token in tokens]
+                followed[index] = [[*request.prefixes[index], int(token)] for token in tokens]
         return followed
 
     def _notify(self, callback: Callback, first: int) -> Notify:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,20 +13,27 @@ from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.declared_options.checks import is_integer
 from s2s_runtime.errors import InputError, OptionError
 from s2s_runtime.inputs.batches import make_batches
-from s2s_runtime.inputs.sources import Inputs, read_sources
+from s2s_runtime.inputs.sources import Inputs, Sources, read_sources
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.search.step_model import StatesT, StepModel
 
 Stop = Callable[[NDArray[np.float32]], ArrayLike]
 
 
-def count_steps(manifest: Manifest, steps: int | None) -> int:
-    """Return how many values to predict: as many as asked for, or else as the bundle says.
+def count_steps(manifest: Manifest, steps: int | None, known: Sequence[int] = ()) -> int:
+    """Return how many values to predict: as many as asked for, or else as the bundle or what is known in advance says.
+
+    Args:
+        manifest: of the bundle.
+        steps: how many were asked for.
+        known: steps of what is known in advance, of each row.
 
     Raises:
-        OptionError: the number is out of range, or neither gives one.
+        OptionError: the number is out of range, or nothing gives one.
     """
     count = manifest.target.max_length if steps is None else steps
+    if count is None and known:
+        count = min(known)
     if count is None:
         raise OptionError("steps: this bundle doesn't say how long targets get; give steps")
     if not is_integer(count):
@@ -64,17 +71,18 @@ def predict(
     inputs: Inputs,
     start: ArrayLike | None,
     *,
-    count: int,
+    steps: int | None,
     max_batch_size: int,
     stop: Stop | None = None,
 ) -> list[Floats]:
-    """Predict float32 (steps, features) for each input: `count` steps, or fewer by `stop`; see `Model.predict`."""
+    """Predict float32 (steps, features) for each input, or fewer steps by `stop`; see `Model.predict`."""
     if stop is not None and not callable(stop):
         raise OptionError(f"stop: expected a function of the values so far or None, got {stop!r}")
     sources = read_sources(inputs, manifest)
     empty = [i for i, source in enumerate(sources.arrays) if len(source) == 0]
     if empty:
         raise InputError.at("inputs", empty[0], "empty; there is nothing to predict from")
+    count = count_steps(manifest, steps, _known_steps(sources, manifest, steps))
     first = first_values(manifest, start, len(sources))
     options = DecodingOptions(max_length=count, max_batch_size=max_batch_size)
     predicted = [first[:0]] * len(sources)
@@ -87,6 +95,37 @@ def predict(
         for index, sequence in zip(batch.indices.tolist(), sequences, strict=True):
             predicted[index] = sequence
     return predicted
+
+
+def stacked(sequences: Sequence[Floats], manifest: Manifest, steps: int | None) -> Floats:
+    """Return sequences of one length as one array, float32 (sentences, steps, features)."""
+    if sequences:
+        return np.stack(sequences)
+    return np.zeros((0, count_steps(manifest, steps), manifest.target.size), np.float32)
+
+
+def _known_steps(sources: Sources, manifest: Manifest, steps: int | None) -> list[int]:
+    """Return the number of steps of everything that is known in advance.
+
+    Raises:
+        InputError: one has fewer steps than are to be predicted.
+    """
+    names = [(i, other.name) for i, other in enumerate(manifest.source.others) if other.known]
+    wanted = manifest.target.max_length if steps is None else steps
+    known = []
+    for index, others in enumerate(sources.others):
+        for place, name in names:
+            known.append(len(others[place]))
+            if is_integer(wanted) and wanted is not None and known[-1] < wanted:
+                raise InputError(
+                    f"known[{name!r}][{index}]: expected {wanted} steps, as there are to predict, got {known[-1]}"
+                    + ("; give more, or fewer steps" if steps is not None else f"; give steps={known[-1]}, or more")
+                )
+    if steps is None and manifest.target.max_length is None and len(set(known)) > 1:
+        raise OptionError(
+            f"steps: what is known in advance has {min(known)} to {max(known)} steps; give steps, or rows of one length"
+        )
+    return known
 
 
 def feed_back(model: StepModel[StatesT], states: StatesT, value: NDArray[Any], count: int) -> Floats:

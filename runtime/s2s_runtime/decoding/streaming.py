@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 from s2s_runtime.declared_options.checks import is_integer, verb_problems
 from s2s_runtime.decoding.decoding import Decoding
+from s2s_runtime.decoding.joined_parts import join_texts
+from s2s_runtime.decoding.request import Request
 from s2s_runtime.errors import OptionError
 from s2s_runtime.inputs.batch import Batch
-from s2s_runtime.inputs.batches import make_batches
 from s2s_runtime.inputs.given_rows import refuse_unlisted
-from s2s_runtime.inputs.sources import Row, read_sources
+from s2s_runtime.inputs.sources import Row
 from s2s_runtime.options import Prefix
 from s2s_runtime.results import Result
+from s2s_runtime.search.graph_search import SentenceHypotheses
 from s2s_runtime.search.greedy import greedy_stream
-from s2s_runtime.search.plan import prefix_ids
 
 
 def generate_windows(
@@ -73,8 +73,8 @@ def stream_pieces(
     decoding: Decoding,
     source: Row | Mapping[str, Row],
     prefix: Prefix | None = None,
-    unknown: Counter[str] | None = None,
     first: int = 0,
+    on_result: Callable[[Result], object] | None = None,
 ) -> Iterator[str]:
     """Return an iterator over the text of one source in pieces; see `Model.stream`.
 
@@ -82,8 +82,8 @@ def stream_pieces(
         decoding: the model with its options.
         source: a text or ids, or a mapping as `read_sources` takes it.
         prefix: forced first tokens, unless the options hold them.
-        unknown: a counter of symbols that the vocabulary lacks.
         first: how many sources came before, for messages.
+        on_result: called with the result that the pieces are the text of, once it is known.
 
     Raises:
         OptionError: an option can't be streamed. It is raised at once, not when the iterator is used.
@@ -97,23 +97,47 @@ def stream_pieces(
         raise OptionError(
             "engine: expected 'auto' or 'steps' for stream, which shows each token as it comes, got 'graph'"
         )
-    sources = read_sources(
-        [source], decoding.manifest, options.unknown_symbols, first, longest=options.max_source_length
-    )
-    if unknown is not None:
-        unknown.update(sources.unknown.get(0, ()))
-    prefixes = prefix_ids([prefix] if options.prefix is None else options.prefix, 1, decoding.manifest, decoding.plan)
-    return _pieces(decoding, make_batches(sources, prefixes, options, decoding.manifest))
+    request = decoding.read([source], [prefix] if options.prefix is None else options.prefix, first)
+    own = [request.select([index], [prefix]) for index, prefix in enumerate(request.prefixes)]
+    return _pieces(decoding, request, list(map(decoding.batches, own)), on_result)
 
 
-def _pieces(decoding: Decoding, batches: Sequence[Batch]) -> Iterator[str]:
-    given = text = ""
-    for batch in batches:  # one, or none where the source is empty
-        for ids in greedy_stream(decoding.model, batch, decoding.plan_from(0)):
-            text = decoding.result_builder.text(ids)
-            settled = text.rstrip("\N{REPLACEMENT CHARACTER}")  # byte pieces: of a character that may become whole
-            if len(settled) > len(given):
-                yield settled[len(given) :]
-                given = settled
-    if len(text) > len(given):
-        yield text[len(given) :]
+def _pieces(
+    decoding: Decoding,
+    request: Request,
+    batches: Sequence[Sequence[Batch]],
+    on_result: Callable[[Result], object] | None,
+) -> Iterator[str]:
+    """Yield what the text grows by, source after source where the row was split.
+
+    Args:
+        decoding: the model with its options.
+        request: one row.
+        batches: those of each of its sources: one, or none where it has no tokens.
+        on_result: called with the result.
+    """
+    results: list[Result] = []
+    given = ""
+    for index, own in enumerate(batches):
+        for batch in own:
+            for ids, hypotheses in greedy_stream(decoding.model, batch, decoding.plan_from(request.first)):
+                if hypotheses:
+                    results.append(decoding.result(request, index, SentenceHypotheses(batch, 0, hypotheses)))
+                going = () if hypotheses else (decoding.result_builder.text(ids),)
+                text = _joined(decoding, request, [*results, *going])
+                settled = text.rstrip("\N{REPLACEMENT CHARACTER}")  # byte pieces: of a character that may become whole
+                if len(settled) > len(given):
+                    yield settled[len(given) :]
+                    given = settled
+        if not own:
+            results.append(decoding.empty(request, index))
+    [result] = decoding.rows(request, results)
+    if on_result is not None:
+        on_result(result)
+    if len(result.text) > len(given):
+        yield result.text[len(given) :]
+
+
+def _joined(decoding: Decoding, request: Request, parts: Sequence[Result | str]) -> str:
+    texts = [part if isinstance(part, str) else part.text for part in parts]
+    return join_texts(texts, request.sources.joints[: len(texts)], decoding.manifest.target_vocabulary)

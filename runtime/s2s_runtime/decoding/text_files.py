@@ -6,15 +6,18 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Final, Protocol
+from typing import IO, Any, Final, Protocol
+
+from numpy.typing import NDArray
 
 from s2s_runtime.decoding.decoding import Decoding
 from s2s_runtime.decoding.streaming import check_read_ahead, refuse_prefix, stream_pieces
 from s2s_runtime.errors import InputError, OptionError
 from s2s_runtime.files.text_source import TextSource, decode_line, line_blocks, open_text
+from s2s_runtime.inputs.sources import Row
 from s2s_runtime.options import READ_AHEAD, Prefix
 from s2s_runtime.results import Result
 
@@ -30,12 +33,14 @@ class FileReport:
         skipped: how many were decoded already, when resuming.
         seconds: time it took.
         unknown_symbols: how often each symbol occurred that the source vocabulary lacks.
+        long_lines: how many lines were longer than allowed and "truncated" or "split".
     """
 
     lines: int
     skipped: int
     seconds: float
     unknown_symbols: Counter[str] = field(default_factory=Counter)
+    long_lines: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +90,18 @@ class DecodeLines:
         write: makes lines of results.
         prefix: the forced first tokens of every target, or None.
         keep_empty: whether an empty line gives an empty line; otherwise it is an error.
+        known: what the decoder reads step by step, known in advance, by name: a row for each line.
         unknown: a counter of symbols that the vocabulary lacks.
+        long_lines: a counter of lines "truncated" and "split".
     """
 
     decoding: Decoding
     write: LineFormat = LineFormat()
     prefix: Prefix | None = None
     keep_empty: bool = True
+    known: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     unknown: Counter[str] = field(default_factory=Counter)
+    long_lines: Counter[str] = field(default_factory=Counter)
 
     def __call__(self, lines: Sequence[str], first: int) -> str:
         """See `Work`."""
@@ -104,23 +113,36 @@ class DecodeLines:
         prefixes = None if self.prefix is None else [self.prefix] * len(lines)
         results = self.decoding.decode(self._inputs(lines, first), prefixes, first)
         for result in results:
-            if result.unknown_symbols:
-                self.unknown.update(result.unknown_symbols)
+            self._count(result)
         return results
 
     def pieces(self, line: str, first: int) -> Iterator[str]:
         """Yield the text of one line, piece by piece."""
-        return stream_pieces(self.decoding, self._inputs([line], first)[0], self.prefix, self.unknown, first)
+        return stream_pieces(self.decoding, self._inputs([line], first)[0], self.prefix, first, self._count)
 
-    def _inputs(self, lines: Sequence[str], first: int) -> Sequence[str | list[int]]:
+    def _count(self, result: Result) -> None:
+        if result.unknown_symbols:
+            self.unknown.update(result.unknown_symbols)
+        if result.left_out or result.parts:
+            self.long_lines["truncated" if result.left_out else "split"] += 1
+
+    def _inputs(self, lines: Sequence[str], first: int) -> Sequence[Row | Mapping[str, Row]]:
         if not self.keep_empty and not all(line.strip() for line in lines):
             index = first + next(i for i, line in enumerate(lines) if not line.strip())
             raise InputError(
                 f"text {index + 1} is empty; leave it out, or give --keep-empty to get an empty line for it"
             )
+        rows: Sequence[str | list[int]] = lines
         if self.decoding.manifest.source_vocabulary is None:
-            return [numbers(line, f"text {first + i + 1}", "source") for i, line in enumerate(lines)]
-        return lines
+            rows = [numbers(line, f"text {first + i + 1}", "source") for i, line in enumerate(lines)]
+        if not self.known:
+            return rows
+        for name, array in self.known.items():
+            if len(array) < first + len(rows):
+                raise InputError(f"--known: {name!r} has {len(array)} rows; expected one for each text, got more texts")
+        source = self.decoding.manifest.source.name
+        beside = [{name: array[first + i] for name, array in self.known.items()} for i in range(len(rows))]
+        return [{source: row, **other} for row, other in zip(rows, beside, strict=True)]
 
 
 def numbers(line: str, what: str, side: str) -> list[int]:
@@ -172,7 +194,7 @@ def decode_file(
         with open_output(target, resume=resume) as output:
             skipped = count_lines(target) if resume else 0
             done = run_lines(lines, output, work, skip=skipped, read_ahead=read_ahead, on_progress=on_progress)
-    return FileReport(done, skipped, time.perf_counter() - start, work.unknown)
+    return FileReport(done, skipped, time.perf_counter() - start, work.unknown, work.long_lines)
 
 
 def run_lines(

@@ -29,7 +29,10 @@ def make_batches(
         OptionError: a prefix is as long as its sentence may get, or longer.
     """
     arrays = sources.arrays
-    limits = [target_limit(len(source), options, manifest) for source in arrays]
+    limits = [
+        target_limit(len(source), options, manifest, others)
+        for source, others in zip(arrays, sources.others, strict=True)
+    ]
     for i, prefix in enumerate(prefixes):
         if len(prefix) > limits[i]:
             raise OptionError(f"prefix[{i}]: {len(prefix)} tokens, but the target may have {limits[i]}; shorten it")
@@ -52,9 +55,20 @@ def make_batches(
     return batches
 
 
-def target_limit(source_length: int, options: DecodingOptions, manifest: Manifest) -> int:
-    """Return the most tokens that the target of a source of this length may have."""
-    limits = [limit for limit in (options.max_length or manifest.target.max_length,) if limit is not None]
+def target_limit(
+    source_length: int, options: DecodingOptions, manifest: Manifest, others: Sequence[Source] = ()
+) -> int:
+    """Return the most tokens that the target of a source of this length may have.
+
+    Args:
+        source_length: of the first source.
+        options: how to decode.
+        manifest: of the bundle.
+        others: what is read beside the first source: a target has no step for which something known is missing.
+    """
+    specs = zip(others, manifest.source.others, strict=False)
+    limits = [len(known) for known, spec in specs if spec.known]
+    limits += [limit for limit in (options.max_length or manifest.target.max_length,) if limit is not None]
     if options.max_length_ratio is not None:
         ratio = options.max_length_ratio
         factor, more = ratio if isinstance(ratio, tuple) else (ratio, 0.0)

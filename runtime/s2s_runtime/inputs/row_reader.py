@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from s2s_runtime.array_types import Ints
 from s2s_runtime.bundle.manifest import Manifest, SourceKind
 from s2s_runtime.errors import InputError, UnknownSymbolError
 from s2s_runtime.inputs.given_rows import row_in
+from s2s_runtime.inputs.long_rows import Cut, LengthLimit, cut_evenly, cut_up
 from s2s_runtime.options.types import UnknownPolicy
 from s2s_runtime.vocabulary.padding import PaddingPolicy
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
@@ -19,6 +20,24 @@ from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
 Source = NDArray[Any]  # int64 (time,), float32 (time, features), or float32 (features,) for a vector
 
 _RANKS = {"values": (3,), "one-hot": (2, 3), "ids": (2,), "vector": (2,)}
+
+
+class Part(NamedTuple):
+    """A row, or the part of a row that was too long: its array, its symbols that the vocabulary lacks, and its joint.
+
+    The joint is what stands between the text before and this one's, where they are joined.
+    """
+
+    array: Source
+    missing: list[str]
+    joint: str = ""
+
+
+class ReadRow(NamedTuple):
+    """What a row was read as: one part or several, and how many of its tokens were left out."""
+
+    parts: list[Part]
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +50,7 @@ class RowReader:
         size: number of different ids, or of features.
         padding: how it is padded.
         vocabulary: turns texts into ids; None where only numbers are known.
+        limit: most tokens of a row, and what becomes of a longer one.
     """
 
     label: str
@@ -38,13 +58,16 @@ class RowReader:
     size: int
     padding: PaddingPolicy
     vocabulary: Vocabulary | None
+    limit: LengthLimit = field(default_factory=LengthLimit)
 
     @classmethod
-    def of(cls, manifest: Manifest) -> list[RowReader]:
-        """Return a reader for each input of a bundle, in order."""
+    def of(cls, manifest: Manifest, limit: LengthLimit) -> list[RowReader]:
+        """Return a reader for each input of a bundle, in order; the limit is that of the first."""
         source = manifest.source
-        labels = ["inputs"] if not source.others else [f"inputs[{name!r}]" for name in source.names]
-        first = cls(labels[0], source.kind, source.size, manifest.padding, manifest.source_vocabulary)
+        several = len(source.names) - len(source.known) > 1
+        labels = [f"inputs[{name!r}]" if several else "inputs" for name in source.names[:1]]
+        labels += [f"{'known' if other.known else 'inputs'}[{other.name!r}]" for other in source.others]
+        first = cls(labels[0], source.kind, source.size, manifest.padding, manifest.source_vocabulary, limit)
         others = zip(labels[1:], source.others, strict=True)
         return [first, *(cls(label, other.kind, other.size, other.padding, None) for label, other in others)]
 
@@ -72,14 +95,16 @@ class RowReader:
         """Return the rows of an array of ids, checked all at once; None where they have to be checked one by one."""
         if not isinstance(rows, np.ndarray) or rows.ndim != 2 or rows.dtype.kind not in "iu" or rows.size == 0:
             return None
-        length = self.padding.length
-        if self.kind not in ("ids", "one-hot") or self.padding.masked or (length and rows.shape[1] > length):
+        longest = self.limit.within(self.padding.length).longest
+        if self.kind not in ("ids", "one-hot") or self.padding.masked or (longest and rows.shape[1] > longest):
             return None
         lowest = -1 if self.kind == "one-hot" else 0
         return list(rows.astype(np.int64)) if rows.min() >= lowest and rows.max() < self.size else None
 
-    def read(self, index: int, item: object, policy: UnknownPolicy | None) -> tuple[Source, list[str]]:
+    def read(self, index: int, item: object, policy: UnknownPolicy | None) -> ReadRow:
         """Return the array of one sentence, int64 (time,) or float32, and the symbols that the vocabulary lacks.
+
+        A row that is too long is cut up or truncated where the limit says so.
 
         Raises:
             InputError: wrong type, shape or range; too long; padding where it can't be masked.
@@ -94,14 +119,48 @@ class RowReader:
             array, missing = self._read_text(index, item, policy)
         else:
             array = self._read_numbers(index, item)
-        length = self.padding.length
-        if self.kind != "vector" and length is not None and len(array) > length:
-            raise self._wrong(
+        limit = self.limit.within(self.padding.length)
+        if self.kind == "vector" or limit.longest is None or len(array) <= limit.longest:
+            return ReadRow([Part(array, missing)])
+        if limit.policy == "error":
+            raise self._too_long(index, len(array))
+        parts = self._parts(item, array, limit.longest, policy)
+        if not parts:
+            raise self._too_long(index, len(array))
+        if limit.policy == "split":
+            return ReadRow(parts)
+        return ReadRow(parts[:1], len(array) - len(parts[0].array))
+
+    def _too_long(self, index: int, count: int) -> InputError:
+        length, most = self.padding.length, self.limit.longest
+        advice = "shorten it, or give on_long='truncate' or 'split'"
+        if length is not None and (most is None or most > length):
+            return self._wrong(
                 index,
-                f"{len(array)} tokens, but this bundle's model reads sources padded to {length}; shorten it, or export "
-                "again with a larger source length",
+                f"{count} tokens, but this bundle's model reads sources padded to {length}; {advice}, or export again "
+                "with a larger source length",
             )
-        return array, missing
+        return self._wrong(index, f"expected at most max_source_length = {most} tokens, got {count}; {advice}")
+
+    def _parts(self, item: object, array: Source, longest: int, policy: UnknownPolicy | None) -> list[Part]:
+        """Return the parts of a row that is too long; none where start and end alone are as long as it may be.
+
+        Numbers are cut as they are: whether a start and an end are among them, only who gives them knows.
+        """
+        vocabulary = self.vocabulary
+        if vocabulary is None or not isinstance(item, str):
+            return [Part(array[cut.first : cut.stop], [], cut.joint) for cut in cut_evenly(len(array), longest)]
+        room = longest - len(vocabulary.wrap([]))
+        if room < 1:
+            return []
+        symbols, ids = vocabulary.symbol_ids(item)
+        cuts = cut_up(symbols, vocabulary.unit, room) if self.limit.policy == "split" else [Cut(0, room, "")]
+        cuts = cuts or [Cut(0, 0, "")]  # nothing but white space
+        parts = []
+        for first, stop, joint in cuts:
+            own, missing = vocabulary.resolve(symbols[first:stop], ids[first:stop], policy, item)
+            parts.append(Part(np.array(vocabulary.wrap(own) if own else [], np.int64), missing, joint))
+        return parts
 
     def _read_numbers(self, index: int, item: object) -> Source:
         try:

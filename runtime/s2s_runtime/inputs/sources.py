@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,32 +13,78 @@ from numpy.typing import NDArray
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.errors import InputError, S2SError, UnknownSymbolError
 from s2s_runtime.inputs.given_rows import row_in, rows_in
-from s2s_runtime.inputs.row_reader import RowReader, Source
+from s2s_runtime.inputs.long_rows import LengthLimit
+from s2s_runtime.inputs.row_reader import Part, ReadRow, RowReader, Source
 from s2s_runtime.options.types import UnknownPolicy
 
-__all__ = ["Inputs", "Row", "Rows", "Source", "Sources", "read_sources"]
+__all__ = ["Inputs", "Known", "Row", "Rows", "Source", "Sources", "read_sources", "with_known"]
 
 Row = str | Sequence[int] | NDArray[Any]
 Rows = Iterable[Row] | NDArray[Any]
+Known = Mapping[str, Rows]
 Inputs = Iterable[Row | Mapping[str, Row]] | NDArray[Any] | Mapping[str, Rows]
+
+_NOTHING: Final = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The sources that were read.
+    """The sources that were read: one for each of the caller's rows, or several where a long one was split.
 
     Attributes:
         arrays: int64 (time,) each, or float32 (time, features) for a source of values; time is 0 in empty ones.
-        unknown: symbols that the vocabulary lacks, by the index of the text.
-        others: for each sentence, what the other inputs of the encoder read; empty where there are none.
+        unknown: symbols that the vocabulary lacks, by the index of the source.
+        others: for each source, what the other inputs of the encoder read; empty where there are none.
+        joints: what stands between the output of each source and the one before, where both are of one row; None where
+            a row begins.
+        left_out: how many tokens of a row were left out, by the index of the source.
     """
 
     arrays: list[Source]
-    unknown: Mapping[int, list[str]]
+    unknown: dict[int, list[str]]
     others: list[tuple[Source, ...]]
+    joints: list[str | None]
+    left_out: dict[int, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.arrays)
+
+    @property
+    def rows(self) -> list[range]:
+        """The sources of each of the caller's rows, by their indices."""
+        starts = [i for i, joint in enumerate(self.joints) if joint is None]
+        return [range(first, stop) for first, stop in pairwise([*starts, len(self.arrays)])]
+
+
+def with_known(inputs: Any, known: Mapping[str, Any] | None, manifest: Manifest) -> Any:
+    """Return inputs with what is known in advance beside them, as one mapping from names to rows.
+
+    Args:
+        inputs: what callers give as sources.
+        known: what they give as `known`.
+        manifest: of the bundle.
+
+    Raises:
+        InputError: the bundle's model reads nothing of that name, or something that wasn't given.
+    """
+    source = manifest.source
+    if known is None and (not source.known or isinstance(inputs, Mapping) or _has_mappings(inputs)):
+        return inputs
+    if known is not None and not isinstance(known, Mapping):
+        raise InputError(f"known: expected a mapping from names to rows, got {type(known).__name__}")
+    given = known or {}
+    if set(given) != set(source.known):
+        expected = _quoted(source.known) if source.known else "nothing that is known in advance"
+        raise InputError(
+            f"known: this bundle's model reads {expected} at each step of the target, got {_quoted(list(given))}"
+            + (f"; give known={{{', '.join(f'{name!r}: ...' for name in source.known)}}}" if source.known else "")
+        )
+    beside = dict(inputs) if isinstance(inputs, Mapping) else {source.name: inputs}
+    return {**beside, **given}
+
+
+def _has_mappings(inputs: object) -> bool:
+    return isinstance(inputs, Sequence) and not isinstance(inputs, str) and any(isinstance(i, Mapping) for i in inputs)
 
 
 def read_sources(
@@ -46,7 +93,7 @@ def read_sources(
     policy: UnknownPolicy | None = None,
     first: int = 0,
     *,
-    longest: int | None = None,
+    limit: LengthLimit | None = None,
     errors: dict[int, S2SError] | None = None,
 ) -> Sources:
     """Return one array per sentence and input, without padding where the model masks it.
@@ -59,7 +106,7 @@ def read_sources(
         manifest: of the bundle.
         policy: what becomes of symbols that the vocabulary lacks; None = the vocabulary's own way.
         first: how many inputs came before these, for messages.
-        longest: most tokens of the first input; None = no limit.
+        limit: most tokens of the first input, and what becomes of a longer one; None = no limit but the bundle's.
         errors: takes the errors of single rows by their index, which are empty then; None = they are raised.
 
     Raises:
@@ -67,35 +114,48 @@ def read_sources(
             between tokens of a model that masks it; names that the bundle lacks, or not as many rows for each name.
         UnknownSymbolError: a text holds a symbol that the vocabulary doesn't.
     """
-    readers = RowReader.of(manifest)
+    readers = RowReader.of(manifest, limit or LengthLimit())
     columns = _columns(inputs, manifest.source.names)
     for reader, column in zip(readers, columns, strict=True):
         reader.check_rank(column)
     whole = readers[0].read_whole(columns[0]) if len(readers) == 1 else None
-    if whole is not None and (longest is None or len(whole[0]) <= longest):
-        return Sources(whole, {}, [()] * len(whole))
-    unknown: dict[int, list[str]] = {}
-    arrays, others = [], []
-    for i, (row, *rest) in enumerate(zip(*columns, strict=True)):
+    if whole is not None:
+        return Sources(whole, {}, [()] * len(whole), [None] * len(whole))
+    sources = Sources([], {}, [], [])
+    for i, row in enumerate(zip(*columns, strict=True)):
         try:
-            array, missing = readers[0].read(first + i, row, policy)
-            if longest is not None and len(array) > longest:
-                reason = (
-                    f"expected at most max_source_length = {longest} tokens, got {len(array)}; shorten it or cut it up"
-                )
-                raise InputError.at(readers[0].label, first + i, reason)
-            read = [reader.read(first + i, item, policy)[0] for reader, item in zip(readers[1:], rest, strict=True)]
-            beside = _beside(first + i, (row_in(row), array), read, manifest) if rest else ()
+            read, beside = _read_row(first + i, row, readers, policy, manifest)
         except (InputError, UnknownSymbolError) as error:
             if errors is None:
                 raise
-            errors[i], missing = error, []
-            array, beside = np.zeros(0, np.int64), tuple(np.zeros(0, np.int64) for _ in rest)
+            errors[i] = error
+            read, beside = ReadRow([Part(_NOTHING, [])]), tuple(_NOTHING for _ in readers[1:])
+        _add(sources, read, beside)
+    return sources
+
+
+def _read_row(
+    index: int, row: Sequence[Any], readers: Sequence[RowReader], policy: UnknownPolicy | None, manifest: Manifest
+) -> tuple[ReadRow, tuple[Source, ...]]:
+    """Return what a row was read as, and what the other inputs have beside it."""
+    own, *others = row
+    read = readers[0].read(index, own, policy)
+    if not others:
+        return read, ()
+    arrays = [reader.read(index, item, policy).parts[0].array for reader, item in zip(readers[1:], others, strict=True)]
+    return read, _beside(index, row_in(own), read, arrays, manifest)
+
+
+def _add(sources: Sources, read: ReadRow, beside: tuple[Source, ...]) -> None:
+    """Add the parts of a row to the sources that are being read."""
+    if read.left_out:
+        sources.left_out[len(sources)] = read.left_out
+    for number, (array, missing, joint) in enumerate(read.parts):
         if missing:
-            unknown[i] = missing
-        arrays.append(array)
-        others.append(beside)
-    return Sources(arrays, unknown, others)
+            sources.unknown[len(sources)] = missing
+        sources.arrays.append(array)
+        sources.others.append(beside)
+        sources.joints.append(joint if number else None)
 
 
 def _columns(inputs: Inputs, names: Sequence[str]) -> list[Any]:
@@ -133,16 +193,16 @@ def _quoted(names: Sequence[str]) -> str:
     return " and ".join(map(repr, names)) or "no names"
 
 
-def _beside(index: int, first: tuple[Any, Source], others: list[Source], manifest: Manifest) -> tuple[Source, ...]:
+def _beside(index: int, row: Any, read: ReadRow, others: list[Source], manifest: Manifest) -> tuple[Source, ...]:
     """Return the other inputs of a sentence; those that go with the first step by step are made as long as it is."""
-    row, array = first
-    specs = manifest.source.others
+    array, specs = read.parts[0].array, manifest.source.others
     if not len(array):  # an empty sentence isn't decoded, whatever stands beside it
         return tuple(others)
     # What the first input says is padding is padding beside it too, whatever stands there.
     padded = None if isinstance(row, str) or not manifest.padding.masked else len(row)
+    longer = {padded, len(array) + read.left_out} if read.left_out else {padded}
     cut = [
-        other[: len(array)] if spec.aligned and len(other) == padded else other
+        other[: len(array)] if spec.aligned and len(other) in longer else other
         for spec, other in zip(specs, others, strict=True)
     ]
     for spec, other in zip(specs, cut, strict=True):

@@ -56,6 +56,12 @@ class DecodingOptions(RunningOptions, OutputOptions, SamplingOptions, TokenOptio
             )
         if self.max_length is not None and self.min_length > self.max_length:
             problems.append(f"min_length: expected at most max_length = {self.max_length}, got {self.min_length}")
+        if self.on_long == "split" and self.num_hypotheses > 1:
+            problems.append(
+                f"on_long: 'split' joins the best of each part; expected num_hypotheses 1, got {self.num_hypotheses}"
+            )
+        if self.on_long == "split" and self.callback is not None:
+            problems.append("on_long: 'split' can't be combined with a callback, whose events count whole sources")
         if self.return_alternatives and (self.sampling or self.callback is not None):
             problems.append("return_alternatives: can't be combined with sampling or a callback")
         return problems

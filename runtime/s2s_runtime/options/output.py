@@ -5,7 +5,7 @@ from typing import Annotated
 
 from s2s_runtime.declared_options import Need, Option
 from s2s_runtime.options.terms import FILES, GREEDY, JSON, NOT_GREEDY_GRAPH, ONLY_STEPS, SCORE, named
-from s2s_runtime.options.types import Callback, CancelSignal, ErrorPolicy, UnknownPolicy
+from s2s_runtime.options.types import Callback, CancelSignal, ErrorPolicy, LongPolicy, UnknownPolicy
 
 
 @dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
@@ -76,8 +76,23 @@ class OutputOptions:
             elsewhere=named("max_input_length", "--max-source-positions"),
         ),
     ] = None
-    """Most tokens that a source may have, as the model reads it (start and end symbols too); a longer one is an error.
-    None = no limit but the bundle's. Memory and time grow with the longest source of a batch."""
+    """Most tokens that a source may have, as the model reads it (start and end symbols too); what becomes of a longer
+    one says on_long. None = no limit but the bundle's."""
+
+    on_long: Annotated[
+        LongPolicy,
+        Option(
+            panel=FILES,
+            help="A text longer than --max-source-length or the bundle's length is an error, truncated, or decoded in "
+            "parts.",
+            not_for=("generate_from",),
+            elsewhere=named(hugging_face="truncation"),
+        ),
+    ] = "error"
+    """What becomes of a source longer than max_source_length, or than the length that the bundle's model was made for.
+    "error": it is an error. "truncate": its end is left out; the result's `left_out` says how many tokens. "split": it
+    is cut where sentences end, or else words, the parts are decoded each by itself, and their outputs joined; the
+    result's `parts` has them. Not with several hypotheses or a callback."""
 
     on_error: Annotated[
         ErrorPolicy,

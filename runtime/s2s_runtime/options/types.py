@@ -11,6 +11,7 @@ Engine = Literal["auto", "graph", "steps"]
 LengthPenaltyKind = Literal["average", "gnmt"]
 Mean = Literal["probabilities", "log_probabilities"]
 ErrorPolicy = Literal["raise", "return"]
+LongPolicy = Literal["error", "truncate", "split"]
 UnknownPolicy = Literal["error", "unk", "skip"]
 Token = int | str
 Prefix = str | Sequence[int]

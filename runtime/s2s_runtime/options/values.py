@@ -16,6 +16,7 @@ from s2s_runtime.options.types import (
     Engine,
     ErrorPolicy,
     LengthPenaltyKind,
+    LongPolicy,
     Prefix,
     Token,
     UnknownPolicy,
@@ -139,8 +140,14 @@ class OptionValues(TypedDict, total=False):
     else "error". Results list them as `unknown_symbols`."""
 
     max_source_length: int | None
-    """Most tokens that a source may have, as the model reads it (start and end symbols too); a longer one is an error.
-    None = no limit but the bundle's. Memory and time grow with the longest source of a batch."""
+    """Most tokens that a source may have, as the model reads it (start and end symbols too); what becomes of a longer
+    one says on_long. None = no limit but the bundle's."""
+
+    on_long: LongPolicy
+    """What becomes of a source longer than max_source_length, or than the length that the bundle's model was made for.
+    "error": it is an error. "truncate": its end is left out; the result's `left_out` says how many tokens. "split": it
+    is cut where sentences end, or else words, the parts are decoded each by itself, and their outputs joined; the
+    result's `parts` has them. Not with several hypotheses or a callback."""
 
     on_error: ErrorPolicy
     """What becomes of a source that can't be read: too long, an unknown symbol, a wrong type, numbers that aren't

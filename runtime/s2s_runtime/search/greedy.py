@@ -49,13 +49,17 @@ def greedy_search(model: StepModel[StatesT], batch: Batch, plan: SearchPlan) -> 
     return _GreedySearch(model, batch, plan).run()
 
 
-def greedy_stream(model: StepModel[StatesT], batch: Batch, plan: SearchPlan) -> Iterator[list[int]]:
-    """Search a batch of one sentence; yield all its ids so far after each step, without the end token."""
+def greedy_stream(
+    model: StepModel[StatesT], batch: Batch, plan: SearchPlan
+) -> Iterator[tuple[list[int], list[EndedSequence]]]:
+    """Search a batch of one sentence as `greedy_search` does; yield after each step what it has by then.
+
+    Yields:
+        All its ids so far, the last of which may not count where it has ended; and its hypotheses, none until then.
+    """
     search = _GreedySearch(model, batch, plan)
     for rows in search.steps():
-        written: list[int] = rows.history.tokens[0].tolist()
-        if not plan.is_end[written[-1]]:
-            yield written
+        yield rows.history.tokens[0].tolist(), search.best(0)
 
 
 class _Choice(NamedTuple):
@@ -79,10 +83,14 @@ class _GreedySearch(Generic[StatesT]):
     def run(self) -> list[list[EndedSequence]]:
         for _ in self.steps():
             pass
-        return [rank(hypotheses, self.plan.num_hypotheses) for hypotheses in self.ended]
+        return [self.best(sentence) for sentence in range(len(self.batch))]
+
+    def best(self, sentence: int) -> list[EndedSequence]:
+        """Return the hypotheses of a sentence that has ended, best first."""
+        return rank(self.ended[sentence], self.plan.num_hypotheses)
 
     def steps(self) -> Iterator[_Rows[StatesT]]:
-        """Write all sentences; yield the rows after each step, before those that ended are dropped."""
+        """Write all sentences; yield the rows after each step, those that ended collected and not dropped yet."""
         rows = self.start()
         tokens = np.full(len(rows.sentences), self.plan.start_id, np.int64)
         left = len(tokens)
@@ -94,13 +102,14 @@ class _GreedySearch(Generic[StatesT]):
             if choice.scores is not None:
                 rows.totals += choice.scores
             done = self.done(rows, choice)
-            yield rows
-            if done.any():
+            is_eventful = bool(done.any())
+            if is_eventful:
                 self.collect(rows, choice, done)
                 rows.live &= ~done
                 left = int(rows.live.sum())
-                if 0 < left <= len(tokens) - len(tokens) / DROP_SHARE:
-                    tokens = tokens[rows.drop_ended(self.model)]
+            yield rows
+            if is_eventful and 0 < left <= len(tokens) - len(tokens) / DROP_SHARE:
+                tokens = tokens[rows.drop_ended(self.model)]
 
     def start(self) -> _Rows[StatesT]:
         batch, plan = self.batch, self.plan

@@ -125,11 +125,7 @@ def _lacking(options: DecodingOptions, manifest: Manifest, *, has_ends: bool) ->
             problems.append("replace_unknown: needs a source and a target vocabulary, which this bundle doesn't have")
         if manifest.target.unknown_id is None:
             problems.append("replace_unknown: needs an unknown token, which this bundle doesn't have")
-    vocabulary = manifest.source_vocabulary
-    if options.unknown_symbols is not None and vocabulary is None:
-        problems.append("unknown_symbols: needs a source vocabulary, which this bundle doesn't have")
-    elif options.unknown_symbols == "unk" and vocabulary is not None and vocabulary.unknown is None:
-        problems.append("unknown_symbols: 'unk' needs an unknown symbol in the source vocabulary, which has none")
+    problems += _lacking_in_source(options, manifest)
     if options.max_length is options.max_length_ratio is manifest.target.max_length is None:
         problems.append("max_length: this bundle doesn't say how long targets get; give max_length or max_length_ratio")
     most = manifest.target.max_length
@@ -138,6 +134,21 @@ def _lacking(options: DecodingOptions, manifest: Manifest, *, has_ends: bool) ->
             f"min_length: expected at most {most}, the longest target this bundle's model was made for, got "
             f"{options.min_length}; give max_length too to go beyond"
         )
+    return problems
+
+
+def _lacking_in_source(options: DecodingOptions, manifest: Manifest) -> list[str]:
+    """Return what options about sources need and the bundle lacks, one line for each problem."""
+    problems = []
+    vocabulary = manifest.source_vocabulary
+    if options.unknown_symbols is not None and vocabulary is None:
+        problems.append("unknown_symbols: needs a source vocabulary, which this bundle doesn't have")
+    elif options.unknown_symbols == "unk" and vocabulary is not None and vocabulary.unknown is None:
+        problems.append("unknown_symbols: 'unk' needs an unknown symbol in the source vocabulary, which has none")
+    if options.on_long != "error" and options.max_source_length is manifest.padding.length is None:
+        problems.append("on_long: has no effect without max_source_length, as this bundle's model reads any length")
+    if options.on_long == "split" and manifest.source.others:
+        problems.append("on_long: 'split' needs a model of one source; give 'truncate'")
     return problems
 
 

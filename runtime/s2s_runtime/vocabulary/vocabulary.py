@@ -180,15 +180,7 @@ class Vocabulary:
         return self.normalize(text).split() if self.unit == "phone" else self.split(text)
 
     def encode(self, text: str, unknown: UnknownPolicy | None = None) -> list[int]:
-        """Return the ids of a text's symbols, without start and end; reversed where `reverse` is set.
-
-        Args:
-            text: any text.
-            unknown: see `look_up`.
-
-        Raises:
-            UnknownSymbolError: a symbol is not in the vocabulary, and not to be replaced or left out.
-        """
+        """Return the ids of a text's symbols, without start and end; reversed where `reverse` is set. See `look_up`."""
         return self.look_up(text, unknown)[0]
 
     def look_up(self, text: str, unknown: UnknownPolicy | None = None) -> tuple[list[int], list[str]]:
@@ -203,9 +195,18 @@ class Vocabulary:
         Raises:
             UnknownSymbolError: a symbol is not in the vocabulary, and not to be replaced or left out.
         """
+        return self.resolve(*self.symbol_ids(text), unknown, text)
+
+    def symbol_ids(self, text: str) -> tuple[list[str], list[int | None]]:
+        """Return the symbols of a text, and the id of each, None where the vocabulary lacks it."""
         symbols = self.split(text)
         known = symbols if self._pieces is None else self._pieces.known(self.normalize(text), symbols)
-        ids = list(map(self._ids.get, known))
+        return symbols, list(map(self._ids.get, known))
+
+    def resolve(
+        self, symbols: Sequence[str], ids: Sequence[int | None], unknown: UnknownPolicy | None, text: str
+    ) -> tuple[list[int], list[str]]:
+        """Return what `look_up` does, of what `symbol_ids` gave for a text, or of a part of it."""
         missing: list[str] = []
         if None in ids:
             missing = [symbol for symbol, token in zip(symbols, ids, strict=True) if token is None]
@@ -216,8 +217,7 @@ class Vocabulary:
                 raise UnknownSymbolError(self.unit_name, missing[0], ids.index(None), text, self.unknown)
             else:
                 ids = [stand_in if token is None else token for token in ids]
-        token_ids = cast("list[int]", ids)
-        return (token_ids[::-1] if self.reverse else token_ids), missing
+        return cast("list[int]", list(ids[::-1] if self.reverse else ids)), missing
 
     def wrap(self, ids: Iterable[int]) -> list[int]:
         """Return the ids with the start id before and the end id after them, where this vocabulary has such symbols."""

@@ -10,7 +10,9 @@ from architectures import (
     bidirectional,
     bridges,
     continuous,
+    convolutional,
     embeddings_and_heads,
+    fed,
     inputs,
     nested,
     own_cells,
@@ -34,6 +36,8 @@ FAMILIES = (
     attention,
     unrolled,
     continuous,
+    fed,
+    convolutional,
     trained,
 )
 ARCHITECTURES = {build.__name__: build for family in FAMILIES for build in family.MODELS}

@@ -8,7 +8,7 @@ from architectures.parts import UNITS
 
 def continuous():
     """Continuous values fed back (sine to cosine)."""
-    source, target = keras.Input((8, 1)), keras.Input((8, 1))
+    source, target = keras.Input((8, 1)), keras.Input((8, 1), name="shifted")
     _, h, c = layers.LSTM(UNITS, return_state=True)(source)
     y = layers.LSTM(UNITS, return_sequences=True)(target, initial_state=[h, c])
     return keras.Model([source, target], layers.Dense(1)(y))

@@ -1,9 +1,9 @@
-"""Models saved unrolled, which feed the softmax of a step to the next."""
+"""Models saved unrolled, which feed the softmax of a step to the next, or read the target step by step."""
 
 import keras
 from keras import layers, ops
 
-from architectures.parts import SOURCE, TARGET, UNITS, embed_source, source_ids
+from architectures.parts import SOURCE, TARGET, UNITS, embed_source, embed_target, source_ids, target_ids
 
 
 def unrolled_feedback(make, states_of, steps=6):
@@ -74,10 +74,36 @@ def probabilities_shared_layer():
     return keras.Model([source, start], layers.Concatenate(axis=1)(outputs))
 
 
+def teacher_sliced_attention():
+    """Saved unrolled with teacher forcing: each step reads its slice of the embedded target, and attends."""
+    source, target = source_ids(6), target_ids(5)
+    memory, h, c = layers.LSTM(UNITS, return_sequences=True, return_state=True)(embed_source(source))
+    read, cell = embed_target(target, False), layers.LSTMCell(UNITS)
+    attend, out, outputs = layers.AdditiveAttention(), layers.Dense(TARGET), []
+    for step in range(5):
+        context = attend([ops.expand_dims(h, 1), memory])[:, 0]
+        y, [h, c] = cell(ops.concatenate([read[:, step], context], -1), [h, c])
+        outputs.append(out(y))
+    return keras.Model([source, target], ops.stack(outputs, axis=1))
+
+
+def teacher_sliced_rows():
+    """Saved unrolled with teacher forcing: rows taken apart by ops.split, one GRU called at every step."""
+    source, target = keras.Input((None, SOURCE)), keras.Input((5, TARGET))
+    state = layers.GRU(UNITS)(source)
+    recurrent, out, outputs = layers.GRU(UNITS, return_state=True), layers.Dense(TARGET, activation="softmax"), []
+    for row in ops.split(target, 5, axis=1):
+        y, state = recurrent(row, initial_state=state)
+        outputs.append(layers.Reshape((1, TARGET))(out(y)))
+    return keras.Model([source, target], layers.Concatenate(axis=1)(outputs))
+
+
 MODELS = (
     probabilities_lstm,
     probabilities_gru,
     probabilities_attention,
     probabilities_first_state_left_out,
     probabilities_shared_layer,
+    teacher_sliced_attention,
+    teacher_sliced_rows,
 )

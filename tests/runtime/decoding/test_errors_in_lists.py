@@ -53,7 +53,7 @@ def test_they_are_raised_unless_asked_otherwise(tiny: Model) -> None:
 
 def test_too_long_a_source_is_an_error(tiny: Model, tmp_path: Path) -> None:
     """By every verb, counting what the model reads; one that is as long as it may be isn't."""
-    message = r"inputs\[0\]: expected at most max_source_length = 4 tokens, got 5; shorten it or cut it up"
+    message = r"inputs\[0\]: expected at most max_source_length = 4 tokens, got 5; shorten it, or give on_long="
     for given in (["abcd"], [[2, 3, 4, 5, 6]]):  # a text has an end symbol
         with pytest.raises(InputError, match=message):
             tiny.generate(given, max_source_length=4)

@@ -65,7 +65,7 @@ EFFECTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 def test_every_option_changes_some_result(tiny: Model) -> None:
     """No option is accepted and ignored; how batches are cut, and which engine runs, must change nothing."""
     unseen = {field.name for field in fields(DecodingOptions)} - set(EFFECTS)
-    # the last four decide whether there is a result at all; those and `engine` have tests of their own
+    # the last five decide whether there is a result at all; those and `engine` have tests of their own
     assert unseen == {
         "max_batch_size",
         "batch_by",
@@ -73,6 +73,7 @@ def test_every_option_changes_some_result(tiny: Model) -> None:
         "cancel",
         "unknown_symbols",
         "max_source_length",
+        "on_long",
         "on_error",
     }
     for name, (base, change) in EFFECTS.items():

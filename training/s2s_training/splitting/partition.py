@@ -2,12 +2,12 @@
 
 Every tensor either depends on the decoder input or it doesn't. What doesn't is computed once per sentence; what does
 is computed once per token. A reading of the graph is valid when nothing on the decoder's side looks at another target
-position than its own, except through the states of forward recurrent layers.
+position than its own, except through the states of forward recurrent layers and the last inputs of causal convolutions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -15,8 +15,11 @@ import keras
 from s2s_runtime.spelling import option
 from s2s_training.errors import SplitError
 from s2s_training.splitting.attention_layers import ATTENTION, attention_problems
+from s2s_training.splitting.causal_convolutions import reads_last_inputs
 from s2s_training.splitting.decoded_output import decoded_output
+from s2s_training.splitting.feeding import feed_option
 from s2s_training.splitting.graph import Call, Graph, Value, ancestors, is_recurrent, values_in
+from s2s_training.splitting.source_inputs import read_beside, sets_target_steps
 
 _ACROSS_TIME = (
     keras.layers.Conv1D,
@@ -35,13 +38,13 @@ _ACROSS_TIME = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Partition:
     """One reading of the graph.
 
     Attributes:
-        decoder_input: the model input fed with target tokens or values; None where the decoder is fed nothing
-            (a `RepeatVector` stands where its sequence begins).
+        decoder_inputs: the model inputs that are read step by step, those with the target's tokens or values first;
+            none where the decoder is fed nothing (a `RepeatVector` stands where its sequence begins).
         encoder_calls: what runs once per sentence, in program order.
         decoder_calls: what runs once per target step, in program order.
         decoder_values: every value that changes from step to step.
@@ -50,7 +53,7 @@ class Partition:
         unclear: why another output may be meant, a sentence; empty where it can't.
     """
 
-    decoder_input: Value | None
+    decoder_inputs: tuple[Value, ...]
     encoder_calls: tuple[Call, ...]
     decoder_calls: tuple[Call, ...]
     decoder_values: frozenset[Value]
@@ -58,26 +61,41 @@ class Partition:
     problems: tuple[str, ...]
     unclear: str = ""
 
+    @property
+    def decoder_input(self) -> Value | None:
+        """The first of the decoder's inputs; None where it has none."""
+        return next(iter(self.decoder_inputs), None)
 
-def partition(graph: Graph, decoder_input: str | None = None) -> Partition:
+
+def partition(graph: Graph, decoder_input: str | None = None, fed: Sequence[Value] = ()) -> Partition:
     """Find the one valid reading of a graph.
 
     Args:
         graph: the whole training model.
         decoder_input: name of the input that gets target tokens or values, where the graph alone does not tell.
+        fed: inputs that are known to be read step by step.
 
     Raises:
         SplitError: no reading is valid (the message names the layers that stand in the way), or several are; or
             several outputs could be the one that is decoded.
     """
-    readings = [_reading(graph, value) for value in named_inputs(graph, decoder_input)]
-    if decoder_input is None:
+    first = [value for value in named_inputs(graph, decoder_input) if decoder_input is not None or value not in fed]
+    readings = [_reading(graph, (value, *(other for other in fed if other is not value))) for value in first]
+    if decoder_input is None and fed:
+        readings.append(_reading(graph, tuple(fed)))
+    elif decoder_input is None:
         readings += [_repeat_reading(graph, call) for call in _repeats(graph)]
     readings = [reading for reading in readings if reading is not None]
     valid = [reading for reading in readings if not reading.problems]
-    named = [reading for reading in valid if reading.decoder_input is not None]
+    unsaid = {reading: read_beside(graph, reading.decoder_inputs) for reading in valid if reading.decoder_inputs}
+    named = [reading for reading, beside in unsaid.items() if not beside]
+    if unsaid and not named:
+        raise SplitError(_what_is_unsaid(*next(iter(unsaid.items()))))
+    valid = [reading for reading in valid if not unsaid.get(reading)]
     if len(named) > 1:
-        names = ", ".join(str(reading.decoder_input.name) for reading in named if reading.decoder_input)
+        named = [r for r in named if sets_target_steps(graph, r.output, r.decoder_inputs)] or named
+    if len(named) > 1:
+        names = ", ".join(str(reading.decoder_inputs[0].name) for reading in named)
         raise SplitError(
             f"encoder and decoder can't be told apart: the inputs {names} could each be the decoder's; "
             f"say which with {option('decoder_input', 'NAME')}"
@@ -109,16 +127,26 @@ def _repeats(graph: Graph) -> list[Call]:
     return [call for call in graph.calls if isinstance(call.operation, keras.layers.RepeatVector)]
 
 
-def _reading(graph: Graph, decoder_input: Value) -> Partition | None:
-    """Return the reading in which one model input is the decoder's; None when nothing decoded depends on that input."""
-    values = graph.dependents([decoder_input])
+def _reading(graph: Graph, decoder_inputs: tuple[Value, ...]) -> Partition | None:
+    """Return the reading in which some inputs are the decoder's; None when nothing decoded depends on them."""
+    values = graph.dependents(decoder_inputs)
     values |= graph.dependents(_broadcast_over_steps(graph, values))
-    return _build(graph, decoder_input, values)
+    return _build(graph, decoder_inputs, values)
+
+
+def _what_is_unsaid(reading: Partition, beside: Sequence[Value]) -> str:
+    """Return one sentence on inputs that are read step by step, of which nobody said what they are fed."""
+    names = " and ".join(repr(value.name) for value in beside)
+    feeds = feed_option({value.name: "known" for value in beside})
+    return (
+        f"the decoder reads {names} step by step beside {reading.decoder_inputs[0].name!r}, and the model doesn't show "
+        f"what is fed there: give {feeds} for what is known in advance, or zeros or constant in place of known"
+    )
 
 
 def _repeat_reading(graph: Graph, repeat: Call) -> Partition | None:
     """Return the reading in which the decoder begins at a `RepeatVector` and is fed nothing but its context."""
-    return _build(graph, None, graph.dependents(repeat.outputs))
+    return _build(graph, (), graph.dependents(repeat.outputs))
 
 
 def _broadcast_over_steps(graph: Graph, decoder_values: set[Value]) -> list[Value]:
@@ -142,19 +170,19 @@ def _broadcast_over_steps(graph: Graph, decoder_values: set[Value]) -> list[Valu
     return copies
 
 
-def _build(graph: Graph, decoder_input: Value | None, values: set[Value]) -> Partition | None:
-    output, unclear = decoded_output(graph, decoder_input, values)
+def _build(graph: Graph, decoder_inputs: tuple[Value, ...], values: set[Value]) -> Partition | None:
+    output, unclear = decoded_output(graph, next(iter(decoder_inputs), None), values)
     if output is None:
         return None
     needed = ancestors(graph.calls, [output])
     decoder_calls = tuple(call for call in needed if values.intersection(call.outputs))
     encoder_calls = tuple(call for call in needed if not values.intersection(call.outputs))
     problems = [problem for call in decoder_calls for problem in _problems(call, decoder_calls, values, output)]
-    if not any(is_recurrent(call.operation) for call in decoder_calls):
+    if not any(is_recurrent(call.operation) or reads_last_inputs(call.operation) for call in decoder_calls):
         problems.append("no recurrent layer depends on it, so there is no state to carry from step to step")
     if not encoder_calls:
         problems.append("everything depends on it, so there is no encoder")
-    return Partition(decoder_input, encoder_calls, decoder_calls, frozenset(values), output, tuple(problems), unclear)
+    return Partition(decoder_inputs, encoder_calls, decoder_calls, frozenset(values), output, tuple(problems), unclear)
 
 
 def _problems(call: Call, calls: Iterable[Call], values: set[Value], output: Value) -> list[str]:
@@ -163,7 +191,7 @@ def _problems(call: Call, calls: Iterable[Call], values: set[Value], output: Val
         return _recurrent_problems(call, calls, values, output)
     if isinstance(call.operation, ATTENTION):
         return attention_problems(call, values)
-    if isinstance(call.operation, _ACROSS_TIME):
+    if isinstance(call.operation, _ACROSS_TIME) and not reads_last_inputs(call.operation):
         return [f"layer {call.name} reads other target positions than its own"]
     return []
 

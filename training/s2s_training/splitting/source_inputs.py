@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import combinations
 from typing import Any
 
 import keras
@@ -12,13 +13,14 @@ from keras import ops, tree
 
 from s2s_runtime.spelling import option
 from s2s_training.errors import SplitError
-from s2s_training.splitting.graph import Call, Graph, Value
+from s2s_training.splitting.graph import Call, Graph, Value, ancestors, replay
 
 _STEPS, _MORE_STEPS = 5, 7
+_MOST_BESIDE = 5  # inputs tried together, which doubles the tries
 
 
 def order_sources(
-    graph: Graph, calls: Iterable[Call], decoder_input: Value | None, first: str | None = None
+    graph: Graph, calls: Iterable[Call], decoder_inputs: Sequence[Value], first: str | None = None
 ) -> tuple[Value, ...]:
     """Return the inputs that are the source's, in order.
 
@@ -28,14 +30,14 @@ def order_sources(
     Args:
         graph: the whole training model.
         calls: those of encoder and decoder.
-        decoder_input: the input that isn't the source's.
+        decoder_inputs: the inputs that aren't the source's.
         first: name of the input that comes first.
 
     Raises:
         SplitError: no source input has that name.
     """
     read = {value for call in calls for value in call.inputs}
-    sources = [value for value in graph.inputs if value is not decoder_input and value in read]
+    sources = [value for value in graph.inputs if value not in decoder_inputs and value in read]
     if first is not None and first not in [value.name for value in sources]:
         known = ", ".join(value.name for value in sources) or "none"
         raise SplitError(
@@ -55,6 +57,55 @@ def holds_ids(graph: Graph, value: Value) -> bool:
 def is_vector(graph: Graph, value: Value) -> bool:
     """Return whether an input beside the first holds one vector for a whole sentence: floats without a time axis."""
     return len(value.shape) == 2 and value.shape[1] is not None and not holds_ids(graph, value)
+
+
+def read_beside(graph: Graph, decoder_inputs: Sequence[Value]) -> tuple[Value, ...]:
+    """Return the other inputs that must have as many steps as the decoder's, as calls with other lengths show.
+
+    They are read step by step too. Where the decoder's inputs can't have another length, nothing shows.
+    """
+    calls = ancestors(graph.calls, graph.outputs)
+    read = {value for call in calls for value in call.inputs}
+    others = [value for value in graph.inputs if value not in decoder_inputs and value in read]
+    timed = [value for value in others if len(value.shape) >= 3 or (len(value.shape) == 2 and holds_ids(graph, value))]
+    for count in range(min(len(others), _MOST_BESIDE)):  # one other is left at least: the source
+        for beside in combinations(timed, count):
+            if _takes_longer(graph, calls, (*decoder_inputs, *beside)):
+                return beside
+    return ()
+
+
+def _takes_longer(graph: Graph, calls: Sequence[Call], longer: Sequence[Value]) -> bool:
+    """Return whether a model can be called on more steps in some inputs than in the others."""
+    return _called_on_longer(graph, calls, longer) is not None
+
+
+def sets_target_steps(graph: Graph, output: Value, decoder_inputs: Sequence[Value]) -> bool:
+    """Return whether an output has as many steps as the decoder's inputs.
+
+    A call with more steps there than elsewhere shows it; where none can be made, nothing says that it hasn't.
+    """
+    called = _called_on_longer(graph, ancestors(graph.calls, [output]), decoder_inputs)
+    if called is None or len(called[output].shape) != len(output.shape):
+        return True
+    return int(called[output].shape[1]) == int(called[decoder_inputs[0]].shape[1])
+
+
+def _called_on_longer(graph: Graph, calls: Sequence[Call], longer: Sequence[Value]) -> dict[Value, Any] | None:
+    """Return what a model gives for more steps in some inputs than in the others; None where it can't be called so."""
+    environment: dict[Value, Any] = {}
+    for value in graph.inputs:
+        shape = [1 if size is None else size for size in value.shape]
+        if len(shape) > 1 and value in longer:
+            shape[1] = _MORE_STEPS if value.shape[1] is None else shape[1] + 1
+        elif len(shape) > 1 and value.shape[1] is None:
+            shape[1] = _STEPS
+        environment[value] = ops.ones(shape, dtype=value.dtype)
+    try:
+        replay(calls, environment)
+    except (ValueError, TypeError, tf.errors.InvalidArgumentError):
+        return None
+    return environment
 
 
 def aligned_with_first(sources: Sequence[Any], vectors: Sequence[bool], outputs: Sequence[Any]) -> tuple[bool, ...]:

@@ -12,39 +12,14 @@ from keras import ops, tree
 from s2s_runtime.spelling import option
 from s2s_training.errors import SplitError
 from s2s_training.splitting.assemble import Assembled, Crossing, Step, assemble, step_outputs
+from s2s_training.splitting.feeding import ConstantInput
 from s2s_training.splitting.graph import Call, Graph, Value, replay
 from s2s_training.splitting.partition import Partition
 from s2s_training.splitting.step import InitialState, StepTracer, initial_states, own_states
+from s2s_training.splitting.step_slices import on_one_step
 from s2s_training.splitting.unrolled import Unrolled, memory_values
 
 Start = int | Literal["zeros"] | None
-
-
-@keras.saving.register_keras_serializable(package="s2s")
-class FirstInput(keras.layers.Layer):
-    """Gives what the first step reads, for as many rows as there are sources.
-
-    Args:
-        row: the decoder input of one sentence, without its batch axis, as nested lists.
-        row_dtype: its dtype.
-    """
-
-    def __init__(self, row: Any, row_dtype: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.row, self.row_dtype = row, row_dtype
-
-    def call(self, x: Any) -> Any:
-        """Return the row, repeated for each of the rows of `x`."""
-        row = ops.convert_to_tensor(np.asarray(self.row), dtype=self.row_dtype)[None]
-        return ops.repeat(row, ops.shape(x)[0], axis=0)
-
-    def compute_output_spec(self, x: Any) -> keras.KerasTensor:
-        """Return the spec of the row, with the batch of `x` before it."""
-        return keras.KerasTensor((x.shape[0], *np.shape(self.row)), self.row_dtype)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return what `from_config` needs."""
-        return {**super().get_config(), "row": self.row, "row_dtype": self.row_dtype}
 
 
 def with_first_states(graph: Graph) -> Graph:
@@ -92,14 +67,15 @@ def split_unrolled(
     if not sources:
         raise SplitError("the model was saved unrolled, but has no source input beside the first step's")
     environment = {value: _input(value) for value in sources}
-    if loop.decoder_input is not None:
+    if loop.decoder_input is not None and not loop.slices:
         row = _start_row(loop.decoder_input, start)
-        first = FirstInput(row.tolist(), loop.decoder_input.dtype)
+        first = ConstantInput(row.tolist(), loop.decoder_input.dtype)
         environment[loop.decoder_input] = first(environment[sources[0]])
     tensors = [environment[value] for value in sources]
     replay(loop.encoder_calls, environment)
     crossing = Crossing.of(environment, memory_values(loop), tensors, vectors)
-    reading = Partition(loop.decoder_input, loop.encoder_calls, loop.calls, loop.values, loop.output, ())
+    fed = () if loop.decoder_input is None else (loop.decoder_input,)
+    reading = Partition(fed, loop.encoder_calls, loop.calls, loop.values, loop.output, ())
     states = [_flat(environment[carried.first]) for carried in loop.carried]
     return assemble(tensors, states, crossing, _step(loop, reading, crossing, states)), reading
 
@@ -111,18 +87,35 @@ def _step(loop: Unrolled, reading: Partition, crossing: Crossing, states: Sequen
         for i, state in enumerate(states)
     ]
     environment: dict[Value, Any] = dict(memory)
+    fed = []
+    if loop.slices and loop.decoder_input is not None:
+        target = loop.decoder_input
+        fed = [keras.Input(target.shape[2:], dtype=target.dtype, name="fed")]
+        environment[target] = ops.expand_dims(fed[0], axis=1)
     for carried, tensor in zip(loop.carried, inputs, strict=True):
         environment[carried.current] = ops.expand_dims(tensor, axis=1) if _has_step_axis(carried.first) else tensor
     tracer = StepTracer(reading, {}, dict(masks), crossing.lengths())
-    replay(loop.calls, environment, tracer)
+    _replay_slices(loop, environment, tracer)
     following = []
     for carried in loop.carried:
         value = environment[carried.following]
         following.append(ops.squeeze(value, axis=1) if _has_step_axis(carried.first) else value)
-    everything = [*inputs, *memory.values(), *masks.values()]
+    everything = [*fed, *inputs, *memory.values(), *masks.values()]
     outputs = step_outputs(environment[loop.output], following, tracer, (everything, crossing))
     has_weights = len(outputs) > 1 + len(following)
-    return Step([], inputs, [*memory.values(), *masks.values()], outputs, has_weights)
+    return Step(fed, inputs, [*memory.values(), *masks.values()], outputs, has_weights)
+
+
+def _replay_slices(loop: Unrolled, environment: dict[Value, Any], tracer: StepTracer) -> None:
+    """Replay the step's calls; what is read of a sequence at the step's own position is all that it has here."""
+    waiting = dict(loop.slices)
+    for call in [None, *loop.calls]:
+        if call is not None:
+            replay([call], environment, tracer)
+        for value, made in list(waiting.items()):
+            if made.sequence in environment:
+                environment[value] = on_one_step(environment[made.sequence], made)
+                del waiting[value]
 
 
 def _has_step_axis(value: Value) -> bool:

@@ -13,17 +13,19 @@ their mask, or a context vector.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import keras
-from keras import ops
 
+from s2s_runtime.spelling import option
 from s2s_training.errors import SplitError
 from s2s_training.layers.cells import feeds_itself
 from s2s_training.layers.conditioned_rnn import ConditionedRNN
 from s2s_training.splitting.assemble import Assembled, Crossing, Step, assemble, step_outputs
+from s2s_training.splitting.causal_convolutions import EmptyWindow, carries_window, window_length
+from s2s_training.splitting.feeding import FedInput, Feed, FirstPosition, StepFeeder, read_feeds
 from s2s_training.splitting.graph import (
     Call,
     Graph,
@@ -35,7 +37,7 @@ from s2s_training.splitting.graph import (
     values_in,
 )
 from s2s_training.splitting.partition import Partition, partition
-from s2s_training.splitting.source_inputs import aligned_with_first, is_vector, order_sources
+from s2s_training.splitting.source_inputs import aligned_with_first, holds_ids, is_vector, order_sources
 from s2s_training.splitting.split_unrolled import split_unrolled, with_first_states
 from s2s_training.splitting.step import InitialState, StepTracer, initial_states, own_states
 from s2s_training.splitting.stepped_model import SteppedModel
@@ -65,7 +67,9 @@ class SplitModel:
         sources: those inputs as values of its graph.
         vectors: which of them hold one vector for a sentence, without a time axis; never the first.
         aligned: which of them have as many steps as the first, itself among them.
-        target_index: which is the decoder's; None where nothing is fed.
+        target_index: which is the decoder's; None where nothing is fed back.
+        fed_inputs: those that are read step by step, with what each is given; empty for models that feed themselves.
+        known: which of the sources hold what the decoder reads step by step, known in advance; they come last.
         output_index: which of the training model's outputs is decoded.
         steps: how many target steps the model was unrolled to; None where it was not.
         reading: which call of the training model went where.
@@ -82,6 +86,8 @@ class SplitModel:
     vectors: tuple[bool, ...]
     aligned: tuple[bool, ...]
     target_index: int | None
+    fed_inputs: tuple[FedInput, ...]
+    known: tuple[bool, ...]
     output_index: int
     steps: int | None
     reading: Partition
@@ -93,29 +99,35 @@ def split(
     decoder_input: str | None = None,
     start: int | Literal["zeros"] | None = None,
     source_input: str | None = None,
+    feeds: Mapping[str, str] | None = None,
 ) -> SplitModel:
     """Split an encoder-decoder by what depends on the decoder input.
 
     Args:
         model: a Functional (or Sequential) model from the source and, unless its decoder repeats a context vector,
             the target fed in, to one output per target step; or one that was saved unrolled, with the same layers
-            called once per step on their own output; or one of models or functions that are a step already
+            called once per step on their own output or on slices of the target; or one of models or functions that are
+            a step already
             (`stepped_model`), which is taken apart as it was put together.
         decoder_input: name of the input that gets the target, for graphs with two readings.
         start: the token that an unrolled model's first step reads, or "zeros" for a row of zeros; needed for those
             only.
         source_input: name of the source input that comes first, where there are several; by default the first that
             holds ids.
+        feeds: what inputs that are read step by step are given, by their names: "previous" (the output before, the
+            default), "known" (in advance), "zeros", "constant" (the start token), or several such parts joined as
+            `Feed.read` takes them.
 
     Raises:
         SplitError: the model has no graph, no valid reading or several, or a layer refuses a single step.
     """
     if isinstance(model, SteppedModel):
+        _refuse_feeds(feeds or {}, "a step that is given says itself what it reads")
         return model.take_apart(source_input)
     graph = _without_truth(flatten_model(model))
     with distinct_names(graph):
         reserve_names(graph)
-        return _split(graph, decoder_input, start, source_input)
+        return _split(graph, decoder_input, start, source_input, feeds or {})
 
 
 def _without_truth(graph: Graph) -> Graph:
@@ -130,35 +142,67 @@ def _without_truth(graph: Graph) -> Graph:
 
 
 def _split(
-    graph: Graph, decoder_input: str | None, start: int | Literal["zeros"] | None, source_input: str | None
+    graph: Graph,
+    decoder_input: str | None,
+    start: int | Literal["zeros"] | None,
+    source_input: str | None,
+    feeds: Mapping[str, str],
 ) -> SplitModel:
     stepwise = with_first_states(graph)
     loop = roll_up(stepwise, decoder_input)
     if loop is not None:
-        graph = stepwise
-        used = order_sources(graph, (*loop.encoder_calls, *loop.calls), loop.decoder_input, source_input)
-        parts, reading = split_unrolled(loop, used, which_are_vectors(graph, used), start)
-        return _described(graph, parts, reading, used, loop)
-    reading = _partition(graph, decoder_input)
-    recurrent = [call for call in reading.decoder_calls if isinstance(call.operation, keras.layers.RNN)]
-    used = order_sources(graph, (*reading.encoder_calls, *reading.decoder_calls), reading.decoder_input, source_input)
+        _refuse_feeds(feeds, "this model was saved unrolled: its steps say what they read")
+        graph, fed = stepwise, () if loop.decoder_input is None else (loop.decoder_input,)
+        used = order_sources(graph, (*loop.encoder_calls, *loop.calls), fed, source_input)
+        return _described(graph, split_unrolled(loop, used, which_are_vectors(graph, used), start), used, loop)
+    said = read_feeds(feeds, graph)
+    reading = _partition(graph, decoder_input, said)
+    if _feeds_itself(reading):
+        _refuse_feeds(feeds, "the decoder reads its own output, which never leaves it")
+    token = start if isinstance(start, int) else None
+    feeder = StepFeeder(_fed_inputs(graph, reading, said), reading.output.shape[-1], token)
+    recurrent = [
+        call for call in reading.decoder_calls if isinstance(call.operation, keras.layers.RNN) or carries_window(call)
+    ]
+    used = order_sources(graph, (*reading.encoder_calls, *reading.decoder_calls), reading.decoder_inputs, source_input)
+    if not used:
+        raise SplitError("every input is read step by step: there is no source left to encode")
+    known = {fed.value: feeder.known_input(fed) for fed in feeder.known()}
     vectors = which_are_vectors(graph, used)
     sources, environment = run_encoder(used, vectors, reading)
+    sources, environment, vectors = [*sources, *known.values()], environment | known, (*vectors, *[False] * len(known))
     states = _first_states(recurrent, sources, environment)
-    crossing = Crossing.of(environment, _memory_values(reading), sources, vectors)
     flat = [state for call in recurrent for state in states[call]]
-    parts = assemble(sources, flat, crossing, _run_step(reading, states, crossing))
-    return _described(graph, parts, reading, used, None)
+    flat += [FirstPosition()(sources[0])] if feeder.counts_steps else []
+    crossing = Crossing.of(environment, [*_memory_values(reading), *known], sources, vectors)
+    parts = assemble(sources, flat, crossing, _run_step(reading, states, crossing, feeder))
+    return _described(
+        graph, (parts, reading), (*used, *known), fed_inputs=() if _feeds_itself(reading) else tuple(feeder.inputs)
+    )
 
 
-def _partition(graph: Graph, decoder_input: str | None) -> Partition:
+def _refuse_feeds(feeds: Mapping[str, str], reason: str) -> None:
+    if feeds:
+        raise SplitError(f"{option('feed')}: {reason}; leave it out")
+
+
+def _partition(graph: Graph, decoder_input: str | None, said: Mapping[Value, Feed]) -> Partition:
     try:
-        return partition(graph, decoder_input)
+        return partition(graph, decoder_input, tuple(said))
     except SplitError as error:
         reason = why_not_rolled_up(graph)
         if reason is None:
             raise
         raise SplitError(reason) from error
+
+
+def _fed_inputs(graph: Graph, reading: Partition, said: Mapping[Value, Feed]) -> tuple[FedInput, ...]:
+    """Return the decoder's inputs with what each is given, one that reads the output before first."""
+    fed = [
+        FedInput(graph.inputs.index(value), value, said.get(value, Feed()), value in said, holds_ids(graph, value))
+        for value in reading.decoder_inputs
+    ]
+    return tuple(sorted(fed, key=lambda each: not each.feed.reads("previous")))
 
 
 def which_are_vectors(graph: Graph, sources: Sequence[Value]) -> tuple[bool, ...]:
@@ -167,13 +211,22 @@ def which_are_vectors(graph: Graph, sources: Sequence[Value]) -> tuple[bool, ...
 
 
 def _described(
-    graph: Graph, parts: Assembled, reading: Partition, sources: tuple[Value, ...], loop: Unrolled | None
+    graph: Graph,
+    made: tuple[Assembled, Partition],
+    sources: tuple[Value, ...],
+    loop: Unrolled | None = None,
+    fed_inputs: tuple[FedInput, ...] = (),
 ) -> SplitModel:
-    vectors = which_are_vectors(graph, sources)
+    parts, reading = made
+    known = tuple(any(value is fed.value for fed in fed_inputs) for value in sources)
+    vectors = tuple(
+        vector and not is_known for vector, is_known in zip(which_are_vectors(graph, sources), known, strict=True)
+    )
+    fed_back = [fed.value for fed in fed_inputs if fed.feed.reads("previous")] if fed_inputs else reading.decoder_inputs
     return SplitModel(
         encoder=parts.encoder,
         decoder=parts.decoder,
-        fed=what_is_fed(graph, reading) if loop is None else "probabilities",
+        fed=what_is_fed(graph, reading, fed_back) if loop is None or loop.slices else "probabilities",
         state_count=parts.state_count,
         memory_count=parts.memory_count,
         attention=parts.attention,
@@ -181,7 +234,9 @@ def _described(
         sources=sources,
         vectors=vectors,
         aligned=aligned_with_first(parts.encoder.inputs, vectors, parts.encoder.outputs),
-        target_index=next((i for i, value in enumerate(graph.inputs) if value is reading.decoder_input), None),
+        target_index=graph.inputs.index(fed_back[0]) if fed_back else None,
+        fed_inputs=fed_inputs,
+        known=known,
         output_index=graph.outputs.index(reading.output if loop is None else loop.decoded),
         steps=None if loop is None else loop.steps,
         reading=reading,
@@ -225,6 +280,10 @@ def _first_states(
     """Return the tensors (batch, ...) from which the states of each recurrent call of the decoder start."""
     first: dict[Call, list[Any]] = {}
     for call in recurrent:
+        if carries_window(call):
+            features = int(call.arguments()["inputs"].shape[-1])
+            first[call] = [EmptyWindow(window_length(call.operation), features)(sources[0])]
+            continue
         given = initial_states(call)
         first[call] = [environment[value] for value in given or []]
         if given is None or len(given) < _least_states(call):  # a layer of this package may be given the first few
@@ -252,13 +311,14 @@ def _memory_values(reading: Partition) -> list[Value]:
     return list(memory)
 
 
-def _run_step(reading: Partition, first: dict[Call, list[Any]], crossing: Crossing) -> Step:
+def _run_step(reading: Partition, first: dict[Call, list[Any]], crossing: Crossing, feeder: StepFeeder) -> Step:
     """Replay the decoder's calls for one step on fresh inputs.
 
     Args:
         reading: which calls are the decoder's.
         first: the tensors from which the states of its recurrent calls start.
         crossing: its memory.
+        feeder: makes the decoder's inputs.
     """
     memory, masks = crossing.inputs()
     state_inputs: dict[Call, list[Any]] = {}
@@ -267,16 +327,14 @@ def _run_step(reading: Partition, first: dict[Call, list[Any]], crossing: Crossi
             keras.Input(tuple(tensor.shape[1:]), dtype="float32", name=f"state_{layer}_{i}")
             for i, tensor in enumerate(tensors)
         ]
-    environment: dict[Value, Any] = dict(memory)
-    fed = []
-    if reading.decoder_input is not None:
-        target = reading.decoder_input
-        fed = [keras.Input(target.shape[2:], dtype=target.dtype, name="fed")]
-        environment[target] = ops.expand_dims(fed[0], axis=1)  # (batch, 1) or (batch, 1, features)
+    position = [keras.Input((1,), dtype="int32", name="position")] if feeder.counts_steps else []
+    states = [state for call in first for state in state_inputs[call]] + position
+    fed = feeder.fresh()
+    rows = next(iter([*fed, *memory.values(), *states]), None)
+    environment: dict[Value, Any] = {**memory, **feeder.step(fed, memory, next(iter(position), None), rows)}
     tracer = StepTracer(reading, dict(state_inputs), dict(masks), crossing.lengths())
     replay(reading.decoder_calls, environment, tracer)
-    following = [state for call in first for state in tracer.next_states[call]]
-    states = [state for call in first for state in state_inputs[call]]
+    following = [state for call in first for state in tracer.next_states[call]] + [each + 1 for each in position]
     everything = [*fed, *states, *memory.values(), *masks.values()]
     outputs = step_outputs(environment[reading.output], following, tracer, (everything, crossing))
     has_weights = len(outputs) > 1 + len(following)
@@ -290,16 +348,16 @@ def _feeds_itself(reading: Partition) -> bool:
     return any(feeds_itself(call.operation.cell) and reading.decoder_input in call.inputs for call in first)
 
 
-def what_is_fed(graph: Graph, reading: Partition) -> Fed:
-    """Return what the decoder input takes.
+def what_is_fed(graph: Graph, reading: Partition, fed_back: Sequence[Value] | None = None) -> Fed:
+    """Return what the decoder input takes that reads the output before.
 
     Ids are integers, or whatever an `Embedding` reads: notebooks often leave the dtype of its input at float32.
     """
-    value = reading.decoder_input
-    if value is None:
-        return "none"
     if _feeds_itself(reading):
         return "probabilities"
+    value = next(iter(reading.decoder_inputs if fed_back is None else fed_back), None)
+    if value is None:
+        return "none"
     embedded = any(value in call.inputs and isinstance(call.operation, keras.layers.Embedding) for call in graph.calls)
     if embedded or value.dtype.startswith(("int", "uint")):
         if len(value.shape) != 2:

@@ -4,12 +4,13 @@ Models trained without teacher forcing feed their own output distribution back, 
 loop. Its graph holds every step's calls. Comparing the calls behind the first step's output with those behind the
 second's tells what a step is: where both read the same value it is constant; where the same layer made both the
 comparison goes on above it; where they differ, the first step's value starts what the loop carries from step to step,
-and the second step's is what the first step hands on.
+and the second step's is what the first step hands on. Where every step reads its own position of one sequence, that
+sequence is what is fed (teacher forcing written as a loop).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +21,7 @@ from s2s_runtime.spelling import option
 from s2s_training.errors import SplitError
 from s2s_training.splitting.graph import Call, Graph, Value, ancestors, is_recurrent, substitute, values_in
 from s2s_training.splitting.partition import named_inputs
+from s2s_training.splitting.step_slices import StepSlice, step_slices
 
 _FEWEST_STEPS = 3  # two show what is carried, the third what becomes of it
 
@@ -44,13 +46,15 @@ class Unrolled:
     """The loop of an unrolled model.
 
     Attributes:
-        decoder_input: the model input that the first step reads as if it had been fed back; None where there is none.
+        decoder_input: the model input that the first step reads as if it had been fed back, or whose steps are read
+            one by one; None where there is none.
         encoder_calls: what the first values of the loop and the constants it reads need, in program order.
         calls: one step, in program order.
         carried: what goes from step to step.
         output: what a step gives.
         decoded: the model output that joins all steps.
         steps: how many there are.
+        slices: what stands for the slices of sequences of which each step reads its own position.
     """
 
     decoder_input: Value | None
@@ -60,11 +64,14 @@ class Unrolled:
     output: Value
     decoded: Value
     steps: int
+    slices: Mapping[Value, StepSlice] = field(default_factory=dict)
 
     @property
     def values(self) -> frozenset[Value]:
         """Every value that changes from step to step."""
-        return frozenset(value for call in self.calls for value in call.outputs) | {c.current for c in self.carried}
+        made = {value for call in self.calls for value in call.outputs} | {c.current for c in self.carried}
+        fed = set() if not self.slices or self.decoder_input is None else {self.decoder_input}
+        return frozenset(made | fed | set(self.slices))
 
 
 def roll_up(graph: Graph, decoder_input: str | None = None) -> Unrolled | None:
@@ -105,7 +112,7 @@ def why_not_rolled_up(graph: Graph) -> str | None:
         at = f"layer {first.name}"
         if first.operation is second.operation:
             try:
-                _Comparison(producers).stand_in(*joined[0][:2])
+                _Comparison(producers, step_slices(graph)).stand_in(*joined[0][:2])
             except _NotPeriodicError as error:
                 at = f"layer {error}"
         else:
@@ -144,11 +151,18 @@ class _Comparison:
     """Walks upwards from a pair of values of two neighbouring steps, and collects what the steps have in common.
 
     Attributes:
+        producers: the call that makes each value of the graph.
+        slices: its values that are one step of a sequence.
+        steps: the numbers of the two steps.
+        fed: stand-ins of the slices that every step reads of a sequence at its own position.
         carried: stand-ins of what the earlier step of each such pair reads, in order of discovery.
         calls: the earlier step's calls, rewritten to read the stand-ins.
     """
 
     producers: dict[Value, Call]
+    slices: Mapping[Value, StepSlice]
+    steps: tuple[int, int] = (0, 1)
+    fed: dict[tuple[Value, bool], Value] = field(default_factory=dict)
     carried: dict[tuple[Value, Value], Value] = field(default_factory=dict)
     calls: dict[Call, tuple[Call, Call]] = field(default_factory=dict)
 
@@ -156,6 +170,8 @@ class _Comparison:
         """Return the value that stands for `earlier` in the step, given that the next step reads `later` there."""
         if earlier is later or (earlier, later) in self.carried:
             return self.carried.get((earlier, later), earlier)
+        if (stream := self._stream(earlier, later)) is not None:
+            return self.fed.setdefault(stream, Value(earlier.name, earlier.shape, earlier.dtype))
         call, next_call = self.producers.get(earlier), self.producers.get(later)
         if call is None or next_call is None or not _same_operation(call, next_call):
             self.carried[earlier, later] = Value(earlier.name, earlier.shape, earlier.dtype)
@@ -173,6 +189,13 @@ class _Comparison:
             self.carried[earlier, later] = Value(earlier.name, earlier.shape, earlier.dtype)
             return self.carried[earlier, later]
         return earlier
+
+    def _stream(self, earlier: Value, later: Value) -> tuple[Value, bool] | None:
+        """Return the sequence of which both steps read their own position; None where that is not what they read."""
+        one, other = self.slices.get(earlier), self.slices.get(later)
+        if one is None or other is None or one.stream != other.stream or (one.index, other.index) != self.steps:
+            return None
+        return one.stream
 
     def _compare(self, call: Call, next_call: Call) -> None:
         if call in self.calls:
@@ -223,16 +246,18 @@ class _Loop:
     carried: list[Carried]
     output: Value
     steps: int
+    slices: dict[Value, StepSlice]
 
 
 def _loop(graph: Graph, producers: dict[Value, Call], outputs: Sequence[Value]) -> _Loop | None:
     first, second, third = outputs[:3]
-    comparison = _Comparison(producers)
+    slices = step_slices(graph)
+    comparison = _Comparison(producers, slices)
     try:
         comparison.stand_in(first, second)
         handed_on = list(comparison.carried)
-        for later in outputs[2:]:
-            again = _Comparison(producers)
+        for step, later in enumerate(outputs[2:], 2):
+            again = _Comparison(producers, slices, (0, step))
             again.stand_in(first, later)
             if [one for one, _ in again.carried] != [one for one, _ in handed_on]:
                 return None
@@ -245,17 +270,19 @@ def _loop(graph: Graph, producers: dict[Value, Call], outputs: Sequence[Value]) 
         ]
     except _NotPeriodicError:
         return None
-    changing = _dependent([rewritten for _, rewritten in comparison.calls.values()], graph, carried)
-    known = {value for call in changing for value in call.outputs} | {c.current for c in carried}
+    fed = {value: StepSlice(sequence, 0, keeps) for (sequence, keeps), value in comparison.fed.items()}
+    given = {c.current for c in carried} | set(fed)
+    changing = _dependent([rewritten for _, rewritten in comparison.calls.values()], graph, given)
+    known = {value for call in changing for value in call.outputs} | given
     if not carried or len(comparison.carried) > len(handed_on) or first not in known:
         return None  # a loop carries something, and what it carries is made by its own step
-    return _Loop(changing, carried, first, len(outputs))
+    return _Loop(changing, carried, first, len(outputs), fed)
 
 
-def _dependent(calls: Sequence[Call], graph: Graph, carried: Sequence[Carried]) -> list[Call]:
-    """Return the calls of the step that change from step to step, in program order; the others are the encoder's."""
+def _dependent(calls: Sequence[Call], graph: Graph, given: set[Value]) -> list[Call]:
+    """Return the calls of the step that change with what is given to it, in program order; others are the encoder's."""
     order = {value: i for i, call in enumerate(graph.calls) for value in call.outputs}
-    changing = {state.current for state in carried}
+    changing = set(given)
     kept = []
     for call in sorted(calls, key=lambda call: order[call.outputs[0]]):
         if changing.intersection(call.inputs):
@@ -269,20 +296,40 @@ def _unrolled(graph: Graph, loop: _Loop, ending: tuple[Sequence[Call], Value], n
     after, decoded = ending
     replaced = {after[0].inputs[0]: loop.output} if after else {}
     last = [Call(c.operation, substitute(c.args, replaced), substitute(c.kwargs, replaced), c.outputs) for c in after]
-    calls = (*loop.calls, *last)
+    first = _sliced_input(graph, loop, name) if loop.slices else _first_input(graph, decoded, name)
+    before = ancestors(graph.calls, [made.sequence for made in loop.slices.values()])
+    changing = graph.dependents([first]) if loop.slices and first is not None else set()
+    fed = [call for call in before if changing.intersection(call.outputs)]  # between what is fed and its slices
+    calls = (*fed, *loop.calls, *last)
     made = {value for call in calls for value in call.outputs} | {state.current for state in loop.carried}
+    made |= {*loop.slices, *([first] if loop.slices and first is not None else [])}
     needed = [value for call in calls for value in call.inputs if value not in made]
     needed += [state.first for state in loop.carried]
     needed += [state.following for state in loop.carried if state.following not in made]
     return Unrolled(
-        decoder_input=_first_input(graph, decoded, name),
+        decoder_input=first,
         encoder_calls=tuple(ancestors(graph.calls, needed)),
         calls=calls,
         carried=tuple(loop.carried),
         output=decoded if after else loop.output,
         decoded=decoded,
         steps=loop.steps,
+        slices=loop.slices,
     )
+
+
+def _sliced_input(graph: Graph, loop: _Loop, name: str | None) -> Value:
+    """Return the model input whose steps the loop reads one by one."""
+    sequences = [made.sequence for made in loop.slices.values()]
+    read = {value for call in ancestors(graph.calls, sequences) for value in call.inputs} | set(sequences)
+    inputs = [value for value in named_inputs(graph, name) if value in read]
+    if len(inputs) != 1:
+        names = ", ".join(value.name for value in inputs) or "none of the model's inputs"
+        raise SplitError(
+            f"each step of this unrolled model reads its own position of {', '.join(v.name for v in sequences)}, which "
+            f"is made of {names}: expected one input, the target's; {option('decoder_input', 'NAME')} says which"
+        )
+    return inputs[0]
 
 
 def _first_input(graph: Graph, decoded: Value, name: str | None) -> Value | None:

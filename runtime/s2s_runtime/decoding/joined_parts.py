@@ -1,0 +1,80 @@
+"""The result of a source that was cut into parts: their outputs joined."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from s2s_runtime.array_types import Floats
+from s2s_runtime.results import FinishReason, Hypothesis, Result
+from s2s_runtime.vocabulary.vocabulary import Vocabulary
+
+_WITHOUT_SPACES = ("char", "sentencepiece")
+
+
+def join_parts(parts: Sequence[Result], joints: Sequence[str | None], vocabulary: Vocabulary | None) -> Result:
+    """Return one result of those of a source's parts.
+
+    Its score is the mean of theirs by the number of tokens; its attention looks from each part at that part alone.
+
+    Args:
+        parts: at least one, each with one hypothesis.
+        joints: what stood before each part in the source.
+        vocabulary: of the target.
+    """
+    best = [part.hypotheses[0] for part in parts]
+    hypothesis = Hypothesis(
+        join_texts([each.text for each in best], joints, vocabulary),
+        tokens=[token for each in best for token in each.tokens],
+        ids=[token for each in best for token in each.ids],
+        score=_mean_score(best),
+        finish_reason=_reason(best),
+        token_scores=_token_scores(best),
+        attention=_attention(best, parts),
+    )
+    return Result(
+        [hypothesis],
+        [token for part in parts for token in part.source_tokens],
+        [symbol for part in parts for symbol in part.unknown_symbols],
+        error=next((part.error for part in parts if part.error is not None), None),
+        parts=list(parts),
+    )
+
+
+def join_texts(texts: Sequence[str], joints: Sequence[str | None], vocabulary: Vocabulary | None) -> str:
+    """Return the texts of parts joined as the source was cut; by spaces where these stand between all symbols."""
+    joined = ""
+    for text, joint in zip(texts, joints, strict=True):
+        between = joint or "" if vocabulary is not None and vocabulary.unit in _WITHOUT_SPACES else " "
+        joined += between + text if joined and text else text
+    return joined
+
+
+def _mean_score(best: Sequence[Hypothesis]) -> float | None:
+    scores = [(hypothesis.score, max(1, len(hypothesis.ids))) for hypothesis in best if hypothesis.score is not None]
+    if len(scores) < len(best):
+        return None
+    return sum(score * count for score, count in scores) / sum(count for _, count in scores)
+
+
+def _reason(best: Sequence[Hypothesis]) -> FinishReason:
+    return next((each.finish_reason for each in best if each.finish_reason != "end"), "end")
+
+
+def _token_scores(best: Sequence[Hypothesis]) -> list[float] | None:
+    if any(each.token_scores is None for each in best):
+        return None
+    return [score for each in best for score in each.token_scores or ()]
+
+
+def _attention(best: Sequence[Hypothesis], parts: Sequence[Result]) -> Floats | None:
+    weights = [each.attention for each in best if each.attention is not None]
+    if len(weights) < len(best):
+        return None
+    joined = np.zeros((sum(len(own) for own in weights), sum(len(part.source_tokens) for part in parts)), np.float32)
+    row = column = 0
+    for own in weights:
+        joined[row : row + own.shape[0], column : column + own.shape[1]] = own
+        row, column = row + own.shape[0], column + own.shape[1]
+    return joined

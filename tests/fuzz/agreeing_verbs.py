@@ -1,0 +1,384 @@
+"""Every verb gives the same for the same input and options: one by one, together, in any order, by any engine.
+
+Options are drawn from their declaration, so that a new one is tried as soon as it is declared. Each source decoded by
+itself is what all others are compared with. Where two candidates are nearer to each other than rounding, another
+number of rows may decide between them: such a near tie is told by noise, a hundred times as large as rounding, that
+changes the result of the source decoded by itself.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from random import Random
+from typing import Any, Final, Literal, get_args, get_origin
+
+import numpy as np
+from harness import BrokenPromiseError, Case, Harness
+from numpy_models import NoisyModel, numpy_model
+from typer.testing import CliRunner
+
+import s2s_runtime
+from s2s_runtime import Decoder, DecodingOptions, Model, OptionError, Result, S2SError
+from s2s_runtime.commands import decode
+from s2s_runtime.declared_options import declared
+from s2s_runtime.declared_options.declared import DeclaredOption
+
+FIXTURES: Final = Path(__file__).parents[1] / "fixtures"
+BUNDLES: Final = ("tiny", "tiny-onehot", "tiny-none", "tiny-probabilities", "tiny-sources")
+NUMPY_MODELS: Final = 8
+_NOISE: Final = 2e-5  # logits of these models are of the order of ten, and rounded to a millionth
+_TRIALS: Final = 24
+_TOLERANCE: Final = 1e-4
+
+Options = dict[str, Any]
+Verb = Callable[["Decoded"], list[Any]]
+
+
+@cache
+def model_named(name: str) -> Model:
+    """Return a model, loaded or made once: a bundle of the fixtures, or a number for one in numpy."""
+    if not name.isdigit():
+        return s2s_runtime.load(FIXTURES / f"{name}.s2s", workers=2)
+    return numpy_model(int(name))
+
+
+# Drawing
+
+
+def make(random: Random) -> Case:
+    """Draw a model, sources, options that go together, and an order."""
+    names = [*BUNDLES, *map(str, range(NUMPY_MODELS))]
+    name = random.choice(names)
+    model = model_named(name)
+    sources = [_source(model, random) for _ in range(random.randrange(1, 9))]
+    order = random.sample(range(len(sources)), len(sources))
+    while True:
+        options = _options(model, random, len(sources))
+        try:
+            prepared = {key: value for key, value in realised(options, len(sources)).items() if key != "prefix"}
+            model.prepare(**prepared)
+        except OptionError:
+            continue
+        return {"model": name, "sources": sources, "order": order, "options": options}
+
+
+def _source(model: Model, random: Random) -> Any:
+    manifest = model.manifest
+    most = min(manifest.padding.length or 14, 14)
+    length = random.choice([0, 1, 2, *range(most + 1), *range(most + 1)])
+    if random.random() < 0.05:
+        length += 12  # longer than some models read
+    vocabulary = model.source_vocabulary
+    special = () if vocabulary is None else (vocabulary.padding, vocabulary.start, vocabulary.end, vocabulary.unknown)
+    if vocabulary is None:
+        row: Any = [random.randrange(1, manifest.source.size) for _ in range(length)]
+    else:
+        letters = [symbol for symbol in vocabulary.symbols if symbol not in special] + [" "] * (
+            " " in vocabulary.symbols
+        )
+        row = "".join(random.choice(letters) for _ in range(length))
+        if random.random() < 0.02:
+            row += "\N{SNOWMAN}"
+    if not manifest.source.others:
+        return row
+    speaker = [random.uniform(-1, 1) for _ in range(manifest.source.others[1].size)]
+    tags = [random.randrange(1, manifest.source.others[0].size) for _ in range(length)]
+    return dict(zip(manifest.source.names, (row, tags, speaker), strict=True))
+
+
+def _options(model: Model, random: Random, count: int) -> Options:
+    """Draw options as a JSON document; functions are drawn as numbers, which `realised` turns into functions."""
+    chance = random.choice([0.03, 0.08, 0.2])
+    known = declared(DecodingOptions)
+    chosen = [declaration for declaration in known.values() if random.random() < chance]
+    if random.random() < 0.4:
+        chosen.append(known["beam_size"])
+    elif random.random() < 0.4:
+        chosen += [known["sampling_temperature"], known["seed"]]
+    if random.random() < 0.3:
+        chosen += [known["no_repeat_ngram_size"]]
+    options = {declaration.name: _value(declaration, model, random, count) for declaration in chosen}
+    if any(name.startswith("sampling") for name in options):
+        options.setdefault("seed", random.randrange(1000))  # without one nobody promises anything
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _value(declaration: DeclaredOption, model: Model, random: Random, count: int) -> Any:
+    name, option = declaration.name, declaration.option
+    size, vocabulary = model.manifest.target.size, model.target_vocabulary
+    tokens = list(range(size)) if vocabulary is None else list(vocabulary.symbols)
+    drawn: dict[str, Callable[[], Any]] = {
+        "allowed_next": lambda: random.randrange(1000),
+        "callback": lambda: random.randrange(6),
+        "cancel": lambda: None,  # nobody promises when a call that is cancelled ends
+        "max_length": lambda: random.randrange(1, 16),
+        "max_length_ratio": lambda: random.choice([0.5, 1.0, [1.5, 2.0]]),
+        "max_source_length": lambda: random.randrange(1, 16),
+        "prefix": lambda: [_prefix(model, random) for _ in range(count)],
+        "suppress_sequences": lambda: [random.choices(tokens, k=random.randrange(1, 4)) for _ in range(2)],
+        "phrase_table": lambda: None,
+    }
+    if name in drawn:
+        return drawn[name]()
+    kind = declaration.types[0]
+    if kind is bool:
+        return True
+    if get_origin(kind) is Literal:
+        return random.choice(get_args(kind))
+    if get_origin(kind) is Sequence or kind is Sequence:
+        return random.sample(tokens, random.randrange(min(4, size)))
+    low = option.at_least if option.at_least is not None else option.above or 0
+    if kind is int:
+        return int(low) + random.randrange(5)
+    if kind is float:
+        high = option.at_most if option.at_most is not None else low + 3
+        return random.uniform(low, high) or high
+    raise TypeError(f"{name}: say here how it is drawn")
+
+
+def _prefix(model: Model, random: Random) -> list[int] | None:
+    target = model.manifest.target
+    ids = [token for token in range(target.size) if token not in (*target.end_ids, target.start_id)]
+    return None if random.random() < 0.5 else random.choices(ids, k=random.randrange(3))
+
+
+def realised(options: Options, count: int) -> Options:
+    """Return options as Python takes them."""
+    values = dict(options)
+    if "allowed_next" in values:
+        number = values["allowed_next"]
+        values["allowed_next"] = lambda step, ids: [i for i in range(5) if (i * 7 + step + sum(ids) + number) % 3]
+    if "callback" in values:
+        last = values["callback"]
+        values["callback"] = lambda event: event.step == last
+    if isinstance(values.get("max_length_ratio"), list):
+        values["max_length_ratio"] = tuple(values["max_length_ratio"])
+    return values
+
+
+# Verbs
+
+
+class Decoded:
+    """Sources and options, and what a verb needs of them."""
+
+    def __init__(self, case: Case, model: Model) -> None:
+        self.model = model
+        self.sources: list[Any] = case["sources"]
+        self.order: list[int] = case["order"]
+        self.options = realised(case["options"], len(self.sources))
+        self.prefixes: list[Any] | None = self.options.pop("prefix", None)
+
+    def generate(self, indices: Sequence[int], **more: Any) -> list[Result]:
+        """Decode some of the sources together."""
+        prefix = {} if self.prefixes is None else {"prefix": [self.prefixes[i] for i in indices]}
+        return self.model.generate([self.sources[i] for i in indices], **{**self.options, **prefix, **more})
+
+    def alone(self) -> list[Result]:
+        """Decode each source by itself."""
+        return [self.generate([i])[0] for i in range(len(self.sources))]
+
+
+def _in_order(decoded: Decoded, **more: Any) -> list[Any]:
+    return list(decoded.generate(range(len(decoded.sources)), **more))
+
+
+def _shuffled(decoded: Decoded) -> list[Any]:
+    results = decoded.generate(decoded.order)
+    return [results[decoded.order.index(i)] for i in range(len(results))]
+
+
+def _by_workers(decoded: Decoded) -> list[Any]:
+    count = len(decoded.sources)
+    results = decoded.generate([i for i in range(count) for _ in range(9)], max_batch_size=2)
+    return results[::9]
+
+
+def _iterated(decoded: Decoded) -> list[Any]:
+    given = {"prefixes": decoded.prefixes, "read_ahead": 3}
+    return list(decoded.model.generate_iter(iter(decoded.sources), **given, **decoded.options))
+
+
+def _streamed(decoded: Decoded) -> list[Any]:
+    texts = []
+    for i, source in enumerate(decoded.sources):
+        prefix = {} if decoded.prefixes is None else {"prefix": [decoded.prefixes[i]]}
+        texts.append("".join(decoded.model.stream(source, **decoded.options, **prefix)))
+    return texts
+
+
+def _batched(decoded: Decoded) -> list[Any]:
+    with Decoder(decoded.model, **decoded.options) as decoder:
+        futures = [decoder.submit(source) for source in decoded.sources]
+        return [future.result(60) for future in futures]
+
+
+def _from_states(decoded: Decoded) -> list[Any]:
+    model, results = decoded.model, []
+    for i, source in enumerate(decoded.sources):
+        prefix = {} if decoded.prefixes is None else {"prefix": [decoded.prefixes[i]]}
+        state = model.encode([source], unknown_symbols=decoded.options.get("unknown_symbols"))
+        results += model.generate_from(state, **decoded.options, **prefix)
+    return results
+
+
+def _from_a_file(decoded: Decoded) -> list[Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder, "in"), Path(folder, "out")
+        source.write_text("".join(f"{_line(row)}\n" for row in decoded.sources), encoding="utf-8")
+        decoded.model.generate_file(source, target, read_ahead=3, **decoded.options)
+        return target.read_text(encoding="utf-8").splitlines()
+
+
+def _typed(decoded: Decoded, name: str) -> list[Any]:
+    """Decode by the command, in this process; options are typed by their declared flags."""
+    typed = ["--json", "--keep-empty"]
+    for key, value in decoded.options.items():
+        if key == "return_scores":
+            continue  # shown anyway
+        option = declared(DecodingOptions)[key].option
+        flag = (option.flags or [f"--{key.replace('_', '-')}"])[0]
+        for one in value if isinstance(value, list) else [value]:
+            typed += [flag] if one is True else [flag, ",".join(map(str, one)) if isinstance(one, tuple) else str(one)]
+    lines = "".join(f"{_line(row)}\n" for row in decoded.sources)
+    done = CliRunner().invoke(decode.app, [str(FIXTURES / f"{name}.s2s"), *typed], input=lines)
+    if done.exit_code:
+        raise S2SError(done.stderr)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def _line(row: Any) -> str:
+    return row if isinstance(row, str) else " ".join(map(str, row))
+
+
+def verbs(case: Case, decoded: Decoded) -> Iterator[tuple[str, Callable[[], list[Any]]]]:
+    """Yield the verbs that take these options and sources, each with its call."""
+    given, model = set(decoded.options), decoded.model
+    known = declared(DecodingOptions)
+
+    def takes(verb: str) -> bool:
+        return all(verb not in known[name].option.not_for for name in given)
+
+    yield "generate", lambda: _in_order(decoded)
+    yield "generate, batches of 2", lambda: _in_order(decoded, max_batch_size=2)
+    yield "generate, tokens", lambda: _in_order(decoded, max_batch_size=20, batch_by="tokens")
+    yield "generate, shuffled", lambda: _shuffled(decoded)
+    if "engine" not in given:
+        yield "generate, step by step", lambda: _in_order(decoded, engine="steps")
+    if "callback" not in given:
+        yield "generate, by workers", lambda: _by_workers(decoded)
+    yield "generate_iter", lambda: _iterated(decoded)
+    if takes("stream") and decoded.options.get("engine") != "graph":
+        yield "stream", lambda: _streamed(decoded)
+    if takes("Decoder") and decoded.prefixes is None:
+        yield "Decoder", lambda: _batched(decoded)
+    lines = not model.manifest.source.others
+    plain = decoded.prefixes is None and lines and decoded.options.get("on_error", "raise") == "raise"
+    if plain and decoded.options.get("num_hypotheses", 1) == 1:
+        yield "generate_file", lambda: _from_a_file(decoded)
+    functions = {"allowed_next", "callback", "suppress_sequences", "prefix", "return_end_token"}
+    if plain and not case["model"].isdigit() and not given & functions and _can_be_typed(decoded.options):
+        yield "s2s-decode", lambda: _typed(decoded, case["model"])
+    portable = not case["model"].isdigit() and all(len(_first(row)) for row in decoded.sources)
+    if takes("generate_from") and portable and "max_source_length" not in given and _is_readable(decoded):
+        yield "generate_from", lambda: _from_states(decoded)
+
+
+def _first(row: Any) -> Any:
+    return next(iter(row.values())) if isinstance(row, dict) else row
+
+
+def _is_readable(decoded: Decoded) -> bool:
+    return not any("\N{SNOWMAN}" in _first(row) for row in decoded.sources)
+
+
+def _can_be_typed(options: Options) -> bool:
+    tokens = [token for value in options.values() if isinstance(value, list) for token in value]
+    return not any(isinstance(token, str) and not token.strip() for token in tokens) and "end_tokens" not in options
+
+
+# Comparing
+
+
+def check(case: Case) -> str:
+    """Decode by every verb and compare with each source by itself."""
+    model = model_named(case["model"])
+    decoded = Decoded(case, model)
+    expected = _attempt(decoded.alone)
+    ties = False
+    for verb, call in verbs(case, decoded):
+        found = _attempt(call)
+        if isinstance(found, S2SError) != isinstance(expected, S2SError):
+            raise BrokenPromiseError(f"{verb}: {_shown(found)} where each by itself gives {_shown(expected)}")
+        if isinstance(found, S2SError) or isinstance(expected, S2SError):
+            continue
+        if len(found) != len(expected):
+            raise BrokenPromiseError(f"{verb}: {len(found)} results of {len(expected)}")
+        for i, (one, other) in enumerate(zip(expected, found, strict=True)):
+            if not _equal(one, other):
+                if not _is_near_tie(case, i):
+                    raise BrokenPromiseError(f"{verb}: source {i}: {_shown(other)} where by itself {_shown(one)}")
+                ties = True
+    if isinstance(expected, S2SError):
+        return "one error"
+    return "equal but for near ties" if ties else "equal"
+
+
+def _attempt(call: Callable[[], list[Any]]) -> list[Any] | S2SError:
+    try:
+        return call()
+    except S2SError as error:
+        return error
+
+
+def _shown(result: Any) -> str:
+    if isinstance(result, list):
+        return f"[{', '.join(map(_shown, result))}]"
+    return str(result.to_dict()) if isinstance(result, Result) else repr(result)
+
+
+def _equal(expected: Result, found: Any) -> bool:
+    """Return whether a result, its text, or its JSON says what another says."""
+    if isinstance(found, str):
+        return found == " ".join(expected.text.splitlines()) or found == expected.text
+    if isinstance(found, Result):
+        return _close(_without_places(expected.to_dict()), _without_places(found.to_dict()))
+    written = json.loads(json.dumps(expected.to_dict()))
+    return all(_close(written[key], found[key]) for key in written if key != "hypotheses") and all(
+        _close({**theirs, "score": 0.0}, {**ours, "score": 0.0})  # the command always computes scores
+        for theirs, ours in itertools.zip_longest(written["hypotheses"], found["hypotheses"], fillvalue={})
+    )
+
+
+def _without_places(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: bool(value) if key == "error" else value for key, value in values.items()}
+
+
+def _close(one: Any, other: Any) -> bool:
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        return one.keys() == other.keys() and all(_close(one[key], other[key]) for key in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_close, one, other))
+    if isinstance(one, float) and isinstance(other, float):
+        return bool(np.isclose(one, other, rtol=_TOLERANCE, atol=_TOLERANCE))
+    return bool(one == other)
+
+
+def _is_near_tie(case: Case, index: int) -> bool:
+    """Return whether noise a hundred times as large as rounding changes what a source by itself gives."""
+    model = model_named(case["model"])
+    results = []
+    for trial in range(_TRIALS):
+        noisy = Model(model.manifest, NoisyModel(model.step_model, _NOISE, trial))
+        decoded = Decoded(case, noisy)
+        decoded.options["engine"] = "steps"
+        results.append(decoded.generate([index])[0])
+    return not all(_equal(results[0], result) for result in results)
+
+
+HARNESS = Harness(name="agreeing verbs", make=make, check=check, prepare=lambda: model_named("tiny"), seconds=20.0)
