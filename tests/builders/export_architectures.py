@@ -35,6 +35,7 @@ READS_PADDING = {
     "seq2seq_readout",
     "attention_seq2seq",
     "features_beside_words",
+    "causal_convolutions",
     "forecast_from_the_known",
     "forecast_of_zeros",
     "forecast_joined",

@@ -91,6 +91,7 @@ class Harness:
             if _most_memory() - before > self.memory:
                 raise BrokenPromiseError(f"took {(_most_memory() - before) / 1e9:.1f} GB")
         except Exception as error:
+            running.unlink(missing_ok=True)
             self.keep(case, "".join(traceback.format_exception(error)), cases)
             return f"FAILED: {type(error).__name__}: {' '.join(str(error).split())[:120]}"
         finally:

@@ -61,9 +61,13 @@ class BundleFiles(ABC):
         content = self._read[file] if file in self._read else self._content(file)
         return hashlib.sha256(content).hexdigest()
 
-    @abstractmethod
     def size(self, file: str) -> int | None:
-        """Return the bytes that a file is said to have, before it is read; None where there is no such file."""
+        """Return the bytes of a file, before it is read those it is said to have; None where there is no such file."""
+        return len(self._read[file]) if file in self._read else self._size(file)
+
+    @abstractmethod
+    def _size(self, file: str) -> int | None:
+        """Return the bytes that a file is said to have where it lies, None where there is none."""
 
     @abstractmethod
     def _content(self, file: str) -> bytes:
@@ -80,8 +84,8 @@ class FolderFiles(BundleFiles):
         super().__init__(str(folder))
         self._folder = folder.absolute()  # the working folder may be another when the files are read
 
-    def size(self, file: str) -> int | None:
-        """See `BundleFiles.size`."""
+    def _size(self, file: str) -> int | None:
+        """See `BundleFiles._size`."""
         try:
             found = (self._folder / file).stat()
         except (OSError, ValueError):  # ValueError: no name of a file, as one with a null character
@@ -119,9 +123,9 @@ class MemoryFiles(BundleFiles):
                 raise InputError(f"{name}: expected bytes for {file!r}, got {type(content).__name__}")
             self._read[file] = bytes(content)  # of bytes no copy; what may change under us is copied
 
-    def size(self, file: str) -> int | None:
-        """See `BundleFiles.size`."""
-        return len(self._read[file]) if file in self._read else None
+    def _size(self, file: str) -> int | None:
+        """See `BundleFiles._size`."""
+        return None
 
     def _content(self, file: str) -> bytes:
         raise BundleError(f"{self.name}: no {file} in it")
@@ -154,8 +158,8 @@ class ZipFiles(BundleFiles):
             raise BundleError(f"{name}: expected one bundle, got several: {', '.join(sorted(tops))}")
         self._top = "" if "" in tops or not tops else tops[0]
 
-    def size(self, file: str) -> int | None:
-        """See `BundleFiles.size`."""
+    def _size(self, file: str) -> int | None:
+        """See `BundleFiles._size`."""
         entry = self._entries.get(self._top + file)
         return None if entry is None else int(entry.file_size)
 

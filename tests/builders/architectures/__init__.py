@@ -10,6 +10,7 @@ from architectures import (
     bidirectional,
     bridges,
     continuous,
+    convolutional,
     embeddings_and_heads,
     fed,
     inputs,
@@ -36,6 +37,7 @@ FAMILIES = (
     unrolled,
     continuous,
     fed,
+    convolutional,
     trained,
 )
 ARCHITECTURES = {build.__name__: build for family in FAMILIES for build in family.MODELS}

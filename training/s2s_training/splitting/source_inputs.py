@@ -77,6 +77,22 @@ def read_beside(graph: Graph, decoder_inputs: Sequence[Value]) -> tuple[Value, .
 
 def _takes_longer(graph: Graph, calls: Sequence[Call], longer: Sequence[Value]) -> bool:
     """Return whether a model can be called on more steps in some inputs than in the others."""
+    return _called_on_longer(graph, calls, longer) is not None
+
+
+def sets_target_steps(graph: Graph, output: Value, decoder_inputs: Sequence[Value]) -> bool:
+    """Return whether an output has as many steps as the decoder's inputs.
+
+    A call with more steps there than elsewhere shows it; where none can be made, nothing says that it hasn't.
+    """
+    called = _called_on_longer(graph, ancestors(graph.calls, [output]), decoder_inputs)
+    if called is None or len(called[output].shape) != len(output.shape):
+        return True
+    return int(called[output].shape[1]) == int(called[decoder_inputs[0]].shape[1])
+
+
+def _called_on_longer(graph: Graph, calls: Sequence[Call], longer: Sequence[Value]) -> dict[Value, Any] | None:
+    """Return what a model gives for more steps in some inputs than in the others; None where it can't be called so."""
     environment: dict[Value, Any] = {}
     for value in graph.inputs:
         shape = [1 if size is None else size for size in value.shape]
@@ -88,8 +104,8 @@ def _takes_longer(graph: Graph, calls: Sequence[Call], longer: Sequence[Value]) 
     try:
         replay(calls, environment)
     except (ValueError, TypeError, tf.errors.InvalidArgumentError):
-        return False
-    return True
+        return None
+    return environment
 
 
 def aligned_with_first(sources: Sequence[Any], vectors: Sequence[bool], outputs: Sequence[Any]) -> tuple[bool, ...]:

@@ -24,6 +24,7 @@ from s2s_training.errors import SplitError
 from s2s_training.layers.cells import feeds_itself
 from s2s_training.layers.conditioned_rnn import ConditionedRNN
 from s2s_training.splitting.assemble import Assembled, Crossing, Step, assemble, step_outputs
+from s2s_training.splitting.causal_convolutions import EmptyWindow, carries_window, window_length
 from s2s_training.splitting.feeding import FedInput, Feed, FirstPosition, StepFeeder, read_feeds
 from s2s_training.splitting.graph import (
     Call,
@@ -160,7 +161,9 @@ def _split(
         _refuse_feeds(feeds, "the decoder reads its own output, which never leaves it")
     token = start if isinstance(start, int) else None
     feeder = StepFeeder(_fed_inputs(graph, reading, said), reading.output.shape[-1], token)
-    recurrent = [call for call in reading.decoder_calls if isinstance(call.operation, keras.layers.RNN)]
+    recurrent = [
+        call for call in reading.decoder_calls if isinstance(call.operation, keras.layers.RNN) or carries_window(call)
+    ]
     used = order_sources(graph, (*reading.encoder_calls, *reading.decoder_calls), reading.decoder_inputs, source_input)
     if not used:
         raise SplitError("every input is read step by step: there is no source left to encode")
@@ -277,6 +280,10 @@ def _first_states(
     """Return the tensors (batch, ...) from which the states of each recurrent call of the decoder start."""
     first: dict[Call, list[Any]] = {}
     for call in recurrent:
+        if carries_window(call):
+            features = int(call.arguments()["inputs"].shape[-1])
+            first[call] = [EmptyWindow(window_length(call.operation), features)(sources[0])]
+            continue
         given = initial_states(call)
         first[call] = [environment[value] for value in given or []]
         if given is None or len(given) < _least_states(call):  # a layer of this package may be given the first few
