@@ -34,7 +34,6 @@ _ACROSS_TIME = (
     keras.layers.Cropping1D,
     keras.layers.UpSampling1D,
     keras.layers.Flatten,
-    keras.layers.Permute,
 )
 
 
