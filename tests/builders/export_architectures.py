@@ -44,6 +44,8 @@ READS_PADDING = {
     "cell_that_attends",
     "teacher_sliced_attention",
     "teacher_sliced_rows",
+    "axes_moved_in_the_encoder",
+    "permuted_scores",
 }
 ZEROS_FIRST = {"probabilities_shared_layer"}
 FEEDS = {**fed.FEEDS, "continuous": {"shifted": "previous"}, "looks_back_on_itself": {"shifted": "previous"}}

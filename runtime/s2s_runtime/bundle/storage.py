@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from s2s_runtime.errors import BundleError, BundleNotFoundError, InputError
+from s2s_runtime.files.atomic_write import left_by_exchange
 
 BundleSource = str | os.PathLike[str] | bytes | Mapping[str, bytes]
 MANIFEST: Final = "manifest.json"
@@ -208,6 +209,7 @@ def find_files(bundle: BundleSource) -> BundleFiles:
     if not isinstance(bundle, str | os.PathLike):
         raise InputError(f"bundle: expected a path, bytes of a zip file or a mapping of names to bytes, got {bundle!r}")
     path = Path(bundle)
+    path = left_by_exchange(path) or path
     if path.is_dir():
         return FolderFiles(path)
     if not path.is_file():

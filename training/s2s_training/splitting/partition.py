@@ -33,7 +33,6 @@ _ACROSS_TIME = (
     keras.layers.Cropping1D,
     keras.layers.UpSampling1D,
     keras.layers.Flatten,
-    keras.layers.Permute,
 )
 
 

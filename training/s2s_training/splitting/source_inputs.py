@@ -16,6 +16,7 @@ from s2s_training.errors import SplitError
 from s2s_training.splitting.graph import Call, Graph, Value, ancestors, replay
 
 _STEPS, _MORE_STEPS = 5, 7
+_READ_IDS = ("Cast", "OneHot", "CategoryEncoding")  # ids are often declared as floats
 _MOST_BESIDE = 5  # inputs tried together, which doubles the tries
 
 
@@ -55,8 +56,12 @@ def holds_ids(graph: Graph, value: Value) -> bool:
 
 
 def is_vector(graph: Graph, value: Value) -> bool:
-    """Return whether an input beside the first holds one vector for a whole sentence: floats without a time axis."""
-    return len(value.shape) == 2 and value.shape[1] is not None and not holds_ids(graph, value)
+    """Return whether an input holds a vector, or an array of fixed shape, for a whole sentence: no axis is time's."""
+    if None in value.shape[1:] or holds_ids(graph, value) or not value.dtype.startswith("float"):
+        return False
+    if len(value.shape) != 2:
+        return len(value.shape) > 3
+    return not any(value in call.inputs and type(call.operation).__name__ in _READ_IDS for call in graph.calls)
 
 
 def read_beside(graph: Graph, decoder_inputs: Sequence[Value]) -> tuple[Value, ...]:
@@ -122,11 +127,18 @@ def aligned_with_first(sources: Sequence[Any], vectors: Sequence[bool], outputs:
     aligned = [True]
     for i in range(1, len(sources)):
         free = not vectors[i] and sources[i].shape[1] is None
-        aligned.append(free and not _runs(encoder, vectors, {i: _MORE_STEPS}))
+        aligned.append(free and not runs(encoder, vectors, {i: _MORE_STEPS}))
     return tuple(aligned)
 
 
-def _runs(encoder: keras.Model, vectors: Sequence[bool], steps: dict[int, int]) -> bool:
+def runs(encoder: keras.Model, vectors: Sequence[bool], steps: dict[int, int]) -> bool:
+    """Return whether a model runs on made-up sources.
+
+    Args:
+        encoder: a model of all sources.
+        vectors: which of them have no time axis.
+        steps: how many steps some of those have whose time is free.
+    """
     try:
         encoder(_made_up(encoder.inputs, vectors, steps), training=False)
     except (ValueError, tf.errors.InvalidArgumentError):
@@ -145,6 +157,8 @@ def weights_over_first(
         weights: tensors (batch, source time) made of `inputs`.
     """
     sources, vectors, memory = encoder
+    if vectors[0]:
+        return []  # a vector has no steps that weights could lie over
     if len(sources) < 2 or not weights:
         return list(weights)
     aligned = aligned_with_first(sources, vectors, memory)

@@ -39,7 +39,7 @@ from s2s_training.splitting.graph import (
 )
 from s2s_training.splitting.partition import Partition, partition
 from s2s_training.splitting.prefix_step import Prefix, empty_prefixes, find_prefix, prefix_memory, run_prefix
-from s2s_training.splitting.source_inputs import aligned_with_first, holds_ids, is_vector, order_sources
+from s2s_training.splitting.source_inputs import aligned_with_first, holds_ids, is_vector, order_sources, runs
 from s2s_training.splitting.split_unrolled import split_unrolled, with_first_states
 from s2s_training.splitting.step import EmptyWindow, InitialState, StepTracer, initial_states, own_states
 from s2s_training.splitting.stepped_model import SteppedModel
@@ -67,7 +67,7 @@ class SplitModel:
             several heads the mean over heads.
         source_indices: which of the training model's inputs are the source's, in the order of the encoder's inputs.
         sources: those inputs as values of its graph.
-        vectors: which of them hold one vector for a sentence, without a time axis; never the first.
+        vectors: which of them hold one vector, or array of fixed shape, for a sentence, without a time axis.
         aligned: which of them have as many steps as the first, itself among them.
         target_index: which is the decoder's; None where nothing is fed back.
         fed_inputs: those that are read step by step, with what each is given; empty for models that feed themselves.
@@ -225,8 +225,8 @@ def _fed_inputs(graph: Graph, reading: Partition, said: Mapping[Value, Feed]) ->
 
 
 def which_are_vectors(graph: Graph, sources: Sequence[Value]) -> tuple[bool, ...]:
-    """Return which source inputs beside the first hold one vector for a sentence."""
-    return tuple(i > 0 and is_vector(graph, value) for i, value in enumerate(sources))
+    """Return which source inputs hold one vector, or array of fixed shape, for a sentence."""
+    return tuple(is_vector(graph, value) for value in sources)
 
 
 def _described(
@@ -274,8 +274,10 @@ def run_encoder(
             free[i], longer[i] = (None, *rest), (steps and steps + 1, *rest)
     try:
         if longer != recorded:
-            # A layer such as Flatten takes an unknown length while it is traced, but later no other than the recorded.
-            _replay_encoder(inputs, longer, reading)
+            # Some layers take an unknown length while they are traced, but no other than the recorded when they run.
+            sources, environment = _replay_encoder(inputs, longer, reading)
+            if not runs(keras.Model(sources, list(environment.values())), vectors, {}):
+                return _replay_encoder(inputs, recorded, reading)
         return _replay_encoder(inputs, free, reading)
     except (ValueError, TypeError):
         return _replay_encoder(inputs, recorded, reading)  # raises again if the length is not the reason
