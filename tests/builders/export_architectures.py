@@ -44,6 +44,7 @@ READS_PADDING = {
     "cell_that_attends",
     "teacher_sliced_attention",
     "teacher_sliced_rows",
+    "list_of_outputs",
     "axes_moved_in_the_encoder",
     "permuted_scores",
 }

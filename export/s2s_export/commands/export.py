@@ -13,7 +13,7 @@ from s2s_export.commands.export_settings import ExportSettings
 from s2s_export.options import DRY_RUN, ExportOptions
 from s2s_runtime.commands.command_options import Given, takes
 from s2s_runtime.console.app import command, make_app
-from s2s_runtime.console.manners import UsageError, after_interrupt, result_console, typer
+from s2s_runtime.console.manners import UsageError, after_interrupt, manners, result_console, typer
 from s2s_runtime.console.progress import stages
 from s2s_runtime.declared_options import declared
 from s2s_runtime.spelling import as_flags, option
@@ -72,7 +72,7 @@ def export(given: Given) -> None:
 _NEEDS = {
     "rows": ("pairs",),
     "unit": ("pairs", "source_vocab", "target_vocab"),
-    "encoding": ("pairs", "verify_texts"),
+    "encoding": ("pairs", "expect", "source_vocab", "target_vocab", "verify_texts"),
     "state": ("decoder",),
     "encoder": ("decoder",),
     "decoder": ("encoder",),
@@ -248,7 +248,7 @@ def _write(loading: _Loading, settings: ExportSettings, options: ExportOptions, 
         typer.echo(json.dumps(to_dict(exported), indent=2))
     else:
         console = result_console()
-        print_exported(console, exported)
+        print_exported(console, exported, nodes=manners().verbose)
         if exported.manifest.setup is not None:
             print_settling(console, exported.manifest.setup, typed)
 

@@ -390,4 +390,6 @@ def embedding_size(split: SplitModel, value: Value) -> int | None:
         for call in calls
         if isinstance(call.operation, keras.layers.Embedding) and behind.intersection(call.inputs)
     ]
+    # A function that encodes says of itself how many ids it reads.
+    sizes += [size for call in calls if (size := getattr(call.operation, "source_size", None)) is not None]
     return min(sizes, default=None)

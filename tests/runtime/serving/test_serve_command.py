@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from load import http_request, send_load
+from measuring.load import http_request, send_load
 from places import FIXTURES, TINY
 
 import s2s_runtime

@@ -160,7 +160,8 @@ def _split(
     if loop is not None:
         _refuse_feeds(feeds, "this model was saved unrolled: its steps say what they read")
         graph, fed = stepwise, () if loop.decoder_input is None else (loop.decoder_input,)
-        used = order_sources(graph, (*loop.encoder_calls, *loop.calls), fed, source_input)
+        first = [state.first for state in loop.carried]
+        used = order_sources(graph, (*loop.encoder_calls, *loop.calls), fed, source_input, states=first)
         return _described(graph, split_unrolled(loop, used, which_are_vectors(graph, used), start), used, loop)
     said = read_feeds(feeds, graph)
     found = _partition(graph, decoder_input, said, longest)

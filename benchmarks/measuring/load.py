@@ -89,7 +89,13 @@ class _Client(asyncio.Protocol):
 def http_request(path: str, content: object, *headers: str) -> bytes:
     """Return a request that posts JSON."""
     body = json.dumps(content).encode()
-    lines = [f"POST {path} HTTP/1.1", "Host: loopback", f"Content-Length: {len(body)}", *headers]
+    lines = [
+        f"POST {path} HTTP/1.1",
+        "Host: loopback",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+        *headers,
+    ]
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
