@@ -11,7 +11,6 @@ from typer.testing import CliRunner
 from s2s_runtime import read_manifest
 from s2s_runtime.commands.inspect import app
 
-
 KINDS = ("", "-onehot", "-none", "-probabilities", "-sources", "-values")
 
 
