@@ -11,12 +11,12 @@ from typer.testing import CliRunner
 from s2s_runtime import read_manifest
 from s2s_runtime.commands.inspect import app
 
+KINDS = ("", "-onehot", "-none", "-probabilities", "-sources", "-values")
 
-@pytest.mark.parametrize(
-    "name", ["tiny", "tiny-onehot", "tiny-none", "tiny-probabilities", "tiny-sources", "tiny-values"]
-)
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_contract_is_what_the_manifest_promises(kind: str) -> None:
-    """Every graph, each with the states and memory of the manifest by name, dtype and rank; the tables have them too."""
+    """Every graph, with the states and memory of the manifest by name, dtype and rank; the tables have them too."""
     path = FIXTURES / f"tiny{kind}.s2s"
     manifest = read_manifest(path)
     found = CliRunner().invoke(app, [str(path), "--contract", "--json"])
