@@ -222,6 +222,7 @@ def _split(model: keras.Model, options: ExportOptions, source_input: str | None)
             start="zeros" if options.start_zeros else options.first_token,
             source_input=source_input,
             feeds=options.feeds,
+            longest=options.longest_target,
         )
     except SplitError as error:
         half = half_of_a_pair(flatten_model(model))

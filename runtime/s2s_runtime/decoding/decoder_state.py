@@ -18,6 +18,7 @@ from s2s_runtime.declared_options import verb_problems
 from s2s_runtime.decoding.decoding import Decoding
 from s2s_runtime.decoding.predict_values import feed_back, first_values
 from s2s_runtime.decoding.result_builder import ResultBuilder
+from s2s_runtime.decoding.run_failures import failures_of
 from s2s_runtime.decoding.score_targets import Target, look_up_target
 from s2s_runtime.equality import ComparedByValue
 from s2s_runtime.errors import InputError, OptionError
@@ -97,7 +98,8 @@ def encode(
     token = np.full(len(arrays), manifest.target.start_id or 0, np.int64)
     fed = first_values(manifest, start, len(arrays)) if is_value else token
     tokens = [ResultBuilder(manifest, options).source_tokens(array) for array in arrays]
-    states = portable.encode(source, *pad_others(read.others, manifest))
+    with failures_of(range(len(arrays)), columns.shape[1]):
+        states = portable.encode(source, *pad_others(read.others, manifest))
     return DecoderState(portable.to_arrays(states), fed, columns, tokens)
 
 
@@ -133,6 +135,9 @@ def generate_from(
     resumed = _ResumedModel(_portable(model), state)
     decoding = Decoding(manifest, resumed, None, options)
     limits = [target_limit(int(length), options, manifest) for length in state.columns.sum(axis=1)]
+    if manifest.target.most is not None:  # the last state counts the steps taken before
+        left = manifest.target.most - state.arrays[manifest.states[-1].name][:, 0]
+        limits = [max(1, min(limit, int(steps))) for limit, steps in zip(limits, left, strict=True)]
     prefixes = prefix_ids(options.prefix, len(state), manifest, decoding.plan)
     for i, (prefix, limit) in enumerate(zip(prefixes, limits, strict=True)):
         if len(prefix) > limit:
@@ -146,7 +151,7 @@ def generate_from(
         prefix=pad_prefixes(prefixes),
         indices=np.arange(len(state)),
     )
-    hypotheses = {row: ended for _, row, ended in decoding.search([batch], decoding.plan_from(0))}
+    hypotheses = {ended.sentence: ended.hypotheses for ended in decoding.search([batch], decoding.plan_from(0))}
     rows = enumerate(state.source_tokens)
     return Results(decoding.result_builder.result(hypotheses[row], tokens, state.columns[row]) for row, tokens in rows)
 

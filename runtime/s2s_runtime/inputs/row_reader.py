@@ -103,7 +103,7 @@ class RowReader:
         """Return the rows of an array of ids, checked all at once; None where they have to be checked one by one."""
         if not isinstance(rows, np.ndarray) or rows.ndim != 2 or rows.dtype.kind not in "iu" or rows.size == 0:
             return None
-        longest = self.limit.within(self.padding.length).longest
+        longest = self.limit.within(self.padding.length)
         if self.kind not in ("ids", "one-hot") or self.padding.masked or (longest and rows.shape[1] > longest):
             return None
         lowest = -1 if self.kind == "one-hot" else 0
@@ -127,15 +127,13 @@ class RowReader:
             array, missing = self._read_text(index, item, policy)
         else:
             array = self._read_numbers(index, item)
-        limit = self.limit.within(self.padding.length)
-        if self.kind == "vector" or limit.longest is None or len(array) <= limit.longest:
+        longest = self.limit.within(self.padding.length)
+        if self.kind == "vector" or longest is None or len(array) <= longest:
             return ReadRow([Part(array, missing)])
-        if limit.policy == "error":
-            raise self._too_long(index, len(array))
-        parts = self._parts(item, array, limit.longest, policy)
+        parts = [] if self.limit.policy == "error" else self._parts(item, array, longest, policy)
         if not parts:
             raise self._too_long(index, len(array))
-        if limit.policy == "split":
+        if self.limit.policy == "split":
             return ReadRow(parts)
         return ReadRow(parts[:1], len(array) - len(parts[0].array))
 
