@@ -13,7 +13,7 @@ from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.declared_options.checks import is_integer
 from s2s_runtime.decoding.run_failures import failures_of
 from s2s_runtime.errors import InputError, OptionError
-from s2s_runtime.inputs.batches import make_batches
+from s2s_runtime.inputs.batches import check_most, make_batches
 from s2s_runtime.inputs.sources import Inputs, Sources, read_sources
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.search.step_model import StatesT, StepModel
@@ -41,6 +41,7 @@ def count_steps(manifest: Manifest, steps: int | None, known: Sequence[int] = ()
         raise OptionError(f"steps: expected an integer, got {steps!r}")
     if count < 1:
         raise OptionError(f"steps: expected at least 1, got {steps}")
+    check_most(int(count), "steps", manifest)
     return int(count)
 
 
