@@ -13,8 +13,9 @@ from typing import Final
 
 from s2s_runtime.bundle.manifest import GraphFile, Manifest, OtherSource, SourceKind, SourceSpec, TargetSpec, TensorSpec
 from s2s_runtime.bundle.storage import MANIFEST, BundleFiles, BundleSource, find_files
-from s2s_runtime.errors import BundleError, BundleNotFoundError, raised_as
+from s2s_runtime.errors import BundleError, BundleNotFoundError, InputError, raised_as
 from s2s_runtime.files.json_fields import digest, parse_json, write_json
+from s2s_runtime.spelling import shown
 
 __all__ = [
     "MANIFEST",
@@ -73,7 +74,13 @@ def read_manifest(
         BundleNotFoundError: there is no such bundle, or it holds no manifest.
         BundleError: the manifest is malformed, or graph files are missing or altered; lists every problem.
     """
-    files = find_files(bundle) if isinstance(bundle, str | os.PathLike | bytes | Mapping) else bundle
+    listed = isinstance(without, Mapping | list | tuple | set | frozenset)
+    if not listed or not all(isinstance(name, str) for name in without):
+        raise InputError(f"without: expected names of graphs, got {shown(without)}")
+    for name, value in (("verify_hashes", verify_hashes), ("keep", keep)):
+        if not isinstance(value, bool):
+            raise InputError(f"{name}: expected True or False, got {shown(value)}")
+    files = bundle if isinstance(bundle, BundleFiles) else find_files(bundle)
     size, path = files.size(MANIFEST), f"{files.name}/{MANIFEST}"
     if size is None:
         raise BundleNotFoundError(f"{files.name}: no {MANIFEST} in it; expected a bundle written by s2s-export")

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from s2s_runtime.errors import BundleError, BundleNotFoundError, InputError
+from s2s_runtime.spelling import shown
 
 BundleSource = str | os.PathLike[str] | bytes | Mapping[str, bytes]
 MANIFEST: Final = "manifest.json"
@@ -202,7 +203,9 @@ def find_files(bundle: BundleSource) -> BundleFiles:
     if isinstance(bundle, Mapping):
         return MemoryFiles("the bundle's files", bundle)
     if not isinstance(bundle, str | os.PathLike):
-        raise InputError(f"bundle: expected a path, bytes of a zip file or a mapping of names to bytes, got {bundle!r}")
+        raise InputError(
+            f"bundle: expected a path, bytes of a zip file or a mapping of names to bytes, got {shown(bundle)}"
+        )
     path = Path(bundle)
     if path.is_dir():
         return FolderFiles(path)

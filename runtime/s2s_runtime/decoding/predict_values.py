@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,7 +16,9 @@ from s2s_runtime.inputs.batches import make_batches
 from s2s_runtime.inputs.sources import Inputs, Sources, read_sources
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.search.step_model import StatesT, StepModel
+from s2s_runtime.spelling import shown
 
+_MOST_STEPS: Final = 2**31 - 1
 Stop = Callable[[NDArray[np.float32]], ArrayLike]
 
 
@@ -37,9 +39,9 @@ def count_steps(manifest: Manifest, steps: int | None, known: Sequence[int] = ()
     if count is None:
         raise OptionError("steps: this bundle doesn't say how long targets get; give steps")
     if not is_integer(count):
-        raise OptionError(f"steps: expected an integer, got {steps!r}")
-    if count < 1:
-        raise OptionError(f"steps: expected at least 1, got {steps}")
+        raise OptionError(f"steps: expected an integer, got {shown(steps)}")
+    if not 1 <= count <= _MOST_STEPS:
+        raise OptionError(f"steps: expected 1 to {_MOST_STEPS}, got {steps}")
     return int(count)
 
 
@@ -77,7 +79,7 @@ def predict(
 ) -> list[Floats]:
     """Predict float32 (steps, features) for each input, or fewer steps by `stop`; see `Model.predict`."""
     if stop is not None and not callable(stop):
-        raise OptionError(f"stop: expected a function of the values so far or None, got {stop!r}")
+        raise OptionError(f"stop: expected a function of the values so far or None, got {shown(stop)}")
     sources = read_sources(inputs, manifest)
     empty = [i for i, source in enumerate(sources.arrays) if len(source) == 0]
     if empty:
