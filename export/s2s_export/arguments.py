@@ -9,7 +9,7 @@ from typing import Any
 
 from s2s_export.errors import ExportError
 from s2s_export.options import ExportOptions
-from s2s_export.understand.given_vocabularies import GivenSide, likely_ends, read_side
+from s2s_export.understand.given_vocabularies import GivenSide, SideName, likely_ends, read_side
 from s2s_runtime.spelling import option
 from s2s_runtime.vocabulary.padding import PaddingPolicy
 from s2s_runtime.vocabulary.vocabulary_file import Unit, Vocabulary, VocabularyFile
@@ -51,11 +51,14 @@ class Words:
                 f"{option('vocab')}: it holds both sides; expected it, or {option('source_vocab')} and "
                 f"{option('target_vocab')}"
             )
-        source = GivenSide(None) if self.source is None else read_side(self.source, "source", self.unit)
-        target = GivenSide(None) if self.target is None else read_side(self.target, "target", self.unit)
+        source = self._side("source", self.source, options)
+        target = self._side("target", self.target, options)
         file = VocabularyFile(source.vocabulary, target.vocabulary, PaddingPolicy(masked=False))
         notes = (*options.notes, *source.notes, *target.notes, *self._ends(target.vocabulary, options))
         return replace(options, vocabulary=file, unnamed_ids=True, notes=notes)
+
+    def _side(self, name: SideName, given: object, options: ExportOptions) -> GivenSide:
+        return GivenSide(None) if given is None else read_side(given, name, self.unit, options.encoding)
 
     def _ends(self, target: Vocabulary | None, options: ExportOptions) -> list[str]:
         """Return the symbols that are likely to start and end a target, where nobody named them."""

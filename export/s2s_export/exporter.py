@@ -192,7 +192,7 @@ def _take_apart(model: keras.Model, options: ExportOptions) -> tuple[keras.Model
             parts = _split(chosen.model, options, read[0])  # the text goes to the input that reads text
         target = None if parts.target_index is None else chosen.model.inputs[parts.target_index].name
         vocabulary, notes = text.merged(options.vocabulary, parts.sources[0].name, target, texts=options.verify_with)
-        options = options.with_vocabulary(vocabulary)
+        options = replace(options.with_vocabulary(vocabulary), unnamed_ids=True)  # layers of max_tokens, not of words
     facts = understand(chosen.model, parts, options)
     return chosen.model, parts, replace(facts, notes=(*chosen.notes(parts), *options.notes, *notes, *facts.notes))
 

@@ -51,7 +51,8 @@ class ExportOptions:
     """How text is cut; default: as the symbols show, char for --pairs."""
 
     encoding: Annotated[str | None, Option(panel=TEXT, metavar="NAME")] = None
-    """Encoding of the files of --pairs and --verify-with, such as utf-16 or latin-1; default: UTF-8."""
+    """Encoding of the texts that are given: --pairs, --expect, --source-vocab, --target-vocab and --verify-with, such
+    as utf-16 or latin-1; default: UTF-8."""
 
     start_symbol: Annotated[str | None, Option(panel=TEXT, flags=["--start"], metavar="SYMBOL")] = None
     r"""Start symbol of the target; \t and \n are understood."""

@@ -71,8 +71,8 @@ PASSES: Final = (
     Pass(
         "inner_constants",
         "greedy",
-        "loop bodies hold their constants, so that onnxruntime packs the kernels of their products once",
-        "loops in branches: with `one_row`; constants of the outermost graph are packed for its loops anyway",
+        "the loop, with `one_row` that for one sentence, holds constants: others are handed to it at every step",
+        "the smallest, up to 1 MiB: they are copied whenever the graph is loaded",
     ),
     Pass(
         "gates_apart",

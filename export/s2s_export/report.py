@@ -57,9 +57,9 @@ class Exported:
         return as_html(self)
 
 
-def print_exported(console: Console, exported: Exported) -> None:
-    """Print what was checked, what was written, and what to know."""
-    for part in _parts(exported):
+def print_exported(console: Console, exported: Exported, *, nodes: bool = False) -> None:
+    """Print what was checked, what was written, and what to know; where wanted, the types of the graphs' nodes too."""
+    for part in _parts(exported, nodes=nodes):
         console.print(part, soft_wrap=isinstance(part, str))
 
 
@@ -93,13 +93,13 @@ def _html(table: Table) -> str:
     return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _parts(exported: Exported) -> Iterator[Table | str]:
+def _parts(exported: Exported, *, nodes: bool = False) -> Iterator[Table | str]:
     """Yield the report, piece by piece: tables, and lines of text."""
     yield _checks(exported.report.checks, exported.report.inputs)
     if exported.manifest.setup is not None:
         yield setup_table(exported.manifest.setup)
     yield _model(exported)
-    yield _files(exported)
+    yield _files(exported, nodes=nodes)
     if exported.manifest.precision != "float32":
         yield _quality(exported)
     if exported.manifest.precision == "float16":
@@ -108,7 +108,7 @@ def _parts(exported: Exported) -> Iterator[Table | str]:
     if exported.facts.target_vocabulary is None and exported.manifest.target.feedback != "value":
         yield "note: the bundle has no symbols of the target: it gives ids, as texts need a vocabulary"
     if exported.manifest.setup is not None:
-        yield exported.manifest.setup.summary
+        yield exported.manifest.setup.headline
     yield f"wrote {exported.path} (graphs equal Keras, every check within {exported.report.atol:g})"
 
 
@@ -217,11 +217,12 @@ def _sources(facts: Understanding) -> str:
     return "; ".join(f"{name}{source.kind}, size {source.size}" for name, source in named)
 
 
-def _files(exported: Exported) -> Table:
+def _files(exported: Exported, *, nodes: bool) -> Table:
     table = Table("graph", "kB", "nodes", title="Bundle", title_justify="left")
     for name, graph in exported.manifest.graphs.items():
-        shown = ", ".join(f"{count} {kind}" for kind, count in exported.node_types[name].items())
-        table.add_row(Name(name), f"{graph.bytes / 1000:,.0f}", shown)
+        types = exported.node_types[name]
+        each = ", ".join(f"{count} {kind}" for kind, count in types.items())
+        table.add_row(Name(name), f"{graph.bytes / 1000:,.0f}", each if nodes else f"{sum(types.values()):,}")
     return table
 
 

@@ -1,9 +1,9 @@
-"""Exporting what its author steps by hand: a pair of inference models."""
+"""Exporting what its author steps by hand: a pair of inference models, or two functions."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +12,7 @@ import keras
 from s2s_export.exporter import export
 from s2s_export.options import ExportOptions
 from s2s_export.report import Exported
+from s2s_export.steps.function_steps import Encode, TakeStep, steps_model
 from s2s_export.steps.model_pairs import pair_models
 
 _WORDS = ("source", "target", "start", "end", "unit", "progress")  # arguments of `export` that are no options
@@ -49,6 +50,41 @@ def export_pair(
     options = replace(options or ExportOptions(), **fields)
     words = {name: value for name, value in arguments.items() if name in _WORDS}
     return export(paired(encoder, decoder, options, states or {}), path, options, **words)
+
+
+def export_steps(
+    encode: Encode,
+    step: TakeStep,
+    path: str | os.PathLike[str],
+    options: ExportOptions | None = None,
+    *,
+    inputs: Sequence[Any] | None = None,
+    source_size: int | None = None,
+    **arguments: Any,
+) -> Exported:
+    """Export two functions on tensors as a verified bundle: whatever model they call, of whatever class.
+
+    The functions are traced for the graphs; the bundle is compared with the functions themselves, stepped one token
+    after the other. They have to compute what they give of TensorFlow's or Keras's operations alone.
+
+    Args:
+        encode: takes the source (batch, time), or several sources; returns (states, memory), each a tensor, a list, a
+            dictionary or whatever nests tensors. Masks that ride on the memory stay with it at every step.
+        step: takes what is fed, (batch, 1) ids or (batch, 1, features) values, with states and memory; returns the
+            output, (batch, features) with or without a time axis of 1, and the next states, nested as they came.
+        path: folder to write, or a zip file where it ends in .zip; it appears whole, or not at all.
+        options: as `export` takes them.
+        inputs: `keras.Input`s of the source(s), and last of the whole target, as a training model would take them;
+            None = ids on both sides.
+        source_size: how many ids the source has, where neither `source` nor its values tell.
+        arguments: whatever else `export` takes, such as `source`, `start` or `max_length`.
+
+    Raises:
+        ExportError, VerificationError: as `export`; or the functions don't give what is expected of them.
+    """
+    if inputs is None:
+        inputs = [keras.Input((None,), dtype="int32", name=name) for name in ("source", "target")]
+    return export(steps_model(encode, step, inputs, source_size), path, options, **arguments)
 
 
 def paired(

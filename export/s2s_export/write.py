@@ -14,7 +14,7 @@ import onnx
 
 from s2s_export.errors import ExportError
 from s2s_runtime.bundle.manifest_file import GraphFile, describe_file
-from s2s_runtime.files.atomic_write import replacing, replacing_folder
+from s2s_runtime.files.atomic_write import finish_exchange, replacing, replacing_folder
 from s2s_runtime.spelling import option
 
 WEIGHTS: Final = "weights.bin"
@@ -29,6 +29,8 @@ def refuse_existing(path: Path, *, force: bool) -> None:
     Raises:
         ExportError: something is there and may not be replaced, or the folder above is missing.
     """
+    if path.parent.is_dir():
+        finish_exchange(path)
     if path.exists() and not force:
         raise ExportError(f"{path} exists already; choose another place, or replace it with {option('force', '')}")
     if path.exists() and not _is_bundle(path):
@@ -87,7 +89,7 @@ def _with_external_weights(model: onnx.ModelProto, weights: BinaryIO, places: di
     """Return a copy of the model that finds its large constants in another file, to which new ones are added."""
     slim = onnx.ModelProto()
     slim.CopyFrom(model)
-    for tensor in _constants(slim.graph):
+    for tensor in slim.graph.initializer:  # constants in loops have to lie in the graph: see `s2s_runtime.ort`
         content = tensor.raw_data
         if len(content) < _SMALL:
             continue
@@ -101,12 +103,3 @@ def _with_external_weights(model: onnx.ModelProto, weights: BinaryIO, places: di
         for key, value in (("location", WEIGHTS), ("offset", places[digest]), ("length", len(content))):
             tensor.external_data.add(key=key, value=str(value))
     return slim
-
-
-def _constants(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
-    """Yield the initialisers of a graph and of the loops and branches in it."""
-    yield from graph.initializer
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.type == onnx.AttributeProto.GRAPH:
-                yield from _constants(attribute.g)

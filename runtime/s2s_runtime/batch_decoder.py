@@ -178,7 +178,7 @@ class Decoder(AbstractContextManager["Decoder"]):
         decoding = self._decoding
         while self._wait():
             try:
-                for ended in decoding.search(iter(self._take, None), self._plan):
+                for ended in decoding.search(iter(self._take, None), self._plan, apart=True):
                     self._give(ended)
             except BaseException as error:  # a callback's SystemExit too: those who wait must hear of it
                 for result in {job.result for job, _ in self._jobs.values()}:
@@ -232,7 +232,10 @@ class Decoder(AbstractContextManager["Decoder"]):
         sources = range(len(job.request))
         results = [job.ended.get(index) or self._decoding.empty(job.request, index) for index in sources]
         [result] = self._decoding.rows(job.request, results)
-        job.result.set_result(result)
+        if result.error is None:
+            job.result.set_result(result)
+        else:
+            job.result.set_exception(result.error)
 
 
 _decoders: WeakSet[Decoder] = WeakSet()  # whose threads run

@@ -6,10 +6,12 @@ what was wrong, what was expected, what to do.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from queue import Full
-from typing import Any
+from typing import Any, Final
+
+_NAMED: Final = 5  # sources that a message names
 
 
 class S2SError(Exception):
@@ -136,6 +138,37 @@ def raised_as(kind: type[S2SError]) -> Iterator[None]:
 
 class CancelledError(S2SError, RuntimeError):
     """A running call was cancelled by the `cancel` it was given; nothing of what it had decoded is returned."""
+
+
+class RunError(S2SError, RuntimeError):
+    """A model failed while it ran: onnxruntime said so, or there wasn't enough memory.
+
+    Attributes:
+        sources: positions among the caller's inputs of those that were computed then.
+        reason: what failed, without these.
+    """
+
+    sources: Sequence[int] = ()
+    reason: str = ""
+
+    @classmethod
+    def of(cls, sources: Sequence[int], time: int, failure: str) -> RunError:
+        """Make an error about some sources, padded to a length of `time` tokens."""
+        count = "a source" if len(sources) == 1 else f"{len(sources)} sources together"
+        return cls.at(
+            sources,
+            f"{count} of up to {time} tokens failed: {_shorten(failure, 300)}; leave out what is too long "
+            "(max_source_length, on_long) or decode fewer together (max_batch_tokens)",
+        )
+
+    @classmethod
+    def at(cls, sources: Sequence[int], reason: str) -> RunError:
+        """Make an error about sources at some positions."""
+        places = ", ".join(f"inputs[{place}]" for place in sources[:_NAMED])
+        more = f" and {len(sources) - _NAMED} more" if len(sources) > _NAMED else ""
+        error = cls(f"{places}{more}: {reason}")
+        error.sources, error.reason = tuple(sources), reason
+        return error
 
 
 class ClosedModelError(S2SError, ValueError):

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from s2s_runtime.bundle.manifest import Manifest
-from s2s_runtime.bundle.manifest_file import read_manifest
+from s2s_runtime.bundle.manifest_file import checked_bundle
 from s2s_runtime.bundle.storage import BundleFiles, BundleSource, find_files
 from s2s_runtime.declared_options import known_keywords
 from s2s_runtime.decoding.workers import make_workers
@@ -72,14 +72,14 @@ def load(
     threads = (intra_op_threads, inter_op_threads, spinning)
     settings = SessionSettings(providers, provider_options, *threads, allow_fallback, shared_threads)
     files = find_files(path)
-    manifest = read_manifest(files, verify_hashes=verify_hashes, without=ready, keep=True)
-    files.close()
-    _check_vocabularies(manifest)
-    unknown = [name for name in ready if name not in manifest.graphs]
-    if unknown:
-        raise OptionError(f"sessions: expected names among {', '.join(manifest.graphs)}, got {', '.join(unknown)}")
-    step_model = open_step_model(files, manifest, settings, ready)
-    at_once = make_workers(workers, settings, manifest, ready, partial(_opener, files, manifest))
+    with checked_bundle(files, verify_hashes=verify_hashes, without=ready) as manifest:
+        files.close()
+        _check_vocabularies(manifest)
+        unknown = [name for name in ready if name not in manifest.graphs]
+        if unknown:
+            raise OptionError(f"sessions: expected names among {', '.join(manifest.graphs)}, got {', '.join(unknown)}")
+        step_model = open_step_model(files, manifest, settings, ready)
+        at_once = make_workers(workers, settings, manifest, ready, partial(_opener, files, manifest))
     logger.debug("%s: opened; %s decodes", files.name, step_model.provider)
     return Model(manifest, step_model, step_model.provider, at_once, files.name)
 

@@ -35,6 +35,7 @@ READS_PADDING = {
     "seq2seq_readout",
     "attention_seq2seq",
     "features_beside_words",
+    "causal_convolutions",
     "forecast_from_the_known",
     "forecast_of_zeros",
     "forecast_joined",
@@ -43,6 +44,8 @@ READS_PADDING = {
     "cell_that_attends",
     "teacher_sliced_attention",
     "teacher_sliced_rows",
+    "axes_moved_in_the_encoder",
+    "permuted_scores",
 }
 ZEROS_FIRST = {"probabilities_shared_layer"}
 FEEDS = {**fed.FEEDS, "continuous": {"shifted": "previous"}}

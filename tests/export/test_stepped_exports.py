@@ -1,4 +1,4 @@
-"""What its author steps by hand: pairs of inference models."""
+"""What its author steps by hand: pairs of inference models, and functions."""
 
 import re
 import shutil
@@ -8,7 +8,8 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from architectures.parts import SOURCE, UNITS, embed_source, embed_target, head, source_ids
+import tensorflow as tf
+from architectures.parts import SOURCE, TARGET, UNITS, embed_source, embed_target, head, source_ids
 from export_command import fails, run
 from keras import layers
 from model_pairs import PAIRS, STEPS, Pair, lstm_of_the_tutorial
@@ -16,6 +17,7 @@ from random_weights import randomise
 
 import s2s_export
 import s2s_runtime
+from s2s_export import ExportError
 from s2s_export.steps.model_pairs import pair_models
 from s2s_training.errors import SplitError
 
@@ -48,7 +50,7 @@ def test_the_command_takes_two_files(tmp_path: Path) -> None:
     pair.decoder.save(decoder)
     code, output, errors = run("--encoder", encoder, "--decoder", decoder, *TOKENS)
     assert code == 0, errors
-    assert "decoder steps, against the loop over both" in output
+    assert "decoder steps, against your own loop" in output
     assert (tmp_path / "decoder.s2s").is_dir()
     for path, half in ((encoder, "encoder"), (decoder, "decoder")):
         again = ("-o", tmp_path / "other.s2s", *TOKENS)
@@ -143,3 +145,127 @@ def test_two_inputs_of_ids() -> None:
     decoder = keras.Model([token, other, state], [head(y), following])
     with pytest.raises(SplitError, match="which of the decoder's inputs gets the token can't be told: token"):
         pair_models(encoder, decoder)
+
+
+class Reader(keras.Model):
+    """A subclassed encoder, whose mask rides on what it gives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.supports_masking = True
+        self.words = layers.Embedding(SOURCE, UNITS, mask_zero=True)
+        self.rnn = layers.LSTM(UNITS, return_sequences=True, return_state=True)
+
+    def call(self, words: object) -> object:
+        """Return outputs and both states."""
+        return self.rnn(self.words(words))
+
+
+class Writer(keras.Model):
+    """A subclassed decoder that attends; the attention finds the mask on the memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.supports_masking = True
+        self.tokens = layers.Embedding(TARGET, UNITS)
+        self.rnn = layers.LSTM(UNITS, return_sequences=True, return_state=True)
+        self.attention, self.head = layers.AdditiveAttention(), layers.Dense(TARGET)
+
+    def call(self, token: object, memory: object, states: object) -> object:
+        """Return logits and both states."""
+        y, h, c = self.rnn(self.tokens(token), initial_state=states)
+        return self.head(layers.concatenate([y, self.attention([y, memory])])), h, c
+
+
+def functions() -> tuple[Callable[..., object], Callable[..., object]]:
+    reader, writer = Reader(), Writer()
+    _, h, c = reader(np.ones((1, 3)))
+    writer(np.ones((1, 1)), np.ones((1, 3, UNITS), "float32"), [h, c])
+    rng = np.random.default_rng(7)
+    for weight in [*reader.weights, *writer.weights]:
+        weight.assign(rng.normal(size=weight.shape) * (1.0 if len(weight.shape) > 1 else 0.1))
+
+    def encode(words: object) -> object:
+        memory, h, c = reader(words)
+        return {"h": h, "c": c}, [memory]
+
+    def step(token: object, states: dict[str, object], memory: list[object]) -> object:
+        logits, h, c = writer(token, memory[0], [states["h"], states["c"]])
+        return logits, {"h": h, "c": c}
+
+    return encode, step
+
+
+@pytest.mark.filterwarnings("ignore:Layer 'concatenate:UserWarning")
+def test_functions_give_what_their_loop_gives(tmp_path: Path) -> None:
+    """Subclassed models, states in a dictionary, a mask that rides on the memory: tokens of the author's loop."""
+    encode, step = functions()
+    s2s_export.export_steps(
+        encode, step, tmp_path / "steps.s2s", source_size=SOURCE, start=1, max_length=STEPS, verify_sources=6
+    )
+    sources = np.random.default_rng(5).integers(1, SOURCE, (12, 6))
+    sources[:4, 4:] = 0
+    made = []
+    for row in sources:  # one at a time, padding left out: the mask has to hide it
+        states, memory = encode(row[row > 0][None])
+        tokens = [1]
+        for _ in range(STEPS):
+            logits, states = step(tf.constant([[tokens[-1]]]), states, memory)
+            rows = np.array(logits)[0, -1]
+            rows[1] = -np.inf
+            tokens.append(int(rows.argmax()))
+        made.append(tokens[1:])
+    results = s2s_runtime.load(tmp_path / "steps.s2s").generate(sources)
+    assert [list(result.ids) for result in results] == made
+    assert len({tuple(row) for row in made}) > 2
+
+
+def test_functions_of_values(tmp_path: Path) -> None:
+    """A forecaster as functions: `inputs` say that both sides are values."""
+    rnn, head = layers.GRU(UNITS, return_state=True), layers.Dense(2)
+    writer = layers.GRUCell(UNITS)
+
+    def encode(curve: object) -> object:
+        return rnn(curve)[1], None
+
+    def step(row: object, state: object, _: object) -> object:
+        output, (state,) = writer(row[:, 0], [state])
+        return head(output), state
+
+    inputs = [keras.Input((9, 2), name="curve"), keras.Input((None, 2), name="row")]
+    s2s_export.export_steps(encode, step, tmp_path / "steps.s2s", inputs=inputs)
+    curves = np.random.default_rng(2).normal(size=(4, 9, 2)).astype("float32")
+    (state, _), row, made = encode(curves), np.zeros((4, 1, 2), "float32"), []
+    for _ in range(5):
+        output, state = step(row, state, None)
+        made.append(np.asarray(output))
+        row = made[-1][:, None]
+    given = s2s_runtime.load(tmp_path / "steps.s2s").predict(curves, steps=5)
+    np.testing.assert_allclose(given, np.stack(made, axis=1), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("encode", "step", "message"),
+    [
+        (lambda x: tf.zeros((2, 3)), None, "encode: expected it to return (states, memory), got "),
+        (lambda x: ([], x), None, "encode: expected states, a tensor or several, got none"),
+        (lambda x: (tf.zeros((len(x), 3)), x), lambda t, s, m: s, "step: expected it to return (output, next states)"),
+        (
+            lambda x: (tf.zeros((len(x), 3)), x),
+            lambda t, s, m: (s, [s, s]),
+            "expected as many next states as states (1)",
+        ),
+        (
+            lambda x: (tf.zeros((len(x), 3)), x),
+            lambda t, s, m: (s, tf.concat([s, s], -1)),
+            "state 0 is (None, 3) float32 and becomes (None, 6) float32",
+        ),
+    ],
+)
+def test_functions_that_give_something_else(
+    encode: Callable[..., object], step: Callable[..., object], message: str, tmp_path: Path
+) -> None:
+    """What was expected of which function, and what it gave; nothing is written."""
+    with pytest.raises(ExportError, match=re.escape(message)):
+        s2s_export.export_steps(encode, step, tmp_path / "steps.s2s", source_size=5, start=1)
+    assert list(tmp_path.iterdir()) == []

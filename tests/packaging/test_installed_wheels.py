@@ -75,7 +75,7 @@ def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         "s2s-bench model.s2s --repeats 2 --rounds 1 --json",
         "s2s-evaluate model.s2s pairs.tsv --beam-size 5",
         "s2s-evaluate model.s2s pairs.tsv --json",
-        "for name in decode evaluate plot bench inspect; do s2s-$name --help || exit 1; done",
+        "for name in decode evaluate plot bench inspect serve; do s2s-$name --help || exit 1; done",
         'python -c \'import s2s_runtime; s2s_runtime.load("model.s2s").generate(["abc"])\'',
     ],
 )

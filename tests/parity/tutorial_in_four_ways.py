@@ -5,6 +5,9 @@
 Each way goes through the command as a user types it: with the pairs and their rows alone, where 1,000 texts have to be
 the loop's; with 20 printed lines, which have to prove the set-up; with one of those altered, an error; and without
 either, which has to be refused or reported as assumed. Ends with 1 where anything is otherwise.
+
+The script's loop may write its start symbol, as a barely trained model does for a few texts in a thousand; a bundle
+never does. Such texts are counted apart, and said.
 """
 
 from __future__ import annotations
@@ -16,7 +19,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from tutorial_script import Script
+from tutorial_script import START, Script
 
 import s2s_runtime
 
@@ -53,8 +56,10 @@ def hold(name: str, script: Script, folder: Path, epochs: int, count: int) -> bo
     sources = script.input_texts[:count]
     texts = [result.text for result in s2s_runtime.load(path.with_suffix(".s2s")).generate(sources)]
     looped = [text.removesuffix("\n") for text in script.decode(trained, sources)]
-    equal = sum(one == other for one, other in zip(texts, looped, strict=True))
-    print(f"  {equal} of {len(texts)} texts are those of the script's own loop")
+    comparable = [(text, other) for text, other in zip(texts, looped, strict=True) if START not in other]
+    equal, started = sum(text == other for text, other in comparable), len(looped) - len(comparable)
+    apart = f"; in {started} others it writes its start symbol, which a bundle never does" if started else ""
+    print(f"  {equal} of {len(comparable)} texts are those of the script's own loop{apart}")
     printed, altered = folder / "printed.txt", folder / "altered.txt"
     printed.write_text(script.printed(trained), encoding="utf-8")
     altered.write_text(printed.read_text(encoding="utf-8").replace("Decoded sentence: ", "Decoded sentence: #", 1))
@@ -67,7 +72,7 @@ def hold(name: str, script: Script, folder: Path, epochs: int, count: int) -> bo
     code, output = run(path)
     asked = code == 1 and "--source-length" in output
     print(f"  without either: {'refused, with the line to type' if asked else 'NOT REFUSED'}")
-    return equal == len(texts) and proved and refused and asked
+    return 0 < equal == len(comparable) and proved and refused and asked
 
 
 def main() -> None:

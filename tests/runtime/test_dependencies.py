@@ -20,7 +20,8 @@ from s2s_runtime.commands import bench as bench_cli
 from s2s_runtime.commands import decode as cli
 from s2s_runtime.loading import open_step_model
 from s2s_runtime.ort import sessions
-from s2s_runtime.ort.sessions import SessionSettings, open_session
+from s2s_runtime.ort.open_session import open_session
+from s2s_runtime.ort.sessions import SessionSettings
 
 
 def _python(code: str) -> subprocess.CompletedProcess[str]:
@@ -52,7 +53,7 @@ def test_import_pulls_in_no_framework() -> None:
 def test_help_needs_neither_numpy_nor_onnxruntime() -> None:
     """A command answers --help before it imports what takes time."""
     code = (
-        "import sys\nfrom s2s_runtime.commands import bench, decode, evaluate, inspect, plot\n"
+        "import sys\nfrom s2s_runtime.commands import bench, decode, evaluate, inspect, plot, serve\n"
         "print(sorted({'numpy', 'onnxruntime', 'matplotlib'} & set(sys.modules)))"
     )
     assert _python(code).stdout == "[]\n"
@@ -118,7 +119,8 @@ def without_cuda(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Asked]:
 
         fake = SimpleNamespace(**{**vars(ort), "InferenceSession": make})
         fake.get_available_providers = lambda: list(available)
-        monkeypatch.setattr(sessions, "import_onnxruntime", lambda: fake)
+        for module in ("sessions", "open_session"):
+            monkeypatch.setattr(f"s2s_runtime.ort.{module}.import_onnxruntime", lambda: fake)
         return asked
 
     return install

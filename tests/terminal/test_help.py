@@ -19,6 +19,7 @@ APPS = {
     "evaluate": "s2s_runtime.commands.evaluate",
     "plot": "s2s_runtime.commands.plot",
     "inspect": "s2s_runtime.commands.inspect",
+    "serve": "s2s_runtime.commands.serve",
     "train": "s2s_training.commands.train",
     "export": "s2s_export.commands.export",
 }

@@ -13,7 +13,7 @@ from s2s_export.commands.export_settings import ExportSettings
 from s2s_export.options import DRY_RUN, ExportOptions
 from s2s_runtime.commands.command_options import Given, takes
 from s2s_runtime.console.app import command, make_app
-from s2s_runtime.console.manners import UsageError, after_interrupt, result_console, typer
+from s2s_runtime.console.manners import UsageError, after_interrupt, manners, result_console, typer
 from s2s_runtime.console.progress import stages
 from s2s_runtime.declared_options import declared
 from s2s_runtime.spelling import as_flags, option
@@ -38,6 +38,8 @@ that only knows numbers.
 `s2s-export model.h5 --pairs fra.txt --expect printed.txt` proves it by what the tutorial's script printed.
 
 `s2s-export --weights model.weights.h5 --model-fn my_script:build_model` for weights saved without their model.
+
+`s2s-export model.json --weights weights.h5` for a model whose configuration was kept apart from its weights.
 
 `s2s-export --encoder encoder.h5 --decoder decoder.h5 --start-id 1 --end-id 2` for the two models of a tutorial's loop,
 where the training model was not kept.
@@ -70,7 +72,7 @@ def export(given: Given) -> None:
 _NEEDS = {
     "rows": ("pairs",),
     "unit": ("pairs", "source_vocab", "target_vocab"),
-    "encoding": ("pairs", "verify_texts"),
+    "encoding": ("pairs", "expect", "source_vocab", "target_vocab", "verify_texts"),
     "state": ("decoder",),
     "encoder": ("decoder",),
     "decoder": ("encoder",),
@@ -118,17 +120,21 @@ class _Loading:
     @classmethod
     def of(cls, settings: ExportSettings) -> _Loading:
         """Check that a model is given, one way or the other."""
+        from s2s_export.keras_files.file_kinds import is_config, refuse_missing_model, refuse_missing_weights
+
         model, weights, decoder = settings.model, settings.weights, settings.decoder
-        ways = [way for way in (model, weights, decoder) if way is not None]
-        if len(ways) != 1 or (weights is None) != (settings.model_fn is None):
+        described = model is not None and is_config(model) and weights is not None  # model.json and its weights
+        ways = [model] if described else [way for way in (model, weights, decoder) if way is not None]
+        (path, *others) = [way for way in ways if way is not None] or [None]
+        if path is None or others or (not described and (weights is None) != (settings.model_fn is None)):
             raise UsageError(
                 "expected MODEL, or --encoder FILE with --decoder FILE, or --weights FILE with --model-fn "
-                "module:function"
+                "module:function (or with model.json in MODEL's place)"
             )
-        (path,) = ways
-        for file in (*ways, *([] if settings.encoder is None else [settings.encoder])):
-            if not file.is_file():
-                raise FileNotFoundError(f"{file}: no such file; expected a model saved by Keras (.keras or .h5)")
+        for file in filter(None, (model, settings.encoder, decoder)):
+            refuse_missing_model(file)
+        if weights is not None:
+            refuse_missing_weights(weights)
         return cls(path, settings.output or path.with_suffix(".s2s"), settings)
 
     def load(self, options: ExportOptions) -> Any:
@@ -140,7 +146,7 @@ class _Loading:
         objects = import_objects(self.settings.custom_objects)
         load = partial(load_model, trust_lambda=self.settings.trust_lambda, custom_objects=objects)
         if self.settings.encoder is None:
-            return load(self.path)
+            return load(self.path, weights=self.settings.weights)
         from s2s_export.stepped_exports import paired
 
         return paired(load(self.settings.encoder), load(self.path), options, _by_name(self.settings.state))
@@ -242,7 +248,7 @@ def _write(loading: _Loading, settings: ExportSettings, options: ExportOptions, 
         typer.echo(json.dumps(to_dict(exported), indent=2))
     else:
         console = result_console()
-        print_exported(console, exported)
+        print_exported(console, exported, nodes=manners().verbose)
         if exported.manifest.setup is not None:
             print_settling(console, exported.manifest.setup, typed)
 

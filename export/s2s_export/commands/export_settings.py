@@ -16,7 +16,7 @@ class ExportSettings:
     """The files of an export, and what it prints."""
 
     model: Annotated[Path | None, Option(positional=True, metavar="MODEL")] = None
-    """A model saved by Keras: .keras or .h5."""
+    """A model saved by Keras: .keras, .h5, or the folder that TensorFlow 2.0 to 2.15 wrote."""
 
     output: Annotated[Path | None, Option(flags=["--output", "-o"])] = None
     """Bundle to write, a folder, or one file if it ends in .zip; default: MODEL.s2s (DECODER.s2s) beside the model."""
@@ -53,7 +53,7 @@ class ExportSettings:
     constant), from 0. May be repeated; needed only where shapes and order leave it open."""
 
     weights: Annotated[Path | None, Option(panel=FILES)] = None
-    """File of weights, in place of MODEL, for --model-fn."""
+    """Weights alone, for --model-fn or for model.json: .h5, .npz, or the name of a TensorFlow checkpoint."""
 
     model_fn: Annotated[str | None, Option(panel=FILES, metavar="MODULE:FUNCTION")] = None
     """Function that builds the model, as module:function."""

@@ -41,7 +41,9 @@ class Expected:
     ended: bool | None = None
 
 
-def read_expected(given: str | os.PathLike[str] | Sequence[tuple[str, str]]) -> list[Expected]:
+def read_expected(
+    given: str | os.PathLike[str] | Sequence[tuple[str, str]], encoding: str | None = None
+) -> list[Expected]:
     """Read expected outputs: a file or its text, as lines or as the tutorial's script prints them, or pairs of texts.
 
     Raises:
@@ -49,7 +51,7 @@ def read_expected(given: str | os.PathLike[str] | Sequence[tuple[str, str]]) -> 
         FileNotFoundError: there is no such file.
     """
     if isinstance(given, str | os.PathLike):
-        name, lines = _lines(given)
+        name, lines = _lines(given, encoding)
         outputs = list(_printed(lines) if any(line.startswith(_INPUT) for line in lines) else _tabbed(lines, name))
     else:
         name, outputs = "the list", [Expected(str(source), _bare(str(output))) for source, output in given]
@@ -61,11 +63,11 @@ def read_expected(given: str | os.PathLike[str] | Sequence[tuple[str, str]]) -> 
     return outputs
 
 
-def _lines(given: str | os.PathLike[str]) -> tuple[str, list[str]]:
+def _lines(given: str | os.PathLike[str], encoding: str | None) -> tuple[str, list[str]]:
     """Return the name and the lines of a file, or of a text given in its place."""
     if isinstance(given, str) and ("\n" in given or "\t" in given):
         return "the text", [line.removesuffix("\r") for line in given.split("\n")]
-    with open_text(Path(given)) as text:
+    with open_text(Path(given), encoding) as text:
         return str(given), [line for _, line in text.lines()]
 
 
@@ -78,7 +80,7 @@ def with_expected(options: ExportOptions) -> ExportOptions:
     if options.expect is None or vocabulary is None:
         return options
     if vocabulary.source is not None and options.longest_source is None:
-        texts = [expected.source for expected in read_expected(options.expect)]
+        texts = [expected.source for expected in read_expected(options.expect, options.encoding)]
         options = replace(options, longest_source=max(len(vocabulary.source.split(text)) for text in texts))
     if options.first_token is None and options.start_symbol is None and vocabulary.target is not None:
         symbols = vocabulary.target.symbols

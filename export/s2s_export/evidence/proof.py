@@ -29,7 +29,9 @@ ITEM_OPTIONS: Final = {
 }
 
 
-def prove(proof: Proof, base: SetUp, facts: Understanding, given: frozenset[str]) -> tuple[Trial, dict[str, list[str]]]:
+def prove(
+    proof: Proof, base: SetUp, facts: Understanding, given: frozenset[str], told: frozenset[str] = frozenset()
+) -> tuple[Trial, dict[str, list[str]]]:
     """Find the set-up that gives every expected output, the likeliest first.
 
     Args:
@@ -37,6 +39,7 @@ def prove(proof: Proof, base: SetUp, facts: Understanding, given: frozenset[str]
         base: the likeliest set-up.
         facts: how the model was understood.
         given: names of items that the caller gave.
+        told: names of items that other evidence tells: what is assumed is changed before they are.
 
     Returns:
         the trial that gives all; and, by item, other values that give all of them too: what the outputs don't tell.
@@ -44,7 +47,8 @@ def prove(proof: Proof, base: SetUp, facts: Understanding, given: frozenset[str]
     Raises:
         ExportError: none does, with the nearest ones; or only one does that contradicts what was given.
     """
-    stages = _stages(base, facts, proof, given)
+    kept = choices_of(base, facts, given | told)
+    stages = [kept.setups(base), *_stages(base, facts, proof, given)]
     trials: list[Trial] = []
     for stage in stages:
         trial = _first_proved(proof, stage, trials)
@@ -83,14 +87,15 @@ def _stages(base: SetUp, facts: Understanding, proof: Proof, given: frozenset[st
 def choices_of(base: SetUp, facts: Understanding, given: frozenset[str]) -> Choices:
     """Return what padding, side and order may be, the base's own values first; what is given stays."""
     only = Choices.only(base)
+    orders = (base.reverse,) if "source order" in given else (base.reverse, not base.reverse)
     if base.source is None or base.padding.masked:
-        return replace(only, reverse=(base.reverse, not base.reverse) if base.source is not None else only.reverse)
+        return replace(only, reverse=only.reverse if base.source is None else orders)
     sides: tuple[Side, Side] = ("right", "left")
     return replace(
         only,
         padding=only.padding if "padding" in given else fillers(base, facts),
         side=only.side if "padding side" in given else tuple(sorted(sides, key=lambda side: side != base.padding.side)),
-        reverse=(base.reverse, not base.reverse),
+        reverse=orders,
     )
 
 

@@ -97,11 +97,16 @@ def settle(bundle: Bundle, options: ExportOptions, rows: ChosenRows | None) -> S
     if options.expect is None:
         _ask(state, given)
         return _settled(state, facts, rows)
-    proof = Proof(model, bundle.manifest, facts, read_expected(options.expect))
-    trial, untold = prove(proof, state.setup, facts, given)
+    proof = Proof(model, bundle.manifest, facts, read_expected(options.expect, options.encoding))
+    told = frozenset(name for name, origin in state.origins.items() if origin == "pairs")
+    trial, untold = prove(proof, state.setup, facts, given, told)
     longest = state.setup.max_length
     if not trial.cut and longest is not None:
         trial = replace(trial, setup=replace(trial.setup, max_length=max(longest, trial.longest)))
+    before = state.setup.described()
+    for name, value in trial.setup.described().items():
+        if state.origins.get(name) == "pairs" and value != before.get(name):
+            state.origins[name] = "assumed"  # the pairs told another value
     state.setup = trial.setup
     return _settled(state, facts, rows, _Proved(trial, untold, len(proof.expected)))
 

@@ -89,6 +89,8 @@ class SetUp:
             shown = {"padding": f"masked by the model ({self.filler})"}
         elif padding.length is not None:
             shown["source length"] = str(padding.length)
+        elif padding.id is None:
+            shown = {}  # nothing pads a source without a time axis
         if self.source is not None:
             shown["source order"] = "reversed" if self.reverse else "as written"
         shown["start and end"] = str(self.ends)

@@ -2,27 +2,25 @@
 
 What follows the end of a target in training is learned early and shows beyond doubt what filled it, and people fill
 both sides alike. Which way the source was read, and on which side it was filled, shows in how much a target owes to its
-own source, in what the optimizer remembers, and, once a model has learned much of its source, in plain likelihood. None
-of these proves a length.
+own source, and in plain likelihood once a model has learned much of its source; but from the first epochs on in what
+the optimizer remembers, which goes before both. None of these proves a length.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Final
-
-import numpy as np
+from typing import Any, Final
 
 from s2s_export.evidence.setups import SetUp, filler_name
 from s2s_export.evidence.teacher_forcing import Scored, Teacher, paired
-from s2s_export.evidence.training_memory import TrainingMemory
+from s2s_export.evidence.training_memory import Leaning, Predicted, TrainingMemory
 from s2s_runtime.bundle.provenance import Sign
 from s2s_runtime.vocabulary.padding import Side
 
-_EXPECTED: Final = 0.4  # mean probability of what follows the end, above which it is what filled targets
-_UNEXPECTED: Final = 0.25  # and below which nothing did
+_EXPECTED: Final = 0.22  # mean probability of what follows the end, above which it is what filled targets: down to 0.24
+_UNEXPECTED: Final = 0.15  # and below which nothing did: where rows of zeros filled them, it came up to 0.09
 _END_CHANCES: Final = 5  # so many times as probable as any symbol has to be the end where a target ended
 _CONTRAST_Z: Final = 4.0
 _OWED: Final = (
@@ -31,9 +29,9 @@ _OWED: Final = (
 _WINS_Z: Final = 4.0  # wrong sides won with up to 2.7
 _LIKELIHOOD_Z: Final = 4.0
 _LEARNED: Final = 8.0  # nats a pair; models that owe their sources less gave up to z = 34 for a wrong side
-_SPREAD_RATIO: Final = 1.3  # alone: a wrong side came with 1.24, by the few batches that weigh most
-_SPREAD_RATIO_WITH_WINS: Final = 1.05  # where the share of sources beaten points the same way
-_POINTING_Z: Final = 1.5
+_HALF: Final = 0.5
+_WAY: Final = 0.65  # of the way from one prediction to the other's, within symbols; wrong set-ups came to 0.54
+_WAY_WHOLE: Final = 0.55  # and over all weights; these alone lean the wrong way once in twenty, in first epochs
 
 
 @dataclass(frozen=True)
@@ -82,14 +80,13 @@ class Signs:
     base: SetUp
     trained: Sequence[tuple[str, str]]
     _scored: dict[tuple[object, ...], Scored] = field(default_factory=dict, init=False)
+    _predicted: dict[tuple[object, ...], Predicted] = field(default_factory=dict, init=False)
 
     def scored(self, setup: SetUp) -> Scored:
         """Return the scores of a set-up, each computed once."""
-        padding = setup.padding
-        key = (padding.id, padding.side, padding.length, setup.reverse, str(setup.ends))
-        if key not in self._scored:
-            self._scored[key] = self.teacher.score(setup)
-        return self._scored[key]
+        if _key(setup) not in self._scored:
+            self._scored[_key(setup)] = self.teacher.score(setup)
+        return self._scored[_key(setup)]
 
     def ends(self, setups: Sequence[SetUp]) -> Verdict:
         """Return which start and end symbols the model expects; of several that fit its size, the likeliest."""
@@ -143,24 +140,21 @@ class Signs:
     def order(self, base: SetUp) -> Verdict:
         """Return whether sources were read backwards: targets owe more to sources that are read as in training."""
         names = {False: "as written", True: "reversed"}
-        best = {reverse: self._best_side(replace(base, reverse=reverse)) for reverse in (False, True)}
+        setups = [replace(base, reverse=reverse) for reverse in names]
+        best = [max(map(self.scored, _sides(setup)), key=lambda scored: scored.contrast.mean()) for setup in setups]
         z = paired(best[False].contrast, best[True].contrast)
         figure = (
             f"{best[False].contrast.mean():.3f} as written, {best[True].contrast.mean():.3f} reversed, z = {abs(z):.1f}"
         )
-        owed, little = _owed(list(best.values()))
+        owed, little = _owed(best)
         says = names[z < 0] if owed and abs(z) >= _CONTRAST_Z else ""
         sign = Sign("nats that a target gains by its own source rather than another", figure + little, says)
-        return Verdict((sign,), (z < 0,) if says else ())
-
-    def _best_side(self, setup: SetUp) -> Scored:
-        both = [self.scored(_on(setup, side)) for side in ("right", "left")]
-        return max(both, key=lambda scored: float(scored.contrast.mean()))
+        return self._with_memory([sign], [self._nearer(*_sides(setup)) for setup in setups], names)
 
     def side(self, base: SetUp) -> Verdict:
         """Return on which side short sources were filled."""
         sides: tuple[Side, Side] = ("right", "left")
-        setups = [_on(base, side) for side in sides]
+        setups = _sides(base)
         scores = [self.scored(setup) for setup in setups]
         z = paired(scores[0].wins, scores[1].wins)
         shares = [f"{score.wins.mean():.3f} {side}" for score, side in zip(scores, sides, strict=True)]
@@ -169,17 +163,43 @@ class Signs:
         figure = f"{', '.join(shares)}, z = {abs(z):.1f}{little}"
         signs = [Sign("share of other sources that a target's own beats", figure, says)]
         signs.append(self._likelihood(setups, list(sides))[0])
-        said = tuple(dict.fromkeys(sign.says for sign in signs if sign.says))
-        spreads = [None if self.memory is None else self._spread(self.memory, setup) for setup in setups]
-        remembered = _remembered(spreads, sides, sides[z < 0] if abs(z) >= _POINTING_Z else None)
-        if remembered is None or not remembered.says:
-            return Verdict((*signs, *([] if remembered is None else [remembered])), said)
-        # It speaks from the first epochs on, where likelihood was wrong with z = 34, and after twelve still with 12.
-        against = "; ".join(str(sign) for sign in signs if sign.says not in ("", remembered.says))
-        return Verdict((remembered, *signs), (remembered.says,), against)
+        return self._with_memory(signs, setups, {side: side for side in sides})
 
-    def _spread(self, memory: TrainingMemory, setup: SetUp) -> float | None:
-        return memory.spread(setup, self.trained, self.target_filler)
+    def _with_memory(self, signs: Sequence[Sign], setups: Sequence[SetUp], names: Mapping[Any, str]) -> Verdict:
+        """Return what signs say of two set-ups, and before them what the optimizer remembers.
+
+        It tells from the first epochs on, where likelihood was wrong with z = 34: where it does, signs against it are
+        doubts; where it leans to one of the two, but too little to tell, signs for the other tell nothing either.
+
+        Args:
+            signs: what else was measured.
+            setups: the two.
+            names: the values by which they differ, in words.
+        """
+        values = {name: value for value, name in names.items()}
+        said = tuple(dict.fromkeys(sign.says for sign in signs if sign.says))
+        leaning = self._leaning(*setups)
+        if leaning is None:
+            return Verdict(tuple(signs), tuple(values[name] for name in said))
+        remembered, leans = _remembered(leaning, list(names.values()))
+        if remembered.says:
+            against = "; ".join(str(sign) for sign in signs if sign.says not in ("", remembered.says))
+            return Verdict((remembered, *signs), (values[remembered.says],), against)
+        return Verdict((*signs, remembered), tuple(values[name] for name in said if leans in ("", name)))
+
+    def _leaning(self, one: SetUp, other: SetUp) -> Leaning | None:
+        memory = self.memory
+        return None if memory is None else memory.leaning(*(self._prediction(memory, each) for each in (one, other)))
+
+    def _prediction(self, memory: TrainingMemory, setup: SetUp) -> Predicted:
+        if _key(setup) not in self._predicted:
+            self._predicted[_key(setup)] = memory.predicted(setup, self.trained, self.target_filler)
+        return self._predicted[_key(setup)]
+
+    def _nearer(self, one: SetUp, other: SetUp) -> SetUp:
+        """Return the set-up to which what is remembered lies nearer."""
+        leaning = self._leaning(one, other)
+        return one if leaning is None or leaning.pattern <= _HALF else other
 
     def _likelihood(self, setups: Sequence[SetUp], names: Sequence[str]) -> tuple[Sign, int | None]:
         """Compare two set-ups by how likely they make the pairs.
@@ -210,17 +230,21 @@ def _with_padding(setup: SetUp, token: int | None) -> SetUp:
     return replace(setup, padding=replace(setup.padding, id=token))
 
 
-def _on(setup: SetUp, side: Side) -> SetUp:
-    return replace(setup, padding=replace(setup.padding, side=side))
+def _sides(setup: SetUp) -> tuple[SetUp, SetUp]:
+    right, left = (replace(setup, padding=replace(setup.padding, side=side)) for side in ("right", "left"))
+    return right, left
 
 
-def _remembered(spreads: Sequence[float | None], sides: Sequence[Side], pointed: Side | None) -> Sign | None:
-    """Return the sign that the optimizer's memory gives of the sides; None where it gives none."""
-    known = [spread for spread in spreads if spread is not None]
-    if len(known) < 2:
-        return None
-    ratio = max(known) / max(min(known), 1e-9)
-    better = sides[int(np.argmin(known))]
-    says = better if ratio >= (_SPREAD_RATIO_WITH_WINS if better == pointed else _SPREAD_RATIO) else ""
-    figure = ", ".join(f"{spread:.2f} {side}" for spread, side in zip(known, sides, strict=True))
-    return Sign("spread of the last gradients that the optimizer remembers, over those expected", figure, says)
+def _key(setup: SetUp) -> tuple[object, ...]:
+    padding = setup.padding
+    return padding.id, padding.side, padding.length, setup.reverse, str(setup.ends)
+
+
+def _remembered(leaning: Leaning, names: Sequence[str]) -> tuple[Sign, str]:
+    """Return the sign that the optimizer's memory gives of two values, and the one to which all of it leans."""
+    figures = (leaning.whole, leaning.pattern)
+    leans = names[0] if max(figures) < _HALF else names[1] if min(figures) > _HALF else ""
+    whole, pattern = (figure if leans == names[1] else 1 - figure for figure in figures)
+    says = leans if leans and whole >= _WAY_WHOLE and pattern >= _WAY else ""
+    shown = f"{leaning.whole:.2f}, {leaning.pattern:.2f} within symbols; 0 = {names[0]}, 1 = {names[1]}"
+    return Sign("the last gradients, which the optimizer remembers, between those expected", shown, says), leans

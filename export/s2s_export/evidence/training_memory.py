@@ -1,15 +1,19 @@
-"""What a model's optimizer remembers of its last batches, held against the gradients that a set-up gives.
+"""What a model's optimizer remembers of its last batches, held against the gradients that set-ups give.
 
-RMSprop, Adam and their like keep a running mean of each weight's squared gradient, and `model.save` keeps it too. Which
-symbols the encoder read close to its end, where gradients are largest, stands in the rows of its first kernel: under
-the set-up of training each frequent symbol's row is remembered as large as the gradients make it, up to one common
-factor; under another side or order it isn't.
+RMSprop, Adam and their like keep a running mean of each weight's squared gradient, and `model.save` keeps it too. What
+the encoder read at its first steps, where there is no state yet, and at its last, where gradients are largest, stands
+in the weights that its symbols go through: each set-up predicts another pattern there, and what is remembered lies near
+the pattern of the one that the model was trained with.
+
+Patterns are compared in logarithms, weight by weight. Sums over the weights of a symbol are no sign: a few batches, and
+which symbols happened to stand in these, outweigh there what the set-up does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import keras
@@ -21,10 +25,37 @@ from s2s_export.evidence.teacher_forcing import source_rows
 from s2s_export.understand.bundle_terms import Understanding
 from s2s_training.splitting.splitter import SplitModel
 
-_BATCHES: Final = 24
+_BATCHES: Final = 16
 _BATCH: Final = 64
 _PER_BATCH: Final = 6.0  # a symbol is frequent where so many of a batch's sources hold it: rarer ones are noise
 _LEAST_SYMBOLS: Final = 8
+_FLOOR: Final = 1e-7  # of the median: squared gradients below are as good as none
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """The squared gradients that a set-up gives.
+
+    Attributes:
+        squares: mean over batches for each kernel, (source symbols, columns).
+        frequent: which symbols stand in enough sources of a batch, (source symbols,).
+    """
+
+    squares: Sequence[np.ndarray]
+    frequent: np.ndarray
+
+
+@dataclass(frozen=True)
+class Leaning:
+    """Where what is remembered lies between the predictions of two set-ups: 0 = at the first one's, 1 = at the other's.
+
+    Attributes:
+        whole: over all weights, one common factor left out.
+        pattern: the same, with what all weights of a symbol have in common left out, and all of a column.
+    """
+
+    whole: float
+    pattern: float
 
 
 @dataclass(frozen=True)
@@ -35,8 +66,8 @@ class TrainingMemory:
         model: the training model.
         split: it taken apart.
         facts: how it was understood.
-        kernels: variables (source symbols, ...).
-        remembered: mean squared gradient of each kernel's rows, (source symbols,).
+        kernels: variables (source symbols, columns).
+        remembered: mean squared gradients of each kernel, (source symbols, columns).
     """
 
     model: keras.Model
@@ -62,41 +93,47 @@ class TrainingMemory:
         squares = _second_moments(optimizer, model.trainable_variables, kernels)
         if not kernels or squares is None or not any(square.any() for square in squares):
             return None
-        return cls(model, split, facts, kernels, [square.sum(axis=1) for square in squares])
+        return cls(model, split, facts, kernels, squares)
 
-    def spread(self, setup: SetUp, pairs: Sequence[tuple[str, str]], padded: int | None) -> float | None:
-        """Return the standard deviation of log(remembered / expected) over frequent symbols; small = it fits.
+    def predicted(self, setup: SetUp, pairs: Sequence[tuple[str, str]], padded: int | None) -> Predicted:
+        """Return the squared gradients that batches of a set-up give at the model's weights.
 
         Args:
             setup: the set-up to try.
             pairs: that the model was trained on.
-            padded: the target id that fills short targets and counts in the loss; None = none counts.
+            padded: the target id that fills short targets and counts in the loss; None = rows of zeros, or none counts.
         """
         rng = np.random.default_rng(2)
-        batches = [rng.choice(len(pairs), min(_BATCH, len(pairs)), replace=False) for _ in range(_BATCHES)]
         rows = source_rows(setup, [source for source, _ in pairs])
-        frequent = np.flatnonzero([(rows == i).any(axis=1).mean() * _BATCH >= _PER_BATCH for i in range(self._size)])
-        frequent = frequent[frequent != setup.padding.id]
-        if len(frequent) < _LEAST_SYMBOLS:
-            return None
+        ordered = np.sort(rows, axis=1)
+        firsts = ordered[(np.diff(ordered, axis=1, prepend=-2) != 0) & (ordered >= 0)]  # each symbol of a row once
+        held = np.bincount(firsts, minlength=self._size) / len(rows)
         fed, wanted = self._targets(setup, [target for _, target in pairs], padded)
-        gradients = tf.function(self._squares, reduce_retracing=True)
-        expected = [np.zeros(self._size) for _ in self.kernels]
-        for batch in batches:
-            squares = gradients(*self._arrays(rows, fed, wanted, batch))
-            expected = [total + np.asarray(square) for total, square in zip(expected, squares, strict=True)]
-        ratios = [
-            np.log((remembered[frequent] + 1e-30) / (total[frequent] + 1e-30))
-            for remembered, total in zip(self.remembered, expected, strict=True)
+        totals = [np.zeros(kernel.shape) for kernel in self.kernels]
+        for _ in range(_BATCHES):
+            batch = rng.choice(len(pairs), min(_BATCH, len(pairs)), replace=False)
+            squares = self._gradients(*self._arrays(rows, fed, wanted, batch))
+            totals = [total + np.asarray(square) / _BATCHES for total, square in zip(totals, squares, strict=True)]
+        return Predicted(totals, held * _BATCH >= _PER_BATCH)
+
+    def leaning(self, one: Predicted, other: Predicted) -> Leaning | None:
+        """Return between which of two predictions what is remembered lies; None where too few symbols are frequent."""
+        frequent = one.frequent & other.frequent
+        if frequent.sum() < _LEAST_SYMBOLS:
+            return None
+        logs = [
+            [_logarithms(squares[frequent]) for squares in kernel]
+            for kernel in zip(self.remembered, one.squares, other.squares, strict=True)
         ]
-        return float(np.mean([ratio.std() for ratio in ratios]))
+        centred = [[_centred(log) for log in kernel] for kernel in logs]
+        return Leaning(_share([[log - log.mean() for log in kernel] for kernel in logs]), _share(centred))
 
     @property
     def _size(self) -> int:
         return self.facts.source.size
 
     def _targets(self, setup: SetUp, texts: Sequence[str], padded: int | None) -> tuple[np.ndarray, np.ndarray]:
-        """Return what the decoder read and should have written, (pairs, time); -1 = a row of zeros, and no loss."""
+        """Return what the decoder read and should have written, (pairs, time); -1 = a row of zeros."""
         vocabulary, ends = setup.ends.vocabulary, setup.ends
         if vocabulary is None:
             raise ValueError("expected a target vocabulary")
@@ -115,19 +152,53 @@ class TrainingMemory:
             _rows(array[batch], size, hot=hot)
             for array, size, hot in zip((rows, fed), (self._size, self.facts.target.size), one_hot, strict=True)
         ]
-        return [*map(tf.constant, given), tf.constant(_rows(wanted[batch], self.facts.target.size, hot=True))]
+        counted = np.ones_like(wanted[batch]) if self.facts.one_hot_target else wanted[batch] >= 0
+        hot = _rows(wanted[batch], self.facts.target.size, hot=True)
+        return [*map(tf.constant, given), tf.constant(hot), tf.constant(counted.astype(np.float32))]
 
-    def _squares(self, sources: Any, fed: Any, wanted: Any) -> list[Any]:
-        """Return the squared gradients of the training loss, summed over each row of the kernels."""
+    @cached_property
+    def _gradients(self) -> Any:
+        return tf.function(self._squares, reduce_retracing=True)
+
+    def _squares(self, sources: Any, fed: Any, wanted: Any, counted: Any) -> list[Any]:
+        """Return the squared gradients of the training loss for each kernel.
+
+        The loss is Keras's own function. On TensorFlow it moves weights at steps whose target is a row of zeros too:
+        the gradient of the softmax is taken as if such a row were a distribution.
+        """
         inputs: list[Any] = [None] * len(self.model.inputs)
         inputs[self.split.source_indices[0]], inputs[self.split.target_index] = sources, fed  # type: ignore[index]
         kernels = [kernel.value if hasattr(kernel, "value") else kernel for kernel in self.kernels]
         with tf.GradientTape() as tape:
             output = keras.tree.flatten(self.model(keras.tree.pack_sequence_as(self.model.input, inputs)))
             scores = output[self.split.output_index]
-            logs = tf.math.log(scores + 1e-7) if self.facts.probabilities else tf.nn.log_softmax(scores)
-            loss = -tf.reduce_mean(tf.reduce_sum(wanted * logs, axis=-1))
-        return [tf.reduce_sum(tf.convert_to_tensor(g) ** 2, axis=1) for g in tape.gradient(loss, kernels)]
+            logits = not self.facts.probabilities
+            losses = keras.losses.categorical_crossentropy(wanted, scores, from_logits=logits) * counted
+            mask = getattr(scores, "_keras_mask", None)
+            loss = tf.reduce_mean(losses if mask is None else losses * tf.cast(mask, losses.dtype))
+        return [tf.convert_to_tensor(gradient) ** 2 for gradient in tape.gradient(loss, kernels)]
+
+
+def _logarithms(squares: np.ndarray) -> np.ndarray:
+    some = squares[squares > 0]
+    return np.asarray(np.log(squares + (_FLOOR * np.median(some) if some.size else 1.0)))
+
+
+def _centred(values: np.ndarray) -> np.ndarray:
+    """Return (rows, columns) without what a row has in common, and without what a column has."""
+    values = values - values.mean(axis=1, keepdims=True)
+    return np.asarray(values - values.mean(axis=0, keepdims=True))
+
+
+def _share(kernels: Sequence[Sequence[np.ndarray]]) -> float:
+    """Return how far along the line from one prediction to the other the point nearest to what is remembered lies.
+
+    Args:
+        kernels: of each what is remembered, one prediction and the other, as logarithms.
+    """
+    along = sum(float(((there - here) * (remembered - here)).sum()) for remembered, here, there in kernels)
+    line = sum(float(((there - here) ** 2).sum()) for _, here, there in kernels)
+    return 0.5 if line == 0 else along / line
 
 
 def _rows(ids: np.ndarray, size: int, *, hot: bool) -> np.ndarray:

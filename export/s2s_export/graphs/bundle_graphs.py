@@ -104,7 +104,9 @@ def _encoder(
     ]
 
     def prepare(*inputs: Any) -> list[Any]:
-        return [read(tensor) for read, tensor in zip(readers, inputs, strict=True)]
+        # A layer may need to see a length that is fixed, such as one that has moved time to another axis.
+        reads = zip(readers, inputs, split.encoder.inputs, strict=True)
+        return [tf.ensure_shape(read(tensor), (None, *own.shape[1:])) for read, tensor, own in reads]
 
     signature = [tf.TensorSpec(spec.shape, spec.dtype, name=spec.name) for spec in facts.source.inputs]
     names = [tensor.name for tensor in crossing]

@@ -11,7 +11,6 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from s2s_export.convert.graph_editor import GraphEditor, copied, reads
-from s2s_export.passes.registry import Passes
 from s2s_runtime.bundle.manifest_file import TensorSpec
 
 DTYPES: Final = {
@@ -22,6 +21,7 @@ DTYPES: Final = {
     "int32": TensorProto.INT32,
 }
 GO: Final = "go"  # inside the loop: whether it went on so far
+_MOST_HELD: Final = 2**20  # bytes of constants in a loop: what lies in a graph is copied when it is loaded
 _INNER: Final = "step."  # what names get in front inside the loop: ONNX forbids those that stand outside it too
 
 
@@ -34,7 +34,7 @@ class Search:
         before: nodes that run once, before the loop.
         inputs: what is read and stays the same, memory included; beside `steps`, the most steps to run.
         carried: what changes: the steps read `NAME` and make `next_NAME`. Where rows choose the loop, the first has
-            a number for each row.
+            a number for each row, and what is collected a number for each row and step.
         shown: which of the carried are outputs, as `next_NAME`, as the last step left them.
         collected: what the steps make and the graph shows of each, the step as first axis.
         going: the bool () or (1,) that the steps make: whether to go on.
@@ -86,19 +86,22 @@ class OneRow:
     search: Search
 
 
-def looped(editor: GraphEditor, search: Search, passes: Passes, one_row: OneRow | None = None) -> onnx.ModelProto:
-    """Return a graph that holds the loop, or two loops of which the number of rows chooses one.
+def looped(editor: GraphEditor, search: Search, one_row: OneRow | None = None) -> onnx.ModelProto:
+    """Return a graph that holds the loop, or two loops of which the number of rows lets one run.
+
+    Constants are the outermost graph's: there onnxruntime takes them from memory, without a copy, and packs the kernels
+    of products in loops beforehand. Around a loop there is no branch, as it would have to hold them.
 
     Args:
         editor: holds the steps.
         search: what they read and show.
-        passes: those wanted.
         one_row: the steps for a single row, where they differ.
     """
-    loop = _loop(editor, search, passes, in_branch=one_row is not None)
+    yes = editor.constant(np.ones([size or 1 for size in search.going.shape], np.bool_), "true")
+    loop = _loop(editor, search, yes)
     nodes, constants = [*search.before, loop], dict(editor.constants)
     if one_row is not None:
-        nodes = [*search.before, *_by_rows(editor, (search, loop), one_row, passes)]
+        nodes = [*search.before, *_by_rows(editor, (search, loop), one_row)]
         constants = {**one_row.editor.constants, **editor.constants}
     graph = helper.make_graph(
         nodes,
@@ -120,16 +123,11 @@ def _initializers(constants: Mapping[str, np.ndarray], nodes: Sequence[onnx.Node
     return [numpy_helper.from_array(value, name) for name, value in constants.items() if name in read]
 
 
-def _loop(editor: GraphEditor, search: Search, passes: Passes, *, in_branch: bool) -> onnx.NodeProto:
-    """Return a node that runs the steps in the editor in a loop, which in a branch holds the constants of its steps.
-
-    onnxruntime packs the kernels of matrix products beforehand where they are constants of the graph of the product or
-    of the one around it, not further out: two loops in branches would be half as fast with shared constants. A loop in
-    the outermost graph leaves them there, where onnxruntime takes them from memory.
-    """
-    for name in [tensor.name for tensor in search.carried] + search.made:
-        editor.move(name, _INNER + name)
-    nodes = [copied(node) for node in editor.running([search.going.name, *(_INNER + name for name in search.made)])]
+def _loop(editor: GraphEditor, search: Search, begins: str, name: str = "search") -> onnx.NodeProto:
+    """Return a node that runs the steps in the editor in a loop, none of them where the tensor `begins` is false."""
+    for tensor in [tensor.name for tensor in search.carried] + search.made:
+        editor.move(tensor, _INNER + tensor)
+    nodes = [copied(node) for node in editor.running([search.going.name, *(_INNER + made for made in search.made)])]
     body = helper.make_graph(
         nodes,
         "step",
@@ -143,30 +141,61 @@ def _loop(editor: GraphEditor, search: Search, passes: Passes, *, in_branch: boo
             *(search.value(tensor, f"{_INNER}next_") for tensor in search.carried),
             *(search.value(tensor, _INNER) for tensor in search.collected),
         ],
-        (passes.apply("inner_constants", _initializers, editor.constants, nodes) if in_branch else None) or [],
     )
-    yes = editor.constant(np.ones([size or 1 for size in search.going.shape], np.bool_), "true")
-    inputs = ["steps", yes, *(tensor.name for tensor in search.carried)]
-    return helper.make_node("Loop", inputs, search.made, name="search", body=body)
+    inputs = ["steps", begins, *(tensor.name for tensor in search.carried)]
+    return helper.make_node("Loop", inputs, search.made, name=name, body=body)
 
 
-def _by_rows(
-    editor: GraphEditor, many: tuple[Search, onnx.NodeProto], one_row: OneRow, passes: Passes
-) -> list[onnx.NodeProto]:
-    """Return the nodes that run one loop or the other, by the number of rows.
+def hold_constants(graph: onnx.GraphProto) -> int:
+    """Put constants of the first loop's steps into the loop, the smallest first, and return how many.
 
-    The choice is made once in a run, not once in a step.
+    Each that a loop reads from outside is handed to it at every step, which takes a sixth of a microsecond.
     """
-    one, (search, loop) = one_row.search, many
-    nodes = {"then_branch": [*one.before, _loop(one_row.editor, one, passes, in_branch=True)], "else_branch": [loop]}
-    branches = {}
-    for branch, made in nodes.items():
-        made[-1].output[:] = [f"{branch}.{name}" for name in made[-1].output]
-        shown = [onnx.ValueInfoProto(name=f"{branch}.{name}") for name in one.outputs]
-        branches[branch] = helper.make_graph(made, branch, [], shown)
-    single = editor.constant(np.array(1), "one")
-    return [
-        helper.make_node("Size", [search.carried[0].name], ["rows"], name="rows"),
+    body = next(node for node in graph.node if node.op_type == "Loop").attribute[0].g
+    names = {name for node in body.node for name in node.input}
+    names -= {name for node in body.node for name in reads(node).difference(node.input)}
+    room, held = _MOST_HELD, dict[str, str]()
+    for tensor in sorted(graph.initializer, key=lambda tensor: len(tensor.raw_data)):
+        if tensor.name in names and (room := room - len(tensor.raw_data)) >= 0:
+            held[tensor.name] = _INNER + tensor.name
+            body.initializer.add().CopyFrom(tensor)
+            body.initializer[-1].name = held[tensor.name]
+    for node in body.node:
+        node.input[:] = [held.get(name, name) for name in node.input]
+    read = {name for node in graph.node for name in reads(node)}
+    kept = [tensor for tensor in graph.initializer if tensor.name in read]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
+    return len(held)
+
+
+def _by_rows(editor: GraphEditor, many: tuple[Search, onnx.NodeProto], one_row: OneRow) -> list[onnx.NodeProto]:
+    """Return the nodes of two loops, of which the second goes on from where the first ended.
+
+    By the number of rows one of them runs no step: it hands on what it carries, and collects nothing, of no width that
+    is told, so that its width is set to the number of rows.
+    """
+    search, loop = many
+    alone = _loop(one_row.editor, one_row.search, "is_alone", "search_one_row")
+    loop.input[1] = "are_several"
+    alone.output[:] = [f"alone.{name}" for name in alone.output]
+    handed_on = {tensor.name: f"alone.next_{tensor.name}" for tensor in one_row.search.carried}
+    loop.input[2:] = [handed_on.get(name, name) for name in loop.input[2:]]
+    single, free = editor.integers([1]), editor.integers([-1])
+    nodes = [
+        helper.make_node("Shape", [search.carried[0].name], ["rows"], name="rows"),
         helper.make_node("Equal", ["rows", single], ["is_alone"], name="is_alone"),
-        helper.make_node("If", ["is_alone"], search.outputs, name="by_rows", **branches),
+        helper.make_node("Not", ["is_alone"], ["isnt_alone"], name="isnt_alone"),
+        helper.make_node("Squeeze", ["isnt_alone"], ["are_several"], name="are_several"),
+        *one_row.search.before,
+        alone,
+        loop,
+        helper.make_node("Concat", [free, "rows"], ["as_rows"], name="as_rows", axis=0),
     ]
+    for name in (tensor.name for tensor in search.collected):
+        parts = [f"alone.{name}", f"several.{name}"]
+        loop.output[[*loop.output].index(name)] = parts[1]
+        shaped = [f"{part}.rows" for part in parts]
+        nodes += [helper.make_node("Reshape", [p, "as_rows"], [q], name=q) for p, q in zip(parts, shaped, strict=True)]
+        nodes.append(helper.make_node("Concat", shaped, [name], name=name, axis=0))
+    return nodes

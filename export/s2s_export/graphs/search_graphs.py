@@ -14,7 +14,7 @@ import onnx
 from onnx import helper
 
 from s2s_export.convert.graph_editor import GraphEditor, reads
-from s2s_export.graphs.onnx_loop import GO, OneRow, Search, looped
+from s2s_export.graphs.onnx_loop import GO, OneRow, Search, hold_constants, looped
 from s2s_export.passes.gate_passes import group_gates, take_gates_apart
 from s2s_export.passes.registry import Passes
 from s2s_runtime.bundle.manifest_file import TensorSpec
@@ -87,7 +87,9 @@ def greedy_graph(decoder: onnx.ModelProto, carried: Carried, passes: Passes | No
     )
     one_row = passes.apply("one_row", _for_one_row, alone, search)
     take_gates_apart(editor, passes)
-    return looped(editor, search, passes, one_row)
+    model = looped(editor, search, one_row)
+    passes.apply("inner_constants", hold_constants, model.graph)
+    return model
 
 
 def _for_one_row(editor: GraphEditor, search: Search) -> OneRow | None:
@@ -96,7 +98,8 @@ def _for_one_row(editor: GraphEditor, search: Search) -> OneRow | None:
         return None
     editor.add("Gather", ["ends_not", "tokens"], ["more"])
     before = [
-        helper.make_node("Mul", ["goes_on", "live"], ["stays_live"], name="stays_live"),
+        helper.make_node("ReduceSum", ["live"], ["live_row"], name="live_row", keepdims=1),  # of one row: its own
+        helper.make_node("Mul", ["goes_on", "live_row"], ["stays_live"], name="stays_live"),
         helper.make_node("Greater", ["stays_live", "least"], ["ends_not"], name="ends_not"),
     ]
     return OneRow(
@@ -150,7 +153,7 @@ def beam_graph(decoder: onnx.ModelProto, carried: Carried, passes: Passes | None
         going=TensorSpec("more", "bool", ()),
         per_sentence=frozenset(tensor.name for tensor in (per_sentence, *collected)),
     )
-    return looped(editor, search, passes)
+    return looped(editor, search)
 
 
 def _step(decoder: onnx.ModelProto, carried: Carried, passes: Passes) -> tuple[GraphEditor, list[onnx.NodeProto]]:

@@ -21,6 +21,8 @@ import h5py
 import keras
 
 from s2s_export.errors import ModelFileError
+from s2s_export.keras_files.file_kinds import is_config, is_folder
+from s2s_export.keras_files.saved_model_folder import folder_config
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +99,12 @@ def read_config(path: Path) -> Entry:
     Raises:
         ModelFileError: it holds none.
     """
-    if zipfile.is_zipfile(path):
+    if is_folder(path):
+        config = folder_config(path)
+    elif is_config(path):
+        config = json.loads(path.read_text(encoding="utf-8"))
+        config = config if isinstance(config, dict) and isinstance(config.get("config"), dict) else None
+    elif zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             config = json.loads(archive.read("config.json")) if "config.json" in archive.namelist() else None
     else:

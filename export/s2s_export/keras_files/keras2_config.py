@@ -33,6 +33,7 @@ from keras import ops
 
 from s2s_export.errors import ModelFileError
 from s2s_export.keras_files.keras2_weights import convert_cudnn_weights
+from s2s_export.keras_files.tensorflow_calls import CALLS, called, taken_apart
 from s2s_training.splitting.graph import reserve_name
 
 _CUDNN = {"CuDNNLSTM": "LSTM", "CuDNNGRU": "GRU"}
@@ -54,6 +55,7 @@ _WITHOUT_EFFECT = (
 )
 _MODULES = {"Sequential": "keras", "Functional": "keras.src.models.functional"}  # as Keras 3 writes them
 _MODELS = ("Model", "Functional", "Sequential")
+_CONSTANT = "_CONSTANT_VALUE"  # in the place of a layer, where the first argument is a number
 _OF_THE_WRITER = ("build_config", "compile_config", "shared_object_id")  # what Keras 3 finds out by itself
 
 
@@ -161,10 +163,15 @@ def translate_config(entry: dict[str, Any]) -> dict[str, Any]:
     if kind in _MODELS:
         module = _MODULES["Sequential" if kind == "Sequential" else "Functional"]
         return {**_model(entry, kind, config), "module": module, "registered_name": None}
-    if kind in ("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer"):
+    if kind in CALLS:
+        called(str(config["function"]))
+        made = {"name": config["name"], "function": config["function"]}
+        return {"class_name": "s2s>TensorFlowCall", "config": made}
+    if kind == "TensorFlowOpLayer":
         raise ModelFileError(
-            f"layer {config.get('name')!r} ({kind}) is a bare TensorFlow call, which Keras 3 can't load; rebuild the "
-            "model in code and give it with --model-fn module:function --weights FILE"
+            f"layer {config.get('name')!r} ({kind}) is a bare TensorFlow operation as TensorFlow 2.0 to 2.3 wrote it, "
+            "which only they read; build the model in code and give its weights: --weights FILE --model-fn "
+            "module:function"
         )
     made = _arguments(_CUDNN.get(kind, kind), config)
     if kind in _CUDNN:
@@ -216,9 +223,30 @@ def _counted_from_0(config: dict[str, Any]) -> dict[str, Any]:
 
 def _with_nodes(made: dict[str, Any], layer: dict[str, Any]) -> dict[str, Any]:
     """Return a layer of a Functional model with each call as Keras 3 writes it: arguments by position and by name."""
+    if layer["class_name"] in CALLS:
+        return _with_arguments(made, layer)
     recurrent = made["class_name"] in ("LSTM", "GRU", "SimpleRNN", "RNN", "Bidirectional", "ConvLSTM2D")
     nodes = [_node(node, recurrent=recurrent) for node in layer["inbound_nodes"]]
     return {**made, "name": layer["name"], "inbound_nodes": nodes}
+
+
+def _with_arguments(made: dict[str, Any], layer: dict[str, Any]) -> dict[str, Any]:
+    """Return a call of TensorFlow with its arguments, which Keras 2 wrote among its tensors."""
+    nodes, arguments = [], []
+    for node in layer["inbound_nodes"]:
+        items = node if isinstance(node[0], list) else [node]
+        values = [item[2] if item[0] == _CONSTANT else item[:3] for item in items]
+        template, tensors = taken_apart(values if len(values) > 1 else values[0], items[0][3])
+        read = [_tensor(tensor) for tensor in tensors]
+        nodes.append({"args": [read if len(read) > 1 else read[0]], "kwargs": {}})
+        arguments.append(template)
+    if any(template != arguments[0] for template in arguments):
+        raise ModelFileError(
+            f"layer {layer['name']!r} ({layer['class_name']}) is called several times, with other arguments; build the "
+            "model in code and give its weights: --weights FILE --model-fn module:function"
+        )
+    config = {**made["config"], "arguments": arguments[0]}
+    return {**made, "config": config, "name": layer["name"], "inbound_nodes": nodes}
 
 
 def _node(node: list[Any], *, recurrent: bool) -> dict[str, Any]:

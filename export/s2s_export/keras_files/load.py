@@ -17,18 +17,31 @@ import keras
 
 from s2s_export.errors import ModelFileError
 from s2s_export.keras_files.archive_checks import check_file
-from s2s_export.keras_files.config_checks import check_config
-from s2s_export.keras_files.keras2_config import translated
+from s2s_export.keras_files.array_weights import assign_arrays
+from s2s_export.keras_files.config_checks import check_config, read_config
+from s2s_export.keras_files.file_kinds import (
+    checkpoint_of,
+    is_config,
+    is_folder,
+    refuse_missing_model,
+    refuse_missing_weights,
+)
+from s2s_export.keras_files.keras2_config import translated, translated_model
 from s2s_export.keras_files.saved_optimizer import restore_optimizer
+from s2s_export.keras_files.tracked_weights import assign_checkpoint
 from s2s_training import layers as _  # noqa: F401  (registers the layers that s2s-train's models hold)
 
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError)  # what reading an archive raises whose bytes have changed
 
 
 def load_model(
-    path: str | os.PathLike[str], *, trust_lambda: bool = False, custom_objects: dict[str, Any] | None = None
+    path: str | os.PathLike[str],
+    *,
+    trust_lambda: bool = False,
+    custom_objects: dict[str, Any] | None = None,
+    weights: str | os.PathLike[str] | None = None,
 ) -> keras.Model:
-    """Load a `.keras` or `.h5` file for inference.
+    """Load a `.keras` or `.h5` file, or the folder of a SavedModel that Keras 2 wrote, for inference.
 
     Nothing in the file runs, and no other file is read, unless it is asked for here.
 
@@ -36,18 +49,27 @@ def load_model(
         path: the file.
         trust_lambda: allow Lambda layers, whose Python code the file carries and loading runs; it is logged what runs.
         custom_objects: classes and functions the model was built with, by name.
+        weights: where `path` is a configuration alone (`model.json`, of `model.to_json()`), the weights beside it.
 
     Raises:
         ModelFileError: no such file, no Keras model, or it needs something that was not given.
     """
     path = Path(path)
-    if not path.is_file():
-        raise ModelFileError(f"{path}: no such file; expected a model saved by Keras (.keras or .h5)")
-    if not zipfile.is_zipfile(path) and not h5py.is_hdf5(path):
+    refuse_missing_model(path)
+    in_parts = is_folder(path) or is_config(path)
+    if is_config(path) and weights is None:
+        raise ModelFileError(f"{path}: a configuration without weights; give them too: {path} --weights FILE")
+    if not in_parts and not zipfile.is_zipfile(path) and not h5py.is_hdf5(path):
         raise ModelFileError(f"{path}: no Keras model: expected a .keras archive or an .h5 file, saved by model.save()")
     try:
-        check_file(path)
+        if not in_parts:
+            check_file(path)
         check_config(path, custom_objects or {}, trust_lambda=trust_lambda)
+        if in_parts:
+            config = read_config(path)
+            model = _of_config(config, custom_objects, trust_lambda=trust_lambda)
+            _load_weights(model, path if weights is None else Path(weights), config)
+            return model
         with translated(path) as readable:
             model = keras.models.load_model(
                 readable, compile=False, safe_mode=not trust_lambda, custom_objects=custom_objects
@@ -69,14 +91,14 @@ def build_model(function: str, weights: str | os.PathLike[str]) -> keras.Model:
 
     Args:
         function: `module:function`, called without arguments, that returns the training model.
-        weights: file of its weights (`.weights.h5`, `.h5`), or of the whole model.
+        weights: file of its weights (`.weights.h5`, `.h5`, `.npz`), or of the whole model, or the name of a TensorFlow
+            checkpoint.
 
     Raises:
         ModelFileError: no such file or function, no model came, or the weights don't fit it.
     """
     path = Path(weights)
-    if not path.is_file():
-        raise ModelFileError(f"{path}: no such file; expected weights saved by model.save_weights()")
+    refuse_missing_weights(path)
     (build,) = import_objects([function], "--model-fn").values()
     if not callable(build):
         raise ModelFileError(f"--model-fn: {function!r} is no function but {type(build).__name__}")
@@ -84,10 +106,7 @@ def build_model(function: str, weights: str | os.PathLike[str]) -> keras.Model:
     if not isinstance(model, keras.Model):
         raise ModelFileError(f"--model-fn: expected {function!r} to return a keras.Model, got {type(model).__name__}")
     try:
-        if h5py.is_hdf5(path) or zipfile.is_zipfile(path):
-            check_file(path)
-        with translated(path) if h5py.is_hdf5(path) else nullcontext(path) as readable:
-            model.load_weights(readable)
+        _load_weights(model, path)
     except ModelFileError:
         raise
     except _DAMAGED as error:
@@ -98,6 +117,37 @@ def build_model(function: str, weights: str | os.PathLike[str]) -> keras.Model:
             f"{path}: these weights don't fit the model that {function} builds: {said[:300]}"
         ) from error
     return model
+
+
+def _of_config(config: dict[str, Any], objects: dict[str, Any] | None, *, trust_lambda: bool) -> keras.Model:
+    """Return the model that a configuration describes, without its weights."""
+    made = translated_model(config) if str(config.get("keras_version", "")).startswith("2") else config
+    made = {key: value for key, value in made.items() if key not in ("keras_version", "backend")}
+    model = keras.saving.deserialize_keras_object(made, custom_objects=objects, safe_mode=not trust_lambda)
+    if not isinstance(model, keras.Model):
+        raise ModelFileError(f"the configuration describes a {type(model).__name__}, expected a whole model")
+    return model
+
+
+def _load_weights(model: keras.Model, path: Path, config: dict[str, Any] | None = None) -> None:
+    """Give a model the weights that lie at a path, in whatever form Keras or NumPy wrote them.
+
+    Args:
+        model: built.
+        path: of the weights.
+        config: the configuration that they belong to, where it is known.
+    """
+    prefix = checkpoint_of(path)
+    if prefix is not None:
+        assign_checkpoint(model, prefix, None if config is None else config["config"])
+        return
+    if zipfile.is_zipfile(path) and path.suffix == ".npz":
+        assign_arrays(model, path)
+        return
+    if h5py.is_hdf5(path) or zipfile.is_zipfile(path):
+        check_file(path)
+    with translated(path) if h5py.is_hdf5(path) else nullcontext(path) as readable:
+        model.load_weights(readable)
 
 
 def import_objects(names: Sequence[str], option: str = "custom objects") -> dict[str, Any]:

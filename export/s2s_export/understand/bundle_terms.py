@@ -5,6 +5,7 @@ The graph tells shapes and dtypes, a vocabulary tells symbols; what neither tell
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -72,7 +73,7 @@ def understand(model: keras.Model, split: SplitModel, options: ExportOptions) ->
     target, one_hot_target = _target(model, split, sides[1], options, probabilities=probabilities)
     source = _source(split, sides[0], options, one_hot_target=one_hot_target)
     others = _others(split, options)
-    tensors = (_graph_input(i, other) for i, other in enumerate(others, 1))
+    tensors = (_graph_input(i, other, split.sources[i].shape[1:]) for i, other in enumerate(others, 1))
     source = replace(source, inputs=(*source.inputs, *tensors))
     finder = PaddingFinder(split, (_alone(source), *others), options, notes)
     padding = finder.policy()
@@ -289,6 +290,14 @@ def _source(
     one_hot_target: bool,
 ) -> SourceSpec:
     tensor = split.encoder.inputs[0]
+    if split.vectors[0]:
+        if vocabulary is not None or options.source_kind != "auto":
+            raise ExportError(
+                f"the source input has shape {tensor.shape}, numbers of a whole sentence: it takes neither "
+                f"{option('source_vocab')} nor {option('source_kind')}; leave them out"
+            )
+        shape = tuple(int(size) for size in tensor.shape[1:])
+        return SourceSpec("vector", math.prod(shape), (TensorSpec("source", "float32", (None, *shape)),))
     if len(tensor.shape) == 2:
         if options.source_kind != "auto":
             raise ExportError(
@@ -336,24 +345,26 @@ def _others(split: SplitModel, options: ExportOptions) -> tuple[OtherSource, ...
             )
     others, tensors = [], split.encoder.inputs
     for i, value in list(enumerate(split.sources))[1:]:
-        size = tensors[i].shape[-1] if len(value.shape) == 3 or split.vectors[i] else embedding_size(split, value)
-        if len(value.shape) not in (2, 3) or size is None:
+        size = tensors[i].shape[-1] if len(value.shape) == 3 else embedding_size(split, value)
+        size = math.prod(int(n or 0) for n in value.shape[1:]) if split.vectors[i] else size
+        if not split.vectors[i] and (len(value.shape) not in (2, 3) or size is None):
             raise ExportError(
                 f"the source input {value.name!r} has shape {value.shape}; expected ids (batch, time) that an "
-                "Embedding reads, values (batch, time, features), or one vector (batch, features)"
+                "Embedding reads, values (batch, time, features), or an array whose sizes are all fixed (batch, ...)"
             )
         vectors: SourceKind = "one-hot" if value.name in options.one_hot_inputs else "values"
         kind: SourceKind = "vector" if split.vectors[i] else (vectors if len(value.shape) == 3 else "ids")
         nothing = PaddingPolicy(masked=False)
-        sizes = (value.name, kind, int(size))
+        sizes = (value.name, kind, int(size or 0))
         others.append(OtherSource(*sizes, aligned=split.aligned[i], padding=nothing, known=split.known[i]))
     return tuple(others)
 
 
-def _graph_input(index: int, source: OtherSource) -> TensorSpec:
+def _graph_input(index: int, source: OtherSource, shape: tuple[int | None, ...]) -> TensorSpec:
     if source.kind in ("ids", "one-hot"):
         return TensorSpec(f"source.{index}", "int64", (None, None))
-    return TensorSpec(f"source.{index}", "float32", (None, *([] if source.kind == "vector" else [None]), source.size))
+    own = shape if source.kind == "vector" else (None, source.size)
+    return TensorSpec(f"source.{index}", "float32", (None, *own))
 
 
 def _check_size(vocabulary: Vocabulary | None, size: int, *, exact: bool) -> None:
@@ -373,4 +384,6 @@ def embedding_size(split: SplitModel, value: Value) -> int | None:
         for call in calls
         if isinstance(call.operation, keras.layers.Embedding) and behind.intersection(call.inputs)
     ]
+    # A function that encodes says of itself how many ids it reads.
+    sizes += [size for call in calls if (size := getattr(call.operation, "source_size", None)) is not None]
     return min(sizes, default=None)

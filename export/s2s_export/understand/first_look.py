@@ -109,7 +109,7 @@ class FirstLook:
             rows.append(("the token that ends", f"{option('end', 'SYMBOL')} or {option('end_id', 'N')}"))
         if "source_length" in self.missing:
             rows.append(("the padded length of training", option("source_length", "N")))
-        if not self.facts.padding.masked and options.padding is None and self.facts.source.kind != "values":
+        if not self.facts.padding.masked and options.padding is None and self._holds_symbols("source"):
             rows.append(("what fills short sources", f"{option('padding', 'zeros')}, a symbol, or an id"))
         if target.max_length is None:
             rows.append(("the longest target", option("max_length", "N")))
@@ -152,7 +152,7 @@ class FirstLook:
             yield f"--end {_typed(ends[1])}" if ends else f"--end {symbol}" if symbol else "--end-id N"
         if "source_length" in self.missing:
             yield "--source-length N"
-            if options.padding is None and self.facts.source.kind != "values":
+            if options.padding is None and self._holds_symbols("source"):
                 yield "--padding FILLER"
         if self.facts.target.max_length is None:
             yield "--max-length N"
@@ -181,7 +181,7 @@ _SOURCES: Final = {
     "ids": "ids of {size} symbols",
     "one-hot": "one-hot rows of {size} symbols",
     "values": "{size} values a step",
-    "vector": "one vector of {size} values",
+    "vector": "an array of {size} values, without a time axis",
 }
 _FEEDBACK: Final = {
     "token": "the decoder's, which reads the token it gave before",

@@ -64,7 +64,7 @@ class GivenSide:
     notes: tuple[str, ...] = ()
 
 
-def read_side(given: object, side: SideName, unit: Unit | None = None) -> GivenSide:
+def read_side(given: object, side: SideName, unit: Unit | None = None, encoding: str | None = None) -> GivenSide:
     """Read the symbols of one side.
 
     Args:
@@ -73,12 +73,15 @@ def read_side(given: object, side: SideName, unit: Unit | None = None) -> GivenS
         side: which side they are of.
         unit: how text is cut; None = characters where all symbols are single characters, else at white space. What
             tells it by itself (a `Tokenizer`, a layer) is not asked.
+        encoding: of a file; None = UTF-8.
 
     Raises:
         ExportError: it is none of these, or contradicts itself; the message names the argument.
         FileNotFoundError: there is no such file.
     """
     try:
+        if isinstance(given, str | os.PathLike):
+            return _read_file(Path(given), side, unit, encoding)
         return _read(given, side, unit)
     except VocabularyError as error:
         raise ExportError(f"{_named(given, side)}: {error}") from error
@@ -89,8 +92,6 @@ def _named(given: object, side: SideName) -> str:
 
 
 def _read(given: object, side: SideName, unit: Unit | None) -> GivenSide:
-    if isinstance(given, str | os.PathLike):
-        return _read_file(Path(given), side, unit)
     if isinstance(given, Vocabulary):
         return GivenSide(given)
     if is_tokenizer(given):
@@ -123,7 +124,7 @@ def _for_side(vocabulary: Vocabulary, side: SideName) -> Vocabulary:
     return vocabulary if side == "source" else replace(vocabulary, padding=None)
 
 
-def _read_file(path: Path, side: SideName, unit: Unit | None) -> GivenSide:
+def _read_file(path: Path, side: SideName, unit: Unit | None, encoding: str | None) -> GivenSide:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; expected a vocabulary: {_FORMS}")
     with path.open("rb") as file:
@@ -133,7 +134,7 @@ def _read_file(path: Path, side: SideName, unit: Unit | None) -> GivenSide:
             f"{path}: a pickle, which runs code when it is read; turn it into JSON once, where you trust it: "
             + _UNPICKLE.format(name=path, stem=path.with_suffix(""))
         )
-    text = read_text(path)
+    text = read_text(path, encoding)
     try:
         data = json.loads(text)
         if isinstance(data, str):  # json.dump(tokenizer.to_json(), file)

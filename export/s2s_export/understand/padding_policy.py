@@ -50,6 +50,8 @@ class PaddingFinder:
 
     def policy(self) -> PaddingPolicy:
         """Return the policy of the first source, which is also that of all sources with as many steps."""
+        if self.source.kind == "vector":
+            return self._of_a_vector()
         recorded, options = self._recorded, self.options
         fixed_length = self.split.sources[0].shape[1]
         side = options.padding_side or (recorded.side if recorded is not None else "right")
@@ -86,6 +88,16 @@ class PaddingFinder:
         policy = PaddingPolicy(False, padding_id, side, length)
         self.notes.append(padding_note(policy))
         return policy
+
+    def _of_a_vector(self) -> PaddingPolicy:
+        """Return the policy of a source without a time axis: nothing pads it."""
+        given = {"padding": self.options.padding, "source_length": self.options.source_length}
+        if unfit := next((name for name, value in given.items() if value is not None), None):
+            raise ExportError(
+                f"{option(unfit)}: the source has no time axis ({self.split.sources[0].name!r}, "
+                f"{self.split.sources[0].shape}), so nothing pads it; leave it out"
+            )
+        return PaddingPolicy(masked=False)
 
     def _refuse_left(self, side: str) -> None:
         """Refuse padding on the left, or note what it does, for a model that masks its padding.
@@ -144,6 +156,11 @@ class PaddingFinder:
         longer = places | together if places & together else places
         short, long = [], []
         for i, source in enumerate(self.sources):
+            if source.kind == "vector":
+                array = rng.normal(size=(1, *self.split.encoder.inputs[i].shape[1:]))
+                short.append(array)
+                long.append(array)
+                continue
             row, more = _row(rng, source, 5, self._filler(i)), _row(rng, source, 4, self._filler(i))
             filler = np.full_like(more, self._filler(i) or 0) if i in places else more
             short.append(row[None])
@@ -229,8 +246,6 @@ def _one_step(split: SplitModel, sources: Sequence[Any]) -> list[np.ndarray]:
 
 def _row(rng: np.random.Generator, source: OtherSource, steps: int, padding_id: int | None) -> np.ndarray:
     """Return random content for some steps, none of it padding."""
-    if source.kind == "vector":
-        return rng.normal(size=source.size)
     if source.kind == "values":
         return rng.normal(size=(steps, source.size))
     return rng.choice([i for i in range(source.size) if i != padding_id], size=steps)

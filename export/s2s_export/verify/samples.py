@@ -45,6 +45,8 @@ def in_words(compared: Sequence[Sentence], options: ExportOptions) -> str:
 def generated(facts: Understanding, count: int) -> list[Sentence]:
     """Return so many random sentences of several lengths, of ordinary symbols where a vocabulary tells which are."""
     rng = np.random.default_rng(0)
+    if facts.source.kind == "vector":
+        return _beside(rng, facts, _vectors(rng, facts, 0, count))
     lengths = _lengths(rng, facts, 0, count)
     vocabulary = facts.source_vocabulary
     special = set() if vocabulary is None else {vocabulary.padding_id, vocabulary.start_id, vocabulary.end_id}
@@ -75,6 +77,9 @@ def encoded(texts: Sequence[str], facts: Understanding) -> list[Sentence]:
 def _beside(rng: np.random.Generator, facts: Understanding, first: list[np.ndarray]) -> list[Sentence]:
     columns = [first]
     for index, other in list(enumerate(facts.sources))[1:]:
+        if other.kind == "vector":
+            columns.append(_vectors(rng, facts, index, len(first)))
+            continue
         lengths = [len(row) for row in first] if other.aligned else _lengths(rng, facts, index, len(first))
         columns.append([_row(rng, other, length, set()) for length in lengths])
     return list(zip(*columns, strict=True))
@@ -90,9 +95,12 @@ def _lengths(rng: np.random.Generator, facts: Understanding, index: int, count: 
     return [int(n) for n in rng.integers(1, (facts.longest[index] or _LONGEST) + 1, count)]
 
 
+def _vectors(rng: np.random.Generator, facts: Understanding, index: int, count: int) -> list[np.ndarray]:
+    """Return so many random arrays for a source without a time axis, in the shape of its graph input."""
+    return list(rng.normal(size=(count, *facts.source.inputs[index].shape[1:])).astype(np.float32))
+
+
 def _row(rng: np.random.Generator, source: OtherSource, length: int, special: set[int | None]) -> np.ndarray:
-    if source.kind == "vector":
-        return rng.normal(size=source.size).astype(np.float32)
     if source.kind == "values":
         return rng.normal(size=(length, source.size)).astype(np.float32)
     return rng.choice([i for i in range(source.size) if i not in special | {source.padding.id}], size=length)

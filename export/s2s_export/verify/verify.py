@@ -170,7 +170,7 @@ def _tensor_checks(folder: Path, subject: Subject, oracle: Oracle, sources: list
 
 def called(model: keras.Model) -> str:
     """Return what the report calls what a bundle is compared with."""
-    return "the loop over both" if isinstance(model, SteppedModel) else "the training model"
+    return "your own loop" if isinstance(model, SteppedModel) else "the training model"
 
 
 def _largest(one: np.ndarray, other: np.ndarray) -> float:

@@ -32,19 +32,25 @@ def random_sources(manifest: Manifest, count: int, length: int, seed: int = 0) -
     longest = min(length, manifest.padding.length or length)
     lengths = random.integers((longest + 1) // 2, longest + 1, size=count)
     source = manifest.source
-    first = _random_rows(random, source, manifest.padding, lengths)
+    shapes = [tensor.shape[1:] for tensor in source.inputs]
+    first = _random_rows(random, source, manifest.padding, lengths, shapes[0])
     if not source.others:
         return first
     most = np.full(count, manifest.target.max_length or _MOST_STEPS)
-    others = [_random_rows(random, o, o.padding, most if o.known else lengths) for o in source.others]
+    beside = zip(source.others, shapes[1:], strict=True)
+    others = [_random_rows(random, o, o.padding, most if o.known else lengths, shape) for o, shape in beside]
     return [dict(zip(source.names, rows, strict=True)) for rows in zip(first, *others, strict=True)]
 
 
 def _random_rows(
-    random: np.random.Generator, source: SourceSpec | OtherSource, padding: PaddingPolicy, lengths: np.ndarray
+    random: np.random.Generator,
+    source: SourceSpec | OtherSource,
+    padding: PaddingPolicy,
+    lengths: np.ndarray,
+    shape: tuple[Any, ...],
 ) -> list[np.ndarray]:
     if source.kind == "vector":
-        return [random.normal(size=source.size).astype(np.float32) for _ in lengths]
+        return list(random.normal(size=(len(lengths), *shape)).astype(np.float32))
     if source.kind == "values":
         return [random.normal(size=(length, source.size)).astype(np.float32) for length in lengths]
     ids = [token for token in range(source.size) if token != padding.id]

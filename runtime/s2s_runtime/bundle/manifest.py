@@ -8,11 +8,12 @@
                  "decoder": {...}, "select_state": {...}, "select_memory": {... only where there is memory},
                  "greedy": {...}, "beam": {... where the target is tokens; older bundles lack them}},
       "weights": {"file": "weights.bin", ...},  large constants of all graphs, null where each holds its own
-      "source": {"kind": "ids",              "ids", "one-hot" (ids too; -1 = a row of zeros) or "values"
+      "source": {"kind": "ids",              "ids", "one-hot" (ids too; -1 = a row of zeros), "values", or
+                                             "vector" (no time axis: numbers of a fixed shape, that of its input)
                  "size": 71,                 symbols of the source vocabulary, or features of a step
                  "inputs": [{"name": "source", "dtype": "int64", "shape": [null, null]}]},
                  models with several sources have more: "inputs" of the graph named "source.1" ..., "name": "words",
-                 what callers call the first, and "others": [{"name": "tags", "kind": "ids" or the like or "vector",
+                 what callers call the first, and "others": [{"name": "tags", "kind": "ids" or the like,
                  "size": 5, "aligned": true (as many steps as the first), "padding": {...}, "known": true (only where
                  it holds what the decoder reads, a step of the target each, known in advance; these come last)}]
       "target": {"feedback": "token",        what the decoder reads next: "token", "probabilities", "value" or "none"
@@ -118,7 +119,7 @@ class Manifest:
     @property
     def summary(self) -> str:
         """One line about the model: what it reads and writes, what its decoder reads next, and its states."""
-        unit = "feature" if self.source.kind == "values" else "id"
+        unit = "feature" if self.source.kind in ("values", "vector") else "id"
         source = _counted(self.source.size, unit, self.source_vocabulary)
         unit = "feature" if self.target.feedback == "value" else "id"
         target = _counted(self.target.size, unit, self.target_vocabulary)
@@ -150,7 +151,7 @@ class Manifest:
 
     def _vocabulary_problems(self) -> list[str]:
         problems = []
-        if self.source_vocabulary is not None and self.source.kind == "values":
+        if self.source_vocabulary is not None and self.source.kind in ("values", "vector"):
             problems.append("vocabulary.source: expected null, as the source is values")
         for name, vocabulary, size in (
             ("source", self.source_vocabulary, self.source.size),

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import Final
 
 from s2s_runtime.bundle.manifest import GraphFile, Manifest, OtherSource, SourceKind, SourceSpec, TargetSpec, TensorSpec
@@ -28,6 +30,7 @@ __all__ = [
     "SourceSpec",
     "TargetSpec",
     "TensorSpec",
+    "checked_bundle",
     "describe_file",
     "read_manifest",
     "sha256_of",
@@ -35,6 +38,7 @@ __all__ = [
 ]
 
 _MOST: Final = 2**28  # bytes of a manifest; more is a damaged or a hostile archive
+_LARGE: Final = 2**20  # bytes whose digest takes longer than starting a thread for it
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
@@ -55,11 +59,7 @@ def write_manifest(folder: str | os.PathLike[str], manifest: Manifest) -> None:
 
 
 def read_manifest(
-    bundle: BundleSource | BundleFiles,
-    *,
-    verify_hashes: bool = True,
-    without: Collection[str] = (),
-    keep: bool = False,
+    bundle: BundleSource | BundleFiles, *, verify_hashes: bool = True, without: Collection[str] = ()
 ) -> Manifest:
     """Read a bundle's manifest and check that its graph files are those it names.
 
@@ -67,8 +67,6 @@ def read_manifest(
         bundle: as `s2s_runtime.load` takes it, or the files of one.
         verify_hashes: whether each file's SHA-256 is computed and compared; sizes are always compared.
         without: names of graphs whose files may be missing or altered.
-        keep: whether the files of a bundle given as such hold their content from then on: what was compared is what
-            they give, whatever becomes of the place they were read from.
 
     Raises:
         BundleNotFoundError: there is no such bundle, or it holds no manifest.
@@ -77,10 +75,46 @@ def read_manifest(
     listed = isinstance(without, Mapping | list | tuple | set | frozenset)
     if not listed or not all(isinstance(name, str) for name in without):
         raise InputError(f"without: expected names of graphs, got {shown(without)}")
-    for name, value in (("verify_hashes", verify_hashes), ("keep", keep)):
-        if not isinstance(value, bool):
-            raise InputError(f"{name}: expected True or False, got {shown(value)}")
     files = bundle if isinstance(bundle, BundleFiles) else find_files(bundle)
+    manifest = _manifest(files)
+    _refuse(files, _problems(files, _needed(manifest, without), verify_hashes))
+    return manifest
+
+
+@contextmanager
+def checked_bundle(files: BundleFiles, *, verify_hashes: bool, without: Collection[str]) -> Iterator[Manifest]:
+    """Read all files of a bundle, and yield its manifest to a block that opens them.
+
+    What was compared is what `files` give from then on, whatever becomes of the place they were read from. Graphs are
+    compared before the block; large weights, which are numbers and nothing else, on another core while it runs. It only
+    ends well where they fit, and their error is told before those that the block may have raised for their sake.
+
+    Raises:
+        BundleNotFoundError, BundleError: as `read_manifest`.
+    """
+    manifest = _manifest(files)
+    needed = _needed(manifest, without)
+    for file in needed:
+        if files.size(file.file) == file.bytes:
+            files.read(file.file)
+    beside = [file for file in needed if file is manifest.weights and file.bytes >= _LARGE]
+    first = [file for file in needed if file not in beside]
+    if problems := _problems(files, first, verify_hashes):
+        _refuse(files, [*problems, *_problems(files, beside, verify_hashes)])
+    found: list[str] = []
+    comparison = Thread(target=lambda: found.extend(_problems(files, beside, verify_hashes)))
+    if beside:
+        comparison.start()
+    try:
+        yield manifest
+    finally:
+        if beside:
+            comparison.join()
+        _refuse(files, found)
+
+
+def _manifest(files: BundleFiles) -> Manifest:
+    """Return a bundle's manifest, its files not looked at."""
     size, path = files.size(MANIFEST), f"{files.name}/{MANIFEST}"
     if size is None:
         raise BundleNotFoundError(f"{files.name}: no {MANIFEST} in it; expected a bundle written by s2s-export")
@@ -89,24 +123,32 @@ def read_manifest(
     with raised_as(BundleError):
         content = parse_json(files.read(MANIFEST), path)
     try:
-        manifest = Manifest.from_dict(content)
+        return Manifest.from_dict(content)
     except BundleError as error:
         raise BundleError(f"{path}: {error}") from error
+
+
+def _needed(manifest: Manifest, without: Collection[str]) -> list[GraphFile]:
+    """Return the files that have to be there as the manifest says."""
     needed = [graph for name, graph in manifest.graphs.items() if name not in without]
-    if manifest.weights is not None and needed:
-        needed.append(manifest.weights)
-    problems = [problem for file in needed for problem in _altered(files, file, verify_hashes, keep)]
+    return [*needed, manifest.weights] if manifest.weights is not None and needed else needed
+
+
+def _refuse(files: BundleFiles, problems: Sequence[str]) -> None:
     if problems:
         raise BundleError(f"{files.name}: {'; '.join(problems)}; export the model again or copy the whole folder")
-    return manifest
 
 
-def _altered(files: BundleFiles, graph: GraphFile, verify_hash: bool, keep: bool) -> list[str]:
+def _problems(files: BundleFiles, needed: Sequence[GraphFile], verify_hashes: bool) -> list[str]:
+    if not isinstance(verify_hashes, bool):
+        raise InputError(f"verify_hashes: expected True or False, got {shown(verify_hashes)}")
+    return [problem for file in needed for problem in _altered(files, file, verify_hashes)]
+
+
+def _altered(files: BundleFiles, graph: GraphFile, verify_hash: bool) -> list[str]:
     size = files.size(graph.file)
     if size is None:
         return [f"{graph.file} is missing"]
-    if keep and size == graph.bytes:
-        size = len(files.read(graph.file))
     if size != graph.bytes:
         return [f"{graph.file} was altered: {size} bytes, the manifest says {graph.bytes}"]
     if verify_hash and files.sha256(graph.file) != graph.sha256:

@@ -151,6 +151,22 @@ class Provenance:
                 parts.append(f"{ORIGINS[origin]}: {', '.join(item.name for item in items)}{settles}")
         return f"set-up {'; '.join(parts)}" if parts else "set-up: the graphs leave nothing open"
 
+    @property
+    def headline(self) -> str:
+        """The line that stands below a table of the items: what is proved, else which ones nothing speaks for.
+
+        >>> length = SetUpItem("source length", "16", "given", "--source-length")
+        >>> Provenance((SetUpItem("padding", "rows of zeros", "assumed", "--padding"), length)).headline
+        'set-up assumed: padding (--padding settles it)'
+        >>> Provenance((length,)).headline
+        'set-up given by you'
+        """
+        if self.proved_by or not self.items:
+            return self.summary
+        if self.assumed:
+            return Provenance(self.assumed).summary
+        return f"set-up {', '.join(ORIGINS[origin] for origin in ORIGINS if origin in {i.origin for i in self.items})}"
+
     def _proved(self) -> str:
         """How many expected outputs prove the set-up, and for which items they don't."""
         proved = f"proved by {self.proved_by} expected {'output' if self.proved_by == 1 else 'outputs'}"

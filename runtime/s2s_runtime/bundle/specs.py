@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,8 +15,7 @@ from s2s_runtime.vocabulary.padding import PaddingPolicy
 
 SourceKind = Literal["ids", "one-hot", "values", "vector"]
 Feedback = Literal["token", "probabilities", "value", "none"]
-_SOURCE_KINDS: Final = ("ids", "one-hot", "values")
-_OTHER_KINDS: Final = (*_SOURCE_KINDS, "vector")
+_SOURCE_KINDS: Final = ("ids", "one-hot", "values", "vector")
 _GRAPH_FORMS: Final = {"ids": ("int64", 2), "one-hot": ("int64", 2), "values": ("float32", 3), "vector": ("float32", 2)}
 _FEEDBACKS: Final = ("token", "probabilities", "value", "none")
 _SHA_256: Final = re.compile("[0-9a-f]{64}")
@@ -79,7 +79,7 @@ class OtherSource:
 
     Args:
         name: what callers call it.
-        kind: as in `SourceSpec`, or "vector": features of a whole sentence, without a time axis.
+        kind: as in `SourceSpec`, or "vector".
         size: different ids, or features.
         aligned: whether each sentence has as many steps here as in the first source.
         padding: how it is padded; nothing pads a vector.
@@ -107,7 +107,7 @@ class OtherSource:
         except VocabularyError as error:
             fields.problem("", str(error))
             padding = PaddingPolicy(masked=False)
-        kind = cast("SourceKind", fields.choice("kind", _OTHER_KINDS))
+        kind = cast("SourceKind", fields.choice("kind", _SOURCE_KINDS))
         sizes = fields.text("name"), kind, fields.counted("size", 1), fields.boolean("aligned")
         made = cls(*sizes, padding, fields.boolean("known", False))
         fields.refuse_others()
@@ -119,8 +119,9 @@ class SourceSpec:
     """The sources that the encoder reads.
 
     Args:
-        kind: "ids", "one-hot" (the graph takes ids and looks up one-hot rows itself; -1 = zeros) or "values".
-        size: symbols in the source vocabulary, or features of a step for "values".
+        kind: "ids", "one-hot" (the graph takes ids and looks up one-hot rows itself; -1 = zeros), "values", or
+            "vector": numbers of a whole sentence without a time axis, in the shape that the graph's input has.
+        size: symbols in the source vocabulary, or features of a step for "values", or numbers of a "vector".
         inputs: inputs of the encoder graph: `source`, then `source.1` and so on for the others.
         name: what callers call the first source, where there are others.
         others: the sources read beside the first.
@@ -176,10 +177,14 @@ class SourceSpec:
                 problems.append(f"source.others[{i}].known: expected ids or values that are not aligned")
         if len(set(self.names)) < len(self.names):
             problems.append(f"source.others: expected different names, got {', '.join(self.names)}")
+        sizes = [self.size, *(other.size for other in self.others)]
         for i, (kind, tensor) in enumerate(zip([self.kind, *(o.kind for o in self.others)], self.inputs, strict=True)):
             dtype, rank = _GRAPH_FORMS[kind]
-            if tensor.dtype != dtype or len(tensor.shape) != rank:
+            higher = kind == "vector" and len(tensor.shape) > rank
+            if tensor.dtype != dtype or (len(tensor.shape) != rank and not higher):
                 problems.append(f"source.inputs[{i}]: expected {dtype} of {rank} dimensions, got {tensor.to_dict()}")
+            elif kind == "vector" and math.prod(n or 0 for n in tensor.shape[1:]) != sizes[i]:
+                problems.append(f"source.inputs[{i}]: expected {sizes[i]} numbers, got {tensor.to_dict()}")
         return problems
 
 

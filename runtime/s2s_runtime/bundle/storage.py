@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from s2s_runtime.errors import BundleError, BundleNotFoundError, InputError
+from s2s_runtime.files.atomic_write import left_by_exchange
 from s2s_runtime.spelling import shown
 
 BundleSource = str | os.PathLike[str] | bytes | Mapping[str, bytes]
@@ -62,9 +63,13 @@ class BundleFiles(ABC):
         content = self._read[file] if file in self._read else self._content(file)
         return hashlib.sha256(content).hexdigest()
 
-    @abstractmethod
     def size(self, file: str) -> int | None:
-        """Return the bytes that a file is said to have, before it is read; None where there is no such file."""
+        """Return the bytes of a file, before it is read those it is said to have; None where there is no such file."""
+        return len(self._read[file]) if file in self._read else self._size(file)
+
+    @abstractmethod
+    def _size(self, file: str) -> int | None:
+        """Return the bytes that a file is said to have where it lies, None where there is none."""
 
     @abstractmethod
     def _content(self, file: str) -> bytes:
@@ -81,8 +86,8 @@ class FolderFiles(BundleFiles):
         super().__init__(str(folder))
         self._folder = folder.absolute()  # the working folder may be another when the files are read
 
-    def size(self, file: str) -> int | None:
-        """See `BundleFiles.size`."""
+    def _size(self, file: str) -> int | None:
+        """See `BundleFiles._size`."""
         try:
             found = (self._folder / file).stat()
         except (OSError, ValueError):  # ValueError: no name of a file, as one with a null character
@@ -120,9 +125,9 @@ class MemoryFiles(BundleFiles):
                 raise InputError(f"{name}: expected bytes for {file!r}, got {type(content).__name__}")
             self._read[file] = bytes(content)  # of bytes no copy; what may change under us is copied
 
-    def size(self, file: str) -> int | None:
-        """See `BundleFiles.size`."""
-        return len(self._read[file]) if file in self._read else None
+    def _size(self, file: str) -> int | None:
+        """See `BundleFiles._size`."""
+        return None
 
     def _content(self, file: str) -> bytes:
         raise BundleError(f"{self.name}: no {file} in it")
@@ -155,8 +160,8 @@ class ZipFiles(BundleFiles):
             raise BundleError(f"{name}: expected one bundle, got several: {', '.join(sorted(tops))}")
         self._top = "" if "" in tops or not tops else tops[0]
 
-    def size(self, file: str) -> int | None:
-        """See `BundleFiles.size`."""
+    def _size(self, file: str) -> int | None:
+        """See `BundleFiles._size`."""
         entry = self._entries.get(self._top + file)
         return None if entry is None else int(entry.file_size)
 
@@ -207,6 +212,7 @@ def find_files(bundle: BundleSource) -> BundleFiles:
             f"bundle: expected a path, bytes of a zip file or a mapping of names to bytes, got {shown(bundle)}"
         )
     path = Path(bundle)
+    path = left_by_exchange(path) or path
     if path.is_dir():
         return FolderFiles(path)
     if not path.is_file():

@@ -33,7 +33,7 @@ def decoding_options(typed: Mapping[str, Any], manifest: Manifest, *, scores: bo
         for name, value in typed.items()
         if differs(value, known[name].default) and name != "prefix"  # one for all texts: it comes with them
     }
-    values["return_scores"] = typed["return_scores"] or scores
+    values["return_scores"] = typed.get("return_scores", False) or scores
     return cast("OptionValues", values)
 
 

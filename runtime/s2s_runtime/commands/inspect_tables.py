@@ -44,7 +44,7 @@ def describe(name: str, manifest: Manifest, *, size: int | None = None, every_sy
     yield _listed("Vocabularies", _vocabularies(manifest, every_symbol))
     setup = setup_table(manifest.setup)
     if manifest.setup is not None:
-        setup.caption, setup.caption_justify = Text(manifest.setup.summary), "left"
+        setup.caption, setup.caption_justify = Text(manifest.setup.headline), "left"
     yield setup
     rest = dict(manifest.verification)
     checks = rest.get("checks")

@@ -18,6 +18,7 @@ from s2s_runtime.declared_options import verb_problems
 from s2s_runtime.decoding.decoding import Decoding
 from s2s_runtime.decoding.predict_values import feed_back, first_values
 from s2s_runtime.decoding.result_builder import ResultBuilder
+from s2s_runtime.decoding.run_failures import failures_of
 from s2s_runtime.decoding.score_targets import Target, look_up_target
 from s2s_runtime.equality import ComparedByValue
 from s2s_runtime.errors import InputError, OptionError
@@ -98,7 +99,8 @@ def encode(
     token = np.full(len(arrays), manifest.target.start_id or 0, np.int64)
     fed = first_values(manifest, start, len(arrays)) if is_value else token
     tokens = [ResultBuilder(manifest, options).source_tokens(array) for array in arrays]
-    states = portable.encode(source, *pad_others(read.others, manifest))
+    with failures_of(range(len(arrays)), columns.shape[1]):
+        states = portable.encode(source, *pad_others(read.others, manifest))
     return DecoderState(portable.to_arrays(states), fed, columns, tokens)
 
 
@@ -147,7 +149,7 @@ def generate_from(
         prefix=pad_prefixes(prefixes),
         indices=np.arange(len(state)),
     )
-    hypotheses = {row: ended for _, row, ended in decoding.search([batch], decoding.plan_from(0))}
+    hypotheses = {ended.sentence: ended.hypotheses for ended in decoding.search([batch], decoding.plan_from(0))}
     rows = enumerate(state.source_tokens)
     return Results(decoding.result_builder.result(hypotheses[row], tokens, state.columns[row]) for row, tokens in rows)
 

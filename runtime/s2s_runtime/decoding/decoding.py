@@ -17,8 +17,9 @@ from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.decoding.joined_parts import join_parts
 from s2s_runtime.decoding.request import Request
 from s2s_runtime.decoding.result_builder import ResultBuilder
+from s2s_runtime.decoding.run_failures import failures_of, search_apart
 from s2s_runtime.decoding.workers import Workers, allow_sharing
-from s2s_runtime.errors import OptionError, S2SError
+from s2s_runtime.errors import OptionError, RunError, S2SError
 from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.inputs.batches import make_batches
 from s2s_runtime.inputs.long_rows import LengthLimit
@@ -87,10 +88,11 @@ class Decoding:
             limit=LengthLimit(options.max_source_length, options.on_long),
             errors=errors if options.on_error == "return" else None,
         )
-        rows = sources.rows
         begun: list[list[int]] = [[] for _ in sources.arrays]
-        for row, prefix in zip(rows, prefix_ids(prefixes, len(rows), self.manifest, self.plan), strict=True):
-            begun[row[0]] = prefix  # of a row's parts, the first begins its target
+        if prefixes is not None:
+            rows = sources.rows
+            for row, prefix in zip(rows, prefix_ids(prefixes, len(rows), self.manifest, self.plan), strict=True):
+                begun[row[0]] = prefix  # of a row's parts, the first begins its target
         return Request(sources, begun, errors, first)
 
     def batches(self, request: Request) -> list[Batch]:
@@ -112,20 +114,50 @@ class Decoding:
         callback = self.options.callback
         return self.plan if callback is None else replace(self.plan, notify=self._notify(callback, first))
 
-    def search(self, batches: Iterable[Batch], plan: SearchPlan) -> Iterator[SentenceHypotheses]:
-        """Yield the hypotheses of each source of some batches, decoded one after the other."""
-        return search_batches(self.model, batches, plan, self.options)
+    def search(
+        self, batches: Iterable[Batch], plan: SearchPlan, *, apart: bool = False, model: StepModel[Any] | None = None
+    ) -> Iterator[SentenceHypotheses]:
+        """Yield the hypotheses of each source of some batches, decoded one after the other.
+
+        Args:
+            batches: of sources.
+            plan: how to search.
+            apart: whether a source that fails has its error, and the others are decoded without it; else it is raised.
+            model: what decodes; None = the model itself.
+
+        Raises:
+            RunError: the model failed while it ran.
+        """
+        steps = self.model if model is None else model
+        for batch in batches:
+            if apart and self.options.callback is None:  # who hears of tokens hears of each once
+                yield from search_apart(lambda part: self._search(steps, part, plan), batch, trim=self._may_trim)
+            else:
+                with failures_of(batch.indices, batch.time):
+                    yield from self._search(steps, batch, plan)
+
+    def _search(self, model: StepModel[Any], batch: Batch, plan: SearchPlan) -> Iterator[SentenceHypotheses]:
+        return search_batches(model, [batch], plan, self.options)
+
+    @property
+    def _may_trim(self) -> bool:
+        padding = self.manifest.padding
+        return padding.masked and padding.length is None and not self.manifest.source.others
 
     def results(self, request: Request) -> list[Result]:
         """Return the result of each of the caller's rows."""
         plan = self.plan_from(request.first)
-        if self.options.return_alternatives:
-            return self.rows(request, self._alternatives(request, plan))
-        return self.rows(request, self._results(request, plan))
+        decode = self._alternatives if self.options.return_alternatives else self._results
+        try:
+            return self.rows(request, decode(request, plan))
+        except RunError as error:
+            raise RunError.at(request.places(error.sources), error.reason) from error
 
     def result(self, request: Request, index: int, ended: SentenceHypotheses) -> Result:
         """Return the result of the source at an index of a request."""
         builder, sources = self.result_builder, request.sources
+        if ended.error is not None:
+            return builder.failed(RunError.at(request.places([index]), ended.error.reason))
         columns, unknown = ended.batch.columns[ended.sentence], sources.unknown.get(index)
         return builder.result(ended.hypotheses, builder.source_tokens(sources.arrays[index]), columns, unknown)
 
@@ -136,17 +168,24 @@ class Decoding:
     def rows(self, request: Request, results: Sequence[Result]) -> list[Result]:
         """Return the result of each of the caller's rows, of those of the sources; parts of a row are joined."""
         sources, rows = request.sources, []
+        if sources.are_whole and not request.errors:
+            return list(results)
         for number, row in enumerate(sources.rows):
             result = results[row[0]]
             if number in request.errors:
                 result = self.result_builder.failed(request.errors[number])
             elif len(row) > 1:
-                parts, joints = [results[i] for i in row], [sources.joints[i] for i in row]
-                result = join_parts(parts, joints, self.manifest.target_vocabulary)
+                result = self._joined([results[i] for i in row], [sources.joints[i] for i in row])
             elif row[0] in sources.left_out:
                 result = replace(result, left_out=sources.left_out[row[0]])
             rows.append(result)
         return rows
+
+    def _joined(self, parts: Sequence[Result], joints: Sequence[str | None]) -> Result:
+        error = next((part.error for part in parts if part.error is not None), None)
+        if error is not None:
+            return self.result_builder.failed(error)
+        return join_parts(parts, joints, self.manifest.target_vocabulary)
 
     def _results(self, request: Request, plan: SearchPlan) -> list[Result]:
         """Return the result of each source of a request."""
@@ -159,12 +198,13 @@ class Decoding:
     def _hypotheses(self, batches: Sequence[Batch], plan: SearchPlan) -> Iterator[SentenceHypotheses]:
         workers = self._workers
         shared = None if workers is None else workers.share_out(batches, plan.beam_size)
+        apart = self.options.on_error == "return"
         if workers is None or shared is None:
-            return self.search(batches, plan)
+            return self.search(batches, plan, apart=apart)
         parts, theirs = shared
         stop = Event()
         model = stoppable(cancellable(theirs, self.options.cancel), stop)
-        return iter(workers.map(lambda batch: list(search_batches(model, [batch], plan, self.options)), parts, stop))
+        return iter(workers.map(lambda batch: list(self.search([batch], plan, apart=apart, model=model)), parts, stop))
 
     def _alternatives(self, request: Request, plan: SearchPlan) -> list[Result]:
         """Decode each source with each of its likeliest next tokens as one more forced token."""
@@ -193,9 +233,10 @@ class Decoding:
         for batch in self.batches(request):
             if batch.prefix is not None and bool(((batch.prefix >= 0).sum(axis=1) >= batch.limits).any()):
                 raise OptionError("prefix: leaves no room for alternatives; shorten it or raise max_length")
-            likeliest = forced.likeliest_next(
-                self.model, batch, plan, options.num_hypotheses, options.min_alternative_probability
-            )
+            with failures_of(batch.indices, batch.time):
+                likeliest = forced.likeliest_next(
+                    self.model, batch, plan, options.num_hypotheses, options.min_alternative_probability
+                )
             for index, tokens in zip(batch.indices.tolist(), likeliest, strict=True):
                 followed[index] = [[*request.prefixes[index], int(token)] for token in tokens]
         return followed

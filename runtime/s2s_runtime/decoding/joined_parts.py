@@ -37,7 +37,6 @@ def join_parts(parts: Sequence[Result], joints: Sequence[str | None], vocabulary
         [hypothesis],
         [token for part in parts for token in part.source_tokens],
         [symbol for part in parts for symbol in part.unknown_symbols],
-        error=next((part.error for part in parts if part.error is not None), None),
         parts=list(parts),
     )
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from s2s_runtime.array_types import Floats
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.declared_options.checks import is_integer
+from s2s_runtime.decoding.run_failures import failures_of
 from s2s_runtime.errors import InputError, OptionError
 from s2s_runtime.inputs.batches import make_batches
 from s2s_runtime.inputs.sources import Inputs, Sources, read_sources
@@ -89,11 +90,12 @@ def predict(
     options = DecodingOptions(max_length=count, max_batch_size=max_batch_size)
     predicted = [first[:0]] * len(sources)
     for batch in make_batches(sources, [[]] * len(sources), options, manifest):
-        states = model.encode(batch.source, *batch.others)
-        if stop is None:
-            sequences = list(feed_back(model, states, first[batch.indices], count))
-        else:
-            sequences = _feed_back_until(model, states, first[batch.indices], count, stop)
+        with failures_of(batch.indices, batch.time):
+            states = model.encode(batch.source, *batch.others)
+            if stop is None:
+                sequences = list(feed_back(model, states, first[batch.indices], count))
+            else:
+                sequences = _feed_back_until(model, states, first[batch.indices], count, stop)
         for index, sequence in zip(batch.indices.tolist(), sequences, strict=True):
             predicted[index] = sequence
     return predicted

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from s2s_runtime.errors import S2SError
@@ -32,6 +32,11 @@ class Request:
     def is_empty(self) -> bool:
         """Whether no source has a token, so that nothing has to be searched."""
         return all(len(array) == 0 for array in self.sources.arrays)
+
+    def places(self, indices: Iterable[int]) -> list[int]:
+        """Return the positions among the caller's inputs of the rows of some sources, given by their indices."""
+        numbers = [number for number, row in enumerate(self.sources.rows) for _ in row]
+        return sorted({self.first + numbers[index] for index in indices})
 
     def select(self, indices: Sequence[int], prefixes: Sequence[list[int]]) -> Request:
         """Return a request of some of the sources, each a row of its own; one may be repeated with other prefixes."""

@@ -9,6 +9,7 @@ from typing import Any
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.declared_options import taken_by
 from s2s_runtime.declared_options.checks import is_integer
+from s2s_runtime.decoding.run_failures import failures_of
 from s2s_runtime.decoding.workers import Workers
 from s2s_runtime.errors import InputError, OptionError, UnknownSymbolError
 from s2s_runtime.inputs.batch import Batch
@@ -79,7 +80,8 @@ def score_pairs(
 
     def score(batch: Batch) -> list[tuple[int, TargetScore]]:
         indices = batch.indices.tolist()
-        forced = score_targets(model, batch, [given[i][0] for i in indices], plan)
+        with failures_of(batch.indices, batch.time):
+            forced = score_targets(model, batch, [given[i][0] for i in indices], plan)
         unknown = [read.unknown.get(i, []) + given[i][1] for i in indices]
         return list(zip(indices, map(_target_score, forced, unknown), strict=True))
 

@@ -11,12 +11,14 @@ from s2s_runtime.declared_options.checks import is_integer, verb_problems
 from s2s_runtime.decoding.decoding import Decoding
 from s2s_runtime.decoding.joined_parts import join_texts
 from s2s_runtime.decoding.request import Request
+from s2s_runtime.decoding.run_failures import failures_of
 from s2s_runtime.errors import OptionError
 from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.inputs.given_rows import refuse_unlisted
 from s2s_runtime.inputs.sources import Row
 from s2s_runtime.options import Prefix
 from s2s_runtime.results import Result
+from s2s_runtime.search.finished import EndedSequence
 from s2s_runtime.search.graph_search import SentenceHypotheses
 from s2s_runtime.search.greedy import greedy_stream
 from s2s_runtime.spelling import shown
@@ -124,7 +126,7 @@ def _pieces(
     given = ""
     for index, own in enumerate(batches):
         for batch in own:
-            for ids, hypotheses in greedy_stream(decoding.model, batch, decoding.plan_from(request.first)):
+            for ids, hypotheses in _steps(decoding, request, batch):
                 if hypotheses:
                     results.append(decoding.result(request, index, SentenceHypotheses(batch, 0, hypotheses)))
                 going = () if hypotheses else (decoding.result_builder.text(ids),)
@@ -140,6 +142,11 @@ def _pieces(
         on_result(result)
     if len(result.text) > len(given):
         yield result.text[len(given) :]
+
+
+def _steps(decoding: Decoding, request: Request, batch: Batch) -> Iterator[tuple[list[int], list[EndedSequence]]]:
+    with failures_of([request.first], batch.time):
+        yield from greedy_stream(decoding.model, batch, decoding.plan_from(request.first))
 
 
 def _joined(decoding: Decoding, request: Request, parts: Sequence[Result | str]) -> str:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from s2s_runtime.decoding.decoding import Decoding
 from s2s_runtime.decoding.streaming import check_read_ahead, refuse_prefix, stream_pieces
 from s2s_runtime.errors import InputError, OptionError
+from s2s_runtime.files.atomic_write import naming_full_disks
 from s2s_runtime.files.text_source import TextSource, decode_line, line_blocks, open_text
 from s2s_runtime.inputs.sources import Row
 from s2s_runtime.options import READ_AHEAD, Prefix
@@ -271,9 +272,10 @@ def is_same_file(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> 
 def write_all(target: IO[bytes], data: bytes) -> None:
     """Write and flush, so that readers and a resumed run see whole lines."""
     left = memoryview(data)
-    while left:
-        left = left[target.write(left) :]
-    target.flush()
+    with naming_full_disks(target.name):
+        while left:
+            left = left[target.write(left) :]
+        target.flush()
 
 
 def open_output(path: str | os.PathLike[str], *, resume: bool) -> IO[bytes]:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 from typing import Final
 
 BESIDE: Final = ".tmp-*-"  # what stands before a file's name while it is written, as a pattern of `Path.glob`
+_OLD: Final = ".old-*-"  # likewise, before the name of a folder while another takes its place
+_HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of linux/fs.h
+_UNWRITTEN: Final = {errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _WINDOWS: Final = os.name == "nt"
 
 
@@ -27,44 +33,110 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     path = Path(path)
     beside = _beside(path)
     try:
-        yield beside
-        _flush(beside)
-        beside.replace(path)
-        _flush_folder(path.parent)
-    except OSError as error:
-        if error.filename is None or Path(os.fsdecode(error.filename)) != beside:
-            raise
-        raise OSError(error.errno, error.strerror, str(path)) from error  # not the name that nobody gave
+        with _naming(beside, path):
+            yield beside
+            _flush(beside)
+            beside.replace(path)
+            _flush_folder(path.parent)
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # its folder may have vanished
+            beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def _naming(beside: Path, path: Path) -> Iterator[None]:
+    """Let errors of the block about `beside`, or about something in it, name `path`: nobody gave the other name."""
+    try:
+        with naming_full_disks(path):
+            yield
+    except OSError as error:
+        named = None if error.filename is None else Path(os.fsdecode(error.filename))
+        if named is None or (named != beside and beside not in named.parents):
+            raise
+        raise OSError(error.errno, error.strerror, str(path / named.relative_to(beside))) from error
 
 
 @contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
     """Make a folder beside `path`; where the block ends well, it takes the place of `path`, else it is deleted.
 
-    Its files are on the disk before it is renamed. Whatever stood at `path` is deleted at the end.
+    Its files are on the disk before. Where the system can exchange two names, there is no moment without a folder at
+    `path`; elsewhere the old one has another name for a moment, by which `left_by_exchange` finds it should the process
+    end in it. The old folder is deleted at the end.
 
     Raises:
-        OSError: the folder can't be made.
+        OSError: the folder can't be made or written; names `path`.
     """
     rmtree = importlib.import_module("shutil").rmtree  # here, as reading a bundle does without
-    beside, old = _beside(path), _beside(path)
-    beside.mkdir()
+    finish_exchange(path)
+    beside = _beside(path)
+    with _naming(beside, path):
+        beside.mkdir()
+        try:
+            yield beside
+            for item in beside.rglob("*"):
+                (_flush if item.is_file() else _flush_folder)(item)
+            _flush_folder(beside)
+            if not path.exists():
+                beside.replace(path)
+            elif not _exchanged(beside, path):
+                path.replace(_named(path, _OLD))
+                beside.replace(path)
+            _flush_folder(path.parent)
+        finally:
+            rmtree(beside, ignore_errors=True)  # what failed, or the old folder
+            finish_exchange(path)
+
+
+def left_by_exchange(path: Path) -> Path | None:
+    """Return the folder that stood at `path` before a process ended while it exchanged it; None where there is none."""
+    if path.exists() or not path.name:
+        return None
+    return max(path.parent.glob(f"{_OLD}{escape(path.name)}"), key=lambda old: old.stat().st_mtime, default=None)
+
+
+def finish_exchange(path: Path) -> None:
+    """Give a folder its name back that `left_by_exchange` finds, and delete those that another took the place of.
+
+    Raises:
+        OSError: it can't be renamed.
+    """
+    if (left := left_by_exchange(path)) is not None:
+        left.replace(path)
+    if path.name:
+        for old in path.parent.glob(f"{_OLD}{escape(path.name)}"):
+            importlib.import_module("shutil").rmtree(old, ignore_errors=True)
+
+
+def _exchanged(one: Path, other: Path) -> bool:
+    """Exchange two names in one step, where the system can, and return whether it could.
+
+    Raises:
+        OSError: it could, but for these not.
+    """
+    if sys.platform != "linux":
+        return False
+    ctypes = importlib.import_module("ctypes")
+    rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if rename is None:
+        return False
+    if rename(_HERE, os.fsencode(one), _HERE, os.fsencode(other), _EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in {errno.ENOSYS, errno.EINVAL, errno.ENOTSUP}:  # an old kernel, or a file system that can't
+        return False
+    raise OSError(number, os.strerror(number), str(other))
+
+
+@contextmanager
+def naming_full_disks(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Let an error of writing in the block name the file: of a full disk or a broken one the system tells no name."""
     try:
-        yield beside
-        for file in beside.rglob("*"):
-            if file.is_file():
-                _flush(file)
-        _flush_folder(beside)
-        if path.exists():
-            path.replace(old)
-        beside.replace(path)
-        _flush_folder(path.parent)
-        if old.exists():
-            rmtree(old)
-    finally:
-        rmtree(beside, ignore_errors=True)  # gone already where the block ended well
+        yield
+    except OSError as error:
+        if error.filename is not None or error.errno not in _UNWRITTEN:
+            raise
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:
@@ -74,7 +146,11 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 
 
 def _beside(path: Path) -> Path:
-    return path.with_name(f"{BESIDE.replace('*', os.urandom(4).hex())}{path.name}")
+    return _named(path, BESIDE)
+
+
+def _named(path: Path, pattern: str) -> Path:
+    return path.with_name(f"{pattern.replace('*', os.urandom(4).hex())}{path.name}")
 
 
 def _flush(path: Path) -> None:

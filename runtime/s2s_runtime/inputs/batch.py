@@ -53,6 +53,18 @@ class Batch:
             others=tuple(other[rows] for other in self.others),
         )
 
+    def take(self, rows: NDArray[np.intp], *, trim: bool) -> Batch:
+        """Return some of the sentences; with `trim` without the padding on the right that none of them needs."""
+        time = int(np.flatnonzero(self.columns[rows].any(axis=0)).max()) + 1 if trim else self.time
+        return Batch(
+            source=self.source[rows][:, :time],
+            columns=self.columns[rows][:, :time],
+            limits=self.limits[rows],
+            prefix=None if self.prefix is None else self.prefix[rows],
+            indices=self.indices[rows],
+            others=tuple(other[rows] for other in self.others),
+        )
+
     def forced(self, sentences: Ints, step: int) -> Ints | None:
         """Return the token that each prefix forces at a step, -1 where it forces none; None where no sentence has one.
 

@@ -12,6 +12,7 @@ from s2s_runtime.array_types import Ints
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.errors import OptionError
 from s2s_runtime.inputs.batch import Batch
+from s2s_runtime.inputs.memory_bound import most_tokens, steps_of
 from s2s_runtime.inputs.sources import Source, Sources
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.vocabulary.padding import PaddingPolicy
@@ -40,7 +41,8 @@ def make_batches(
     indices = [i for i in range(len(arrays)) if len(arrays[i])]
     indices.sort(key=lambda i: (-len(arrays[i]), alike[i]))
     batches = []
-    for group in _cut(indices, [len(source) for source in arrays], alike, options, manifest.padding.length):
+    steps = [steps_of(source, others) for source, others in zip(arrays, sources.others, strict=True)]
+    for group in _cut(indices, steps, alike, options, manifest):
         array, columns = pad([arrays[i] for i in group], manifest.padding)
         batches.append(
             Batch(
@@ -90,17 +92,23 @@ def _cut(
     lengths: Sequence[int],
     alike: Sequence[tuple[int, ...]],
     options: DecodingOptions,
-    fixed: int | None,
+    manifest: Manifest,
 ) -> Iterator[list[int]]:
-    """Cut indices, sorted longest first, into groups of at most `max_batch_size` sentences or tokens."""
+    """Cut indices, sorted longest first, into groups of at most so many sentences and tokens as options allow."""
     group: list[int] = []
+    if len(indices) < 2:
+        yield from ([index] for index in indices)
+        return
+    most, fixed = most_tokens(options, manifest), manifest.padding.length or 0
+    most = min(most, options.max_batch_size) if options.batch_by == "tokens" else most
+    count = len(lengths) if options.batch_by == "tokens" else options.max_batch_size
+    longest = fixed
     for index in indices:
-        if group:
-            longest = fixed or lengths[group[0]]
-            cost = (len(group) + 1) * (longest if options.batch_by == "tokens" else 1)
-            if cost > options.max_batch_size or alike[index] != alike[group[0]]:
-                yield group
-                group = []
+        longest = max(longest, lengths[index])
+        full = len(group) >= count or (len(group) + 1) * longest > most
+        if group and (full or alike[index] != alike[group[0]]):
+            yield group
+            group, longest = [], max(fixed, lengths[index])
         group.append(index)
     if group:
         yield group

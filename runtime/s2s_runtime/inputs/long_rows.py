@@ -39,10 +39,11 @@ class LengthLimit:
     longest: int | None = None
     policy: LongPolicy = "error"
 
-    def within(self, padded: int | None) -> LengthLimit:
-        """Return the limit of a model that reads sources padded to a length, or, with None, of any length."""
-        lengths = [length for length in (self.longest, padded) if length is not None]
-        return LengthLimit(min(lengths, default=None), self.policy)
+    def within(self, padded: int | None) -> int | None:
+        """Return the most tokens for a model that reads sources padded to a length, or, with None, of any length."""
+        if self.longest is None or padded is None:
+            return padded if self.longest is None else self.longest
+        return min(self.longest, padded)
 
 
 class Cut(NamedTuple):

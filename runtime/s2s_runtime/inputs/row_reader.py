@@ -17,9 +17,9 @@ from s2s_runtime.options.types import UnknownPolicy
 from s2s_runtime.vocabulary.padding import PaddingPolicy
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
 
-Source = NDArray[Any]  # int64 (time,), float32 (time, features), or float32 (features,) for a vector
+Source = NDArray[Any]  # int64 (time,), float32 (time, features), or float32 of any shape for a vector
 
-_RANKS = {"values": (3,), "one-hot": (2, 3), "ids": (2,), "vector": (2,)}
+_RANKS = {"values": (3,), "one-hot": (2, 3), "ids": (2,)}
 
 
 class Part(NamedTuple):
@@ -50,6 +50,7 @@ class RowReader:
         size: number of different ids, or of features.
         padding: how it is padded.
         vocabulary: turns texts into ids; None where only numbers are known.
+        shape: of one row of a vector.
         limit: most tokens of a row, and what becomes of a longer one.
     """
 
@@ -58,6 +59,7 @@ class RowReader:
     size: int
     padding: PaddingPolicy
     vocabulary: Vocabulary | None
+    shape: tuple[int | None, ...] = ()
     limit: LengthLimit = field(default_factory=LengthLimit)
 
     @classmethod
@@ -67,9 +69,11 @@ class RowReader:
         several = len(source.names) - len(source.known) > 1
         labels = [f"inputs[{name!r}]" if several else "inputs" for name in source.names[:1]]
         labels += [f"{'known' if other.known else 'inputs'}[{other.name!r}]" for other in source.others]
-        first = cls(labels[0], source.kind, source.size, manifest.padding, manifest.source_vocabulary, limit)
-        others = zip(labels[1:], source.others, strict=True)
-        return [first, *(cls(label, other.kind, other.size, other.padding, None) for label, other in others)]
+        shapes = [tensor.shape[1:] for tensor in source.inputs]
+        sizes = (labels[0], source.kind, source.size, manifest.padding, manifest.source_vocabulary)
+        others = zip(labels[1:], source.others, shapes[1:], strict=True)
+        rest = [cls(label, o.kind, o.size, o.padding, None, shape) for label, o, shape in others]
+        return [cls(*sizes, shapes[0], limit), *rest]
 
     @property
     def expected(self) -> str:
@@ -77,10 +81,14 @@ class RowReader:
         if self.kind == "values":
             return f"float arrays (sentences, time, {self.size})"
         if self.kind == "vector":
-            return f"a float array (sentences, {self.size})"
+            return f"a float array (sentences, {', '.join(map(str, self.shape))})"
         texts = "" if self.vocabulary is None else "texts, or "
         one_hot = f", or one-hot arrays (sentences, time, {self.size})" if self.kind == "one-hot" else ""
         return f"{texts}ids: lists, or an integer array (sentences, time){one_hot}"
+
+    @property
+    def _ranks(self) -> tuple[int, ...]:
+        return (len(self.shape) + 1,) if self.kind == "vector" else _RANKS[self.kind]
 
     def check_rank(self, rows: object) -> None:
         """Refuse a whole array of the wrong rank, so that the message isn't about its first row.
@@ -88,14 +96,14 @@ class RowReader:
         Raises:
             InputError: it has another rank than this input.
         """
-        if isinstance(rows, np.ndarray) and rows.dtype.kind not in "US" and rows.ndim not in _RANKS[self.kind]:
+        if isinstance(rows, np.ndarray) and rows.dtype.kind not in "US" and rows.ndim not in self._ranks:
             raise InputError(f"{self.label}: expected {self.expected}, got {rows.dtype} of shape {rows.shape}")
 
     def read_whole(self, rows: object) -> list[Source] | None:
         """Return the rows of an array of ids, checked all at once; None where they have to be checked one by one."""
         if not isinstance(rows, np.ndarray) or rows.ndim != 2 or rows.dtype.kind not in "iu" or rows.size == 0:
             return None
-        longest = self.limit.within(self.padding.length).longest
+        longest = self.limit.within(self.padding.length)
         if self.kind not in ("ids", "one-hot") or self.padding.masked or (longest and rows.shape[1] > longest):
             return None
         lowest = -1 if self.kind == "one-hot" else 0
@@ -119,15 +127,13 @@ class RowReader:
             array, missing = self._read_text(index, item, policy)
         else:
             array = self._read_numbers(index, item)
-        limit = self.limit.within(self.padding.length)
-        if self.kind == "vector" or limit.longest is None or len(array) <= limit.longest:
+        longest = self.limit.within(self.padding.length)
+        if self.kind == "vector" or longest is None or len(array) <= longest:
             return ReadRow([Part(array, missing)])
-        if limit.policy == "error":
-            raise self._too_long(index, len(array))
-        parts = self._parts(item, array, limit.longest, policy)
+        parts = [] if self.limit.policy == "error" else self._parts(item, array, longest, policy)
         if not parts:
             raise self._too_long(index, len(array))
-        if limit.policy == "split":
+        if self.limit.policy == "split":
             return ReadRow(parts)
         return ReadRow(parts[:1], len(array) - len(parts[0].array))
 
@@ -168,7 +174,7 @@ class RowReader:
         except ValueError as error:  # a ragged list of rows
             raise self._wrong(index, f"expected {self.expected}: {error}") from error
         if self.kind == "vector":
-            return self._read_values(index, array, (self.size,))
+            return self._read_values(index, array, self.shape)
         if array.size == 0 and array.ndim == 1:
             return np.zeros((0, self.size), np.float32) if self.kind == "values" else np.zeros(0, np.int64)
         if array.ndim == 0:
@@ -202,14 +208,14 @@ class RowReader:
         wrapped = np.array(self.vocabulary.wrap(ids) if ids else [], np.int64)  # without symbols: an empty source
         return self._strip_padding(index, wrapped), missing
 
-    def _read_values(self, index: int, array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    def _read_values(self, index: int, array: NDArray[Any], shape: tuple[int | None, ...]) -> NDArray[np.float32]:
         if array.shape != shape or array.dtype.kind not in "fiu":
             raise self._unexpected(index, array)
         with np.errstate(over="ignore", invalid="ignore"):  # what doesn't fit into 32 bits is said below
             values = array.astype(np.float32)
         wrong = np.argwhere(~np.isfinite(values))
         if len(wrong):
-            names = ("feature",) if values.ndim == 1 else ("step", "feature")
+            names = {1: ("feature",), 2: ("step", "feature")}.get(values.ndim, ("axis",) * values.ndim)
             where = ", ".join(f"{name} {number}" for name, number in zip(names, wrong[0].tolist(), strict=True))
             raise self._wrong(
                 index,

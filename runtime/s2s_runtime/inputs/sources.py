@@ -50,6 +50,11 @@ class Sources:
         return len(self.arrays)
 
     @property
+    def are_whole(self) -> bool:
+        """Whether each of the caller's rows is one source, with all its tokens."""
+        return not self.left_out and self.joints.count(None) == len(self.joints)
+
+    @property
     def rows(self) -> list[range]:
         """The sources of each of the caller's rows, by their indices."""
         starts = [i for i, joint in enumerate(self.joints) if joint is None]

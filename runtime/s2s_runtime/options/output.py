@@ -103,9 +103,9 @@ class OutputOptions:
             not_for=("stream", "generate_from", "Decoder"),
         ),
     ] = "raise"
-    """What becomes of a source that can't be read: too long, an unknown symbol, a wrong type, numbers that aren't
-    finite. "raise": the call raises its error and decodes nothing. "return": its result has the error as `error`, and
-    the others are decoded."""
+    """What becomes of a source that can't be read (too long, an unknown symbol, a wrong type, numbers that aren't
+    finite), or with which the model fails. "raise": the call raises its error and decodes nothing. "return": its result
+    has the error as `error`, and the others are decoded."""
 
     callback: Annotated[
         Callback | None,

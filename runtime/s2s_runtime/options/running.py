@@ -32,6 +32,20 @@ class RunningOptions:
     """Most sentences (or tokens, see batch_by) in a batch; longer lists are sorted by length and cut. Several batches
     may be decoded at the same time: see `workers` of `s2s_runtime.load`."""
 
+    max_batch_tokens: Annotated[
+        int | None,
+        Option(
+            at_least=1,
+            group=LISTS,
+            panel=RUNNING,
+            verbs=SCORE,
+            help="Most tokens decoded at once; default: what fits into about half a gigabyte.",
+        ),
+    ] = None
+    """Most tokens in a batch, sentences times the longest source among them, beside max_batch_size; a source longer
+    than that is decoded by itself. None = as many as fit into about half a gigabyte, by the sizes of the bundle's
+    states and memory, so that one long source doesn't take the memory of a whole batch of such."""
+
     batch_by: Annotated[
         BatchUnit, Option(group=LISTS, help="What --batch-size counts.", panel=RUNNING, elsewhere=named("batch_type"))
     ] = "sentences"

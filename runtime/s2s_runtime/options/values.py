@@ -150,9 +150,9 @@ class OptionValues(TypedDict, total=False):
     result's `parts` has them. Not with several hypotheses or a callback."""
 
     on_error: ErrorPolicy
-    """What becomes of a source that can't be read: too long, an unknown symbol, a wrong type, numbers that aren't
-    finite. "raise": the call raises its error and decodes nothing. "return": its result has the error as `error`, and
-    the others are decoded."""
+    """What becomes of a source that can't be read (too long, an unknown symbol, a wrong type, numbers that aren't
+    finite), or with which the model fails. "raise": the call raises its error and decodes nothing. "return": its result
+    has the error as `error`, and the others are decoded."""
 
     callback: Callback | None
     """Called with a `TokenEvent` for each token as it is chosen; where it returns True that sentence stops (finish
@@ -170,6 +170,11 @@ class OptionValues(TypedDict, total=False):
     max_batch_size: int
     """Most sentences (or tokens, see batch_by) in a batch; longer lists are sorted by length and cut. Several batches
     may be decoded at the same time: see `workers` of `s2s_runtime.load`."""
+
+    max_batch_tokens: int | None
+    """Most tokens in a batch, sentences times the longest source among them, beside max_batch_size; a source longer
+    than that is decoded by itself. None = as many as fit into about half a gigabyte, by the sizes of the bundle's
+    states and memory, so that one long source doesn't take the memory of a whole batch of such."""
 
     batch_by: BatchUnit
     """What max_batch_size counts: "sentences", or "tokens" = sentences times the longest source among them."""
@@ -204,3 +209,8 @@ class ScoreValues(TypedDict, total=False):
     max_batch_size: int
     """Most sentences (or tokens, see batch_by) in a batch; longer lists are sorted by length and cut. Several batches
     may be decoded at the same time: see `workers` of `s2s_runtime.load`."""
+
+    max_batch_tokens: int | None
+    """Most tokens in a batch, sentences times the longest source among them, beside max_batch_size; a source longer
+    than that is decoded by itself. None = as many as fit into about half a gigabyte, by the sizes of the bundle's
+    states and memory, so that one long source doesn't take the memory of a whole batch of such."""

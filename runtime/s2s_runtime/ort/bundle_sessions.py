@@ -11,7 +11,8 @@ from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.bundle.storage import BundleFiles
 from s2s_runtime.errors import BundleError, ClosedModelError
 from s2s_runtime.forks import watch_forks
-from s2s_runtime.ort.sessions import SessionSettings, open_session
+from s2s_runtime.ort.open_session import open_session
+from s2s_runtime.ort.sessions import SessionSettings
 from s2s_runtime.search.step_model import BeamSteps
 
 

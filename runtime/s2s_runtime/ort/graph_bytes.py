@@ -1,11 +1,11 @@
 """A graph file in memory: what lies outside it is checked, and put where onnxruntime finds it.
 
-A graph names the file and the place of each large constant. Given in memory, onnxruntime finds those of the outermost
-graph, but passes over those inside loops and looks for their file in the working folder. Those of a loop in the
-outermost graph, as bundles were written at first, are moved out of it, which costs nothing: kernels are packed
-beforehand where they are constants of the graph of their product or of the one around it. Those of a loop in a branch
-are written into the graph, where they are packed. A file of any other name than the bundle's weights is refused: a
-graph could else have any file of the machine read.
+A graph names the file and the place of each large constant. Constants of the outermost graph are handed to onnxruntime
+as what they are, views of the bundle's bytes that nobody copies. Constants inside loops it would look for in the
+working folder. Those of a loop in the outermost graph, as bundles were written at first, are moved out of it, which
+costs nothing: kernels are packed beforehand where they are constants of the graph of their product or of the one around
+it. Those of a loop in a branch are written into the graph, where they are packed. A file of any other name than the
+bundle's weights is refused: a graph could else have any file of the machine read.
 
 The graph is changed as a protocol buffer (https://protobuf.dev/programming-guides/encoding/), by the field numbers of
 ONNX's schema, as the runtime does without the package `onnx`. Only what has constants outside is looked into.
@@ -13,9 +13,13 @@ ONNX's schema, as the runtime does without the package `onnx`. Only what has con
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from s2s_runtime.errors import BundleError
 
@@ -23,7 +27,21 @@ _LOCATION: Final = b"location"
 _BYTES: Final = 2  # the wire type of what has a length in front
 _FIXED: Final = {1: 8, 5: 4}  # bytes by wire type
 _MOST_BITS: Final = 63
-_NAME, _RAW_DATA, _EXTERNAL_DATA, _DATA_LOCATION = 8, 9, 13, 14  # of a tensor
+_DIMS, _DATA_TYPE, _NAME, _RAW_DATA, _EXTERNAL_DATA, _DATA_LOCATION = 1, 2, 8, 9, 13, 14  # of a tensor
+_DTYPES: Final[Mapping[int, type[np.generic]]] = {  # by the data type of a tensor; numpy has none for the others
+    1: np.float32,
+    2: np.uint8,
+    3: np.int8,
+    4: np.uint16,
+    5: np.int16,
+    6: np.int32,
+    7: np.int64,
+    9: np.bool_,
+    10: np.float16,
+    11: np.float64,
+    12: np.uint32,
+    13: np.uint64,
+}
 _MOST_BYTES: Final = 1 << 31  # of a protocol buffer
 _INITIALIZER: Final = 5  # of a graph
 _GRAPH: Final = {1: "node", _INITIALIZER: "constant", 15: "sparse"}
@@ -53,11 +71,14 @@ class PlacedGraph:
 
     Attributes:
         content: the ONNX file, constants of its loops moved out where they may be, else written into it.
-        in_memory: whether it loads from memory, given its weights; else it is as it was, too large for one message, and
-            they have to lie beside it as a file.
+        constants: those that lie outside it, by name, to be handed to onnxruntime: views of the weights, which they
+            keep alive.
+        in_memory: whether it loads from memory, given its constants; else it is as it was, too large for one message,
+            and its weights have to lie beside it as a file.
     """
 
     content: bytes
+    constants: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     in_memory: bool = True
 
 
@@ -68,6 +89,7 @@ class _Walk:
     data: bytes
     weights: Mapping[str, bytes]
     moved: dict[bytes, bytes] = field(default_factory=dict)
+    constants: dict[str, NDArray[Any]] = field(default_factory=dict)
 
 
 def placed(graph: bytes, weights: Mapping[str, bytes], name: str) -> PlacedGraph:
@@ -85,16 +107,20 @@ def placed(graph: bytes, weights: Mapping[str, bytes], name: str) -> PlacedGraph
         return PlacedGraph(graph)
     walk = _Walk(graph, weights)
     try:
-        content = b"".join(_message(walk, 0, len(graph), "model", 0))
+        pieces = _message(walk, 0, len(graph), "model", 0) or [graph]
     except (ValueError, IndexError) as error:
         raise BundleError(f"{name}: onnxruntime can't load this graph: {error or 'it is damaged'}") from error
-    return PlacedGraph(content) if len(content) < _MOST_BYTES else PlacedGraph(graph, in_memory=False)
+    if sum(map(len, pieces)) >= _MOST_BYTES:
+        return PlacedGraph(graph, in_memory=False)
+    return PlacedGraph(pieces[0] if len(pieces) == 1 else b"".join(pieces), walk.constants)
 
 
-def _message(walk: _Walk, start: int, end: int, kind: str, depth: int) -> list[bytes]:
-    """Return the bytes of a message in pieces, without the constants moved out of it and with those moved into it."""
+def _message(walk: _Walk, start: int, end: int, kind: str, depth: int) -> list[bytes] | None:
+    """Return the bytes of a message in pieces, without the constants moved out of it and with those moved into it.
+
+    None where it stays as it is, so that a graph that needs no change is not copied.
+    """
     parts, pieces, copied = _PARTS[kind], list[bytes](), start
-    made: list[bytes] | None
     for item in _fields(walk.data, start, end):
         part = parts.get(item.number)
         if part is None or walk.data.find(_LOCATION, item.start, item.end) < 0:
@@ -107,8 +133,8 @@ def _message(walk: _Walk, start: int, end: int, kind: str, depth: int) -> list[b
             heading = [_tag(item.number), _varint(sum(map(len, made)))] if made else []
             pieces += [walk.data[copied : item.begin], *heading, *made]
             copied = item.end
-    pieces.append(walk.data[copied:end])
-    return [*pieces, *walk.moved.values()] if kind == "graph" else pieces
+    moved = walk.moved.values() if kind == "graph" else ()
+    return [*pieces, walk.data[copied:end], *moved] if pieces or moved else None
 
 
 def _constant(walk: _Walk, tensor: _Field, part: str, depth: int) -> list[bytes] | None:
@@ -118,17 +144,42 @@ def _constant(walk: _Walk, tensor: _Field, part: str, depth: int) -> list[bytes]
     if not outside:
         return None
     content = _content(outside, walk.weights)
-    if depth == 0 and part == "constant":
-        return None
     name = next((walk.data[item.start : item.end] for item in fields if item.number == _NAME), b"")
-    if depth > 1 or part != "constant" or name in walk.moved:  # of one name only one can be outermost
+    view = _view(walk.data, fields, content)
+    # Of one name only one can be outermost, and views are outermost.
+    if depth > 1 or part != "constant" or view is None or name in walk.moved:
         kept = [walk.data[f.begin : f.end] for f in fields if f.number not in (_EXTERNAL_DATA, _DATA_LOCATION)]
-        return [*kept, _tag(_RAW_DATA), _varint(len(content)), content]
+        return [*kept, _tag(_RAW_DATA), _varint(len(content)), bytes(content)]
+    walk.constants[name.decode()] = view
+    if depth == 0:
+        return None
     walk.moved[name] = walk.data[tensor.begin : tensor.end]
     return []
 
 
-def _content(outside: Mapping[bytes, bytes], weights: Mapping[str, bytes]) -> bytes:
+def _view(data: bytes, fields: list[_Field], content: memoryview) -> NDArray[Any] | None:
+    """Return a constant as an array over its content, None where numpy has no such type."""
+    kind = next((_number(data, item.start)[0] for item in fields if item.number == _DATA_TYPE), 0)
+    dtype = _DTYPES.get(kind)
+    if dtype is None:
+        return None
+    shape = [size for item in fields if item.number == _DIMS for size in _sizes(data, item)]
+    expected = math.prod(shape) * np.dtype(dtype).itemsize
+    if len(content) != expected:
+        raise ValueError(f"a constant of shape {tuple(shape)} has {len(content)} bytes, expected {expected}")
+    array = np.frombuffer(content, dtype).reshape(shape)
+    return array if array.flags.aligned else array.copy()
+
+
+def _sizes(data: bytes, dims: _Field) -> Iterator[int]:
+    """Yield the sizes in a field of a shape: one, or several in a row."""
+    offset = dims.start
+    while offset < dims.end:
+        size, offset = _number(data, offset)
+        yield size
+
+
+def _content(outside: Mapping[bytes, bytes], weights: Mapping[str, bytes]) -> memoryview:
     """Return the bytes of a constant, which has to lie within one of the bundle's own files."""
     file = outside.get(_LOCATION, b"").decode()
     if file not in weights:
@@ -138,7 +189,7 @@ def _content(outside: Mapping[bytes, bytes], weights: Mapping[str, bytes]) -> by
     last = first + int(outside[b"length"]) if b"length" in outside else size
     if not 0 <= first <= last <= size:
         raise ValueError(f"it reads bytes {first} to {last} of {file}, which has {size}")
-    return weights[file][first:last]
+    return memoryview(weights[file])[first:last]
 
 
 def _entry(data: bytes, entry: _Field) -> tuple[bytes, bytes]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2s_runtime.array_types import Ints
+from s2s_runtime.errors import RunError
 from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.search.finished import EndedSequence
 from s2s_runtime.search.plan import DROP_SHARE, SearchPlan
@@ -21,11 +22,12 @@ from s2s_runtime.search.step_model import StatesT, WritingModel
 
 
 class SentenceHypotheses(NamedTuple):
-    """The hypotheses of one sentence, best first; `sentence` is its index in the batch."""
+    """The hypotheses of one sentence, best first; `sentence` is its index in the batch. Or why there are none."""
 
     batch: Batch
     sentence: int
     hypotheses: list[EndedSequence]
+    error: RunError | None = None
 
 
 class GraphSearch(ABC, Generic[StatesT]):

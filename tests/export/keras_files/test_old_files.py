@@ -136,9 +136,9 @@ def test_refusals(tmp_path: Path) -> None:
     name = lstm["config"]["name"]
     fails([tmp_path / "old.h5", *TOKENS], f"layer '{name}' (LSTM) was saved by Keras 2 with time_major=True")
     with h5py.File(tmp_path / "old.h5", "r+") as file:
-        lstm["class_name"] = "TFOpLambda"
+        lstm["class_name"] = "TensorFlowOpLayer"
         file.attrs["model_config"] = json.dumps(config)
-    fails([tmp_path / "old.h5", *TOKENS], f"layer '{name}' (TFOpLambda) is a bare TensorFlow call")
+    fails([tmp_path / "old.h5", *TOKENS], f"layer '{name}' (TensorFlowOpLayer) is a bare TensorFlow operation")
     with h5py.File(tmp_path / "old.h5", "r+") as file:
         file.attrs["keras_version"] = "1.2.2"
     fails([tmp_path / "old.h5", *TOKENS], "saved by Keras 1.2.2; load it with Keras 2 and save it again")

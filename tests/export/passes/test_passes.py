@@ -15,6 +15,7 @@ import s2s_runtime
 from s2s_export import ExportError, ExportOptions
 from s2s_export.convert.keras_to_onnx import all_nodes, convert
 from s2s_export.exporter import stateless, take_apart, write_unverified
+from s2s_export.graphs import onnx_loop
 from s2s_export.graphs.bundle_graphs import Graphs, build_graphs, with_searches
 from s2s_export.pass_names import NAMES, PASSES, named
 from s2s_export.passes.registry import Passes
@@ -101,7 +102,7 @@ def test_all_passes_together(subject: Subject) -> None:
     same(model, subject.plain[0])
     assert subject.plain[1].passes.applied == ()
     assert {"logits", "token_table", "gates_apart"} <= set(model.manifest.passes)
-    assert ("inner_constants" in model.manifest.passes) == ("one_row" in model.manifest.passes)
+    assert "inner_constants" in model.manifest.passes
     counts = [len(list(all_nodes(each.models["decoder"].graph))) for each in (graphs, subject.plain[1])]
     assert counts[0] < counts[1]
 
@@ -124,19 +125,31 @@ def test_what_each_pass_finds() -> None:
 def test_one_row_has_a_loop_of_its_own(tmp_path: Path) -> None:
     """Two loops, of which the one for a single row counts no rows and has one product for three gates."""
     _, graphs = Subject("lstm, one-hot", tmp_path).bundle(NAMES)
-    nodes = list(all_nodes(graphs.models["greedy"].graph))
-    alone, rows = (
-        [node.op_type for node in loop.attribute[0].g.node] for loop in _branches(nodes) if loop.op_type == "Loop"
-    )
+    alone, rows = ([node.op_type for node in loop.node] for loop in loops(graphs.models["greedy"]))
     assert (alone.count("Gemm"), rows.count("Gemm")) == (3, 5)
     assert "ReduceSum" in rows
     assert "ReduceSum" not in alone
 
 
-def _branches(nodes: list[onnx.NodeProto]) -> list[onnx.NodeProto]:
-    """The nodes in the branch for one row, then those in the other."""
-    branches = {a.name: list(a.g.node) for node in nodes if node.op_type == "If" for a in node.attribute}
-    return [*branches["then_branch"], *branches["else_branch"]]
+def loops(model: onnx.ModelProto) -> list[onnx.GraphProto]:
+    """What the loops of a graph run at each step."""
+    return [node.attribute[0].g for node in model.graph.node if node.op_type == "Loop"]
+
+
+def test_the_loop_for_one_sentence_holds_the_smallest_constants(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to a bound, under names of its own, as ONNX has it; the other loop and what is larger stay outside."""
+    without = tuple(name for name in NAMES if name != "inner_constants")
+    plain = Subject("lstm, one-hot", tmp_path).bundle(without)[1].models["greedy"]
+    outermost = {tensor.name: len(tensor.raw_data) for tensor in plain.graph.initializer}
+    sizes = sorted(outermost[name] for name in {n for node in loops(plain)[0].node for n in node.input} & {*outermost})
+    assert len(sizes) > 3
+    monkeypatch.setattr(onnx_loop, "_MOST_HELD", sum(sizes[:-1]))
+    assert onnx_loop.hold_constants(plain.graph) == len(sizes) - 1
+    assert [sorted(len(t.raw_data) for t in loop.initializer) for loop in loops(plain)] == [sizes[:-1], []]
+    assert not {t.name for t in loops(plain)[0].initializer} & {t.name for t in plain.graph.initializer}
+    onnx.checker.check_model(plain, full_check=True)
 
 
 def test_refusals_and_order() -> None:

@@ -16,8 +16,12 @@ from random_weights import randomise
 
 import s2s_export
 import s2s_runtime
+from s2s_export.arguments import Words
 from s2s_export.errors import ExportError
+from s2s_export.evidence.expected_outputs import Expected, read_expected
+from s2s_export.options import ExportOptions
 from s2s_export.understand.given_vocabularies import likely_ends, read_side
+from s2s_runtime.errors import InputError
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
 
 pytestmark = pytest.mark.tensorflow
@@ -245,6 +249,20 @@ def test_layers_wider_than_the_symbols(tmp_path: Path) -> None:
         "the model has 12 target ids, 5 of them have symbols: the others are called <5> to <11>" in exported.facts.notes
     )
     assert s2s_runtime.load(tmp_path / "m.s2s").generate(["ab"])[0].text == "<9><9><9>"
+
+
+def test_files_of_another_encoding(tmp_path: Path) -> None:
+    """`encoding` is that of every text that is given: symbols of either side, and expected outputs."""
+    texts = {"source": "é\nß\n", "target": json.dumps({"é": 0, "ß": 1})}
+    for side, text in texts.items():
+        (tmp_path / side).write_text(text, encoding="utf-16")
+        with pytest.raises(InputError, match="utf-16"):
+            read_side(tmp_path / side, "source")
+    options = Words(tmp_path / "source", tmp_path / "target").added_to(ExportOptions(encoding="utf-16"))
+    assert options.vocabulary is not None
+    assert [side.symbols for side in (options.vocabulary.source, options.vocabulary.target) if side] == [("é", "ß")] * 2
+    (tmp_path / "outputs").write_text("é\tß\n", encoding="utf-16")
+    assert read_expected(tmp_path / "outputs", "utf-16") == [Expected("é", "ß")]
 
 
 def test_the_command_takes_files(tmp_path: Path) -> None:

@@ -105,14 +105,14 @@ def test_further_inputs_of_one_hot_rows(tmp_path: Path) -> None:
 
 
 def test_input_of_another_rank() -> None:
-    """Pictures beside the words have no place in a bundle: the input and its shape are named."""
+    """Pictures of any size beside the words have no place in a bundle: the input and its shape are named."""
     from s2s_export.exporter import take_apart
 
-    words, picture, target = source_ids(), keras.Input((8, 8, 3), name="picture"), target_ids()
-    seen = layers.Dense(8)(layers.Flatten()(picture))
+    words, picture, target = source_ids(), keras.Input((None, None, 3), name="picture"), target_ids()
+    seen = layers.Dense(8)(layers.GlobalAveragePooling2D()(picture))
     _, state = layers.GRU(8, return_state=True)(embed_source(words))
     y = layers.GRU(8, return_sequences=True)(embed_target(target), initial_state=layers.Add()([state, seen]))
-    with pytest.raises(ExportError, match=re.escape("the source input 'picture' has shape (None, 8, 8, 3); expected")):
+    with pytest.raises(ExportError, match=re.escape("'picture' has shape (None, None, None, 3); expected")):
         take_apart(keras.Model([words, picture, target], head(y)), options())
 
 

@@ -12,6 +12,7 @@ from keras import layers
 from random_weights import randomise
 
 import s2s_runtime
+from s2s_export import export
 from s2s_export.errors import ExportError
 from s2s_export.understand import text_reading
 from s2s_export.understand.text_layers import without_text_layers
@@ -187,3 +188,34 @@ def test_notes_are_printed_and_recorded(tmp_path: Path) -> None:
     recorded = s2s_runtime.load(tmp_path / "m.s2s").manifest.verification["notes"]
     assert "lowercases A to Z only" in output
     assert any("lowercases A to Z only" in note for note in recorded)
+
+
+def test_layers_wider_than_their_words(tmp_path: Path) -> None:
+    """An output of max_tokens, of which fewer words were seen: the other ids are shown as `<id>`."""
+    words, size = ["startofseq", "endofseq", "un", "deux"], 9
+    text, shifted = keras.Input((), dtype="string", name="text"), keras.Input((), dtype="string", name="shifted")
+    source = layers.TextVectorization(20, vocabulary=["one", "two"], output_sequence_length=4)(text)
+    target = layers.TextVectorization(size, vocabulary=words, output_sequence_length=6)(shifted)
+    _, state = layers.GRU(UNITS, return_state=True)(layers.Embedding(20, 5, mask_zero=True)(source))
+    embedded = layers.Embedding(size, 5, mask_zero=True)(target)
+    decoded = layers.GRU(UNITS, return_sequences=True)(embedded, initial_state=state)
+    model = keras.Model([text, shifted], layers.Dense(size, activation="softmax")(decoded))
+    randomise(model)
+    done = export(model, tmp_path / "m.s2s", start="startofseq", end="endofseq")
+    assert any(
+        "the model has 9 target ids, 6 of them have symbols: the others are" in note for note in done.facts.notes
+    )
+    bundle, names = s2s_runtime.load(tmp_path / "m.s2s"), ["", "[UNK]", *words, "<6>", "<7>", "<8>"]
+    for sentence in ("one two", "two two one", "one"):
+        written: list[str] = []
+        for step in range(6):
+            read = tf.constant([" ".join(["startofseq", *(name for name in written if name[0] != "<")])])
+            rows = model([tf.constant([sentence]), read], training=False).numpy()[0, step]
+            rows[[0, 1, 2]] = -1  # padding, unknown words and the start are never written
+            if int(rows.argmax()) >= len(names) - 3:
+                break  # the author's own loop can't go on: it has no word to feed
+            written.append(names[int(rows.argmax())])
+            if written[-1] == "endofseq":
+                break
+        words_of = [name for name in written if name != "endofseq"]
+        assert bundle.generate([sentence])[0].tokens[: len(words_of)] == words_of

@@ -109,7 +109,10 @@ def _set(*path: str | int, value: object) -> Callable[[Any], None]:
         (_set("states", 0, "dtype", value="complex64"), "states[0].dtype: expected one of 'float32'"),
         (_set("graphs", "encoder", "file", value="../x"), "graphs.encoder.file: expected a bare file name"),
         (_set("graphs", value={}), "graphs.encoder: missing; graphs.decoder: missing; graphs.select_state: missing"),
-        (_set("source", "kind", value="text"), "source.kind: expected one of 'ids', 'one-hot', 'values', got 'text'"),
+        (
+            _set("source", "kind", value="text"),
+            "source.kind: expected one of 'ids', 'one-hot', 'values', 'vector', got",
+        ),
         (_set("source", "kind", value="values"), "source.inputs[0]: expected float32 of 3 dimensions"),
         (_set("source", "size", value=5), "vocabulary.source: expected 5 symbols (source.size), got 4"),
         (_set("source", "inputs", value=[]), "source.inputs: expected source, got []"),

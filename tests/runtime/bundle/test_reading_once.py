@@ -13,15 +13,18 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from places import FIXTURES
 
 import s2s_runtime
 from s2s_runtime import BundleError, Model, read_manifest
+from s2s_runtime.bundle import manifest_file
 from s2s_runtime.bundle.manifest_file import Manifest, describe_file, write_manifest
-from s2s_runtime.ort import sessions
+from s2s_runtime.ort import graph_bytes
 from s2s_runtime.ort.graph_bytes import placed
-from s2s_runtime.ort.sessions import SessionSettings, open_session
+from s2s_runtime.ort.open_session import open_session
+from s2s_runtime.ort.sessions import SessionSettings
 
 BUNDLE = FIXTURES / "format-1" / "run" / "model.s2s"
 """Its weights lie in a file of their own; those of the searches are constants of a loop, and of loops in branches."""
@@ -224,10 +227,58 @@ def test_no_place_for_temporary_files_is_needed(expected: list[object], monkeypa
     assert decoded(s2s_runtime.load(BUNDLE)) == expected
 
 
-def test_an_onnxruntime_that_takes_no_weights(expected: list[object], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Older ones open the graphs from a private copy."""
-    monkeypatch.setattr(sessions, "_IN_MEMORY", "no such method")
+def test_a_graph_too_large_for_memory(expected: list[object], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What a protocol buffer can't hold with its constants written into it is opened from a private copy."""
+    monkeypatch.setattr(graph_bytes, "_MOST_BYTES", 1)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     assert decoded(s2s_runtime.load(BUNDLE)) == expected
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("opens", [True, False])
+def test_large_weights_are_compared_while_graphs_open(
+    copy: Path, expected: list[object], monkeypatch: pytest.MonkeyPatch, opens: bool
+) -> None:
+    """No model comes of altered ones, and their error is told, not what opening the graphs with them may raise."""
+    monkeypatch.setattr(manifest_file, "_LARGE", 0)
+    assert decoded(s2s_runtime.load(copy)) == expected
+    content = bytearray((copy / "weights.bin").read_bytes())
+    content[-1] ^= 1
+    (copy / "weights.bin").write_bytes(content)
+    if not opens:
+        monkeypatch.setattr("s2s_runtime.loading.open_step_model", lambda *_, **__: 1 / 0)
+    with pytest.raises(BundleError, match=r"weights.bin was altered: its SHA-256 is not the one"):
+        s2s_runtime.load(copy)
+    (copy / "decoder.onnx").unlink()
+    with pytest.raises(BundleError, match=r"decoder.onnx is missing; weights.bin was altered"):
+        s2s_runtime.load(copy)
+
+
+def test_constants_are_not_copied() -> None:
+    """What onnxruntime is given of a graph's constants are views of the bundle's bytes; the graph stays as it is."""
+    graph, weights = (BUNDLE / "encoder.onnx").read_bytes(), (BUNDLE / "weights.bin").read_bytes()
+    found = placed(graph, {"weights.bin": weights}, "encoder")
+    assert found.content is graph
+    assert found.constants
+    whole = np.frombuffer(weights, np.uint8)
+    assert all(np.shares_memory(constant, whole) for constant in found.constants.values())
+
+
+def test_a_session_keeps_its_constants() -> None:
+    """Also where nothing else holds the bundle's bytes any more: onnxruntime reads them where they are."""
+    settings = SessionSettings(intra_op_threads=1)
+    session = open_session(
+        (BUNDLE / "encoder.onnx").read_bytes(),
+        settings,
+        "encoder",
+        {"weights.bin": bytes(bytearray((BUNDLE / "weights.bin").read_bytes()))},
+    )
+    feeds = {session.get_inputs()[0].name: np.array([[1, 2, 3]])}
+    before = session.run(None, feeds)
+    others = [bytes([i]) * (BUNDLE / "weights.bin").stat().st_size for i in range(50)]
+    for one, other in zip(before, session.run(None, feeds), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert len(others) == 50
 
 
 def test_a_mapping_that_changes_later_is_no_matter(expected: list[object]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from places import FIXTURES
 from typer.testing import CliRunner
 
 import s2s_runtime
-from s2s_runtime import Decoder, InputError, Model, OptionError, Result
+from s2s_runtime import Decoder, InputError, Model, OptionError
 from s2s_runtime.commands import decode
 
 SOURCES = ["abc", "abcdeabcdeab", "", "edcbaedcba"]
@@ -165,13 +164,3 @@ def test_the_command_says_how_many_texts_were_too_long(tmp_path: Path) -> None:
     assert done.stderr == "warning: 1 text was longer than allowed and truncated\n"
     done = CliRunner().invoke(decode.app, [*arguments, "truncate", "--stream"])
     assert done.stderr == "warning: 1 text was longer than allowed and truncated\n"
-
-
-def test_results_of_parts_that_fail(tiny: Model, table_model: Callable[..., Model]) -> None:
-    """A result with an error among its parts has that error."""
-    from s2s_runtime.decoding.joined_parts import join_parts
-
-    [good] = tiny.generate(["ab"])
-    error = InputError("wrong")
-    joined = join_parts([good, Result(good.hypotheses, [], error=error)], [None, " "], tiny.target_vocabulary)
-    assert joined.error is error

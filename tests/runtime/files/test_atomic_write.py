@@ -2,12 +2,19 @@
 
 import errno
 import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+from places import FIXTURES
 
+import s2s_runtime
 from s2s_runtime.files import atomic_write
-from s2s_runtime.files.atomic_write import replacing, replacing_folder, write_text
+from s2s_runtime.files.atomic_write import finish_exchange, left_by_exchange, replacing, replacing_folder, write_text
 
 
 def test_a_file_takes_its_place_when_it_is_whole(tmp_path: Path) -> None:
@@ -84,6 +91,10 @@ def test_content_is_on_the_disk_before_its_name_is(tmp_path: Path, monkeypatch: 
     with replacing_folder(place / "b") as folder:
         (folder / "x-x-c").write_text("c")
     assert calls == ["flush c", "flush b", "rename b", "flush place"]
+    calls.clear()
+    with replacing_folder(place / "b") as folder:
+        (folder / "x-x-d").mkdir()
+    assert calls == ["flush d", "flush b", "flush place"]  # the names were exchanged
 
 
 def test_a_folder_takes_the_place_of_another(tmp_path: Path) -> None:
@@ -97,3 +108,131 @@ def test_a_folder_takes_the_place_of_another(tmp_path: Path) -> None:
         _fail_half_way_in_a_folder(path)
     assert [file.read_text() for file in path.iterdir()] == ["two"]
     assert list(tmp_path.iterdir()) == [path]
+
+
+EVENTS = ("_flush", "_flush_folder", "_exchanged", "finish_exchange")
+
+
+def _written_until(path: Path, stop: int, *, exchanges: bool) -> bool:
+    """Write a folder anew in a process that is gone before its event number `stop`; whether it came to its end."""
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    left = [stop]
+
+    def ending(function: Callable[..., object]) -> Callable[..., object]:
+        def counted(*arguments: object, **options: object) -> object:
+            if not left[0]:
+                os._exit(9)
+            left[0] -= 1
+            return function(*arguments, **options)
+
+        return counted
+
+    try:
+        if not exchanges:
+            atomic_write._exchanged = lambda *_: False
+        for name in EVENTS:
+            setattr(atomic_write, name, ending(getattr(atomic_write, name)))
+        for owner, name in ((Path, "replace"), (Path, "mkdir"), (shutil, "rmtree")):
+            setattr(owner, name, ending(getattr(owner, name)))
+        with replacing_folder(path) as folder:
+            (folder / "file").write_text("new")
+        os._exit(0)
+    finally:
+        os._exit(1)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.parametrize("exchanges", [True, False])
+def test_no_end_of_a_process_loses_a_folder(tmp_path: Path, exchanges: bool) -> None:
+    """Killed before any of its steps: the old folder or the new one is found, whole, and stands there again."""
+    path, ended, ways = tmp_path / "bun[d]le.s2s", False, set()
+    for stop in range(40):
+        if path.exists():
+            shutil.rmtree(path)
+        path.mkdir()
+        (path / "file").write_text("old")
+        ended = _written_until(path, stop, exchanges=exchanges)
+        found = left_by_exchange(path) or path
+        ways.add((found == path, (found / "file").read_text()))
+        assert (found / "file").read_text() in ("old", "new")
+        finish_exchange(path)
+        assert (path / "file").read_text() in ("old", "new")
+        assert not list(tmp_path.glob(".old-*"))
+        if ended:
+            break
+    assert ended
+    assert ways == {(True, "old"), (True, "new")} | (set() if exchanges else {(False, "old")})
+
+
+def test_a_bundle_is_found_under_its_other_name(tmp_path: Path) -> None:
+    """Where a process ended while it exchanged it, on a system that needs two renames: to read it changes nothing."""
+    shutil.copytree(FIXTURES / "tiny.s2s", tmp_path / ".old-1a2b3c4d-tiny.s2s")
+    before = sorted(tmp_path.rglob("*"))
+    assert s2s_runtime.load(tmp_path / "tiny.s2s").generate([[1]])
+    assert sorted(tmp_path.rglob("*")) == before
+    with pytest.raises(s2s_runtime.BundleNotFoundError):
+        s2s_runtime.load(tmp_path / "iny.s2s")
+
+
+def full(*_: object, **__: object) -> None:
+    """What the system says of a full disk."""
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="limits and fork are POSIX's")
+def test_a_file_that_may_not_grow_is_named(tmp_path: Path) -> None:
+    """By every command that writes: one line, what was there stays, and of lines the whole ones for `--resume`."""
+    (tmp_path / "in.txt").write_text("ab\n" * 3000)
+    (tmp_path / "pairs.tsv").write_text("ab\tc\n")
+    (tmp_path / "old.tsv").write_text("old")
+    bundle, manners = str(FIXTURES / "tiny.s2s"), {"cwd": tmp_path, "capture_output": True, "text": True}
+    commands = {
+        "out.txt": ["decode", bundle, "-i", "in.txt", "-o", "out.txt"],
+        "old.tsv": ["evaluate", bundle, "pairs.tsv", "--outputs", "old.tsv"],
+        "pic.png": ["plot", "attention", bundle, "ab", "-o", "pic.png"],
+    }
+    for name, (command, *arguments) in commands.items():
+        limited = (
+            "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (2, 2)); "
+            f"from s2s_runtime.commands.{command} import main; main()"
+        )
+        found = subprocess.run([sys.executable, "-c", limited, *arguments], check=False, **manners)  # type: ignore[call-overload]
+        assert (found.returncode, found.stderr.splitlines()[-1]) == (1, f"error: [Errno 27] File too large: '{name}'")
+    assert (tmp_path / "old.tsv").read_text() == "old"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.txt", "old.tsv", "out.txt", "pairs.tsv"]
+
+
+@pytest.mark.parametrize("step", ["_flush", "_flush_folder"])
+def test_a_full_disk_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    """Said when the content is to be on the disk, as network file systems do: the old file and folder stay."""
+    write_text(tmp_path / "a", "old")
+    with replacing_folder(tmp_path / "b") as folder:
+        (folder / "file").write_text("old")
+    monkeypatch.setattr(atomic_write, step, full)
+    with pytest.raises(OSError, match="No space left"), replacing_folder(tmp_path / "b") as folder:
+        (folder / "file").write_text("new")
+    if step == "_flush":
+        with pytest.raises(OSError, match="No space left"):
+            write_text(tmp_path / "a", "new")
+    assert [(tmp_path / name).read_text() for name in ("a", "b/file")] == ["old", "old"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+def test_a_folder_that_vanishes_is_one_error(tmp_path: Path) -> None:
+    """It names what was to be written; nothing else is raised by tidying up."""
+    (tmp_path / "gone").mkdir()
+    with pytest.raises(FileNotFoundError) as caught:
+        _write_into_what_vanishes(replacing, tmp_path / "gone" / "a")
+    assert caught.value.filename == str(tmp_path / "gone" / "a")
+    (tmp_path / "gone").mkdir()
+    with pytest.raises(FileNotFoundError) as caught:
+        _write_into_what_vanishes(replacing_folder, tmp_path / "gone" / "b")
+    assert caught.value.filename == str(tmp_path / "gone" / "b")
+
+
+def _write_into_what_vanishes(writing: Callable[[Path], AbstractContextManager[Path]], path: Path) -> None:
+    with writing(path) as beside:
+        shutil.rmtree(path.parent)
+        beside.write_text("x")

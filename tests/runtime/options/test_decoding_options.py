@@ -68,6 +68,7 @@ def test_every_option_changes_some_result(tiny: Model) -> None:
     # the last five decide whether there is a result at all; those and `engine` have tests of their own
     assert unseen == {
         "max_batch_size",
+        "max_batch_tokens",
         "batch_by",
         "engine",
         "cancel",

@@ -220,8 +220,8 @@ def _functional(model: Any) -> Any:
     if model is None or not hasattr(model, "_nodes_by_depth"):
         raise SplitError(
             f"{type(model).__name__ if model is not None else 'an unbuilt Sequential'} has no graph of layers that can "
-            "be read: only Functional and Sequential models can be split; rebuild the model with keras.Model(inputs, "
-            "outputs) from the same layers (their weights come along)"
+            "be read: give the two functions of its decoding loop to s2s_export.export_steps, or rebuild it with "
+            "keras.Model(inputs, outputs) from the same layers (their weights come along)"
         )
     return model
 

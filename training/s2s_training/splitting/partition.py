@@ -2,7 +2,7 @@
 
 Every tensor either depends on the decoder input or it doesn't. What doesn't is computed once per sentence; what does
 is computed once per token. A reading of the graph is valid when nothing on the decoder's side looks at another target
-position than its own, except through the states of forward recurrent layers.
+position than its own, except through the states of forward recurrent layers and the last inputs of causal convolutions.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ import keras
 from s2s_runtime.spelling import option
 from s2s_training.errors import SplitError
 from s2s_training.splitting.attention_layers import ATTENTION, attention_problems
+from s2s_training.splitting.causal_convolutions import reads_last_inputs
 from s2s_training.splitting.decoded_output import decoded_output
 from s2s_training.splitting.feeding import feed_option
 from s2s_training.splitting.graph import Call, Graph, Value, ancestors, is_recurrent, values_in
-from s2s_training.splitting.source_inputs import read_beside
+from s2s_training.splitting.source_inputs import read_beside, sets_target_steps
 
 _ACROSS_TIME = (
     keras.layers.Conv1D,
@@ -33,7 +34,6 @@ _ACROSS_TIME = (
     keras.layers.Cropping1D,
     keras.layers.UpSampling1D,
     keras.layers.Flatten,
-    keras.layers.Permute,
 )
 
 
@@ -91,6 +91,8 @@ def partition(graph: Graph, decoder_input: str | None = None, fed: Sequence[Valu
     if unsaid and not named:
         raise SplitError(_what_is_unsaid(*next(iter(unsaid.items()))))
     valid = [reading for reading in valid if not unsaid.get(reading)]
+    if len(named) > 1:
+        named = [r for r in named if sets_target_steps(graph, r.output, r.decoder_inputs)] or named
     if len(named) > 1:
         names = ", ".join(str(reading.decoder_inputs[0].name) for reading in named)
         raise SplitError(
@@ -175,7 +177,7 @@ def _build(graph: Graph, decoder_inputs: tuple[Value, ...], values: set[Value]) 
     decoder_calls = tuple(call for call in needed if values.intersection(call.outputs))
     encoder_calls = tuple(call for call in needed if not values.intersection(call.outputs))
     problems = [problem for call in decoder_calls for problem in _problems(call, decoder_calls, values, output)]
-    if not any(is_recurrent(call.operation) for call in decoder_calls):
+    if not any(is_recurrent(call.operation) or reads_last_inputs(call.operation) for call in decoder_calls):
         problems.append("no recurrent layer depends on it, so there is no state to carry from step to step")
     if not encoder_calls:
         problems.append("everything depends on it, so there is no encoder")
@@ -188,7 +190,7 @@ def _problems(call: Call, calls: Iterable[Call], values: set[Value], output: Val
         return _recurrent_problems(call, calls, values, output)
     if isinstance(call.operation, ATTENTION):
         return attention_problems(call, values)
-    if isinstance(call.operation, _ACROSS_TIME):
+    if isinstance(call.operation, _ACROSS_TIME) and not reads_last_inputs(call.operation):
         return [f"layer {call.name} reads other target positions than its own"]
     return []
 

@@ -16,6 +16,7 @@ from s2s_training.errors import SplitError
 from s2s_training.splitting.graph import Call, Graph, Value, ancestors, replay
 
 _STEPS, _MORE_STEPS = 5, 7
+_READ_IDS = ("Cast", "OneHot", "CategoryEncoding")  # ids are often declared as floats
 _MOST_BESIDE = 5  # inputs tried together, which doubles the tries
 
 
@@ -55,8 +56,12 @@ def holds_ids(graph: Graph, value: Value) -> bool:
 
 
 def is_vector(graph: Graph, value: Value) -> bool:
-    """Return whether an input beside the first holds one vector for a whole sentence: floats without a time axis."""
-    return len(value.shape) == 2 and value.shape[1] is not None and not holds_ids(graph, value)
+    """Return whether an input holds a vector, or an array of fixed shape, for a whole sentence: no axis is time's."""
+    if None in value.shape[1:] or holds_ids(graph, value) or not value.dtype.startswith("float"):
+        return False
+    if len(value.shape) != 2:
+        return len(value.shape) > 3
+    return not any(value in call.inputs and type(call.operation).__name__ in _READ_IDS for call in graph.calls)
 
 
 def read_beside(graph: Graph, decoder_inputs: Sequence[Value]) -> tuple[Value, ...]:
@@ -77,6 +82,22 @@ def read_beside(graph: Graph, decoder_inputs: Sequence[Value]) -> tuple[Value, .
 
 def _takes_longer(graph: Graph, calls: Sequence[Call], longer: Sequence[Value]) -> bool:
     """Return whether a model can be called on more steps in some inputs than in the others."""
+    return _called_on_longer(graph, calls, longer) is not None
+
+
+def sets_target_steps(graph: Graph, output: Value, decoder_inputs: Sequence[Value]) -> bool:
+    """Return whether an output has as many steps as the decoder's inputs.
+
+    A call with more steps there than elsewhere shows it; where none can be made, nothing says that it hasn't.
+    """
+    called = _called_on_longer(graph, ancestors(graph.calls, [output]), decoder_inputs)
+    if called is None or len(called[output].shape) != len(output.shape):
+        return True
+    return int(called[output].shape[1]) == int(called[decoder_inputs[0]].shape[1])
+
+
+def _called_on_longer(graph: Graph, calls: Sequence[Call], longer: Sequence[Value]) -> dict[Value, Any] | None:
+    """Return what a model gives for more steps in some inputs than in the others; None where it can't be called so."""
     environment: dict[Value, Any] = {}
     for value in graph.inputs:
         shape = [1 if size is None else size for size in value.shape]
@@ -88,8 +109,8 @@ def _takes_longer(graph: Graph, calls: Sequence[Call], longer: Sequence[Value]) 
     try:
         replay(calls, environment)
     except (ValueError, TypeError, tf.errors.InvalidArgumentError):
-        return False
-    return True
+        return None
+    return environment
 
 
 def aligned_with_first(sources: Sequence[Any], vectors: Sequence[bool], outputs: Sequence[Any]) -> tuple[bool, ...]:
@@ -106,11 +127,18 @@ def aligned_with_first(sources: Sequence[Any], vectors: Sequence[bool], outputs:
     aligned = [True]
     for i in range(1, len(sources)):
         free = not vectors[i] and sources[i].shape[1] is None
-        aligned.append(free and not _runs(encoder, vectors, {i: _MORE_STEPS}))
+        aligned.append(free and not runs(encoder, vectors, {i: _MORE_STEPS}))
     return tuple(aligned)
 
 
-def _runs(encoder: keras.Model, vectors: Sequence[bool], steps: dict[int, int]) -> bool:
+def runs(encoder: keras.Model, vectors: Sequence[bool], steps: dict[int, int]) -> bool:
+    """Return whether a model runs on made-up sources.
+
+    Args:
+        encoder: a model of all sources.
+        vectors: which of them have no time axis.
+        steps: how many steps some of those have whose time is free.
+    """
     try:
         encoder(_made_up(encoder.inputs, vectors, steps), training=False)
     except (ValueError, tf.errors.InvalidArgumentError):
@@ -129,6 +157,8 @@ def weights_over_first(
         weights: tensors (batch, source time) made of `inputs`.
     """
     sources, vectors, memory = encoder
+    if vectors[0]:
+        return []  # a vector has no steps that weights could lie over
     if len(sources) < 2 or not weights:
         return list(weights)
     aligned = aligned_with_first(sources, vectors, memory)

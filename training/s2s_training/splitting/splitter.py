@@ -24,6 +24,7 @@ from s2s_training.errors import SplitError
 from s2s_training.layers.cells import feeds_itself
 from s2s_training.layers.conditioned_rnn import ConditionedRNN
 from s2s_training.splitting.assemble import Assembled, Crossing, Step, assemble, step_outputs
+from s2s_training.splitting.causal_convolutions import EmptyWindow, carries_window, window_length
 from s2s_training.splitting.feeding import FedInput, Feed, FirstPosition, StepFeeder, read_feeds
 from s2s_training.splitting.graph import (
     Call,
@@ -36,7 +37,7 @@ from s2s_training.splitting.graph import (
     values_in,
 )
 from s2s_training.splitting.partition import Partition, partition
-from s2s_training.splitting.source_inputs import aligned_with_first, holds_ids, is_vector, order_sources
+from s2s_training.splitting.source_inputs import aligned_with_first, holds_ids, is_vector, order_sources, runs
 from s2s_training.splitting.split_unrolled import split_unrolled, with_first_states
 from s2s_training.splitting.step import InitialState, StepTracer, initial_states, own_states
 from s2s_training.splitting.stepped_model import SteppedModel
@@ -64,7 +65,7 @@ class SplitModel:
             several heads the mean over heads.
         source_indices: which of the training model's inputs are the source's, in the order of the encoder's inputs.
         sources: those inputs as values of its graph.
-        vectors: which of them hold one vector for a sentence, without a time axis; never the first.
+        vectors: which of them hold one vector, or array of fixed shape, for a sentence, without a time axis.
         aligned: which of them have as many steps as the first, itself among them.
         target_index: which is the decoder's; None where nothing is fed back.
         fed_inputs: those that are read step by step, with what each is given; empty for models that feed themselves.
@@ -160,7 +161,9 @@ def _split(
         _refuse_feeds(feeds, "the decoder reads its own output, which never leaves it")
     token = start if isinstance(start, int) else None
     feeder = StepFeeder(_fed_inputs(graph, reading, said), reading.output.shape[-1], token)
-    recurrent = [call for call in reading.decoder_calls if isinstance(call.operation, keras.layers.RNN)]
+    recurrent = [
+        call for call in reading.decoder_calls if isinstance(call.operation, keras.layers.RNN) or carries_window(call)
+    ]
     used = order_sources(graph, (*reading.encoder_calls, *reading.decoder_calls), reading.decoder_inputs, source_input)
     if not used:
         raise SplitError("every input is read step by step: there is no source left to encode")
@@ -203,8 +206,8 @@ def _fed_inputs(graph: Graph, reading: Partition, said: Mapping[Value, Feed]) ->
 
 
 def which_are_vectors(graph: Graph, sources: Sequence[Value]) -> tuple[bool, ...]:
-    """Return which source inputs beside the first hold one vector for a sentence."""
-    return tuple(i > 0 and is_vector(graph, value) for i, value in enumerate(sources))
+    """Return which source inputs hold one vector, or array of fixed shape, for a sentence."""
+    return tuple(is_vector(graph, value) for value in sources)
 
 
 def _described(
@@ -252,8 +255,10 @@ def run_encoder(
             free[i], longer[i] = (None, *rest), (steps and steps + 1, *rest)
     try:
         if longer != recorded:
-            # A layer such as Flatten takes an unknown length while it is traced, but later no other than the recorded.
-            _replay_encoder(inputs, longer, reading)
+            # Some layers take an unknown length while they are traced, but no other than the recorded when they run.
+            sources, environment = _replay_encoder(inputs, longer, reading)
+            if not runs(keras.Model(sources, list(environment.values())), vectors, {}):
+                return _replay_encoder(inputs, recorded, reading)
         return _replay_encoder(inputs, free, reading)
     except (ValueError, TypeError):
         return _replay_encoder(inputs, recorded, reading)  # raises again if the length is not the reason
@@ -277,6 +282,10 @@ def _first_states(
     """Return the tensors (batch, ...) from which the states of each recurrent call of the decoder start."""
     first: dict[Call, list[Any]] = {}
     for call in recurrent:
+        if carries_window(call):
+            features = int(call.arguments()["inputs"].shape[-1])
+            first[call] = [EmptyWindow(window_length(call.operation), features)(sources[0])]
+            continue
         given = initial_states(call)
         first[call] = [environment[value] for value in given or []]
         if given is None or len(given) < _least_states(call):  # a layer of this package may be given the first few

@@ -19,6 +19,7 @@ from s2s_training.layers.cells import feeds_itself
 from s2s_training.layers.conditioned_rnn import ConditionedRNN, ConditionedStep
 from s2s_training.splitting.attention_layers import ATTENTION, WithAttentionWeights
 from s2s_training.splitting.attention_weights import Candidate, extra_outputs, softmax_over_source
+from s2s_training.splitting.causal_convolutions import OneConvolution, carries_window
 from s2s_training.splitting.graph import Call, Value, substitute, values_in
 from s2s_training.splitting.partition import Partition
 
@@ -132,7 +133,7 @@ class StepTracer:
     def _run(self, call: Call, fill: Fill) -> Any:
         layer = call.operation
         if call in self.states:
-            return self._recurrent(call, fill)
+            return self._convolved(call, fill) if carries_window(call) else self._recurrent(call, fill)
         if isinstance(layer, ATTENTION):
             return self._attention(call, fill)
         if isinstance(layer, keras.layers.RNN):
@@ -147,6 +148,11 @@ class StepTracer:
                 step = ops.squeeze(given, axis=1)
                 return ops.expand_dims((layer if wide else layer.layer)(step), axis=1)
         return layer(*fill(call.args), **fill(self._kwargs(call)))
+
+    def _convolved(self, call: Call, fill: Fill) -> Any:
+        output, window = OneConvolution(call.operation)(fill(call.arguments()["inputs"]), *self.states[call])
+        self.next_states[call] = [window]
+        return output
 
     def _recurrent(self, call: Call, fill: Fill) -> list[Any]:
         layer = call.operation

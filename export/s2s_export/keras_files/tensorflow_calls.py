@@ -1,0 +1,147 @@
+"""Calls of TensorFlow's functions between Keras 2's layers, which it saved as layers of their own.
+
+`tf.concat([h, b], -1)`, `x * y` and `x[:, None]` in a script stand in its file as `TFOpLambda` and `SlicingOpLambda`.
+Only functions that compute are called, whatever name a file holds: none that reads, writes or runs anything.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+import keras
+import tensorflow as tf
+
+from s2s_export.errors import ModelFileError
+
+CALLS: Final = ("TFOpLambda", "SlicingOpLambda")
+_COMPUTING: Final = (
+    "abs add argmax argmin broadcast_to cast clip_by_value concat cos divide einsum equal exp expand_dims eye "
+    "fill gather greater greater_equal identity less less_equal logical_and logical_not logical_or matmul "
+    "maximum minimum multiply negative norm not_equal one_hot ones ones_like pad pow range rank reduce_all "
+    "reduce_any reduce_max reduce_mean reduce_min reduce_prod reduce_sum repeat reshape reverse round "
+    "sequence_mask shape sigmoid sign sin size slice split sqrt square squeeze stack stop_gradient subtract "
+    "tanh tensordot tile transpose unstack where zeros zeros_like"
+)
+_TOP: Final = frozenset(_COMPUTING.split())
+_MODULES: Final = ("math", "nn", "linalg")  # of these every function computes
+_OPERATORS: Final = {
+    "getitem": lambda x, slice_spec: x[tuple(_part(part) for part in slice_spec)],
+    "add": lambda x, y: x + y,
+    "radd": lambda x, y: y + x,
+    "sub": lambda x, y: x - y,
+    "rsub": lambda x, y: y - x,
+    "mul": lambda x, y: x * y,
+    "rmul": lambda x, y: y * x,
+    "truediv": lambda x, y: x / y,
+    "rtruediv": lambda x, y: y / x,
+    "matmul": tf.linalg.matmul,
+    "pow": lambda x, y: x**y,
+    "neg": lambda x: -x,
+    "abs": tf.abs,
+    "eq": tf.equal,
+    "ne": tf.not_equal,
+    "lt": tf.less,
+    "le": tf.less_equal,
+    "gt": tf.greater,
+    "ge": tf.greater_equal,
+    "and": tf.logical_and,
+    "or": tf.logical_or,
+    "invert": tf.logical_not,
+}
+
+
+_PLACE: Final = "tensor"  # stands, with a number, for a tensor in the arguments of a call
+
+
+@keras.saving.register_keras_serializable(package="s2s")
+class TensorFlowCall(keras.layers.Layer):
+    """One function of TensorFlow as a layer.
+
+    Args:
+        function: its name as Keras 2 wrote it, such as "math.multiply" or "__operators__.getitem".
+        arguments: [first argument, named arguments] of the call; `{"tensor": i}` stands for the layer's i-th input.
+    """
+
+    def __init__(self, function: str, arguments: Any, **kwargs: Any) -> None:
+        super().__init__(**{**kwargs, "autocast": False})
+        self.function, self.arguments = function, arguments
+        self.supports_masking = True
+
+    def build(self, *_: Any) -> None:
+        """Build nothing: there are no weights."""
+        self.built = True
+
+    def compute_mask(self, *_: Any) -> None:
+        """Return None, as Keras 2 takes masks off where a function of TensorFlow stands between layers."""
+
+    def call(self, tensors: Any) -> Any:
+        """Return what the function gives for these tensors among its arguments."""
+        given = tensors if isinstance(tensors, list | tuple) else [tensors]
+        first, named = _filled(self.arguments, given)
+        return called(self.function)(first, **{name: value for name, value in named.items() if name != "name"})
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what `from_config` needs."""
+        return {**super().get_config(), "function": self.function, "arguments": self.arguments}
+
+
+def taken_apart(first: Any, named: Any) -> tuple[list[Any], list[Any]]:
+    """Return the arguments of a call with numbers in the place of its tensors, and the tensors.
+
+    Args:
+        first: the first argument as Keras 2 wrote it, tensors being lists [layer, call, output].
+        named: the other arguments, likewise.
+    """
+    tensors: list[Any] = []
+
+    def numbered(value: Any) -> Any:
+        if isinstance(value, list) and len(value) in (3, 4) and isinstance(value[0], str) and isinstance(value[1], int):
+            tensors.append(value[:3])
+            return {_PLACE: len(tensors) - 1}
+        if isinstance(value, dict):
+            return {key: numbered(item) for key, item in value.items()}
+        return [numbered(item) for item in value] if isinstance(value, list) else value
+
+    return [numbered(first), numbered(named)], tensors
+
+
+def _filled(arguments: Any, tensors: Sequence[Any]) -> Any:
+    if isinstance(arguments, dict):
+        if set(arguments) == {_PLACE}:
+            return tensors[arguments[_PLACE]]
+        return {key: _filled(value, tensors) for key, value in arguments.items()}
+    return [_filled(value, tensors) for value in arguments] if isinstance(arguments, list) else arguments
+
+
+def called(name: str) -> Any:
+    """Return the function that a file names.
+
+    Raises:
+        ModelFileError: it isn't among those that compute.
+    """
+    module, _, function = name.rpartition(".")
+    found = None
+    if module == "__operators__":
+        found = _OPERATORS.get(function)
+    elif re.fullmatch(r"\w+", function) and not function.startswith("_"):
+        if module in _MODULES:
+            found = getattr(getattr(tf, module), function, None)
+        elif module in ("", "compat.v1") and function in _TOP:
+            found = getattr(tf, function, None)
+    if not callable(found) or isinstance(found, type):
+        raise ModelFileError(
+            f"the file calls TensorFlow's {name!r} between its layers, which isn't known to compute and do nothing "
+            "else; build the model in code and give its weights: --weights FILE --model-fn module:function"
+        )
+    return found
+
+
+def _part(part: Any) -> Any:
+    """Return one index: a number, a slice, a new axis, or an ellipsis, as Keras 2 wrote it."""
+    if not isinstance(part, dict):
+        return tf.newaxis if part is None else part
+    if "start" in part or "stop" in part:
+        return slice(part.get("start"), part.get("stop"), part.get("step"))
+    return ...

@@ -1,0 +1,69 @@
+"""Failures while a model runs: which sources they are about, and the others of a batch decoded without them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+
+from s2s_runtime.array_types import Ints
+from s2s_runtime.errors import RunError
+from s2s_runtime.inputs.batch import Batch
+from s2s_runtime.search.graph_search import SentenceHypotheses
+
+Search = Callable[[Batch], Iterator[SentenceHypotheses]]
+
+
+@contextmanager
+def failures_of(sources: Sequence[int] | Ints, time: int) -> Iterator[None]:
+    """Raise what onnxruntime raises in the block, and a lack of memory, as an error that says which sources it was.
+
+    Args:
+        sources: positions of the sources that are computed.
+        time: length that they are padded to.
+
+    Raises:
+        RunError: see there.
+    """
+    try:
+        yield
+    except Exception as error:
+        reason = _reason(error)
+        if reason is None:
+            raise
+        raise RunError.of([int(source) for source in sources], time, reason) from error
+
+
+def search_apart(search: Search, batch: Batch, *, trim: bool) -> Iterator[SentenceHypotheses]:
+    """Yield the hypotheses of each sentence of a batch, and in the place of those that fail their errors.
+
+    What has not ended when a run fails is decoded again in two halves, down to the single sentences that fail.
+
+    Args:
+        search: searches a batch.
+        batch: the sentences.
+        trim: whether padding may be taken off where no sentence of a half needs it.
+    """
+    left = np.ones(len(batch), np.bool_)
+    try:
+        with failures_of(batch.indices, batch.time):
+            for ended in search(batch):
+                left[ended.sentence] = False
+                yield ended
+    except RunError as error:
+        rows = left.nonzero()[0]
+        if len(rows) == len(batch) == 1:
+            yield SentenceHypotheses(batch, 0, [], error)
+            return
+        for half in np.array_split(rows, 2 if len(rows) > 1 else 1):
+            yield from search_apart(search, batch.take(half, trim=trim), trim=trim)
+
+
+def _reason(error: Exception) -> str | None:
+    """Return what failed in the run of a model, in a line; None where it is another error."""
+    if isinstance(error, MemoryError):
+        return f"not enough memory ({error})" if str(error) else "not enough memory"
+    if type(error).__module__.startswith("onnxruntime"):
+        return f"onnxruntime: {' '.join(str(error).split())}"
+    return None

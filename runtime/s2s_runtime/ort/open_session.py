@@ -1,0 +1,140 @@
+"""Opening one graph: from memory, with the providers, devices and threads that its settings ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import ModuleType
+from typing import Any, Final
+
+from s2s_runtime.errors import BundleError, OptionError, ProviderError
+from s2s_runtime.ort.graph_bytes import placed
+from s2s_runtime.ort.private_copy import private_copy
+from s2s_runtime.ort.sessions import CPU, CUDA, ProviderOptions, SessionSettings, import_onnxruntime
+
+_SPIN_MICROSECONDS: Final = "10"
+
+
+def open_session(graph: bytes, settings: SessionSettings, name: str, weights: Mapping[str, bytes] | None = None) -> Any:
+    """Open one graph and make sure that it runs where it was asked to.
+
+    Args:
+        graph: the ONNX file's content.
+        settings: providers and threads.
+        name: what to call it in messages.
+        weights: content of the files that its constants lie in, by name.
+
+    Raises:
+        MissingExtraError: onnxruntime is not installed.
+        ProviderError: a provider asked for is not in this build of onnxruntime, or could not be started.
+        BundleError: onnxruntime can't load the graph, or the graph reads other files than `weights`.
+    """
+    weights = weights or {}
+    ort = import_onnxruntime()
+    _check_available(ort.get_available_providers(), settings)
+    first, *others = _attempts(settings, ort.get_available_providers())
+    session_options = _session_options(ort, first)
+    placed_graph = placed(graph, weights, name)
+    try:
+        if placed_graph.in_memory:
+            values = {key: ort.OrtValue.ortvalue_from_numpy(array) for key, array in placed_graph.constants.items()}
+            session_options.add_external_initializers([*values], [*values.values()])
+            session = _start(ort, placed_graph.content, first, session_options, name)
+            session.held_constants = values  # it reads them where they are, and doesn't keep them alive itself
+            return session
+        with private_copy(placed_graph.content, weights) as copy:
+            return _start(ort, str(copy), first, session_options, name)
+    except ProviderError:
+        if not others:
+            raise
+    return open_session(graph, others[0], name, weights)
+
+
+def _start(ort: ModuleType, graph: bytes | str, settings: SessionSettings, session_options: Any, name: str) -> Any:
+    """Open a graph with exactly the providers that the settings ask for."""
+    options = settings.provider_options
+    state = ort.capi.onnxruntime_pybind11_state  # its errors have no common base but Exception, and others come too
+    try:
+        session = ort.InferenceSession(
+            graph,
+            session_options,
+            providers=list(settings.requested),
+            provider_options=None if options is None else [_as_text(values) for values in options],
+            enable_fallback=0,  # else onnxruntime prints, and changes the provider even in the middle of a run
+        )
+    except Exception as error:
+        if "use_per_session_threads" in str(error) or "GlobalThreadPools" in str(error):
+            has = "has none; make them with" if settings.shared_threads else "has, made with"
+            raise OptionError(
+                f"shared_threads: got {settings.shared_threads}, but threads that all sessions share this process "
+                f"{has} onnxruntime.set_global_thread_pool_sizes"
+            ) from error
+        if settings.requested != (CPU,) and isinstance(error, state.EPFail | state.RuntimeException):
+            raise ProviderError(f"providers: {', '.join(settings.requested)}: {_first_line(error)}") from error
+        raise BundleError(f"{name}: onnxruntime can't load this graph: {_first_line(error)}") from error
+    obtained = session.get_providers()
+    refused = [name for name in settings.requested if name not in obtained]
+    if refused:
+        raise ProviderError(
+            f"providers: asked for {', '.join(refused)} but onnxruntime fell back to {', '.join(obtained)}; "
+            f"its log on stderr says why (often a missing or mismatched driver library); allow_fallback=True "
+            f"(--allow-fallback) takes what there is"
+        )
+    return session
+
+
+def _attempts(settings: SessionSettings, available: Sequence[str]) -> list[SessionSettings]:
+    """Return the settings to try in turn: these, and without the first provider where falling back is allowed."""
+    if not settings.allow_fallback:
+        return [settings]
+    options = settings.provider_options
+    kept = [i for i, name in enumerate(settings.requested) if name in available]
+    attempts = [
+        replace(
+            settings,
+            providers=[settings.requested[i] for i in indices],
+            provider_options=None if options is None else [options[i] for i in indices],
+        )
+        for indices in (kept, kept[1:])
+        if indices
+    ]
+    if settings.requested != (CPU,):
+        attempts.append(replace(settings, providers=None, provider_options=None))
+    return attempts
+
+
+def _check_available(available: Sequence[str], settings: SessionSettings) -> None:
+    absent = [name for name in settings.requested if name not in available]
+    if absent and not settings.allow_fallback:
+        advice = "; for CUDA install 's2s-runtime[gpu]' instead of [cpu]" if CUDA in absent else ""
+        raise ProviderError(
+            f"providers: {', '.join(absent)} not in this onnxruntime, which has {', '.join(available)}{advice}; "
+            f"allow_fallback=True (--allow-fallback) takes what there is"
+        )
+
+
+def _session_options(ort: ModuleType, settings: SessionSettings) -> Any:
+    options = ort.SessionOptions()
+    options.log_severity_level = 3  # errors only: warnings about fusing and placement are not for users
+    if settings.intra_op_threads is not None:
+        options.intra_op_num_threads = settings.intra_op_threads
+    if settings.inter_op_threads is not None:
+        options.inter_op_num_threads = settings.inter_op_threads
+        options.execution_mode = ort.ExecutionMode.ORT_PARALLEL
+    if settings.shared_threads:
+        options.use_per_session_threads = False
+        return options
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    for pool in ("intra_op", "inter_op"):
+        options.add_session_config_entry(f"session.{pool}.allow_spinning", "0" if settings.spinning is False else "1")
+        if settings.spinning is None:
+            options.add_session_config_entry(f"session.{pool}.spin_duration_us", _SPIN_MICROSECONDS)
+    return options
+
+
+def _as_text(options: ProviderOptions) -> dict[str, str]:
+    return {name: str(int(value) if isinstance(value, bool) else value) for name, value in options.items()}
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,225 @@
+"""One HTTP request as an endpoint sees it: its body within limits, its time, and a client that may go away."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import zlib
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Final
+
+from s2s_runtime.errors import InputError, OptionError, QueueFullError, S2SError, UnknownSymbolError
+from s2s_runtime.serving.options import ServingOptions
+
+logger = logging.getLogger(__name__)
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+NOTE: Final = "s2s.note"
+"""The key of a request's `Note` in its scope."""
+
+GONE: Final = 499  # as nginx has it: the client closed the connection; nobody sees this answer
+_JSON: Final = ((b"content-type", b"application/json; charset=utf-8"),)
+_MOST_DIGITS: Final = 12  # of a length: Python refuses to read numbers of thousands
+_LOOK_AFTER: Final = 0.03  # seconds from which on it is worth a task to know whether the client has left
+_RETRY: Final = (b"retry-after", b"1")
+
+
+@dataclass(slots=True)
+class Note:
+    """What the log and the figures tell of a request: nothing of its texts."""
+
+    id: str
+    endpoint: str = "other"
+    model: str = ""
+    texts: int = 0
+    tokens: int = 0
+
+
+class RefusedError(S2SError):
+    """A request that isn't served, with the status of its answer."""
+
+    def __init__(self, status: int, message: str, *headers: tuple[bytes, bytes]) -> None:
+        super().__init__(message)
+        self.status, self.headers = status, headers
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """An answer as a whole: its body's parts, its headers but for the length, and its status."""
+
+    parts: Sequence[bytes]
+    headers: Sequence[tuple[bytes, bytes]] = _JSON
+    status: int = HTTPStatus.OK
+
+    async def __call__(self, send: Send) -> None:
+        """Send the answer."""
+        body = b"".join(self.parts)
+        headers = [*self.headers, (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": int(self.status), "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+def json_answer(content: object, status: int = HTTPStatus.OK, *headers: tuple[bytes, bytes]) -> Answer:
+    """Return an answer in JSON."""
+    return Answer([json.dumps(content, ensure_ascii=False).encode()], (*_JSON, *headers), status)
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """A request under way.
+
+    Attributes:
+        scope: as ASGI has it.
+        receive: likewise.
+        limits: of the server.
+        headers: the last of each name, in small letters.
+        gone: whether the client has closed the connection.
+        deadline: the time at which the request ends unanswered.
+    """
+
+    scope: Scope
+    receive: Receive
+    limits: ServingOptions
+    deadline: asyncio.Timeout
+    headers: Mapping[bytes, bytes] = field(init=False)
+    gone: bool = False
+
+    def __post_init__(self) -> None:
+        self.headers = dict(self.scope["headers"])
+
+    @property
+    def note(self) -> Note:
+        """What the log and the figures tell of this request."""
+        note: Note = self.scope[NOTE]
+        return note
+
+    def shorten(self, seconds: float | None) -> None:
+        """End the request so many seconds from now at the latest."""
+        if seconds is not None:
+            at = asyncio.get_running_loop().time() + seconds
+            self.deadline.reschedule(min(at, self.deadline.when() or at))
+
+    async def body(self) -> bytes:
+        """Return the body, unpacked.
+
+        Raises:
+            RefusedError: it is too long, of an unknown encoding, or damaged.
+        """
+        most = self.limits.max_request_bytes
+        length = self.headers.get(b"content-length", b"0")
+        if not length.isdigit() or len(length) > _MOST_DIGITS or int(length) > most:
+            raise _too_long(most)
+        parts, size = [], 0
+        while True:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                self.gone = True
+                raise RefusedError(GONE, "the client left before its request was whole")
+            part = message.get("body", b"")
+            size += len(part)
+            if size > most:
+                raise _too_long(most)
+            parts.append(part)
+            if not message.get("more_body"):
+                return _unpacked(b"".join(parts), self.headers.get(b"content-encoding", b"identity"), most)
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Cancel this task if the client goes away while the block runs; to be used once the body was read."""
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        watching: asyncio.Task[None] | None = None
+
+        async def watch() -> None:
+            while (await self.receive())["type"] != "http.disconnect":
+                pass
+            self.gone = True
+            if task is not None:
+                task.cancel()
+
+        def begin() -> None:
+            nonlocal watching
+            watching = loop.create_task(watch())
+
+        begun = loop.call_later(_LOOK_AFTER, begin)
+        try:
+            yield
+        finally:
+            begun.cancel()
+            if watching is not None:
+                watching.cancel()
+
+
+class Endpoint:
+    """An ASGI application that answers one kind of request.
+
+    Args:
+        name: what the figures call it.
+        limits: of the server.
+        handle: returns what sends the answer.
+    """
+
+    def __init__(
+        self, name: str, limits: ServingOptions, handle: Callable[[Call], Awaitable[Callable[[Send], Awaitable[None]]]]
+    ) -> None:
+        self._name, self._limits, self._handle = name, limits, handle
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request; every error is an answer too."""
+        scope[NOTE].endpoint = self._name
+        call = None
+        try:
+            async with asyncio.timeout(self._limits.timeout) as deadline:
+                call = Call(scope, receive, self._limits, deadline)
+                answer = await self._handle(call)
+        except asyncio.CancelledError:
+            if call is None or not call.gone:
+                raise
+            if task := asyncio.current_task():
+                task.uncancel()
+            answer = _refusal(GONE, "the client left")
+        except TimeoutError:
+            answer = _refusal(HTTPStatus.GATEWAY_TIMEOUT, "the request took longer than it may; try again later")
+        except RefusedError as error:
+            answer = _refusal(error.status, str(error), *error.headers)
+        except QueueFullError as error:
+            answer = _refusal(HTTPStatus.SERVICE_UNAVAILABLE, str(error), _RETRY)
+        except (InputError, OptionError, UnknownSymbolError) as error:
+            answer = _refusal(HTTPStatus.BAD_REQUEST, str(error))
+        except Exception:
+            logger.exception("failed", extra={"fields": {"id": scope[NOTE].id}})
+            answer = _refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "this server failed; its log says why")
+        await answer(send)
+
+
+def _refusal(status: int, message: str, *headers: tuple[bytes, bytes]) -> Answer:
+    return json_answer({"error": message}, status, *headers)
+
+
+def _too_long(most: int) -> RefusedError:
+    return RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"expected a body of at most {most} bytes", _CLOSE)
+
+
+_CLOSE: Final = (b"connection", b"close")  # what is left of the request isn't read
+
+
+def _unpacked(body: bytes, encoding: bytes, most: int) -> bytes:
+    if encoding == b"identity":
+        return body
+    if encoding not in (b"gzip", b"deflate"):
+        words = "expected Content-Encoding gzip, deflate or none"
+        raise RefusedError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"{words}, got {encoding.decode('latin-1')}")
+    unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # 32: of either kind
+    try:
+        unpacked = unpacker.decompress(body, most)
+    except zlib.error as error:
+        raise InputError(f"the request's body can't be unpacked: {error}") from error
+    if unpacker.unconsumed_tail:
+        raise _too_long(most)
+    return unpacked
