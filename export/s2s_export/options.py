@@ -224,6 +224,11 @@ class ExportOptions:
         return {name: what for name, _, what in (item.rpartition("=") for item in self.feed)}
 
     @property
+    def longest_target(self) -> int | None:
+        """The most steps of a target, where they were said or the vocabulary records them."""
+        return self.max_length or (None if self.vocabulary is None else self.vocabulary.max_length)
+
+    @property
     def precision(self) -> str:
         """What the bundle's manifest calls its numbers: "float32", "int8" or "float16"."""
         return self.quantize or self.dtype

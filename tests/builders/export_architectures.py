@@ -44,14 +44,15 @@ READS_PADDING = {
     "cell_that_attends",
     "teacher_sliced_attention",
     "teacher_sliced_rows",
+    "list_of_outputs",
     "axes_moved_in_the_encoder",
     "permuted_scores",
 }
 ZEROS_FIRST = {"probabilities_shared_layer"}
-FEEDS = {**fed.FEEDS, "continuous": {"shifted": "previous"}}
+FEEDS = {**fed.FEEDS, "continuous": {"shifted": "previous"}, "looks_back_on_itself": {"shifted": "previous"}}
 WITHOUT_TOKENS = {
     *("repeat_vector", "continuous", "simple_seq2seq", "seq2seq_readout", "attention_seq2seq"),
-    *("forecast_from_the_known", "forecast_of_zeros", "forecast_joined"),
+    *("forecast_from_the_known", "forecast_of_zeros", "forecast_joined", "looks_back_on_itself"),
 }
 
 

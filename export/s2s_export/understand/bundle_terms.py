@@ -87,6 +87,12 @@ def understand(model: keras.Model, split: SplitModel, options: ExportOptions) ->
         if len(given) > 1:
             notes.append(f"several sources: decode with a mapping from {', '.join(given)} to rows")
     notes += _feed_notes(split)
+    if split.prefix is not None:
+        target = replace(target, most=split.prefix)
+        notes.append(
+            f"the decoder is run on its whole prefix again at every step, as {'; '.join(split.reading.problems)}: what "
+            f"it gives is exact, a step costs more the longer the target is, and it takes {split.prefix} steps at most"
+        )
     if target.feedback == "value" and split.fed == "none" and not split.fed_inputs:
         notes.append(
             "the output is taken for values, as nothing says that it is tokens "

@@ -13,6 +13,22 @@ from s2s_training.splitting.decoded_output import output_name
 from s2s_training.splitting.graph import distinct_names, flatten_model
 from s2s_training.splitting.splitter import SplitModel
 
+_FEWEST_STEPS = 3
+
+
+def with_steps_joined(model: keras.Model) -> keras.Model:
+    """Return a model whose steps are one output, where each is an output of its own; any other model as it is.
+
+    Unrolled models are often built with a list of outputs, each (batch, symbols) or (batch, 1, symbols).
+    """
+    shapes = {tuple(tensor.shape) for tensor in model.outputs or []}
+    shape = next(iter(shapes), ())
+    stacked, joined = len(shape) == 2, len(shape) == 3 and shape[1] == 1
+    if len(shapes) != 1 or len(model.outputs) < _FEWEST_STEPS or not (stacked or joined):
+        return model
+    steps = keras.ops.stack(model.outputs, axis=1) if stacked else keras.ops.concatenate(model.outputs, axis=1)
+    return keras.Model(model.inputs, steps, name=model.name)
+
 
 @dataclass(frozen=True)
 class ChosenOutput:
@@ -35,6 +51,7 @@ class ChosenOutput:
         Raises:
             ExportError: the name is none of the outputs', or of several.
         """
+        model = with_steps_joined(model)
         graph = flatten_model(model)
         with distinct_names(graph):
             names = tuple(output_name(graph, value) for value in graph.outputs)

@@ -19,7 +19,9 @@
       "target": {"feedback": "token",        what the decoder reads next: "token", "probabilities", "value" or "none"
                  "size": 93,                 symbols of the target vocabulary, or features of a step
                  "start_id": 0, "end_ids": [1], "padding_id": null, "unknown_id": null,
-                 "max_length": 59},          longest target in tokens, the end token counted; null = unknown
+                 "max_length": 59,           longest target in tokens, the end token counted; null = unknown
+                 "most": 80},                most steps that the decoder can take, where it holds its prefix in states
+                                             of that length and is run on all of it at every step; else left out
       "states": [{"name": "state.0", "dtype": "float32", "shape": [null, 256]}],
       "memory": [{"name": "memory.0", "dtype": "float32", "shape": [null, null, 256]}],
       "attention": false,                    whether the decoder has the output `attention`

@@ -201,6 +201,7 @@ class TargetSpec:
         padding_id: token that fills short targets in training and is never generated, or None.
         unknown_id: token that stands for unknown symbols, or None.
         max_length: longest target in tokens (or steps), the end token counted, or None where unknown.
+        most: most steps that the decoder can take at all; None = any number.
     """
 
     feedback: Feedback
@@ -210,10 +211,11 @@ class TargetSpec:
     padding_id: int | None = None
     unknown_id: int | None = None
     max_length: int | None = None
+    most: int | None = None
 
     def to_dict(self) -> dict[str, object]:
         """Return this part as it stands in the manifest."""
-        return {
+        made: dict[str, object] = {
             "feedback": self.feedback,
             "size": self.size,
             "start_id": self.start_id,
@@ -222,6 +224,7 @@ class TargetSpec:
             "unknown_id": self.unknown_id,
             "max_length": self.max_length,
         }
+        return made | ({} if self.most is None else {"most": self.most})
 
     @classmethod
     def read(cls, fields: Fields) -> TargetSpec:
@@ -240,6 +243,7 @@ class TargetSpec:
             padding_id=fields.optional_integer("padding_id"),
             unknown_id=fields.optional_integer("unknown_id"),
             max_length=fields.optional_counted("max_length", 1),
+            most=fields.optional_counted("most", 1, None),
         )
         fields.refuse_others()
         return made

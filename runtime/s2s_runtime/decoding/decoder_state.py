@@ -136,6 +136,9 @@ def generate_from(
     resumed = _ResumedModel(_portable(model, state), state)
     decoding = Decoding(manifest, resumed, None, options)
     limits = [target_limit(int(length), options, manifest) for length in state.columns.sum(axis=1)]
+    if manifest.target.most is not None:  # the last state counts the steps taken before
+        left = manifest.target.most - state.arrays[manifest.states[-1].name][:, 0]
+        limits = [max(1, min(limit, int(steps))) for limit, steps in zip(limits, left, strict=True)]
     prefixes = prefix_ids(options.prefix, len(state), manifest, decoding.plan)
     for i, (prefix, limit) in enumerate(zip(prefixes, limits, strict=True)):
         if len(prefix) > limit:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,13 +13,12 @@ from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.declared_options.checks import is_integer
 from s2s_runtime.decoding.run_failures import failures_of
 from s2s_runtime.errors import InputError, OptionError
-from s2s_runtime.inputs.batches import make_batches
+from s2s_runtime.inputs.batches import check_most, make_batches
 from s2s_runtime.inputs.sources import Inputs, Sources, read_sources
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.search.step_model import StatesT, StepModel
 from s2s_runtime.spelling import shown
 
-_MOST_STEPS: Final = 2**31 - 1
 Stop = Callable[[NDArray[np.float32]], ArrayLike]
 
 
@@ -41,8 +40,9 @@ def count_steps(manifest: Manifest, steps: int | None, known: Sequence[int] = ()
         raise OptionError("steps: this bundle doesn't say how long targets get; give steps")
     if not is_integer(count):
         raise OptionError(f"steps: expected an integer, got {shown(steps)}")
-    if not 1 <= count <= _MOST_STEPS:
-        raise OptionError(f"steps: expected 1 to {_MOST_STEPS}, got {steps}")
+    if count < 1:
+        raise OptionError(f"steps: expected at least 1, got {steps}")
+    check_most(int(count), "steps", manifest)
     return int(count)
 
 

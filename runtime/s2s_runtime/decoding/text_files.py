@@ -272,7 +272,7 @@ def is_same_file(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> 
 def write_all(target: IO[bytes], data: bytes) -> None:
     """Write and flush, so that readers and a resumed run see whole lines."""
     left = memoryview(data)
-    with naming_full_disks(target.name):
+    with naming_full_disks(getattr(target, "name", "the output")):
         while left:
             left = left[target.write(left) :]
         target.flush()

@@ -91,9 +91,9 @@ class Fields:
             self.problem(key, f"expected {least} to {_MOST}, got {_show(value)}")
         return value
 
-    def optional_counted(self, key: str, least: int = 0) -> int | None:
+    def optional_counted(self, key: str, least: int = 0, default: object = _REQUIRED) -> int | None:
         """Return the value of a field as `counted` does, or None where it is null."""
-        return None if self._get(key, _REQUIRED) is None else self.counted(key, least)
+        return None if self._get(key, default) is None else self.counted(key, least)
 
     def texts(self, key: str, default: object = _REQUIRED) -> tuple[str, ...]:
         """Return the value of a field that is a list of strings."""

@@ -67,7 +67,11 @@ def target_limit(
         options: how to decode.
         manifest: of the bundle.
         others: what is read beside the first source: a target has no step for which something known is missing.
+
+    Raises:
+        OptionError: more are asked for than the decoder can take steps.
     """
+    check_most(options.max_length, "max_length", manifest)
     specs = zip(others, manifest.source.others, strict=False)
     limits = [len(known) for known, spec in specs if spec.known]
     limits += [limit for limit in (options.max_length or manifest.target.max_length,) if limit is not None]
@@ -76,6 +80,25 @@ def target_limit(
         factor, more = ratio if isinstance(ratio, tuple) else (ratio, 0.0)
         limits.append(max(1, int(factor * source_length + more)))
     return min(limits)
+
+
+def check_most(steps: int | None, name: str, manifest: Manifest) -> None:
+    """Refuse more steps than a decoder can take.
+
+    Args:
+        steps: how many were asked for; None = nobody asked.
+        name: of the option.
+        manifest: of the bundle.
+
+    Raises:
+        OptionError: they are more.
+    """
+    most = manifest.target.most
+    if steps is not None and most is not None and steps > most:
+        raise OptionError(
+            f"{name}: expected at most {most}, the steps that this bundle's decoder was exported for, got {steps}; "
+            "export it again with a larger max_length where the model allows it"
+        )
 
 
 def lengths_to_share(source: Source, others: Sequence[Source], manifest: Manifest) -> tuple[int, ...]:

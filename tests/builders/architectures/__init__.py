@@ -16,6 +16,7 @@ from architectures import (
     inputs,
     nested,
     own_cells,
+    prefixes,
     recurrent,
     sources,
     stacks,
@@ -40,6 +41,7 @@ FAMILIES = (
     continuous,
     fed,
     convolutional,
+    prefixes,
     trained,
 )
 ARCHITECTURES = {build.__name__: build for family in FAMILIES for build in family.MODELS}

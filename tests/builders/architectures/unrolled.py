@@ -98,12 +98,30 @@ def teacher_sliced_rows():
     return keras.Model([source, target], layers.Concatenate(axis=1)(outputs))
 
 
+def list_of_outputs():
+    """Saved unrolled with a list of outputs, first states as inputs of the model (dates by attention)."""
+    source = keras.Input((6, SOURCE), name="source")
+    first = [keras.Input((UNITS,), name=name) for name in ("s0", "c0")]
+    memory = layers.Bidirectional(layers.LSTM(4, return_sequences=True))(source)
+    repeat, join = layers.RepeatVector(6), layers.Concatenate(axis=-1)
+    mixed, energy = layers.Dense(5, activation="tanh"), layers.Dense(1, activation="relu")
+    weigh, sum_up = layers.Softmax(axis=1), layers.Dot(axes=1)
+    recurrent, out = layers.LSTM(UNITS, return_state=True), layers.Dense(TARGET, activation="softmax")
+    (s, c), outputs = first, []
+    for _ in range(5):
+        context = sum_up([weigh(energy(mixed(join([memory, repeat(s)])))), memory])
+        s, _, c = recurrent(context, initial_state=[s, c])
+        outputs.append(out(s))
+    return keras.Model([source, *first], outputs)
+
+
 MODELS = (
     probabilities_lstm,
     probabilities_gru,
     probabilities_attention,
     probabilities_first_state_left_out,
     probabilities_shared_layer,
+    list_of_outputs,
     teacher_sliced_attention,
     teacher_sliced_rows,
 )

@@ -174,10 +174,17 @@ class FirstPosition(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="s2s")
 class AtPosition(keras.layers.Layer):
-    """Picks each row's own step of what is known in advance; the last one where there are no more."""
+    """Picks each row's own step of a sequence; the last one where there are no more."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def compute_mask(self, *_: Any) -> None:
+        """Return None: one step has no padding."""
 
     def call(self, known: Any, position: Any) -> Any:
-        """Return (batch, 1, ...) of (batch, time, ...) and int32 (batch, 1)."""
+        """Return (batch, 1, ...) for (batch, time, ...) and int32 (batch, 1)."""
         last = ops.shape(known)[1] - 1
         return tf.gather(known, ops.minimum(position, last), axis=1, batch_dims=1)
 

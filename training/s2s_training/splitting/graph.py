@@ -109,6 +109,26 @@ def is_recurrent(operation: object) -> bool:
     return isinstance(operation, keras.layers.RNN | keras.layers.Bidirectional)
 
 
+def reads_last_inputs(operation: Any) -> bool:
+    """Return whether an operation is a convolution over steps that reads its own and those before, none after."""
+    return (
+        isinstance(operation, keras.layers.Conv1D)
+        and operation.data_format == "channels_last"
+        and tuple(operation.strides) == (1,)
+        and (operation.padding == "causal" or tuple(operation.kernel_size) == (1,))
+    )
+
+
+def window_length(operation: Any) -> int:
+    """Return how many inputs before its own a causal convolution reads."""
+    return int((operation.kernel_size[0] - 1) * operation.dilation_rate[0])
+
+
+def carries_window(call: Call) -> bool:
+    """Return whether a call has to carry inputs from step to step."""
+    return reads_last_inputs(call.operation) and window_length(call.operation) > 0
+
+
 def values_in(structure: Any) -> tuple[Value, ...]:
     """Return the `Value`s in a nested structure, in order."""
     return tuple(leaf for leaf in tree.flatten(structure) if isinstance(leaf, Value))

@@ -15,10 +15,9 @@ import keras
 from s2s_runtime.spelling import option
 from s2s_training.errors import SplitError
 from s2s_training.splitting.attention_layers import ATTENTION, attention_problems
-from s2s_training.splitting.causal_convolutions import reads_last_inputs
 from s2s_training.splitting.decoded_output import decoded_output
 from s2s_training.splitting.feeding import feed_option
-from s2s_training.splitting.graph import Call, Graph, Value, ancestors, is_recurrent, values_in
+from s2s_training.splitting.graph import Call, Graph, Value, ancestors, is_recurrent, reads_last_inputs, values_in
 from s2s_training.splitting.source_inputs import read_beside, sets_target_steps
 
 _ACROSS_TIME = (
@@ -78,13 +77,10 @@ def partition(graph: Graph, decoder_input: str | None = None, fed: Sequence[Valu
         SplitError: no reading is valid (the message names the layers that stand in the way), or several are; or
             several outputs could be the one that is decoded.
     """
-    first = [value for value in named_inputs(graph, decoder_input) if decoder_input is not None or value not in fed]
-    readings = [_reading(graph, (value, *(other for other in fed if other is not value))) for value in first]
-    if decoder_input is None and fed:
-        readings.append(_reading(graph, tuple(fed)))
-    elif decoder_input is None:
-        readings += [_repeat_reading(graph, call) for call in _repeats(graph)]
-    readings = [reading for reading in readings if reading is not None]
+    readings = fed_readings(graph, decoder_input, fed)
+    if decoder_input is None and not fed:
+        repeated = [_repeat_reading(graph, call) for call in _repeats(graph)]
+        readings += [reading for reading in repeated if reading is not None]
     valid = [reading for reading in readings if not reading.problems]
     unsaid = {reading: read_beside(graph, reading.decoder_inputs) for reading in valid if reading.decoder_inputs}
     named = [reading for reading, beside in unsaid.items() if not beside]
@@ -105,6 +101,20 @@ def partition(graph: Graph, decoder_input: str | None = None, fed: Sequence[Valu
             raise SplitError(reading.unclear)
         return reading
     raise SplitError(_why_not(graph, readings))
+
+
+def fed_readings(graph: Graph, decoder_input: str | None = None, fed: Sequence[Value] = ()) -> list[Partition]:
+    """Return the readings of a graph in which the decoder is fed something, those that can't be stepped too.
+
+    Args:
+        graph: as `partition`.
+        decoder_input: likewise.
+        fed: likewise.
+    """
+    first = [value for value in named_inputs(graph, decoder_input) if decoder_input is not None or value not in fed]
+    chosen = [(value, *(other for other in fed if other is not value)) for value in first]
+    chosen += [tuple(fed)] if decoder_input is None and fed else []
+    return [reading for reading in (_reading(graph, inputs) for inputs in chosen) if reading is not None]
 
 
 def named_inputs(graph: Graph, name: str | None) -> list[Value]:

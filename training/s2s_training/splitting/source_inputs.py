@@ -21,31 +21,37 @@ _MOST_BESIDE = 5  # inputs tried together, which doubles the tries
 
 
 def order_sources(
-    graph: Graph, calls: Iterable[Call], decoder_inputs: Sequence[Value], first: str | None = None
+    graph: Graph,
+    calls: Iterable[Call],
+    decoder_inputs: Sequence[Value],
+    first: str | None = None,
+    *,
+    states: Iterable[Value] = (),
 ) -> tuple[Value, ...]:
     """Return the inputs that are the source's, in order.
 
-    The one that is named comes first, else the first that holds ids; the others follow in the model's order. Inputs
-    that nothing decoded depends on (those of a second head, say) are left out.
+    The one that is named comes first, else the first that holds ids, else the first with a time axis; the others follow
+    in the model's order. Inputs that nothing decoded depends on (those of a second head, say) are left out.
 
     Args:
         graph: the whole training model.
         calls: those of encoder and decoder.
         decoder_inputs: the inputs that aren't the source's.
         first: name of the input that comes first.
+        states: what the first step reads as states, inputs among them.
 
     Raises:
         SplitError: no source input has that name.
     """
-    read = {value for call in calls for value in call.inputs}
+    read = {value for call in calls for value in call.inputs} | set(states)
     sources = [value for value in graph.inputs if value not in decoder_inputs and value in read]
     if first is not None and first not in [value.name for value in sources]:
         known = ", ".join(value.name for value in sources) or "none"
         raise SplitError(
             f"no source input is called {first!r} ({option('source_input')}); the model's source inputs are {known}"
         )
-    ids = next((value for value in sources if holds_ids(graph, value)), None)
-    chosen = next((value for value in sources if value.name == first), ids)
+    ranked = sorted(sources, key=lambda value: (not holds_ids(graph, value), is_vector(graph, value)))
+    chosen = next((value for value in sources if value.name == first), next(iter(ranked), None))
     return tuple(sorted(sources, key=lambda value: value is not chosen))
 
 

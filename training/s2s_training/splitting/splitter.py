@@ -14,7 +14,7 @@ their mask, or a context vector.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import keras
@@ -24,22 +24,24 @@ from s2s_training.errors import SplitError
 from s2s_training.layers.cells import feeds_itself
 from s2s_training.layers.conditioned_rnn import ConditionedRNN
 from s2s_training.splitting.assemble import Assembled, Crossing, Step, assemble, step_outputs
-from s2s_training.splitting.causal_convolutions import EmptyWindow, carries_window, window_length
 from s2s_training.splitting.feeding import FedInput, Feed, FirstPosition, StepFeeder, read_feeds
 from s2s_training.splitting.graph import (
     Call,
     Graph,
     Value,
+    carries_window,
     distinct_names,
     flatten_model,
     replay,
     reserve_names,
     values_in,
+    window_length,
 )
 from s2s_training.splitting.partition import Partition, partition
+from s2s_training.splitting.prefix_step import Prefix, empty_prefixes, find_prefix, prefix_memory, run_prefix
 from s2s_training.splitting.source_inputs import aligned_with_first, holds_ids, is_vector, order_sources, runs
 from s2s_training.splitting.split_unrolled import split_unrolled, with_first_states
-from s2s_training.splitting.step import InitialState, StepTracer, initial_states, own_states
+from s2s_training.splitting.step import EmptyWindow, InitialState, StepTracer, initial_states, own_states
 from s2s_training.splitting.stepped_model import SteppedModel
 from s2s_training.splitting.unrolled import Unrolled, roll_up, why_not_rolled_up
 
@@ -73,6 +75,7 @@ class SplitModel:
         output_index: which of the training model's outputs is decoded.
         steps: how many target steps the model was unrolled to; None where it was not.
         reading: which call of the training model went where.
+        prefix: most steps that a decoder can take that is run on its whole prefix at every step; None for all others.
     """
 
     encoder: keras.Model
@@ -91,6 +94,7 @@ class SplitModel:
     output_index: int
     steps: int | None
     reading: Partition
+    prefix: int | None = None
 
 
 def split(
@@ -100,6 +104,7 @@ def split(
     start: int | Literal["zeros"] | None = None,
     source_input: str | None = None,
     feeds: Mapping[str, str] | None = None,
+    longest: int | None = None,
 ) -> SplitModel:
     """Split an encoder-decoder by what depends on the decoder input.
 
@@ -117,6 +122,7 @@ def split(
         feeds: what inputs that are read step by step are given, by their names: "previous" (the output before, the
             default), "known" (in advance), "zeros", "constant" (the start token), or several such parts joined as
             `Feed.read` takes them.
+        longest: most steps of the target; needed for decoders that are run on their whole prefix at every step.
 
     Raises:
         SplitError: the model has no graph, no valid reading or several, or a layer refuses a single step.
@@ -127,7 +133,7 @@ def split(
     graph = _without_truth(flatten_model(model))
     with distinct_names(graph):
         reserve_names(graph)
-        return _split(graph, decoder_input, start, source_input, feeds or {})
+        return _split(graph, decoder_input, start, source_input, (feeds or {}, longest))
 
 
 def _without_truth(graph: Graph) -> Graph:
@@ -146,17 +152,20 @@ def _split(
     decoder_input: str | None,
     start: int | Literal["zeros"] | None,
     source_input: str | None,
-    feeds: Mapping[str, str],
+    told: tuple[Mapping[str, str], int | None],
 ) -> SplitModel:
+    feeds, longest = told
     stepwise = with_first_states(graph)
     loop = roll_up(stepwise, decoder_input)
     if loop is not None:
         _refuse_feeds(feeds, "this model was saved unrolled: its steps say what they read")
         graph, fed = stepwise, () if loop.decoder_input is None else (loop.decoder_input,)
-        used = order_sources(graph, (*loop.encoder_calls, *loop.calls), fed, source_input)
+        first = [state.first for state in loop.carried]
+        used = order_sources(graph, (*loop.encoder_calls, *loop.calls), fed, source_input, states=first)
         return _described(graph, split_unrolled(loop, used, which_are_vectors(graph, used), start), used, loop)
     said = read_feeds(feeds, graph)
-    reading = _partition(graph, decoder_input, said)
+    found = _partition(graph, decoder_input, said, longest)
+    prefix, reading = (found, found.reading) if isinstance(found, Prefix) else (None, found)
     if _feeds_itself(reading):
         _refuse_feeds(feeds, "the decoder reads its own output, which never leaves it")
     token = start if isinstance(start, int) else None
@@ -171,14 +180,20 @@ def _split(
     vectors = which_are_vectors(graph, used)
     sources, environment = run_encoder(used, vectors, reading)
     sources, environment, vectors = [*sources, *known.values()], environment | known, (*vectors, *[False] * len(known))
-    states = _first_states(recurrent, sources, environment)
-    flat = [state for call in recurrent for state in states[call]]
-    flat += [FirstPosition()(sources[0])] if feeder.counts_steps else []
-    crossing = Crossing.of(environment, [*_memory_values(reading), *known], sources, vectors)
-    parts = assemble(sources, flat, crossing, _run_step(reading, states, crossing, feeder))
-    return _described(
-        graph, (parts, reading), (*used, *known), fed_inputs=() if _feeds_itself(reading) else tuple(feeder.inputs)
-    )
+    if prefix is not None:
+        flat = [*empty_prefixes(prefix, feeder, sources[0]), FirstPosition()(sources[0])]
+        crossing = Crossing.of(environment, [*prefix_memory(reading), *known], sources, vectors)
+        step = run_prefix(prefix, crossing, feeder)
+    else:
+        states = _first_states(recurrent, sources, environment)
+        flat = [state for call in recurrent for state in states[call]]
+        flat += [FirstPosition()(sources[0])] if feeder.counts_steps else []
+        crossing = Crossing.of(environment, [*_memory_values(reading), *known], sources, vectors)
+        step = _run_step(reading, states, crossing, feeder)
+    parts = assemble(sources, flat, crossing, step)
+    inputs = () if _feeds_itself(reading) else tuple(feeder.inputs)
+    made = _described(graph, (parts, reading), (*used, *known), fed_inputs=inputs)
+    return made if prefix is None else replace(made, prefix=prefix.longest)
 
 
 def _refuse_feeds(feeds: Mapping[str, str], reason: str) -> None:
@@ -186,10 +201,15 @@ def _refuse_feeds(feeds: Mapping[str, str], reason: str) -> None:
         raise SplitError(f"{option('feed')}: {reason}; leave it out")
 
 
-def _partition(graph: Graph, decoder_input: str | None, said: Mapping[Value, Feed]) -> Partition:
+def _partition(
+    graph: Graph, decoder_input: str | None, said: Mapping[Value, Feed], longest: int | None
+) -> Partition | Prefix:
     try:
         return partition(graph, decoder_input, tuple(said))
     except SplitError as error:
+        prefix = find_prefix(graph, decoder_input, tuple(said), longest)
+        if prefix is not None:
+            return prefix
         reason = why_not_rolled_up(graph)
         if reason is None:
             raise
@@ -284,7 +304,7 @@ def _first_states(
     for call in recurrent:
         if carries_window(call):
             features = int(call.arguments()["inputs"].shape[-1])
-            first[call] = [EmptyWindow(window_length(call.operation), features)(sources[0])]
+            first[call] = [EmptyWindow((window_length(call.operation), features))(sources[0])]
             continue
         given = initial_states(call)
         first[call] = [environment[value] for value in given or []]

@@ -7,7 +7,7 @@ is its inner layer, and every other layer sees a time axis of length 1.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,8 +19,7 @@ from s2s_training.layers.cells import feeds_itself
 from s2s_training.layers.conditioned_rnn import ConditionedRNN, ConditionedStep
 from s2s_training.splitting.attention_layers import ATTENTION, WithAttentionWeights
 from s2s_training.splitting.attention_weights import Candidate, extra_outputs, softmax_over_source
-from s2s_training.splitting.causal_convolutions import OneConvolution, carries_window
-from s2s_training.splitting.graph import Call, Value, substitute, values_in
+from s2s_training.splitting.graph import Call, Value, carries_window, substitute, values_in
 from s2s_training.splitting.partition import Partition
 
 Fill = Callable[[Any], Any]
@@ -62,6 +61,53 @@ class OneStep(keras.layers.Wrapper):
         takes_training = "training" in inspect.signature(self.layer.call).parameters
         output, following = self.layer(step, states, **({"training": False} if takes_training else {}))
         return [output, *tree.flatten(following)]
+
+
+@keras.saving.register_keras_serializable(package="s2s")
+class EmptyWindow(keras.layers.Layer):
+    """Gives what stands before the first step, zeros, for as many rows as its input has.
+
+    Args:
+        shape: of what a row holds.
+        kind: its dtype.
+    """
+
+    def __init__(self, shape: Sequence[int], kind: str = "float32", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.shape, self.kind = tuple(shape), kind
+
+    def call(self, x: Any) -> Any:
+        """Return zeros (batch, ...) for an `x` of (batch, ...)."""
+        return ops.zeros((ops.shape(x)[0], *self.shape), dtype=self.kind)
+
+    def compute_output_spec(self, x: Any) -> keras.KerasTensor:
+        """Return the spec of the zeros."""
+        return keras.KerasTensor((x.shape[0], *self.shape), self.kind)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what `from_config` needs."""
+        return {**super().get_config(), "shape": self.shape, "kind": self.kind}
+
+
+@keras.saving.register_keras_serializable(package="s2s")
+class OneConvolution(keras.layers.Wrapper):
+    """One step of a causal convolution: its input and those before it to its output and the window of the next step."""
+
+    def build(self, *_: Any) -> None:
+        """Build nothing: the layer has its weights."""
+        self.built = True
+
+    def call(self, step: Any, window: Any) -> tuple[Any, Any]:
+        """Return (batch, 1, filters) and the next window, for (batch, 1, features) and (batch, length, features)."""
+        layer, read = self.layer, ops.concatenate([window, step], axis=1)
+        made = ops.conv(read, layer.kernel, strides=1, padding="valid", dilation_rate=layer.dilation_rate)
+        made = made + layer.bias if layer.use_bias else made
+        return (made if layer.activation is None else layer.activation(made)), read[:, 1:]
+
+    def compute_output_spec(self, step: Any, window: Any) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+        """Return the specs of the output and the next window."""
+        made = keras.KerasTensor((step.shape[0], 1, self.layer.filters), self.compute_dtype)
+        return made, keras.KerasTensor(window.shape, window.dtype)
 
 
 def initial_states(call: Call) -> list[Value] | None:
@@ -207,23 +253,28 @@ class StepTracer:
         Keras finds masks on the tensors themselves; those that come from the encoder are graph inputs here and must
         be named, those of the target itself are true wherever a step is taken and are dropped.
         """
-        arguments = call.arguments()
-        parameters = inspect.signature(call.operation.call).parameters
-        tensors = {name: given for name, given in arguments.items() if values_in(given) and not _is_mask(name)}
-        names = {"mask": next(iter(tensors))} if len(tensors) == 1 else {f"{name}_mask": name for name in tensors}
         kwargs = dict(call.kwargs)
         for name in [name for name in kwargs if _is_mask(name)]:
             kwargs[name] = self._without_target_masks(kwargs[name])
-        for mask_name, name in names.items():
-            if mask_name in parameters and kwargs.get(mask_name) is None:
-                riding = tree.map_structure(self.masks.get, tensors[name])
-                if any(mask is not None for mask in tree.flatten(riding)):
-                    kwargs[mask_name] = riding
-        return kwargs
+        return with_riding_masks(call, kwargs, self.masks)
 
     def _without_target_masks(self, structure: Any) -> Any:
         changing = {value: None for value in values_in(structure) if value in self.partition.decoder_values}
         return substitute(structure, changing)
+
+
+def with_riding_masks(call: Call, kwargs: dict[str, Any], masks: Mapping[Value, Any]) -> dict[str, Any]:
+    """Return named arguments of a call with the masks that ride on its tensors, where it takes them and has none."""
+    arguments, made = call.arguments(), dict(kwargs)
+    parameters = inspect.signature(call.operation.call).parameters
+    tensors = {name: given for name, given in arguments.items() if values_in(given) and not _is_mask(name)}
+    names = {"mask": next(iter(tensors))} if len(tensors) == 1 else {f"{name}_mask": name for name in tensors}
+    for mask_name, name in names.items():
+        if mask_name in parameters and made.get(mask_name) is None:
+            riding = tree.map_structure(masks.get, tensors[name])
+            if any(mask is not None for mask in tree.flatten(riding)):
+                made[mask_name] = riding
+    return made
 
 
 def _is_mask(name: str) -> bool:
