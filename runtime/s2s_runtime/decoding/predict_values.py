@@ -42,6 +42,8 @@ def count_steps(manifest: Manifest, steps: int | None, known: Sequence[int] = ()
         raise OptionError(f"steps: expected an integer, got {shown(steps)}")
     if count < 1:
         raise OptionError(f"steps: expected at least 1, got {steps}")
+    if count >= 2**31:
+        raise OptionError(f"steps: expected fewer than {2**31}, got {steps}")
     check_most(int(count), "steps", manifest)
     return int(count)
 
