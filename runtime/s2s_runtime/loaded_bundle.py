@@ -6,9 +6,11 @@ from contextlib import AbstractContextManager
 from typing import Any, Self
 
 from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.decoding.decoding import Decoding
 from s2s_runtime.decoding.last_options import LastDecoding
 from s2s_runtime.decoding.workers import Workers
-from s2s_runtime.errors import ClosedModelError
+from s2s_runtime.errors import ClosedModelError, OptionError
+from s2s_runtime.options import DecodingOptions, OptionValues, merged_values
 from s2s_runtime.search.step_model import StepModel
 from s2s_runtime.vocabulary.vocabulary import Vocabulary
 
@@ -86,3 +88,20 @@ class LoadedBundle(AbstractContextManager["LoadedBundle"]):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _decoding(self, verb: str, options: DecodingOptions | None, values: OptionValues) -> Decoding:
+        """Return what decodes with these options, the one that did last where they are the same."""
+        self._need_tokens(verb)
+        parts = (self._manifest, self.step_model, self._workers)
+        return self._last.get(merged_values(options, values), lambda given: Decoding(*parts, DecodingOptions(**given)))
+
+    def _need_values(self, verb: str) -> None:
+        if self._manifest.target.feedback != "value":
+            raise OptionError(f"{verb}: this bundle's model generates tokens, not values; use generate")
+
+    def _need_tokens(self, verb: str) -> None:
+        if self._manifest.target.feedback == "value":
+            raise OptionError(f"{verb}: this bundle's model gives values, not tokens; use predict")
+
+    def _chosen(self, options: DecodingOptions | None, values: OptionValues) -> DecodingOptions:
+        return DecodingOptions(**merged_values(options, values))

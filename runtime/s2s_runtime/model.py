@@ -11,19 +11,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from s2s_runtime.declared_options import known_keywords, takes_options
 from s2s_runtime.decoding.decoding import Decoding
-from s2s_runtime.errors import OptionError
 from s2s_runtime.inputs.sources import Inputs, Known, Row, with_known
 from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.loaded_bundle import LoadedBundle
-from s2s_runtime.options import (
-    READ_AHEAD,
-    CancelSignal,
-    DecodingOptions,
-    OptionValues,
-    Prefix,
-    ScoreValues,
-    merged_values,
-)
+from s2s_runtime.options import READ_AHEAD, CancelSignal, DecodingOptions, OptionValues, Prefix, ScoreValues
 from s2s_runtime.options.types import UnknownPolicy
 from s2s_runtime.results import Result, TargetScore
 from s2s_runtime.search.cancellation import cancellable
@@ -47,7 +38,8 @@ class Model(LoadedBundle):
 
     Every verb may raise OptionError (an option out of range, or that needs what the bundle lacks; nothing has run
     then), InputError (inputs of the wrong type, shape, range or length), UnknownSymbolError (a text holds a symbol
-    that its vocabulary doesn't), CancelledError (`cancel` was set) and ClosedModelError.
+    that its vocabulary doesn't), RunError (the model failed while it ran), CancelledError (`cancel` was set) and
+    ClosedModelError.
 
     Args:
         manifest: manifest of the bundle.
@@ -78,9 +70,8 @@ class Model(LoadedBundle):
                 (sentences, time); float arrays (sentences, time, features) where the source is values; one-hot
                 arrays too where the model reads these. A model of several sources takes a mapping from their names
                 (`manifest.source.names`) to any of these, with as many rows for each name.
-            known: what the decoder reads at each step of the target beside (or in place of) its own output, known in
-                advance: a mapping from names (`manifest.source.known`) to arrays, with as many rows as `inputs`. A
-                target is no longer than these. They may also stand among the names of `inputs`.
+            known: what the decoder reads at each step beside its own output, known in advance: arrays by name
+                (`manifest.source.known`) of as many rows; no target is longer. May stand among `inputs` too.
             options: how to decode; `values` override its fields. Every verb takes options in these two ways.
             **values: the fields of `DecodingOptions`.
 
@@ -337,8 +328,7 @@ class Model(LoadedBundle):
             One result per row.
         """
         self._need_tokens("generate_from")
-        chosen = DecodingOptions(**merged_values(options, values))
-        return decoder_state.generate_from(self._manifest, self.step_model, state, chosen)
+        return decoder_state.generate_from(self._manifest, self.step_model, state, self._chosen(options, values))
 
     @known_keywords
     def predict_from(
@@ -355,16 +345,3 @@ class Model(LoadedBundle):
         """
         self._need_values("predict_from")
         return decoder_state.predict_from(self.step_model, state, predict_values.count_steps(self._manifest, steps))
-
-    def _decoding(self, verb: str, options: DecodingOptions | None, values: OptionValues) -> Decoding:
-        self._need_tokens(verb)
-        parts = (self._manifest, self.step_model, self._workers)
-        return self._last.get(merged_values(options, values), lambda given: Decoding(*parts, DecodingOptions(**given)))
-
-    def _need_values(self, verb: str) -> None:
-        if self._manifest.target.feedback != "value":
-            raise OptionError(f"{verb}: this bundle's model generates tokens, not values; use generate")
-
-    def _need_tokens(self, verb: str) -> None:
-        if self._manifest.target.feedback == "value":
-            raise OptionError(f"{verb}: this bundle's model gives values, not tokens; use predict")
