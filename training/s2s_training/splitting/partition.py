@@ -150,8 +150,8 @@ def _what_is_unsaid(graph: Graph, reading: Partition, beside: Sequence[Value]) -
     stepwise = [value for value in graph.outputs if value in reading.decoder_values and len(value.shape) == 3]
     others = [repr(output_name(graph, value)) for value in stepwise if value is not reading.output]
     several = (
-        f"; where it is what the output {' or '.join(others)} gave a step before, the model writes several tokens a step, "
-        "which no bundle does: train it on one sequence whose symbols stand for both"
+        f"; where it is what the output {' or '.join(others)} gave a step before, the model writes several tokens "
+        "a step, which no bundle does: train it on one sequence whose symbols stand for both"
     )
     return (
         f"the decoder reads {names} step by step beside {reading.decoder_inputs[0].name!r}, and the model doesn't show "
