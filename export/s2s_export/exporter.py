@@ -20,7 +20,7 @@ from s2s_export.evidence.expected_outputs import with_expected
 from s2s_export.evidence.settle import Bundle, settle
 from s2s_export.evidence.training_pairs import Widths, with_pairs
 from s2s_export.graphs.bundle_graphs import Graphs, build_graphs, with_searches
-from s2s_export.keras_files.dtypes import refuse_infinite_weights, refuse_other_dtypes
+from s2s_export.keras_files.dtypes import in_float32, refuse_infinite_weights, refuse_other_dtypes
 from s2s_export.notebook import Progress, in_cell
 from s2s_export.options import ExportOptions
 from s2s_export.pass_names import named
@@ -88,7 +88,7 @@ def export(
     path = Path(path)
     refuse_existing(path, force=options.force)
     began = time.perf_counter()
-    with stateless(model), distinct_names(flatten_model(model)), in_cell(progress) as tell:
+    with in_float32(), stateless(model), distinct_names(flatten_model(model)), in_cell(progress) as tell:
 
         def stage(words: str) -> None:
             logger.debug("%6.2f s: %s", time.perf_counter() - began, words)

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from s2s_export.exporter import export
+from s2s_export.keras_files.dtypes import in_float32
 from s2s_export.options import ExportOptions
 from s2s_export.report import Exported
 from s2s_export.steps.function_steps import Encode, TakeStep, steps_model
@@ -84,9 +85,12 @@ def export_steps(
     """
     if inputs is None:
         inputs = [keras.Input((None,), dtype="int32", name=name) for name in ("source", "target")]
-    return export(steps_model(encode, step, inputs, source_size), path, options, **arguments)
+    with in_float32():
+        model = steps_model(encode, step, inputs, source_size)
+    return export(model, path, options, **arguments)
 
 
+@in_float32()
 def paired(
     encoder: keras.Model, decoder: keras.Model, options: ExportOptions, states: Mapping[str, str]
 ) -> keras.Model:

@@ -25,3 +25,7 @@ class RunFolderError(S2SError, FileExistsError):
 
 class DivergenceError(S2SError, ArithmeticError):
     """Training came to a loss that is not a finite number; the message names the epoch and what to try."""
+
+
+class BackendError(S2SError, RuntimeError):
+    """Keras runs on another backend than TensorFlow in this program; the message says what to set."""

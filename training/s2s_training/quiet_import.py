@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final
 
+from s2s_training.errors import BackendError
+
 # How its log lines look; anything else that is written is somebody's message.
 _NATIVE: Final = re.compile(
     rb"(WARNING: All log messages before absl::|[IWE]\d{4} \d\d:?\d\d|To enable the following )"
@@ -25,13 +27,21 @@ def import_quietly() -> None:
 
     They can't be switched off otherwise: some are written before TensorFlow's logging is set up. If the import fails,
     what was held back is shown. Keras is told to use TensorFlow, whatever the user's configuration says.
+
+    Raises:
+        BackendError: this program has imported Keras with another backend.
     """
     if "tensorflow" not in sys.modules:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         _started_here.append(True)
     os.environ["KERAS_BACKEND"] = "tensorflow"
     with _held():
-        importlib.import_module("keras")
+        backend = importlib.import_module("keras").backend.backend()
+        if backend != "tensorflow":  # the program imported Keras before, with another
+            raise BackendError(
+                f"Keras runs on {backend} in this program, and models are read and converted with TensorFlow's; import "
+                "s2s_training or s2s_export before keras, or set KERAS_BACKEND=tensorflow"
+            )
         if _started_here:  # else somebody else's messages would be lost, too
             # it logs what Ctrl-C left unused; errors are raised
             logging.getLogger("tensorflow").setLevel(logging.CRITICAL)

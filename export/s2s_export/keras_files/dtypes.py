@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import keras
 import numpy as np
 
 from s2s_export.errors import ExportError
+
+
+@contextmanager
+def in_float32() -> Iterator[None]:
+    """Let what is built while the block runs compute in float32, whatever `keras.json` or the program has set."""
+    floatx, policy = keras.config.floatx(), keras.config.dtype_policy()
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(floatx)
+        keras.config.set_dtype_policy(policy)
 
 
 def refuse_other_dtypes(model: keras.Model) -> None:

@@ -19,6 +19,7 @@ from s2s_export.errors import ModelFileError
 from s2s_export.keras_files.archive_checks import check_file
 from s2s_export.keras_files.array_weights import assign_arrays
 from s2s_export.keras_files.config_checks import check_config, read_config
+from s2s_export.keras_files.dtypes import in_float32
 from s2s_export.keras_files.file_kinds import (
     checkpoint_of,
     is_config,
@@ -27,6 +28,7 @@ from s2s_export.keras_files.file_kinds import (
     refuse_missing_weights,
 )
 from s2s_export.keras_files.keras2_config import translated, translated_model
+from s2s_export.keras_files.lambda_globals import provide_globals
 from s2s_export.keras_files.saved_optimizer import restore_optimizer
 from s2s_export.keras_files.tracked_weights import assign_checkpoint
 from s2s_training import layers as _  # noqa: F401  (registers the layers that s2s-train's models hold)
@@ -34,6 +36,7 @@ from s2s_training import layers as _  # noqa: F401  (registers the layers that s
 _DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError)  # what reading an archive raises whose bytes have changed
 
 
+@in_float32()
 def load_model(
     path: str | os.PathLike[str],
     *,
@@ -65,6 +68,8 @@ def load_model(
         if not in_parts:
             check_file(path)
         check_config(path, custom_objects or {}, trust_lambda=trust_lambda)
+        if trust_lambda:
+            provide_globals()
         if in_parts:
             config = read_config(path)
             model = _of_config(config, custom_objects, trust_lambda=trust_lambda)
@@ -86,6 +91,7 @@ def load_model(
     return model
 
 
+@in_float32()
 def build_model(function: str, weights: str | os.PathLike[str]) -> keras.Model:
     """Build a model by its own code and load its weights.
 
