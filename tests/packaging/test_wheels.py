@@ -52,7 +52,7 @@ FOR_PEOPLE = {"bench", "commands", "console", "plots", "serving"}  # rooms that 
 
 
 def test_runtime_is_small(wheel: Path) -> None:
-    """What an application embeds of the runtime stays under 205 kB packed; with commands, pictures and the server under 360."""
+    """What an application embeds of the runtime stays under 205 kB packed; all of it, the server too, under 360."""
     if wheel.name.startswith("s2s_runtime"):
         with zipfile.ZipFile(wheel) as archive:
             sizes = {Path(item.filename).parts[1]: 0 for item in archive.infolist()}
