@@ -29,6 +29,7 @@ from s2s_runtime.model import Model
 from s2s_runtime.options import DecodingOptions, OptionValues
 from s2s_runtime.results import Result
 from s2s_runtime.search.graph_search import SentenceHypotheses
+from s2s_runtime.spelling import shown
 
 _FORKED: Final = (
     "this decoder's thread belongs to the process that this one was forked from; make a Decoder in this process"
@@ -79,7 +80,9 @@ class Decoder(AbstractContextManager["Decoder"]):
         **values: Unpack[OptionValues],
     ) -> None:
         if not isinstance(max_waiting, int) or isinstance(max_waiting, bool) or max_waiting < 1:
-            raise OptionError(f"max_waiting: expected an integer of at least 1, got {max_waiting!r}")
+            raise OptionError(f"max_waiting: expected an integer of at least 1, got {shown(max_waiting)}")
+        if not hasattr(model, "prepare"):
+            raise OptionError(f"model: expected a loaded model, got {shown(model)}")
         self._decoding = model.prepare(options, **values)
         refuse_prefix(self._decoding)
         problems = verb_problems(self._decoding.options, "Decoder")

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from s2s_runtime.array_types import Floats
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.declared_options import known_keywords
+from s2s_runtime.declared_options.checks import is_list
 from s2s_runtime.decoding.workers import MOST_WEIGHTS, Workers
 from s2s_runtime.errors import BundleError, InputError, OptionError
 from s2s_runtime.model import Model
 from s2s_runtime.options.types import Mean
 from s2s_runtime.search.scoring import log_normalizer
 from s2s_runtime.search.step_model import StepModel, StepOutput
+from s2s_runtime.spelling import shown
 
 
 @known_keywords
@@ -39,9 +41,11 @@ def ensemble(models: Sequence[Model], *, mean: Mean = "probabilities") -> Model:
         OptionError: there are no models, they predict values, or they don't fit; the message names what differs.
         ClosedModelError: a member is closed.
     """
-    if mean not in get_args(Mean):
-        raise OptionError(f"mean: expected {' or '.join(map(repr, get_args(Mean)))}, got {mean!r}")
-    if not models:
+    if not (isinstance(mean, str) and mean in get_args(Mean)):
+        raise OptionError(f"mean: expected {' or '.join(map(repr, get_args(Mean)))}, got {shown(mean)}")
+    if not is_list(models) or not all(isinstance(model, Model) for model in models):
+        raise OptionError(f"models: expected a list of loaded models, got {shown(models)}")
+    if not len(models):
         raise OptionError("models: expected at least one, got none")
     first = models[0].manifest
     problems = [

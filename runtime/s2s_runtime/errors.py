@@ -17,6 +17,10 @@ _NAMED: Final = 5  # sources that a message names
 class S2SError(Exception):
     """Base of every error raised on purpose by the s2s packages. All can be pickled, as pools of processes do."""
 
+    def __str__(self) -> str:
+        # of one line, whatever was shown in it: the repr of an array has several
+        return " ".join(line.strip() for line in super().__str__().splitlines())
+
     def __reduce__(self) -> tuple[Any, ...]:
         return _unpickled, (type(self), self.args), self.__dict__
 

@@ -17,6 +17,7 @@ from s2s_runtime.model import Model
 from s2s_runtime.ort.bundle_sessions import BundleSessions
 from s2s_runtime.ort.onnx_model import OnnxStepModel
 from s2s_runtime.ort.sessions import ProviderOptions, SessionSettings, settings_like
+from s2s_runtime.spelling import shown
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ def load(
         ProviderError: a provider was not obtained.
         OptionError: an argument is out of range.
     """
-    ready = dict(sessions or {})
+    ready = _by_name(sessions)
     threads = (intra_op_threads, inter_op_threads, spinning)
     settings = SessionSettings(providers, provider_options, *threads, allow_fallback, shared_threads)
     files = find_files(path)
@@ -88,6 +89,12 @@ def _check_vocabularies(manifest: Manifest) -> None:
     for vocabulary in (manifest.source_vocabulary, manifest.target_vocabulary):
         if vocabulary is not None:
             vocabulary.check_model()
+
+
+def _by_name(sessions: Mapping[str, Any] | None) -> dict[str, Any]:
+    if sessions is not None and not isinstance(sessions, Mapping):
+        raise OptionError(f"sessions: expected a mapping of graph names to sessions, got {shown(sessions)}")
+    return dict(sessions or {})
 
 
 def _opener(files: BundleFiles, manifest: Manifest, settings: SessionSettings) -> Callable[[], OnnxStepModel]:

@@ -74,3 +74,12 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     """
     near = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def shown(value: object, limit: int = 100) -> str:
+    """Return a value as a message shows it: its `repr`, on one line and not endless, or its type where it has none."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # whatever a stranger's repr raises, over what is wrong already
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."

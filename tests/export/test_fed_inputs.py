@@ -148,7 +148,26 @@ def test_the_start_token_at_every_step(folder: Path) -> None:
     assert [result.ids for result in bundle.generate(source)] == rows.argmax(-1).tolist()
 
 
+def notes_and_durations() -> keras.Model:
+    """Two tokens a step, each read back."""
+    sources = [keras.Input((None,), dtype="int32", name=name) for name in ("notes", "durations")]
+    targets = [keras.Input((None,), dtype="int32", name=name) for name in ("next_notes", "next_durations")]
+    read = [
+        keras.layers.Concatenate()([keras.layers.Embedding(9, 4)(notes), keras.layers.Embedding(4, 2)(durations)])
+        for notes, durations in (sources, targets)
+    ]
+    _, state = keras.layers.GRU(5, return_state=True)(read[0])
+    made = keras.layers.GRU(5, return_sequences=True)(read[1], initial_state=state)
+    heads = [keras.layers.Dense(size, "softmax", name=name)(made) for name, size in (("note", 9), ("duration", 4))]
+    return keras.Model([*sources, *targets], heads)
+
+
 UNSAID = {
+    "what the output 'duration' gave a step before, the model writes several tokens a step": (notes_and_durations, {}),
+    "of the decoder inputs 'next_notes' and 'next_durations' one can be": (
+        notes_and_durations,
+        {"next_durations": "previous"},
+    ),
     "reads 2 features a step from its input 'calendar' and gives 1": (fed.forecast_from_the_known, {}),
     "reads 1 feature a step from its input 'nothing' and gives 1": (fed.forecast_of_zeros, {}),
     "reads 'tags' step by step beside 'target_tokens'": (fed.tags_known_beside_words, {}),

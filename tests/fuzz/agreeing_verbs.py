@@ -298,6 +298,8 @@ def _is_readable(decoded: Decoded) -> bool:
 
 
 def _can_be_typed(options: Options) -> bool:
+    if options.get("engine") == "graph":
+        return False  # --json shows scores, which the graph of greedy search doesn't give
     tokens = [token for value in options.values() if isinstance(value, list) for token in value]
     return not any(isinstance(token, str) and not token.strip() for token in tokens) and "end_tokens" not in options
 

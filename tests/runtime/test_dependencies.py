@@ -201,7 +201,7 @@ def test_providers_go_by_short_or_full_names() -> None:
             {"providers": ["cpu"], "provider_options": [{}, {}]},
             r"provider_options: expected one mapping per provider \(1\)",
         ),
-        ({"intra_op_threads": 0}, r"intra_op_threads: expected an integer of at least 1 or None, got 0"),
+        ({"intra_op_threads": 0}, r"intra_op_threads: expected an integer from 1 to 1024, or None, got 0"),
         ({"allow_fallback": "no"}, r"allow_fallback: expected True or False, got 'no'"),
         ({"shared_threads": 1}, r"shared_threads: expected True or False, got 1"),
         ({"shared_threads": True, "spinning": True}, r"spinning: expected None with shared_threads, got True"),
@@ -210,7 +210,7 @@ def test_providers_go_by_short_or_full_names() -> None:
             r"intra_op_threads: expected None with shared_threads, got 2",
         ),
         ({"spinning": 1}, r"spinning: expected True, False or None, got 1"),
-        ({"inter_op_threads": "2"}, r"inter_op_threads: expected an integer of at least 1 or None, got '2'"),
+        ({"inter_op_threads": "2"}, r"inter_op_threads: expected an integer from 1 to 1024, or None, got '2'"),
     ],
 )
 def test_bad_session_settings_are_refused(arguments: dict[str, Any], message: str) -> None:

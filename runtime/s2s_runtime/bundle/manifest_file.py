@@ -15,8 +15,9 @@ from typing import Final
 
 from s2s_runtime.bundle.manifest import GraphFile, Manifest, OtherSource, SourceKind, SourceSpec, TargetSpec, TensorSpec
 from s2s_runtime.bundle.storage import MANIFEST, BundleFiles, BundleSource, find_files
-from s2s_runtime.errors import BundleError, BundleNotFoundError, raised_as
+from s2s_runtime.errors import BundleError, BundleNotFoundError, InputError, raised_as
 from s2s_runtime.files.json_fields import digest, parse_json, write_json
+from s2s_runtime.spelling import shown
 
 __all__ = [
     "MANIFEST",
@@ -71,7 +72,10 @@ def read_manifest(
         BundleNotFoundError: there is no such bundle, or it holds no manifest.
         BundleError: the manifest is malformed, or graph files are missing or altered; lists every problem.
     """
-    files = find_files(bundle) if isinstance(bundle, str | os.PathLike | bytes | Mapping) else bundle
+    listed = isinstance(without, Mapping | list | tuple | set | frozenset)
+    if not listed or not all(isinstance(name, str) for name in without):
+        raise InputError(f"without: expected names of graphs, got {shown(without)}")
+    files = bundle if isinstance(bundle, BundleFiles) else find_files(bundle)
     manifest = _manifest(files)
     _refuse(files, _problems(files, _needed(manifest, without), verify_hashes))
     return manifest
@@ -136,6 +140,8 @@ def _refuse(files: BundleFiles, problems: Sequence[str]) -> None:
 
 
 def _problems(files: BundleFiles, needed: Sequence[GraphFile], verify_hashes: bool) -> list[str]:
+    if not isinstance(verify_hashes, bool):
+        raise InputError(f"verify_hashes: expected True or False, got {shown(verify_hashes)}")
     return [problem for file in needed for problem in _altered(files, file, verify_hashes)]
 
 

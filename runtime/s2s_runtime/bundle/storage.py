@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from s2s_runtime.errors import BundleError, BundleNotFoundError, InputError
 from s2s_runtime.files.atomic_write import left_by_exchange
+from s2s_runtime.spelling import shown
 
 BundleSource = str | os.PathLike[str] | bytes | Mapping[str, bytes]
 MANIFEST: Final = "manifest.json"
@@ -207,7 +208,9 @@ def find_files(bundle: BundleSource) -> BundleFiles:
     if isinstance(bundle, Mapping):
         return MemoryFiles("the bundle's files", bundle)
     if not isinstance(bundle, str | os.PathLike):
-        raise InputError(f"bundle: expected a path, bytes of a zip file or a mapping of names to bytes, got {bundle!r}")
+        raise InputError(
+            f"bundle: expected a path, bytes of a zip file or a mapping of names to bytes, got {shown(bundle)}"
+        )
     path = Path(bundle)
     path = left_by_exchange(path) or path
     if path.is_dir():

@@ -1,16 +1,22 @@
-"""The graphs of a bundle as a program in another language calls them: their inputs and outputs, in order."""
+"""The graphs of a bundle as a program in another language calls them, and the tensors of a decoding."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Generator, Iterator, Mapping
+from typing import Any, Final, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.table import Table
 from rich.text import Text
 
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.bundle.storage import BundleFiles
 from s2s_runtime.console.names import Name
+from s2s_runtime.errors import InputError
+from s2s_runtime.inputs.batches import make_batches
+from s2s_runtime.inputs.sources import read_sources
+from s2s_runtime.options import DecodingOptions
 from s2s_runtime.ort.bundle_sessions import BundleSessions
 from s2s_runtime.ort.sessions import SessionSettings
 
@@ -47,6 +53,83 @@ def contract_tables(graphs: Mapping[str, Mapping[str, list[dict[str, object]]]],
                 table.add_row(direction[:-1], Name(str(tensor["name"])), str(tensor["dtype"]), Text(f"({sizes})"))
             table.add_section()
         yield table
+
+
+class Traced(NamedTuple):
+    """A tensor that went into a graph or came out of it.
+
+    Attributes:
+        step: number of the decoder's step; None = the encoder.
+        graph: name of the graph.
+        direction: "input" or "output".
+        name: name of the tensor.
+        array: its values.
+    """
+
+    step: int | None
+    graph: str
+    direction: str
+    name: str
+    array: NDArray[Any]
+
+    def to_dict(self) -> dict[str, object]:
+        """Return plain values for JSON."""
+        values = {"dtype": str(self.array.dtype), "shape": list(self.array.shape), "values": self.array.tolist()}
+        return {"step": self.step, "graph": self.graph, "direction": self.direction, "name": self.name, **values}
+
+
+def trace(files: BundleFiles, manifest: Manifest, text: str) -> Iterator[Traced]:
+    """Decode a text greedily, by the encoder and the step graph as they are, and yield each tensor as it passes.
+
+    Args:
+        files: files of the bundle.
+        manifest: its manifest.
+        text: a text, or ids separated by spaces where the bundle has no source vocabulary.
+
+    Raises:
+        InputError: the text can't be read, or the bundle gives values or reads several sources.
+    """
+    if manifest.target.feedback == "value" or manifest.source.others or manifest.source.kind == "values":
+        raise InputError("--trace: expected a bundle that reads one text and writes tokens")
+    source: Any = text if manifest.source_vocabulary is not None else _ids(text)
+    batches = make_batches(read_sources([source], manifest), [[]], DecodingOptions(), manifest)
+    sessions, target = BundleSessions(files, manifest, SessionSettings(), {}), manifest.target
+    for batch in batches:
+        carried: dict[str, NDArray[Any]] = {"source": batch.source}
+        carried = yield from _run(sessions, "encoder", None, carried)
+        names = [tensor.name for tensor in sessions["decoder"].get_inputs()]
+        token, never = target.start_id, (target.start_id, target.padding_id, target.unknown_id)
+        for step in range(target.max_length or 0):
+            fed = {"token": np.array([token], np.int64)} if "token" in names else {}
+            outputs = yield from _run(sessions, "decoder", step, fed | carried)
+            logits = outputs["logits"][0].astype(np.float32)
+            logits[[banned for banned in never if banned is not None]] = -np.inf
+            token = int(logits.argmax())
+            yield Traced(step, "decoder", "chosen", "token", np.array([token], np.int64))
+            if token in target.end_ids:
+                return
+            states = {name.removeprefix("next_"): array for name, array in outputs.items() if name[:5] == "next_"}
+            carried |= states
+
+
+def _run(
+    sessions: BundleSessions, graph: str, step: int | None, fed: dict[str, NDArray[Any]]
+) -> Generator[Traced, None, dict[str, NDArray[Any]]]:
+    """Run a graph, yield what goes in and comes out, and return the outputs by name."""
+    session = sessions[graph]
+    for name, array in fed.items():
+        yield Traced(step, graph, "input", name, array)
+    outputs = dict(zip([output.name for output in session.get_outputs()], session.run(None, fed), strict=True))
+    for name, array in outputs.items():
+        yield Traced(step, graph, "output", name, array)
+    return outputs
+
+
+def _ids(text: str) -> list[int]:
+    try:
+        return [int(word) for word in text.split()]
+    except ValueError as error:
+        raise InputError(f"--trace: expected ids, as this bundle has no source vocabulary; got {text!r}") from error
 
 
 def _tensor(tensor: Any) -> dict[str, object]:

@@ -8,6 +8,7 @@ from numbers import Integral, Real
 from typing import Any, Literal, get_args, get_origin
 
 from s2s_runtime.declared_options.declared import DeclaredOption, changed, declared, differs, type_name
+from s2s_runtime.spelling import shown
 
 
 def option_problems(options: Any) -> list[str]:
@@ -30,7 +31,7 @@ def verb_problems(options: Any, verb: str) -> list[str]:
     refused = (option for option in declared(options.__class__).values() if verb in option.option.not_for)
     asked = ((declaration, getattr(options, declaration.name)) for declaration in refused)
     return [
-        f"{declaration.name}: expected {declaration.default} for {verb}, got {value!r}"
+        f"{declaration.name}: expected {declaration.default} for {verb}, got {shown(value)}"
         for declaration, value in asked
         if differs(value, declaration.default)
     ]
@@ -47,7 +48,7 @@ def value_problem(declaration: DeclaredOption, value: Any, name: str = "") -> st
     if value is None and declaration.optional:
         return ""
     expected, allowed = expectation(declaration)
-    return "" if allowed(value) else f"{name or declaration.name}: expected {expected}, got {value!r}"
+    return "" if allowed(value) else f"{name or declaration.name}: expected {expected}, got {shown(value)}"
 
 
 def expectation(declaration: DeclaredOption) -> tuple[str, Callable[[Any], bool]]:

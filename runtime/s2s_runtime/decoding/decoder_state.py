@@ -30,6 +30,7 @@ from s2s_runtime.options import DecodingOptions
 from s2s_runtime.results import Result, Results
 from s2s_runtime.search.plan import prefix_ids
 from s2s_runtime.search.step_model import PortableModel, StatesT, StepModel, StepOutput
+from s2s_runtime.spelling import shown
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -105,7 +106,7 @@ def encode(
 
 def advance(manifest: Manifest, model: StepModel[Any], state: DecoderState, targets: Sequence[Target]) -> DecoderState:
     """Return the state after given tokens; see `Model.advance`."""
-    portable = _portable(model)
+    portable = _portable(model, state)
     rows = rows_in(targets, "targets")
     given = [look_up_target(target, f"targets[{i}]", manifest, add_end=False)[0] for i, target in enumerate(rows)]
     if len(given) != len(state):
@@ -132,7 +133,7 @@ def generate_from(
     problems = verb_problems(options, "generate_from")
     if problems:
         raise OptionError("; ".join(problems))
-    resumed = _ResumedModel(_portable(model), state)
+    resumed = _ResumedModel(_portable(model, state), state)
     decoding = Decoding(manifest, resumed, None, options)
     limits = [target_limit(int(length), options, manifest) for length in state.columns.sum(axis=1)]
     if manifest.target.most is not None:  # the last state counts the steps taken before
@@ -158,7 +159,7 @@ def generate_from(
 
 def predict_from(model: StepModel[Any], state: DecoderState, count: int) -> tuple[Floats, DecoderState]:
     """Predict on from a state; see `Model.predict_from`."""
-    portable = _portable(model)
+    portable = _portable(model, state)
     states = portable.from_arrays(state.arrays, state.columns.shape[1])
     predicted = feed_back(portable, states, state.fed, count)
     return predicted, replace(state, arrays=portable.to_arrays(states), fed=predicted[:, -1])
@@ -196,7 +197,9 @@ class _ResumedModel(Generic[StatesT]):
         return _Resumed(self._model.select(states.states, rows), first)
 
 
-def _portable(model: StepModel[Any]) -> PortableModel[Any]:
+def _portable(model: StepModel[Any], state: DecoderState | None = None) -> PortableModel[Any]:
+    if state is not None and not isinstance(state, DecoderState):
+        raise InputError(f"state: expected what `encode` gives, got {shown(state)}")
     if not isinstance(model, PortableModel):
         raise OptionError(f"{type(model).__name__}: this step model can't give its states away (see PortableModel)")
     return model

@@ -17,6 +17,7 @@ from s2s_runtime.inputs.batches import check_most, make_batches
 from s2s_runtime.inputs.sources import Inputs, Sources, read_sources
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.search.step_model import StatesT, StepModel
+from s2s_runtime.spelling import shown
 
 Stop = Callable[[NDArray[np.float32]], ArrayLike]
 
@@ -38,9 +39,11 @@ def count_steps(manifest: Manifest, steps: int | None, known: Sequence[int] = ()
     if count is None:
         raise OptionError("steps: this bundle doesn't say how long targets get; give steps")
     if not is_integer(count):
-        raise OptionError(f"steps: expected an integer, got {steps!r}")
+        raise OptionError(f"steps: expected an integer, got {shown(steps)}")
     if count < 1:
         raise OptionError(f"steps: expected at least 1, got {steps}")
+    if count >= 2**31:
+        raise OptionError(f"steps: expected fewer than {2**31}, got {steps}")
     check_most(int(count), "steps", manifest)
     return int(count)
 
@@ -79,7 +82,7 @@ def predict(
 ) -> list[Floats]:
     """Predict float32 (steps, features) for each input, or fewer steps by `stop`; see `Model.predict`."""
     if stop is not None and not callable(stop):
-        raise OptionError(f"stop: expected a function of the values so far or None, got {stop!r}")
+        raise OptionError(f"stop: expected a function of the values so far or None, got {shown(stop)}")
     sources = read_sources(inputs, manifest)
     empty = [i for i, source in enumerate(sources.arrays) if len(source) == 0]
     if empty:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -20,6 +21,7 @@ from s2s_runtime.results import Result
 from s2s_runtime.search.finished import EndedSequence
 from s2s_runtime.search.graph_search import SentenceHypotheses
 from s2s_runtime.search.greedy import greedy_stream
+from s2s_runtime.spelling import shown
 
 
 def generate_windows(
@@ -37,6 +39,8 @@ def generate_windows(
     """
     check_read_ahead(read_ahead)
     refuse_unlisted(inputs, "inputs")
+    if prefixes is not None and not isinstance(prefixes, Iterable):
+        raise OptionError(f"prefixes: expected tokens for each source, or None, got {shown(prefixes)}")
     refuse_prefix(decoding)
     return _windows(decoding, iter(inputs), None if prefixes is None else iter(prefixes), read_ahead)
 
@@ -47,8 +51,8 @@ def check_read_ahead(read_ahead: int) -> None:
     Raises:
         OptionError: it isn't an integer of at least 1.
     """
-    if not is_integer(read_ahead) or read_ahead < 1:
-        raise OptionError(f"read_ahead: expected an integer of at least 1, got {read_ahead!r}")
+    if not is_integer(read_ahead) or not 1 <= read_ahead < sys.maxsize:
+        raise OptionError(f"read_ahead: expected an integer of at least 1, got {shown(read_ahead)}")
 
 
 def refuse_prefix(decoding: Decoding) -> None:

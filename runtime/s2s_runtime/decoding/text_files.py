@@ -21,6 +21,7 @@ from s2s_runtime.files.text_source import TextSource, decode_line, line_blocks, 
 from s2s_runtime.inputs.sources import Row
 from s2s_runtime.options import READ_AHEAD, Prefix
 from s2s_runtime.results import Result
+from s2s_runtime.spelling import shown
 
 _READ_BYTES: Final = 1 << 20
 
@@ -178,6 +179,10 @@ def decode_file(
     """Decode the lines of a file; see `Model.generate_file`."""
     refuse_prefix(decoding)
     check_read_ahead(read_ahead)
+    if on_progress is not None and not callable(on_progress):
+        raise OptionError(f"on_progress: expected a function or None, got {shown(on_progress)}")
+    if not isinstance(resume, bool):
+        raise OptionError(f"resume: expected True or False, got {shown(resume)}")
     if decoding.options.on_error != "raise":
         raise OptionError(
             f"on_error: expected 'raise' for generate_file, which writes a line a text, got "
@@ -252,7 +257,14 @@ def read_windows(blocks: Iterable[bytes], most: int) -> Iterator[list[bytes]]:
 
 
 def is_same_file(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
-    """Return whether two paths lead to one file."""
+    """Return whether two paths lead to one file.
+
+    Raises:
+        InputError: one is no path.
+    """
+    for path in (one, other):
+        if not isinstance(path, str | os.PathLike):
+            raise InputError(f"expected the path of a file, got {shown(path)}")
     one, other = Path(one).resolve(), Path(other).resolve()
     return one == other or (one.exists() and other.exists() and one.samefile(other))
 

@@ -25,6 +25,7 @@ from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.ort.sessions import CPU, SessionSettings
 from s2s_runtime.search.step_model import StepModel
+from s2s_runtime.spelling import shown
 
 MOST_WEIGHTS: Final = 64 * 2**20
 """Bytes of weights up to which lists are decoded side by side unasked: the workers' graphs hold them once more."""
@@ -200,7 +201,7 @@ def make_workers(
         OptionError: `count` is out of range, or workers were asked for where no second set of sessions can be opened.
     """
     if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 1):
-        raise OptionError(f"workers: expected an integer of at least 1 or None, got {count!r}")
+        raise OptionError(f"workers: expected an integer of at least 1 or None, got {shown(count)}")
     asked = count is not None
     unfit = {
         "a provider other than the CPU": settings.requested != (CPU,),

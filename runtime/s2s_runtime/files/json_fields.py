@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from s2s_runtime.errors import InputError
 from s2s_runtime.files.atomic_write import write_text
-from s2s_runtime.spelling import did_you_mean
+from s2s_runtime.spelling import did_you_mean, shown
 
 _REQUIRED: Final = object()
 _MOST: Final = 2**53 - 1
@@ -171,8 +171,7 @@ class Fields:
 
 
 def _show(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else f"{text[:37]}..."
+    return shown(value, 40)
 
 
 def parse_json(content: bytes, name: str) -> Any:
@@ -213,9 +212,15 @@ def read_json(path: str | os.PathLike[str]) -> Any:
 
     Raises:
         FileNotFoundError: there is no such file.
-        InputError: it isn't JSON in UTF-8.
+        InputError: it isn't JSON in UTF-8, or the path is none.
     """
-    return parse_json(Path(path).read_bytes(), str(path))
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(f"expected the path of a JSON file, got {shown(path)}")
+    try:
+        content = Path(path).read_bytes()
+    except ValueError as error:  # no name of a file, as one with a null character
+        raise InputError(f"{shown(path)}: {error}") from error
+    return parse_json(content, str(path))
 
 
 def write_json(path: str | os.PathLike[str], data: object) -> None:

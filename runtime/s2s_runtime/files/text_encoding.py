@@ -7,6 +7,7 @@ import re
 from typing import Final
 
 from s2s_runtime.errors import OptionError
+from s2s_runtime.spelling import shown
 
 _UTF_8: Final = frozenset({"utf-8", "utf-8-sig"})
 _TOLD: Final = 4  # characters of UTF-16 at least, to be told without byte order mark
@@ -33,6 +34,8 @@ def find_encoding(name: str | None) -> str | None:
     """
     if name is None:
         return None
+    if not isinstance(name, str):
+        raise OptionError(f"encoding: expected the name of an encoding, or None, got {shown(name)}")
     try:
         "".encode(name)  # a LookupError too for codecs between bytes, such as base64
         codec = codecs.lookup(name).name

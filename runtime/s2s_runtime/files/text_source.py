@@ -14,6 +14,7 @@ from typing import IO, Final, cast
 from s2s_runtime.errors import InputError
 from s2s_runtime.files.compression import BlockReader, read_unpacked
 from s2s_runtime.files.text_encoding import find_encoding, not_utf_8, what_else
+from s2s_runtime.spelling import shown
 
 OnProgress = Callable[[int, int], object]
 _HEAD: Final = 1 << 20  # bytes in which a line feed is looked for, before carriage returns are taken for line ends
@@ -125,6 +126,8 @@ def open_text(
         InputError: it is no text, or looks like another encoding.
         OptionError: there is no such encoding.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(f"expected the path of a file, got {shown(path)}")
     with Path(path).open("rb") as file:
         source = TextSource(file, str(path), encoding, on_progress)
         source.begin()

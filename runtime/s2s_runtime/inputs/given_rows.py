@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from s2s_runtime.errors import InputError
+from s2s_runtime.spelling import shown
 
 _TEXT_KINDS: Final = "UTO"  # numpy's fixed and variable strings, and Python objects
 _MASKED: Final = "got a masked array, whose masked values would be read; give array.filled(the padding id)"
@@ -45,7 +46,7 @@ def refuse_unlisted(given: object, label: str) -> None:
         InputError: says which and what to give.
     """
     if isinstance(given, str):
-        raise InputError(f"{label}: expected a list of texts, got one text {given!r}; put it in a list")
+        raise InputError(f"{label}: expected a list of texts, got one text {shown(given)}; put it in a list")
     refuse_bytes(given, label)
     if is_table(given):
         names: Any = getattr(given, "column_names", None) or getattr(given, "columns", ())

@@ -177,6 +177,8 @@ class RowReader:
             return self._read_values(index, array, self.shape)
         if array.size == 0 and array.ndim == 1:
             return np.zeros((0, self.size), np.float32) if self.kind == "values" else np.zeros(0, np.int64)
+        if array.ndim == 0:
+            raise self._unexpected(index, array)
         if self.kind == "values":
             return self._strip_padding(index, self._read_values(index, array, (len(array), self.size)))
         if self.kind == "one-hot" and array.ndim == 2:

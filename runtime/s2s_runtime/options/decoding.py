@@ -26,6 +26,7 @@ from s2s_runtime.options.sampling import SamplingOptions
 from s2s_runtime.options.search import SearchOptions
 from s2s_runtime.options.terms import SAMPLING
 from s2s_runtime.options.tokens import TokenOptions
+from s2s_runtime.spelling import shown
 
 
 @declares_options
@@ -128,5 +129,5 @@ def merged_values(options: DecodingOptions | None, values: Mapping[str, Any]) ->
     if options is None:
         return values
     if not isinstance(options, DecodingOptions):
-        raise OptionError(f"options: expected DecodingOptions, got {options!r}; give others by their names")
+        raise OptionError(f"options: expected DecodingOptions, got {shown(options)}; give others by their names")
     return {**given_values(options), **values}

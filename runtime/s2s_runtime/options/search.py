@@ -16,6 +16,7 @@ class SearchOptions:
         int,
         Option(
             at_least=1,
+            at_most=2**16,  # each takes memory at once
             verbs=("evaluate",),
             not_for=("stream",),
             panel=SEARCH,
@@ -28,6 +29,7 @@ class SearchOptions:
         int,
         Option(
             at_least=1,
+            at_most=2**16,  # each takes memory at once
             not_for=("stream",),
             help="Hypotheses per text.",
             panel=SEARCH,

@@ -29,6 +29,7 @@ class TokenOptions:
         int | None,
         Option(
             at_least=1,
+            at_most=2**31 - 1,
             help="Longest output in tokens, the end token counted; default: the bundle's.",
             panel=TOKENS,
             elsewhere=named("max_decoding_length", "--max-len-b", "max_length, max_new_tokens"),

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Final
 
+from s2s_runtime.declared_options.checks import is_integer, is_list
 from s2s_runtime.errors import MissingExtraError, OptionError
 from s2s_runtime.ort.telemetry import disable_telemetry
+from s2s_runtime.spelling import shown
 
 _SHORT_NAMES: Final = {
     "cpu": "CPUExecutionProvider",
@@ -26,6 +28,7 @@ _SHORT_NAMES: Final = {
 CPU: Final = _SHORT_NAMES["cpu"]
 CUDA: Final = _SHORT_NAMES["cuda"]
 
+_MOST_THREADS: Final = 1024  # of one operator; more is a slip of the pen, and each would be started
 _CAPTURE: Final = "enable_cuda_graph"
 
 ProviderOptions = Mapping[str, str | int | float | bool]
@@ -69,24 +72,30 @@ class SessionSettings:
     def __post_init__(self) -> None:
         for name in ("intra_op_threads", "inter_op_threads"):
             value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-                raise OptionError(f"{name}: expected an integer of at least 1 or None, got {value!r}")
+            if value is not None and not (is_integer(value) and 1 <= value <= _MOST_THREADS):
+                expected = f"an integer from 1 to {_MOST_THREADS}, or None"
+                raise OptionError(f"{name}: expected {expected}, got {shown(value)}")
         if self.spinning is not None and not isinstance(self.spinning, bool):
-            raise OptionError(f"spinning: expected True, False or None, got {self.spinning!r}")
+            raise OptionError(f"spinning: expected True, False or None, got {shown(self.spinning)}")
         for name in ("allow_fallback", "shared_threads"):
             if not isinstance(getattr(self, name), bool):
-                raise OptionError(f"{name}: expected True or False, got {getattr(self, name)!r}")
+                raise OptionError(f"{name}: expected True or False, got {shown(getattr(self, name))}")
         if self.shared_threads:
             for name in ("intra_op_threads", "inter_op_threads", "spinning"):
                 if getattr(self, name) is not None:
-                    raise OptionError(f"{name}: expected None with shared_threads, got {getattr(self, name)!r}")
-        if isinstance(self.providers, str) or (self.providers is not None and not self.providers):
-            raise OptionError(f"providers: expected a list of names such as ['cuda', 'cpu'], got {self.providers!r}")
+                    raise OptionError(f"{name}: expected None with shared_threads, got {shown(getattr(self, name))}")
+        if self.providers is not None and not (is_list(self.providers) and len(self.providers)):
+            raise OptionError(
+                f"providers: expected a list of names such as ['cuda', 'cpu'], got {shown(self.providers)}"
+            )
         names = (CPU,) if self.providers is None else tuple(map(provider_name, self.providers))
         object.__setattr__(self, "_requested", names)
         self._check_options(names)
 
     def _check_options(self, names: Sequence[str]) -> None:
+        given = self.provider_options
+        if given is not None and not (is_list(given) and all(isinstance(options, Mapping) for options in given)):
+            raise OptionError(f"provider_options: expected a list of mappings, got {shown(given)}")
         if self.provider_options is not None and len(self.provider_options) != len(names):
             raise OptionError(
                 f"provider_options: expected one mapping per provider ({len(names)}), got {len(self.provider_options)}"
@@ -114,6 +123,8 @@ class SessionSettings:
 
 def provider_name(name: str) -> str:
     """Return onnxruntime's name of a provider that may be called by a short one."""
+    if not isinstance(name, str):
+        raise OptionError(f"providers: expected names such as 'cpu' or 'cuda', got {shown(name)}")
     return _SHORT_NAMES.get(name.lower(), name)
 
 

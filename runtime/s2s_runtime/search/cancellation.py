@@ -14,7 +14,7 @@ from typing import Final, Generic, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from s2s_runtime.errors import CancelledError
+from s2s_runtime.errors import CancelledError, OptionError
 from s2s_runtime.options import CancelSignal
 from s2s_runtime.search.step_model import (
     BeamSteps,
@@ -26,6 +26,7 @@ from s2s_runtime.search.step_model import (
     WritingModel,
     can_write,
 )
+from s2s_runtime.spelling import shown
 
 _STEPS_BETWEEN: Final = 8  # where the steps run inside one graph: each return to Python costs about as much as a step
 
@@ -85,8 +86,16 @@ class CancellableModel(Generic[StatesT]):
 
 
 def cancellable(model: StepModel[StatesT], signal: CancelSignal | None) -> StepModel[StatesT]:
-    """Return a model that stops at a signal; the model itself where there is none, so that such calls pay nothing."""
-    return model if signal is None else CancellableModel(model, signal)
+    """Return a model that stops at a signal; the model itself where there is none, so that such calls pay nothing.
+
+    Raises:
+        OptionError: it is no signal.
+    """
+    if signal is None:
+        return model
+    if not callable(getattr(signal, "is_set", None)):
+        raise OptionError(f"cancel: expected a threading.Event or the like, with is_set(), got {shown(signal)}")
+    return CancellableModel(model, signal)
 
 
 def stoppable(model: StepModel[StatesT], signal: CancelSignal) -> StepModel[StatesT]:

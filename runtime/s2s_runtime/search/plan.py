@@ -17,6 +17,7 @@ from s2s_runtime.options import DecodingOptions, Prefix, Token
 from s2s_runtime.search.sampling import Sampler
 from s2s_runtime.search.scoring import LengthPenalty, coverage_score
 from s2s_runtime.search.token_rules import TokenRules
+from s2s_runtime.spelling import shown
 
 DROP_SHARE: Final = 8  # ended rows are dropped once they are an eighth (measured): dropping copies, keeping computes
 
@@ -200,21 +201,25 @@ def token_ids(name: str, tokens: Iterable[Token], manifest: Manifest) -> list[in
     Raises:
         OptionError: names the option and the token that the bundle doesn't know.
     """
-    if isinstance(tokens, str | bytes | bytearray | memoryview) or not isinstance(tokens, Iterable):
-        raise OptionError(f"{name}: expected a list of tokens, got {tokens!r}")
+    if (
+        isinstance(tokens, str | bytes | bytearray | memoryview)
+        or not isinstance(tokens, Iterable)
+        or getattr(tokens, "ndim", 1) == 0
+    ):
+        raise OptionError(f"{name}: expected a list of tokens, got {shown(tokens)}")
     vocabulary, size = manifest.target_vocabulary, manifest.target.size
     ids = []
     for token in tokens:
         if isinstance(token, str):
             if vocabulary is None:
-                raise OptionError(f"{name}: expected ids, as this bundle has no target vocabulary; got {token!r}")
+                raise OptionError(f"{name}: expected ids, as this bundle has no target vocabulary; got {shown(token)}")
             if token not in vocabulary.symbols:
-                raise OptionError(f"{name}: {token!r} is not in the target vocabulary")
+                raise OptionError(f"{name}: {shown(token)} is not in the target vocabulary")
             ids.append(vocabulary.symbols.index(token))
         elif is_integer(token) and 0 <= token < size:
             ids.append(int(token))
         else:
-            raise OptionError(f"{name}: expected symbols or ids from 0 to {size - 1}, got {token!r}")
+            raise OptionError(f"{name}: expected symbols or ids from 0 to {size - 1}, got {shown(token)}")
     return ids
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, cast
 
+from s2s_runtime.declared_options.field_types import field_problems
 from s2s_runtime.errors import VocabularyError
 from s2s_runtime.files.json_fields import Fields
 
@@ -31,7 +32,9 @@ class PaddingPolicy:
     length: int | None = None
 
     def __post_init__(self) -> None:
-        problems = []
+        problems = field_problems(self)
+        if problems:
+            raise VocabularyError("padding: " + "; ".join(problems))
         if self.id is not None and self.id < -1:
             problems.append(f"id: expected a source id, or -1 for a row of zeros, got {self.id}")
         if self.side not in ("right", "left"):

@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, cast, get_args
 
+from s2s_runtime.declared_options.field_types import field_problems
 from s2s_runtime.errors import UnknownSymbolError, VocabularyError
 from s2s_runtime.files.json_fields import Fields
 from s2s_runtime.options.types import UnknownPolicy
+from s2s_runtime.spelling import shown
+from s2s_runtime.vocabulary.given import check_policy, check_text, listed_ids, listed_symbols
 from s2s_runtime.vocabulary.padding import without_padding
 from s2s_runtime.vocabulary.phones import cut_phones, join_phones
 from s2s_runtime.vocabulary.sentencepiece import PieceModel, read_model, to_base64, with_pieces
@@ -68,16 +71,16 @@ class Vocabulary:
     _pieces: PieceModel | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        if problems := field_problems(self):
+            raise VocabularyError("; ".join(problems))
         object.__setattr__(self, "symbols", tuple(self.symbols))
         object.__setattr__(self, "_ids", {symbol: i for i, symbol in enumerate(self.symbols)})
-        left_out = frozenset(self._ids.get(symbol) for symbol in (self.start, self.end, self.padding) if symbol)
-        object.__setattr__(self, "_left_out", left_out)
-        removed = str.maketrans("", "", self.removed)
+        left_out = (self._ids.get(symbol) for symbol in (self.start, self.end, self.padding) if symbol)
+        object.__setattr__(self, "_left_out", frozenset(left_out))
         cuts = str.maketrans(dict.fromkeys(self.separators, self.separators[:1]))  # at one of them, once all are that
-        object.__setattr__(self, "_translation", {**cuts, **removed})
+        object.__setattr__(self, "_translation", {**cuts, **str.maketrans("", "", self.removed)})
         object.__setattr__(self, "_pieces", None if self.model is None else PieceModel(self.model))
-        problems = self._problems()
-        if problems:
+        if problems := self._problems():
             raise VocabularyError("; ".join(problems))
 
     def check_model(self) -> None:
@@ -113,7 +116,7 @@ class Vocabulary:
             problems.append(f"symbols: {twice!r} occurs more than once; ids would be ambiguous")
         for name in ("padding", "unknown", "start", "end"):
             if (symbol := getattr(self, name)) is not None and symbol not in self._ids:
-                problems.append(f"{name}: {symbol!r} is not among the symbols; add it there or set {name} to null")
+                problems.append(f"{name}: {shown(symbol)} is not among the symbols; add it there or set {name} to null")
         return problems
 
     def __repr__(self) -> str:
@@ -153,6 +156,7 @@ class Vocabulary:
 
     def normalize(self, text: str) -> str:
         """Return the text lowercased, in normal form and without the removed characters, as this vocabulary says."""
+        check_text(text)
         if self.lowercase:
             text = text.lower()  # before normalising: lowercasing can leave a text that is not in normal form
         text = unicodedata.normalize(self.normalization, text) if self.normalization else text
@@ -195,6 +199,7 @@ class Vocabulary:
         Raises:
             UnknownSymbolError: a symbol is not in the vocabulary, and not to be replaced or left out.
         """
+        check_policy(unknown)
         return self.resolve(*self.symbol_ids(text), unknown, text)
 
     def symbol_ids(self, text: str) -> tuple[list[str], list[int | None]]:
@@ -222,7 +227,7 @@ class Vocabulary:
     def wrap(self, ids: Iterable[int]) -> list[int]:
         """Return the ids with the start id before and the end id after them, where this vocabulary has such symbols."""
         start, end = self.start_id, self.end_id
-        return [*([] if start is None else [start]), *ids, *([] if end is None else [end])]
+        return [*([] if start is None else [start]), *listed_ids(ids), *([] if end is None else [end])]
 
     def encode_sentence(self, text: str) -> list[int]:
         """Return the ids that a model reads for a text: `wrap(encode(text))`.
@@ -238,15 +243,11 @@ class Vocabulary:
         Raises:
             VocabularyError: an id is outside the vocabulary.
         """
-        token_ids, symbols = list(ids), self.symbols
-        try:
-            named = [symbols[token] for token in token_ids]
-        except IndexError:
-            named = []
-        if len(named) < len(token_ids) or (token_ids and min(token_ids) < 0):
-            wrong = next(token for token in token_ids if not 0 <= token < len(symbols))
+        listed, symbols = listed_ids(ids), self.symbols
+        if listed and not 0 <= min(listed) <= max(listed) < len(symbols):
+            wrong = next(token for token in listed if not 0 <= token < len(symbols))
             raise VocabularyError(f"id {wrong} is outside the vocabulary: expected 0 to {len(symbols) - 1}")
-        return named
+        return [symbols[token] for token in listed]
 
     def decode(self, ids: Iterable[int], tokens: Sequence[str] | None = None) -> str:
         """Return the text of a sequence of ids.
@@ -263,7 +264,7 @@ class Vocabulary:
             VocabularyError: an id is outside the vocabulary.
         """
         start, end = self.start_id, self.end_id
-        bare = list(ids)
+        bare = listed_ids(ids)
         if self._left_out.isdisjoint(bare) and not self.reverse:
             return self.join(self.tokens(bare) if tokens is None else tokens)
         bare = [token for token in bare if token not in (start, end)]
@@ -276,12 +277,11 @@ class Vocabulary:
         >>> Vocabulary("word", ("<unk>",)).join(["He", "(", "Tom", ")", "left", "."])
         'He (Tom) left.'
         """
+        symbols = listed_symbols(symbols)
         if self._pieces is not None:
             return self._pieces.join(symbols)
-        if self.unit == "char":
-            return "".join(symbols)
-        if self.unit == "symbol":
-            return " ".join(symbols)
+        if self.unit in ("char", "symbol"):
+            return ("" if self.unit == "char" else " ").join(symbols)
         if self.unit == "phone":
             return join_phones(symbols)
         return join_words(symbols, self.word_rule)

@@ -74,6 +74,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from s2s_runtime.declared_options.field_types import field_problems
 from s2s_runtime.errors import UnknownSymbolError, VocabularyError, raised_as
 from s2s_runtime.files.json_fields import Fields, read_json, write_json
 from s2s_runtime.vocabulary.padding import PaddingPolicy
@@ -112,7 +113,9 @@ class VocabularyFile:
     max_length: int | None = None
 
     def __post_init__(self) -> None:
-        problems = []
+        problems = field_problems(self)
+        if problems:
+            raise VocabularyError("; ".join(problems))
         if self.max_length is not None and self.max_length < 1:
             problems.append(f"max_length: expected at least 1 or null, got {self.max_length}")
         if self.source is not None and (self.padding.id is not None and self.padding.id >= len(self.source)):

@@ -77,7 +77,7 @@ def test_bad_windows_are_refused_at_once(tiny: Model) -> None:
             tiny.generate_iter([], read_ahead=wrong)  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="prefix: goes with a list of inputs; give generate_iter `prefixes`"):
         tiny.generate_iter([], prefix=["A"])
-    with pytest.raises(OptionError, match="beam_size: expected an integer of at least 1, got 0"):
+    with pytest.raises(OptionError, match="beam_size: expected an integer from 1 to 65536, got 0"):
         tiny.generate_iter([], beam_size=0)
 
 

@@ -17,10 +17,10 @@ from s2s_runtime.options import OptionValues
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"beam_size": 0}, "beam_size: expected an integer of at least 1, got 0"),
-        ({"beam_size": 2.0}, "beam_size: expected an integer of at least 1, got 2.0"),
-        ({"beam_size": True}, "beam_size: expected an integer of at least 1, got True"),
-        ({"num_hypotheses": 0}, "num_hypotheses: expected an integer of at least 1, got 0"),
+        ({"beam_size": 0}, "beam_size: expected an integer from 1 to 65536, got 0"),
+        ({"beam_size": 2.0}, "beam_size: expected an integer from 1 to 65536, got 2.0"),
+        ({"beam_size": True}, "beam_size: expected an integer from 1 to 65536, got True"),
+        ({"num_hypotheses": 0}, "num_hypotheses: expected an integer from 1 to 65536, got 0"),
         (
             {"num_hypotheses": 3, "beam_size": 2},
             "num_hypotheses: expected at most beam_size * patience = 2 (beam_size 2, patience 1), got 3",
@@ -35,7 +35,7 @@ from s2s_runtime.options import OptionValues
             {"coverage_penalty": 0.1},
             "coverage_penalty: has no effect without beam_size above 1; give that too or leave",
         ),
-        ({"max_length": 0}, "max_length: expected an integer of at least 1, got 0"),
+        ({"max_length": 0}, "max_length: expected an integer from 1 to 2147483647, got 0"),
         ({"max_length_ratio": -1}, "max_length_ratio: expected a number of at least 0, or a pair (a, b), got -1"),
         ({"max_length_ratio": (1, 2, 3)}, "max_length_ratio: expected a number of at least 0, or a pair (a, b)"),
         ({"min_length": -1}, "min_length: expected an integer of at least 0, got -1"),
@@ -109,7 +109,7 @@ from s2s_runtime.options import OptionValues
         ({"batch_by": "words"}, "batch_by: expected 'sentences' or 'tokens', got 'words'"),
         (
             {"beam_size": 0, "max_length": 0},
-            "beam_size: expected an integer of at least 1, got 0; max_length: expected",
+            "beam_size: expected an integer from 1 to 65536, got 0; max_length: expected",
         ),
     ],
 )

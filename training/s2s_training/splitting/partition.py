@@ -15,7 +15,7 @@ import keras
 from s2s_runtime.spelling import option
 from s2s_training.errors import SplitError
 from s2s_training.splitting.attention_layers import ATTENTION, attention_problems
-from s2s_training.splitting.decoded_output import decoded_output
+from s2s_training.splitting.decoded_output import decoded_output, output_name
 from s2s_training.splitting.feeding import feed_option
 from s2s_training.splitting.graph import Call, Graph, Value, ancestors, is_recurrent, reads_last_inputs, values_in
 from s2s_training.splitting.source_inputs import read_beside, sets_target_steps
@@ -85,7 +85,7 @@ def partition(graph: Graph, decoder_input: str | None = None, fed: Sequence[Valu
     unsaid = {reading: read_beside(graph, reading.decoder_inputs) for reading in valid if reading.decoder_inputs}
     named = [reading for reading, beside in unsaid.items() if not beside]
     if unsaid and not named:
-        raise SplitError(_what_is_unsaid(*next(iter(unsaid.items()))))
+        raise SplitError(_what_is_unsaid(graph, *next(iter(unsaid.items()))))
     valid = [reading for reading in valid if not unsaid.get(reading)]
     if len(named) > 1:
         named = [r for r in named if sets_target_steps(graph, r.output, r.decoder_inputs)] or named
@@ -143,13 +143,20 @@ def _reading(graph: Graph, decoder_inputs: tuple[Value, ...]) -> Partition | Non
     return _build(graph, decoder_inputs, values)
 
 
-def _what_is_unsaid(reading: Partition, beside: Sequence[Value]) -> str:
+def _what_is_unsaid(graph: Graph, reading: Partition, beside: Sequence[Value]) -> str:
     """Return one sentence on inputs that are read step by step, of which nobody said what they are fed."""
     names = " and ".join(repr(value.name) for value in beside)
     feeds = feed_option({value.name: "known" for value in beside})
+    stepwise = [value for value in graph.outputs if value in reading.decoder_values and len(value.shape) == 3]
+    others = [repr(output_name(graph, value)) for value in stepwise if value is not reading.output]
+    several = (
+        f"; where it is what the output {' or '.join(others)} gave a step before, the model writes several tokens "
+        "a step, which no bundle does: train it on one sequence whose symbols stand for both"
+    )
     return (
         f"the decoder reads {names} step by step beside {reading.decoder_inputs[0].name!r}, and the model doesn't show "
         f"what is fed there: give {feeds} for what is known in advance, or zeros or constant in place of known"
+        + (several if others else "")
     )
 
 

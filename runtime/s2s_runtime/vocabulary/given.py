@@ -1,0 +1,52 @@
+"""What callers hand to a vocabulary, checked: texts, ids, symbols."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable
+from typing import get_args
+
+from s2s_runtime.errors import InputError, OptionError, VocabularyError
+from s2s_runtime.options.types import UnknownPolicy
+from s2s_runtime.spelling import shown
+
+
+def check_text(text: object) -> None:
+    """Raise an InputError where this is no text."""
+    if not isinstance(text, str):
+        raise InputError(f"expected a text, got {shown(text)}")
+
+
+def check_policy(unknown: object) -> None:
+    """Raise an OptionError where this doesn't say what becomes of unknown symbols."""
+    if unknown is not None and not (isinstance(unknown, str) and unknown in get_args(UnknownPolicy)):
+        allowed = " or ".join(map(repr, get_args(UnknownPolicy)))
+        raise OptionError(f"unknown: expected {allowed} or None, got {shown(unknown)}")
+
+
+def listed_ids(ids: Iterable[int]) -> list[int]:
+    """Return ids as a list of Python's integers.
+
+    Raises:
+        VocabularyError: they are none.
+    """
+    try:
+        return list(map(operator.index, ids))
+    except TypeError:
+        raise VocabularyError(f"expected ids, which are integers, got {shown(ids)}") from None
+
+
+def listed_symbols(symbols: Iterable[str]) -> list[str]:
+    """Return symbols as a list.
+
+    Raises:
+        InputError: one is no text.
+    """
+    try:
+        listed = list(symbols)
+    except TypeError:
+        raise InputError(f"expected a list of symbols, got {shown(symbols)}") from None
+    for symbol in listed:
+        if not isinstance(symbol, str):
+            raise InputError(f"expected symbols, which are texts, got {shown(symbol)}")
+    return listed
