@@ -345,8 +345,8 @@ def _frames(what: str, step: tuple[int | None, ...]) -> str:
     """Return why a sequence whose steps have several axes is refused, and how to build the model around that."""
     return (
         f"{what} has steps of shape {step}, and a bundle's have one axis: build the model from the same layers with "
-        "inputs (batch, time, features), TimeDistributed(Reshape(...)) behind them and TimeDistributed(Flatten()) before "
-        "its output; the weights stay as they are"
+        "inputs (batch, time, features), TimeDistributed(Reshape(...)) behind them and TimeDistributed(Flatten()) "
+        "before its output; the weights stay as they are"
     )
 
 
