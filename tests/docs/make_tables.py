@@ -13,6 +13,7 @@ TESTS = Path(__file__).parents[1]
 sys.path += [str(TESTS / "builders"), str(TESTS / "systems")]
 
 from architectures import ARCHITECTURES  # noqa: E402
+from kinds import KINDS  # noqa: E402
 from page_tables import with_table  # noqa: E402
 from systems import SYSTEMS  # noqa: E402
 
@@ -23,6 +24,15 @@ def architectures() -> str:
     return "\n".join(["| model | its test |", "| --- | --- |", *rows])
 
 
+def kinds() -> str:
+    """One row for each kind of model that people have, with what to type."""
+    rows = [
+        f"| {kind.what} | {kind.works} | {kind.typed if '`' in kind.typed else f'`{kind.typed}`'} | `{kind.test}` |"
+        for kind in KINDS
+    ]
+    return "\n".join(["| what it is | works | what to type | its test |", "| --- | --- | --- | --- |", *rows])
+
+
 def systems() -> str:
     """One row for each system that the tests take the whole way."""
     rows = [f"| {system.what} | yes | yes | yes | `{name}` |" for name, system in SYSTEMS.items()]
@@ -30,7 +40,11 @@ def systems() -> str:
     return "\n".join([*head, *rows])
 
 
-PAGES = {architectures: TESTS.parent / "export" / "README.md", systems: TESTS.parent / "docs" / "systems.md"}
+PAGES = {
+    architectures: TESTS.parent / "export" / "README.md",
+    kinds: TESTS.parent / "docs" / "kinds.md",
+    systems: TESTS.parent / "docs" / "systems.md",
+}
 
 
 def _summary(build: Callable[[], object]) -> str:

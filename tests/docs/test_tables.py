@@ -1,11 +1,19 @@
 """The documentation lists what the tests do."""
 
+import re
 from collections.abc import Callable
 
 import pytest
+from architectures import ARCHITECTURES
+from kinds import KINDS, Kind
 from make_commands import PAGE, page
 from make_tables import PAGES
 from page_tables import with_table
+from places import ROOT
+
+from s2s_export.commands.export_settings import ExportSettings
+from s2s_export.options import ExportOptions
+from s2s_runtime.declared_options import declared
 
 pytestmark = pytest.mark.tensorflow
 
@@ -20,3 +28,17 @@ def test_table_is_up_to_date(table: Callable[[], str]) -> None:
 def test_commands_are_up_to_date() -> None:
     """`make tables` has been run since an option of a command last changed."""
     assert PAGE.read_text(encoding="utf-8") == page()
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.what)
+def test_kinds_name_tests_and_options_that_are_there(kind: Kind) -> None:
+    """Each kind is held by an architecture or a test, and what is to be typed for it are options of the command."""
+    file, _, function = kind.test.partition("::")
+    if function:
+        text = (ROOT / "tests" / "export" / file).read_text(encoding="utf-8")
+        assert f"def {function}(" in text
+    else:
+        assert file in ARCHITECTURES
+    options = [each for options in (ExportSettings, ExportOptions) for each in declared(options).values()]
+    flags = {flag for each in options for flag in (each.option.flags or [f"--{each.name.replace('_', '-')}"])}
+    assert set(re.findall(r"--[a-z-]+", kind.typed)) <= flags
