@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 import zipfile
 import zlib
@@ -187,8 +188,10 @@ def _damaged(error: Exception, path: Path) -> str:
 def _advice(error: Exception) -> str:
     said = " ".join(str(error).split()) or type(error).__name__
     if "Could not locate class" in said or "Unknown layer" in said or "Could not locate function" in said:
+        named = re.search(r"(?:class|layer:|function) '([^']+)'", said)
+        name = named[1].rpartition(">")[2] if named else "Name"
         return (
-            "it uses a class or function that is not Keras's own; give it with --custom-objects module:Name "
+            f"it uses a class or function that is not Keras's own; give it with --custom-objects module:{name} "
             f"(custom_objects= in Python): {said[:300]}"
         )
     return f"Keras could not load it: {said[:300]}"

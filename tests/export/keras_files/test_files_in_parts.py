@@ -117,3 +117,19 @@ def build_and_fill(folder: Path) -> keras.Model:
     np.savez(folder / "named.npz", **{w.path: w.numpy() for w in reversed(model.weights)})
     assert isinstance(model.layers[-1], layers.Dense)
     return model
+
+
+def test_a_missing_class_is_named_in_the_line_to_type(tmp_path: Path) -> None:
+    """The whole name, as `--custom-objects` takes it; with the class given, the file loads."""
+
+    class ALayerWithQuiteALongNameOfItsOwn(layers.Layer):
+        def call(self, x: object) -> object:
+            return x
+
+    source = keras.Input((3, 2))
+    keras.Model(source, ALayerWithQuiteALongNameOfItsOwn()(layers.GRU(4)(source))).save(tmp_path / "own.h5")
+    wanted = "give it with --custom-objects module:ALayerWithQuiteALongNameOfItsOwn"
+    with pytest.raises(ModelFileError, match=wanted):
+        load_model(tmp_path / "own.h5")
+    objects = {"ALayerWithQuiteALongNameOfItsOwn": ALayerWithQuiteALongNameOfItsOwn}
+    assert load_model(tmp_path / "own.h5", custom_objects=objects).count_params() > 0
