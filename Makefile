@@ -4,11 +4,13 @@ PYTHON ?= python3
 VENV := .venv
 RUNTIME_VENV := .venv-runtime
 DOCS_VENV := .venv-docs
+LOWEST_VENV := .venv-lowest
+NEWEST_VENV := .venv-newest
 BIN := $(VENV)/bin
 RUNTIME_BIN := $(RUNTIME_VENV)/bin
 PROJECTS := $(wildcard */pyproject.toml)
 
-.PHONY: help setup test fuzz lint types demo docs tables architecture pictures screenshots clean test-runtime wheels parity bench bench-peers bench-serve \
+.PHONY: help setup test fuzz lint types demo docs tables architecture pictures screenshots clean test-runtime test-lowest test-newest wheels parity bench bench-peers bench-serve \
 	recipe-translator recipe-words recipe-words-baseline recipe-pronunciation recipe-cmudict recipe-addition \
 	recipe-curves
 
@@ -51,6 +53,19 @@ test-runtime: $(RUNTIME_VENV)/.installed ## Run the runtime's tests in an enviro
 	$(RUNTIME_BIN)/python -m pip install --quiet --no-deps --force-reinstall ./runtime
 	$(RUNTIME_BIN)/python -c "import importlib.util as u; found = [n for n in ('tensorflow', 'keras', 'onnx', 'tf2onnx') if u.find_spec(n)]; assert not found, found"
 	$(RUNTIME_BIN)/python -m pytest tests/runtime --numprocesses 2 --dist loadfile
+
+# What a user may have: the oldest versions that pyproject.toml allows, and the newest there are. Deprecations are theirs.
+$(LOWEST_VENV)/.installed $(NEWEST_VENV)/.installed: %/.installed: constraints.txt runtime/pyproject.toml
+	$(PYTHON) -m venv $*
+	$*/bin/python -m pip install --quiet --constraint constraints.txt uv
+	VIRTUAL_ENV=$* $*/bin/uv pip install --quiet --resolution $(if $(findstring lowest,$*),lowest-direct,highest) "./runtime[cpu,cli,plot,sentencepiece,evaluate]"
+	$*/bin/python -m pip install --quiet pytest pytest-xdist hypothesis
+	touch $@
+
+test-lowest test-newest: test-%: .venv-%/.installed ## Run the runtime's tests with the lowest versions it allows, or the newest (TESTS=paths)
+	.venv-$*/bin/python -m pip install --quiet --no-deps --force-reinstall ./runtime
+	.venv-$*/bin/python -m pip freeze | grep -iE "^(numpy|onnxruntime|typer|rich|matplotlib)=="
+	.venv-$*/bin/python -m pytest $(or $(TESTS),tests/runtime) --numprocesses 2 --dist loadfile -W ignore::DeprecationWarning
 
 wheels: $(VENV)/.installed ## Build the three wheels into dist/ and check what an index would show of them
 	rm -rf dist
@@ -153,4 +168,4 @@ need-%: # said before an environment is built
 	@test -n "$($*)" || { echo "$(MAKECMDGOALS) needs $*: give $*=PATH, as the README shows" >&2; exit 1; }
 
 clean: ## Remove environments, builds and runs
-	rm -rf $(VENV) $(RUNTIME_VENV) $(DOCS_VENV) dist runs site .cache
+	rm -rf $(VENV) $(RUNTIME_VENV) $(DOCS_VENV) $(LOWEST_VENV) $(NEWEST_VENV) dist runs site .cache

@@ -45,13 +45,19 @@ READS_PADDING = {
     "teacher_sliced_attention",
     "teacher_sliced_rows",
     "list_of_outputs",
+    "frames",
     "axes_moved_in_the_encoder",
     "permuted_scores",
 }
 ZEROS_FIRST = {"probabilities_shared_layer"}
-FEEDS = {**fed.FEEDS, "continuous": {"shifted": "previous"}, "looks_back_on_itself": {"shifted": "previous"}}
+FEEDS = {
+    **fed.FEEDS,
+    "continuous": {"shifted": "previous"},
+    "looks_back_on_itself": {"shifted": "previous"},
+    "frames": {"last_frames": "previous"},
+}
 WITHOUT_TOKENS = {
-    *("repeat_vector", "continuous", "simple_seq2seq", "seq2seq_readout", "attention_seq2seq"),
+    *("repeat_vector", "continuous", "frames", "simple_seq2seq", "seq2seq_readout", "attention_seq2seq"),
     *("forecast_from_the_known", "forecast_of_zeros", "forecast_joined", "looks_back_on_itself"),
 }
 

@@ -20,6 +20,7 @@ def test_gives_what_keras_gives(name: str, exported: dict[str, dict]) -> None:
 WITHOUT_A_TWIN = {
     "activation_without_onnx_twin",
     "causal_convolutions",
+    "frames",
     "cell_of_ones_own",
     "cell_of_ones_own_in_both_directions",
     "recurrent_layers_inside_a_layer",

@@ -225,6 +225,18 @@ def test_threads_are_passed_on() -> None:
     assert model.generate(["abc"])[0].ids == s2s_runtime.load(TINY).generate(["abc"])[0].ids
 
 
+@pytest.mark.skipif(
+    hasattr(sessions.import_onnxruntime(), "set_global_thread_pool_sizes"), reason="this onnxruntime can share threads"
+)
+def test_an_onnxruntime_that_cannot_share_threads() -> None:
+    """Versions before 1.23, from Python: said, with the version that is needed."""
+    with pytest.raises(s2s_runtime.OptionError, match=r"shared_threads: needs onnxruntime 1.23 or newer, got 1\."):
+        s2s_runtime.load(TINY, shared_threads=True)
+
+
+@pytest.mark.skipif(
+    not hasattr(sessions.import_onnxruntime(), "set_global_thread_pool_sizes"), reason="onnxruntime 1.23 brought it"
+)
 def test_models_may_share_threads() -> None:
     """Where the application made shared threads, models add none of their own; where the two disagree, an error."""
     program = f"""

@@ -181,6 +181,9 @@ def _target(
     probabilities: bool,
 ) -> tuple[TargetSpec, bool]:
     """Return the target side, and whether tokens are fed as one-hot rows."""
+    step = tuple(split.decoder.outputs[0].shape[1:])
+    if len(step) != 1:
+        raise ExportError(_frames("what is decoded", step))
     width = split.decoder.outputs[0].shape[-1]
     if width is None:
         raise ExportError(
@@ -318,6 +321,8 @@ def _source(
         _check_size(vocabulary, size, exact=False)
         known = len(vocabulary) if vocabulary is not None else size
         return SourceSpec("ids", known, (TensorSpec("source", "int64", (None, None)),))
+    if len(tensor.shape) > 3:
+        raise ExportError(_frames("the source", tuple(tensor.shape[2:])))
     if len(tensor.shape) != 3 or tensor.shape[-1] is None:
         raise ExportError(
             f"the source input has shape {tensor.shape}; expected (batch, time) or (batch, time, features)"
@@ -334,6 +339,15 @@ def _source(
             f"a source vocabulary was given, but the source is values ({option('source_kind', 'one-hot')} if it is not)"
         )
     return SourceSpec("values", size, (TensorSpec("source", "float32", (None, None, size)),))
+
+
+def _frames(what: str, step: tuple[int | None, ...]) -> str:
+    """Return why a sequence whose steps have several axes is refused, and how to build the model around that."""
+    return (
+        f"{what} has steps of shape {step}, and a bundle's have one axis: build the model from the same layers with "
+        "inputs (batch, time, features), TimeDistributed(Reshape(...)) behind them and TimeDistributed(Flatten()) "
+        "before its output; the weights stay as they are"
+    )
 
 
 def _alone(source: SourceSpec) -> OtherSource:

@@ -122,6 +122,8 @@ def _session_options(ort: ModuleType, settings: SessionSettings) -> Any:
         options.inter_op_num_threads = settings.inter_op_threads
         options.execution_mode = ort.ExecutionMode.ORT_PARALLEL
     if settings.shared_threads:
+        if not hasattr(options, "use_per_session_threads"):
+            raise OptionError(f"shared_threads: needs onnxruntime 1.23 or newer, got {ort.__version__}")
         options.use_per_session_threads = False
         return options
     options.add_session_config_entry("session.force_spinning_stop", "1")

@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 import s2s_runtime
-from s2s_runtime import CancelledError, Model
+from s2s_runtime import CancelledError, Model, RunError
 from s2s_runtime.commands import decode as cli
 from s2s_runtime.decoding.workers import Workers, weight_bytes
 
@@ -186,8 +186,15 @@ def test_functions_of_the_caller_are_called_from_one_thread(tiny: Model, options
     assert set(own.threads) == {threading.current_thread().name}
 
 
-@pytest.mark.parametrize("error", [MemoryError("no room"), KeyboardInterrupt("no room")])
-def test_an_error_in_one_batch_ends_the_call(tiny: Model, error: BaseException) -> None:
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (MemoryError("no room"), RunError),
+        (ZeroDivisionError("no room"), ZeroDivisionError),
+        (KeyboardInterrupt("no room"), KeyboardInterrupt),
+    ],
+)
+def test_an_error_in_one_batch_ends_the_call(tiny: Model, error: BaseException, raised: type[BaseException]) -> None:
     """It is raised, and batches that wait aren't begun; the model goes on to work."""
     counting = threading.Lock()
 
@@ -202,7 +209,7 @@ def test_an_error_in_one_batch_ends_the_call(tiny: Model, error: BaseException) 
 
     failing = Failing(tiny.step_model)
     model = Model(tiny.manifest, tiny.step_model, workers=Workers(2, lambda: failing))  # type: ignore[arg-type, return-value]
-    with pytest.raises(type(error), match="no room"):
+    with pytest.raises(raised, match="no room"):
         model.generate(TEXTS * 10, max_batch_size=1)
     assert 3 <= len(failing.threads) <= 4  # that of the other worker, at most
     failing.threads += [""] * 300

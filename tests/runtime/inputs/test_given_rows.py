@@ -61,7 +61,7 @@ def texts_of(model: Model, inputs: Any) -> list[str]:
 COLUMNS = {
     "object": lambda: np.array(TEXTS, object),
     "U": lambda: np.array(TEXTS),
-    "StringDType": lambda: np.array(TEXTS, np.dtypes.StringDType()),
+    **({"StringDType": lambda: np.array(TEXTS, np.dtypes.StringDType())} if hasattr(np.dtypes, "StringDType") else {}),
     "column": lambda: Series(TEXTS),
     "scalars": lambda: [Scalar(text) for text in TEXTS],
     "tuple": lambda: tuple(TEXTS),
