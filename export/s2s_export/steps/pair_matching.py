@@ -296,8 +296,8 @@ def _roles(graph: Graph) -> dict[Value, int]:
         if isinstance(call.operation, keras.layers.RNN):
             roles |= {state: i for i, state in enumerate(call.outputs[1:])}
         elif isinstance(call.operation, keras.layers.Bidirectional):
-            count = len(call.outputs[1:]) // 2
-            roles |= {state: i % count for i, state in enumerate(call.outputs[1:])}
+            states = call.outputs[2 if call.operation.merge_mode is None else 1 :]  # both directions', one by one
+            roles |= {state: i % (len(states) // 2) for i, state in enumerate(states)}
         else:
             above = {roles.get(value) for value in call.inputs}
             if len(above) == 1 and (role := above.pop()) is not None:
