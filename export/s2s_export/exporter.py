@@ -215,6 +215,13 @@ def widths(model: keras.Model, options: ExportOptions) -> Widths | None:
 
 
 def _split(model: keras.Model, options: ExportOptions, source_input: str | None) -> SplitModel:
+    half = half_of_a_pair(flatten_model(model))
+    told = (
+        f"this looks to be the {half} of a pair of inference models: export both with --encoder FILE --decoder FILE "
+        "(s2s_export.export_pair in Python)"
+    )
+    if half == "decoder":  # fed whole prefixes it could be run, from states that nobody makes
+        raise SplitError(told)
     try:
         return split(
             model,
@@ -225,13 +232,9 @@ def _split(model: keras.Model, options: ExportOptions, source_input: str | None)
             longest=options.longest_target,
         )
     except SplitError as error:
-        half = half_of_a_pair(flatten_model(model))
         if half is None:
             raise
-        raise SplitError(
-            f"this looks to be the {half} of a pair of inference models: export both with --encoder FILE --decoder "
-            f"FILE (s2s_export.export_pair in Python); taken for a training model, {error}"
-        ) from error
+        raise SplitError(f"{told}; taken for a training model, {error}") from error
 
 
 @contextmanager
