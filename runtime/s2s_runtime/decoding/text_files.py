@@ -263,7 +263,7 @@ def is_same_file(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> 
         InputError: one is no path.
     """
     for path in (one, other):
-        if not isinstance(path, str | os.PathLike):
+        if not isinstance(path, str | os.PathLike) or "\0" in str(path):
             raise InputError(f"expected the path of a file, got {shown(path)}")
     one, other = Path(one).resolve(), Path(other).resolve()
     return one == other or (one.exists() and other.exists() and one.samefile(other))

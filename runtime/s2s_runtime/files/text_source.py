@@ -126,7 +126,7 @@ def open_text(
         InputError: it is no text, or looks like another encoding.
         OptionError: there is no such encoding.
     """
-    if not isinstance(path, str | os.PathLike):
+    if not isinstance(path, str | os.PathLike) or "\0" in str(path):
         raise InputError(f"expected the path of a file, got {shown(path)}")
     with Path(path).open("rb") as file:
         source = TextSource(file, str(path), encoding, on_progress)
