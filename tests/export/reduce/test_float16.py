@@ -88,7 +88,9 @@ def test_on_device_path(pair: tuple[Path, Path]) -> None:
 def test_refusals(tmp_path: Path) -> None:
     """Values, int8 beside it, other types: one line each, nothing written."""
     with pytest.raises(ExportError, match="dtype=float16: this model gives values, whose loss by float16 isn't"):
-        export(continuous(), tmp_path / "v.s2s", ExportOptions(max_length=3, dtype="float16"))
+        export(
+            continuous(), tmp_path / "v.s2s", ExportOptions(max_length=3, dtype="float16", feed={"shifted": "previous"})
+        )
     with pytest.raises(ExportError, match="dtype: expected 'float32' with quantize 'int8', got 'float16'"):
         ExportOptions(quantize="int8", dtype="float16")
     with pytest.raises(ExportError, match="dtype: expected 'float32' or 'float16', got 'bfloat16'"):

@@ -117,7 +117,9 @@ def test_what_changed_is_counted_in_edits(saved: Path) -> None:
 def test_refusals(tmp_path: Path, saved: Path) -> None:
     """Values, references without a vocabulary or of another number: one line each, nothing written."""
     with pytest.raises(ExportError, match="quantize: this model gives values, whose loss by int8 isn't measured"):
-        export(continuous(), tmp_path / "v.s2s", ExportOptions(max_length=3, quantize="int8"))
+        export(
+            continuous(), tmp_path / "v.s2s", ExportOptions(max_length=3, quantize="int8", feed={"shifted": "previous"})
+        )
     with pytest.raises(ExportError, match=r"references: expected one for each text of verify_with \(2\), got 1"):
         ExportOptions(verify_with=("a", "b"), references=("A",))
     with pytest.raises(ExportError, match=r"^quantize: expected 'int8', got 'int4'$"):

@@ -90,7 +90,7 @@ def test_other_kinds_of_models() -> None:
         ({"text": "abc", "beamsize": 2}, "beamsize: no such option of a request; did you mean 'beam_size'?"),
         ({"text": "abc", "max_batch_size": 2}, "max_batch_size: no such option of a request"),
         ({"text": "abc", "callback": 2}, "callback: no such option of a request"),
-        ({"text": "abc", "beam_size": 0}, "beam_size: expected an integer of at least 1, got 0"),
+        ({"text": "abc", "beam_size": 0}, "beam_size: expected an integer from 1 to 65536, got 0"),
         ({"text": "abc", "beam_size": 33}, "beam_size: expected at most 32, the limit of this server, got 33"),
         ({"text": "abc", "max_length": 5000}, "max_length: expected at most 1024, the limit of this server"),
         ({"text": "abc", "beam_size": 2, "patience": 1e9}, "beam_size * patience: expected at most 32"),
