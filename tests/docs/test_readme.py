@@ -16,6 +16,8 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from architectures.fed import forecast_from_the_known
+from model_pairs import lstm_of_the_tutorial
 from places import ROOT
 
 pytestmark = pytest.mark.tensorflow
@@ -46,6 +48,12 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copy(folder / "trained" / name, folder / name)
     code = "import keras; keras.models.load_model('model.keras').save('model.h5')"
     run(folder, f"{shlex.quote(sys.executable)} -c {shlex.quote(code)}")
+    for name in ("forecast", "loop"):
+        (folder / name).mkdir()
+    forecast_from_the_known().save(folder / "forecast" / "model.keras")
+    halves = lstm_of_the_tutorial()
+    halves.encoder.save(folder / "loop" / "encoder.h5")
+    halves.decoder.save(folder / "loop" / "decoder.h5")
     run(folder, "s2s-export model.keras && cp -r model.s2s old.s2s && mv model.s2s new.s2s")
     return folder
 

@@ -152,7 +152,7 @@ def subclasses(kind: type[S2SError]) -> list[type[S2SError]]:
 
 def test_errors_are_pickled() -> None:
     """Every class of errors; an error that can't be hangs a pool of processes."""
-    for name in ("s2s_runtime.console.app", "s2s_training.errors", "s2s_export.errors"):
+    for name in ("s2s_runtime.console.app", "s2s_runtime.serving.requests", "s2s_training.errors", "s2s_export.errors"):
         if importlib.util.find_spec(name.split(".")[0]) is not None:
             importlib.import_module(name)
     kinds = subclasses(S2SError)

@@ -41,6 +41,7 @@ class SetUp:
         ends: what starts and ends a target.
         max_length: most tokens of an output, the end token counted; None where unknown.
         source: the source vocabulary.
+        values: whether the outputs are values: no token starts or ends them.
     """
 
     padding: PaddingPolicy
@@ -48,13 +49,15 @@ class SetUp:
     ends: Ends
     max_length: int | None
     source: Vocabulary | None
+    values: bool = False
 
     @classmethod
     def of(cls, facts: Understanding) -> SetUp:
         """Return the set-up of a model as it was understood."""
         source = facts.source_vocabulary
         ends = Ends(facts.target.start_id, facts.target.end_ids, facts.target_vocabulary)
-        return cls(facts.padding, source is not None and source.reverse, ends, facts.target.max_length, source)
+        values = facts.target.feedback == "value"
+        return cls(facts.padding, source is not None and source.reverse, ends, facts.target.max_length, source, values)
 
     def in_facts(self, facts: Understanding) -> Understanding:
         """Return the understanding with this set-up in place of its own."""
@@ -93,8 +96,10 @@ class SetUp:
             shown = {}  # nothing pads a source without a time axis
         if self.source is not None:
             shown["source order"] = "reversed" if self.reverse else "as written"
-        shown["start and end"] = str(self.ends)
-        shown["longest output"] = "unknown" if self.max_length is None else f"{self.max_length} tokens"
+        if not self.values:
+            shown["start and end"] = str(self.ends)
+        unit = "steps" if self.values else "tokens"
+        shown["longest output"] = "unknown" if self.max_length is None else f"{self.max_length} {unit}"
         return shown
 
     @property

@@ -120,7 +120,7 @@ class Endpoints:
             return next(iter(self._models.values()))
         if not isinstance(name, str) or name not in self._models:
             known = ", ".join(self._models)
-            raise RefusedError(HTTPStatus.NOT_FOUND, f"model: expected one of {known}, got {name!r:.80}")
+            raise RefusedError(f"model: expected one of {known}, got {name!r:.80}", HTTPStatus.NOT_FOUND)
         return self._models[name]
 
     def _take_note(self, call: Call, model: str, texts: int) -> None:
@@ -172,6 +172,6 @@ def _rows(given: Mapping[str, Any]) -> list[Any]:
 def _check_version(model: ServedModel, loaded: LoadedModel, version: object) -> None:
     if version is not None and version != loaded.version:
         raise RefusedError(
-            HTTPStatus.NOT_FOUND,
             f"{model.name}: expected version {loaded.version}, the one loaded, got {version!r:.80}",
+            HTTPStatus.NOT_FOUND,
         )

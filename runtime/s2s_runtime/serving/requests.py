@@ -43,9 +43,11 @@ class Note:
 
 
 class RefusedError(S2SError):
-    """A request that isn't served, with the status of its answer."""
+    """A request that isn't served, with the status and further headers of its answer."""
 
-    def __init__(self, status: int, message: str, *headers: tuple[bytes, bytes]) -> None:
+    def __init__(
+        self, message: str, status: int = HTTPStatus.BAD_REQUEST, headers: Sequence[tuple[bytes, bytes]] = ()
+    ) -> None:
         super().__init__(message)
         self.status, self.headers = status, headers
 
@@ -121,7 +123,7 @@ class Call:
             message = await self.receive()
             if message["type"] == "http.disconnect":
                 self.gone = True
-                raise RefusedError(GONE, "the client left before its request was whole")
+                raise RefusedError("the client left before its request was whole", GONE)
             part = message.get("body", b"")
             size += len(part)
             if size > most:
@@ -203,7 +205,7 @@ def _refusal(status: int, message: str, *headers: tuple[bytes, bytes]) -> Answer
 
 
 def _too_long(most: int) -> RefusedError:
-    return RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"expected a body of at most {most} bytes", _CLOSE)
+    return RefusedError(f"expected a body of at most {most} bytes", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, (_CLOSE,))
 
 
 _CLOSE: Final = (b"connection", b"close")  # what is left of the request isn't read
@@ -214,7 +216,7 @@ def _unpacked(body: bytes, encoding: bytes, most: int) -> bytes:
         return body
     if encoding not in (b"gzip", b"deflate"):
         words = "expected Content-Encoding gzip, deflate or none"
-        raise RefusedError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"{words}, got {encoding.decode('latin-1')}")
+        raise RefusedError(f"{words}, got {encoding.decode('latin-1')}", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
     unpacker = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # 32: of either kind
     try:
         unpacked = unpacker.decompress(body, most)
