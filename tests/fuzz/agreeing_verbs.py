@@ -285,7 +285,10 @@ def verbs(case: Case, decoded: Decoded) -> Iterator[tuple[str, Callable[[], list
     if plain and not case["model"].isdigit() and not given & functions and _can_be_typed(decoded.options):
         yield "s2s-decode", lambda: _typed(decoded, case["model"])
     portable = not case["model"].isdigit() and all(len(_first(row)) for row in decoded.sources)
-    if takes("generate_from") and portable and "max_source_length" not in given and _is_readable(decoded):
+    from_states = (
+        takes("generate_from") and portable and decoded.options.get("engine") != "graph"
+    )  # stepped, as streams
+    if from_states and "max_source_length" not in given and _is_readable(decoded):
         yield "generate_from", lambda: _from_states(decoded)
 
 

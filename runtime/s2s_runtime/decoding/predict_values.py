@@ -60,7 +60,8 @@ def first_values(manifest: Manifest, start: ArrayLike | None, rows: int) -> Floa
             with np.errstate(over="ignore"):
                 given = np.asarray(start, np.float32)
         except (TypeError, ValueError) as error:
-            raise InputError(f"start: expected numbers, {manifest.target.size} or {first.shape}: {error}") from error
+            wanted = f"numbers of shape ({manifest.target.size},) or {first.shape}"
+            raise InputError(f"start: expected {wanted}, got {shown(start)}") from error
         if given.shape not in {first.shape, first.shape[1:]}:
             raise InputError(f"start: expected shape ({manifest.target.size},) or {first.shape}, got {given.shape}")
         if not np.isfinite(given).all():

@@ -138,13 +138,19 @@ def flatten_model(model: keras.Model) -> Graph:
     """Read a Functional or Sequential model as one flat program.
 
     Raises:
-        SplitError: the model, or a model inside it, is subclassed and has no graph to read.
+        SplitError: the model, or a model inside it, is subclassed and has no graph to read; or a mask is no tensor, as
+            in a file that was edited.
     """
     builder = _Builder()
     function = _functional(model)
     inputs = tuple(builder.value_of(tensor) for tensor in tree.flatten(function.inputs))
     builder.add_model(function)
     outputs = tuple(builder.value_of(tensor) for tensor in tree.flatten(function.outputs))
+    for call in builder.calls:
+        if any(isinstance(leaf, str) for leaf in tree.flatten(call.kwargs.get("mask"))):
+            raise SplitError(
+                f'layer "{call.operation.name}": expected a tensor as its mask, got a text; is the file whole?'
+            )
     return Graph(inputs, tuple(builder.calls), outputs)
 
 
