@@ -28,8 +28,9 @@ from s2s_export.passes.registry import Passes
 from s2s_export.reduce.reduce_bundle import reduce_bundle
 from s2s_export.report import Exported
 from s2s_export.steps.pair_matching import half_of_a_pair
-from s2s_export.understand.bundle_terms import Understanding, embedding_size, understand
+from s2s_export.understand.bundle_terms import Understanding, understand
 from s2s_export.understand.decoded_output_choice import ChosenOutput
+from s2s_export.understand.source_terms import embedding_size
 from s2s_export.understand.text_layers import without_text_layers
 from s2s_export.verify.verify import Subject, refuse_failed, verify
 from s2s_export.write import refuse_existing, replacing_bundle, write_graphs

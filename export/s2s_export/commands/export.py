@@ -124,13 +124,14 @@ class _Loading:
 
         model, weights, decoder = settings.model, settings.weights, settings.decoder
         described = model is not None and is_config(model) and weights is not None  # model.json and its weights
-        ways = [model] if described else [way for way in (model, weights, decoder) if way is not None]
-        (path, *others) = [way for way in ways if way is not None] or [None]
-        if path is None or others or (not described and (weights is None) != (settings.model_fn is None)):
+        ways = [way for way in (model, None if described else weights, decoder) if way is not None]
+        built = described != (settings.model_fn is not None)  # what the weights are for
+        if len(ways) != 1 or (weights is not None) != built:
             raise UsageError(
                 "expected MODEL, or --encoder FILE with --decoder FILE, or --weights FILE with --model-fn "
                 "module:function (or with model.json in MODEL's place)"
             )
+        [path] = ways
         for file in filter(None, (model, settings.encoder, decoder)):
             refuse_missing_model(file)
         if weights is not None:

@@ -48,19 +48,22 @@ def prove(
         ExportError: none does, with the nearest ones; or only one does that contradicts what was given.
     """
     kept = choices_of(base, facts, given | told)
-    stages = [kept.setups(base), *_stages(base, facts, proof, given)]
     trials: list[Trial] = []
-    for stage in stages:
-        trial = _first_proved(proof, stage, trials)
-        if trial is not None:
-            _refuse_longest(trial, base, given)
-            return trial, _untold(proof, trial.setup, facts, given)
+    trial = _first_proved(proof, chain(kept.setups(base), *_stages(base, facts, proof, given)), trials)
+    if trial is not None:
+        _refuse_longest(trial, base, given)
+        return trial, _untold(proof, trial.setup, facts, given)
     contradicted = _contradicted(proof, base, facts, given)
     raise ExportError(contradicted or _nearest(proof, trials))
 
 
 def _first_proved(proof: Proof, setups: Iterator[SetUp], trials: list[Trial]) -> Trial | None:
+    """Return the first that gives all; `trials` is told each that was tried, once, as wider choices repeat narrower."""
+    seen: list[SetUp] = []
     for setup in setups:
+        if setup in seen:
+            continue
+        seen.append(setup)
         trial = proof.tried(setup, _FIRST)
         trials.append(trial)
         if not trial.difference:

@@ -9,6 +9,7 @@ import io
 import math
 import stat
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Final
@@ -62,15 +63,15 @@ def check_hdf5(file: Path | IO[bytes], name: str) -> None:
 
 
 def _check_archive(archive: zipfile.ZipFile, path: Path) -> None:
-    names = archive.namelist()
+    counts = Counter(archive.namelist())
     for entry in archive.infolist():
         at = f"{path}: {entry.filename!r}"
         if _leaves(entry.filename):
             raise ModelFileError(f"{at} would lie outside of the archive's folder; expected relative names without ..")
         if stat.S_ISLNK(entry.external_attr >> 16):
             raise ModelFileError(f"{at} is a symbolic link; expected files alone, as model.save() writes them")
-        if names.count(entry.filename) > 1:
-            raise ModelFileError(f"{at} stands there {names.count(entry.filename)} times; expected each name once")
+        if counts[entry.filename] > 1:
+            raise ModelFileError(f"{at} stands there {counts[entry.filename]} times; expected each name once")
         if entry.compress_type not in _METHODS or entry.flag_bits & 1:
             raise ModelFileError(f"{at} is encrypted or packed in a way that model.save() doesn't write; save it again")
         if entry.file_size > max(_SMALL, _MOST_EXPANSION * entry.compress_size):

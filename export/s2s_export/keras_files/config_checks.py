@@ -68,8 +68,8 @@ class LambdaCode:
         return f"lambda {arguments} of {place}, which uses {', '.join(used) or 'nothing else'}"
 
 
-def check_config(path: Path, objects: dict[str, Any], *, trust_lambda: bool) -> None:
-    """Check what the configuration in a file of a whole model would run or read.
+def check_config(path: Path, objects: dict[str, Any], *, trust_lambda: bool) -> Entry:
+    """Check what the configuration in a file of a whole model would run or read, and return it.
 
     Args:
         path: the file, whose structure was checked.
@@ -91,6 +91,7 @@ def check_config(path: Path, objects: dict[str, Any], *, trust_lambda: bool) -> 
         )
     for code in codes:
         logger.warning('%s: layer "%s" runs code of this file, as trusted: %s', path, code.layer, code)
+    return config
 
 
 def read_config(path: Path) -> Entry:

@@ -33,7 +33,7 @@ from keras import ops
 
 from s2s_export.errors import ModelFileError
 from s2s_export.keras_files.keras2_weights import convert_cudnn_weights
-from s2s_export.keras_files.tensorflow_calls import CALLS, called, taken_apart
+from s2s_export.keras_files.tensorflow_calls import CALLS, called, is_tensor, taken_apart
 from s2s_training.splitting.graph import reserve_name
 
 _CUDNN = {"CuDNNLSTM": "LSTM", "CuDNNGRU": "GRU"}
@@ -261,7 +261,7 @@ def _node(node: list[Any], *, recurrent: bool) -> dict[str, Any]:
 
 def _named(value: Any) -> Any:
     """Return a named argument; tensors in it are written [layer, call, output]."""
-    if isinstance(value, list) and len(value) in (3, 4) and isinstance(value[0], str) and isinstance(value[1], int):
+    if is_tensor(value):
         return _tensor(value[:3])
     return [_named(item) for item in value] if isinstance(value, list) else value
 

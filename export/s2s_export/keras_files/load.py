@@ -19,7 +19,7 @@ import keras
 from s2s_export.errors import ModelFileError
 from s2s_export.keras_files.archive_checks import check_file
 from s2s_export.keras_files.array_weights import assign_arrays
-from s2s_export.keras_files.config_checks import check_config, read_config
+from s2s_export.keras_files.config_checks import check_config
 from s2s_export.keras_files.dtypes import in_float32
 from s2s_export.keras_files.file_kinds import (
     checkpoint_of,
@@ -68,11 +68,10 @@ def load_model(
     try:
         if not in_parts:
             check_file(path)
-        check_config(path, custom_objects or {}, trust_lambda=trust_lambda)
+        config = check_config(path, custom_objects or {}, trust_lambda=trust_lambda)
         if trust_lambda:
             provide_globals()
         if in_parts:
-            config = read_config(path)
             model = _of_config(config, custom_objects, trust_lambda=trust_lambda)
             _load_weights(model, path if weights is None else Path(weights), config)
             return model

@@ -87,6 +87,11 @@ class TensorFlowCall(keras.layers.Layer):
         return {**super().get_config(), "function": self.function, "arguments": self.arguments}
 
 
+def is_tensor(value: Any) -> bool:
+    """Return whether a value is a tensor as Keras 2 wrote it: [layer, call, output], perhaps with arguments."""
+    return isinstance(value, list) and len(value) in (3, 4) and isinstance(value[0], str) and isinstance(value[1], int)
+
+
 def taken_apart(first: Any, named: Any) -> tuple[list[Any], list[Any]]:
     """Return the arguments of a call with numbers in the place of its tensors, and the tensors.
 
@@ -97,7 +102,7 @@ def taken_apart(first: Any, named: Any) -> tuple[list[Any], list[Any]]:
     tensors: list[Any] = []
 
     def numbered(value: Any) -> Any:
-        if isinstance(value, list) and len(value) in (3, 4) and isinstance(value[0], str) and isinstance(value[1], int):
+        if is_tensor(value):
             tensors.append(value[:3])
             return {_PLACE: len(tensors) - 1}
         if isinstance(value, dict):

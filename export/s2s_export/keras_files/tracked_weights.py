@@ -96,14 +96,16 @@ class _Filling:
     ) -> list[tuple[Any, int, dict[str, Any] | None]]:
         """Return each layer that has weights, its node, and its own configuration where it is a model."""
         if config is not None:
-            entries = [entry for entry in config["layers"] if entry["class_name"] != "InputLayer"]
-            offset = 0 if "input_layers" not in config else None  # a Sequential doesn't number its input
-            places = range(len(entries)) if offset == 0 else [config["layers"].index(entry) for entry in entries]
+            # A Sequential doesn't number its input.
+            is_numbered = "input_layers" in config
+            entries = [entry for entry in config["layers"] if is_numbered or entry["class_name"] != "InputLayer"]
             known = {layer.name: layer for layer in model.layers}
             return [
                 (known[entry["config"]["name"]], children[f"layer-{i}"], entry["config"])
-                for i, entry in zip(places, entries, strict=True)
-                if f"layer-{i}" in children and entry["config"].get("name") in known
+                for i, entry in enumerate(entries)
+                if entry["class_name"] != "InputLayer"
+                and f"layer-{i}" in children
+                and entry["config"].get("name") in known
             ]
         layers = [layer for layer in model.layers if layer.weights]
         numbers = sorted(int(name.removeprefix(_NUMBERED)) for name in children if name.startswith(_NUMBERED))

@@ -14,9 +14,9 @@ from s2s_training.errors import SplitError
 from s2s_training.splitting.assemble import Crossing, Step, assemble, step_outputs
 from s2s_training.splitting.graph import Graph, Value, distinct_names, flatten_model, replay, reserve_names
 from s2s_training.splitting.partition import Partition
-from s2s_training.splitting.source_inputs import aligned_with_first, order_sources
-from s2s_training.splitting.splitter import SplitModel, run_encoder, what_is_fed, which_are_vectors
-from s2s_training.splitting.step import StepTracer
+from s2s_training.splitting.source_inputs import order_sources
+from s2s_training.splitting.splitter import SplitModel, described, run_encoder, what_is_fed, which_are_vectors
+from s2s_training.splitting.step import EmptyWindow, StepTracer
 from s2s_training.splitting.stepped_model import AuthorsLoop, SteppedModel, unmasked
 
 
@@ -33,26 +33,6 @@ class WithoutMask(keras.layers.Layer):
 
     def compute_mask(self, *_: Any) -> None:
         """Return None."""
-
-
-class ZeroState(keras.layers.Layer):
-    """Gives zeros of some shape, as many rows as its input has.
-
-    Args:
-        shape: of a row.
-    """
-
-    def __init__(self, shape: Sequence[int], **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.shape = tuple(shape)
-
-    def call(self, x: Any) -> Any:
-        """Return zeros (batch, *shape)."""
-        return ops.zeros((ops.shape(x)[0], *self.shape), dtype=self.compute_dtype)
-
-    def compute_output_spec(self, x: Any) -> keras.KerasTensor:
-        """Return the spec of the zeros."""
-        return keras.KerasTensor((x.shape[0], *self.shape), self.compute_dtype)
 
 
 def pair_models(
@@ -143,7 +123,7 @@ def _fed_whole_targets(encoder: keras.Model, decoder: keras.Model, graph: Graph,
     for handed in matched.handed:
         place = graph.inputs.index(handed.value)
         zeros = handed.first is None
-        arguments[place] = ZeroState(handed.value.shape[1:])(made[0]) if zeros else made[handed.first or 0]
+        arguments[place] = EmptyWindow(handed.value.shape[1:])(made[0]) if zeros else made[handed.first or 0]
     output = tree.flatten(_called(decoder, arguments))[matched.decoded]
     return keras.Model([*encoder.inputs, target], output, name=decoder.name)
 
@@ -157,43 +137,23 @@ def _reading(encoder: Graph, decoder: Graph, matched: Matched) -> Partition:
 
 def _take_apart(encoder: Graph, decoder: Graph, matched: Matched, source_input: str | None) -> SplitModel:
     reading = _reading(encoder, decoder, matched)
-    both = Graph(encoder.inputs, (*encoder.calls, *decoder.calls), encoder.outputs)
+    both = Graph((*encoder.inputs, matched.fed), (*encoder.calls, *decoder.calls), (reading.output,))
     with distinct_names(both):
         reserve_names(both)
         used = order_sources(encoder, encoder.calls, (), source_input)
         vectors = which_are_vectors(encoder, used)
         sources, environment = run_encoder(used, vectors, reading)
-        zeros = {
-            handed.value: ZeroState(handed.value.shape[1:])(sources[0])
-            for handed in matched.handed
-            if handed.first is None
-        }
         firsts = {
-            handed.value: zeros[handed.value] if handed.first is None else environment[encoder.outputs[handed.first]]
+            handed.value: EmptyWindow(handed.value.shape[1:])(sources[0])
+            if handed.first is None
+            else environment[encoder.outputs[handed.first]]
             for handed in matched.handed
         }
         memory = {handed.value: firsts[handed.value] for handed in memory_inputs(matched)}
         crossing = Crossing(memory, {}, sources, vectors)  # what `predict` gave had no mask
         states = [firsts[handed.value] for handed in inputs_that_change(matched)]
         parts = assemble(sources, states, crossing, _step(decoder, matched, reading, crossing))
-    return SplitModel(
-        encoder=parts.encoder,
-        decoder=parts.decoder,
-        fed=what_is_fed(decoder, reading),
-        state_count=parts.state_count,
-        memory_count=parts.memory_count,
-        attention=parts.attention,
-        source_indices=tuple(encoder.inputs.index(value) for value in used),
-        sources=used,
-        vectors=vectors,
-        aligned=aligned_with_first(parts.encoder.inputs, vectors, parts.encoder.outputs),
-        target_index=len(encoder.inputs),
-        fed_inputs=(),
-        known=(False,) * len(used),
-        output_index=0,
-        steps=None,
-        reading=reading,
-    )
+        return described(both, (parts, reading), used)
 
 
 def _step(decoder: Graph, matched: Matched, reading: Partition, crossing: Crossing) -> Step:

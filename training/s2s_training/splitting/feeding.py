@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from s2s_runtime.spelling import option
+from s2s_runtime.spelling import option, option_by_name
 from s2s_training.errors import SplitError
 from s2s_training.splitting.graph import Graph, Value
 
@@ -63,16 +63,16 @@ class Feed:
         for typed in text.replace(" ", "").split("+"):
             match = _PART.fullmatch(typed)
             if match is None or match["kind"] not in get_args(FeedKind):
-                raise SplitError(f"{feed_option({name: text})}: {_EXPECTED}")
+                raise SplitError(f"{option_by_name('feed', {name: text})}: {_EXPECTED}")
             if match["columns"] and match["kind"] != "previous":
-                raise SplitError(f"{feed_option({name: text})}: only previous has features to choose from")
+                raise SplitError(f"{option_by_name('feed', {name: text})}: only previous has features to choose from")
             columns = tuple(map(int, match["columns"].split(","))) if match["columns"] else ()
             parts.append(Part(cast("FeedKind", match["kind"]), columns))
         kinds = [part.kind for part in parts]
         if kinds.count("known") + kinds.count("zeros") > 1 or (len(kinds) > 1 and "constant" in kinds):
             raise SplitError(
-                f"{feed_option({name: text})}: expected known or zeros once, which fill what previous leaves, and "
-                "constant by itself"
+                f"{option_by_name('feed', {name: text})}: expected known or zeros once, which fill what previous "
+                "leaves, and constant by itself"
             )
         return cls(tuple(parts))
 
@@ -102,7 +102,7 @@ class Feed:
         fills = [i for i, part in enumerate(self.parts) if part.kind != "previous"]
         if wrong or rest < 0 or bool(fills) != bool(rest):
             raise SplitError(
-                f"{feed_option({name: str(self)})}: the decoder input {name!r} has {width} features and the "
+                f"{option_by_name('feed', {name: str(self)})}: the decoder input {name!r} has {width} features and the "
                 f"model gives {output}, numbered from 0: this doesn't come to {width}"
             )
         return tuple(rest if i in fills else size for i, size in enumerate(sizes))
@@ -137,13 +137,6 @@ class FedInput:
         return sum(size for part, size in zip(self.feed.parts, sizes, strict=True) if part.kind == kind)
 
 
-def feed_option(feeds: Mapping[str, str]) -> str:
-    """Spell what inputs are fed as the caller types it, by their names."""
-    if option("feed").startswith("-"):
-        return " ".join(option("feed", f"{name}={text}") for name, text in feeds.items())
-    return option("feed", repr(dict(feeds)))
-
-
 def read_feeds(feeds: Mapping[str, str], graph: Graph) -> dict[Value, Feed]:
     """Return what inputs of a model are fed, as the caller says.
 
@@ -157,19 +150,6 @@ def read_feeds(feeds: Mapping[str, str], graph: Graph) -> dict[Value, Feed]:
             f"{option('feed')}: no input is called {unknown[0]!r}; the model's inputs are {', '.join(by_name)}"
         )
     return {by_name[name]: Feed.read(name, text) for name, text in feeds.items()}
-
-
-@keras.saving.register_keras_serializable(package="s2s")
-class FirstPosition(keras.layers.Layer):
-    """Gives the number of the first step, 0, for as many rows as its input has."""
-
-    def call(self, x: Any) -> Any:
-        """Return int32 (batch, 1)."""
-        return ops.zeros((ops.shape(x)[0], 1), dtype="int32")
-
-    def compute_output_spec(self, x: Any) -> keras.KerasTensor:
-        """Return the spec of a number for each row."""
-        return keras.KerasTensor((x.shape[0], 1), "int32")
 
 
 @keras.saving.register_keras_serializable(package="s2s")
@@ -306,7 +286,7 @@ class StepFeeder:
         """Return what a constant part holds at each step, (1,) or (1, features)."""
         if kind == "constant" and self.start is None:
             raise SplitError(
-                f"{feed_option({each.value.name: 'constant'})}: the constant is the start token: give "
+                f"{option_by_name('feed', {each.value.name: 'constant'})}: the constant is the start token: give "
                 f"{option('start_id', 'N')}"
             )
         token = self.start if kind == "constant" else 0

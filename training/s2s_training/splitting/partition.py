@@ -12,11 +12,10 @@ from dataclasses import dataclass
 
 import keras
 
-from s2s_runtime.spelling import option
+from s2s_runtime.spelling import option, option_by_name
 from s2s_training.errors import SplitError
 from s2s_training.splitting.attention_layers import ATTENTION, attention_problems
 from s2s_training.splitting.decoded_output import decoded_output, output_name
-from s2s_training.splitting.feeding import feed_option
 from s2s_training.splitting.graph import Call, Graph, Value, ancestors, is_recurrent, reads_last_inputs, values_in
 from s2s_training.splitting.source_inputs import read_beside, sets_target_steps
 
@@ -63,6 +62,12 @@ class Partition:
     def decoder_input(self) -> Value | None:
         """The first of the decoder's inputs; None where it has none."""
         return next(iter(self.decoder_inputs), None)
+
+    @property
+    def memory(self) -> list[Value]:
+        """The encoder's values that the decoder's calls read, each once, initial states among them."""
+        read = (value for call in self.decoder_calls for value in call.inputs)
+        return list(dict.fromkeys(value for value in read if value not in self.decoder_values))
 
 
 def partition(graph: Graph, decoder_input: str | None = None, fed: Sequence[Value] = ()) -> Partition:
@@ -146,7 +151,7 @@ def _reading(graph: Graph, decoder_inputs: tuple[Value, ...]) -> Partition | Non
 def _what_is_unsaid(graph: Graph, reading: Partition, beside: Sequence[Value]) -> str:
     """Return one sentence on inputs that are read step by step, of which nobody said what they are fed."""
     names = " and ".join(repr(value.name) for value in beside)
-    feeds = feed_option({value.name: "known" for value in beside})
+    feeds = option_by_name("feed", {value.name: "known" for value in beside})
     stepwise = [value for value in graph.outputs if value in reading.decoder_values and len(value.shape) == 3]
     others = [repr(output_name(graph, value)) for value in stepwise if value is not reading.output]
     several = (

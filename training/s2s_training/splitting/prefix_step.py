@@ -156,12 +156,6 @@ def empty_prefixes(prefix: Prefix, feeder: StepFeeder, rows: Any) -> list[Any]:
     return [EmptyWindow((prefix.longest, *value.shape[2:]), value.dtype)(rows) for value in values]
 
 
-def prefix_memory(reading: Partition) -> list[Value]:
-    """Return the encoder's values that the decoder reads, each once, initial states among them."""
-    read = (value for call in reading.decoder_calls for value in call.inputs)
-    return list(dict.fromkeys(value for value in read if value not in reading.decoder_values))
-
-
 def run_prefix(prefix: Prefix, crossing: Crossing, feeder: StepFeeder) -> Step:
     """Replay the decoder's calls on the prefix, one step longer."""
     reading, (memory, masks) = prefix.reading, crossing.inputs()

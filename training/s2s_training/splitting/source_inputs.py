@@ -79,6 +79,8 @@ def read_beside(graph: Graph, decoder_inputs: Sequence[Value]) -> tuple[Value, .
     read = {value for call in calls for value in call.inputs}
     others = [value for value in graph.inputs if value not in decoder_inputs and value in read]
     timed = [value for value in others if len(value.shape) >= 3 or (len(value.shape) == 2 and holds_ids(graph, value))]
+    if len(others) < 2 or not timed:
+        return ()  # whatever a call showed
     for count in range(min(len(others), _MOST_BESIDE)):  # one other is left at least: the source
         for beside in combinations(timed, count):
             if _takes_longer(graph, calls, (*decoder_inputs, *beside)):

@@ -17,7 +17,7 @@ from s2s_training.splitting.graph import Call, Graph, Value, replay
 from s2s_training.splitting.partition import Partition
 from s2s_training.splitting.step import InitialState, StepTracer, initial_states, own_states
 from s2s_training.splitting.step_slices import on_one_step
-from s2s_training.splitting.unrolled import Unrolled, memory_values
+from s2s_training.splitting.unrolled import Unrolled
 
 Start = int | Literal["zeros"] | None
 
@@ -73,9 +73,9 @@ def split_unrolled(
         environment[loop.decoder_input] = first(environment[sources[0]])
     tensors = [environment[value] for value in sources]
     replay(loop.encoder_calls, environment)
-    crossing = Crossing.of(environment, memory_values(loop), tensors, vectors)
     fed = () if loop.decoder_input is None else (loop.decoder_input,)
     reading = Partition(fed, loop.encoder_calls, loop.calls, loop.values, loop.output, ())
+    crossing = Crossing.of(environment, reading.memory, tensors, vectors)
     states = [_flat(environment[carried.first]) for carried in loop.carried]
     return assemble(tensors, states, crossing, _step(loop, reading, crossing, states)), reading
 

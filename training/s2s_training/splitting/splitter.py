@@ -24,7 +24,7 @@ from s2s_training.errors import SplitError
 from s2s_training.layers.cells import feeds_itself
 from s2s_training.layers.conditioned_rnn import ConditionedRNN
 from s2s_training.splitting.assemble import Assembled, Crossing, Step, assemble, step_outputs
-from s2s_training.splitting.feeding import FedInput, Feed, FirstPosition, StepFeeder, read_feeds
+from s2s_training.splitting.feeding import FedInput, Feed, StepFeeder, read_feeds
 from s2s_training.splitting.graph import (
     Call,
     Graph,
@@ -38,7 +38,7 @@ from s2s_training.splitting.graph import (
     window_length,
 )
 from s2s_training.splitting.partition import Partition, partition
-from s2s_training.splitting.prefix_step import Prefix, empty_prefixes, find_prefix, prefix_memory, run_prefix
+from s2s_training.splitting.prefix_step import Prefix, empty_prefixes, find_prefix, run_prefix
 from s2s_training.splitting.source_inputs import aligned_with_first, holds_ids, is_vector, order_sources, runs
 from s2s_training.splitting.split_unrolled import split_unrolled, with_first_states
 from s2s_training.splitting.step import EmptyWindow, InitialState, StepTracer, initial_states, own_states
@@ -162,7 +162,7 @@ def _split(
         graph, fed = stepwise, () if loop.decoder_input is None else (loop.decoder_input,)
         first = [state.first for state in loop.carried]
         used = order_sources(graph, (*loop.encoder_calls, *loop.calls), fed, source_input, states=first)
-        return _described(graph, split_unrolled(loop, used, which_are_vectors(graph, used), start), used, loop)
+        return described(graph, split_unrolled(loop, used, which_are_vectors(graph, used), start), used, loop)
     said = read_feeds(feeds, graph)
     found = _partition(graph, decoder_input, said, longest)
     prefix, reading = (found, found.reading) if isinstance(found, Prefix) else (None, found)
@@ -181,18 +181,18 @@ def _split(
     sources, environment = run_encoder(used, vectors, reading)
     sources, environment, vectors = [*sources, *known.values()], environment | known, (*vectors, *[False] * len(known))
     if prefix is not None:
-        flat = [*empty_prefixes(prefix, feeder, sources[0]), FirstPosition()(sources[0])]
-        crossing = Crossing.of(environment, [*prefix_memory(reading), *known], sources, vectors)
+        flat = [*empty_prefixes(prefix, feeder, sources[0]), EmptyWindow((1,), "int32")(sources[0])]
+        crossing = Crossing.of(environment, [*reading.memory, *known], sources, vectors)
         step = run_prefix(prefix, crossing, feeder)
     else:
         states = _first_states(recurrent, sources, environment)
         flat = [state for call in recurrent for state in states[call]]
-        flat += [FirstPosition()(sources[0])] if feeder.counts_steps else []
+        flat += [EmptyWindow((1,), "int32")(sources[0])] if feeder.counts_steps else []
         crossing = Crossing.of(environment, [*_memory_values(reading), *known], sources, vectors)
         step = _run_step(reading, states, crossing, feeder)
     parts = assemble(sources, flat, crossing, step)
     inputs = () if _feeds_itself(reading) else tuple(feeder.inputs)
-    made = _described(graph, (parts, reading), (*used, *known), fed_inputs=inputs)
+    made = described(graph, (parts, reading), (*used, *known), fed_inputs=inputs)
     return made if prefix is None else replace(made, prefix=prefix.longest)
 
 
@@ -230,13 +230,22 @@ def which_are_vectors(graph: Graph, sources: Sequence[Value]) -> tuple[bool, ...
     return tuple(is_vector(graph, value) for value in sources)
 
 
-def _described(
+def described(
     graph: Graph,
     made: tuple[Assembled, Partition],
     sources: tuple[Value, ...],
     loop: Unrolled | None = None,
     fed_inputs: tuple[FedInput, ...] = (),
 ) -> SplitModel:
+    """Return what was made of a graph with what the graph says of it.
+
+    Args:
+        graph: the model's, or that of the two models of a pair.
+        made: encoder and decoder, and how the graph was read.
+        sources: its source inputs, the first one first.
+        loop: where the model was saved unrolled.
+        fed_inputs: the decoder's inputs, where it was said what they are fed.
+    """
     parts, reading = made
     known = tuple(any(value is fed.value for fed in fed_inputs) for value in sources)
     vectors = tuple(

@@ -19,7 +19,7 @@ from keras import tree
 
 from s2s_runtime.spelling import option
 from s2s_training.errors import SplitError
-from s2s_training.splitting.graph import Call, Graph, Value, ancestors, is_recurrent, substitute, values_in
+from s2s_training.splitting.graph import Call, Graph, Value, ancestors, is_recurrent, substitute
 from s2s_training.splitting.partition import named_inputs
 from s2s_training.splitting.step_slices import StepSlice, step_slices
 
@@ -350,14 +350,3 @@ def _first_input(graph: Graph, decoded: Value, name: str | None) -> Value | None
             f"say which with {option('decoder_input', 'NAME')}"
         )
     return inputs[0] if inputs else None
-
-
-def memory_values(unrolled: Unrolled) -> list[Value]:
-    """Return the values that the step reads and nothing in it changes, each once, in order of first use."""
-    changing = unrolled.values
-    memory: dict[Value, None] = {}
-    for call in unrolled.calls:
-        for value in values_in((call.args, call.kwargs)):
-            if value not in changing:
-                memory.setdefault(value)
-    return list(memory)

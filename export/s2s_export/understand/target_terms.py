@@ -1,0 +1,154 @@
+"""What a split model writes, in the bundle's terms: what is fed back, what starts and ends a target, its length."""
+
+from __future__ import annotations
+
+import keras
+
+from s2s_export.errors import ExportError
+from s2s_export.options import ExportOptions
+from s2s_export.understand.source_terms import steps_of_several_axes
+from s2s_runtime.bundle.manifest_file import TargetSpec
+from s2s_runtime.spelling import option, option_by_name
+from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
+from s2s_training.splitting.splitter import SplitModel
+
+
+def target_terms(
+    model: keras.Model,
+    split: SplitModel,
+    vocabulary: Vocabulary | None,
+    options: ExportOptions,
+    *,
+    probabilities: bool,
+) -> tuple[TargetSpec, bool]:
+    """Return the target side, and whether tokens are fed as one-hot rows."""
+    step = tuple(split.decoder.outputs[0].shape[1:])
+    if len(step) != 1:
+        raise ExportError(steps_of_several_axes("what is decoded", step))
+    width = split.decoder.outputs[0].shape[-1]
+    if width is None:
+        raise ExportError(
+            "what is decoded has no fixed number of symbols or values in its last axis; expected an output "
+            f"(batch, time, symbols): name another with {option('decoder_output', 'NAME')}, or fix the axis where the "
+            "model is built"
+        )
+    size = int(width)
+    fed_size = split.decoder.inputs[0].shape[-1] if split.fed == "value" else None
+    start_id = options.first_token
+    one_hot = split.fed == "value" and fed_size == size and (probabilities or start_id is not None)
+    max_length = _max_length(model, split, options)
+    # Nothing says symbols: neither a softmax, nor a vocabulary, nor a token that ends or begins.
+    without_tokens = not (probabilities or vocabulary or options.end_ids) and start_id is None
+    if split.fed == "none" and without_tokens:
+        return TargetSpec("value", size, max_length=max_length), False
+    if split.fed == "value" and not one_hot:
+        _ask_for_feed(split, size)
+        if vocabulary is not None:
+            raise ExportError(
+                f"a target vocabulary was given, but the decoder reads {fed_size} features and gives {size} values: "
+                "a continuous model has no tokens; leave the target vocabulary out"
+            )
+        return TargetSpec("value", size, max_length=max_length), False
+    if vocabulary is not None and len(vocabulary) != size:
+        raise ExportError(
+            f"the target vocabulary has {len(vocabulary)} symbols but the model gives {size} probabilities; "
+            "give the symbols the model was trained with"
+        )
+    end_ids = options.end_ids or (() if vocabulary is None or vocabulary.end_id is None else (vocabulary.end_id,))
+    for token in [*end_ids, *([] if start_id is None else [start_id])]:
+        if token >= size:
+            raise ExportError(f"start and end ids: expected 0 to {size - 1} (the model's outputs), got {token}")
+    feedback = split.fed if split.fed in ("none", "probabilities") else "token"
+    if feedback == "token" and start_id is None:
+        raise ExportError(
+            f"the first token fed to the decoder is unknown: give the target's symbols with "
+            f"{option('target_vocab', 'FILE')} and the start and end among them with {option('start', 'SYMBOL')} and "
+            f"{option('end', 'SYMBOL')}; or {option('start_id', 'N')} and {option('end_id', 'N')} for a model that "
+            "only knows numbers"
+        )
+    return (
+        TargetSpec(
+            feedback,
+            size,
+            start_id=None if feedback == "none" else start_id,
+            end_ids=tuple(end_ids),
+            padding_id=_target_padding(split, vocabulary),
+            unknown_id=None if vocabulary is None else vocabulary.unknown_id,
+            max_length=max_length,
+        ),
+        one_hot,
+    )
+
+
+def _ask_for_feed(split: SplitModel, size: int) -> None:
+    """Refuse a decoder that reads vectors of which nobody said what they are; its shape allows several answers."""
+    unsaid = next((fed for fed in split.fed_inputs if not fed.asked), None)
+    if unsaid is None:
+        return
+    name, width = unsaid.value.name, int(unsaid.value.shape[-1] or 0)
+    joined = "previous+known" if width > size else "previous[0]"
+    own = (
+        f"{option_by_name('feed', {name: 'previous'})} for its own output of the step before, "
+        if width == size
+        else f"{option_by_name('feed', {name: joined})} or the like for features of its own output of the step before, "
+    )
+    raise ExportError(
+        f"the decoder reads {_features(width)} a step from its input {name!r} and gives {size}: the model doesn't show "
+        f"what is fed there once it is trained. Give {own}{option_by_name('feed', {name: 'known'})} for values that are "
+        f"known in advance (calendar, prices), or {option_by_name('feed', {name: 'zeros'})}"
+    )
+
+
+def _features(count: int) -> str:
+    return f"{count} feature" if count == 1 else f"{count} features"
+
+
+def _target_padding(split: SplitModel, vocabulary: Vocabulary | None) -> int | None:
+    """Return the id that fills short targets and is never generated.
+
+    It is what the decoder masks, or what the vocabulary says. A space that also pads is an ordinary character.
+    """
+    if any(_masks_zero(call.operation) for call in split.reading.decoder_calls):
+        return 0
+    if vocabulary is None or vocabulary.padding is None or vocabulary.padding == vocabulary.end:
+        return None
+    return vocabulary.padding_id if vocabulary.padding.strip() else None
+
+
+def _masks_zero(operation: object) -> bool:
+    return isinstance(operation, keras.layers.Embedding) and bool(operation.mask_zero)
+
+
+def _max_length(model: keras.Model, split: SplitModel, options: ExportOptions) -> int | None:
+    """Return the length of the longest target.
+
+    It is as asked for, as the vocabulary records it, or as the graph fixes it (its steps, if unrolled).
+    """
+    recorded = options.vocabulary.max_length if options.vocabulary is not None else None
+    fixed = split.steps or model.outputs[split.output_index].shape[1]
+    chosen = options.max_length or recorded or fixed
+    if fixed is not None and chosen is not None and chosen > fixed:
+        raise ExportError(f"max_length: the model's graph is fixed to {fixed} target steps, got {chosen}")
+    return None if chosen is None else int(chosen)
+
+
+def feed_notes(split: SplitModel) -> list[str]:
+    """Return a sentence for each input of the decoder of which was said what it is fed."""
+    notes = []
+    for fed in split.fed_inputs:
+        if not fed.asked:
+            continue
+        name, parts = fed.value.name, []
+        for part in fed.feed.parts:
+            columns = f", its features {', '.join(map(str, part.columns))}" if part.columns else ""
+            parts.append(_FED[part.kind].format(name=name, columns=columns))
+        notes.append(f"the decoder's input {name!r} is fed {', then '.join(parts)}")
+    return notes
+
+
+_FED = {
+    "previous": "the output before{columns}",
+    "known": "what is known in advance: give it with known={{{name!r}: ...}} when decoding",
+    "zeros": "zeros",
+    "constant": "the start token at every step",
+}
