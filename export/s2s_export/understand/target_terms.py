@@ -94,8 +94,8 @@ def _ask_for_feed(split: SplitModel, size: int) -> None:
     )
     raise ExportError(
         f"the decoder reads {_features(width)} a step from its input {name!r} and gives {size}: the model doesn't show "
-        f"what is fed there once it is trained. Give {own}{option_by_name('feed', {name: 'known'})} for values that are "
-        f"known in advance (calendar, prices), or {option_by_name('feed', {name: 'zeros'})}"
+        f"what is fed there once it is trained. Give {own}{option_by_name('feed', {name: 'known'})} for values that "
+        f"are known in advance (calendar, prices), or {option_by_name('feed', {name: 'zeros'})}"
     )
 
 

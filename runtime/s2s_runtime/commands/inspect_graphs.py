@@ -19,6 +19,7 @@ from s2s_runtime.inputs.sources import read_sources
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.ort.bundle_sessions import BundleSessions
 from s2s_runtime.ort.sessions import SessionSettings
+from s2s_runtime.search.plan import make_plan
 
 _DTYPES: Final = {"float": "float32", "double": "float64", "half": "float16"}  # ONNX's names, where others differ
 _DIRECTIONS: Final = ("inputs", "outputs")
@@ -89,24 +90,23 @@ def trace(files: BundleFiles, manifest: Manifest, text: str) -> Iterator[Traced]
     Raises:
         InputError: the text can't be read, or the bundle gives values or reads several sources.
     """
-    if manifest.target.feedback == "value" or manifest.source.others or manifest.source.kind == "values":
+    if manifest.target.feedback == "value" or manifest.source.others or manifest.source.kind in ("values", "vector"):
         raise InputError("--trace: expected a bundle that reads one text and writes tokens")
     source: Any = text if manifest.source_vocabulary is not None else _ids(text)
+    plan = make_plan(DecodingOptions(), manifest)
     batches = make_batches(read_sources([source], manifest), [[]], DecodingOptions(), manifest)
-    sessions, target = BundleSessions(files, manifest, SessionSettings(), {}), manifest.target
+    sessions = BundleSessions(files, manifest, SessionSettings(), {})
     for batch in batches:
         carried: dict[str, NDArray[Any]] = {"source": batch.source}
         carried = yield from _run(sessions, "encoder", None, carried)
         names = [tensor.name for tensor in sessions["decoder"].get_inputs()]
-        token, never = target.start_id, (target.start_id, target.padding_id, target.unknown_id)
-        for step in range(target.max_length or 0):
+        token = plan.start_id
+        for step in range(int(batch.limits[0])):
             fed = {"token": np.array([token], np.int64)} if "token" in names else {}
             outputs = yield from _run(sessions, "decoder", step, fed | carried)
-            logits = outputs["logits"][0].astype(np.float32)
-            logits[[banned for banned in never if banned is not None]] = -np.inf
-            token = int(logits.argmax())
+            token = int((outputs["logits"][0].astype(np.float32) + plan.rules.always).argmax())
             yield Traced(step, "decoder", "chosen", "token", np.array([token], np.int64))
-            if token in target.end_ids:
+            if plan.is_end[token]:
                 return
             states = {name.removeprefix("next_"): array for name, array in outputs.items() if name[:5] == "next_"}
             carried |= states

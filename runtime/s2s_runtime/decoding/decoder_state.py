@@ -111,18 +111,19 @@ def advance(manifest: Manifest, model: StepModel[Any], state: DecoderState, targ
     given = [look_up_target(target, f"targets[{i}]", manifest, add_end=False)[0] for i, target in enumerate(rows)]
     if len(given) != len(state):
         raise InputError(f"targets: expected one per row of the state ({len(state)}), got {len(given)}")
-    states = portable.from_arrays(state.arrays, state.columns.shape[1])
     lengths = np.array([len(ids) for ids in given])
     arrays, fed = {name: array.copy() for name, array in state.arrays.items()}, state.fed.copy()
     tokens = state.fed.copy()
-    for step in range(1, int(lengths.max(initial=0)) + 1):
-        portable.step(states, tokens)
-        tokens = np.array([ids[min(step, len(ids)) - 1] if ids else 0 for ids in given], np.int64)
-        done = np.flatnonzero(lengths == step)
-        if len(done):
-            for name, array in portable.to_arrays(states).items():
-                arrays[name][done] = array[done]
-            fed[done] = tokens[done]
+    with failures_of(range(len(state)), state.columns.shape[1]):
+        states = portable.from_arrays(state.arrays, state.columns.shape[1])
+        for step in range(1, int(lengths.max(initial=0)) + 1):
+            portable.step(states, tokens)
+            tokens = np.array([ids[min(step, len(ids)) - 1] if ids else 0 for ids in given], np.int64)
+            done = np.flatnonzero(lengths == step)
+            if len(done):
+                for name, array in portable.to_arrays(states).items():
+                    arrays[name][done] = array[done]
+                fed[done] = tokens[done]
     return replace(state, arrays=arrays, fed=fed)
 
 
@@ -160,8 +161,9 @@ def generate_from(
 def predict_from(model: StepModel[Any], state: DecoderState, count: int) -> tuple[Floats, DecoderState]:
     """Predict on from a state; see `Model.predict_from`."""
     portable = _portable(model, state)
-    states = portable.from_arrays(state.arrays, state.columns.shape[1])
-    predicted = feed_back(portable, states, state.fed, count)
+    with failures_of(range(len(state)), state.columns.shape[1]):
+        states = portable.from_arrays(state.arrays, state.columns.shape[1])
+        predicted = feed_back(portable, states, state.fed, count)
     return predicted, replace(state, arrays=portable.to_arrays(states), fed=predicted[:, -1])
 
 

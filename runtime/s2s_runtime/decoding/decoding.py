@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.options import Callback, CancelSignal, DecodingOptions, Prefix, TokenEvent
 from s2s_runtime.results import Result, Results
 from s2s_runtime.search.cancellation import cancellable, stoppable
-from s2s_runtime.search.engines import check_engine, search_batches
+from s2s_runtime.search.engines import check_engine, search_batch
 from s2s_runtime.search.graph_search import SentenceHypotheses
 from s2s_runtime.search.plan import Notify, SearchPlan, make_plan, prefix_ids
 from s2s_runtime.search.step_model import StepModel
@@ -131,13 +132,11 @@ class Decoding:
         steps = self.model if model is None else model
         for batch in batches:
             if apart and self.options.callback is None:  # who hears of tokens hears of each once
-                yield from search_apart(lambda part: self._search(steps, part, plan), batch, trim=self._may_trim)
+                search = partial(search_batch, steps, plan=plan, options=self.options)
+                yield from search_apart(search, batch, trim=self._may_trim)
             else:
                 with failures_of(batch.indices, batch.time):
-                    yield from self._search(steps, batch, plan)
-
-    def _search(self, model: StepModel[Any], batch: Batch, plan: SearchPlan) -> Iterator[SentenceHypotheses]:
-        return search_batches(model, [batch], plan, self.options)
+                    yield from search_batch(steps, batch, plan, self.options)
 
     @property
     def _may_trim(self) -> bool:
@@ -211,12 +210,18 @@ class Decoding:
         followed = self._followed(request, plan)
         indices = [index for index, continued in enumerate(followed) for _ in continued]
         repeated = request.select(indices, [prefix for continued in followed for prefix in continued])
-        decoded = iter(self._results(repeated, replace(plan, num_hypotheses=1)))
+        try:
+            decoded = iter(self._results(repeated, replace(plan, num_hypotheses=1)))
+        except RunError as error:
+            raise RunError.at(sorted({indices[i] for i in error.sources}), error.reason) from error
         results = []
         for index, continued in enumerate(followed):
             unknown = request.sources.unknown.get(index)
             alternatives = [next(decoded) for _ in continued]
-            if alternatives:
+            failure = next((each.error for each in alternatives if isinstance(each.error, RunError)), None)
+            if failure is not None:
+                results.append(self.result_builder.failed(RunError.at(request.places([index]), failure.reason)))
+            elif alternatives:
                 hypotheses = [result.hypotheses[0] for result in alternatives]
                 results.append(Result(hypotheses, alternatives[0].source_tokens, unknown or []))
             elif len(request.sources.arrays[index]):  # no token is likely enough

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from s2s_runtime.array_types import Floats
+from s2s_runtime.inputs.long_rows import WITHOUT_SPACES
 from s2s_runtime.results import FinishReason, Hypothesis, Result
 from s2s_runtime.vocabulary.vocabulary import Vocabulary
-
-_WITHOUT_SPACES = ("char", "sentencepiece")
 
 
 def join_parts(parts: Sequence[Result], joints: Sequence[str | None], vocabulary: Vocabulary | None) -> Result:
@@ -45,7 +44,7 @@ def join_texts(texts: Sequence[str], joints: Sequence[str | None], vocabulary: V
     """Return the texts of parts joined as the source was cut; by spaces where these stand between all symbols."""
     joined = ""
     for text, joint in zip(texts, joints, strict=True):
-        between = joint or "" if vocabulary is not None and vocabulary.unit in _WITHOUT_SPACES else " "
+        between = joint or "" if vocabulary is not None and vocabulary.unit in WITHOUT_SPACES else " "
         joined += between + text if joined and text else text
     return joined
 

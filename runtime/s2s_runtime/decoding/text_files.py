@@ -17,7 +17,7 @@ from s2s_runtime.decoding.decoding import Decoding
 from s2s_runtime.decoding.streaming import check_read_ahead, refuse_prefix, stream_pieces
 from s2s_runtime.errors import InputError, OptionError
 from s2s_runtime.files.atomic_write import naming_full_disks
-from s2s_runtime.files.text_source import TextSource, decode_line, line_blocks, open_text
+from s2s_runtime.files.text_source import TextSource, check_path, decode_line, line_blocks, open_text
 from s2s_runtime.inputs.sources import Row
 from s2s_runtime.options import READ_AHEAD, Prefix
 from s2s_runtime.results import Result
@@ -263,8 +263,7 @@ def is_same_file(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> 
         InputError: one is no path.
     """
     for path in (one, other):
-        if not isinstance(path, str | os.PathLike) or "\0" in str(path):
-            raise InputError(f"expected the path of a file, got {shown(path)}")
+        check_path(path)
     one, other = Path(one).resolve(), Path(other).resolve()
     return one == other or (one.exists() and other.exists() and one.samefile(other))
 

@@ -110,6 +110,16 @@ class TextSource:
             yield text.encode(errors="surrogatepass")  # halves of characters are refused with their line
 
 
+def check_path(path: object) -> None:
+    """Let the path of a file pass.
+
+    Raises:
+        InputError: it is none.
+    """
+    if not isinstance(path, str | os.PathLike) or "\0" in str(path):
+        raise InputError(f"expected the path of a file, got {shown(path)}")
+
+
 @contextmanager
 def open_text(
     path: str | os.PathLike[str], encoding: str | None = None, on_progress: OnProgress | None = None
@@ -126,8 +136,7 @@ def open_text(
         InputError: it is no text, or looks like another encoding.
         OptionError: there is no such encoding.
     """
-    if not isinstance(path, str | os.PathLike) or "\0" in str(path):
-        raise InputError(f"expected the path of a file, got {shown(path)}")
+    check_path(path)
     with Path(path).open("rb") as file:
         source = TextSource(file, str(path), encoding, on_progress)
         source.begin()

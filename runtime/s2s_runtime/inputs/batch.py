@@ -41,19 +41,9 @@ class Batch:
 
     def cut(self, first: int, last: int) -> Batch:
         """Return the sentences from index `first` to before index `last`."""
-        if last - first == len(self):
-            return self
-        rows = slice(first, last)
-        return Batch(
-            source=self.source[rows],
-            columns=self.columns[rows],
-            limits=self.limits[rows],
-            prefix=None if self.prefix is None else self.prefix[rows],
-            indices=self.indices[rows],
-            others=tuple(other[rows] for other in self.others),
-        )
+        return self if last - first == len(self) else self.take(slice(first, last), trim=False)
 
-    def take(self, rows: NDArray[np.intp], *, trim: bool) -> Batch:
+    def take(self, rows: NDArray[np.intp] | slice, *, trim: bool) -> Batch:
         """Return some of the sentences; with `trim` without the padding on the right that none of them needs."""
         time = int(np.flatnonzero(self.columns[rows].any(axis=0)).max()) + 1 if trim else self.time
         return Batch(

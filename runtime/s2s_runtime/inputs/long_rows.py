@@ -24,7 +24,7 @@ _ENDS: Final = frozenset(".!?…؟۔।॥።։")  # before white space
 _WIDE_ENDS: Final = frozenset("。！？｡")  # of scripts that write no spaces
 _CLOSING: Final = frozenset("\"')]}»”’」』）")
 _SPACE: Final = "\u2581"  # how sentencepiece spells a space
-_WITHOUT_SPACES: Final = ("char", "sentencepiece")
+WITHOUT_SPACES: Final = ("char", "sentencepiece")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def cut_up(symbols: Sequence[str], unit: Unit, room: int) -> list[Cut]:
         while kept > first and symbols[kept - 1].isspace():
             kept -= 1
         cuts.append(Cut(first, kept, joint))
-        has_space = kept < following or unit not in _WITHOUT_SPACES
+        has_space = kept < following or unit not in WITHOUT_SPACES
         joint = " " if has_space or (following < count and symbols[following].startswith(_SPACE)) else ""
         first = following
     return cuts
@@ -107,7 +107,7 @@ def _boundaries(symbols: Sequence[str], unit: Unit) -> list[int]:
     for before, after in zip(symbols, [*symbols[1:], " "] if symbols else (), strict=True):
         if not before.isspace() and before not in _CLOSING:
             has_ended, has_ended_wide = before[-1] in _ENDS, before[-1] in _WIDE_ENDS
-        is_word = unit not in _WITHOUT_SPACES or before.isspace() or after.isspace() or after.startswith(_SPACE)
+        is_word = unit not in WITHOUT_SPACES or before.isspace() or after.isspace() or after.startswith(_SPACE)
         if has_ended_wide or (has_ended and is_word):
             ends.append(_SENTENCE)
         elif is_word:

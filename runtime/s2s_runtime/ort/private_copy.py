@@ -1,6 +1,6 @@
 """A graph and its constants as files, for as long as onnxruntime opens them.
 
-For versions of onnxruntime that take no constants from memory, and for graphs too large for one message.
+For graphs too large for one message.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ says which engines can do it where it is declared, in `s2s_runtime.options`; pre
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from s2s_runtime.errors import OptionError
@@ -27,22 +27,21 @@ else:  # a call uses one of the four
     greedy, graph_greedy = LazyModule("search.greedy"), LazyModule("search.graph_greedy")
 
 
-def search_batches(
-    model: StepModel[Any], batches: Iterable[Batch], plan: SearchPlan, options: DecodingOptions
+def search_batch(
+    model: StepModel[Any], batch: Batch, plan: SearchPlan, options: DecodingOptions
 ) -> Iterator[SentenceHypotheses]:
-    """Yield the hypotheses of each sentence of some batches, in no order to rely on.
+    """Yield the hypotheses of each sentence of a batch, in no order to rely on.
 
     Raises:
         OptionError: `engine` is "graph", and something else is asked for that the graph can't do.
     """
-    for batch in batches:
-        if check_engine(model, plan, options, prefix=batch.prefix is not None):
-            search_steps = greedy.greedy_search if plan.beam_size == 1 else beam.beam_search
-            for sentence, hypotheses in enumerate(search_steps(model, batch, plan)):
-                yield SentenceHypotheses(batch, sentence, hypotheses)
-        else:
-            search_graph = graph_greedy.GraphGreedy if plan.beam_size == 1 else graph_beam.GraphBeam
-            yield from search_graph(cast("WritingModel[Any]", model), batch, plan).run()
+    if check_engine(model, plan, options, prefix=batch.prefix is not None):
+        search_steps = greedy.greedy_search if plan.beam_size == 1 else beam.beam_search
+        for sentence, hypotheses in enumerate(search_steps(model, batch, plan)):
+            yield SentenceHypotheses(batch, sentence, hypotheses)
+    else:
+        search_graph = graph_greedy.GraphGreedy if plan.beam_size == 1 else graph_beam.GraphBeam
+        yield from search_graph(cast("WritingModel[Any]", model), batch, plan).run()
 
 
 def check_engine(

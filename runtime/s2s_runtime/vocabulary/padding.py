@@ -37,8 +37,6 @@ class PaddingPolicy:
             raise VocabularyError("padding: " + "; ".join(problems))
         if self.id is not None and self.id < -1:
             problems.append(f"id: expected a source id, or -1 for a row of zeros, got {self.id}")
-        if self.side not in ("right", "left"):
-            problems.append(f"side: expected 'right' or 'left', got {self.side!r}")
         if self.length is not None and self.length < 1:
             problems.append(f"length: expected at least 1 or null, got {self.length}")
         if self.masked and self.side == "left":

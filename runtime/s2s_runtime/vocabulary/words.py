@@ -31,7 +31,7 @@ _INVISIBLE: Final = "\u00ad\u200c\u200d"  # soft hyphen, zero width non-joiner a
 
 def word_rule_problems(rule: int, unit: str) -> list[str]:
     """Return what is wrong with a vocabulary's rule, a line each."""
-    if rule not in WORD_RULES or isinstance(rule, bool):
+    if rule not in WORD_RULES:
         return [f"word_rule: expected 1 or 2, got {rule!r}; a newer s2s-runtime may know it"]
     return [f"word_rule: only unit 'word' has one, got unit {unit!r}"] if rule != 1 and unit != "word" else []
 

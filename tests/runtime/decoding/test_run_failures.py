@@ -128,3 +128,35 @@ def test_events_are_told_once(tiny: Model) -> None:
             callback=lambda event: steps.append((event.sentence, event.step)),
         )
     assert len(steps) == len(set(steps))
+
+
+class FailingLater(FailingModel):
+    """The steps of a model, which fails from its second batch on."""
+
+    def encode(self, source: np.ndarray) -> Any:
+        """Encode; fail at the second call."""
+        self.shapes.append(source.shape)
+        self.fails = len(self.shapes) > 1
+        return self.model.encode(source)
+
+
+def test_alternatives_name_their_source(tiny: Model) -> None:
+    """Each source is decoded again with each of its likeliest next tokens: what fails then is about the source."""
+    wanted: dict[str, Any] = {"return_alternatives": True, "num_hypotheses": 3}
+    with pytest.raises(RunError, match=r"^inputs\[0\]: "):
+        Model(tiny.manifest, FailingLater(tiny)).generate(["abc"], **wanted)
+    [result] = Model(tiny.manifest, FailingLater(tiny)).generate(["abc"], on_error="return", **wanted)
+    assert isinstance(result.error, RunError)
+    assert result.error.sources == (0,)
+
+
+def test_states_that_are_led_on_fail_so_too(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An S2SError, as by every verb."""
+    state = tiny.encode(["abc"])
+
+    def fail(*_: Any, **__: Any) -> StepOutput:
+        raise MemoryError("x")
+
+    monkeypatch.setattr(tiny.step_model, "step", fail, raising=False)
+    with pytest.raises(RunError, match=r"^inputs\[0\]: .*not enough memory \(x\)"):
+        tiny.advance(state, ["A"])
