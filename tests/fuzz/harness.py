@@ -67,7 +67,6 @@ class Harness:
         Returns:
             How often which outcome came; failures begin with "FAILED".
         """
-        self.prepare()
         cases.mkdir(exist_ok=True)
         outcomes = Counter[str]()
         while True:

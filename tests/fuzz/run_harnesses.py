@@ -58,6 +58,7 @@ def _failures(outcomes: Counter[str]) -> int:
 def run_one(harness: Harness, seed: str, seconds: float, cases: Path, counts: Path) -> None:
     """Run a harness in this process, and write its counts every few seconds, as a case may end the process."""
     end, outcomes, random = time.monotonic() + seconds, Counter[str](), Random(seed)
+    harness.prepare()
     while True:
         outcomes += harness.run(random, min(end, time.monotonic() + 3), cases)
         counts.write_text(json.dumps(outcomes), encoding="utf-8")

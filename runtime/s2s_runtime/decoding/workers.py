@@ -211,7 +211,7 @@ def make_workers(
     obstacles = [name for name, is_there in unfit.items() if is_there]
     if count is None:
         said = settings.intra_op_threads is not None or settings.inter_op_threads is not None
-        count = 1 if obstacles or said or weight_bytes(manifest) > MOST_WEIGHTS else min(usable_cores(), MOST_UNASKED)
+        count = 1 if obstacles or said else unasked_workers(manifest)
     elif count > 1 and obstacles:
         raise OptionError(f"workers: expected 1 or None with {' and '.join(obstacles)}, got {count}")
     if count == 1:
@@ -219,6 +219,11 @@ def make_workers(
     threads = settings.intra_op_threads or (max(1, usable_cores() // count) if asked else 1)
     open_model = opener(replace(settings, intra_op_threads=threads))
     return Workers(count, open_model, asked=asked, weights=weight_bytes(manifest))
+
+
+def unasked_workers(manifest: Manifest) -> int:
+    """Return how many batches are decoded at the same time where nobody says how many."""
+    return 1 if weight_bytes(manifest) > MOST_WEIGHTS else min(usable_cores(), MOST_UNASKED)
 
 
 def weight_bytes(manifest: Manifest) -> int:

@@ -8,16 +8,20 @@ decoding itself happens in the thread of the event loop.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from threading import Lock
 from typing import Any, Final
 
 from s2s_runtime.batch_decoder import Decoder
-from s2s_runtime.errors import CancelledError, InputError, UnknownSymbolError
+from s2s_runtime.errors import InputError, UnknownSymbolError
 from s2s_runtime.model import Model
+from s2s_runtime.options import CancelSignal
 from s2s_runtime.results import Result
+from s2s_runtime.search.cancellation import CancellableModel
 from s2s_runtime.serving.request_options import ChosenOptions
 
 _MOST_OPTIONS: Final = 16
@@ -28,49 +32,33 @@ _LONGEST_WAIT: Final = 0.008
 _SHARE: Final = 8  # sentences from which on it is worth another lane
 
 
-class _WatchedSteps:
+class _WatchedSteps(CancellableModel[Any]):
     """A step model that tells how large each batch is, and stops where nobody waits for the batch any more.
 
     Args:
         model: the step model that does the work.
-        abandoned: says whether nobody waits; asked before each run of a graph.
+        abandoned: set where nobody waits; looked at before each run of a graph.
         note: called with the sentences of each batch.
     """
 
-    def __init__(self, model: Any, abandoned: Callable[[], bool], note: Callable[[int], None]) -> None:
-        self._model, self._abandoned, self._note = model, abandoned, note
+    def __init__(self, model: Any, abandoned: CancelSignal, note: Callable[[int], None]) -> None:
+        super().__init__(model, abandoned, sys.maxsize)  # the decoder cuts long runs
+        self._note = note
 
     def encode(self, source: Any, *others: Any) -> Any:
         """See `StepModel.encode`."""
         self._note(len(source))
-        return self._watched("encode", source, *others)
-
-    def step(self, *given: Any, **named: Any) -> Any:
-        """See `StepModel.step`."""
-        return self._watched("step", *given, **named)
-
-    def write(self, *given: Any) -> Any:
-        """See `WritingModel.write`."""
-        return self._watched("write", *given)
-
-    def write_beams(self, *given: Any) -> Any:
-        """See `WritingModel.write_beams`."""
-        return self._watched("write_beams", *given)
+        return super().encode(source, *others)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._model, name)
-
-    def _watched(self, run: str, *given: Any, **named: Any) -> Any:
-        if self._abandoned():
-            raise CancelledError("nobody waits for this batch any more")
-        return getattr(self._model, run)(*given, **named)
 
 
 class _Lane:
     """A `Decoder`, and the futures of those who wait for it."""
 
     def __init__(self, model: Model, chosen: ChosenOptions, note: Callable[[int], None]) -> None:
-        steps = _WatchedSteps(model.step_model, self._abandoned, note)
+        steps = _WatchedSteps(model.step_model, self, note)
         watched = Model(model.manifest, steps, model.provider)
         self._decoder = Decoder(watched, max_waiting=2**31, options=chosen.options)
         self.load = 0
@@ -78,13 +66,13 @@ class _Lane:
         self._wanted: set[Future[Result]] = set()
         self._unwanted: set[Future[Result]] = set()  # begun, and nobody waits for them any more
 
-    def submit(self, source: Any, done: Callable[[_Lane, Future[Result]], None]) -> Future[Result]:
+    def submit(self, source: Any, done: Callable[[Future[Result]], None]) -> Future[Result]:
         """Hand in a source; `done` is called, in any thread, once its future is done."""
         with self._submitting:
             future = self._decoder.submit(source)
             self._wanted.add(future)
         self.load += 1
-        future.add_done_callback(lambda future: done(self, future))
+        future.add_done_callback(done)
         return future
 
     def abandon(self, future: Future[Result]) -> None:
@@ -106,7 +94,7 @@ class _Lane:
         """End the thread, once what was handed in is decoded."""
         self._decoder.close()
 
-    def _abandoned(self) -> bool:
+    def is_set(self) -> bool:
         """Return whether nobody waits for what runs now; the decoder's thread calls this, which begins all it runs."""
         if not self._unwanted:
             return False
@@ -161,9 +149,9 @@ class _Caller:
 class _Group:
     """The lanes for the same options, and the sources that wait for one of them: each a caller and an index."""
 
-    def __init__(self, chosen: ChosenOptions) -> None:
+    def __init__(self, chosen: ChosenOptions, lane: _Lane) -> None:
         self.chosen = chosen
-        self.lanes: list[_Lane] = []
+        self.lanes = [lane]
         self.waiting: deque[tuple[_Caller, int]] = deque()
         self.expected = 0  # callers that were just answered, and may ask again
         self.timer: asyncio.TimerHandle | None = None
@@ -189,10 +177,9 @@ class Batcher:
     def __init__(self, model: Model, lanes: int, note: Callable[[int], None]) -> None:
         self._model, self._most, self._note = model, lanes, note
         self._groups: OrderedDict[str, _Group] = OrderedDict()  # by the key of their options, last used last
-        self._turns: deque[asyncio.Future[None]] = deque()
-        self._finished: deque[tuple[_Lane, Future[Result]]] = deque()
+        self._freed = asyncio.Event()  # set for a moment when a group has become idle
+        self._finished: deque[tuple[_Lane, _Group, _Caller, Future[Result]]] = deque()
         self._woken = False
-        self._callers: dict[Future[Result], tuple[_Caller, _Group]] = {}
         self._loop = asyncio.get_running_loop()
 
     async def decode(self, sources: Sequence[Any], chosen: ChosenOptions, name: Callable[[int], str]) -> list[Result]:
@@ -234,11 +221,9 @@ class Batcher:
                 for lane in self._groups.pop(idle).lanes:
                     lane.close()
                 break
-            turn: asyncio.Future[None] = self._loop.create_future()
-            self._turns.append(turn)
-            await turn
-        if chosen.key not in self._groups:
-            self._groups[chosen.key] = _Group(chosen)
+            await self._freed.wait()
+        if chosen.key not in self._groups:  # with a lane, as it is a lane that refuses what the model can't do
+            self._groups[chosen.key] = _Group(chosen, _Lane(self._model, chosen, self._note))
         self._groups.move_to_end(chosen.key)
         return self._groups[chosen.key]
 
@@ -276,14 +261,13 @@ class Batcher:
         if caller.has_left:
             return
         try:
-            future = lane.submit(caller.sources[index], self._done)
+            future = lane.submit(caller.sources[index], partial(self._done, lane, group, caller))
         except (InputError, UnknownSymbolError) as error:
             caller.fail(InputError(f"{caller.name(index)}: {error.reason or error}"))
         except Exception as error:  # whatever it is, its caller must hear of it
             caller.fail(error)
         else:
             caller.waits_for(lane, future)
-            self._callers[future] = caller, group
 
     def _free(self, group: _Group) -> int:
         """Return how many lanes are free, those that aren't made yet among them."""
@@ -296,9 +280,9 @@ class Batcher:
             group.lanes.append(lane)
         return lane
 
-    def _done(self, lane: _Lane, future: Future[Result]) -> None:
+    def _done(self, lane: _Lane, group: _Group, caller: _Caller, future: Future[Result]) -> None:
         """Take what a lane has decoded, in its thread; the loop is woken once for all that comes before it looks."""
-        self._finished.append((lane, future))
+        self._finished.append((lane, group, caller, future))
         if not self._woken:
             self._woken = True
             self._loop.call_soon_threadsafe(self._hand_out)
@@ -307,15 +291,12 @@ class Batcher:
         self._woken = False  # first: what comes from here on wakes the loop again
         groups: dict[_Group, int] = {}
         while self._finished:
-            lane, future = self._finished.popleft()
+            lane, group, caller, future = self._finished.popleft()
             lane.finished(future)
-            caller, group = self._callers.pop(future)
             groups[group] = groups.get(group, 0) + caller.finished()
         for group, answered in groups.items():
             group.expected = max(group.expected, 0) + answered
             self._hand_in_soon(group)
-        while self._turns and any(not group.is_busy for group in self._groups.values()):
-            turn = self._turns.popleft()
-            if not turn.done():  # its request may have left
-                turn.set_result(None)
-                break
+        if any(not group.is_busy for group in self._groups.values()):
+            self._freed.set()  # all who wait look again, in turn
+            self._freed.clear()

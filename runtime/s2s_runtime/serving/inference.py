@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.errors import InputError, OptionError
 from s2s_runtime.results import Result
+from s2s_runtime.serving.requests import json_bytes
 from s2s_runtime.serving.tensors import BYTES, binary_size, read_tensor, written_tensor
 
 PLATFORM: Final = "s2s"
@@ -141,7 +142,7 @@ def write_answer(
     head: dict[str, object] = {"model_name": model, "model_version": version, "outputs": outputs}
     if request.id is not None:
         head["id"] = request.id
-    written = json.dumps(head, ensure_ascii=False).encode()
+    written = json_bytes(head)
     return [written, *blobs], len(written) if any(request.outputs.values()) else None
 
 

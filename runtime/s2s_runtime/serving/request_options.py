@@ -77,7 +77,10 @@ class OptionReader:
         Raises:
             OptionError: an option doesn't exist, is out of range, beyond the limits, or contradicts another.
         """
-        key = json.dumps(given, sort_keys=True) if given else ""
+        try:
+            key = json.dumps(given, sort_keys=True) if given else ""
+        except RecursionError as error:
+            raise OptionError("options: nested too deeply") from error
         known = self._known.get(key)
         if known is None:
             known = self._known[key] = self._checked(key, given)

@@ -70,7 +70,15 @@ class Answer:
 
 def json_answer(content: object, status: int = HTTPStatus.OK, *headers: tuple[bytes, bytes]) -> Answer:
     """Return an answer in JSON."""
-    return Answer([json.dumps(content, ensure_ascii=False).encode()], (*_JSON, *headers), status)
+    return Answer([json_bytes(content)], (*_JSON, *headers), status)
+
+
+def json_bytes(content: object) -> bytes:
+    """Return JSON in UTF-8; half a character, which a request may hold and UTF-8 can't, stays as it was escaped."""
+    try:
+        return json.dumps(content, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return json.dumps(content).encode()
 
 
 @dataclass(slots=True, eq=False)

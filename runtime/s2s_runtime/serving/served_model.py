@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.bundle.manifest_file import read_manifest
 from s2s_runtime.bundle.storage import MANIFEST
-from s2s_runtime.decoding.workers import MOST_UNASKED, MOST_WEIGHTS, usable_cores, weight_bytes
+from s2s_runtime.decoding.workers import unasked_workers, usable_cores
 from s2s_runtime.errors import InputError, QueueFullError, S2SError, naming
 from s2s_runtime.files.json_fields import digest
 from s2s_runtime.loading import load
@@ -205,8 +205,7 @@ class ServedModel:
         options, manifest = self._options, read_manifest(self.path, verify_hashes=False)
         lanes, threads = options.workers, options.threads
         if lanes is None:
-            small = options.provider is None and weight_bytes(manifest) <= MOST_WEIGHTS
-            lanes = min(usable_cores(), MOST_UNASKED) if small else 1
+            lanes = unasked_workers(manifest) if options.provider is None else 1
         if threads is None and lanes > 1:
             threads = max(1, usable_cores() // lanes)
         chosen: dict[str, Any] = {"providers": options.provider, "allow_fallback": options.allow_fallback}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import threading
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ from typing import Any, Final
 
 from s2s_runtime.errors import CancelledError, QueueFullError
 from s2s_runtime.serving.metrics import Metrics
-from s2s_runtime.serving.requests import NOTE, Call, Send
+from s2s_runtime.serving.requests import NOTE, Call, Send, json_bytes
 from s2s_runtime.serving.served_model import ServedModel
 
 logger = logging.getLogger(__name__)
@@ -136,5 +135,5 @@ class Stream:
 
 async def _send_event(send: Send, event: str, data: object, *, last: bool = False) -> None:
     head = f"event: {event}\n" if event else ""
-    body = f"{head}data: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
+    body = b"%bdata: %b\n\n" % (head.encode(), json_bytes(data))
     await send({"type": "http.response.body", "body": body, "more_body": not last})

@@ -118,6 +118,34 @@ def test_wrong_requests(request_: Any, message: str) -> None:
     assert "\n" not in answer.content["error"]
 
 
+def test_options_that_the_model_refuses_leave_nothing_behind() -> None:
+    """However many there are: each is a 400, and the others' requests are answered after them."""
+
+    async def ask_all(ask: Asker) -> list[Any]:
+        wrong = [{"text": "abc", "suppress_tokens": [f"no{i}"]} for i in range(20)]
+        refused = [await ask("/generate", request) for request in wrong]
+        return [
+            *refused,
+            await ask("/generate", {"text": "abc"}),
+            await ask("/generate", {"text": "abc", "beam_size": 2}),
+        ]
+
+    *refused, plain, beam = with_app(ask_all, TINY)
+    assert [answer.status for answer in refused] == [400] * 20
+    assert [plain.status, beam.status] == [200, 200]
+
+
+def test_half_a_character_is_told_as_it_came() -> None:
+    """UTF-8 can't hold it; the answer is JSON all the same."""
+
+    async def ask_it(ask: Asker) -> Any:
+        return await ask("/generate", body=b'{"text": "abc", "\\ud800": 1}')
+
+    answer = with_app(ask_it, TINY)
+    assert answer.status == 400
+    assert "no such option of a request" in answer.content["error"]
+
+
 def test_bodies_that_are_no_json() -> None:
     """Broken, not UTF-8, nested beyond reading: a 400 each."""
 
