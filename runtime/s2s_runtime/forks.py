@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 from functools import cache
 from typing import Protocol
@@ -17,12 +18,23 @@ class Forked(Protocol):
 
 
 _watched: WeakValueDictionary[int, Forked] = WeakValueDictionary()
+_left_alone: WeakValueDictionary[int, object] = WeakValueDictionary()
 
 
 def watch_forks(thing: Forked) -> None:
     """Call `after_fork` in every child that is forked while the thing lives."""
     _register()
     _watched[id(thing)] = thing
+
+
+def leave_alone(thing: object) -> None:
+    """Never free the thing in a child that is forked while it lives: its end would wait for threads that aren't there.
+
+    This holds for whatever nobody refers to but a cycle that the garbage collector hasn't found yet, too: the child's
+    would find it. A traceback makes such cycles, so a thing is named here as soon as it is made or given.
+    """
+    _register()
+    _left_alone[id(thing)] = thing
 
 
 @cache
@@ -32,5 +44,7 @@ def _register() -> None:
 
 
 def _after_fork() -> None:
+    for kept in list(_left_alone.values()):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
     for thing in list(_watched.values()):
         thing.after_fork()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Iterator, Mapping
 from threading import Lock
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.bundle.storage import BundleFiles
 from s2s_runtime.errors import BundleError, ClosedModelError
-from s2s_runtime.forks import watch_forks
+from s2s_runtime.forks import leave_alone, watch_forks
 from s2s_runtime.ort.open_session import open_session
 from s2s_runtime.ort.sessions import SessionSettings
 from s2s_runtime.search.step_model import BeamSteps
@@ -40,6 +39,7 @@ class BundleSessions(Mapping[str, Any]):
         self._open: dict[str, Any] = {}
         self._opening = Lock()
         for name, session in ready.items():
+            leave_alone(session)
             self._check_names(f"sessions[{name!r}]", name, session)
             self._open[name] = session
         self._given = frozenset(ready)
@@ -47,9 +47,7 @@ class BundleSessions(Mapping[str, Any]):
         watch_forks(self)
 
     def after_fork(self) -> None:
-        """Let the parent's sessions lie, never to be freed: their end waits for threads that the child doesn't have."""
-        for session in self._open.values():
-            ctypes.pythonapi.Py_IncRef(ctypes.py_object(session))
+        """Let the parent's sessions lie."""
         self._open = {}
         self._opening = Lock()
         self._forked = True

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from s2s_runtime.errors import BundleError, OptionError, ProviderError
+from s2s_runtime.forks import leave_alone
 from s2s_runtime.ort.graph_bytes import placed
 from s2s_runtime.ort.private_copy import private_copy
 from s2s_runtime.ort.sessions import CPU, CUDA, ProviderOptions, SessionSettings, import_onnxruntime
@@ -72,6 +73,7 @@ def _start(ort: ModuleType, graph: bytes | str, settings: SessionSettings, sessi
         if settings.requested != (CPU,) and isinstance(error, state.EPFail | state.RuntimeException):
             raise ProviderError(f"providers: {', '.join(settings.requested)}: {_first_line(error)}") from error
         raise BundleError(f"{name}: onnxruntime can't load this graph: {_first_line(error)}") from error
+    leave_alone(session)
     obtained = session.get_providers()
     refused = [name for name in settings.requested if name not in obtained]
     if refused:

@@ -112,6 +112,33 @@ os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     assert subprocess.run([sys.executable, "-c", program], timeout=SECONDS, check=False).returncode == 0
 
 
+@needs_fork
+@pytest.mark.parametrize("given", [True, False], ids=["given", "opened"])
+def test_sessions_that_only_a_traceback_holds_are_left_alone_in_a_child(given: bool) -> None:
+    """What was refused waits in a cycle for the garbage collector: that of a child must not end it."""
+    program = f"""
+import gc, os, onnxruntime, s2s_runtime
+from s2s_runtime.ort import bundle_sessions
+gc.disable()
+if not {given}:
+    bundle_sessions.promised = lambda manifest: dict.fromkeys(manifest.graphs, (["other"], []))
+def refuse():
+    session = onnxruntime.InferenceSession({TINY!r} + "/encoder.onnx") if {given} else None
+    try:
+        s2s_runtime.load({TINY!r}, sessions=session and {{"decoder": session}}).generate(["abc"])
+    except s2s_runtime.BundleError as error:
+        assert "the graph doesn't fit the manifest" in str(error), error
+        kept = error
+refuse()
+child = os.fork()
+if child == 0:
+    gc.collect()
+    os._exit(0)
+os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    assert subprocess.run([sys.executable, "-c", program], timeout=SECONDS, check=False).returncode == 0
+
+
 @pytest.mark.parametrize("waiting", [0, 300])
 def test_a_decoder_alive_at_the_end_ends(waiting: int) -> None:
     """The process ends by itself, with what the program says, whatever its thread is at."""
