@@ -13,6 +13,7 @@ from s2s_runtime.bundle.storage import BundleFiles, BundleSource, find_files
 from s2s_runtime.declared_options import known_keywords
 from s2s_runtime.decoding.workers import make_workers
 from s2s_runtime.errors import OptionError
+from s2s_runtime.forks import leave_alone
 from s2s_runtime.model import Model
 from s2s_runtime.ort.bundle_sessions import BundleSessions
 from s2s_runtime.ort.onnx_model import OnnxStepModel
@@ -94,6 +95,12 @@ def _check_vocabularies(manifest: Manifest) -> None:
 def _by_name(sessions: Mapping[str, Any] | None) -> dict[str, Any]:
     if sessions is not None and not isinstance(sessions, Mapping):
         raise OptionError(f"sessions: expected a mapping of graph names to sessions, got {shown(sessions)}")
+    for name, session in (sessions or {}).items():
+        if not hasattr(session, "get_inputs"):
+            raise OptionError(
+                f"sessions[{name!r}]: expected an open onnxruntime.InferenceSession, got {shown(session)}"
+            )
+        leave_alone(session)
     return dict(sessions or {})
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.bundle.storage import BundleFiles
 from s2s_runtime.errors import BundleError, ClosedModelError
-from s2s_runtime.forks import leave_alone, watch_forks
+from s2s_runtime.forks import watch_forks
 from s2s_runtime.ort.open_session import open_session
 from s2s_runtime.ort.sessions import SessionSettings
 from s2s_runtime.search.step_model import BeamSteps
@@ -39,7 +39,6 @@ class BundleSessions(Mapping[str, Any]):
         self._open: dict[str, Any] = {}
         self._opening = Lock()
         for name, session in ready.items():
-            leave_alone(session)
             self._check_names(f"sessions[{name!r}]", name, session)
             self._open[name] = session
         self._given = frozenset(ready)

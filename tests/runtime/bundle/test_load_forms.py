@@ -179,5 +179,7 @@ def test_sessions_that_do_not_fit_are_refused() -> None:
     session = onnxruntime.InferenceSession(TINY / "encoder.onnx")
     with pytest.raises(OptionError, match=r"sessions: expected names among encoder, decoder, .* got coder"):
         s2s_runtime.load(TINY, sessions={"coder": session})
+    with pytest.raises(OptionError, match=r"sessions\['decoder'\]: expected an open .*InferenceSession, got 5"):
+        s2s_runtime.load(TINY, sessions={"decoder": 5})
     with pytest.raises(BundleError, match=r"sessions\['decoder'\]: the graph doesn't fit the manifest"):
         s2s_runtime.load(TINY, sessions={"decoder": session})
