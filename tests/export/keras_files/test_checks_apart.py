@@ -17,6 +17,11 @@ def written(path: Path) -> Path:
     return path
 
 
+def _checked_often(path: Path) -> None:
+    for _ in range(1000):
+        checks_apart.check_hdf5_apart(path)
+
+
 def test_a_process_that_ended_is_started_anew(tmp_path: Path) -> None:
     """Whatever ended it between two files, the next one is read."""
     path = written(tmp_path / "a.h5")
@@ -35,8 +40,7 @@ def test_a_file_over_which_the_process_ends_is_one_error(tmp_path: Path, monkeyp
     with monkeypatch.context() as patched:
         patched.setattr(checks_apart, "_PATIENCE", 0.0)  # it is killed at once, while it reads
         with pytest.raises(ModelFileError, match=r"a\.h5: it is damaged: .* copy or download it again"):
-            for _ in range(1000):
-                checks_apart.check_hdf5_apart(path)
+            _checked_often(path)
     checks_apart.check_hdf5_apart(path)
 
 
