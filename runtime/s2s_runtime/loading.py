@@ -15,9 +15,11 @@ from s2s_runtime.decoding.workers import make_workers
 from s2s_runtime.errors import OptionError
 from s2s_runtime.forks import leave_alone
 from s2s_runtime.model import Model
+from s2s_runtime.one_pass.pass_model import OnePassModel
 from s2s_runtime.ort.bundle_sessions import BundleSessions
 from s2s_runtime.ort.onnx_model import OnnxStepModel
 from s2s_runtime.ort.sessions import ProviderOptions, SessionSettings, settings_like
+from s2s_runtime.ort.whole_graph import WholeGraph
 from s2s_runtime.spelling import shown
 
 logger = logging.getLogger(__name__)
@@ -104,9 +106,19 @@ def _by_name(sessions: Mapping[str, Any] | None) -> dict[str, Any]:
     return dict(sessions or {})
 
 
-def _opener(files: BundleFiles, manifest: Manifest, settings: SessionSettings) -> Callable[[], OnnxStepModel]:
+def _opener(
+    files: BundleFiles, manifest: Manifest, settings: SessionSettings
+) -> Callable[[], OnnxStepModel | OnePassModel]:
     """Return a function that opens the graphs of these files when it is called."""
-    return partial(OnnxStepModel, manifest, BundleSessions(files, manifest, settings, {}))
+    sessions = BundleSessions(files, manifest, settings, {})
+    if manifest.kind == "one-pass":
+        return partial(_one_pass_model, manifest, sessions)
+    return partial(OnnxStepModel, manifest, sessions)
+
+
+def _one_pass_model(manifest: Manifest, sessions: BundleSessions) -> OnePassModel:
+    graph = WholeGraph(manifest, sessions)
+    return OnePassModel(graph, graph.provider)
 
 
 def open_step_model(
@@ -116,7 +128,7 @@ def open_step_model(
     ready: Mapping[str, Any] | None = None,
     *,
     on_device: bool | None = None,
-) -> OnnxStepModel:
+) -> OnnxStepModel | OnePassModel:
     """Open the encoder and the graph that decodes most often; the others are opened when they are needed.
 
     Each graph is checked to have the inputs and outputs that the manifest promises.
@@ -132,6 +144,8 @@ def open_step_model(
         MissingExtraError, ProviderError, BundleError, OptionError: as `load`.
     """
     ready = ready or {}
+    if manifest.kind == "one-pass":
+        return _one_pass_model(manifest, BundleSessions(files, manifest, settings, ready))
     stepping = settings_like(ready["decoder"]) if "decoder" in ready else settings
     device = stepping.device
     if settings.providers is None:
