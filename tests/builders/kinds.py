@@ -84,7 +84,13 @@ KINDS = (
         "recurrent_layers_inside_a_layer",
     ),
     Kind(
-        "`Lambda` layers",
+        "`Lambda` layers, with functions of yours in place of their code",
+        "yes, and nothing in the file runs",
+        f"s2s-export m.keras {_TOKENS} --lambda scaled=my_module:scale",
+        "keras_files/test_doors.py::test_functions_for_lambda_layers_on_the_command_line",
+    ),
+    Kind(
+        "`Lambda` layers, their own code run",
         "yes, if you trust the file",
         f"s2s-export m.keras {_TOKENS} --trust-lambda",
         "keras_files/test_persons_set_up.py::test_names_in_the_code_of_lambda_layers",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,8 @@ class OnePassModel:
     def __init__(self, run: RunGraph, provider: str = "") -> None:
         self._run = run
         self.provider = provider
+        self.alone: Mapping[str, Any] | None = None
+        """Sessions of one thread for few rows: an `OnnxStepModel` may have them, a pass has none."""
 
     def encode(self, source: NDArray[np.generic], *others: NDArray[np.generic]) -> Positions:
         """Return the outputs of all positions; see `StepModel.encode`."""
