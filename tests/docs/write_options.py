@@ -40,6 +40,7 @@ from s2s_runtime.options.types import (
     ErrorPolicy,
     LengthPenaltyKind,
     LongPolicy,
+    Phrase,
     Prefix,
     Token,
     UnknownPolicy,

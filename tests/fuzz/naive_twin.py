@@ -36,9 +36,15 @@ def make(random: Random) -> Case:
     }
     if options["prefix"] is not None:
         options["prefix"] = options["prefix"][:longest]
+    size = random.randrange(5, 10)
+    if random.random() < 0.2:  # what the others rule out is left out, which the twin doesn't know
+        free = {"min_length": 0, "suppress_tokens": [], "suppress_sequences": [], "no_repeat_ngram_size": 0}
+        tokens = [token for token in range(size - 1) if token not in ends]
+        drawn = [random.choices(tokens, k=random.randrange(6)) for _ in range(random.randrange(20))]
+        options |= {**free, "prefix": None, "allowed_sequences": [*drawn, tokens[:1]]}
     return {
         "seed": random.randrange(10**9),
-        "size": random.randrange(5, 10),
+        "size": size,
         "options": options,
         "sources": sources,
         "batch_size": random.randrange(1, 6),

@@ -54,6 +54,13 @@ def _sequences(name: str, texts: Sequence[str], manifest: Manifest) -> list[list
     return [[_number(name, part) for part in text.split()] for text in texts]
 
 
+def _phrases(name: str, path: Path, manifest: Manifest) -> list[str] | list[list[int]]:
+    """Read a file of texts, one a line; of ids between spaces where there is no vocabulary."""
+    with open_text(path) as source:
+        lines = [line for _, line in source.lines()]
+    return lines if manifest.target_vocabulary is not None else _sequences(name, lines, manifest)
+
+
 def _number(name: str, text: str) -> int:
     try:
         return int(text)
@@ -81,6 +88,7 @@ def _phrase_table(_name: str, path: Path, _: Manifest) -> dict[str, str]:
 _READERS: Final[Mapping[str, Callable[[str, Any, Manifest], Any]]] = {
     "tokens": _tokens,
     "sequences": _sequences,
+    "phrases": _phrases,
     "ratio": _ratio,
     "phrase_table": _phrase_table,
 }

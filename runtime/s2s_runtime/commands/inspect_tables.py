@@ -11,6 +11,8 @@ from rich.text import Text
 from s2s_runtime.bundle.manifest import Manifest, OtherSource, SourceSpec, TensorSpec
 from s2s_runtime.bundle.provenance import ORIGINS, UNKNOWN, Provenance
 from s2s_runtime.console.names import Name
+from s2s_runtime.ort.sessions import SessionSettings
+from s2s_runtime.ort.thread_rule import rows_for_one_thread, usable_cores
 from s2s_runtime.vocabulary.padding import PaddingPolicy
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
 
@@ -89,8 +91,16 @@ def _model(manifest: Manifest, size: int | None) -> Iterator[tuple[str, str]]:
     yield "weights", manifest.precision
     if manifest.passes:
         yield "passes", ", ".join(manifest.passes)
+    yield "threads", _threads(manifest)
     if size is not None:
         yield "size", f"{size:,} bytes, the manifest included"
+
+
+def _threads(manifest: Manifest) -> str:
+    """Return what the thread rule chooses here where nothing is said about threads."""
+    rows = rows_for_one_thread(manifest, SessionSettings(), {})
+    many = f"one per core, of {usable_cores()}"
+    return f"one for up to {rows} rows (sentences times beams), {many} above" if rows else many
 
 
 def _kind(source: SourceSpec | OtherSource) -> str:

@@ -28,7 +28,7 @@ from s2s_runtime.inputs.given_rows import rows_in
 from s2s_runtime.inputs.sources import Inputs, read_sources
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.results import Result, Results
-from s2s_runtime.search.plan import prefix_ids
+from s2s_runtime.search.plan import check_targets, prefix_ids
 from s2s_runtime.search.step_model import PortableModel, StatesT, StepModel, StepOutput
 from s2s_runtime.spelling import shown
 
@@ -144,6 +144,7 @@ def generate_from(
     for i, (prefix, limit) in enumerate(zip(prefixes, limits, strict=True)):
         if len(prefix) > limit:
             raise OptionError(f"prefix[{i}]: {len(prefix)} tokens, but the target may have {limit}; shorten it")
+    check_targets(decoding.plan, prefixes, limits)
     if not len(state):
         return Results()
     batch = Batch(

@@ -31,7 +31,7 @@ from s2s_runtime.results import Result, Results
 from s2s_runtime.search.cancellation import cancellable, stoppable
 from s2s_runtime.search.engines import check_engine, search_batch
 from s2s_runtime.search.graph_search import SentenceHypotheses
-from s2s_runtime.search.plan import Notify, SearchPlan, make_plan, prefix_ids
+from s2s_runtime.search.plan import Notify, SearchPlan, check_targets, make_plan, prefix_ids
 from s2s_runtime.search.step_model import StepModel
 
 if TYPE_CHECKING:
@@ -100,9 +100,12 @@ class Decoding:
         """Return the sources of a request in batches; their `indices` are the sources', not the caller's rows'.
 
         Raises:
-            OptionError: a prefix is as long as its target may get.
+            OptionError: a prefix is as long as its target may get, or no target meets what is asked of it.
         """
-        return make_batches(request.sources, request.prefixes, self.options, self.manifest)
+        batches = make_batches(request.sources, request.prefixes, self.options, self.manifest)
+        for batch in batches if self.plan.rules.automata else ():
+            check_targets(self.plan, [request.prefixes[i] for i in batch.indices.tolist()], batch.limits.tolist())
+        return batches
 
     def stoppable(self, signal: CancelSignal) -> Decoding:
         """Return the same, but that a search ends with an error once a signal is set."""

@@ -65,6 +65,8 @@ class DecodingOptions(RunningOptions, OutputOptions, SamplingOptions, TokenOptio
             problems.append("on_long: 'split' can't be combined with a callback, whose events count whole sources")
         if self.return_alternatives and (self.sampling or self.callback is not None):
             problems.append("return_alternatives: can't be combined with sampling or a callback")
+        if self.allowed_sequences is not None and self.allowed_next is not None:
+            problems.append("allowed_sequences: can't be combined with allowed_next, which may leave none whole")
         return problems
 
     def __repr__(self) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from s2s_runtime.declared_options import Option
 from s2s_runtime.options.terms import JSON, ONLY_STEPS, SCORE, TOKENS, named
-from s2s_runtime.options.types import AllowedNext, Prefix, Token
+from s2s_runtime.options.types import AllowedNext, Phrase, Prefix, Token
 
 
 def _is_ratio(value: Any) -> bool:
@@ -145,6 +145,21 @@ class TokenOptions:
         ),
     ] = ()
     """Sequences of tokens never generated."""
+
+    allowed_sequences: Annotated[
+        Sequence[Phrase] | None,
+        Option(
+            panel=TOKENS,
+            typed=Path,
+            reads="phrases",
+            metavar="FILE",
+            help="File of all outputs that there may be, one a line.",
+            engines=ONLY_STEPS,
+        ),
+    ] = None
+    """The targets that there may be, as texts or lists of tokens: each output is one of these, however large the beam
+    is, or the samples. Those that other options rule out, or that are too long, are left out. An empty source has its
+    empty output all the same. With many, `prepare` once."""
 
     allow_unknown: Annotated[
         bool, Option(panel=TOKENS, elsewhere=named("disable_unk (the opposite)", "--unkpen (a weight)"))

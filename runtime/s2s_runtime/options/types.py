@@ -15,6 +15,7 @@ LongPolicy = Literal["error", "truncate", "split"]
 UnknownPolicy = Literal["error", "unk", "skip"]
 Token = int | str
 Prefix = str | Sequence[int]
+Phrase = str | Sequence[Token]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from s2s_runtime.options.types import (
     ErrorPolicy,
     LengthPenaltyKind,
     LongPolicy,
+    Phrase,
     Prefix,
     Token,
     UnknownPolicy,
@@ -84,6 +85,11 @@ class OptionValues(TypedDict, total=False):
 
     suppress_sequences: Sequence[Sequence[Token]]
     """Sequences of tokens never generated."""
+
+    allowed_sequences: Sequence[Phrase] | None
+    """The targets that there may be, as texts or lists of tokens: each output is one of these, however large the beam
+    is, or the samples. Those that other options rule out, or that are too long, are left out. An empty source has its
+    empty output all the same. With many, `prepare` once."""
 
     allow_unknown: bool
     """The unknown token may be generated."""

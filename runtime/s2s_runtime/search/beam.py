@@ -92,12 +92,14 @@ class _BeamSearch(Generic[StatesT]):
     def start(self) -> Beams[StatesT]:
         """Return one beam per sentence: at the first step there are no others to tell apart."""
         count, time = len(self.batch), self.batch.source.shape[1]
+        kept = time if self.plan.attention else None
+        automata = self.plan.rules.automata
         return Beams(
             states=self.model.encode(self.batch.source, *self.batch.others),
             sentences=np.arange(count),
             scores=np.zeros((count, 1), np.float32),
             tokens=np.full(count, self.plan.start_id, np.int64),
-            history=History(count, scores=self.plan.token_scores, attention_time=time if self.plan.attention else None),
+            history=History(count, scores=self.plan.token_scores, attention_time=kept, automata=automata),
             attended=np.zeros((count, time), np.float32) if self.plan.coverage_penalty > 0 else None,
         )
 
@@ -115,7 +117,9 @@ class _BeamSearch(Generic[StatesT]):
         offset = scores - log_normalizer(logits)
         forced = self.batch.forced(beams.sentences, beams.history.length)
         living = None if rules.allowed_next is None else scores > -np.inf
-        rules.mask(logits, written, None if forced is None else np.repeat(forced, width), living)
+        forced = None if forced is None else np.repeat(forced, width)
+        left = self.batch.limits[beams.sentences].repeat(width) - beams.history.length if rules.automata else None
+        rules.mask(logits, written, forced, living, places=beams.history.places, left=left)
         logits += offset[:, None]
         best, positions = top_candidates(logits.reshape(sentences, -1), self.examined)
         parents, tokens = np.divmod(positions, logits.shape[1])

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from s2s_runtime.array_types import Floats, Ints
+from s2s_runtime.constraints.automaton import walk
 from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.search.plan import SearchPlan
 from s2s_runtime.search.scoring import log_normalizer
@@ -80,7 +81,8 @@ def likeliest_next(model: StepModel[StatesT], batch: Batch, plan: SearchPlan, co
             written, chosen = prefix[here, :step], logits[here]
             plan.rules.penalize(chosen, written)
             normalizer = log_normalizer(chosen)
-            plan.rules.mask(chosen, written, None)
+            left = batch.limits[here] - step
+            plan.rules.mask(chosen, written, None, places=walk(plan.rules.automata, written), left=left)
             order = np.argsort(-chosen, axis=1, kind="stable")[:, :count]
             scores = np.take_along_axis(chosen, order, axis=1) - normalizer[:, None]
             kept = (scores > -np.inf) & (np.exp(scores) >= least)

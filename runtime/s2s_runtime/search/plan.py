@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from s2s_runtime.array_types import Floats, Ints
 from s2s_runtime.bundle.manifest import Manifest
-from s2s_runtime.declared_options.checks import is_integer
+from s2s_runtime.constraints.given_tokens import token_ids
+from s2s_runtime.constraints.make_automata import make_automata
+from s2s_runtime.constraints.token_rules import TokenRules
 from s2s_runtime.errors import OptionError
-from s2s_runtime.options import DecodingOptions, Prefix, Token
+from s2s_runtime.options import DecodingOptions, Prefix
 from s2s_runtime.search.sampling import Sampler
 from s2s_runtime.search.scoring import LengthPenalty, coverage_score
-from s2s_runtime.search.token_rules import TokenRules
-from s2s_runtime.spelling import shown
 
 DROP_SHARE: Final = 8  # ended rows are dropped once they are an eighth (measured): dropping copies, keeping computes
 
@@ -165,7 +165,7 @@ def _rules(options: DecodingOptions, manifest: Manifest, ends: Sequence[int]) ->
     sequences = [token_ids("suppress_sequences", sequence, manifest) for sequence in options.suppress_sequences]
     if [] in sequences:
         raise OptionError("suppress_sequences: expected sequences of at least one token, got an empty one")
-    return TokenRules(
+    rules = TokenRules(
         size=target.size,
         banned=_array(sorted(banned)),
         end_ids=_array(ends),
@@ -176,6 +176,7 @@ def _rules(options: DecodingOptions, manifest: Manifest, ends: Sequence[int]) ->
         sequences=[_array(sequence) for sequence in sequences],
         allowed_next=options.allowed_next,
     )
+    return replace(rules, automata=make_automata(options, manifest, rules))
 
 
 def _sampler(options: DecodingOptions) -> Sampler | None:
@@ -195,32 +196,22 @@ def _array(ids: Iterable[int]) -> Ints:
     return np.array(list(ids), np.int64)
 
 
-def token_ids(name: str, tokens: Iterable[Token], manifest: Manifest) -> list[int]:
-    """Return the ids of tokens given as ids or, where there is a target vocabulary, as symbols.
+def check_targets(plan: SearchPlan, prefixes: Sequence[Sequence[int]], limits: Sequence[int]) -> None:
+    """Refuse sources for which no target meets what is asked of whole targets.
+
+    Args:
+        plan: how to search.
+        prefixes: ids of the forced first tokens of each source.
+        limits: most tokens of the target of each.
 
     Raises:
-        OptionError: names the option and the token that the bundle doesn't know.
+        OptionError: says why there is none.
     """
-    if (
-        isinstance(tokens, str | bytes | bytearray | memoryview)
-        or not isinstance(tokens, Iterable)
-        or getattr(tokens, "ndim", 1) == 0
-    ):
-        raise OptionError(f"{name}: expected a list of tokens, got {shown(tokens)}")
-    vocabulary, size = manifest.target_vocabulary, manifest.target.size
-    ids = []
-    for token in tokens:
-        if isinstance(token, str):
-            if vocabulary is None:
-                raise OptionError(f"{name}: expected ids, as this bundle has no target vocabulary; got {shown(token)}")
-            if token not in vocabulary.symbols:
-                raise OptionError(f"{name}: {shown(token)} is not in the target vocabulary")
-            ids.append(vocabulary.symbols.index(token))
-        elif is_integer(token) and 0 <= token < size:
-            ids.append(int(token))
-        else:
-            raise OptionError(f"{name}: expected symbols or ids from 0 to {size - 1}, got {shown(token)}")
-    return ids
+    for automaton in plan.rules.automata:
+        for prefix, limit in {(tuple(prefix), limit) for prefix, limit in zip(prefixes, limits, strict=True)}:
+            problem = automaton.problem(prefix, limit)
+            if problem:
+                raise OptionError(problem)
 
 
 def prefix_ids(

@@ -177,6 +177,16 @@ def test_unknown_tokens_follow_a_phrase_table(tmp_path: Path) -> None:
     assert found.stderr == f"error: {table}, line 2: expected source<TAB>target, got no tab in 'b'\n"
 
 
+def test_outputs_are_lines_of_a_file(tiny: Model, tmp_path: Path) -> None:
+    """--allowed-sequences names a file of texts, or of ids where the bundle has no vocabulary."""
+    allowed = tmp_path / "allowed.txt"
+    allowed.write_text("BAD\nDEAD\n")
+    found = run(TINY, *TEXTS, "--allowed-sequences", str(allowed))
+    assert found.stdout.splitlines() == [r.text for r in tiny.generate(TEXTS, allowed_sequences=["BAD", "DEAD"])]
+    allowed.write_text("2 3\n4 5 4\n")
+    assert run(NUMBERS, "0 1 2", "--allowed-sequences", str(allowed), "--end-token", "1").stdout in ("2 3\n", "4 5 4\n")
+
+
 def test_bundles_of_numbers_take_numbers_everywhere() -> None:
     """Prefix, tokens and sequences are ids where there is no vocabulary; anything else is an error."""
     model = load(NUMBERS)

@@ -48,6 +48,7 @@ EFFECTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "sampling_min_p": ({"sampling_temperature": 5.0, "seed": 1}, {"sampling_min_p": 0.8}),
     "seed": ({"sampling_temperature": 5.0, "seed": 1}, {"seed": 2}),
     "allowed_next": ({}, {"allowed_next": lambda step, tokens: [3, 4] if step < 3 else [1]}),
+    "allowed_sequences": ({}, {"allowed_sequences": ["BAD", "DEAD"]}),
     "replace_unknown": ({"suppress_tokens": list("ABCDE")}, {"replace_unknown": True}),
     "phrase_table": ({"suppress_tokens": list("ABCDE"), "replace_unknown": True}, {"phrase_table": {"a": "alpha"}}),
     "return_scores": ({}, {"return_scores": True}),

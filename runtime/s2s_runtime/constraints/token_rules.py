@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2s_runtime.array_types import Floats, Ints
+from s2s_runtime.constraints.automaton import Automaton, Places
 from s2s_runtime.errors import OptionError
 from s2s_runtime.options import AllowedNext
 
@@ -29,6 +30,7 @@ class TokenRules:
         ngram_exclude: n-grams that hold one of these ids may occur again.
         sequences: id sequences never completed.
         allowed_next: called for each row and step with the tokens written so far; returns the ids that may follow.
+        automata: constraints that follow what is written.
 
     Attributes:
         always: float32 (vocabulary,), what is added to the logits at every step: -inf at `banned`.
@@ -43,6 +45,7 @@ class TokenRules:
     ngram_exclude: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
     sequences: Sequence[Ints] = ()
     allowed_next: AllowedNext | None = None
+    automata: Sequence[Automaton] = ()
     always: Floats = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -53,7 +56,26 @@ class TokenRules:
     @property
     def may_block(self) -> bool:
         """Whether a row may be left with no token that may follow."""
-        return self.ngram_size > 0 or bool(self.sequences) or self.allowed_next is not None or self.min_length > 0
+        by_history = self.ngram_size > 0 or bool(self.sequences) or bool(self.automata)
+        return by_history or self.allowed_next is not None or self.min_length > 0
+
+    def obstacle(self, target: Sequence[int]) -> str:
+        """Return what keeps these ids from being a whole target, as words that follow a number; "" where nothing does.
+
+        The penalty, automata and `allowed_next` are left out.
+        """
+        ids = list(target)
+        if len(ids) < self.min_length:
+            return f"shorter than min_length {self.min_length}"
+        if np.isneginf(self.always[ids]).any():
+            return "with a token that is never written (see suppress_tokens and allow_unknown)"
+        if any(sequence.tolist() in _ngrams(ids, len(sequence)) for sequence in self.sequences):
+            return "with one of suppress_sequences"
+        if self.ngram_size:
+            ngrams = [ngram for ngram in _ngrams(ids, self.ngram_size) if not np.isin(ngram, self.ngram_exclude).any()]
+            if len(set(map(tuple, ngrams))) < len(ngrams):
+                return f"in which {self.ngram_size} tokens occur twice (see no_repeat_ngram_size)"
+        return ""
 
     def penalize(self, logits: Floats, tokens: Ints) -> None:
         """Apply the repetition penalty in place: it changes probabilities, so it comes before the normaliser.
@@ -68,7 +90,16 @@ class TokenRules:
         seen = np.take_along_axis(logits, tokens, axis=1)  # a token seen twice is written twice with the same value
         np.put_along_axis(logits, tokens, np.where(seen > 0, seen / penalty, seen * penalty), axis=1)
 
-    def mask(self, logits: Floats, tokens: Ints, forced: Ints | None, live: NDArray[np.bool_] | None = None) -> None:
+    def mask(
+        self,
+        logits: Floats,
+        tokens: Ints,
+        forced: Ints | None,
+        live: NDArray[np.bool_] | None = None,
+        *,
+        places: Places = (),
+        left: Ints | None = None,
+    ) -> None:
         """Set the logits of tokens that may not follow to -inf, in place.
 
         Args:
@@ -76,6 +107,8 @@ class TokenRules:
             tokens: int64 (rows, steps), written so far.
             forced: int64 (rows,), the token that has to follow, or -1; overrules every mask.
             live: bool (rows,), rows whose result is wanted; None = all. `allowed_next` is not called for the others.
+            places: int64 (rows,) for each of the automata, where the rows stand.
+            left: int64 (rows,), most tokens that may still be written; needed with automata.
         """
         if forced is not None:
             rows = np.flatnonzero(forced >= 0)
@@ -91,6 +124,9 @@ class TokenRules:
                 logits[(tail == sequence[:-1]).all(axis=1), sequence[-1]] = _NEVER
         if self.allowed_next is not None:
             self._mask_disallowed(self.allowed_next, logits, tokens, forced, live)
+        if left is not None:
+            for automaton, place in zip(self.automata, places, strict=True):
+                automaton.apply(logits, place, left)
         if forced is not None:
             logits[rows] = _NEVER
             logits[rows, forced[rows]] = kept
@@ -142,3 +178,7 @@ class TokenRules:
 
 def _within(ids: NDArray[np.integer], size: int) -> bool:
     return bool(ids.min() >= 0 and ids.max() < size)
+
+
+def _ngrams(ids: list[int], size: int) -> list[list[int]]:
+    return [ids[start : start + size] for start in range(len(ids) - size + 1)]
