@@ -357,18 +357,18 @@ def _equal(expected: Result, found: Any) -> bool:
         return found == " ".join(expected.text.splitlines()) or found == expected.text
     if isinstance(found, Result):
         return _close(_without_places(expected.to_dict()), _without_places(found.to_dict()))
-    written = _without_scores(json.loads(json.dumps(expected.to_dict())))
-    theirs = _without_scores(found)  # the command always computes scores
-    return all(_close(written[key], theirs.get(key)) for key in written)
+    written = json.loads(json.dumps(expected.to_dict()))
+    return all(_close(written[key], _as_asked(found[key], written[key])) for key in written)
 
 
-def _without_scores(values: Any) -> Any:
-    """Return a document without the scores in it, whatever it is nested in."""
-    if isinstance(values, list):
-        return [_without_scores(value) for value in values]
-    if isinstance(values, Mapping):
-        return {key: _without_scores(value) for key, value in values.items() if key != "score"}
-    return values
+def _as_asked(found: Any, written: Any) -> Any:
+    """Return what the command wrote, parts too, without the scores that nobody asked for: it always computes them."""
+    if isinstance(found, dict) and isinstance(written, dict):
+        kept = {key: value for key, value in found.items() if key != "score" or key in written}
+        return {key: _as_asked(value, written.get(key)) for key, value in kept.items()}
+    if isinstance(found, list) and isinstance(written, list) and len(found) == len(written):
+        return [_as_asked(one, other) for one, other in zip(found, written, strict=True)]
+    return found
 
 
 def _without_places(values: Mapping[str, Any]) -> dict[str, Any]:
