@@ -15,9 +15,11 @@ from s2s_runtime.vocabulary.padding import PaddingPolicy
 
 SourceKind = Literal["ids", "one-hot", "values", "vector"]
 Feedback = Literal["token", "probabilities", "value", "none"]
+Kind = Literal["encoder-decoder", "one-pass", "decoder-only", "ctc"]
 _SOURCE_KINDS: Final = ("ids", "one-hot", "values", "vector")
 _GRAPH_FORMS: Final = {"ids": ("int64", 2), "one-hot": ("int64", 2), "values": ("float32", 3), "vector": ("float32", 2)}
 _FEEDBACKS: Final = ("token", "probabilities", "value", "none")
+KINDS: Final = ("encoder-decoder", "one-pass", "decoder-only", "ctc")
 _SHA_256: Final = re.compile("[0-9a-f]{64}")
 _ELSEWHERE: Final = re.compile(r"[/\\:\0]")  # on whichever system the bundle is read
 _STATE_DTYPES: Final = ("float32", "float64", "float16", "int64", "int32", "bool")
@@ -211,6 +213,7 @@ class TargetSpec:
         max_length: longest target in tokens (or steps), the end token counted, or None where unknown.
         most: most steps that the decoder can take at all; None = any number.
         step: the shape of a step of values where it has several axes, whose numbers the graph writes as one row.
+        aligned: whether there is one output for each step of the source, as a model has that feeds nothing back.
     """
 
     feedback: Feedback
@@ -222,6 +225,7 @@ class TargetSpec:
     max_length: int | None = None
     most: int | None = None
     step: tuple[int, ...] = ()
+    aligned: bool = False
 
     def to_dict(self) -> dict[str, object]:
         """Return this part as it stands in the manifest."""
@@ -234,7 +238,8 @@ class TargetSpec:
             "unknown_id": self.unknown_id,
             "max_length": self.max_length,
         }
-        return made | ({} if self.most is None else {"most": self.most}) | _written_step(self.step)
+        made |= {} if self.most is None else {"most": self.most}
+        return made | ({"aligned": True} if self.aligned else {}) | _written_step(self.step)
 
     @classmethod
     def read(cls, fields: Fields) -> TargetSpec:
@@ -255,6 +260,7 @@ class TargetSpec:
             max_length=fields.optional_counted("max_length", 1),
             most=fields.optional_counted("most", 1, None),
             step=_read_step(fields),
+            aligned=fields.boolean("aligned", False),
         )
         fields.refuse_others()
         return made
