@@ -39,6 +39,18 @@ KINDS = (
         "s2s-export m.keras --feed last_frames=previous",
         "frames",
     ),
+    Kind(
+        "variational autoencoders, with noise of a normal distribution",
+        "yes, at the mean",
+        f"s2s-export m.keras {_TOKENS}",
+        "understand/test_sampling_layers.py::test_noise_is_exported_at_its_mean",
+    ),
+    Kind(
+        "a captioner that gives the next word alone, for all words so far",
+        "no: let a word come out for each (`return_sequences=True`); the weights stay",
+        "s2s-export --weights w.h5 --model-fn my_script:build",
+        "understand/test_sampling_layers.py::test_a_captioner_that_gives_the_next_word_alone",
+    ),
     Kind("a forecaster that reads its own output", "yes", "s2s-export m.keras --feed x=previous", "continuous"),
     Kind(
         "a forecaster that reads what is known in advance",
