@@ -24,6 +24,7 @@ from s2s_runtime.errors import OptionError, RunError, S2SError
 from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.inputs.batches import make_batches
 from s2s_runtime.inputs.long_rows import LengthLimit
+from s2s_runtime.inputs.looked_up import looked_up
 from s2s_runtime.inputs.sources import Inputs, read_sources
 from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.options import Callback, CancelSignal, DecodingOptions, Prefix, TokenEvent
@@ -62,6 +63,7 @@ class Decoding:
         self._workers = workers if allow_sharing(options) else None
         self.plan = make_plan(options, manifest)
         self.result_builder = ResultBuilder(manifest, options)
+        self._lexicon = looked_up(options, manifest.source_vocabulary)
         check_engine(self.model, self.plan, options)
 
     def decode(self, inputs: Inputs, prefixes: Sequence[Prefix | None] | None, first: int = 0) -> list[Result]:
@@ -88,6 +90,7 @@ class Decoding:
             first,
             limit=LengthLimit(options.max_source_length, options.on_long),
             errors=errors if options.on_error == "return" else None,
+            lexicon=self._lexicon,
         )
         begun: list[list[int]] = [[] for _ in sources.arrays]
         if prefixes is not None:
@@ -180,6 +183,8 @@ class Decoding:
                 result = self._joined([results[i] for i in row], [sources.joints[i] for i in row])
             elif row[0] in sources.left_out:
                 result = replace(result, left_out=sources.left_out[row[0]])
+            if number in sources.listed and result.error is None:
+                result = self.result_builder.with_listed(sources.listed[number], result)
             rows.append(result)
         return rows
 
