@@ -75,6 +75,9 @@ def understand(model: keras.Model, split: SplitModel, options: ExportOptions) ->
     source = replace(source, inputs=(*source.inputs, *tensors))
     finder = PaddingFinder(split, (_alone(source), *others), options, notes)
     padding = finder.policy()
+    if split.kind == "one-pass" and target.padding_id is not None and not padding.masked:
+        # What fills short targets is given behind them too: there a text ends.
+        target = replace(target, end_ids=tuple(dict.fromkeys((*target.end_ids, target.padding_id))))
     if others:
         padded = tuple(
             other if other.known else replace(other, padding=finder.beside(i, padding))
@@ -92,12 +95,15 @@ def understand(model: keras.Model, split: SplitModel, options: ExportOptions) ->
             f"it gives is exact, a step costs more the longer the target is, and it takes {split.prefix} steps at most"
         )
     if target.feedback == "value" and split.fed == "none" and not split.fed_inputs:
-        notes.append(
+        taken = (
             "the output is taken for values, as nothing says that it is tokens "
-            f"({option('target_vocab')}, or {option('end_id')}, would); what the "
-            "decoder reads is among its own states, a start value given to predict is not looked at"
+            f"({option('target_vocab')}, or {option('end_id')}, would)"
         )
-    if target.max_length is None:
+        states = "; what the decoder reads is among its own states, a start value given to predict is not looked at"
+        notes.append(taken if split.kind == "one-pass" else taken + states)
+    if split.kind == "one-pass":
+        notes.append("nothing is fed back: the whole model is one graph, which gives the outputs of all positions")
+    elif target.max_length is None:
         notes.append(unknown_length_note())
     longest = _longest(split, (padding, *(other.padding for other in source.others)))
     fed = one_hot_target, options.first_token
@@ -141,8 +147,8 @@ def _longest(split: SplitModel, policies: Sequence[PaddingPolicy]) -> tuple[int 
 
 def _gives_probabilities(split: SplitModel) -> bool:
     """Return whether the output of one step is a distribution, as a run on noise shows."""
-    inputs = noise_for(split.decoder.inputs)
-    output = np.asarray(tree.flatten(split.decoder(inputs, training=False))[0], dtype=np.float64)
+    model = split.models[-1]
+    output = np.asarray(tree.flatten(model(noise_for(model.inputs), training=False))[0], dtype=np.float64)
     return bool(output.shape[-1] > 1 and (output >= 0).all() and np.allclose(output.sum(axis=-1), 1, atol=1e-3))
 
 

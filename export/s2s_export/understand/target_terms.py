@@ -5,7 +5,9 @@ from __future__ import annotations
 import keras
 
 from s2s_export.errors import ExportError
+from s2s_export.one_pass.reading import gives_one_for_each_step
 from s2s_export.options import ExportOptions
+from s2s_export.understand.given_vocabularies import usual_padding
 from s2s_export.understand.source_terms import steps_of_several_axes
 from s2s_runtime.bundle.manifest_file import TargetSpec
 from s2s_runtime.spelling import option, option_by_name
@@ -39,8 +41,9 @@ def target_terms(
     max_length = _max_length(model, split, options)
     # Nothing says symbols: neither a softmax, nor a vocabulary, nor a token that ends or begins.
     without_tokens = not (probabilities or vocabulary or options.end_ids) and start_id is None
+    aligned = split.kind == "one-pass" and gives_one_for_each_step(split)
     if split.fed == "none" and without_tokens:
-        return TargetSpec("value", size, max_length=max_length), False
+        return TargetSpec("value", size, max_length=max_length, aligned=aligned), False
     if split.fed == "value" and not one_hot:
         _ask_for_feed(split, size)
         if vocabulary is not None:
@@ -75,6 +78,7 @@ def target_terms(
             padding_id=_target_padding(split, vocabulary),
             unknown_id=None if vocabulary is None else vocabulary.unknown_id,
             max_length=max_length,
+            aligned=aligned,
         ),
         one_hot,
     )
@@ -110,7 +114,12 @@ def _target_padding(split: SplitModel, vocabulary: Vocabulary | None) -> int | N
     """
     if any(_masks_zero(call.operation) for call in split.reading.decoder_calls):
         return 0
-    if vocabulary is None or vocabulary.padding is None or vocabulary.padding == vocabulary.end:
+    if vocabulary is None:
+        return None
+    if split.kind == "one-pass" and vocabulary.padding is None and vocabulary.end is None:
+        named = usual_padding(vocabulary.symbols)
+        return None if named is None else vocabulary.symbols.index(named)
+    if vocabulary.padding is None or vocabulary.padding == vocabulary.end:
         return None
     return vocabulary.padding_id if vocabulary.padding.strip() else None
 
@@ -125,7 +134,8 @@ def _max_length(model: keras.Model, split: SplitModel, options: ExportOptions) -
     It is as asked for, as the vocabulary records it, or as the graph fixes it (its steps, if unrolled).
     """
     recorded = options.vocabulary.max_length if options.vocabulary is not None else None
-    fixed = split.steps or model.outputs[split.output_index].shape[1]
+    shape = model.outputs[split.output_index].shape
+    fixed = split.steps or (1 if len(shape) == 2 else shape[1])
     chosen = options.max_length or recorded or fixed
     if fixed is not None and chosen is not None and chosen > fixed:
         raise ExportError(f"max_length: the model's graph is fixed to {fixed} target steps, got {chosen}")

@@ -15,9 +15,11 @@ from s2s_runtime.vocabulary.padding import PaddingPolicy
 
 SourceKind = Literal["ids", "one-hot", "values", "vector"]
 Feedback = Literal["token", "probabilities", "value", "none"]
+Kind = Literal["encoder-decoder", "one-pass", "decoder-only", "ctc"]
 _SOURCE_KINDS: Final = ("ids", "one-hot", "values", "vector")
 _GRAPH_FORMS: Final = {"ids": ("int64", 2), "one-hot": ("int64", 2), "values": ("float32", 3), "vector": ("float32", 2)}
 _FEEDBACKS: Final = ("token", "probabilities", "value", "none")
+KINDS: Final = ("encoder-decoder", "one-pass", "decoder-only", "ctc")
 _SHA_256: Final = re.compile("[0-9a-f]{64}")
 _ELSEWHERE: Final = re.compile(r"[/\\:\0]")  # on whichever system the bundle is read
 _STATE_DTYPES: Final = ("float32", "float64", "float16", "int64", "int32", "bool")
@@ -202,6 +204,7 @@ class TargetSpec:
         unknown_id: token that stands for unknown symbols, or None.
         max_length: longest target in tokens (or steps), the end token counted, or None where unknown.
         most: most steps that the decoder can take at all; None = any number.
+        aligned: whether there is one output for each step of the source, as a model has that feeds nothing back.
     """
 
     feedback: Feedback
@@ -212,6 +215,7 @@ class TargetSpec:
     unknown_id: int | None = None
     max_length: int | None = None
     most: int | None = None
+    aligned: bool = False
 
     def to_dict(self) -> dict[str, object]:
         """Return this part as it stands in the manifest."""
@@ -224,7 +228,8 @@ class TargetSpec:
             "unknown_id": self.unknown_id,
             "max_length": self.max_length,
         }
-        return made | ({} if self.most is None else {"most": self.most})
+        made |= {} if self.most is None else {"most": self.most}
+        return made | ({"aligned": True} if self.aligned else {})
 
     @classmethod
     def read(cls, fields: Fields) -> TargetSpec:
@@ -244,6 +249,7 @@ class TargetSpec:
             unknown_id=fields.optional_integer("unknown_id"),
             max_length=fields.optional_counted("max_length", 1),
             most=fields.optional_counted("most", 1, None),
+            aligned=fields.boolean("aligned", False),
         )
         fields.refuse_others()
         return made

@@ -144,7 +144,6 @@ def generate_from(
     for i, (prefix, limit) in enumerate(zip(prefixes, limits, strict=True)):
         if len(prefix) > limit:
             raise OptionError(f"prefix[{i}]: {len(prefix)} tokens, but the target may have {limit}; shorten it")
-    check_targets(decoding.plan, prefixes, limits)
     if not len(state):
         return Results()
     batch = Batch(
@@ -154,6 +153,7 @@ def generate_from(
         prefix=pad_prefixes(prefixes),
         indices=np.arange(len(state)),
     )
+    check_targets(decoding.plan, batch)
     hypotheses = {ended.sentence: ended.hypotheses for ended in decoding.search([batch], decoding.plan_from(0))}
     rows = enumerate(state.source_tokens)
     return Results(decoding.result_builder.result(hypotheses[row], tokens, state.columns[row]) for row, tokens in rows)

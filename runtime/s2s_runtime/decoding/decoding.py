@@ -27,6 +27,7 @@ from s2s_runtime.inputs.long_rows import LengthLimit
 from s2s_runtime.inputs.looked_up import looked_up
 from s2s_runtime.inputs.sources import Inputs, read_sources
 from s2s_runtime.lazy_modules import LazyModule
+from s2s_runtime.one_pass.search import search_positions
 from s2s_runtime.options import Callback, CancelSignal, DecodingOptions, Prefix, TokenEvent
 from s2s_runtime.results import Result, Results
 from s2s_runtime.search.cancellation import cancellable, stoppable
@@ -64,7 +65,8 @@ class Decoding:
         self.plan = make_plan(options, manifest)
         self.result_builder = ResultBuilder(manifest, options)
         self._lexicon = looked_up(options, manifest.source_vocabulary)
-        check_engine(self.model, self.plan, options)
+        if manifest.kind != "one-pass":  # there, one graph gives all positions whichever engine is asked for
+            check_engine(self.model, self.plan, options)
 
     def decode(self, inputs: Inputs, prefixes: Sequence[Prefix | None] | None, first: int = 0) -> list[Result]:
         """Decode a list of sources; see `read`."""
@@ -106,8 +108,8 @@ class Decoding:
             OptionError: a prefix is as long as its target may get, or no target meets what is asked of it.
         """
         batches = make_batches(request.sources, request.prefixes, self.options, self.manifest)
-        for batch in batches if self.plan.rules.automata else ():
-            check_targets(self.plan, [request.prefixes[i] for i in batch.indices.tolist()], batch.limits.tolist())
+        for batch in batches:
+            check_targets(self.plan, batch)
         return batches
 
     def stoppable(self, signal: CancelSignal) -> Decoding:
@@ -138,11 +140,16 @@ class Decoding:
         steps = self.model if model is None else model
         for batch in batches:
             if apart and self.options.callback is None:  # who hears of tokens hears of each once
-                search = partial(search_batch, steps, plan=plan, options=self.options)
+                search = partial(self._search_batch, steps, plan=plan)
                 yield from search_apart(search, batch, trim=self._may_trim)
             else:
                 with failures_of(batch.indices, batch.time):
-                    yield from search_batch(steps, batch, plan, self.options)
+                    yield from self._search_batch(steps, batch, plan)
+
+    def _search_batch(self, model: StepModel[Any], batch: Batch, plan: SearchPlan) -> Iterator[SentenceHypotheses]:
+        if self.manifest.kind == "one-pass":
+            return search_positions(model, batch, plan)
+        return search_batch(model, batch, plan, self.options)
 
     @property
     def _may_trim(self) -> bool:

@@ -88,6 +88,8 @@ def predict(
     empty = [i for i, source in enumerate(sources.arrays) if len(source) == 0]
     if empty:
         raise InputError.at("inputs", empty[0], "empty; there is nothing to predict from")
+    if manifest.kind == "one-pass":
+        return predict_positions(manifest, model, sources, (start, steps, stop), max_batch_size)
     count = count_steps(manifest, steps, _known_steps(sources, manifest, steps))
     first = first_values(manifest, start, len(sources))
     options = DecodingOptions(max_length=count, max_batch_size=max_batch_size)
@@ -107,8 +109,37 @@ def predict(
 def stacked(sequences: Sequence[Floats], manifest: Manifest, steps: int | None) -> Floats:
     """Return sequences of one length as one array, float32 (sentences, steps, features)."""
     if sequences:
-        return np.stack(sequences)
-    return np.zeros((0, count_steps(manifest, steps), manifest.target.size), np.float32)
+        longest = max(map(len, sequences))
+        return np.stack([np.pad(sequence, ((0, longest - len(sequence)), (0, 0))) for sequence in sequences])
+    count = 0 if manifest.kind == "one-pass" and steps is None else count_steps(manifest, steps)
+    return np.zeros((0, count, manifest.target.size), np.float32)
+
+
+def predict_positions(
+    manifest: Manifest,
+    model: StepModel[Any],
+    sources: Sources,
+    told: tuple[ArrayLike | None, int | None, Stop | None],
+    max_batch_size: int,
+) -> list[Floats]:
+    """Return what one pass gives for each source, float32 (positions, features).
+
+    Raises:
+        OptionError: something was told (start, steps, stop) that has no meaning where nothing is fed back.
+    """
+    start, steps, stop = told
+    for name, value in (("start", start), ("stop", stop)):
+        if value is not None:
+            raise OptionError(f"{name}: has no meaning here, as this model gives all steps at once; leave it out")
+    most = None if steps is None else count_steps(manifest, steps)
+    options = DecodingOptions(max_length=most, max_batch_size=max_batch_size)
+    predicted = [np.zeros((0, manifest.target.size), np.float32)] * len(sources)
+    for batch in make_batches(sources, [[]] * len(sources), options, manifest):
+        with failures_of(batch.indices, batch.time):
+            positions = model.encode(batch.source, *batch.others)
+        for row, index in enumerate(batch.indices.tolist()):
+            predicted[index] = positions.outputs[row, : batch.limits[row]]
+    return predicted
 
 
 def _known_steps(sources: Sources, manifest: Manifest, steps: int | None) -> list[int]:
