@@ -26,6 +26,7 @@ from s2s_runtime.inputs.batches import make_batches
 from s2s_runtime.inputs.long_rows import LengthLimit
 from s2s_runtime.inputs.sources import Inputs, read_sources
 from s2s_runtime.lazy_modules import LazyModule
+from s2s_runtime.one_pass.search import search_positions
 from s2s_runtime.options import Callback, CancelSignal, DecodingOptions, Prefix, TokenEvent
 from s2s_runtime.results import Result, Results
 from s2s_runtime.search.cancellation import cancellable, stoppable
@@ -62,7 +63,8 @@ class Decoding:
         self._workers = workers if allow_sharing(options) else None
         self.plan = make_plan(options, manifest)
         self.result_builder = ResultBuilder(manifest, options)
-        check_engine(self.model, self.plan, options)
+        if manifest.kind != "one-pass":  # there, one graph gives all positions whichever engine is asked for
+            check_engine(self.model, self.plan, options)
 
     def decode(self, inputs: Inputs, prefixes: Sequence[Prefix | None] | None, first: int = 0) -> list[Result]:
         """Decode a list of sources; see `read`."""
@@ -135,11 +137,16 @@ class Decoding:
         steps = self.model if model is None else model
         for batch in batches:
             if apart and self.options.callback is None:  # who hears of tokens hears of each once
-                search = partial(search_batch, steps, plan=plan, options=self.options)
+                search = partial(self._search_batch, steps, plan=plan)
                 yield from search_apart(search, batch, trim=self._may_trim)
             else:
                 with failures_of(batch.indices, batch.time):
-                    yield from search_batch(steps, batch, plan, self.options)
+                    yield from self._search_batch(steps, batch, plan)
+
+    def _search_batch(self, model: StepModel[Any], batch: Batch, plan: SearchPlan) -> Iterator[SentenceHypotheses]:
+        if self.manifest.kind == "one-pass":
+            return search_positions(model, batch, plan)
+        return search_batch(model, batch, plan, self.options)
 
     @property
     def _may_trim(self) -> bool:

@@ -127,7 +127,8 @@ def _lacking(options: DecodingOptions, manifest: Manifest, *, has_ends: bool) ->
         if manifest.target.unknown_id is None:
             problems.append("replace_unknown: needs an unknown token, which this bundle doesn't have")
     problems += _lacking_in_source(options, manifest)
-    if options.max_length is options.max_length_ratio is manifest.target.max_length is None:
+    unknown = options.max_length is options.max_length_ratio is manifest.target.max_length is None
+    if unknown and manifest.kind != "one-pass":
         problems.append("max_length: this bundle doesn't say how long targets get; give max_length or max_length_ratio")
     most = manifest.target.max_length
     if options.max_length is options.max_length_ratio is None is not most and options.min_length > most:
