@@ -57,6 +57,11 @@ SAME: list[tuple[list[str], dict[str, Any]]] = [
     ),
     (["--suppress-token", "B", "--suppress-token", "D"], {"suppress_tokens": ["B", "D"]}),
     (["--suppress-sequence", "BB", "--suppress-sequence", "D"], {"suppress_sequences": [["B", "B"], ["D"]]}),
+    (
+        ["--beam-size", "3", "--required-phrase", "EE", "--required-phrase", "D"],
+        {"beam_size": 3, "required_phrases": ["EE", "D"]},
+    ),
+    (["--bias", "EE=3", "--bias", "D=-1.5"], {"bias": {"EE": 3.0, "D": -1.5}}),
     ([*BARE, "--allow-unknown"], {"suppress_tokens": list("ABCD"), "allow_unknown": True}),
     ([*BARE, "--replace-unknown"], {"suppress_tokens": list("ABCD"), "replace_unknown": True}),
     (["--end-token", "D", "--end-token", "</s>"], {"end_tokens": ["D", "</s>"]}),
@@ -207,6 +212,17 @@ def test_a_lexicon_comes_before_the_model(tiny: Model, tmp_path: Path, lines: st
     file.write_text("a ||| b\nc\n")
     found = run(TINY, "abc", "--lexicon", str(file))
     assert found.stderr == f"error: {file}, line 2: expected source ||| output ||| scores, got 'c'\n"
+
+
+def test_weights_of_phrases_are_typed_with_them(tiny: Model) -> None:
+    """TEXT=WEIGHT; scored pairs count them too, and ids stand for texts where there is no vocabulary."""
+    found = run(TINY, "--score", "--bias", "BC=2", stdin="abc\tABC\n")
+    [expected] = tiny.score(["abc"], ["ABC"], bias={"BC": 2})
+    assert found.stdout.startswith(f"{expected.score:.4f}\t")
+    [expected] = load(NUMBERS).generate([[0, 1, 2]], bias={(3, 4): 9}, return_scores=True)
+    assert run(NUMBERS, "0 1 2", "--bias", "3 4=9", "--scores").stdout == f"{expected.score:.4f}\t{expected.text}\n"
+    wrong = run(TINY, "abc", "--bias", "BC")
+    assert wrong.stderr == "error: bias: expected TEXT=WEIGHT such as 'Hello=2', got 'BC'\n"
 
 
 def test_bundles_of_numbers_take_numbers_everywhere() -> None:
