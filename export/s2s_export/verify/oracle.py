@@ -115,8 +115,8 @@ class Oracle:
             tf.TensorSpec(tensor.shape, keras.backend.standardize_dtype(tensor.dtype)) for tensor in model.inputs
         ]
         # One trace serves all shapes, but Keras's TimeDistributed mistakes a time dimension it can't see while tracing.
-        sees_time = any(isinstance(layer, keras.layers.TimeDistributed) for layer in model._flatten_layers())
-        self._forward = tf.function(self._output, input_signature=None if sees_time else signature)
+        self._sees_time = any(isinstance(layer, keras.layers.TimeDistributed) for layer in model._flatten_layers())
+        self._forward = tf.function(self._output, input_signature=None if self._sees_time else signature)
 
     @property
     def model(self) -> keras.Model:
@@ -168,6 +168,16 @@ class Oracle:
             [self._batch([array[i : i + (fixed or len(array))] for array in arrays], fixed) for i in starts]
         )
 
+    def positions(self, sources: Sequence[Sentence]) -> np.ndarray:
+        """Return what a model gives to which nothing is fed, (sentences, positions, size), log-probabilities or values.
+
+        An output for the whole sentence counts as one position.
+        """
+        output = self.outputs(sources, None, 0)
+        output = output[:, None] if output.ndim == 2 else output
+        values = self._facts.target.feedback == "value"
+        return output if values else _log(output.astype(np.float64), probabilities=self._facts.probabilities)
+
     def _read_at_each_step(
         self, read: FedInput, sources: Sequence[Sentence], fed: np.ndarray | None, width: int
     ) -> np.ndarray:
@@ -211,7 +221,11 @@ class Oracle:
             tf.constant(array, dtype=keras.backend.standardize_dtype(spec.dtype))
             for array, spec in zip(arrays, self._model.inputs, strict=True)
         ]
-        return np.asarray(self._forward(*tensors))[:count]
+        forward = self._forward
+        if self._sees_time:  # the batch is left open, as in training: Keras adds (1, 1, n) to (1, n, 1) as a bias
+            specs = [tf.TensorSpec([fixed, *tensor.shape[1:]], tensor.dtype) for tensor in tensors]
+            forward = forward.get_concrete_function(*specs)
+        return np.asarray(forward(*tensors))[:count]
 
     def _source(self, position: int, sources: Sequence[np.ndarray]) -> np.ndarray:
         """Return one input's rows, padded as its policy says: to the only length there is, or to the longest row."""

@@ -11,6 +11,8 @@ from rich.text import Text
 from s2s_runtime.bundle.manifest import Manifest, OtherSource, SourceSpec, TensorSpec
 from s2s_runtime.bundle.provenance import ORIGINS, UNKNOWN, Provenance
 from s2s_runtime.console.names import Name
+from s2s_runtime.ort.sessions import SessionSettings
+from s2s_runtime.ort.thread_rule import rows_for_one_thread, usable_cores
 from s2s_runtime.vocabulary.padding import PaddingPolicy
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
 
@@ -77,7 +79,7 @@ def _model(manifest: Manifest, size: int | None) -> Iterator[tuple[str, str]]:
         steps = ", known in advance, read by the decoder step by step (`known`)" if other.known else steps
         padded = "" if other.kind == "vector" or other.known else f"; padding {_padding(other.padding)}"
         yield "", f"{other.name}: {_kind(other)}{steps}{padded}"
-    yield "writes", f"{target.size} {'features' if target.feedback == 'value' else 'symbols'}"
+    yield "writes", f"{target.size} {'features' if target.feedback == 'value' else 'symbols'}{_in_axes(target.step)}"
     yield "feedback", f"{target.feedback}: {_FEEDBACKS[target.feedback]}"
     yield "longest target", str(target.max_length or "unknown")
     if target.feedback != "value":
@@ -89,13 +91,25 @@ def _model(manifest: Manifest, size: int | None) -> Iterator[tuple[str, str]]:
     yield "weights", manifest.precision
     if manifest.passes:
         yield "passes", ", ".join(manifest.passes)
+    yield "threads", _threads(manifest)
     if size is not None:
         yield "size", f"{size:,} bytes, the manifest included"
 
 
+def _threads(manifest: Manifest) -> str:
+    """Return what the thread rule chooses here where nothing is said about threads."""
+    rows = rows_for_one_thread(manifest, SessionSettings(), {})
+    many = f"one per core, of {usable_cores()}"
+    return f"one for up to {rows} rows (sentences times beams), {many} above" if rows else many
+
+
 def _kind(source: SourceSpec | OtherSource) -> str:
     unit = "symbols" if source.kind in ("ids", "one-hot") else "features"
-    return f"{_KINDS[source.kind]} ({source.kind}), {source.size} {unit}"
+    return f"{_KINDS[source.kind]} ({source.kind}), {source.size} {unit}{_in_axes(source.step)}"
+
+
+def _in_axes(step: tuple[int, ...]) -> str:
+    return f" a step, of shape ({', '.join(map(str, step))})" if step else ""
 
 
 def _padding(padding: PaddingPolicy) -> str:
