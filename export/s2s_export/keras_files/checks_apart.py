@@ -59,8 +59,7 @@ class _Checker:
             self.stop()
         if self.process is None:
             program = (
-                f"import sys; sys.path[:] = {sys.path!r}; "
-                "from s2s_export.keras_files.hdf5_checks import serve; serve()"
+                f"import sys; sys.path[:] = {sys.path!r}; from s2s_export.keras_files.hdf5_checks import serve; serve()"
             )
             self.process = subprocess.Popen(
                 [sys.executable, "-c", program],
@@ -109,4 +108,3 @@ def check_hdf5_apart(path: Path, entry: str | None = None) -> None:
         raise ModelFileError(f"{name}: it is damaged: reading it {why}; {_AGAIN}")
     if "error" in answer:
         raise ModelFileError(answer["error"])
-
