@@ -22,6 +22,7 @@ from s2s_export.evidence.training_pairs import Widths, with_pairs
 from s2s_export.graphs.bundle_graphs import Graphs, build_graphs, with_searches
 from s2s_export.keras_files.dtypes import in_float32, refuse_infinite_weights, refuse_other_dtypes
 from s2s_export.notebook import Progress, in_cell
+from s2s_export.one_pass.reading import read_one_pass, why_not_one_pass
 from s2s_export.options import ExportOptions
 from s2s_export.pass_names import named
 from s2s_export.passes.registry import Passes
@@ -30,6 +31,7 @@ from s2s_export.report import Exported
 from s2s_export.steps.pair_matching import half_of_a_pair
 from s2s_export.understand.bundle_terms import Understanding, understand
 from s2s_export.understand.decoded_output_choice import ChosenOutput
+from s2s_export.understand.flat_steps import FlatSteps
 from s2s_export.understand.source_terms import embedding_size
 from s2s_export.understand.text_layers import without_text_layers
 from s2s_export.verify.verify import Subject, refuse_failed, verify
@@ -142,6 +144,7 @@ def write_unverified(folder: Path, parts: SplitModel, facts: Understanding, grap
         source_vocabulary=facts.source_vocabulary,
         target_vocabulary=facts.target_vocabulary,
         passes=graphs.passes.applied,
+        kind=parts.kind,
     )
     write_manifest(folder, manifest)
     return manifest
@@ -154,7 +157,7 @@ def _facts(parts: SplitModel, facts: Understanding, graphs: Graphs) -> dict[str,
         "source_inputs": len(parts.source_indices),
         "states": len(graphs.states),
         "memories": len(graphs.memory),
-        "parameters": {"encoder": parts.encoder.count_params(), "decoder": parts.decoder.count_params()},
+        "parameters": {part.name: part.count_params() for part in parts.models},
         "nodes": {
             name: ", ".join(f"{count} {kind}" for kind, count in counts.items()) for name, counts in types.items()
         },
@@ -194,8 +197,11 @@ def _take_apart(model: keras.Model, options: ExportOptions) -> tuple[keras.Model
         target = None if parts.target_index is None else chosen.model.inputs[parts.target_index].name
         vocabulary, notes = text.merged(options.vocabulary, parts.sources[0].name, target, texts=options.verify_with)
         options = replace(options.with_vocabulary(vocabulary), unnamed_ids=True)  # layers of max_tokens, not of words
-    facts = understand(chosen.model, parts, options)
-    return chosen.model, parts, replace(facts, notes=(*chosen.notes(parts), *options.notes, *notes, *facts.notes))
+    flat = FlatSteps.of(chosen.model, parts)
+    if flat.model is not chosen.model:
+        parts = _split(flat.model, options, parts.sources[0].name)
+    facts = understand(flat, parts, options)
+    return flat.model, parts, replace(facts, notes=(*chosen.notes(parts), *options.notes, *notes, *facts.notes))
 
 
 def widths(model: keras.Model, options: ExportOptions) -> Widths | None:
@@ -233,9 +239,19 @@ def _split(model: keras.Model, options: ExportOptions, source_input: str | None)
             longest=options.longest_target,
         )
     except SplitError as error:
-        if half is None:
-            raise
-        raise SplitError(f"{told}; taken for a training model, {error}") from error
+        if half is not None:
+            raise SplitError(f"{told}; taken for a training model, {error}") from error
+        return _one_pass(model, options, source_input, error)
+
+
+def _one_pass(model: keras.Model, options: ExportOptions, source_input: str | None, error: SplitError) -> SplitModel:
+    """Read a model that can't be split as one of one pass, where it can be one or is said to be."""
+    asked = None if options.feedback == "none" else why_not_one_pass(model)
+    if options.decoder_input is not None or options.feeds:
+        raise error
+    if asked is not None:
+        raise SplitError(f"{error}; {asked}") from error
+    return read_one_pass(model, source_input, None)
 
 
 @contextmanager

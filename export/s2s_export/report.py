@@ -17,7 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 from s2s_export.understand.bundle_terms import Understanding
-from s2s_export.verify.verify import Check, Report
+from s2s_export.verify.checks import Check
+from s2s_export.verify.verify import Report
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.bundle.provenance import Provenance
 from s2s_runtime.commands.inspect_tables import setup_table

@@ -16,10 +16,12 @@ from s2s_runtime.decoding.workers import make_workers
 from s2s_runtime.errors import OptionError
 from s2s_runtime.forks import leave_alone
 from s2s_runtime.model import Model
+from s2s_runtime.one_pass.pass_model import OnePassModel
 from s2s_runtime.ort.bundle_sessions import BundleSessions
 from s2s_runtime.ort.onnx_model import OnnxStepModel
 from s2s_runtime.ort.sessions import ProviderOptions, SessionSettings, settings_like
 from s2s_runtime.ort.thread_rule import rows_for_one_thread
+from s2s_runtime.ort.whole_graph import WholeGraph
 from s2s_runtime.spelling import shown
 
 logger = logging.getLogger(__name__)
@@ -110,12 +112,19 @@ def _by_name(sessions: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def _opener(
     files: BundleFiles, manifest: Manifest, settings: SessionSettings, alone: Mapping[str, Any] | None, threads: int
-) -> Callable[[], OnnxStepModel]:
+) -> Callable[[], OnnxStepModel | OnePassModel]:
     """Return a function that opens the graphs with so many threads each, or takes those that have one already."""
     sessions = alone
     if sessions is None or threads != 1:
         sessions = BundleSessions(files, manifest, replace(settings, intra_op_threads=threads), {})
+    if manifest.kind == "one-pass":
+        return partial(_one_pass_model, manifest, sessions)
     return partial(OnnxStepModel, manifest, sessions)
+
+
+def _one_pass_model(manifest: Manifest, sessions: Mapping[str, Any]) -> OnePassModel:
+    graph = WholeGraph(manifest, sessions)
+    return OnePassModel(graph, graph.provider)
 
 
 def open_step_model(
@@ -125,7 +134,7 @@ def open_step_model(
     ready: Mapping[str, Any] | None = None,
     *,
     on_device: bool | None = None,
-) -> OnnxStepModel:
+) -> OnnxStepModel | OnePassModel:
     """Open the encoder and the graph that decodes most often; the others are opened when they are needed.
 
     Where steps of few rows are for one thread, graphs are opened with one first, with more for the first larger batch.
@@ -143,6 +152,8 @@ def open_step_model(
         MissingExtraError, ProviderError, BundleError, OptionError: as `load`.
     """
     ready = ready or {}
+    if manifest.kind == "one-pass":
+        return _one_pass_model(manifest, BundleSessions(files, manifest, settings, ready))
     stepping = settings_like(ready["decoder"]) if "decoder" in ready else settings
     device = stepping.device
     if settings.providers is None:

@@ -168,6 +168,16 @@ class Oracle:
             [self._batch([array[i : i + (fixed or len(array))] for array in arrays], fixed) for i in starts]
         )
 
+    def positions(self, sources: Sequence[Sentence]) -> np.ndarray:
+        """Return what a model gives to which nothing is fed, (sentences, positions, size), log-probabilities or values.
+
+        An output for the whole sentence counts as one position.
+        """
+        output = self.outputs(sources, None, 0)
+        output = output[:, None] if output.ndim == 2 else output
+        values = self._facts.target.feedback == "value"
+        return output if values else _log(output.astype(np.float64), probabilities=self._facts.probabilities)
+
     def _read_at_each_step(
         self, read: FedInput, sources: Sequence[Sentence], fed: np.ndarray | None, width: int
     ) -> np.ndarray:

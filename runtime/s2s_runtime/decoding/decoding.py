@@ -24,8 +24,10 @@ from s2s_runtime.errors import OptionError, RunError, S2SError
 from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.inputs.batches import make_batches
 from s2s_runtime.inputs.long_rows import LengthLimit
+from s2s_runtime.inputs.looked_up import looked_up
 from s2s_runtime.inputs.sources import Inputs, read_sources
 from s2s_runtime.lazy_modules import LazyModule
+from s2s_runtime.one_pass.search import search_positions
 from s2s_runtime.options import Callback, CancelSignal, DecodingOptions, Prefix, TokenEvent
 from s2s_runtime.results import Result, Results
 from s2s_runtime.search.cancellation import cancellable, stoppable
@@ -62,7 +64,9 @@ class Decoding:
         self._workers = workers if allow_sharing(options) else None
         self.plan = make_plan(options, manifest)
         self.result_builder = ResultBuilder(manifest, options)
-        check_engine(self.model, self.plan, options)
+        self._lexicon = looked_up(options, manifest.source_vocabulary)
+        if manifest.kind != "one-pass":  # there, one graph gives all positions whichever engine is asked for
+            check_engine(self.model, self.plan, options)
 
     def decode(self, inputs: Inputs, prefixes: Sequence[Prefix | None] | None, first: int = 0) -> list[Result]:
         """Decode a list of sources; see `read`."""
@@ -88,6 +92,7 @@ class Decoding:
             first,
             limit=LengthLimit(options.max_source_length, options.on_long),
             errors=errors if options.on_error == "return" else None,
+            lexicon=self._lexicon,
         )
         begun: list[list[int]] = [[] for _ in sources.arrays]
         if prefixes is not None:
@@ -103,8 +108,8 @@ class Decoding:
             OptionError: a prefix is as long as its target may get, or no target meets what is asked of it.
         """
         batches = make_batches(request.sources, request.prefixes, self.options, self.manifest)
-        for batch in batches if self.plan.rules.automata else ():
-            check_targets(self.plan, [request.prefixes[i] for i in batch.indices.tolist()], batch.limits.tolist())
+        for batch in batches:
+            check_targets(self.plan, batch)
         return batches
 
     def stoppable(self, signal: CancelSignal) -> Decoding:
@@ -135,11 +140,16 @@ class Decoding:
         steps = self.model if model is None else model
         for batch in batches:
             if apart and self.options.callback is None:  # who hears of tokens hears of each once
-                search = partial(search_batch, steps, plan=plan, options=self.options)
+                search = partial(self._search_batch, steps, plan=plan)
                 yield from search_apart(search, batch, trim=self._may_trim)
             else:
                 with failures_of(batch.indices, batch.time):
-                    yield from search_batch(steps, batch, plan, self.options)
+                    yield from self._search_batch(steps, batch, plan)
+
+    def _search_batch(self, model: StepModel[Any], batch: Batch, plan: SearchPlan) -> Iterator[SentenceHypotheses]:
+        if self.manifest.kind == "one-pass":
+            return search_positions(model, batch, plan)
+        return search_batch(model, batch, plan, self.options)
 
     @property
     def _may_trim(self) -> bool:
@@ -180,6 +190,8 @@ class Decoding:
                 result = self._joined([results[i] for i in row], [sources.joints[i] for i in row])
             elif row[0] in sources.left_out:
                 result = replace(result, left_out=sources.left_out[row[0]])
+            if number in sources.listed and result.error is None:
+                result = self.result_builder.with_listed(sources.listed[number], result)
             rows.append(result)
         return rows
 

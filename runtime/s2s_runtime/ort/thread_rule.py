@@ -50,10 +50,11 @@ def step_weights(manifest: Manifest) -> int | None:
     """Return about how many weights a step multiplies with, as the widths of its states and output tell.
 
     A state of so many units takes part in two square matrices of the step (an LSTM has two states and four, a GRU one
-    and three), the last one in the output layer. None where states aren't vectors, so that nothing is told.
+    and three), the last one in the output layer. None where states aren't vectors, or there
+    are none, so that nothing is told.
     """
     widths = [tensor.shape[1] for tensor in manifest.states if len(tensor.shape) == 2 and tensor.shape[1] is not None]
-    if len(widths) < len(manifest.states):
+    if not widths or len(widths) < len(manifest.states):
         return None
     return sum(2 * width * width for width in widths) + widths[-1] * manifest.target.size
 

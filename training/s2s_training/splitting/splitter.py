@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 import keras
 
+from s2s_runtime.bundle.specs import Kind
 from s2s_runtime.spelling import option
 from s2s_training.errors import SplitError
 from s2s_training.layers.cells import feeds_itself
@@ -76,6 +77,7 @@ class SplitModel:
         steps: how many target steps the model was unrolled to; None where it was not.
         reading: which call of the training model went where.
         prefix: most steps that a decoder can take that is run on its whole prefix at every step; None for all others.
+        kind: what the model is, by the manifest's word; "encoder-decoder" for all that `split` returns.
     """
 
     encoder: keras.Model
@@ -95,6 +97,12 @@ class SplitModel:
     steps: int | None
     reading: Partition
     prefix: int | None = None
+    kind: Kind = "encoder-decoder"
+
+    @property
+    def models(self) -> tuple[keras.Model, ...]:
+        """The Keras models that do the work: encoder and decoder, or the one of a model of one pass."""
+        return (self.encoder,) if self.kind == "one-pass" else (self.encoder, self.decoder)
 
 
 def split(
