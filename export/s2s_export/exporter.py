@@ -31,6 +31,7 @@ from s2s_export.report import Exported
 from s2s_export.steps.pair_matching import half_of_a_pair
 from s2s_export.understand.bundle_terms import Understanding, understand
 from s2s_export.understand.decoded_output_choice import ChosenOutput
+from s2s_export.understand.flat_steps import FlatSteps
 from s2s_export.understand.source_terms import embedding_size
 from s2s_export.understand.text_layers import without_text_layers
 from s2s_export.verify.verify import Subject, refuse_failed, verify
@@ -196,8 +197,11 @@ def _take_apart(model: keras.Model, options: ExportOptions) -> tuple[keras.Model
         target = None if parts.target_index is None else chosen.model.inputs[parts.target_index].name
         vocabulary, notes = text.merged(options.vocabulary, parts.sources[0].name, target, texts=options.verify_with)
         options = replace(options.with_vocabulary(vocabulary), unnamed_ids=True)  # layers of max_tokens, not of words
-    facts = understand(chosen.model, parts, options)
-    return chosen.model, parts, replace(facts, notes=(*chosen.notes(parts), *options.notes, *notes, *facts.notes))
+    flat = FlatSteps.of(chosen.model, parts)
+    if flat.model is not chosen.model:
+        parts = _split(flat.model, options, parts.sources[0].name)
+    facts = understand(flat, parts, options)
+    return flat.model, parts, replace(facts, notes=(*chosen.notes(parts), *options.notes, *notes, *facts.notes))
 
 
 def widths(model: keras.Model, options: ExportOptions) -> Widths | None:

@@ -32,6 +32,13 @@ KINDS = (
     Kind("unrolled, each step reading a slice", "yes", f"s2s-export m.keras {_TOKENS}", "teacher_sliced_rows"),
     Kind("the source is a vector (captions)", "yes", f"s2s-export m.keras {_TOKENS}", "vector_source"),
     Kind("the source is a picture", "yes", f"s2s-export m.keras {_TOKENS}", "picture_source"),
+    Kind("the source is a video, of any number of frames", "yes", f"s2s-export m.keras {_TOKENS}", "video_source"),
+    Kind(
+        "next frames: ConvLSTM on either side",
+        "yes, frames are given and come as they are",
+        "s2s-export m.keras --feed last_frames=previous",
+        "frames",
+    ),
     Kind("a forecaster that reads its own output", "yes", "s2s-export m.keras --feed x=previous", "continuous"),
     Kind(
         "a forecaster that reads what is known in advance",

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import keras
 import numpy as np
 from keras import tree
 
 from s2s_export.options import ExportOptions
+from s2s_export.understand.flat_steps import FlatSteps
 from s2s_export.understand.padding_policy import PaddingFinder
 from s2s_export.understand.source_terms import further_sources, graph_input, source_terms
 from s2s_export.understand.target_terms import feed_notes, target_terms
@@ -57,8 +57,13 @@ class Understanding:
         return (first, *self.source.others)
 
 
-def understand(model: keras.Model, split: SplitModel, options: ExportOptions) -> Understanding:
+def understand(flat: FlatSteps, split: SplitModel, options: ExportOptions) -> Understanding:
     """Put graph, vocabulary and options together.
+
+    Args:
+        flat: the training model, each step of it a row.
+        split: that model taken apart.
+        options: of the export.
 
     Raises:
         ExportError: they contradict each other (sizes that don't fit show both numbers), or something only the caller
@@ -68,9 +73,9 @@ def understand(model: keras.Model, split: SplitModel, options: ExportOptions) ->
     vocabulary = options.vocabulary
     sides = (None, None) if vocabulary is None else _sides(split, vocabulary, options, notes)
     probabilities = _gives_probabilities(split)
-    target, one_hot_target = target_terms(model, split, sides[1], options, probabilities=probabilities)
-    source = source_terms(split, sides[0], options, one_hot_target=one_hot_target)
-    others = further_sources(split, options)
+    target, one_hot_target = target_terms(flat, split, sides[1], options, probabilities=probabilities)
+    source = source_terms(split, sides[0], options, flat.inputs, one_hot_target=one_hot_target)
+    others = further_sources(split, options, flat.inputs)
     tensors = (graph_input(i, other, split.sources[i].shape[1:]) for i, other in enumerate(others, 1))
     source = replace(source, inputs=(*source.inputs, *tensors))
     finder = PaddingFinder(split, (_alone(source), *others), options, notes)

@@ -200,10 +200,10 @@ def _value_check(subject: tuple[Any, Oracle, Understanding], sources: list[Sente
     by_length: dict[tuple[int, ...], list[Sentence]] = {}
     for source in sources:
         by_length.setdefault(tuple(len(array) for array in source), []).append(source)
-    differences = [
-        largest(runtime.predict(for_runtime(group, facts), steps=steps), oracle.values(group, steps))
-        for group in by_length.values()
-    ]
+    differences = []
+    for group in by_length.values():
+        predicted = runtime.predict(for_runtime(group, facts), steps=steps)
+        differences.append(largest(predicted.reshape(*predicted.shape[:2], -1), oracle.values(group, steps)))
     different = sum(difference > atol for difference in differences)
     return Check(f"fed-back values, against {called(oracle.model)}", len(sources), max(differences), different)
 

@@ -13,7 +13,9 @@
       "source": {"kind": "ids",              "ids", "one-hot" (ids too; -1 = a row of zeros), "values", or
                                              "vector" (no time axis: numbers of a fixed shape, that of its input)
                  "size": 71,                 symbols of the source vocabulary, or features of a step
-                 "inputs": [{"name": "source", "dtype": "int64", "shape": [null, null]}]},
+                 "inputs": [{"name": "source", "dtype": "int64", "shape": [null, null]}],
+                 "step": [64, 64, 1]},       only where a step of values has several axes (a frame): their sizes. In the
+                                             graph a step is one row of `size` numbers; so in "others" and "target"
                  models with several sources have more: "inputs" of the graph named "source.1" ..., "name": "words",
                  what callers call the first, and "others": [{"name": "tags", "kind": "ids" or the like,
                  "size": 5, "aligned": true (as many steps as the first), "padding": {...}, "known": true (only where

@@ -11,6 +11,8 @@ from s2s_runtime.declared_options import declared, differs, taken_by
 from s2s_runtime.errors import OptionError
 from s2s_runtime.files.pair_rows import LeftOut, read_pairs
 from s2s_runtime.files.text_source import open_text
+from s2s_runtime.lexicon.lexicon import Lexicon
+from s2s_runtime.lexicon.lexicon_files import read_lexicon
 from s2s_runtime.options import DecodingOptions, OptionValues, ScoreValues, Token
 
 
@@ -61,6 +63,10 @@ def _phrases(name: str, path: Path, manifest: Manifest) -> list[str] | list[list
     return lines if manifest.target_vocabulary is not None else _sequences(name, lines, manifest)
 
 
+def _lexicon(_name: str, path: Path, _: Manifest) -> Lexicon:
+    return read_lexicon(path)
+
+
 def _number(name: str, text: str) -> int:
     try:
         return int(text)
@@ -88,6 +94,7 @@ def _phrase_table(_name: str, path: Path, _: Manifest) -> dict[str, str]:
 _READERS: Final[Mapping[str, Callable[[str, Any, Manifest], Any]]] = {
     "tokens": _tokens,
     "sequences": _sequences,
+    "lexicon": _lexicon,
     "phrases": _phrases,
     "ratio": _ratio,
     "phrase_table": _phrase_table,

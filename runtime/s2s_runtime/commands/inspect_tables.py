@@ -93,7 +93,7 @@ def _model(manifest: Manifest, size: int | None) -> Iterator[tuple[str, str]]:
         steps = ", known in advance, read by the decoder step by step (`known`)" if other.known else steps
         padded = "" if other.kind == "vector" or other.known else f"; padding {_padding(other.padding)}"
         yield "", f"{other.name}: {_kind(other)}{steps}{padded}"
-    yield "writes", f"{target.size} {'features' if target.feedback == 'value' else 'symbols'}"
+    yield "writes", f"{target.size} {'features' if target.feedback == 'value' else 'symbols'}{_in_axes(target.step)}"
     yield "feedback", _FED[manifest.kind] or f"{target.feedback}: {_FEEDBACKS[target.feedback]}"
     yield "longest target", str(target.max_length or ("as long as the source" if target.aligned else "unknown"))
     if target.feedback != "value":
@@ -119,7 +119,11 @@ def _threads(manifest: Manifest) -> str:
 
 def _kind(source: SourceSpec | OtherSource) -> str:
     unit = "symbols" if source.kind in ("ids", "one-hot") else "features"
-    return f"{_KINDS[source.kind]} ({source.kind}), {source.size} {unit}"
+    return f"{_KINDS[source.kind]} ({source.kind}), {source.size} {unit}{_in_axes(source.step)}"
+
+
+def _in_axes(step: tuple[int, ...]) -> str:
+    return f" a step, of shape ({', '.join(map(str, step))})" if step else ""
 
 
 def _padding(padding: PaddingPolicy) -> str:

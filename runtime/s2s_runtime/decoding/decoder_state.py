@@ -16,7 +16,7 @@ from s2s_runtime.array_types import Floats
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.declared_options import verb_problems
 from s2s_runtime.decoding.decoding import Decoding
-from s2s_runtime.decoding.predict_values import feed_back, first_values
+from s2s_runtime.decoding.predict_values import count_steps, feed_back, first_values, in_steps
 from s2s_runtime.decoding.result_builder import ResultBuilder
 from s2s_runtime.decoding.run_failures import failures_of
 from s2s_runtime.decoding.score_targets import Target, look_up_target
@@ -144,7 +144,6 @@ def generate_from(
     for i, (prefix, limit) in enumerate(zip(prefixes, limits, strict=True)):
         if len(prefix) > limit:
             raise OptionError(f"prefix[{i}]: {len(prefix)} tokens, but the target may have {limit}; shorten it")
-    check_targets(decoding.plan, prefixes, limits)
     if not len(state):
         return Results()
     batch = Batch(
@@ -154,18 +153,21 @@ def generate_from(
         prefix=pad_prefixes(prefixes),
         indices=np.arange(len(state)),
     )
+    check_targets(decoding.plan, batch)
     hypotheses = {ended.sentence: ended.hypotheses for ended in decoding.search([batch], decoding.plan_from(0))}
     rows = enumerate(state.source_tokens)
     return Results(decoding.result_builder.result(hypotheses[row], tokens, state.columns[row]) for row, tokens in rows)
 
 
-def predict_from(model: StepModel[Any], state: DecoderState, count: int) -> tuple[Floats, DecoderState]:
+def predict_from(
+    manifest: Manifest, model: StepModel[Any], state: DecoderState, steps: int | None
+) -> tuple[Floats, DecoderState]:
     """Predict on from a state; see `Model.predict_from`."""
-    portable = _portable(model, state)
+    count, portable = count_steps(manifest, steps), _portable(model, state)
     with failures_of(range(len(state)), state.columns.shape[1]):
         states = portable.from_arrays(state.arrays, state.columns.shape[1])
         predicted = feed_back(portable, states, state.fed, count)
-    return predicted, replace(state, arrays=portable.to_arrays(states), fed=predicted[:, -1])
+    return in_steps(predicted, manifest), replace(state, arrays=portable.to_arrays(states), fed=predicted[:, -1])
 
 
 @dataclass(slots=True)

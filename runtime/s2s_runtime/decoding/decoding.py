@@ -24,6 +24,7 @@ from s2s_runtime.errors import OptionError, RunError, S2SError
 from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.inputs.batches import make_batches
 from s2s_runtime.inputs.long_rows import LengthLimit
+from s2s_runtime.inputs.looked_up import looked_up
 from s2s_runtime.inputs.sources import Inputs, read_sources
 from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.one_pass.search import search_positions
@@ -63,6 +64,7 @@ class Decoding:
         self._workers = workers if allow_sharing(options) else None
         self.plan = make_plan(options, manifest)
         self.result_builder = ResultBuilder(manifest, options)
+        self._lexicon = looked_up(options, manifest.source_vocabulary)
         if manifest.kind != "one-pass":  # there, one graph gives all positions whichever engine is asked for
             check_engine(self.model, self.plan, options)
 
@@ -90,6 +92,7 @@ class Decoding:
             first,
             limit=LengthLimit(options.max_source_length, options.on_long),
             errors=errors if options.on_error == "return" else None,
+            lexicon=self._lexicon,
         )
         begun: list[list[int]] = [[] for _ in sources.arrays]
         if prefixes is not None:
@@ -105,8 +108,8 @@ class Decoding:
             OptionError: a prefix is as long as its target may get, or no target meets what is asked of it.
         """
         batches = make_batches(request.sources, request.prefixes, self.options, self.manifest)
-        for batch in batches if self.plan.rules.automata else ():
-            check_targets(self.plan, [request.prefixes[i] for i in batch.indices.tolist()], batch.limits.tolist())
+        for batch in batches:
+            check_targets(self.plan, batch)
         return batches
 
     def stoppable(self, signal: CancelSignal) -> Decoding:
@@ -187,6 +190,8 @@ class Decoding:
                 result = self._joined([results[i] for i in row], [sources.joints[i] for i in row])
             elif row[0] in sources.left_out:
                 result = replace(result, left_out=sources.left_out[row[0]])
+            if number in sources.listed and result.error is None:
+                result = self.result_builder.with_listed(sources.listed[number], result)
             rows.append(result)
         return rows
 

@@ -17,7 +17,7 @@ from s2s_runtime.options import DecodingOptions
 from s2s_runtime.results import FinishReason
 from s2s_runtime.search.finished import EndedSequence
 from s2s_runtime.search.graph_search import SentenceHypotheses
-from s2s_runtime.search.plan import SearchPlan
+from s2s_runtime.search.plan import SearchPlan, check_targets
 from s2s_runtime.search.scoring import log_normalizer
 from s2s_runtime.search.step_model import StepModel, StepOutput
 
@@ -64,9 +64,13 @@ def search_positions(
         batch: the sentences; none gets more tokens than the pass gives positions.
         plan: how to search.
         options: what the plan was made of.
+
+    Raises:
+        OptionError: no target of so many tokens meets what is asked of it.
     """
     positions: Positions = model.encode(batch.source, *batch.others)
     batch = replace(batch, limits=np.minimum(batch.limits, positions.count))
+    check_targets(plan, batch)
     rules = plan.rules
     by_steps = plan.notify is not None or plan.sampler is not None or rules.repetition_penalty != 1.0
     looks_back = rules.allowed_next is not None or rules.automata or rules.ngram_size or rules.sequences

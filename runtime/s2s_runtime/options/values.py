@@ -16,6 +16,8 @@ from s2s_runtime.options.types import (
     Engine,
     ErrorPolicy,
     LengthPenaltyKind,
+    LexiconOutputs,
+    LexiconUse,
     LongPolicy,
     Phrase,
     Prefix,
@@ -139,6 +141,16 @@ class OptionValues(TypedDict, total=False):
 
     return_attention: bool
     """Results hold the attention, (target, source). Needs a bundle with attention."""
+
+    lexicon: Mapping[str, LexiconOutputs] | None
+    """Outputs of sources: a text for each, or a list of texts or of pairs (text, weight), or what
+    `s2s_runtime.read_lexicon` reads from a file. A source that it has isn't decoded: its outputs are the hypotheses,
+    the highest weight first, at most num_hypotheses, without scores, their finish reason "lexicon". Sources are
+    compared as texts, normalised as the vocabulary says."""
+
+    lexicon_use: LexiconUse
+    """"first": what the lexicon has isn't decoded. "merge": it is decoded all the same, and the lexicon's outputs come
+    before the other hypotheses, at most num_hypotheses in all."""
 
     unknown_symbols: UnknownPolicy | None
     """What becomes of symbols of a source text that the vocabulary lacks. "error": they are an error. "unk": the

@@ -15,6 +15,7 @@ from s2s_runtime.constraints.given_tokens import token_ids
 from s2s_runtime.constraints.make_automata import make_automata
 from s2s_runtime.constraints.token_rules import TokenRules
 from s2s_runtime.errors import OptionError
+from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.options import DecodingOptions, Prefix
 from s2s_runtime.search.sampling import Sampler
 from s2s_runtime.search.scoring import LengthPenalty, coverage_score
@@ -197,22 +198,23 @@ def _array(ids: Iterable[int]) -> Ints:
     return np.array(list(ids), np.int64)
 
 
-def check_targets(plan: SearchPlan, prefixes: Sequence[Sequence[int]], limits: Sequence[int]) -> None:
+def check_targets(plan: SearchPlan, batch: Batch) -> None:
     """Refuse sources for which no target meets what is asked of whole targets.
 
     Args:
         plan: how to search.
-        prefixes: ids of the forced first tokens of each source.
-        limits: most tokens of the target of each.
+        batch: the sources with the first tokens of their targets, and how long these may get.
 
     Raises:
         OptionError: says why there is none.
     """
-    for automaton in plan.rules.automata:
-        for prefix, limit in {(tuple(prefix), limit) for prefix, limit in zip(prefixes, limits, strict=True)}:
-            problem = automaton.problem(prefix, limit)
-            if problem:
-                raise OptionError(problem)
+    if not plan.rules.automata:
+        return
+    prefixes = [()] * len(batch) if batch.prefix is None else [tuple(row[row >= 0].tolist()) for row in batch.prefix]
+    for prefix, limit in set(zip(prefixes, batch.limits.tolist(), strict=True)):
+        problem = next(filter(None, (automaton.problem(prefix, limit) for automaton in plan.rules.automata)), "")
+        if problem:
+            raise OptionError(problem)
 
 
 def prefix_ids(

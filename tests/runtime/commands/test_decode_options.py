@@ -187,6 +187,28 @@ def test_outputs_are_lines_of_a_file(tiny: Model, tmp_path: Path) -> None:
     assert run(NUMBERS, "0 1 2", "--allowed-sequences", str(allowed), "--end-token", "1").stdout in ("2 3\n", "4 5 4\n")
 
 
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "abc\tA\t0.2\nabc\tB E\t0.7\nxyz\tD\n",
+        ";;; a comment\nabc  B E # another\nabc(1)  A\nxyz  D\n",
+        "abc ||| A ||| 0.1 0.2 0.2 0.9 ||| 0-0\nabc ||| B E ||| 0.1 0.1 0.7 0.1\nxyz ||| D ||| 1\n",
+    ],
+    ids=["tabs", "CMUdict", "Moses"],
+)
+def test_a_lexicon_comes_before_the_model(tiny: Model, tmp_path: Path, lines: str) -> None:
+    """--lexicon FILE, in the three formats: what it has is not decoded, not even read, best first."""
+    file = tmp_path / "lexicon"
+    file.write_text(lines)
+    found = run(TINY, "abc", "xyz", "de", "--lexicon", str(file))
+    assert found.stdout.splitlines() == ["B E", "D", tiny.generate(["de"])[0].text]
+    several = run(TINY, "abc", "--lexicon", str(file), "-n", "2", "--beam-size", "2")
+    assert several.stdout == "1\tB E\n1\tA\n"
+    file.write_text("a ||| b\nc\n")
+    found = run(TINY, "abc", "--lexicon", str(file))
+    assert found.stderr == f"error: {file}, line 2: expected source ||| output ||| scores, got 'c'\n"
+
+
 def test_bundles_of_numbers_take_numbers_everywhere() -> None:
     """Prefix, tokens and sequences are ids where there is no vocabulary; anything else is an error."""
     model = load(NUMBERS)
