@@ -118,6 +118,7 @@ _ONLY_YOURS: Final = {
     "--padding-side": "SIDE",
     "--source-length": "N",
     "--start": "SYMBOL",
+    "--end": "SYMBOL",
     "--max-length": "N",
     "--rows": "N",
     "--expect": "FILE",
@@ -201,6 +202,8 @@ def _model(exported: Exported) -> Table:
     manifest, facts = exported.manifest, exported.report.facts
     table = Table(title="Model", title_justify="left", show_header=False)
     table.add_row("source", _sources(exported.facts))
+    if manifest.kind != "encoder-decoder":
+        table.add_row("kind", manifest.kind)
     table.add_row("target", f"feedback {manifest.target.feedback}, size {manifest.target.size}")
     for name, tensors in (("states", manifest.states), ("memories", manifest.memory)):
         table.add_row(name, ", ".join(f"{tensor.name} {_shape(tensor.shape)}" for tensor in tensors) or "none")

@@ -58,7 +58,7 @@ def load(
         allow_fallback: whether a provider that isn't obtained is passed over for the next one asked for, and in the
             end for the CPU; `Model.provider` tells which one decodes.
         workers: how many batches of a list `generate`, `generate_iter`, `generate_file` and `score` take at a time,
-            each on cores of its own, from eight batches or 128 rows (sentences times beams) on; the graphs are opened
+            each on cores of its own, from eight batches on, or 32 rows (sentences times beams) a worker; opened
             once more with the first such list. 1 = batch after batch. None = as many as there are cores, eight at most,
             for models of up to 64 MB on the CPU where nothing is said about threads.
         verify_hashes: whether the graph files are compared with the SHA-256 in the manifest.

@@ -266,6 +266,8 @@ def _settled(state: _Settling, facts: Understanding, rows: ChosenRows | None, pr
             origin = "proved"
         # What has no option of its own, expected outputs settle: some, or more of them.
         settles = option(ITEM_OPTIONS[name]) if name in ITEM_OPTIONS else option("expect") if proved is None else ""
+        if name == "start and end" and state.setup.ends.start_id is None:
+            settles = option("end")
         items.append(SetUpItem(name, value, origin, settles, state.signs.get(name, ()), tuple(others)))
     changed = state.setup.in_facts(facts)
     warnings = () if proved is not None else [f"warning: {warning}" for warning in state.warnings]

@@ -60,9 +60,9 @@ class Traced(NamedTuple):
     """A tensor that went into a graph or came out of it.
 
     Attributes:
-        step: number of the decoder's step; None = the encoder.
+        step: number of the decoder's step; None = the encoder, or the one graph of a model of one pass.
         graph: name of the graph.
-        direction: "input" or "output".
+        direction: "input", "output" or "chosen".
         name: name of the tensor.
         array: its values.
     """
@@ -80,7 +80,7 @@ class Traced(NamedTuple):
 
 
 def trace(files: BundleFiles, manifest: Manifest, text: str) -> Iterator[Traced]:
-    """Decode a text greedily, by the encoder and the step graph as they are, and yield each tensor as it passes.
+    """Decode a text greedily, by the bundle's graphs as they are, and yield each tensor as it passes.
 
     Args:
         files: files of the bundle.
@@ -98,6 +98,11 @@ def trace(files: BundleFiles, manifest: Manifest, text: str) -> Iterator[Traced]
     sessions = BundleSessions(files, manifest, SessionSettings(), {})
     for batch in batches:
         carried: dict[str, NDArray[Any]] = {"source": batch.source}
+        if manifest.kind == "one-pass":
+            given = yield from _run(sessions, "model", None, carried)
+            best = (given["logits"][0].astype(np.float32) + plan.rules.always).argmax(axis=1)
+            yield Traced(None, "model", "chosen", "tokens", best)
+            return
         carried = yield from _run(sessions, "encoder", None, carried)
         names = [tensor.name for tensor in sessions["decoder"].get_inputs()]
         token = plan.start_id

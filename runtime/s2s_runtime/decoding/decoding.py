@@ -148,7 +148,7 @@ class Decoding:
 
     def _search_batch(self, model: StepModel[Any], batch: Batch, plan: SearchPlan) -> Iterator[SentenceHypotheses]:
         if self.manifest.kind == "one-pass":
-            return search_positions(model, batch, plan)
+            return search_positions(model, batch, plan, self.options)
         return search_batch(model, batch, plan, self.options)
 
     @property

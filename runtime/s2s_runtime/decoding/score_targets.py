@@ -71,6 +71,12 @@ def score_pairs(
     empty = [i for i, source in enumerate(read.arrays) if len(source) == 0]
     if empty:
         raise InputError.at("sources", first + empty[0], "empty; there is nothing to score a target against")
+    for i, (target, _) in enumerate(given):
+        most = len(read.arrays[i]) if manifest.target.aligned and manifest.padding.masked else None
+        if most is not None and len(target) > most:
+            raise InputError.at(
+                "targets", first + i, f"expected at most {most} tokens, one for each of its source; got {len(target)}"
+            )
     scores: list[TargetScore] = [TargetScore(0.0, 0.0, [])] * len(read)
     batches = make_batches(read, [[]] * len(read), options, manifest)
     shared = None if workers is None else workers.share_out(batches, 1)
