@@ -55,8 +55,7 @@ def load(
         inter_op_threads: threads across operators; None = operators run one after the other.
         spinning: whether threads that wait for work stay awake; see `SessionSettings`.
         shared_threads: whether to use threads that all models share; see `SessionSettings`.
-        allow_fallback: whether a provider that isn't obtained is passed over for the next one asked for, and in the
-            end for the CPU; `Model.provider` tells which one decodes.
+        allow_fallback: whether a provider that isn't obtained is passed over for the next one, in the end for the CPU.
         workers: how many batches of a list `generate`, `generate_iter`, `generate_file` and `score` take at a time,
             each on cores of its own, from eight batches on, or 32 rows (sentences times beams) a worker; opened
             once more with the first such list. 1 = batch after batch. None = as many as there are cores, eight at most,

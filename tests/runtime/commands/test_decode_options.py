@@ -23,7 +23,7 @@ from s2s_runtime.options.types import Mean
 TINY, NUMBERS = str(FIXTURES / "tiny.s2s"), str(FIXTURES / "tiny-probabilities.s2s")
 ONEHOT = str(FIXTURES / "tiny-onehot.s2s")
 TEXTS = ["abcab", "edc", "aaaaaa", "dcbe"]
-SCORING = ("length-penalty", "length-penalty-kind", "coverage-penalty", "repetition-penalty")
+SCORING = ("length-penalty", "length-penalty-kind", "coverage-penalty", "repetition-penalty", "bias")
 
 
 def run(*arguments: str, stdin: str | None = None) -> Result:
@@ -360,7 +360,7 @@ SEARCH_ONLY = [
     *(["--suppress-sequence", "BB"], ["--allow-unknown"], ["--replace-unknown"], ["--phrase-table", "x"]),
     *(["--end-token", "D"], ["--return-end-token"], ["--sampling-temperature", "3"], ["--sampling-top-k", "3"]),
     *(["--sampling-top-p", "0.7"], ["--seed", "1"], ["--batch-by", "tokens"], ["--token-scores"], ["--attention"]),
-    *(["--scores"], ["--keep-empty"], ["--beam-size", "1"], ["--engine", "steps"]),
+    *(["--scores"], ["--keep-empty"], ["--beam-size", "1"], ["--engine", "steps"], ["--required-phrase", "B"]),
 ]
 
 
@@ -390,6 +390,7 @@ def test_options_that_score_takes_change_scores(tiny: Model) -> None:
         (["--length-penalty-kind", "gnmt"], {"length_penalty_kind": "gnmt"}),
         (["--coverage-penalty", "2"], {"coverage_penalty": 2.0}),
         (["--repetition-penalty", "3"], {"repetition_penalty": 3.0}),
+        (["--bias", "BB=2"], {"bias": {"BB": 2.0}}),
     ):
         found = run(TINY, "--score", *options, stdin=lines)
         expected = "".join(f"{s.score:.4f}\t{s.log_probability:.4f}\n" for s in tiny.score(*pairs, **values))
