@@ -289,6 +289,7 @@ class Model(LoadedBundle):
             start: as for `predict`, where the model gives values.
             unknown_symbols: see `DecodingOptions`.
         """
+        self._need_states("encode")
         options = DecodingOptions(unknown_symbols=unknown_symbols)
         given = with_known(inputs, known, self._manifest)
         return decoder_state.encode(self._manifest, self.step_model, given, options, start)

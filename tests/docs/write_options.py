@@ -39,6 +39,8 @@ from s2s_runtime.options.types import (
     Engine,
     ErrorPolicy,
     LengthPenaltyKind,
+    LexiconOutputs,
+    LexiconUse,
     LongPolicy,
     Phrase,
     Prefix,
