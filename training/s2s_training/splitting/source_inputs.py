@@ -202,5 +202,5 @@ def _made_up(sources: Sequence[Any], vectors: Sequence[bool], steps: dict[int, i
         shape = [1, *tensor.shape[1:]]
         if not vector and shape[1] is None:
             shape[1] = steps.get(i, _STEPS)
-        made.append(ops.ones(shape, dtype=tensor.dtype))
+        made.append(ops.ones([size or _STEPS for size in shape], dtype=tensor.dtype))
     return made
