@@ -127,6 +127,8 @@ def _value(declaration: DeclaredOption, model: Model, random: Random, count: int
         "prefix": lambda: [_prefix(model, random) for _ in range(count)],
         "suppress_sequences": lambda: [random.choices(tokens, k=random.randrange(1, 4)) for _ in range(2)],
         "phrase_table": lambda: None,
+        "required_phrases": lambda: [_phrase(model, random)[:3] or [1] for _ in range(random.randrange(1, 3))],
+        "bias": lambda: [[_phrase(model, random)[:3] or [1], random.uniform(-2, 4)] for _ in range(3)],
         "lexicon": lambda: {_text(model, random, random.randrange(1, 3)): random.choice(["B", ["A", ["B B", 2]]])},
         "allowed_sequences": lambda: [_phrase(model, random) for _ in range(random.randrange(1, 30))],
     }
@@ -167,6 +169,8 @@ def realised(options: Options, count: int) -> Options:
     if "callback" in values:
         last = values["callback"]
         values["callback"] = lambda event: event.step == last
+    if "bias" in values:
+        values["bias"] = {tuple(phrase): weight for phrase, weight in values["bias"]}
     if isinstance(values.get("max_length_ratio"), list):
         values["max_length_ratio"] = tuple(values["max_length_ratio"])
     return values
@@ -295,10 +299,12 @@ def verbs(case: Case, decoded: Decoded) -> Iterator[tuple[str, Callable[[], list
     functions = {
         "allowed_next",
         "allowed_sequences",
+        "bias",
         "callback",
         "lexicon",
         "suppress_sequences",
         "prefix",
+        "required_phrases",
         "return_end_token",
     }
     if plain and not case["model"].isdigit() and not given & functions and _can_be_typed(decoded.options):

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from s2s_runtime.array_types import Floats, Ints
 from s2s_runtime.constraints.automaton import Automaton, Places
+from s2s_runtime.constraints.phrase_weights import PhraseWeights
+from s2s_runtime.constraints.required_phrases import RequiredPhrases
 from s2s_runtime.errors import OptionError
 from s2s_runtime.options import AllowedNext
 
+NEVER_WRITTEN: Final = "with a token that is never written (see suppress_tokens and allow_unknown)"
 _NEVER = np.float32(-np.inf)
 
 
@@ -56,8 +60,26 @@ class TokenRules:
     @property
     def may_block(self) -> bool:
         """Whether a row may be left with no token that may follow."""
-        by_history = self.ngram_size > 0 or bool(self.sequences) or bool(self.automata)
+        by_history = self.ngram_size > 0 or bool(self.sequences) or any(each.restricts for each in self.automata)
         return by_history or self.allowed_next is not None or self.min_length > 0
+
+    @property
+    def most_added(self) -> float:
+        """The most that a token adds to the log-probability of a sequence, at least 0: see `PhraseWeights`."""
+        return sum(each.most_added for each in self.automata if isinstance(each, PhraseWeights))
+
+    def banks(self, places: Places) -> Ints | None:
+        """Return which bank each token leads to, int64 (rows, vocabulary), where beams are shared out among banks."""
+        every = zip(self.automata, places, strict=True)
+        return next((each.banks(place) for each, place in every if isinstance(each, RequiredPhrases)), None)
+
+    def added(self, tokens: Ints, places: Places, left: Ints) -> Floats:
+        """Return what weights add to the scores of given tokens; all (rows,)."""
+        total = np.zeros(len(tokens), np.float32)
+        for automaton, place in zip(self.automata, places, strict=True):
+            if isinstance(automaton, PhraseWeights):
+                total += automaton.added(place, tokens, left)
+        return total
 
     def obstacle(self, target: Sequence[int]) -> str:
         """Return what keeps these ids from being a whole target, as words that follow a number; "" where nothing does.
@@ -67,8 +89,8 @@ class TokenRules:
         ids = list(target)
         if len(ids) < self.min_length:
             return f"shorter than min_length {self.min_length}"
-        if np.isneginf(self.always[ids]).any():
-            return "with a token that is never written (see suppress_tokens and allow_unknown)"
+        if not self.may_write(ids):
+            return NEVER_WRITTEN
         if any(sequence.tolist() in _ngrams(ids, len(sequence)) for sequence in self.sequences):
             return "with one of suppress_sequences"
         if self.ngram_size:
@@ -76,6 +98,10 @@ class TokenRules:
             if len(set(map(tuple, ngrams))) < len(ngrams):
                 return f"in which {self.ngram_size} tokens occur twice (see no_repeat_ngram_size)"
         return ""
+
+    def may_write(self, ids: Sequence[int]) -> bool:
+        """Return whether none of these ids is banned."""
+        return not np.isneginf(self.always[list(ids)]).any()
 
     def penalize(self, logits: Floats, tokens: Ints) -> None:
         """Apply the repetition penalty in place: it changes probabilities, so it comes before the normaliser.
@@ -110,6 +136,7 @@ class TokenRules:
             places: int64 (rows,) for each of the automata, where the rows stand.
             left: int64 (rows,), most tokens that may still be written; needed with automata.
         """
+        self._apply(logits, places, left, restricts=False)
         if forced is not None:
             rows = np.flatnonzero(forced >= 0)
             kept = logits[rows, forced[rows]]
@@ -124,12 +151,16 @@ class TokenRules:
                 logits[(tail == sequence[:-1]).all(axis=1), sequence[-1]] = _NEVER
         if self.allowed_next is not None:
             self._mask_disallowed(self.allowed_next, logits, tokens, forced, live)
-        if left is not None:
-            for automaton, place in zip(self.automata, places, strict=True):
-                automaton.apply(logits, place, left)
+        self._apply(logits, places, left, restricts=True)
         if forced is not None:
             logits[rows] = _NEVER
             logits[rows, forced[rows]] = kept
+
+    def _apply(self, logits: Floats, places: Places, left: Ints | None, *, restricts: bool) -> None:
+        if left is not None:
+            for automaton, place in zip(self.automata, places, strict=True):
+                if automaton.restricts is restricts:
+                    automaton.apply(logits, place, left)
 
     def _mask_ngrams(self, logits: Floats, tokens: Ints) -> None:
         size, steps = self.ngram_size, tokens.shape[1]
