@@ -141,7 +141,8 @@ def print_settling(console: Console, setup: Provenance, typed: Sequence[str]) ->
     added = [f"{flag} {_ONLY_YOURS[flag]}" for flag in options] + ["--force"] * ("--force" not in typed)
     console.print("To settle what is assumed, type (what stands in capitals, only you know):")
     console.print(Text(f"  s2s-export {shlex.join(typed)} {' '.join(added)}"), soft_wrap=True)
-    if "--expect" not in [*options, *typed]:
+    alone = "token" in typed and "--feedback" in typed  # a language model has no source to expect outputs of
+    if "--expect" not in [*options, *typed] and not alone:
         console.print("or, in place of these, --expect FILE: what your own loop gave proves it")
 
 
@@ -216,6 +217,8 @@ def _model(exported: Exported) -> Table:
 
 def _sources(facts: Understanding) -> str:
     """Return what is read, by name where there are several sources."""
+    if facts.without_source:
+        return "none: a language model, which goes on from what is written"
     several = len(facts.sources) > 1
     named = [(f"{source.name}: " if several else "", source) for source in facts.sources]
     return "; ".join(f"{name}{source.kind}, size {source.size}" for name, source in named)

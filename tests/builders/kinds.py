@@ -91,6 +91,18 @@ KINDS = (
         "recurrent_layers_inside_a_layer",
     ),
     Kind(
+        "a language model: what follows each symbol",
+        "yes, [on its own page](language-models.md)",
+        "s2s-export m.keras --feedback token --target-vocab symbols.json",
+        "test_language_models.py::test_a_bundle_writes_on_as_its_loop_does",
+    ),
+    Kind(
+        "a language model: what follows a window",
+        "yes, run on the window at every step",
+        "s2s-export m.keras --feedback token --source-length 40 --target-vocab symbols.json",
+        "test_language_models.py::test_a_window_of_any_length_is_asked_for",
+    ),
+    Kind(
         "`Lambda` layers, with functions of yours in place of their code",
         "yes, and nothing in the file runs",
         f"s2s-export m.keras {_TOKENS} --lambda scaled=my_module:scale",

@@ -72,6 +72,8 @@ def with_searches(graphs: Graphs, facts: Understanding) -> Graphs:
     """
     if "decoder" not in graphs.models:
         return graphs
+    if facts.without_start:  # all begin with a prompt, behind which searches go step by step
+        return graphs
     graphs = replace(graphs, passes=graphs.passes.copy())
     decoder, apart = graphs.models["decoder"], GraphEditor(graphs.models["decoder"]).copy()
     if take_gates_apart(apart, graphs.passes):

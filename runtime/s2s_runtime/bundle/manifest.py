@@ -5,7 +5,9 @@
     {
       "format": "s2s-bundle", "version": 1,
       "kind": "one-pass",                    left out for an "encoder-decoder"; "one-pass" (the whole model is one
-                                             graph), "decoder-only" (no source), or "ctc" (one pass that gives blanks)
+                                             graph), "decoder-only" (a language model: what stands for a
+                                             source has no meaning, and callers give the beginning of what is written),
+                                             or "ctc" (one pass that gives blanks)
       "graphs": {"encoder": {"file": "encoder.onnx", "sha256": "...", "bytes": 123456},
                  "decoder": {...}, "select_state": {...}, "select_memory": {... only where there is memory},
                  "greedy": {...}, "beam": {... where the target is tokens; older bundles lack them}},
@@ -112,7 +114,7 @@ _STEPPED: Final = ("decoder", "select_state", "select_memory", "greedy", "beam")
 _GRAPHS: Final[Mapping[Kind, tuple[str, ...]]] = {
     "encoder-decoder": ("encoder", *_STEPPED),
     "one-pass": ("model",),
-    "decoder-only": _STEPPED,
+    "decoder-only": ("encoder", *_STEPPED),
     "ctc": ("model",),
 }
 _PRECISIONS: Final = ("float32", "float16", "int8")
@@ -144,7 +146,7 @@ class Manifest:
     kind: Kind = "encoder-decoder"
 
     def __post_init__(self) -> None:
-        problems = [*self._graph_problems(), *self._source_problems(), *self.target.problems()]
+        problems = [*self._graph_problems(), *self._source_problems(), *self.target.problems(self.kind)]
         problems += self._vocabulary_problems()
         if problems:
             raise BundleError("; ".join(problems))
@@ -161,9 +163,15 @@ class Manifest:
         target = _counted(self.target.size, unit, self.target_vocabulary)
         sizes = " + ".join(str(state.shape[-1]) for state in self.states)
         kind = [] if self.kind == "encoder-decoder" else [self.kind]
+        between = target if self.kind == "decoder-only" else f"{source} to {target}"
         stepped = [f"feedback {self.target.feedback}", f"states {sizes}"] if self.states else []
-        parts = [*kind, f"{source} to {target}", *stepped]
+        parts = [*kind, between, *stepped]
         return ", ".join([*parts, *(["attention"] if self.attention else []), self.precision])
+
+    @property
+    def input_vocabulary(self) -> Vocabulary | None:
+        """The vocabulary of what callers give: the source's, or the target's where they give its beginning."""
+        return self.target_vocabulary if self.kind == "decoder-only" else self.source_vocabulary
 
     def _graph_problems(self) -> list[str]:
         stepped = self.kind in ("encoder-decoder", "decoder-only")

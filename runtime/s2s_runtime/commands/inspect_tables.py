@@ -86,8 +86,10 @@ def setup_table(setup: Provenance | None) -> Table:
 
 def _model(manifest: Manifest, size: int | None) -> Iterator[tuple[str, str]]:
     source, target, padding = manifest.source, manifest.target, manifest.padding
+    alone = manifest.kind == "decoder-only"
+    reads = "the beginning of what it writes" if alone else _kind(source)
     yield "kind", KIND_WORDS[manifest.kind]
-    yield "reads", (f"{source.name}: " if source.others else "") + _kind(source)
+    yield "reads", (f"{source.name}: " if source.others else "") + reads
     for other in source.others:
         steps = ", step by step beside it" if other.aligned else ""
         steps = ", known in advance, read by the decoder step by step (`known`)" if other.known else steps
@@ -100,7 +102,8 @@ def _model(manifest: Manifest, size: int | None) -> Iterator[tuple[str, str]]:
         ids = {"start": target.start_id, "end": list(target.end_ids), "padding": target.padding_id}
         named = {**ids, "unknown": target.unknown_id}
         yield "target ids", ", ".join(f"{name} {_or_none(value)}" for name, value in named.items())
-    yield "padding", _padding(padding)
+    if not alone:
+        yield "padding", _padding(padding)
     yield "attention", "yes" if manifest.attention else "no"
     yield "weights", manifest.precision
     if manifest.passes:

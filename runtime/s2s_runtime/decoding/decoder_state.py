@@ -26,6 +26,7 @@ from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.inputs.batches import lengths_to_share, pad, pad_others, pad_prefixes, target_limit
 from s2s_runtime.inputs.given_rows import rows_in
 from s2s_runtime.inputs.sources import Inputs, read_sources
+from s2s_runtime.language_models.prompts import begin, needs_prompt, read_prompts
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.results import Results
 from s2s_runtime.search.plan import check_targets, prefix_ids
@@ -83,7 +84,12 @@ def encode(
     if start is not None and not is_value:
         raise OptionError("start: this bundle's model generates tokens, not values; leave it out")
     portable = _portable(model)
-    read = read_sources(inputs, manifest, options.unknown_symbols)
+    prompts: list[list[int]] = []
+    if manifest.kind == "decoder-only":
+        read, prompts = read_prompts(inputs, manifest, options.unknown_symbols)
+        begin(read, prompts, manifest)
+    else:
+        read = read_sources(inputs, manifest, options.unknown_symbols)
     arrays = read.arrays
     lengths = [len(array) for array in arrays]
     if not arrays:
@@ -101,7 +107,11 @@ def encode(
     tokens = [ResultBuilder(manifest, options).source_tokens(array) for array in arrays]
     with failures_of(range(len(arrays)), columns.shape[1]):
         states = portable.encode(source, *pad_others(read.others, manifest))
-    return DecoderState(portable.to_arrays(states), fed, columns, tokens)
+    state = DecoderState(portable.to_arrays(states), fed, columns, tokens)
+    if needs_prompt(manifest):  # the first token is fed, and not written
+        state = replace(state, fed=np.array([prompt[0] for prompt in prompts], np.int64))
+        prompts = [prompt[1:] for prompt in prompts]
+    return advance(manifest, model, state, prompts) if any(prompts) else state
 
 
 def advance(manifest: Manifest, model: StepModel[Any], state: DecoderState, targets: Sequence[Target]) -> DecoderState:

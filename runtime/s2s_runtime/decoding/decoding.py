@@ -26,6 +26,7 @@ from s2s_runtime.inputs.batches import make_batches
 from s2s_runtime.inputs.long_rows import LengthLimit
 from s2s_runtime.inputs.looked_up import looked_up
 from s2s_runtime.inputs.sources import Inputs, read_sources
+from s2s_runtime.language_models.prompts import begin, read_prompts
 from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.one_pass.search import search_positions
 from s2s_runtime.options import Callback, CancelSignal, DecodingOptions, Prefix, TokenEvent
@@ -93,6 +94,8 @@ class Decoding:
         """
         options = self.options
         errors: dict[int, S2SError] = {}
+        if self.manifest.kind == "decoder-only":
+            return self._read_prompts(inputs, prefixes, first, errors)
         sources = read_sources(
             inputs,
             self.manifest,
@@ -107,6 +110,17 @@ class Decoding:
             rows = sources.rows
             for row, prefix in zip(rows, prefix_ids(prefixes, len(rows), self.manifest, self.plan), strict=True):
                 begun[row[0]] = prefix  # of a row's parts, the first begins its target
+        return Request(sources, begun, errors, first)
+
+    def _read_prompts(
+        self, inputs: Inputs, prefixes: Sequence[Prefix | None] | None, first: int, errors: dict[int, S2SError]
+    ) -> Request:
+        """Read what a language model is given: what it writes begins with the input, and the prefix behind it."""
+        taken = errors if self.options.on_error == "return" else None
+        sources, prompts = read_prompts(inputs, self.manifest, self.options.unknown_symbols, first, taken)
+        behind = prefix_ids(prefixes, len(prompts), self.manifest, self.plan)
+        begun = [prompt + prefix for prompt, prefix in zip(prompts, behind, strict=True)]
+        begin(sources, begun, self.manifest, first, taken)
         return Request(sources, begun, errors, first)
 
     def batches(self, request: Request) -> list[Batch]:

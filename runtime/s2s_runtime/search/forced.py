@@ -20,6 +20,13 @@ class ForcedScores(NamedTuple):
     token_scores: Floats
     score: float
 
+    def behind(self, prompt: int, plan: SearchPlan) -> ForcedScores:
+        """Return the scores of what stands behind so many tokens, which were given too."""
+        if not prompt:
+            return self
+        scores = self.token_scores[prompt:]
+        return ForcedScores(scores, plan.score(float(scores.sum(dtype=np.float32)), len(scores), None))
+
 
 def score_targets(
     model: StepModel[StatesT], batch: Batch, targets: list[list[int]], plan: SearchPlan

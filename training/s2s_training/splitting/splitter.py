@@ -38,7 +38,7 @@ from s2s_training.splitting.graph import (
     values_in,
     window_length,
 )
-from s2s_training.splitting.partition import Partition, partition
+from s2s_training.splitting.partition import Partition, no_source, partition
 from s2s_training.splitting.prefix_step import Prefix, empty_prefixes, find_prefix, run_prefix
 from s2s_training.splitting.source_inputs import aligned_with_first, holds_ids, is_vector, order_sources, runs
 from s2s_training.splitting.split_unrolled import split_unrolled, with_first_states
@@ -182,6 +182,9 @@ def _split(
         call for call in reading.decoder_calls if isinstance(call.operation, keras.layers.RNN) or carries_window(call)
     ]
     used = order_sources(graph, (*reading.encoder_calls, *reading.decoder_calls), reading.decoder_inputs, source_input)
+    nothing = no_source(graph)
+    if not used and nothing is not None:
+        used = (nothing,)
     if not used:
         raise SplitError("every input is read step by step: there is no source left to encode")
     known = {fed.value: feeder.known_input(fed) for fed in feeder.known()}
