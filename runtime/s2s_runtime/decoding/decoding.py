@@ -32,7 +32,7 @@ from s2s_runtime.one_pass.search import search_positions
 from s2s_runtime.options import Callback, CancelSignal, DecodingOptions, Prefix, TokenEvent
 from s2s_runtime.results import Result, Results
 from s2s_runtime.search.cancellation import cancellable, stoppable
-from s2s_runtime.search.engines import check_engine, search_batch
+from s2s_runtime.search.engines import check_engine, graph_obstacles, search_batch
 from s2s_runtime.search.graph_search import SentenceHypotheses
 from s2s_runtime.search.plan import Notify, SearchPlan, check_targets, make_plan, prefix_ids
 from s2s_runtime.search.step_model import StepModel
@@ -69,9 +69,17 @@ class Decoding:
         if manifest.kind != "one-pass":  # there, one graph gives all positions whichever engine is asked for
             check_engine(self.model, self.plan, options)
 
-    def decode(self, inputs: Inputs, prefixes: Sequence[Prefix | None] | None, first: int = 0) -> list[Result]:
+    def decode(self, inputs: Inputs, prefixes: Sequence[Prefix | None] | None, first: int = 0) -> Results:
         """Decode a list of sources; see `read`."""
-        return Results(self.results(self.read(inputs, prefixes, first)))
+        request = self.read(inputs, prefixes, first)
+        obstacles = self.obstacles(any(request.prefixes))
+        return Results(self.results(request)).by("steps" if obstacles else "graph", obstacles)
+
+    def obstacles(self, prefix: bool) -> list[str]:
+        """Return what keeps the search from the graph, with prefixes or without; empty where nothing does."""
+        if self.manifest.kind == "one-pass":
+            return []
+        return graph_obstacles(self.model, self.plan, self.options, prefix=prefix)
 
     def read(self, inputs: Inputs, prefixes: Sequence[Prefix | None] | None, first: int = 0) -> Request:
         """Read and check what is to be decoded.

@@ -10,7 +10,7 @@ from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.declared_options import taken_by
 from s2s_runtime.declared_options.checks import is_integer
 from s2s_runtime.decoding.run_failures import failures_of
-from s2s_runtime.decoding.workers import Workers
+from s2s_runtime.decoding.workers import Workers, allow_sharing
 from s2s_runtime.errors import InputError, OptionError, UnknownSymbolError
 from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.inputs.batches import make_batches
@@ -87,7 +87,7 @@ def score_pairs(
             )
     scores: list[TargetScore] = [TargetScore(0.0, 0.0, [])] * len(read)
     batches = make_batches(read, [[]] * len(read), options, manifest)
-    shared = None if workers is None else workers.share_out(batches, 1)
+    shared = None if workers is None or not allow_sharing(options) else workers.share_out(batches, 1)
     parts, model = shared or (batches, model)
     stop = Event()
     model = stoppable(cancellable(model, options.cancel), stop)

@@ -18,6 +18,7 @@ from s2s_runtime.options.types import (
     LengthPenaltyKind,
     LexiconOutputs,
     LexiconUse,
+    LogitsProcessor,
     LongPolicy,
     Phrase,
     Prefix,
@@ -125,6 +126,12 @@ class OptionValues(TypedDict, total=False):
     boolean mask over the vocabulary. Where it allows nothing the sequence stops (finish reason "stopped"). Grammars,
     tries, lexicons."""
 
+    logits_processor: LogitsProcessor | None
+    """Called before the softmax of each step with the ids written so far, int64 (rows, steps), without the start token,
+    and the logits, float32 (rows, vocabulary), which it may change; returns logits of that shape, -inf where a token
+    may not follow. A row is a sequence that is being written, or one that has ended and isn't looked at any more:
+    decide by a row's values alone, as rows come in no order to rely on. Scores count it."""
+
     sampling_temperature: float | None
     """Draw tokens at random from the softmax of logits / temperature. Sampling is on where any of the options that
     choose what is drawn from is given."""
@@ -229,6 +236,12 @@ class ScoreValues(TypedDict, total=False):
     """What each occurrence of a phrase, a text or a tuple of tokens, adds to the log-probability of a sequence: above 0
     to have it rather, below 0 to have it seldom. Scores count it. In a beam a phrase of positive weight that was begun
     counts in part until it ends."""
+
+    logits_processor: LogitsProcessor | None
+    """Called before the softmax of each step with the ids written so far, int64 (rows, steps), without the start token,
+    and the logits, float32 (rows, vocabulary), which it may change; returns logits of that shape, -inf where a token
+    may not follow. A row is a sequence that is being written, or one that has ended and isn't looked at any more:
+    decide by a row's values alone, as rows come in no order to rely on. Scores count it."""
 
     unknown_symbols: UnknownPolicy | None
     """What becomes of symbols of a source text that the vocabulary lacks. "error": they are an error. "unk": the

@@ -51,9 +51,11 @@ def score_targets(
     places, lengths = start_places(automata, len(targets)), np.array([len(target) for target in targets])
     for step in range(longest):
         output = model.step(states, tokens, attention=plan.looks)
-        plan.rules.penalize(output.logits, given[:, :step])
+        nothing = plan.rules.penalize(output.logits, given[:, :step])
         tokens = given[:, step]
         scores[:, step] = output.logits[rows, tokens] - log_normalizer(output.logits)
+        if nothing is not None:
+            scores[nothing, step] = -np.inf
         if automata:
             scores[:, step] += plan.rules.added(tokens, places, lengths - step)
             places = advance_places(automata, places, tokens)
@@ -91,10 +93,11 @@ def likeliest_next(model: StepModel[StatesT], batch: Batch, plan: SearchPlan, co
         here = np.flatnonzero(lengths == step)
         if len(here):
             written, chosen = prefix[here, :step], logits[here]
-            plan.rules.penalize(chosen, written)
+            nothing = plan.rules.penalize(chosen, written)
             normalizer = log_normalizer(chosen)
             left = batch.limits[here] - step
-            plan.rules.mask(chosen, written, None, places=walk(plan.rules.automata, written), left=left)
+            places = walk(plan.rules.automata, written)
+            plan.rules.mask(chosen, written, None, places=places, left=left, nothing=nothing)
             order = np.argsort(-chosen, axis=1, kind="stable")[:, :count]
             scores = np.take_along_axis(chosen, order, axis=1) - normalizer[:, None]
             kept = (scores > -np.inf) & (np.exp(scores) >= least)

@@ -183,6 +183,7 @@ def _rules(options: DecodingOptions, manifest: Manifest, ends: Sequence[int]) ->
         ngram_exclude=_array(token_ids("no_repeat_ngram_exclude", options.no_repeat_ngram_exclude, manifest)),
         sequences=[_array(sequence) for sequence in sequences],
         allowed_next=options.allowed_next,
+        processor=options.logits_processor,
     )
     return replace(rules, automata=make_automata(options, manifest, rules))
 

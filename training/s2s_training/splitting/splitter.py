@@ -205,11 +205,11 @@ def _split(
             flat = [*empty_prefixes(prefix, feeder, sources[0]), EmptyWindow((1,), "int32")(sources[0])]
             crossing = Crossing.of(environment, [*reading.memory, *known], sources, timeless)
             return assemble(sources, flat, crossing, run_prefix(prefix, crossing, feeder))
-        states = _first_states(recurrent, sources, environment)
+        states = first_states(recurrent, sources, environment)
         flat = [state for call in recurrent for state in states[call]]
         flat += [EmptyWindow((1,), "int32")(sources[0])] if feeder.counts_steps else []
         crossing = Crossing.of(environment, [*_memory_values(reading), *known], sources, timeless)
-        return assemble(sources, flat, crossing, _run_step(reading, states, crossing, feeder))
+        return assemble(sources, flat, crossing, run_step(reading, states, crossing, feeder))
 
     parts = with_lengths(put_together, used, vectors, reading)
     inputs = () if _feeds_itself(reading) else tuple(feeder.inputs)
@@ -362,7 +362,7 @@ def _replay_encoder(
     return sources, environment
 
 
-def _first_states(
+def first_states(
     recurrent: Sequence[Call], sources: Sequence[Any], environment: dict[Value, Any]
 ) -> dict[Call, list[Any]]:
     """Return the tensors (batch, ...) from which the states of each recurrent call of the decoder start."""
@@ -399,7 +399,7 @@ def _memory_values(reading: Partition) -> list[Value]:
     return list(memory)
 
 
-def _run_step(reading: Partition, first: dict[Call, list[Any]], crossing: Crossing, feeder: StepFeeder) -> Step:
+def run_step(reading: Partition, first: dict[Call, list[Any]], crossing: Crossing, feeder: StepFeeder) -> Step:
     """Replay the decoder's calls for one step on fresh inputs.
 
     Args:
