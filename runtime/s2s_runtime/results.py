@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, SupportsIndex, overload
 
@@ -19,7 +20,7 @@ else:  # where somebody looks at results
 
 _LONGEST: Final = 70  # characters of a text that a repr shows
 
-FinishReason = Literal["end", "length", "stopped", "error"]
+FinishReason = Literal["end", "length", "stopped", "error", "lexicon"]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -34,6 +35,7 @@ class Hypothesis(ComparedByValue):
             penalty, plus the coverage penalty; None where it wasn't computed.
         finish_reason: "end": an end token came (or the source was empty). "length": the longest length was reached.
             "stopped": a callback stopped it, or no token was allowed to follow. "error": its source can't be read.
+            "lexicon": the option `lexicon` has it.
         token_scores: log-probability of each of `ids`, where asked for.
         attention: float32 (target, source): how much the source tokens (columns, as in `Result.source_tokens`)
             contributed to each of `ids` (rows), where asked for.
@@ -170,7 +172,15 @@ class TargetScore(ComparedByValue):
 
 
 class Results(list[Result]):
-    """The list of results that `generate` returns; a notebook shows it as a table."""
+    """The list of results that `generate` returns; a notebook shows it as a table.
+
+    Attributes:
+        engine: "graph" where they were written inside the bundle's graphs, "steps" where step by step.
+        obstacles: what was asked for that kept them from the graph.
+    """
+
+    engine: Literal["graph", "steps"] | None = None
+    obstacles: Sequence[str] = ()
 
     @overload
     def __getitem__(self, index: SupportsIndex) -> Result: ...
@@ -180,7 +190,12 @@ class Results(list[Result]):
 
     def __getitem__(self, index: SupportsIndex | slice) -> Result | Results:
         picked = super().__getitem__(index)
-        return picked if isinstance(picked, Result) else Results(picked)
+        return picked if isinstance(picked, Result) else Results(picked).by(self.engine, self.obstacles)
+
+    def by(self, engine: Literal["graph", "steps"] | None, obstacles: Sequence[str]) -> Results:
+        """Note which engine wrote them, and return them."""
+        self.engine, self.obstacles = engine, obstacles
+        return self
 
     def _repr_html_(self) -> str:
         return notebook.results_table(self)

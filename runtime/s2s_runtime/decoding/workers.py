@@ -31,8 +31,11 @@ MOST_WEIGHTS: Final = 64 * 2**20
 MOST_UNASKED: Final = 8
 """Workers that there are unasked on machines of more cores: each has a batch in memory."""
 
-_WORTH: Final = (8, 128)  # batches, or rows of states, of a list that is worth them
-_SHARE: Final = 64  # rows of states from which on a part of a batch is worth a worker
+_MANY: Final = 8  # batches of a list that is worth them, however small
+_SHARE: Final = 32  # rows of states from which on a part of a batch is worth a worker
+_SHARES: Final = (
+    4  # of them, at most, that a shorter list has to have: threads that share operators do less than four cores
+)
 
 ResultT = TypeVar("ResultT")
 
@@ -95,7 +98,7 @@ class Workers:
         Raises:
             BundleError: as `model`.
         """
-        if not are_worth_it(len(batches), width * sum(map(len, batches))):
+        if not are_worth_it(len(batches), width * sum(map(len, batches)), self.count):
             return None
         parts = -(-self.count // len(batches))
         shared = [
@@ -164,9 +167,9 @@ def _cut(batch: Batch, parts: int) -> Iterator[Batch]:
     return (batch.cut(first, last) for first, last in pairwise(bounds))
 
 
-def are_worth_it(batches: int, rows: int) -> bool:
-    """Return whether workers decode a list of so many batches, or so many rows of states."""
-    return batches >= _WORTH[0] or rows >= _WORTH[1]
+def are_worth_it(batches: int, rows: int, count: int = 2) -> bool:
+    """Return whether so many workers decode a list of so many batches, or so many rows of states."""
+    return batches >= _MANY or rows >= _SHARE * min(count, _SHARES)
 
 
 def allow_sharing(options: DecodingOptions) -> bool:
@@ -174,7 +177,7 @@ def allow_sharing(options: DecodingOptions) -> bool:
 
     Functions of the caller are called from one thread, one batch after the other.
     """
-    return options.callback is None and options.allowed_next is None
+    return not any((options.callback, options.allowed_next, options.logits_processor))
 
 
 def make_workers(

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 BatchUnit = Literal["sentences", "tokens"]
 Engine = Literal["auto", "graph", "steps"]
 LengthPenaltyKind = Literal["average", "gnmt"]
 Mean = Literal["probabilities", "log_probabilities"]
+LexiconUse = Literal["first", "merge"]
 ErrorPolicy = Literal["raise", "return"]
 LongPolicy = Literal["error", "truncate", "split"]
 UnknownPolicy = Literal["error", "unk", "skip"]
 Token = int | str
 Prefix = str | Sequence[int]
+LexiconOutputs = str | Sequence[str | tuple[str, float]]
 Phrase = str | Sequence[Token]
 
 
@@ -48,5 +50,6 @@ class CancelSignal(Protocol):
         ...
 
 
+LogitsProcessor = Callable[[Any, Any], Any]
 AllowedNext = Callable[[int, list[int]], object]
 Callback = Callable[[TokenEvent], bool | None]

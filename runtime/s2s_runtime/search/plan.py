@@ -15,6 +15,7 @@ from s2s_runtime.constraints.given_tokens import token_ids
 from s2s_runtime.constraints.make_automata import make_automata
 from s2s_runtime.constraints.token_rules import TokenRules
 from s2s_runtime.errors import OptionError
+from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.options import DecodingOptions, Prefix
 from s2s_runtime.search.sampling import Sampler
 from s2s_runtime.search.scoring import LengthPenalty, coverage_score
@@ -142,13 +143,19 @@ def _lacking(options: DecodingOptions, manifest: Manifest, *, has_ends: bool) ->
 def _lacking_in_source(options: DecodingOptions, manifest: Manifest) -> list[str]:
     """Return what options about sources need and the bundle lacks, one line for each problem."""
     problems = []
-    vocabulary = manifest.source_vocabulary
+    vocabulary, side = manifest.input_vocabulary, "target" if manifest.kind == "decoder-only" else "source"
     if options.unknown_symbols is not None and vocabulary is None:
-        problems.append("unknown_symbols: needs a source vocabulary, which this bundle doesn't have")
+        problems.append(f"unknown_symbols: needs a {side} vocabulary, which this bundle doesn't have")
     elif options.unknown_symbols == "unk" and vocabulary is not None and vocabulary.unknown is None:
-        problems.append("unknown_symbols: 'unk' needs an unknown symbol in the source vocabulary, which has none")
+        problems.append(f"unknown_symbols: 'unk' needs an unknown symbol in the {side} vocabulary, which has none")
     if options.on_long != "error" and options.max_source_length is manifest.padding.length is None:
         problems.append("on_long: has no effect without max_source_length, as this bundle's model reads any length")
+    if manifest.kind == "decoder-only":
+        problems += [
+            f"{name}: has no meaning here, as this bundle's model reads no source; leave it out"
+            for name in ("max_source_length", "max_length_ratio")
+            if getattr(options, name) is not None
+        ]
     if options.on_long == "split" and manifest.source.others:
         problems.append("on_long: 'split' needs a model of one source; give 'truncate'")
     return problems
@@ -176,6 +183,7 @@ def _rules(options: DecodingOptions, manifest: Manifest, ends: Sequence[int]) ->
         ngram_exclude=_array(token_ids("no_repeat_ngram_exclude", options.no_repeat_ngram_exclude, manifest)),
         sequences=[_array(sequence) for sequence in sequences],
         allowed_next=options.allowed_next,
+        processor=options.logits_processor,
     )
     return replace(rules, automata=make_automata(options, manifest, rules))
 
@@ -197,22 +205,23 @@ def _array(ids: Iterable[int]) -> Ints:
     return np.array(list(ids), np.int64)
 
 
-def check_targets(plan: SearchPlan, prefixes: Sequence[Sequence[int]], limits: Sequence[int]) -> None:
+def check_targets(plan: SearchPlan, batch: Batch) -> None:
     """Refuse sources for which no target meets what is asked of whole targets.
 
     Args:
         plan: how to search.
-        prefixes: ids of the forced first tokens of each source.
-        limits: most tokens of the target of each.
+        batch: the sources with the first tokens of their targets, and how long these may get.
 
     Raises:
         OptionError: says why there is none.
     """
-    for automaton in plan.rules.automata:
-        for prefix, limit in {(tuple(prefix), limit) for prefix, limit in zip(prefixes, limits, strict=True)}:
-            problem = automaton.problem(prefix, limit)
-            if problem:
-                raise OptionError(problem)
+    if not plan.rules.automata:
+        return
+    prefixes = [()] * len(batch) if batch.prefix is None else [tuple(row[row >= 0].tolist()) for row in batch.prefix]
+    for prefix, limit in set(zip(prefixes, batch.limits.tolist(), strict=True)):
+        problem = next(filter(None, (automaton.problem(prefix, limit) for automaton in plan.rules.automata)), "")
+        if problem:
+            raise OptionError(problem)
 
 
 def prefix_ids(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import keras
 
@@ -17,7 +18,11 @@ from s2s_training.errors import SplitError
 from s2s_training.splitting.attention_layers import ATTENTION, attention_problems
 from s2s_training.splitting.decoded_output import decoded_output, output_name
 from s2s_training.splitting.graph import Call, Graph, Value, ancestors, is_recurrent, reads_last_inputs, values_in
-from s2s_training.splitting.source_inputs import read_beside, sets_target_steps
+from s2s_training.splitting.source_inputs import is_vector, read_beside, sets_target_steps
+
+NO_SOURCE: Final = "no_source"  # an input of this name that nothing reads: all is decoder, as in a language model
+
+NO_ENCODER: Final = "everything depends on it, so there is no encoder"
 
 _ACROSS_TIME = (
     keras.layers.Conv1D,
@@ -93,6 +98,8 @@ def partition(graph: Graph, decoder_input: str | None = None, fed: Sequence[Valu
         raise SplitError(_what_is_unsaid(graph, *next(iter(unsaid.items()))))
     valid = [reading for reading in valid if not unsaid.get(reading)]
     if len(named) > 1:
+        named = [r for r in named if not is_vector(graph, r.decoder_inputs[0])] or named
+    if len(named) > 1:
         named = [r for r in named if sets_target_steps(graph, r.output, r.decoder_inputs)] or named
     if len(named) > 1:
         names = ", ".join(str(reading.decoder_inputs[0].name) for reading in named)
@@ -135,6 +142,12 @@ def named_inputs(graph: Graph, name: str | None) -> list[Value]:
         known = ", ".join(value.name for value in graph.inputs)
         raise SplitError(f"no input is called {name!r}; the model's inputs are {known}")
     return chosen
+
+
+def no_source(graph: Graph) -> Value | None:
+    """Return the input of a graph that stands for a source where there is none (`NO_SOURCE`); None for all others."""
+    read = {value for call in graph.calls for value in call.inputs}
+    return next((value for value in graph.inputs if value.name == NO_SOURCE and value not in read), None)
 
 
 def _repeats(graph: Graph) -> list[Call]:
@@ -201,8 +214,8 @@ def _build(graph: Graph, decoder_inputs: tuple[Value, ...], values: set[Value]) 
     problems = [problem for call in decoder_calls for problem in _problems(call, decoder_calls, values, output)]
     if not any(is_recurrent(call.operation) or reads_last_inputs(call.operation) for call in decoder_calls):
         problems.append("no recurrent layer depends on it, so there is no state to carry from step to step")
-    if not encoder_calls:
-        problems.append("everything depends on it, so there is no encoder")
+    if not encoder_calls and no_source(graph) is None:
+        problems.append(NO_ENCODER)
     return Partition(decoder_inputs, encoder_calls, decoder_calls, frozenset(values), output, tuple(problems), unclear)
 
 
@@ -241,7 +254,13 @@ def _why_not(graph: Graph, readings: list[Partition]) -> str:
             "no decoder found: no model input and no RepeatVector leads to the output through a recurrent layer; "
             "an encoder-decoder has an input for target tokens, or repeats a context vector over the target's length"
         )
-    likeliest = min(readings, key=lambda reading: (not _is_started_by_states(reading), len(reading.problems)))
+    vectors = {
+        reading for reading in readings if reading.decoder_inputs and is_vector(graph, reading.decoder_inputs[0])
+    }
+    likeliest = min(
+        readings,
+        key=lambda reading: (reading in vectors, not _is_started_by_states(reading), len(reading.problems)),
+    )
     if likeliest.unclear:
         return likeliest.unclear
     start = likeliest.decoder_input.name if likeliest.decoder_input is not None else "a RepeatVector"
