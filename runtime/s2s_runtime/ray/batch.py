@@ -23,7 +23,7 @@ from s2s_runtime.ray.bundle_worker import BundleWorker, check_columns, check_opt
 from s2s_runtime.ray.extras import import_arrow, import_ray
 from s2s_runtime.ray.input_tables import list_inputs, read_tables
 from s2s_runtime.ray.options import BatchOptions
-from s2s_runtime.ray.output_folder import OutputFolder
+from s2s_runtime.ray.output_folder import OutputFolder, summarized
 
 _AHEAD: Final = 2  # blocks for each worker: one that it decodes, one that waits
 _TRIES: Final = 20  # of a block whose worker dies
@@ -83,7 +83,7 @@ def run_batch(settings: BatchOptions, options: Mapping[str, Any], on_rows: OnRow
     job = {
         "column": column,
         "bundle": digest({name: len(content) for name, content in files.items()} | dict(manifest.to_dict())),
-        "options": chosen,
+        "options": {name: summarized(value) for name, value in chosen.items()},
         "block_rows": settings.block_rows,
         "encoding": settings.encoding,
         "inputs": [

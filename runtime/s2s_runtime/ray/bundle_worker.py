@@ -8,6 +8,7 @@ from typing import Any, Final
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.bundle.manifest_file import checked_bundle
 from s2s_runtime.bundle.storage import BundleSource, find_files
+from s2s_runtime.declared_options import declared
 from s2s_runtime.errors import InputError, OptionError
 from s2s_runtime.loading import load
 from s2s_runtime.options import DecodingOptions
@@ -94,7 +95,8 @@ def check_options(options: Mapping[str, Any], manifest: Manifest) -> dict[str, A
     Raises:
         OptionError: one has a wrong value, needs what the bundle lacks, or can't be sent to workers.
     """
-    for name in ("callback", "cancel", "allowed_next", "prefix"):
+    alone = [name for name, declaration in declared(DecodingOptions).items() if declaration.option.typed is None]
+    for name in (*alone, "prefix"):  # functions, and what comes with each text
         if options.get(name) is not None:
             raise OptionError(f"{name}: can't be sent to workers; leave it out")
     chosen = {"return_scores": True, **options, "on_error": "return"}

@@ -6,15 +6,17 @@ A file is there whole or not at all, under a name that says which rows it holds:
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from s2s_runtime.errors import OptionError
 from s2s_runtime.files.atomic_write import replacing, write_text
+from s2s_runtime.files.json_fields import digest
 from s2s_runtime.ray.extras import import_arrow
 
 JOB: Final = "_job.json"  # readers of Parquet folders pass over names that begin so
+_MOST_SHOWN: Final = 200  # characters of an option's value
 
 
 class OutputFolder:
@@ -56,6 +58,21 @@ class OutputFolder:
         """Write a part, whole or not at all."""
         with replacing(part) as beside:
             import_arrow("pyarrow.parquet").write_table(table, beside)
+
+
+def summarized(value: object) -> object:
+    """Return an option's value as plain values for JSON, or a digest of them where they are many, as of a lexicon."""
+    text = json.dumps(value, default=_content, sort_keys=True)
+    return json.loads(text) if len(text) <= _MOST_SHOWN else digest({"value": json.loads(text)})
+
+
+def _content(value: object) -> object:
+    """Return a mapping as a dictionary and other collections as a list."""
+    if isinstance(value, Mapping):
+        return dict(value.items())
+    if isinstance(value, Iterable):
+        return list(value)
+    raise TypeError(f"expected a decoding option of plain values, got {value!r}")
 
 
 def _difference(left: Mapping[str, Any], job: Mapping[str, Any]) -> str:

@@ -20,10 +20,12 @@ from places import TINY
 
 import s2s_runtime
 from s2s_runtime.errors import InputError, MissingExtraError, OptionError
+from s2s_runtime.lexicon.lexicon import Lexicon
 from s2s_runtime.ray import decode_dataset
 from s2s_runtime.ray.batch import BatchReport, run_batch
 from s2s_runtime.ray.input_tables import list_inputs, read_tables
 from s2s_runtime.ray.options import BatchOptions
+from s2s_runtime.ray.output_folder import summarized
 
 HAS_RAY = True
 try:
@@ -206,6 +208,14 @@ def test_folders_give_the_files_that_can_be_read(tmp_path: Path) -> None:
         list_inputs([tmp_path / "none"])
     with pytest.raises(InputError, match="no such file or folder"):
         list_inputs([tmp_path / "nothing.txt"])
+
+
+def test_a_job_knows_its_options_by_their_content() -> None:
+    """Options that are large or no plain values are compared by what they hold, the same in every process."""
+    one, same, other = (Lexicon({"bad": [f"X{i}" for i in range(count)]}) for count in (99, 99, 98))
+    assert summarized(one) == summarized(same) != summarized(other)
+    assert len(str(summarized(one))) < 100
+    assert summarized((1.5, 2)) == [1.5, 2]
 
 
 @pytest.mark.skipif(HAS_RAY, reason="says what is missing where Ray isn't installed")
