@@ -17,9 +17,10 @@ from s2s_runtime.console.app import UsageError, warn
 from s2s_runtime.console.manners import standard_input, standard_output
 from s2s_runtime.console.progress import byte_progress, prompted
 from s2s_runtime.declared_options import declared, names_where, taken_by
+from s2s_runtime.decoding.line_format import Alignment, LineFormat
+from s2s_runtime.decoding.records import RecordLines
 from s2s_runtime.decoding.text_files import (
     DecodeLines,
-    LineFormat,
     Work,
     count_lines,
     drop_last_text,
@@ -85,6 +86,7 @@ class Settings(DecodeSettings, LineOptions):
             problems.append("--attention-plot: expected no --stream, --score, --interactive or --output beside it")
         if self.output is not None and self.input is not None and is_same_file(self.output, self.input):
             problems.append(f"--output: expected another file than --input, got {self.output}")
+        problems += self._problems_of_formats()
         problems += _undecoded(self.texts or ())
         problems += self._without_effect()
         if problems:
@@ -102,6 +104,32 @@ class Settings(DecodeSettings, LineOptions):
     def num_hypotheses(self) -> int:
         """Number of hypotheses per text."""
         return int(self.given.values["num_hypotheses"])
+
+    def _problems_of_formats(self) -> list[str]:
+        """Return what the ways to read and to write lines have against each other."""
+        if self.records is None:
+            problems = [] if self.column is None else ["--column: needs --records"]
+        else:
+            several = self.num_hypotheses > 1 and self.records != "jsonl" and not self.as_json
+            is_named = self.records != "jsonl" and not (self.column or "1").isdigit()
+            against = {
+                "TEXT": bool(self.texts),
+                **{f"--{name}": getattr(self, name) for name in (*_MODES, "moses", "alignment")},
+                "--num-hypotheses, as a row has one output": several,
+                "--resume, as the first line has names": is_named and self.resume,
+                "--known": self.known is not None,
+                "--json with rows, unless --column names one": self.as_json
+                and self.records != "jsonl"
+                and not is_named,
+            }
+            problems = [f"--records: expected no {name} beside it" for name, is_given in against.items() if is_given]
+        written = [f"--{name}" for name in ("moses", "alignment") if getattr(self, name)]
+        others = [f"--{name}" for name in _MODES if getattr(self, name)] + ["--json"] * self.as_json
+        others += ["--attention-plot"] * (self.attention_plot is not None) + ["--scores"] * (
+            self.moses and self.shows_scores
+        )
+        others += ["--resume"] * (self.moses and self.resume)
+        return problems + [f"{option}: expected no {other} beside it" for option in written for other in others]
 
     def _without_effect(self) -> list[str]:
         """Return the options that were typed and have no effect."""
@@ -148,7 +176,7 @@ def run(settings: Settings) -> None:
             _plot(model, settings, settings.attention_plot)
         else:
             work = _score_lines(model, settings) if settings.score else _decode_lines(model, settings)
-            _all_lines(settings, work)
+            _all_lines(settings, _of_records(work, settings) if isinstance(work, DecodeLines) else work)
             _report(work)
 
 
@@ -178,13 +206,26 @@ def _load(settings: Settings) -> Model:
 
 
 def _decode_lines(model: Model, settings: Settings) -> DecodeLines:
-    options = decoding_options(settings.given.of(DecodingOptions), model.manifest, scores=settings.as_json)
-    written = LineFormat(settings.as_json, settings.shows_scores, numbered=settings.num_hypotheses > 1)
+    given, manifest = settings.given, model.manifest
+    if settings.alignment:
+        given = given.with_values(return_attention=True)
+    options = decoding_options(given.of(DecodingOptions), manifest, scores=settings.as_json or settings.moses)
+    alignment = Alignment(manifest.source_vocabulary, manifest.target_vocabulary) if settings.alignment else None
+    numbered = settings.num_hypotheses > 1
+    written = LineFormat(settings.as_json, settings.shows_scores, numbered, settings.moses, alignment)
     prefix = settings.given.values["prefix"]
     if prefix is not None and model.target_vocabulary is None:
         prefix = numbers(prefix, "--prefix", "target")
     known = {} if settings.known is None else read_arrays(settings.known, model.manifest.source.known)
     return DecodeLines(model.prepare(**options), written, prefix, settings.keep_empty, known)
+
+
+def _of_records(work: DecodeLines, settings: Settings) -> Work:
+    """Return work on records, where lines are such."""
+    if settings.records is None:
+        return work
+    column = settings.column or ("text" if settings.records == "jsonl" else "1")
+    return RecordLines(work, settings.records, column, settings.as_json, settings.shows_scores)
 
 
 def _score_lines(model: Model, settings: Settings) -> ScoreLines:

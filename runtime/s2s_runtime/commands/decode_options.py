@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from s2s_runtime.declared_options import Option
 from s2s_runtime.options import READ_AHEAD
 from s2s_runtime.options.terms import FILES, LISTS, RUNNING, SCORE
 from s2s_runtime.options.types import Mean
 
+RecordKind = Literal["jsonl", "tsv", "csv"]
 MODES: Final = "Instead of decoding"
 
 
@@ -74,6 +75,19 @@ class DecodeSettings:
 
     as_json: Annotated[bool, Option(verbs=SCORE, panel=FILES, flags=["--json"])] = False
     """Write one JSON object per text."""
+
+    records: Annotated[RecordKind | None, Option(panel=FILES)] = None
+    """Lines are records of which one field is decoded; the others pass: JSON objects, or rows with tabs or commas."""
+
+    column: Annotated[str | None, Option(panel=FILES, metavar="NAME")] = None
+    """With --records: the field to decode (default: text), or the number of a column (default: 1); where a column is
+    named, the first line has the names."""
+
+    moses: Annotated[bool, Option(panel=FILES)] = False
+    """Write n-best lists as Moses does: number ||| text ||| features ||| score."""
+
+    alignment: Annotated[bool, Option(panel=FILES)] = False
+    """Write behind each text which source token each of its tokens attended to, as Pharaoh does: ||| 0-0 1-1."""
 
     attention_plot: Annotated[Path | None, Option(panel=FILES)] = None
     """Draw the attention of one text into this file (.png, .svg, .pdf)."""
