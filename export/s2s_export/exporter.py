@@ -16,6 +16,7 @@ from typing import Any
 import keras
 
 from s2s_export.arguments import Words
+from s2s_export.convert.conversion_errors import call_errors
 from s2s_export.evidence.expected_outputs import with_expected
 from s2s_export.evidence.feedback import refuse_unclear_feedback
 from s2s_export.evidence.settle import Bundle, settle
@@ -34,6 +35,7 @@ from s2s_export.steps.pair_matching import half_of_a_pair
 from s2s_export.understand.bundle_terms import Understanding, understand
 from s2s_export.understand.decoded_output_choice import ChosenOutput
 from s2s_export.understand.flat_steps import FlatSteps
+from s2s_export.understand.sampling_layers import at_their_mean
 from s2s_export.understand.source_terms import embedding_size
 from s2s_export.understand.text_layers import without_text_layers
 from s2s_export.verify.verify import Subject, refuse_failed, verify
@@ -185,9 +187,11 @@ def _refuse_unsound(model: keras.Model) -> None:
     refuse_infinite_weights(model)
 
 
+@call_errors()
 def _take_apart(model: keras.Model, options: ExportOptions) -> tuple[keras.Model, SplitModel, Understanding]:
     """Read a model whose options have told already what its pairs tell."""
     options = with_expected(options)
+    model, drawn = at_their_mean(model)
     text, notes = without_text_layers(model), list[str]()
     options = options if text.layers else options.with_vocabulary(options.vocabulary)
     chosen = ChosenOutput.of(text.model, options)
@@ -204,6 +208,7 @@ def _take_apart(model: keras.Model, options: ExportOptions) -> tuple[keras.Model
     if flat.model is not read_model:
         parts = _split(flat.model, options, parts.sources[0].name)
     facts = understand(flat, parts, options)
+    notes = [*drawn, *notes]
     return flat.model, parts, replace(facts, notes=(*chosen.notes(parts), *options.notes, *notes, *facts.notes))
 
 

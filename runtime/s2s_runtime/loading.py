@@ -23,7 +23,7 @@ from s2s_runtime.ort.bundle_sessions import BundleSessions
 from s2s_runtime.ort.onnx_model import OnnxStepModel
 from s2s_runtime.ort.sessions import ProviderOptions, SessionSettings, settings_like
 from s2s_runtime.ort.thread_rule import rows_for_one_thread
-from s2s_runtime.ort.whole_graph import WholeGraph
+from s2s_runtime.ort.whole_graph import StepGraph, WholeGraph
 from s2s_runtime.spelling import shown
 
 AnyModel = OnnxStepModel | OnePassModel | BegunModel[Any]
@@ -132,7 +132,8 @@ def _begun(manifest: Manifest, model: OnnxStepModel) -> OnnxStepModel | BegunMod
 
 def _one_pass_model(manifest: Manifest, sessions: Mapping[str, Any]) -> OnePassModel:
     graph = WholeGraph(manifest, sessions)
-    return OnePassModel(graph, graph.provider)
+    step = StepGraph(manifest, sessions) if "step" in manifest.graphs else None
+    return OnePassModel(graph, graph.provider, step)
 
 
 def open_step_model(

@@ -51,6 +51,8 @@ In shapes, null is a free dimension; batch comes first, then time. The graphs:
 
 - `model`, of one pass: `source` (and `source.1`, ...) -> `logits` float32 (batch, positions, size), or `output` where
   feedback is "value". It stands in place of all others.
+- `step`, beside `model` where that is causal: `token` int64 (batch,), or `value` float32 (batch, features) where the
+  source is values; `state.*`, zeros before the first -> `logits` or `output` (batch, size); `next_state.*`.
 - `encoder`: `source` (and `source.1`, ... where there are others) -> `state.0`, ..., `memory.0`, ...
 - `decoder`, one step: `token` int64 (batch,) where feedback is "token", or `value` float32 (batch, features) where it
   is "value"; `state.*`; `memory.*` -> `logits` float32 (batch, size), or `output` (batch, features) where feedback is
@@ -113,7 +115,7 @@ Precision = Literal["float32", "float16", "int8"]
 _STEPPED: Final = ("decoder", "select_state", "select_memory", "greedy", "beam")
 _GRAPHS: Final[Mapping[Kind, tuple[str, ...]]] = {
     "encoder-decoder": ("encoder", *_STEPPED),
-    "one-pass": ("model",),
+    "one-pass": ("model", "step"),
     "decoder-only": ("encoder", *_STEPPED),
     "ctc": ("model",),
 }
@@ -176,7 +178,7 @@ class Manifest:
     def _graph_problems(self) -> list[str]:
         stepped = self.kind in ("encoder-decoder", "decoder-only")
         names = _GRAPHS[self.kind]
-        needed = [name for name in names if name not in ("select_memory", "greedy", "beam")]
+        needed = [name for name in names if name not in ("select_memory", "greedy", "beam", "step")]
         needed += ["select_memory"] if self.memory and stepped else []
         problems = [f"graphs.{name}: missing" for name in needed if name not in self.graphs]
         problems += [
@@ -195,9 +197,12 @@ class Manifest:
 
     def _problems_of_one_pass(self) -> list[str]:
         """Return what contradicts that nothing is fed back and nothing is carried from step to step."""
-        problems = [
-            f"{name}: expected none, as kind is {self.kind!r}" for name in ("states", "memory") if getattr(self, name)
-        ]
+        carried = [name for name in ("states", "memory") if getattr(self, name)]
+        if self.states and "step" in self.graphs:
+            carried.remove("states")
+        problems = [f"{name}: expected none, as kind is {self.kind!r}" for name in carried]
+        if "step" in self.graphs and not self.states:
+            problems.append("states: expected at least one, as graphs.step carries them")
         if self.target.feedback not in ("none", "value"):
             problems.append(
                 f"target.feedback: expected 'none' or 'value', as kind is {self.kind!r}; got {self.target.feedback!r}"

@@ -147,11 +147,21 @@ def runs(encoder: keras.Model, vectors: Sequence[bool], steps: dict[int, int]) -
         vectors: which of them have no time axis.
         steps: how many steps some of those have whose time is free.
     """
+    return runs_on(encoder, _made_up(encoder.inputs, vectors, steps))
+
+
+def runs_on(model: keras.Model, inputs: Sequence[Any]) -> bool:
+    """Return whether a model can be called on these tensors."""
     try:
-        encoder(_made_up(encoder.inputs, vectors, steps), training=False)
+        model(list(inputs), training=False)
     except (ValueError, tf.errors.InvalidArgumentError):
         return False
     return True
+
+
+def ones_for(inputs: Sequence[Any], steps: int = _STEPS) -> list[Any]:
+    """Return a tensor of ones for each input, for one sentence; what is free has so many steps."""
+    return [ops.ones([1, *(size or steps for size in tensor.shape[1:])], dtype=tensor.dtype) for tensor in inputs]
 
 
 def weights_over_first(
@@ -192,5 +202,5 @@ def _made_up(sources: Sequence[Any], vectors: Sequence[bool], steps: dict[int, i
         shape = [1, *tensor.shape[1:]]
         if not vector and shape[1] is None:
             shape[1] = steps.get(i, _STEPS)
-        made.append(ops.ones(shape, dtype=tensor.dtype))
+        made.append(ops.ones([size or _STEPS for size in shape], dtype=tensor.dtype))
     return made
