@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from s2s_runtime.commands.command_options import Given
-from s2s_runtime.commands.decode_options import DecodeSettings, LineOptions
+from s2s_runtime.commands.decode_options import DecodeSettings, LineOptions, format_problems
 from s2s_runtime.commands.decode_values import decoding_options, scoring_options
 from s2s_runtime.commands.load_bundles import load_together
 from s2s_runtime.commands.score_lines import ScoreLines
@@ -88,7 +88,7 @@ class Settings(DecodeSettings, LineOptions):
             problems.append("--attention-plot: expected no --stream, --score, --interactive or --output beside it")
         if self.output is not None and self.input is not None and is_same_file(self.output, self.input):
             problems.append(f"--output: expected another file than --input, got {self.output}")
-        problems += self._problems_of_formats()
+        problems += format_problems(self, several=self.num_hypotheses > 1, scores=self.shows_scores)
         problems += _undecoded(self.texts or ())
         problems += self._without_effect()
         if problems:
@@ -106,32 +106,6 @@ class Settings(DecodeSettings, LineOptions):
     def num_hypotheses(self) -> int:
         """Number of hypotheses per text."""
         return int(self.given.values["num_hypotheses"])
-
-    def _problems_of_formats(self) -> list[str]:
-        """Return what the ways to read and to write lines have against each other."""
-        if self.records is None:
-            problems = [] if self.column is None else ["--column: needs --records"]
-        else:
-            several = self.num_hypotheses > 1 and self.records != "jsonl" and not self.as_json
-            is_named = self.records != "jsonl" and not (self.column or "1").isdigit()
-            against = {
-                "TEXT": bool(self.texts),
-                **{f"--{name}": getattr(self, name) for name in (*_MODES, "moses", "alignment")},
-                "--num-hypotheses, as a row has one output": several,
-                "--resume, as the first line has names": is_named and self.resume,
-                "--known": self.known is not None,
-                "--json with rows, unless --column names one": self.as_json
-                and self.records != "jsonl"
-                and not is_named,
-            }
-            problems = [f"--records: expected no {name} beside it" for name, is_given in against.items() if is_given]
-        written = [f"--{name}" for name in ("moses", "alignment") if getattr(self, name)]
-        others = [f"--{name}" for name in _MODES if getattr(self, name)] + ["--json"] * self.as_json
-        others += ["--attention-plot"] * (self.attention_plot is not None) + ["--scores"] * (
-            self.moses and self.shows_scores
-        )
-        others += ["--resume"] * (self.moses and self.resume)
-        return problems + [f"{option}: expected no {other} beside it" for option in written for other in others]
 
     def _without_effect(self) -> list[str]:
         """Return the options that were typed and have no effect."""
