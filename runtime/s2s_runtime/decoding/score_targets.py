@@ -15,7 +15,7 @@ from s2s_runtime.errors import InputError, OptionError, UnknownSymbolError
 from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.inputs.batches import make_batches
 from s2s_runtime.inputs.given_rows import row_in, rows_in
-from s2s_runtime.inputs.sources import Inputs, read_sources
+from s2s_runtime.inputs.sources import Inputs, Sources, read_sources
 from s2s_runtime.language_models.prompts import begin, read_prompts
 from s2s_runtime.options import DecodingOptions, ScoreValues, merged_values
 from s2s_runtime.results import TargetScore
@@ -79,12 +79,7 @@ def score_pairs(
     empty = [i for i, source in enumerate(read.arrays) if len(source) == 0]
     if empty:
         raise InputError.at("sources", first + empty[0], "empty; there is nothing to score a target against")
-    for i, (target, _) in enumerate(given):
-        most = len(read.arrays[i]) if manifest.target.aligned and manifest.padding.masked else None
-        if most is not None and len(target) > most:
-            raise InputError.at(
-                "targets", first + i, f"expected at most {most} tokens, one for each of its source; got {len(target)}"
-            )
+    _check_lengths(read, [target for target, _ in given], manifest, first)
     scores: list[TargetScore] = [TargetScore(0.0, 0.0, [])] * len(read)
     batches = make_batches(read, [[]] * len(read), options, manifest)
     shared = None if workers is None or not allow_sharing(options) else workers.share_out(batches, 1)
@@ -106,6 +101,20 @@ def score_pairs(
     for index, target_score in scored:
         scores[index] = target_score
     return scores
+
+
+def _check_lengths(read: Sources, targets: Sequence[Sequence[int]], manifest: Manifest, first: int) -> None:
+    """Refuse targets longer than their sources, where each token of a target goes with one of its source.
+
+    Raises:
+        InputError: names the first.
+    """
+    if not (manifest.target.aligned and manifest.padding.masked):
+        return
+    for i, (array, target) in enumerate(zip(read.arrays, targets, strict=True)):
+        if len(target) > len(array):
+            reason = f"expected at most {len(array)} tokens, one for each of its source; got {len(target)}"
+            raise InputError.at("targets", first + i, reason)
 
 
 def _target_score(forced: ForcedScores, unknown: list[str]) -> TargetScore:
