@@ -98,6 +98,12 @@ KINDS = (
         "s2s-export m.keras",
         "one_pass/test_causal_models.py::test_readings_of_zeros_are_readings",
     ),
+    Kind(
+        "a layer of your own in the decoder that carries on by itself, or counts steps",
+        "yes, fed its growing prefix at every step",
+        f"s2s-export m.keras {_TOKENS} --max-length 40 --custom-objects my_layers:MyLayer",
+        "recurrence_in_a_decoder_layer",
+    ),
     Kind("`TimeDistributed` in the encoder", "yes", f"s2s-export m.keras {_TOKENS}", "time_distributed_models"),
     Kind(
         "strings: `TextVectorization` first",

@@ -412,10 +412,10 @@ def run_step(reading: Partition, first: dict[Call, list[Any]], crossing: Crossin
     state_inputs: dict[Call, list[Any]] = {}
     for layer, (call, tensors) in enumerate(first.items()):
         state_inputs[call] = [
-            keras.Input(tuple(tensor.shape[1:]), dtype="float32", name=f"state_{layer}_{i}")
+            keras.Input(tuple(tensor.shape[1:]), dtype="float32", name=f"s2s.state_{layer}_{i}")
             for i, tensor in enumerate(tensors)
         ]
-    position = [keras.Input((1,), dtype="int32", name="position")] if feeder.counts_steps else []
+    position = [keras.Input((1,), dtype="int32", name="s2s.position")] if feeder.counts_steps else []
     states = [state for call in first for state in state_inputs[call]] + position
     fed = feeder.fresh()
     rows = next(iter([*fed, *memory.values(), *states]), None)
