@@ -176,7 +176,7 @@ class PaddingFinder:
             short.append(row[None])
             long.append((np.concatenate([filler, row] if before else [row, filler]) if i in longer else row)[None])
         arrays = [for_encoder(self.split, self.sources, batch) for batch in (short, long)]
-        if self.split.kind == "one-pass":
+        if self.split.one_graph:
             one, other = (np.asarray(tree.flatten(self.split.encoder(a, training=False))[0]) for a in arrays)
             if one.shape[1] == short[0].shape[1] and other.shape[1] == long[0].shape[1]:  # an output for each step
                 other = other[:, -one.shape[1] :] if before else other[:, : one.shape[1]]

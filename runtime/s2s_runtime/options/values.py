@@ -167,6 +167,9 @@ class OptionValues(TypedDict, total=False):
     return_attention: bool
     """Results hold the attention, (target, source). Needs a bundle with attention."""
 
+    return_alignments: bool
+    """Results hold the frames of each symbol, in the likeliest alignment. Needs a model trained with CTC."""
+
     lexicon: Mapping[str, LexiconOutputs] | None
     """Outputs of sources: a text for each, or a list of texts or of pairs (text, weight), or what
     `s2s_runtime.read_lexicon` reads from a file. A source that it has isn't decoded: its outputs are the hypotheses,

@@ -84,6 +84,7 @@ def test_every_option_changes_some_result(tiny: Model) -> None:
         "max_source_length",
         "on_long",
         "on_error",
+        "return_alignments",  # of models trained with CTC, which have tests of their own
     }
     for name, (base, change) in EFFECTS.items():
         without = [result.to_dict() for result in tiny.generate(SOURCES, **base)]
