@@ -146,6 +146,14 @@ class OptionValues(TypedDict, total=False):
     """Draw among the tokens that are at least p times as likely as the likeliest (Nguyen et al. 2024). Temperature
     comes first, then `sampling_top_k`, `sampling_top_p` of what that left, and then this."""
 
+    sampling_typical_p: float | None
+    """Draw among the tokens whose information, -log(probability), is nearest to the entropy, until they together reach
+    probability p (Meister et al. 2023). It comes after those before it, by the probabilities among what they left."""
+
+    sampling_epsilon: float | None
+    """Draw among the tokens of at least this probability, after all others that choose what is drawn from; the
+    likeliest where none has it (Hewitt et al. 2022)."""
+
     seed: int | None
     """Seed of sampling; the same one draws the same samples. Every sentence has a generator of its own: whatever else
     is decoded. None = different each time."""

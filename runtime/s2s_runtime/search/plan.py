@@ -202,6 +202,8 @@ def _sampler(options: DecodingOptions) -> Sampler | None:
         top_k=options.sampling_top_k,
         top_p=1.0 if top_p is None else top_p,
         min_p=options.sampling_min_p or 0.0,
+        typical_p=1.0 if options.sampling_typical_p is None else options.sampling_typical_p,
+        epsilon=options.sampling_epsilon or 0.0,
         seed=options.seed,
     )
 
