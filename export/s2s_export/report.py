@@ -97,7 +97,7 @@ def _html(table: Table) -> str:
 def _parts(exported: Exported, *, nodes: bool = False) -> Iterator[Table | str]:
     """Yield the report, piece by piece: tables, and lines of text."""
     yield _checks(exported.report.checks, exported.report.inputs)
-    if exported.manifest.setup is not None:
+    if exported.manifest.setup is not None and exported.manifest.setup.items:
         yield setup_table(exported.manifest.setup)
     yield _model(exported)
     yield _files(exported, nodes=nodes)

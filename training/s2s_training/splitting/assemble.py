@@ -61,8 +61,10 @@ class Crossing:
 
     def inputs(self) -> tuple[dict[Value, Any], dict[Value, Any]]:
         """Return fresh inputs of the step for memory and masks."""
-        memory = {value: _input_like(tensor, f"memory_{i}") for i, (value, tensor) in enumerate(self.memory.items())}
-        masks = {value: _input_like(mask, f"mask_{i}") for i, (value, mask) in enumerate(self.masks.items())}
+        memory = {
+            value: _input_like(tensor, f"s2s.memory_{i}") for i, (value, tensor) in enumerate(self.memory.items())
+        }
+        masks = {value: _input_like(mask, f"s2s.mask_{i}") for i, (value, mask) in enumerate(self.masks.items())}
         return memory, masks
 
     def lengths(self) -> frozenset[int]:

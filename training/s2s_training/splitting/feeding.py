@@ -294,7 +294,7 @@ class StepFeeder:
         value = reading[0].value
         plain = all(fed.feed.is_plain for fed in reading) and len({fed.value.shape[2:] for fed in reading}) == 1
         shape = value.shape[2:] if plain else (self._size(reading[0]),)
-        return [keras.Input(shape, dtype=value.dtype, name="fed")]
+        return [keras.Input(shape, dtype=value.dtype, name="s2s.fed")]
 
     def step(self, fed: Sequence[Any], memory: Mapping[Value, Any], position: Any, rows: Any) -> dict[Value, Any]:
         """Return what each decoder input holds at one step: (batch, 1) or (batch, 1, features).

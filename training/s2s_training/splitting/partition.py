@@ -18,7 +18,7 @@ from s2s_training.errors import SplitError
 from s2s_training.splitting.attention_layers import ATTENTION, attention_problems
 from s2s_training.splitting.decoded_output import decoded_output, output_name
 from s2s_training.splitting.graph import Call, Graph, Value, ancestors, is_recurrent, reads_last_inputs, values_in
-from s2s_training.splitting.source_inputs import is_vector, read_beside, sets_target_steps
+from s2s_training.splitting.source_inputs import is_vector, read_beside, sets_target_steps, that_look_elsewhere
 
 NO_SOURCE: Final = "no_source"  # an input of this name that nothing reads: all is decoder, as in a language model
 
@@ -212,6 +212,11 @@ def _build(graph: Graph, decoder_inputs: tuple[Value, ...], values: set[Value]) 
     decoder_calls = tuple(call for call in needed if values.intersection(call.outputs))
     encoder_calls = tuple(call for call in needed if not values.intersection(call.outputs))
     problems = [problem for call in decoder_calls for problem in _problems(call, decoder_calls, values, output)]
+    elsewhere = set() if problems else that_look_elsewhere(graph, decoder_calls, decoder_inputs)
+    problems += [
+        f"layer {call.name} gives something else for one target step than among all: it reads others, or counts them"
+        for call in elsewhere
+    ]
     if not any(is_recurrent(call.operation) or reads_last_inputs(call.operation) for call in decoder_calls):
         problems.append("no recurrent layer depends on it, so there is no state to carry from step to step")
     if not encoder_calls and no_source(graph) is None:

@@ -108,9 +108,14 @@ class SplitModel:
     kind: Kind = "encoder-decoder"
 
     @property
+    def one_graph(self) -> bool:
+        """Whether the whole model is one graph, to which nothing is fed back."""
+        return self.kind in ("one-pass", "ctc")
+
+    @property
     def models(self) -> tuple[keras.Model, ...]:
         """The Keras models that do the work: encoder and decoder, or the one of a model of one pass."""
-        return (self.encoder,) if self.kind == "one-pass" else (self.encoder, self.decoder)
+        return (self.encoder,) if self.one_graph else (self.encoder, self.decoder)
 
 
 def split(
@@ -412,10 +417,10 @@ def run_step(reading: Partition, first: dict[Call, list[Any]], crossing: Crossin
     state_inputs: dict[Call, list[Any]] = {}
     for layer, (call, tensors) in enumerate(first.items()):
         state_inputs[call] = [
-            keras.Input(tuple(tensor.shape[1:]), dtype="float32", name=f"state_{layer}_{i}")
+            keras.Input(tuple(tensor.shape[1:]), dtype="float32", name=f"s2s.state_{layer}_{i}")
             for i, tensor in enumerate(tensors)
         ]
-    position = [keras.Input((1,), dtype="int32", name="position")] if feeder.counts_steps else []
+    position = [keras.Input((1,), dtype="int32", name="s2s.position")] if feeder.counts_steps else []
     states = [state for call in first for state in state_inputs[call]] + position
     fed = feeder.fresh()
     rows = next(iter([*fed, *memory.values(), *states]), None)
