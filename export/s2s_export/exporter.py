@@ -24,7 +24,7 @@ from s2s_export.evidence.training_pairs import Widths, with_pairs
 from s2s_export.graphs.bundle_graphs import Graphs, build_graphs, with_searches
 from s2s_export.keras_files.dtypes import in_float32, refuse_infinite_weights, refuse_other_dtypes
 from s2s_export.notebook import Progress, in_cell
-from s2s_export.one_pass.loss_layers import without_loss
+from s2s_export.one_pass.loss_layers import refuse_unsaid_loss, without_loss
 from s2s_export.one_pass.reading import read_one_pass, why_not_one_pass
 from s2s_export.options import ExportOptions
 from s2s_export.pass_names import named
@@ -234,6 +234,7 @@ def widths(model: keras.Model, options: ExportOptions) -> Widths | None:
 def _split(model: keras.Model, options: ExportOptions, source_input: str | None) -> SplitModel:
     if options.ctc is not None:
         return replace(read_one_pass(model, source_input, None), kind="ctc")
+    refuse_unsaid_loss(model)
     half = half_of_a_pair(flatten_model(model))
     told = (
         f"this looks to be the {half} of a pair of inference models: export both with --encoder FILE --decoder FILE "

@@ -13,6 +13,7 @@ from random_weights import randomise
 import s2s_runtime
 from s2s_export import ExportError, export
 from s2s_runtime import OptionError
+from s2s_training.errors import SplitError
 
 pytestmark = pytest.mark.tensorflow
 
@@ -80,6 +81,12 @@ def test_the_layer_of_the_loss_is_left_out(tmp_path: Path) -> None:
         best = row.argmax(axis=-1)
         for token, (first, behind) in zip(result.ids, result.hypotheses[0].alignment, strict=True):
             assert set(best[first:behind]) == {token}
+
+
+def test_a_loss_that_nobody_named_is_asked_about(tmp_path: Path) -> None:
+    """Rather than taking its labels for a source, whose size nothing tells."""
+    with pytest.raises(SplitError, match=r"reads label, which nothing else does.*if that is CTC.*ctc=last"):
+        export(captcha(), tmp_path / "m.s2s")
 
 
 def test_scores_are_tensorflows_ctc_loss(tmp_path: Path) -> None:

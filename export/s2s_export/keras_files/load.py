@@ -66,6 +66,11 @@ def load_model(
     in_parts = is_folder(path) or is_config(path)
     if is_config(path) and weights is None:
         raise ModelFileError(f"{path}: a configuration without weights; give them too: {path} --weights FILE")
+    if not in_parts and weights is not None:
+        raise ModelFileError(
+            f"{path}: holds weights of its own, so those of {weights} would be passed over; to decode with these, load "
+            "the model without weights=, and call its model.load_weights(...)"
+        )
     if not in_parts and not zipfile.is_zipfile(path) and not h5py.is_hdf5(path):
         raise ModelFileError(f"{path}: no Keras model: expected a .keras archive or an .h5 file, saved by model.save()")
     try:
@@ -201,11 +206,10 @@ def _damaged(error: Exception, path: Path) -> str:
 
 def _advice(error: Exception) -> str:
     said = " ".join(str(error).split()) or type(error).__name__
-    if "Could not locate class" in said or "Unknown layer" in said or "Could not locate function" in said:
-        named = re.search(r"(?:class|layer:|function) '([^']+)'", said)
-        name = named[1].rpartition(">")[2] if named else "Name"
+    missing = re.search(r"(?:Could not locate (?:class|function)|Unknown layer:) '?([^'.\s]+)'?", said)
+    if missing is not None:  # somewhere in what Keras says, behind the names of the layers around it
         return (
-            f"it uses a class or function that is not Keras's own; give it with --custom-objects module:{name} "
-            f"(custom_objects= in Python): {said[:300]}"
+            f"it uses {missing[1]!r}, which is not Keras's own; give it with --custom-objects "
+            f"module:{missing[1].rpartition('>')[2]} (custom_objects= in Python): {said[missing.start() :][:300]}"
         )
     return f"Keras could not load it: {said[:300]}"

@@ -24,13 +24,9 @@ def without_loss(model: keras.Model) -> keras.Model:
         SplitError: the layer reads several tensors that could be what is predicted, or none.
     """
     graph = flatten_model(model)
-    last = next((call for call in reversed(graph.calls) if set(call.outputs).intersection(graph.outputs)), None)
-    if last is None or len(model.outputs) != 1:
+    last, labels, predicted = _end(model, graph)
+    if last is None or not labels:
         return model
-    labels = [value for value in graph.inputs if _is_read_by(graph, value, last)]
-    if not labels:
-        return model
-    predicted = [value for value in dict.fromkeys(last.inputs) if value not in labels and len(value.shape) == _AXES]
     if len(predicted) != 1:
         raise SplitError(
             f"layer {last.name} reads {', '.join(value.name for value in labels)} beside {len(predicted)} tensors of "
@@ -44,6 +40,37 @@ def without_loss(model: keras.Model) -> keras.Model:
     fresh = [environment[value] for value in inputs]
     replay(ancestors(graph.calls, predicted), environment)
     return keras.Model(fresh if len(fresh) > 1 else fresh[0], environment[predicted[0]], name=model.name)
+
+
+def refuse_unsaid_loss(model: keras.Model) -> None:
+    """Refuse a model that ends in what looks to be such a layer where nobody says that it was trained with CTC.
+
+    Raises:
+        SplitError: a layer of no weights and of code that isn't Keras's reads an input that nothing else reads, beside
+            classes of frames.
+    """
+    last, labels, predicted = _end(model, flatten_model(model))
+    if last is None or not labels or len(predicted) != 1:
+        return
+    layer = last.operation
+    own = isinstance(layer, keras.layers.Lambda) or not type(layer).__module__.startswith("keras.")
+    if own and not getattr(layer, "weights", None):
+        raise SplitError(
+            f"layer {last.name} has no weights and reads {', '.join(value.name for value in labels)}, which nothing "
+            "else does, beside what the model predicts, as a layer of a loss: if that is CTC, say which class is the "
+            f"blank, {option('ctc', 'last')} (as keras.backend.ctc_batch_cost has it) or first, and the layer is left "
+            "out; else export keras.Model(inputs, predictions)"
+        )
+
+
+def _end(model: keras.Model, graph: Graph) -> tuple[Call | None, list[Value], list[Value]]:
+    """Return the call that gives the one output, the inputs that it alone reads, and the classes of frames it reads."""
+    last = next((call for call in reversed(graph.calls) if set(call.outputs).intersection(graph.outputs)), None)
+    if last is None or len(model.outputs) != 1:
+        return None, [], []
+    labels = [value for value in graph.inputs if _is_read_by(graph, value, last)]
+    predicted = [value for value in dict.fromkeys(last.inputs) if value not in labels and len(value.shape) == _AXES]
+    return last, labels, predicted
 
 
 def _is_read_by(graph: Graph, value: Value, last: Call) -> bool:

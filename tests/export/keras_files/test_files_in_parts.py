@@ -119,17 +119,29 @@ def build_and_fill(folder: Path) -> keras.Model:
     return model
 
 
-def test_a_missing_class_is_named_in_the_line_to_type(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["own.h5", "own.keras"])
+def test_a_missing_class_is_named_in_the_line_to_type(tmp_path: Path, name: str) -> None:
     """The whole name, as `--custom-objects` takes it; with the class given, the file loads."""
 
     class ALayerWithQuiteALongNameOfItsOwn(layers.Layer):
         def call(self, x: object) -> object:
             return x
 
+    ALayerWithQuiteALongNameOfItsOwn.__module__ = "__main__"  # as a script's own class, of which files name no module
     source = keras.Input((3, 2))
-    keras.Model(source, ALayerWithQuiteALongNameOfItsOwn()(layers.GRU(4)(source))).save(tmp_path / "own.h5")
+    keras.Model(source, ALayerWithQuiteALongNameOfItsOwn()(layers.GRU(4)(source))).save(tmp_path / name)
     wanted = "give it with --custom-objects module:ALayerWithQuiteALongNameOfItsOwn"
     with pytest.raises(ModelFileError, match=wanted):
-        load_model(tmp_path / "own.h5")
+        load_model(tmp_path / name)
     objects = {"ALayerWithQuiteALongNameOfItsOwn": ALayerWithQuiteALongNameOfItsOwn}
-    assert load_model(tmp_path / "own.h5", custom_objects=objects).count_params() > 0
+    assert load_model(tmp_path / name, custom_objects=objects).count_params() > 0
+
+
+def test_weights_beside_a_whole_model_are_refused(tmp_path: Path) -> None:
+    """They would be passed over in silence: the file has weights of its own."""
+    source = keras.Input((3, 2))
+    model = keras.Model(source, layers.GRU(4)(source))
+    model.save(tmp_path / "whole.keras")
+    model.save_weights(tmp_path / "best.weights.h5")
+    with pytest.raises(ModelFileError, match=r"whole\.keras: holds weights of its own.*model\.load_weights"):
+        load_model(tmp_path / "whole.keras", weights=tmp_path / "best.weights.h5")
