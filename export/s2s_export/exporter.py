@@ -24,6 +24,7 @@ from s2s_export.evidence.training_pairs import Widths, with_pairs
 from s2s_export.graphs.bundle_graphs import Graphs, build_graphs, with_searches
 from s2s_export.keras_files.dtypes import in_float32, refuse_infinite_weights, refuse_other_dtypes
 from s2s_export.notebook import Progress, in_cell
+from s2s_export.one_pass.loss_layers import without_loss
 from s2s_export.one_pass.reading import read_one_pass, why_not_one_pass
 from s2s_export.options import ExportOptions
 from s2s_export.pass_names import named
@@ -195,7 +196,8 @@ def _take_apart(model: keras.Model, options: ExportOptions) -> tuple[keras.Model
     text, notes = without_text_layers(model), list[str]()
     options = options if text.layers else options.with_vocabulary(options.vocabulary)
     chosen = ChosenOutput.of(text.model, options)
-    read_model = language_model(chosen.model, options) if options.feedback == "token" else chosen.model
+    read_model = chosen.model if options.ctc is None else without_loss(chosen.model)
+    read_model = language_model(read_model, options) if options.feedback == "token" else read_model
     parts = _split(read_model, options, options.source_input)
     if text.layers:
         read = [source.name for source in parts.sources if source.name in text.layers]
@@ -230,6 +232,8 @@ def widths(model: keras.Model, options: ExportOptions) -> Widths | None:
 
 
 def _split(model: keras.Model, options: ExportOptions, source_input: str | None) -> SplitModel:
+    if options.ctc is not None:
+        return replace(read_one_pass(model, source_input, None), kind="ctc")
     half = half_of_a_pair(flatten_model(model))
     told = (
         f"this looks to be the {half} of a pair of inference models: export both with --encoder FILE --decoder FILE "

@@ -39,6 +39,8 @@ class Hypothesis(ComparedByValue):
         token_scores: log-probability of each of `ids`, where asked for.
         attention: float32 (target, source): how much the source tokens (columns, as in `Result.source_tokens`)
             contributed to each of `ids` (rows), where asked for.
+        alignment: for models trained with CTC, where asked for: of each of `ids` its first frame and the one behind
+            its last, in the likeliest alignment that says them. Frames are counted as the model gives them.
     """
 
     text: str
@@ -48,6 +50,7 @@ class Hypothesis(ComparedByValue):
     finish_reason: FinishReason
     token_scores: list[float] | None = None
     attention: NDArray[np.float32] | None = None
+    alignment: list[tuple[int, int]] | None = None
 
     def __repr__(self) -> str:
         parts = [_quoted(self.text), *_scored(self.score), f"finish_reason={self.finish_reason!r}"]
@@ -65,6 +68,8 @@ class Hypothesis(ComparedByValue):
             values["token_scores"] = self.token_scores
         if self.attention is not None:
             values["attention"] = self.attention.tolist()
+        if self.alignment is not None:
+            values["alignment"] = [list(span) for span in self.alignment]
         return values
 
 

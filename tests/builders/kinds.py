@@ -148,6 +148,18 @@ KINDS = (
         "test_language_models.py::test_a_window_of_any_length_is_asked_for",
     ),
     Kind(
+        "trained with CTC: speech",
+        "yes, [on its own page](ctc.md)",
+        "s2s-export m.keras --ctc last --target-vocab symbols.json",
+        "test_ctc_models.py::test_scores_are_tensorflows_ctc_loss",
+    ),
+    Kind(
+        "trained with CTC: captchas, handwriting, the loss in a layer",
+        "yes, without that layer",
+        "s2s-export m.keras --ctc last --custom-objects my_script:CTCLayer",
+        "test_ctc_models.py::test_the_layer_of_the_loss_is_left_out",
+    ),
+    Kind(
         "`Lambda` layers, with functions of yours in place of their code",
         "yes, and nothing in the file runs",
         f"s2s-export m.keras {_TOKENS} --lambda scaled=my_module:scale",

@@ -134,6 +134,7 @@ class ResultBuilder:
             finish_reason=ended.reason,
             token_scores=scores,
             attention=attention if options.return_attention else None,
+            alignment=ended.alignment,
         )
 
     def _spelled(self, source_tokens: list[str], unknown: Sequence[str]) -> list[str]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from threading import Event
 from typing import Any
 
 from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.ctc.options import check_ctc_options
+from s2s_runtime.ctc.search import score_frames
 from s2s_runtime.declared_options import taken_by
 from s2s_runtime.declared_options.checks import is_integer
 from s2s_runtime.decoding.run_failures import failures_of
@@ -65,6 +68,8 @@ def score_pairs(
         first: how many pairs came before these, for messages.
     """
     plan = make_plan(options, manifest)
+    if manifest.kind == "ctc":
+        check_ctc_options(replace(options, beam_size=1, max_length=None))
     prompts: list[list[int]] | None = None
     if manifest.kind == "decoder-only":
         read, prompts = read_prompts(sources, manifest, options.unknown_symbols, first)
@@ -87,9 +92,17 @@ def score_pairs(
     stop = Event()
     model = stoppable(cancellable(model, options.cancel), stop)
 
+    def score_batch(batch: Batch, model: StepModel[Any], indices: list[int]) -> list[tuple[int, TargetScore]]:
+        """Score by the sum over all alignments: no symbol has a score of its own."""
+        sums = score_frames(model, batch, [texts[i] for i in indices], manifest)
+        unknown = [read.unknown.get(i, []) + given[i][1] for i in indices]
+        return [(i, TargetScore(s, s, [], missing)) for i, s, missing in zip(indices, sums, unknown, strict=True)]
+
     def score(batch: Batch) -> list[tuple[int, TargetScore]]:
         indices = batch.indices.tolist()
         with failures_of(batch.indices, batch.time):
+            if manifest.target.blank_id is not None:
+                return score_batch(batch, model, indices)
             whole = score_targets(model, batch, [texts[i] for i in indices], plan)
         forced = [scores.behind(len(prompts[i]), plan) for i, scores in zip(indices, whole, strict=True)]
         unknown = [read.unknown.get(i, []) + given[i][1] for i in indices]

@@ -24,6 +24,7 @@ class EndedSequence:
         score: normalised log-probability, or None where scores weren't computed.
         token_scores: float32 (tokens,), or None.
         attention: float32 (tokens, source time), or None.
+        alignment: first frame of each token, and the one behind its last, or None.
     """
 
     ids: list[int]
@@ -31,6 +32,7 @@ class EndedSequence:
     score: float | None
     token_scores: Floats | None = None
     attention: Floats | None = None
+    alignment: list[tuple[int, int]] | None = None
 
     @property
     def bare(self) -> list[int]:

@@ -108,9 +108,14 @@ class SplitModel:
     kind: Kind = "encoder-decoder"
 
     @property
+    def one_graph(self) -> bool:
+        """Whether the whole model is one graph, to which nothing is fed back."""
+        return self.kind in ("one-pass", "ctc")
+
+    @property
     def models(self) -> tuple[keras.Model, ...]:
         """The Keras models that do the work: encoder and decoder, or the one of a model of one pass."""
-        return (self.encoder,) if self.kind == "one-pass" else (self.encoder, self.decoder)
+        return (self.encoder,) if self.one_graph else (self.encoder, self.decoder)
 
 
 def split(
