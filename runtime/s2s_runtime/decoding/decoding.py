@@ -15,6 +15,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.decoding.confidences import confidence_rule
 from s2s_runtime.decoding.joined_parts import join_parts
 from s2s_runtime.decoding.request import Request
 from s2s_runtime.decoding.result_builder import ResultBuilder
@@ -147,9 +148,10 @@ class Decoding:
                     yield from self._search_batch(steps, batch, plan)
 
     def _search_batch(self, model: StepModel[Any], batch: Batch, plan: SearchPlan) -> Iterator[SentenceHypotheses]:
-        if self.manifest.kind == "one-pass":
-            return search_positions(model, batch, plan)
-        return search_batch(model, batch, plan, self.options)
+        one_pass = self.manifest.kind == "one-pass"
+        found = search_positions(model, batch, plan) if one_pass else search_batch(model, batch, plan, self.options)
+        rule = confidence_rule(self.options, self.manifest)
+        return found if rule is None else rule.weighed(model, plan, found)
 
     @property
     def _may_trim(self) -> bool:
