@@ -17,6 +17,7 @@ import keras
 
 from s2s_export.arguments import Words
 from s2s_export.evidence.expected_outputs import with_expected
+from s2s_export.evidence.feedback import refuse_unclear_feedback
 from s2s_export.evidence.settle import Bundle, settle
 from s2s_export.evidence.training_pairs import Widths, with_pairs
 from s2s_export.graphs.bundle_graphs import Graphs, build_graphs, with_searches
@@ -28,6 +29,7 @@ from s2s_export.pass_names import named
 from s2s_export.passes.registry import Passes
 from s2s_export.reduce.reduce_bundle import reduce_bundle
 from s2s_export.report import Exported
+from s2s_export.steps.language_models import language_model
 from s2s_export.steps.pair_matching import half_of_a_pair
 from s2s_export.understand.bundle_terms import Understanding, understand
 from s2s_export.understand.decoded_output_choice import ChosenOutput
@@ -189,16 +191,17 @@ def _take_apart(model: keras.Model, options: ExportOptions) -> tuple[keras.Model
     text, notes = without_text_layers(model), list[str]()
     options = options if text.layers else options.with_vocabulary(options.vocabulary)
     chosen = ChosenOutput.of(text.model, options)
-    parts = _split(chosen.model, options, options.source_input)
+    read_model = language_model(chosen.model, options) if options.feedback == "token" else chosen.model
+    parts = _split(read_model, options, options.source_input)
     if text.layers:
         read = [source.name for source in parts.sources if source.name in text.layers]
         if options.source_input is None and read and read[0] != parts.sources[0].name:
-            parts = _split(chosen.model, options, read[0])  # the text goes to the input that reads text
-        target = None if parts.target_index is None else chosen.model.inputs[parts.target_index].name
+            parts = _split(read_model, options, read[0])  # the text goes to the input that reads text
+        target = None if parts.target_index is None else read_model.inputs[parts.target_index].name
         vocabulary, notes = text.merged(options.vocabulary, parts.sources[0].name, target, texts=options.verify_with)
         options = replace(options.with_vocabulary(vocabulary), unnamed_ids=True)  # layers of max_tokens, not of words
-    flat = FlatSteps.of(chosen.model, parts)
-    if flat.model is not chosen.model:
+    flat = FlatSteps.of(read_model, parts)
+    if flat.model is not read_model:
         parts = _split(flat.model, options, parts.sources[0].name)
     facts = understand(flat, parts, options)
     return flat.model, parts, replace(facts, notes=(*chosen.notes(parts), *options.notes, *notes, *facts.notes))
@@ -230,7 +233,7 @@ def _split(model: keras.Model, options: ExportOptions, source_input: str | None)
     if half == "decoder":  # fed whole prefixes it could be run, from states that nobody makes
         raise SplitError(told)
     try:
-        return split(
+        parts = split(
             model,
             decoder_input=options.decoder_input,
             start="zeros" if options.start_zeros else options.first_token,
@@ -238,9 +241,10 @@ def _split(model: keras.Model, options: ExportOptions, source_input: str | None)
             feeds=options.feeds,
             longest=options.longest_target,
         )
+        return replace(parts, kind="decoder-only") if options.feedback == "token" else parts
     except SplitError as error:
-        if half is not None:
-            raise SplitError(f"{told}; taken for a training model, {error}") from error
+        if half is not None or options.feedback == "token":
+            raise error if half is None else SplitError(f"{told}; taken for a training model, {error}") from error
         return _one_pass(model, options, source_input, error)
 
 
@@ -251,6 +255,7 @@ def _one_pass(model: keras.Model, options: ExportOptions, source_input: str | No
         raise error
     if asked is not None:
         raise SplitError(f"{error}; {asked}") from error
+    refuse_unclear_feedback(model, options)
     return read_one_pass(model, source_input, None)
 
 

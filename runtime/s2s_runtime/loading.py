@@ -15,14 +15,18 @@ from s2s_runtime.declared_options import known_keywords
 from s2s_runtime.decoding.workers import make_workers
 from s2s_runtime.errors import OptionError
 from s2s_runtime.forks import leave_alone
+from s2s_runtime.language_models.begun_model import BegunModel
+from s2s_runtime.language_models.prompts import needs_prompt
 from s2s_runtime.model import Model
 from s2s_runtime.one_pass.pass_model import OnePassModel
 from s2s_runtime.ort.bundle_sessions import BundleSessions
 from s2s_runtime.ort.onnx_model import OnnxStepModel
 from s2s_runtime.ort.sessions import ProviderOptions, SessionSettings, settings_like
 from s2s_runtime.ort.thread_rule import rows_for_one_thread
-from s2s_runtime.ort.whole_graph import WholeGraph
+from s2s_runtime.ort.whole_graph import StepGraph, WholeGraph
 from s2s_runtime.spelling import shown
+
+AnyModel = OnnxStepModel | OnePassModel | BegunModel[Any]
 
 logger = logging.getLogger(__name__)
 
@@ -55,8 +59,7 @@ def load(
         inter_op_threads: threads across operators; None = operators run one after the other.
         spinning: whether threads that wait for work stay awake; see `SessionSettings`.
         shared_threads: whether to use threads that all models share; see `SessionSettings`.
-        allow_fallback: whether a provider that isn't obtained is passed over for the next one asked for, and in the
-            end for the CPU; `Model.provider` tells which one decodes.
+        allow_fallback: whether a provider that isn't obtained is passed over for the next one, in the end for the CPU.
         workers: how many batches of a list `generate`, `generate_iter`, `generate_file` and `score` take at a time,
             each on cores of its own, from eight batches on, or 32 rows (sentences times beams) a worker; opened
             once more with the first such list. 1 = batch after batch. None = as many as there are cores, eight at most,
@@ -112,19 +115,25 @@ def _by_name(sessions: Mapping[str, Any] | None) -> dict[str, Any]:
 
 def _opener(
     files: BundleFiles, manifest: Manifest, settings: SessionSettings, alone: Mapping[str, Any] | None, threads: int
-) -> Callable[[], OnnxStepModel | OnePassModel]:
+) -> Callable[[], AnyModel]:
     """Return a function that opens the graphs with so many threads each, or takes those that have one already."""
     sessions = alone
     if sessions is None or threads != 1:
         sessions = BundleSessions(files, manifest, replace(settings, intra_op_threads=threads), {})
     if manifest.kind == "one-pass":
         return partial(_one_pass_model, manifest, sessions)
-    return partial(OnnxStepModel, manifest, sessions)
+    return lambda: _begun(manifest, OnnxStepModel(manifest, sessions))
+
+
+def _begun(manifest: Manifest, model: OnnxStepModel) -> OnnxStepModel | BegunModel[Any]:
+    """Return the model, or, where a language model has no start token, one that begins with its prompt's first."""
+    return BegunModel(model, manifest.target.size) if needs_prompt(manifest) else model
 
 
 def _one_pass_model(manifest: Manifest, sessions: Mapping[str, Any]) -> OnePassModel:
     graph = WholeGraph(manifest, sessions)
-    return OnePassModel(graph, graph.provider)
+    step = StepGraph(manifest, sessions) if "step" in manifest.graphs else None
+    return OnePassModel(graph, graph.provider, step)
 
 
 def open_step_model(
@@ -134,7 +143,7 @@ def open_step_model(
     ready: Mapping[str, Any] | None = None,
     *,
     on_device: bool | None = None,
-) -> OnnxStepModel | OnePassModel:
+) -> AnyModel:
     """Open the encoder and the graph that decodes most often; the others are opened when they are needed.
 
     Where steps of few rows are for one thread, graphs are opened with one first, with more for the first larger batch.
@@ -163,4 +172,5 @@ def open_step_model(
         device = settings_like(graphs["encoder"]).device  # what was obtained
     rows = rows_for_one_thread(manifest, settings, ready)
     alone = BundleSessions(files, manifest, replace(settings, intra_op_threads=1), {}) if rows else None
-    return OnnxStepModel(manifest, graphs, device, on_device=on_device, alone=alone, rows_alone=rows)
+    steps = OnnxStepModel(manifest, graphs, device, on_device=on_device, alone=alone, rows_alone=rows)
+    return _begun(manifest, steps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, SupportsIndex, overload
 
@@ -190,7 +191,15 @@ class TargetScore(ComparedByValue):
 
 
 class Results(list[Result]):
-    """The list of results that `generate` returns; a notebook shows it as a table."""
+    """The list of results that `generate` returns; a notebook shows it as a table.
+
+    Attributes:
+        engine: "graph" where they were written inside the bundle's graphs, "steps" where step by step.
+        obstacles: what was asked for that kept them from the graph.
+    """
+
+    engine: Literal["graph", "steps"] | None = None
+    obstacles: Sequence[str] = ()
 
     @overload
     def __getitem__(self, index: SupportsIndex) -> Result: ...
@@ -200,7 +209,12 @@ class Results(list[Result]):
 
     def __getitem__(self, index: SupportsIndex | slice) -> Result | Results:
         picked = super().__getitem__(index)
-        return picked if isinstance(picked, Result) else Results(picked)
+        return picked if isinstance(picked, Result) else Results(picked).by(self.engine, self.obstacles)
+
+    def by(self, engine: Literal["graph", "steps"] | None, obstacles: Sequence[str]) -> Results:
+        """Note which engine wrote them, and return them."""
+        self.engine, self.obstacles = engine, obstacles
+        return self
 
     def _repr_html_(self) -> str:
         return notebook.results_table(self)

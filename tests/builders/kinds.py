@@ -17,6 +17,7 @@ class Kind(NamedTuple):
 
 _STEPPED, _PARTS = "test_stepped_exports.py", "keras_files/test_files_in_parts.py"
 _FED = "test_fed_inputs.py"
+_ONE_PASS = "one_pass/test_one_pass_models.py"
 _TOKENS = "--start-id 1 --end-id 2"
 
 KINDS = (
@@ -59,6 +60,32 @@ KINDS = (
         f"s2s-export m.keras {_TOKENS} --max-length 40",
         "transformer_decoder",
     ),
+    Kind(
+        "position by position: source and target of one length",
+        "yes, one pass",
+        "s2s-export m.keras --source-length 10",
+        f"{_ONE_PASS}::test_all_positions_are_kerass",
+    ),
+    Kind("a tagger", "yes, one pass", "s2s-export m.keras", f"{_ONE_PASS}::test_a_tagger_gives_as_many_tags_as_words"),
+    Kind(
+        "a tagger of several features",
+        "yes, one pass",
+        "s2s-export m.keras --feedback none",
+        f"{_ONE_PASS}::test_several_inputs_of_steps_are_asked_about",
+    ),
+    Kind(
+        "`RepeatVector` and a decoder of both directions",
+        "yes, one pass",
+        "s2s-export m.keras --source-length 8",
+        f"{_ONE_PASS}::test_all_positions_are_kerass",
+    ),
+    Kind("a forecast in one shot", "yes, one pass", "s2s-export m.keras", f"{_ONE_PASS}::test_values_of_a_window"),
+    Kind(
+        "a causal model, reading by reading",
+        "yes, one pass and `Model.start`",
+        "s2s-export m.keras",
+        "one_pass/test_causal_models.py::test_readings_of_zeros_are_readings",
+    ),
     Kind("`TimeDistributed` in the encoder", "yes", f"s2s-export m.keras {_TOKENS}", "time_distributed_models"),
     Kind(
         "strings: `TextVectorization` first",
@@ -89,6 +116,18 @@ KINDS = (
         "yes",
         f"s2s-export m.keras {_TOKENS} --custom-objects my_layers:MyLayer",
         "recurrent_layers_inside_a_layer",
+    ),
+    Kind(
+        "a language model: what follows each symbol",
+        "yes, [on its own page](language-models.md)",
+        "s2s-export m.keras --feedback token --target-vocab symbols.json",
+        "test_language_models.py::test_a_bundle_writes_on_as_its_loop_does",
+    ),
+    Kind(
+        "a language model: what follows a window",
+        "yes, run on the window at every step",
+        "s2s-export m.keras --feedback token --source-length 40 --target-vocab symbols.json",
+        "test_language_models.py::test_a_window_of_any_length_is_asked_for",
     ),
     Kind(
         "`Lambda` layers, with functions of yours in place of their code",

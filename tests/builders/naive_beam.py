@@ -64,6 +64,8 @@ def rules_of(model: Model, size: int, source: int, options: dict[str, Any]) -> N
             banned |= set(range(size)) - ahead - (set(ends) if tokens in whole else set())
         if len(tokens) < len(prefix):
             banned = set(range(size)) - {prefix[len(tokens)]}
+        for token, weight in options.get("weights", []):
+            scores[token] += weight
         scores[list(banned)] = -math.inf
         return np.asarray(scores)
 

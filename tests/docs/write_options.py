@@ -41,6 +41,7 @@ from s2s_runtime.options.types import (
     LengthPenaltyKind,
     LexiconOutputs,
     LexiconUse,
+    LogitsProcessor,
     LongPolicy,
     Phrase,
     Prefix,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from random import Random
 from typing import Any, Final, Literal, get_args, get_origin
@@ -119,6 +119,7 @@ def _value(declaration: DeclaredOption, model: Model, random: Random, count: int
     tokens = list(range(size)) if vocabulary is None else list(vocabulary.symbols)
     drawn: dict[str, Callable[[], Any]] = {
         "allowed_next": lambda: random.randrange(1000),
+        "logits_processor": lambda: random.randrange(1000),
         "callback": lambda: random.randrange(6),
         "cancel": lambda: None,  # nobody promises when a call that is cancelled ends
         "max_length": lambda: random.randrange(1, 16),
@@ -127,6 +128,8 @@ def _value(declaration: DeclaredOption, model: Model, random: Random, count: int
         "prefix": lambda: [_prefix(model, random) for _ in range(count)],
         "suppress_sequences": lambda: [random.choices(tokens, k=random.randrange(1, 4)) for _ in range(2)],
         "phrase_table": lambda: None,
+        "required_phrases": lambda: [_phrase(model, random)[:3] or [1] for _ in range(random.randrange(1, 3))],
+        "bias": lambda: [[_phrase(model, random)[:3] or [1], random.uniform(-2, 4)] for _ in range(3)],
         "lexicon": lambda: {_text(model, random, random.randrange(1, 3)): random.choice(["B", ["A", ["B B", 2]]])},
         "allowed_sequences": lambda: [_phrase(model, random) for _ in range(random.randrange(1, 30))],
     }
@@ -164,12 +167,22 @@ def realised(options: Options, count: int) -> Options:
     if "allowed_next" in values:
         number = values["allowed_next"]
         values["allowed_next"] = lambda step, ids: [i for i in range(5) if (i * 7 + step + sum(ids) + number) % 3]
+    if "logits_processor" in values:
+        values["logits_processor"] = partial(_processed, values["logits_processor"])
     if "callback" in values:
         last = values["callback"]
         values["callback"] = lambda event: event.step == last
+    if "bias" in values:
+        values["bias"] = {tuple(phrase): weight for phrase, weight in values["bias"]}
     if isinstance(values.get("max_length_ratio"), list):
         values["max_length_ratio"] = tuple(values["max_length_ratio"])
     return values
+
+
+def _processed(number: int, ids: np.ndarray, logits: np.ndarray) -> np.ndarray:
+    """Change logits by what stands in a row; now and then a token may not follow, seldom none may."""
+    drawn = np.sin((ids.sum(axis=1, keepdims=True) + ids.shape[1] + number) * (1 + np.arange(logits.shape[1])))
+    return np.where(drawn > 0.9 - (number % 50 == 0), -np.inf, logits + drawn)
 
 
 # Verbs
@@ -295,10 +308,13 @@ def verbs(case: Case, decoded: Decoded) -> Iterator[tuple[str, Callable[[], list
     functions = {
         "allowed_next",
         "allowed_sequences",
+        "bias",
         "callback",
         "lexicon",
+        "logits_processor",
         "suppress_sequences",
         "prefix",
+        "required_phrases",
         "return_end_token",
     }
     if plain and not case["model"].isdigit() and not given & functions and _can_be_typed(decoded.options):

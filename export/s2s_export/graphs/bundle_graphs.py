@@ -19,6 +19,7 @@ from s2s_export.convert.keras_to_onnx import all_nodes, convert
 from s2s_export.errors import ExportError
 from s2s_export.graphs.onnx_loop import DTYPES
 from s2s_export.graphs.search_graphs import Carried, beam_graph, greedy_graph
+from s2s_export.one_pass.causal_step import causal_step
 from s2s_export.passes.gate_passes import take_gates_apart
 from s2s_export.passes.registry import Passes
 from s2s_export.passes.step_passes import cancel_reshapes, free_name, look_up_kernels, strip_softmax, tabulate_tokens
@@ -51,7 +52,7 @@ def build_graphs(split: SplitModel, facts: Understanding, opset: int, passes: Pa
         ExportError: part of the model has no ONNX form, or keeps a dtype that bundles don't.
     """
     if split.kind == "one-pass":
-        return Graphs({"model": _whole(split, facts, opset, passes)}, (), (), passes)
+        return _one_pass(split, facts, opset, passes)
     crossing = split.encoder.outputs
     states = _specs("state", crossing[: split.state_count])
     memory = _specs("memory", crossing[split.state_count :])
@@ -71,6 +72,8 @@ def with_searches(graphs: Graphs, facts: Understanding) -> Graphs:
     Only models that write tokens get them. The gates of the steps in them are taken apart.
     """
     if "decoder" not in graphs.models:
+        return graphs
+    if facts.without_start:  # all begin with a prompt, behind which searches go step by step
         return graphs
     graphs = replace(graphs, passes=graphs.passes.copy())
     decoder, apart = graphs.models["decoder"], GraphEditor(graphs.models["decoder"]).copy()
@@ -97,6 +100,34 @@ def _specs(stem: str, tensors: Sequence[Any]) -> tuple[TensorSpec, ...]:
             )
         specs.append(TensorSpec(f"{stem}.{i}", dtype, tuple(tensor.shape)))
     return tuple(specs)
+
+
+def _one_pass(split: SplitModel, facts: Understanding, opset: int, passes: Passes) -> Graphs:
+    """Return the graph of a model of one pass, and that of its step where it is causal."""
+    models = {"model": _whole(split, facts, opset, passes)}
+    causal = causal_step(split) if facts.target.aligned or split.encoder.inputs[0].shape[1] is not None else None
+    if causal is None:
+        return Graphs(models, (), (), passes)
+    states = _specs("state", causal.states)
+    values = facts.source.kind == "values"
+    shape = (None, facts.source.size) if values else (None,)
+    fed = tf.TensorSpec(shape, tf.float32 if values else tf.int64, name="value" if values else "token")
+    one_hot = facts.source.kind == "one-hot"
+    read = _reader(facts.source.size, one_hot=one_hot, dtype=causal.model.inputs[0].dtype)
+    signature = [fed, *(tf.TensorSpec(s.shape, s.dtype, name=s.name) for s in states)]
+    output = "output" if facts.target.feedback == "value" else "logits"
+    names = [output, *(f"next_{state.name}" for state in states)]
+    step = convert(causal.model, lambda reading, *rest: [read(reading), *rest], signature, names, opset)
+    editor = GraphEditor(step)
+    if facts.probabilities and not passes.apply("logits", strip_softmax, editor, output):
+        _take_logarithm(editor, output)
+    passes.apply("reshapes", cancel_reshapes, editor)
+    if not values:
+        passes.apply("token_table", tabulate_tokens, editor, "token", facts.source.size)
+    with checked("step"):
+        made = editor.finish()
+    models["step"] = _ordered(made, [spec.name for spec in signature], names)
+    return Graphs(models, states, (), passes)
 
 
 def _whole(split: SplitModel, facts: Understanding, opset: int, passes: Passes) -> onnx.ModelProto:

@@ -37,6 +37,7 @@ class Understanding:
         probabilities: whether the training model's output is probabilities rather than logits or values.
         longest: how many steps the training model can read of each source, in their order; None where any number.
         notes: what a person should know, a sentence each.
+        without_source: whether there is no source, as of a language model; one input of no meaning stands for it.
     """
 
     source: SourceSpec
@@ -49,6 +50,12 @@ class Understanding:
     probabilities: bool
     longest: tuple[int | None, ...]
     notes: tuple[str, ...]
+    without_source: bool = False
+
+    @property
+    def without_start(self) -> bool:
+        """Whether a language model has no start token: it goes on from a token at least."""
+        return self.without_source and self.target.feedback == "token" and self.target.start_id is None
 
     @property
     def sources(self) -> tuple[OtherSource, ...]:
@@ -79,7 +86,7 @@ def understand(flat: FlatSteps, split: SplitModel, options: ExportOptions) -> Un
     tensors = (graph_input(i, other, split.sources[i].shape[1:]) for i, other in enumerate(others, 1))
     source = replace(source, inputs=(*source.inputs, *tensors))
     finder = PaddingFinder(split, (_alone(source), *others), options, notes)
-    padding = finder.policy()
+    padding = PaddingPolicy(masked=False) if split.kind == "decoder-only" else finder.policy()
     if split.kind == "one-pass" and target.padding_id is not None and not padding.masked:
         # What fills short targets is given behind them too: there a text ends.
         target = replace(target, end_ids=tuple(dict.fromkeys((*target.end_ids, target.padding_id))))
@@ -112,7 +119,10 @@ def understand(flat: FlatSteps, split: SplitModel, options: ExportOptions) -> Un
         notes.append(unknown_length_note())
     longest = _longest(split, (padding, *(other.padding for other in source.others)))
     fed = one_hot_target, options.first_token
-    return Understanding(source, target, padding, *sides, *fed, probabilities, longest, tuple(notes))
+    without_source = split.kind == "decoder-only"
+    if without_source and target.start_id is None:
+        notes.append("the model has no start token: it goes on from a prompt of at least one symbol")
+    return Understanding(source, target, padding, *sides, *fed, probabilities, longest, tuple(notes), without_source)
 
 
 def unknown_length_note() -> str:

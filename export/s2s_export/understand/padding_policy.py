@@ -65,6 +65,8 @@ class PaddingFinder:
         said_masked = recorded is not None and recorded.masked
         if width is None and (recorded is None or said_masked):
             if self._ignores(self._together(), before=False):
+                if self.split.kind == "one-pass" and self._is_causal(recorded):
+                    return PaddingPolicy(masked=False)
                 self._refuse_left(side)
                 return PaddingPolicy(True, padding_id, "right", options.source_length)
             if said_masked:
@@ -88,6 +90,14 @@ class PaddingFinder:
         policy = PaddingPolicy(False, padding_id, side, length)
         self.notes.append(padding_note(policy))
         return policy
+
+    def _is_causal(self, recorded: PaddingPolicy | None) -> bool:
+        """Return whether a model of one pass ignores what follows for lack of a look at it, not because of a mask.
+
+        Nothing is padding there then, unless somebody says so: id 0 and values of zero are readings like others.
+        """
+        said = recorded is not None or self.options.padding is not None
+        return not said and self.split.sources[0].shape[1] is None and not has_masks(self.split)
 
     def _of_a_vector(self) -> PaddingPolicy:
         """Return the policy of a source without a time axis: nothing pads it."""
@@ -206,6 +216,16 @@ class PaddingFinder:
         assumed = _assumed_id(self.source)
         self.notes.append(assumed_note(assumed))
         return assumed
+
+
+def has_masks(split: SplitModel) -> bool:
+    """Return whether something in the part that reads the sources makes a mask, or is given one."""
+    return any(
+        isinstance(call.operation, keras.layers.Masking)
+        or getattr(call.operation, "mask_zero", False)
+        or call.arguments().get("mask") is not None
+        for call in split.reading.encoder_calls
+    )
 
 
 def padding_note(policy: PaddingPolicy) -> str:

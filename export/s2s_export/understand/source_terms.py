@@ -38,6 +38,13 @@ def source_terms(
         ExportError: vocabulary or options contradict the input's shape, or the number of ids is unknown.
     """
     tensor = split.encoder.inputs[0]
+    if split.kind == "decoder-only":
+        if vocabulary is not None:
+            raise ExportError(
+                f"{option('source_vocab')}: a language model has no source; give its symbols as those of the target "
+                f"({option('target_vocab', 'FILE')})"
+            )
+        return SourceSpec("ids", 1, (TensorSpec("source", "int64", (None, None)),))
     if split.vectors[0]:
         if vocabulary is not None or options.source_kind != "auto":
             raise ExportError(

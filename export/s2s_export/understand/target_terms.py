@@ -45,7 +45,8 @@ def target_terms(
     size = int(width)
     fed_size = split.decoder.inputs[0].shape[-1] if split.fed == "value" else None
     start_id = options.first_token
-    one_hot = split.fed == "value" and fed_size == size and (probabilities or start_id is not None)
+    alone = split.kind == "decoder-only"
+    one_hot = split.fed == "value" and fed_size == size and (probabilities or start_id is not None or alone)
     max_length = _max_length(flat.model, split, options)
     # Nothing says symbols: neither a softmax, nor a vocabulary, nor a token that ends or begins.
     without_tokens = not (probabilities or vocabulary or options.end_ids) and start_id is None
@@ -74,7 +75,7 @@ def target_terms(
         if token >= size:
             raise ExportError(f"start and end ids: expected 0 to {size - 1} (the model's outputs), got {token}")
     feedback = split.fed if split.fed in ("none", "probabilities") else "token"
-    if feedback == "token" and start_id is None:
+    if feedback == "token" and start_id is None and not alone:
         raise ExportError(
             f"the first token fed to the decoder is unknown: give the target's symbols with "
             f"{option('target_vocab', 'FILE')} and the start and end among them with {option('start', 'SYMBOL')} and "

@@ -135,8 +135,11 @@ class Oracle:
         return tree.flatten(self._model(structure, training=False))[self._split.output_index]
 
     def log_probabilities(self, sources: Sequence[Sentence], prefixes: Sequence[Sequence[int]]) -> np.ndarray:
-        """Return log-probabilities (sentences, symbols) of the token after each prefix, which has no start token."""
-        lengths = np.array([len(prefix) for prefix in prefixes])
+        """Return log-probabilities (sentences, symbols) of the token after each prefix, which has no start token.
+
+        A language model without a start token has read at least one token of a prefix.
+        """
+        lengths = np.array([len(prefix) for prefix in prefixes]) - (1 if self._facts.without_start else 0)
         output = self.outputs(sources, self._fed(prefixes), int(lengths.max()) + 1)
         at = output[np.arange(len(sources)), lengths].astype(np.float64)
         return _log(at, probabilities=self._facts.probabilities)
@@ -254,7 +257,8 @@ class Oracle:
         width = self.target_width or -(-longest // _TIME_STEP) * _TIME_STEP
         ids = np.zeros((len(prefixes), width), dtype=np.int64)
         for row, prefix in zip(ids, prefixes, strict=True):
-            row[: len(prefix) + 1] = [self._facts.target.start_id, *prefix]
+            fed = prefix if self._facts.without_start else [self._facts.target.start_id, *prefix]
+            row[: len(fed)] = fed
         return _one_hot(ids, self._facts.target.size) if self._facts.one_hot_target else ids
 
     def _first_steps(self, count: int, steps: int) -> np.ndarray:
@@ -275,10 +279,10 @@ class Oracle:
     def greedy(self, sources: Sequence[Sentence], max_length: int) -> list[Decoded]:
         """Decode all sentences side by side, with the likeliest token at every step."""
         allowed = self._allowed()
-        tokens: list[list[int]] = [[] for _ in sources]
+        tokens = self._begun(sources)
         scores, gaps = np.zeros(len(sources)), np.full(len(sources), np.inf)
         live = list(range(len(sources)))
-        for _ in range(max_length):
+        for _ in range(max_length - len(tokens[0])):
             if not live:
                 break
             rows = self.log_probabilities([sources[i] for i in live], [tokens[i] for i in live]) + allowed
@@ -295,7 +299,10 @@ class Oracle:
 
         Sentences are decoded side by side, which saves calls and changes nothing else.
         """
-        beams = [Beam(beam_size, max_length, frozenset(self._facts.target.end_ids)) for _ in sources]
+        ends = frozenset(self._facts.target.end_ids)
+        beams = [
+            Beam(beam_size, max_length, ends, live=[(0.0, begun)], length=len(begun)) for begun in self._begun(sources)
+        ]
         while searching := [i for i, beam in enumerate(beams) if not beam.done]:
             prefixes = [tokens for i in searching for _, tokens in beams[i].live]
             repeated = [sources[i] for i in searching for _ in beams[i].live]
@@ -303,6 +310,10 @@ class Oracle:
             for i in searching:
                 beams[i].extend([next(rows) for _ in beams[i].live])
         return [beam.ranked() for beam in beams]
+
+    def _begun(self, sources: Sequence[Sentence]) -> list[list[int]]:
+        """Return what is written before anything is decoded: what a model without a start token goes on from."""
+        return [[int(source[0][0])] if self._facts.without_start else [] for source in sources]
 
     def values(self, sources: Sequence[Sentence], steps: int) -> np.ndarray:
         """Return what a continuous model writes, its own outputs fed back after zeros: (sentences, steps, features)."""

@@ -165,9 +165,10 @@ def _training_outputs(
         return oracle.outputs(sources, padded, width)[:, :steps], fed
     ordinary = [i for i in range(facts.target.size) if i != facts.target.padding_id]
     tokens = rng.choice(ordinary, size=(count, steps))
-    if facts.target.feedback == "token":
+    if facts.target.feedback == "token" and not facts.without_start:
         tokens[:, 0] = facts.target.start_id
-    rows = [oracle.log_probabilities(sources, [list(row[1 : t + 1]) for row in tokens]) for t in range(steps)]
+    first = 0 if facts.without_start else 1
+    rows = [oracle.log_probabilities(sources, [list(row[first : t + 1]) for row in tokens]) for t in range(steps)]
     return np.stack(rows, axis=1), tokens if facts.target.feedback == "token" else None
 
 
@@ -216,13 +217,14 @@ def _sequence_checks(
     expected = oracle.greedy(sources, max_length)
     mixed, large = for_runtime(sources, facts), for_runtime(sources * _TIMES, facts)
     single = [runtime.generate(for_runtime([source], facts), **options)[0] for source in sources[:4]]
+    whole = "graph" if "greedy" in runtime.manifest.graphs else "auto"
     few = sources[:_BEAM_SENTENCES]
     searching = for_runtime(few, facts)
     beams = [ranked[0] for ranked in oracle.beam(few, BEAM_SIZE, max_length)]
     searched = {**options, "beam_size": BEAM_SIZE, "length_penalty": 1.0, "return_scores": True}
     return [
-        compare_tokens("greedy, one mixed batch", runtime.generate(mixed, **options, engine="graph"), expected),
-        compare_tokens("greedy, a large batch", runtime.generate(large, **options, engine="graph"), expected * _TIMES),
+        compare_tokens("greedy, one mixed batch", runtime.generate(mixed, **options, engine=whole), expected),
+        compare_tokens("greedy, a large batch", runtime.generate(large, **options, engine=whole), expected * _TIMES),
         compare_tokens("greedy, step by step", runtime.generate(mixed, **options, engine="steps"), expected),
         compare_tokens("greedy, one by one", single, expected[: len(single)]),
         compare_tokens(f"beam {BEAM_SIZE}, one mixed batch", runtime.generate(searching, **searched), beams),

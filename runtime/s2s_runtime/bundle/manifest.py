@@ -5,7 +5,9 @@
     {
       "format": "s2s-bundle", "version": 1,
       "kind": "one-pass",                    left out for an "encoder-decoder"; "one-pass" (the whole model is one
-                                             graph), "decoder-only" (no source), or "ctc" (one pass that gives blanks)
+                                             graph), "decoder-only" (a language model: what stands for a
+                                             source has no meaning, and callers give the beginning of what is written),
+                                             or "ctc" (one pass that gives blanks)
       "graphs": {"encoder": {"file": "encoder.onnx", "sha256": "...", "bytes": 123456},
                  "decoder": {...}, "select_state": {...}, "select_memory": {... only where there is memory},
                  "greedy": {...}, "beam": {... where the target is tokens; older bundles lack them}},
@@ -50,6 +52,8 @@ In shapes, null is a free dimension; batch comes first, then time. The graphs:
 
 - `model`, of one pass: `source` (and `source.1`, ...) -> `logits` float32 (batch, positions, size), or `output` where
   feedback is "value". It stands in place of all others.
+- `step`, beside `model` where that is causal: `token` int64 (batch,), or `value` float32 (batch, features) where the
+  source is values; `state.*`, zeros before the first -> `logits` or `output` (batch, size); `next_state.*`.
 - `encoder`: `source` (and `source.1`, ... where there are others) -> `state.0`, ..., `memory.0`, ...
 - `decoder`, one step: `token` int64 (batch,) where feedback is "token", or `value` float32 (batch, features) where it
   is "value"; `state.*`; `memory.*` -> `logits` float32 (batch, size), or `output` (batch, features) where feedback is
@@ -114,8 +118,8 @@ Precision = Literal["float32", "float16", "int8"]
 _STEPPED: Final = ("decoder", "select_state", "select_memory", "greedy", "beam")
 _GRAPHS: Final[Mapping[Kind, tuple[str, ...]]] = {
     "encoder-decoder": ("encoder", *_STEPPED),
-    "one-pass": ("model",),
-    "decoder-only": _STEPPED,
+    "one-pass": ("model", "step"),
+    "decoder-only": ("encoder", *_STEPPED),
     "ctc": ("model",),
 }
 _PRECISIONS: Final = ("float32", "float16", "int8")
@@ -148,7 +152,7 @@ class Manifest:
     calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
-        problems = [*self._graph_problems(), *self._source_problems(), *self.target.problems()]
+        problems = [*self._graph_problems(), *self._source_problems(), *self.target.problems(self.kind)]
         problems += self._vocabulary_problems()
         if problems:
             raise BundleError("; ".join(problems))
@@ -165,14 +169,20 @@ class Manifest:
         target = _counted(self.target.size, unit, self.target_vocabulary)
         sizes = " + ".join(str(state.shape[-1]) for state in self.states)
         kind = [] if self.kind == "encoder-decoder" else [self.kind]
+        between = target if self.kind == "decoder-only" else f"{source} to {target}"
         stepped = [f"feedback {self.target.feedback}", f"states {sizes}"] if self.states else []
-        parts = [*kind, f"{source} to {target}", *stepped]
+        parts = [*kind, between, *stepped]
         return ", ".join([*parts, *(["attention"] if self.attention else []), self.precision])
+
+    @property
+    def input_vocabulary(self) -> Vocabulary | None:
+        """The vocabulary of what callers give: the source's, or the target's where they give its beginning."""
+        return self.target_vocabulary if self.kind == "decoder-only" else self.source_vocabulary
 
     def _graph_problems(self) -> list[str]:
         stepped = self.kind in ("encoder-decoder", "decoder-only")
         names = _GRAPHS[self.kind]
-        needed = [name for name in names if name not in ("select_memory", "greedy", "beam")]
+        needed = [name for name in names if name not in ("select_memory", "greedy", "beam", "step")]
         needed += ["select_memory"] if self.memory and stepped else []
         problems = [f"graphs.{name}: missing" for name in needed if name not in self.graphs]
         problems += [
@@ -191,9 +201,12 @@ class Manifest:
 
     def _problems_of_one_pass(self) -> list[str]:
         """Return what contradicts that nothing is fed back and nothing is carried from step to step."""
-        problems = [
-            f"{name}: expected none, as kind is {self.kind!r}" for name in ("states", "memory") if getattr(self, name)
-        ]
+        carried = [name for name in ("states", "memory") if getattr(self, name)]
+        if self.states and "step" in self.graphs:
+            carried.remove("states")
+        problems = [f"{name}: expected none, as kind is {self.kind!r}" for name in carried]
+        if "step" in self.graphs and not self.states:
+            problems.append("states: expected at least one, as graphs.step carries them")
         if self.target.feedback not in ("none", "value"):
             problems.append(
                 f"target.feedback: expected 'none' or 'value', as kind is {self.kind!r}; got {self.target.feedback!r}"

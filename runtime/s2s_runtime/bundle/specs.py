@@ -206,7 +206,8 @@ class TargetSpec:
         feedback: what the decoder reads at the next step: "token" (the one chosen), "probabilities" (its own softmax),
             "value" (its own output) or "none" (nothing).
         size: symbols in the target vocabulary, or features of a step for "value".
-        start_id: token read at the first step; needed for feedback "token", ignored otherwise.
+        start_id: token read at the first step; needed for feedback "token" (a language model may have
+            none: it goes on from a prompt), ignored otherwise.
         end_ids: tokens that end a sequence; empty where the model never ends by itself.
         padding_id: token that fills short targets in training and is never generated, or None.
         unknown_id: token that stands for unknown symbols, or None.
@@ -265,14 +266,14 @@ class TargetSpec:
         fields.refuse_others()
         return made
 
-    def problems(self) -> list[str]:
-        """Return the contradictions between the fields of this part, one line for each."""
+    def problems(self, kind: Kind = "encoder-decoder") -> list[str]:
+        """Return the contradictions between the fields of this part in a bundle of a kind, one line for each."""
         problems = []
         if self.size < 1:
             problems.append(f"target.size: expected at least 1, got {self.size}")
         if self.max_length is not None and self.max_length < 1:
             problems.append(f"target.max_length: expected at least 1 or null, got {self.max_length}")
-        if self.feedback == "token" and self.start_id is None:
+        if self.feedback == "token" and self.start_id is None and kind != "decoder-only":
             problems.append("target.start_id: expected an id, as feedback is 'token'; got null")
         problems += _step_problems("target", self.step, self.size, is_value=self.feedback == "value")
         named = [("start_id", self.start_id), ("padding_id", self.padding_id), ("unknown_id", self.unknown_id)]

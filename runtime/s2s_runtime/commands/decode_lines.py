@@ -34,12 +34,13 @@ from s2s_runtime.errors import InputError, OptionError, UnknownSymbolError, nami
 from s2s_runtime.files.array_files import read_arrays
 from s2s_runtime.files.text_source import TextSource, decode_line, open_text
 from s2s_runtime.model import Model
+from s2s_runtime.one_pass.follow_lines import follow_lines
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.options.terms import JSON, LISTS
 from s2s_runtime.plots.attention import plot_attention
 from s2s_runtime.plots.figures import check_picture
 
-_MODES: Final = ("stream", "score", "interactive")
+_MODES: Final = ("stream", "score", "follow", "interactive")
 _REPORTED: Final = 10
 _OF_LISTS: Final = (*names_where(LineOptions, group=LISTS), *names_where(DecodingOptions, group=LISTS))
 _WITH_SCORE: Final = {
@@ -47,6 +48,7 @@ _WITH_SCORE: Final = {
     *declared(LineOptions),
     *taken_by(DecodingOptions, "score"),
 }
+_NOT_FOLLOWED: Final = {*declared(DecodingOptions), *_OF_LISTS, "output", "keep_empty", "known"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +111,9 @@ class Settings(DecodeSettings, LineOptions):
         if self.score:
             ignored = [option for name, option in typed.items() if name not in _WITH_SCORE]
             return [f"{', '.join(ignored)}: no effect with --score, which searches nothing"] if ignored else []
+        if self.follow:
+            ignored = [option for name, option in typed.items() if name in _NOT_FOLLOWED]
+            return [f"{', '.join(ignored)}: no effect with --follow, which answers each line"] if ignored else []
         problems = []
         if not self.as_json:
             shown = set(names_where(DecodingOptions, group=JSON))
@@ -142,7 +147,11 @@ def run(settings: Settings) -> None:
         S2SError, OSError: something went wrong; the message says it in one line.
     """
     with closing(_load(settings)) as model:
-        if settings.stream or settings.interactive:
+        if settings.follow:
+            answers = follow_lines(model.start(), model.manifest, _each_text(settings), as_json=settings.as_json)
+            for answer in answers:
+                _show(f"{answer}\n")
+        elif settings.stream or settings.interactive:
             _one_by_one(model, settings)
         elif settings.attention_plot is not None:
             _plot(model, settings, settings.attention_plot)
@@ -188,7 +197,7 @@ def _decode_lines(model: Model, settings: Settings) -> DecodeLines:
 
 
 def _score_lines(model: Model, settings: Settings) -> ScoreLines:
-    return ScoreLines(model, scoring_options(settings.given.values), settings.as_json)
+    return ScoreLines(model, scoring_options(settings.given.values, model.manifest), settings.as_json)
 
 
 def _all_lines(settings: Settings, work: Work) -> None:

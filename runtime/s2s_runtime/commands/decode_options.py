@@ -87,5 +87,9 @@ class DecodeSettings:
     score: Annotated[bool, Option(verbs=SCORE, panel=MODES)] = False
     """Texts are pairs, source TAB target: write how likely each target is."""
 
+    follow: Annotated[bool, Option(panel=MODES)] = False
+    """Each line is one reading of a causal model of one pass, and is answered before the next is read; an empty line
+    begins a new sequence."""
+
     interactive: Annotated[bool, Option(panel=MODES)] = False
     """Ask for texts at a prompt with history."""

@@ -25,6 +25,8 @@ class SequenceTrie:
         end_ids: ids that end a target, at least one.
     """
 
+    restricts = True
+
     def __init__(self, sequences: Sequence[Sequence[int]], size: int, end_ids: Ints) -> None:
         self._size, self._end_ids = size, end_ids
         table = _sorted_rows(sequences)

@@ -18,6 +18,11 @@ Places = tuple[Ints, ...]
 class Automaton(Protocol):
     """A constraint that knows what it has to know of the tokens so far by an integer, the place of a row."""
 
+    @property
+    def restricts(self) -> bool:
+        """Whether it forbids tokens; else it adds to their scores, to those of forced tokens too."""
+        ...
+
     def advance(self, places: Ints, tokens: Ints) -> Ints:
         """Return the places after one more token: both int64 (rows,)."""
         ...

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from s2s_runtime.array_types import Floats, Ints
 from s2s_runtime.constraints.automaton import Automaton, Places
+from s2s_runtime.constraints.phrase_weights import PhraseWeights
+from s2s_runtime.constraints.required_phrases import RequiredPhrases
 from s2s_runtime.errors import OptionError
 from s2s_runtime.options import AllowedNext
+from s2s_runtime.options.types import LogitsProcessor
+from s2s_runtime.spelling import shown
 
+NEVER_WRITTEN: Final = "with a token that is never written (see suppress_tokens and allow_unknown)"
 _NEVER = np.float32(-np.inf)
 
 
@@ -31,6 +37,7 @@ class TokenRules:
         sequences: id sequences never completed.
         allowed_next: called for each row and step with the tokens written so far; returns the ids that may follow.
         automata: constraints that follow what is written.
+        processor: changes logits before the softmax; see `DecodingOptions.logits_processor`.
 
     Attributes:
         always: float32 (vocabulary,), what is added to the logits at every step: -inf at `banned`.
@@ -46,6 +53,7 @@ class TokenRules:
     sequences: Sequence[Ints] = ()
     allowed_next: AllowedNext | None = None
     automata: Sequence[Automaton] = ()
+    processor: LogitsProcessor | None = None
     always: Floats = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -56,8 +64,33 @@ class TokenRules:
     @property
     def may_block(self) -> bool:
         """Whether a row may be left with no token that may follow."""
-        by_history = self.ngram_size > 0 or bool(self.sequences) or bool(self.automata)
-        return by_history or self.allowed_next is not None or self.min_length > 0
+        by_history = self.ngram_size > 0 or bool(self.sequences) or any(each.restricts for each in self.automata)
+        by_caller = self.allowed_next is not None or self.processor is not None
+        return by_history or by_caller or self.min_length > 0
+
+    @property
+    def changes_scores(self) -> bool:
+        """Whether what was written changes how likely, or how good, a token is."""
+        weighted = any(not each.restricts for each in self.automata)
+        return self.repetition_penalty != 1.0 or self.processor is not None or weighted
+
+    @property
+    def most_added(self) -> float:
+        """The most that a token adds to the log-probability of a sequence, at least 0: see `PhraseWeights`."""
+        return sum(each.most_added for each in self.automata if isinstance(each, PhraseWeights))
+
+    def banks(self, places: Places) -> Ints | None:
+        """Return which bank each token leads to, int64 (rows, vocabulary), where beams are shared out among banks."""
+        every = zip(self.automata, places, strict=True)
+        return next((each.banks(place) for each, place in every if isinstance(each, RequiredPhrases)), None)
+
+    def added(self, tokens: Ints, places: Places, left: Ints) -> Floats:
+        """Return what weights add to the scores of given tokens; all (rows,)."""
+        total = np.zeros(len(tokens), np.float32)
+        for automaton, place in zip(self.automata, places, strict=True):
+            if isinstance(automaton, PhraseWeights):
+                total += automaton.added(place, tokens, left)
+        return total
 
     def obstacle(self, target: Sequence[int]) -> str:
         """Return what keeps these ids from being a whole target, as words that follow a number; "" where nothing does.
@@ -67,8 +100,8 @@ class TokenRules:
         ids = list(target)
         if len(ids) < self.min_length:
             return f"shorter than min_length {self.min_length}"
-        if np.isneginf(self.always[ids]).any():
-            return "with a token that is never written (see suppress_tokens and allow_unknown)"
+        if not self.may_write(ids):
+            return NEVER_WRITTEN
         if any(sequence.tolist() in _ngrams(ids, len(sequence)) for sequence in self.sequences):
             return "with one of suppress_sequences"
         if self.ngram_size:
@@ -77,18 +110,33 @@ class TokenRules:
                 return f"in which {self.ngram_size} tokens occur twice (see no_repeat_ngram_size)"
         return ""
 
-    def penalize(self, logits: Floats, tokens: Ints) -> None:
-        """Apply the repetition penalty in place: it changes probabilities, so it comes before the normaliser.
+    def may_write(self, ids: Sequence[int]) -> bool:
+        """Return whether none of these ids is banned."""
+        return not np.isneginf(self.always[list(ids)]).any()
+
+    def penalize(self, logits: Floats, tokens: Ints) -> NDArray[np.bool_] | None:
+        """Apply the repetition penalty and the caller's processor in place, which change probabilities.
+
+        So they come before the normaliser, which has to stay a number: rows in which the processor lets nothing follow
+        keep their logits, and are returned for `mask`, or for whoever looks at them.
 
         Args:
             logits: float32 (rows, vocabulary), changed in place.
             tokens: int64 (rows, steps), written so far.
+
+        Returns:
+            bool (rows,), those rows; None where there are none.
         """
-        if self.repetition_penalty == 1.0 or tokens.shape[1] == 0:
-            return
-        penalty = np.float32(self.repetition_penalty)
-        seen = np.take_along_axis(logits, tokens, axis=1)  # a token seen twice is written twice with the same value
-        np.put_along_axis(logits, tokens, np.where(seen > 0, seen / penalty, seen * penalty), axis=1)
+        if self.repetition_penalty != 1.0 and tokens.shape[1] > 0:
+            penalty = np.float32(self.repetition_penalty)
+            seen = np.take_along_axis(logits, tokens, axis=1)  # a token seen twice is written twice with the same value
+            np.put_along_axis(logits, tokens, np.where(seen > 0, seen / penalty, seen * penalty), axis=1)
+        if self.processor is None:
+            return None
+        processed = _processed(self.processor(tokens, logits.copy()), logits.shape)
+        nothing: NDArray[np.bool_] = np.asarray(np.isneginf(processed).all(axis=1))
+        logits[~nothing] = processed[~nothing]
+        return nothing if nothing.any() else None
 
     def mask(
         self,
@@ -99,6 +147,7 @@ class TokenRules:
         *,
         places: Places = (),
         left: Ints | None = None,
+        nothing: NDArray[np.bool_] | None = None,
     ) -> None:
         """Set the logits of tokens that may not follow to -inf, in place.
 
@@ -109,7 +158,9 @@ class TokenRules:
             live: bool (rows,), rows whose result is wanted; None = all. `allowed_next` is not called for the others.
             places: int64 (rows,) for each of the automata, where the rows stand.
             left: int64 (rows,), most tokens that may still be written; needed with automata.
+            nothing: bool (rows,), rows in which nothing may follow; None = none of them.
         """
+        self._apply(logits, places, left, restricts=False)
         if forced is not None:
             rows = np.flatnonzero(forced >= 0)
             kept = logits[rows, forced[rows]]
@@ -124,12 +175,18 @@ class TokenRules:
                 logits[(tail == sequence[:-1]).all(axis=1), sequence[-1]] = _NEVER
         if self.allowed_next is not None:
             self._mask_disallowed(self.allowed_next, logits, tokens, forced, live)
-        if left is not None:
-            for automaton, place in zip(self.automata, places, strict=True):
-                automaton.apply(logits, place, left)
+        self._apply(logits, places, left, restricts=True)
+        if nothing is not None:
+            logits[nothing] = _NEVER
         if forced is not None:
             logits[rows] = _NEVER
             logits[rows, forced[rows]] = kept
+
+    def _apply(self, logits: Floats, places: Places, left: Ints | None, *, restricts: bool) -> None:
+        if left is not None:
+            for automaton, place in zip(self.automata, places, strict=True):
+                if automaton.restricts is restricts:
+                    automaton.apply(logits, place, left)
 
     def _mask_ngrams(self, logits: Floats, tokens: Ints) -> None:
         size, steps = self.ngram_size, tokens.shape[1]
@@ -174,6 +231,21 @@ class TokenRules:
             )
         mask[allowed] = True
         return mask
+
+
+def _processed(answer: object, shape: tuple[int, ...]) -> Floats:
+    """Return what a caller's `logits_processor` returned as float32.
+
+    Raises:
+        OptionError: it has another shape, or holds what is no logit.
+    """
+    logits = np.asarray(answer)
+    if logits.dtype.kind != "f" or logits.shape != shape:
+        got = f"{logits.dtype} of shape {logits.shape}" if logits.ndim else shown(answer)
+        raise OptionError(f"logits_processor: expected it to return float logits of shape {shape}, got {got}")
+    if np.isnan(logits).any() or np.isposinf(logits).any():
+        raise OptionError("logits_processor: expected it to return numbers or -inf, got nan or inf")
+    return logits.astype(np.float32, copy=False)
 
 
 def _within(ids: NDArray[np.integer], size: int) -> bool:

@@ -26,8 +26,9 @@ from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.inputs.batches import lengths_to_share, pad, pad_others, pad_prefixes, target_limit
 from s2s_runtime.inputs.given_rows import rows_in
 from s2s_runtime.inputs.sources import Inputs, read_sources
+from s2s_runtime.language_models.prompts import begin, needs_prompt, read_prompts
 from s2s_runtime.options import DecodingOptions
-from s2s_runtime.results import Result, Results
+from s2s_runtime.results import Results
 from s2s_runtime.search.plan import check_targets, prefix_ids
 from s2s_runtime.search.step_model import PortableModel, StatesT, StepModel, StepOutput
 from s2s_runtime.spelling import shown
@@ -83,7 +84,12 @@ def encode(
     if start is not None and not is_value:
         raise OptionError("start: this bundle's model generates tokens, not values; leave it out")
     portable = _portable(model)
-    read = read_sources(inputs, manifest, options.unknown_symbols)
+    prompts: list[list[int]] = []
+    if manifest.kind == "decoder-only":
+        read, prompts = read_prompts(inputs, manifest, options.unknown_symbols)
+        begin(read, prompts, manifest)
+    else:
+        read = read_sources(inputs, manifest, options.unknown_symbols)
     arrays = read.arrays
     lengths = [len(array) for array in arrays]
     if not arrays:
@@ -101,7 +107,11 @@ def encode(
     tokens = [ResultBuilder(manifest, options).source_tokens(array) for array in arrays]
     with failures_of(range(len(arrays)), columns.shape[1]):
         states = portable.encode(source, *pad_others(read.others, manifest))
-    return DecoderState(portable.to_arrays(states), fed, columns, tokens)
+    state = DecoderState(portable.to_arrays(states), fed, columns, tokens)
+    if needs_prompt(manifest):  # the first token is fed, and not written
+        state = replace(state, fed=np.array([prompt[0] for prompt in prompts], np.int64))
+        prompts = [prompt[1:] for prompt in prompts]
+    return advance(manifest, model, state, prompts) if any(prompts) else state
 
 
 def advance(manifest: Manifest, model: StepModel[Any], state: DecoderState, targets: Sequence[Target]) -> DecoderState:
@@ -127,9 +137,7 @@ def advance(manifest: Manifest, model: StepModel[Any], state: DecoderState, targ
     return replace(state, arrays=arrays, fed=fed)
 
 
-def generate_from(
-    manifest: Manifest, model: StepModel[Any], state: DecoderState, options: DecodingOptions
-) -> list[Result]:
+def generate_from(manifest: Manifest, model: StepModel[Any], state: DecoderState, options: DecodingOptions) -> Results:
     """Decode on from a state; see `Model.generate_from`."""
     problems = verb_problems(options, "generate_from")
     if problems:
@@ -156,7 +164,9 @@ def generate_from(
     check_targets(decoding.plan, batch)
     hypotheses = {ended.sentence: ended.hypotheses for ended in decoding.search([batch], decoding.plan_from(0))}
     rows = enumerate(state.source_tokens)
-    return Results(decoding.result_builder.result(hypotheses[row], tokens, state.columns[row]) for row, tokens in rows)
+    build, obstacles = decoding.result_builder.result, decoding.obstacles(batch.prefix is not None)
+    results = Results(build(hypotheses[row], tokens, state.columns[row]) for row, tokens in rows)
+    return results.by("steps" if obstacles else "graph", obstacles)
 
 
 def predict_from(

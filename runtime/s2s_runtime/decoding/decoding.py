@@ -27,12 +27,13 @@ from s2s_runtime.inputs.batches import make_batches
 from s2s_runtime.inputs.long_rows import LengthLimit
 from s2s_runtime.inputs.looked_up import looked_up
 from s2s_runtime.inputs.sources import Inputs, read_sources
+from s2s_runtime.language_models.prompts import begin, read_prompts
 from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.one_pass.search import search_positions
 from s2s_runtime.options import Callback, CancelSignal, DecodingOptions, Prefix, TokenEvent
 from s2s_runtime.results import Result, Results
 from s2s_runtime.search.cancellation import cancellable, stoppable
-from s2s_runtime.search.engines import check_engine, search_batch
+from s2s_runtime.search.engines import check_engine, graph_obstacles, search_batch
 from s2s_runtime.search.graph_search import SentenceHypotheses
 from s2s_runtime.search.plan import Notify, SearchPlan, check_targets, make_plan, prefix_ids
 from s2s_runtime.search.step_model import StepModel
@@ -69,9 +70,17 @@ class Decoding:
         if manifest.kind != "one-pass":  # there, one graph gives all positions whichever engine is asked for
             check_engine(self.model, self.plan, options)
 
-    def decode(self, inputs: Inputs, prefixes: Sequence[Prefix | None] | None, first: int = 0) -> list[Result]:
+    def decode(self, inputs: Inputs, prefixes: Sequence[Prefix | None] | None, first: int = 0) -> Results:
         """Decode a list of sources; see `read`."""
-        return Results(self.results(self.read(inputs, prefixes, first)))
+        request = self.read(inputs, prefixes, first)
+        obstacles = self.obstacles(any(request.prefixes))
+        return Results(self.results(request)).by("steps" if obstacles else "graph", obstacles)
+
+    def obstacles(self, prefix: bool) -> list[str]:
+        """Return what keeps the search from the graph, with prefixes or without; empty where nothing does."""
+        if self.manifest.kind == "one-pass":
+            return []
+        return graph_obstacles(self.model, self.plan, self.options, prefix=prefix)
 
     def read(self, inputs: Inputs, prefixes: Sequence[Prefix | None] | None, first: int = 0) -> Request:
         """Read and check what is to be decoded.
@@ -86,6 +95,8 @@ class Decoding:
         """
         options = self.options
         errors: dict[int, S2SError] = {}
+        if self.manifest.kind == "decoder-only":
+            return self._read_prompts(inputs, prefixes, first, errors)
         sources = read_sources(
             inputs,
             self.manifest,
@@ -100,6 +111,17 @@ class Decoding:
             rows = sources.rows
             for row, prefix in zip(rows, prefix_ids(prefixes, len(rows), self.manifest, self.plan), strict=True):
                 begun[row[0]] = prefix  # of a row's parts, the first begins its target
+        return Request(sources, begun, errors, first)
+
+    def _read_prompts(
+        self, inputs: Inputs, prefixes: Sequence[Prefix | None] | None, first: int, errors: dict[int, S2SError]
+    ) -> Request:
+        """Read what a language model is given: what it writes begins with the input, and the prefix behind it."""
+        taken = errors if self.options.on_error == "return" else None
+        sources, prompts = read_prompts(inputs, self.manifest, self.options.unknown_symbols, first, taken)
+        behind = prefix_ids(prefixes, len(prompts), self.manifest, self.plan)
+        begun = [prompt + prefix for prompt, prefix in zip(prompts, behind, strict=True)]
+        begin(sources, begun, self.manifest, first, taken)
         return Request(sources, begun, errors, first)
 
     def batches(self, request: Request) -> list[Batch]:
@@ -148,8 +170,8 @@ class Decoding:
                     yield from self._search_batch(steps, batch, plan)
 
     def _search_batch(self, model: StepModel[Any], batch: Batch, plan: SearchPlan) -> Iterator[SentenceHypotheses]:
-        one_pass = self.manifest.kind == "one-pass"
-        found = search_positions(model, batch, plan) if one_pass else search_batch(model, batch, plan, self.options)
+        search = search_positions if self.manifest.kind == "one-pass" else search_batch
+        found = search(model, batch, plan, self.options)
         rule = confidence_rule(self.options, self.manifest)
         return found if rule is None else rule.weighed(model, plan, found)
 

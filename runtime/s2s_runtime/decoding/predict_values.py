@@ -146,7 +146,7 @@ def predict_positions(
         with failures_of(batch.indices, batch.time):
             positions = model.encode(batch.source, *batch.others)
         for row, index in enumerate(batch.indices.tolist()):
-            predicted[index] = positions.outputs[row, : batch.limits[row]]
+            predicted[index] = in_steps(positions.outputs[row, : batch.limits[row]], manifest)
     return [in_steps(sequence, manifest) for sequence in predicted]
 
 

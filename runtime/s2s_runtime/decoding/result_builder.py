@@ -97,8 +97,8 @@ class ResultBuilder:
         return Result([written], source_tokens, unknown or [])
 
     def source_tokens(self, source: Source) -> list[str]:
-        """Return the symbols of a source as the model read them; empty for values."""
-        if source.ndim != 1:
+        """Return the symbols of a source as the model read them; empty for values, and where there is no source."""
+        if source.ndim != 1 or self.manifest.kind == "decoder-only":
             return []
         vocabulary = self.manifest.source_vocabulary
         if vocabulary is None:

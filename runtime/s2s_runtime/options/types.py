@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 BatchUnit = Literal["sentences", "tokens"]
 Engine = Literal["auto", "graph", "steps"]
@@ -50,5 +50,6 @@ class CancelSignal(Protocol):
         ...
 
 
+LogitsProcessor = Callable[[Any, Any], Any]
 AllowedNext = Callable[[int, list[int]], object]
 Callback = Callable[[TokenEvent], bool | None]

@@ -18,6 +18,7 @@ from s2s_runtime.options.types import (
     LengthPenaltyKind,
     LexiconOutputs,
     LexiconUse,
+    LogitsProcessor,
     LongPolicy,
     Phrase,
     Prefix,
@@ -93,6 +94,16 @@ class OptionValues(TypedDict, total=False):
     is, or the samples. Those that other options rule out, or that are too long, are left out. An empty source has its
     empty output all the same. With many, `prepare` once."""
 
+    required_phrases: Sequence[Phrase]
+    """Texts or lists of tokens that must each occur in every output, anywhere and in any order, at most 10. The beam is
+    shared out among sequences that hold more and fewer of their tokens (Post and Vilar 2018): give it a beam_size of at
+    least as many. An empty source has its empty output all the same."""
+
+    bias: Mapping[str | tuple[Token, ...], float] | None
+    """What each occurrence of a phrase, a text or a tuple of tokens, adds to the log-probability of a sequence: above 0
+    to have it rather, below 0 to have it seldom. Scores count it. In a beam a phrase of positive weight that was begun
+    counts in part until it ends."""
+
     allow_unknown: bool
     """The unknown token may be generated."""
 
@@ -114,6 +125,12 @@ class OptionValues(TypedDict, total=False):
     """Called with (tokens written so far, their ids) for each row and step; returns the ids that may follow, or a
     boolean mask over the vocabulary. Where it allows nothing the sequence stops (finish reason "stopped"). Grammars,
     tries, lexicons."""
+
+    logits_processor: LogitsProcessor | None
+    """Called before the softmax of each step with the ids written so far, int64 (rows, steps), without the start token,
+    and the logits, float32 (rows, vocabulary), which it may change; returns logits of that shape, -inf where a token
+    may not follow. A row is a sequence that is being written, or one that has ended and isn't looked at any more:
+    decide by a row's values alone, as rows come in no order to rely on. Scores count it."""
 
     sampling_temperature: float | None
     """Draw tokens at random from the softmax of logits / temperature. Sampling is on where any of the options that
@@ -223,6 +240,17 @@ class ScoreValues(TypedDict, total=False):
     repetition_penalty: float
     """Logits of tokens that occurred before in the sequence are divided by it where positive and multiplied where
     negative (Keskar et al. 2019), before the softmax, so that scores count it. Above 1 discourages repetition."""
+
+    bias: Mapping[str | tuple[Token, ...], float] | None
+    """What each occurrence of a phrase, a text or a tuple of tokens, adds to the log-probability of a sequence: above 0
+    to have it rather, below 0 to have it seldom. Scores count it. In a beam a phrase of positive weight that was begun
+    counts in part until it ends."""
+
+    logits_processor: LogitsProcessor | None
+    """Called before the softmax of each step with the ids written so far, int64 (rows, steps), without the start token,
+    and the logits, float32 (rows, vocabulary), which it may change; returns logits of that shape, -inf where a token
+    may not follow. A row is a sequence that is being written, or one that has ended and isn't looked at any more:
+    decide by a row's values alone, as rows come in no order to rely on. Scores count it."""
 
     unknown_symbols: UnknownPolicy | None
     """What becomes of symbols of a source text that the vocabulary lacks. "error": they are an error. "unk": the

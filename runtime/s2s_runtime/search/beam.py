@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2s_runtime.array_types import Floats, Ints
+from s2s_runtime.constraints.required_phrases import share_out
 from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.results import FinishReason
 from s2s_runtime.search.finished import EndedPool, EndedSequence
@@ -113,15 +114,19 @@ class _BeamSearch(Generic[StatesT]):
         logits, rules = output.logits, self.plan.rules  # (rows, vocabulary), ours to write into
         sentences, width = beams.scores.shape
         scores, written = beams.scores.reshape(-1), beams.history.tokens
-        rules.penalize(logits, written)
+        nothing = rules.penalize(logits, written)
         offset = scores - log_normalizer(logits)
         forced = self.batch.forced(beams.sentences, beams.history.length)
         living = None if rules.allowed_next is None else scores > -np.inf
         forced = None if forced is None else np.repeat(forced, width)
         left = self.batch.limits[beams.sentences].repeat(width) - beams.history.length if rules.automata else None
-        rules.mask(logits, written, forced, living, places=beams.history.places, left=left)
+        rules.mask(logits, written, forced, living, places=beams.history.places, left=left, nothing=nothing)
         logits += offset[:, None]
-        best, positions = top_candidates(logits.reshape(sentences, -1), self.examined)
+        every, banks = logits.reshape(sentences, -1), rules.banks(beams.history.places)
+        if banks is None:
+            best, positions = top_candidates(every, self.examined)
+        else:
+            best, positions = share_out(every, banks.reshape(sentences, -1), self.plan.beam_size, self.examined)
         parents, tokens = np.divmod(positions, logits.shape[1])
         return Candidates(best, parents, tokens)
 
@@ -161,7 +166,7 @@ class _BeamSearch(Generic[StatesT]):
             left = left & ~last
         if not left.all():
             self.rescue(beams, (~left).nonzero()[0])
-        return (left & ~self.pool.settled(beams.sentences, alive.scores[:, 0])).nonzero()[0]
+        return (left & ~self.pool.settled(beams.sentences, alive.scores[:, 0], length)).nonzero()[0]
 
     def rescue(self, beams: Beams[StatesT], indices: NDArray[np.intp]) -> None:
         """End the best beam of each sentence in which no token may follow and nothing has ended."""
@@ -203,4 +208,7 @@ def _alive(candidates: Candidates, ends: NDArray[np.bool_], width: int) -> Candi
     order = np.argsort(ends, axis=1, kind="stable")[:, :width]
     rows = np.arange(len(order))[:, None]
     scores = np.where(ends[rows, order], np.float32(-np.inf), candidates.scores[rows, order])
+    if (scores[:, 1:] > scores[:, :-1]).any():  # shared out among banks
+        ranks = np.argsort(-scores, axis=1, kind="stable")
+        order, scores = order[rows, ranks], scores[rows, ranks]
     return Candidates(scores, candidates.parents[rows, order], candidates.tokens[rows, order])

@@ -146,13 +146,19 @@ def _lacking(options: DecodingOptions, manifest: Manifest, *, has_ends: bool) ->
 def _lacking_in_source(options: DecodingOptions, manifest: Manifest) -> list[str]:
     """Return what options about sources need and the bundle lacks, one line for each problem."""
     problems = []
-    vocabulary = manifest.source_vocabulary
+    vocabulary, side = manifest.input_vocabulary, "target" if manifest.kind == "decoder-only" else "source"
     if options.unknown_symbols is not None and vocabulary is None:
-        problems.append("unknown_symbols: needs a source vocabulary, which this bundle doesn't have")
+        problems.append(f"unknown_symbols: needs a {side} vocabulary, which this bundle doesn't have")
     elif options.unknown_symbols == "unk" and vocabulary is not None and vocabulary.unknown is None:
-        problems.append("unknown_symbols: 'unk' needs an unknown symbol in the source vocabulary, which has none")
+        problems.append(f"unknown_symbols: 'unk' needs an unknown symbol in the {side} vocabulary, which has none")
     if options.on_long != "error" and options.max_source_length is manifest.padding.length is None:
         problems.append("on_long: has no effect without max_source_length, as this bundle's model reads any length")
+    if manifest.kind == "decoder-only":
+        problems += [
+            f"{name}: has no meaning here, as this bundle's model reads no source; leave it out"
+            for name in ("max_source_length", "max_length_ratio")
+            if getattr(options, name) is not None
+        ]
     if options.on_long == "split" and manifest.source.others:
         problems.append("on_long: 'split' needs a model of one source; give 'truncate'")
     return problems
@@ -180,6 +186,7 @@ def _rules(options: DecodingOptions, manifest: Manifest, ends: Sequence[int]) ->
         ngram_exclude=_array(token_ids("no_repeat_ngram_exclude", options.no_repeat_ngram_exclude, manifest)),
         sequences=[_array(sequence) for sequence in sequences],
         allowed_next=options.allowed_next,
+        processor=options.logits_processor,
     )
     return replace(rules, automata=make_automata(options, manifest, rules))
 

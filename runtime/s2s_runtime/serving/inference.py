@@ -56,7 +56,7 @@ def input_specs(manifest: Manifest) -> list[dict[str, object]]:
     kinds = [(source.kind, source.size, source.step), *((o.kind, o.size, o.step) for o in source.others)]
     specs: list[dict[str, object]] = []
     for place, (kind, size, step) in enumerate(kinds):
-        has_text = place == 0 and manifest.source_vocabulary is not None
+        has_text = place == 0 and manifest.input_vocabulary is not None
         own = "text" if has_text else "values" if kind == "values" else "ids"
         shape = {"values": [-1, -1, *(step or (size,))], "vector": [-1, size]}.get(kind, [-1, -1])
         name = source.names[place] if source.others else own

@@ -23,7 +23,7 @@ from s2s_runtime.options.types import Mean
 TINY, NUMBERS = str(FIXTURES / "tiny.s2s"), str(FIXTURES / "tiny-probabilities.s2s")
 ONEHOT = str(FIXTURES / "tiny-onehot.s2s")
 TEXTS = ["abcab", "edc", "aaaaaa", "dcbe"]
-SCORING = ("length-penalty", "length-penalty-kind", "coverage-penalty", "repetition-penalty")
+SCORING = ("length-penalty", "length-penalty-kind", "coverage-penalty", "repetition-penalty", "bias")
 
 
 def run(*arguments: str, stdin: str | None = None) -> Result:
@@ -57,6 +57,11 @@ SAME: list[tuple[list[str], dict[str, Any]]] = [
     ),
     (["--suppress-token", "B", "--suppress-token", "D"], {"suppress_tokens": ["B", "D"]}),
     (["--suppress-sequence", "BB", "--suppress-sequence", "D"], {"suppress_sequences": [["B", "B"], ["D"]]}),
+    (
+        ["--beam-size", "3", "--required-phrase", "EE", "--required-phrase", "D"],
+        {"beam_size": 3, "required_phrases": ["EE", "D"]},
+    ),
+    (["--bias", "EE=3", "--bias", "D=-1.5"], {"bias": {"EE": 3.0, "D": -1.5}}),
     ([*BARE, "--allow-unknown"], {"suppress_tokens": list("ABCD"), "allow_unknown": True}),
     ([*BARE, "--replace-unknown"], {"suppress_tokens": list("ABCD"), "replace_unknown": True}),
     (["--end-token", "D", "--end-token", "</s>"], {"end_tokens": ["D", "</s>"]}),
@@ -152,7 +157,7 @@ def test_choices_and_defaults_are_those_of_python() -> None:
 def test_every_decoding_option_can_be_typed() -> None:
     """What takes a function can't; all the rest has an option of its name, in a panel."""
     names = {field.name for field in fields(DecodingOptions)}
-    assert names - {"allowed_next", "callback", "cancel"} <= set(signature(cli.decode).parameters)
+    assert names - {"allowed_next", "logits_processor", "callback", "cancel"} <= set(signature(cli.decode).parameters)
     shown = run("--help").stdout
     for panel in ("Input and output", "Instead of decoding", "Search", "What may be written", "Sampling", "Running"):
         assert panel in shown
@@ -207,6 +212,17 @@ def test_a_lexicon_comes_before_the_model(tiny: Model, tmp_path: Path, lines: st
     file.write_text("a ||| b\nc\n")
     found = run(TINY, "abc", "--lexicon", str(file))
     assert found.stderr == f"error: {file}, line 2: expected source ||| output ||| scores, got 'c'\n"
+
+
+def test_weights_of_phrases_are_typed_with_them(tiny: Model) -> None:
+    """TEXT=WEIGHT; scored pairs count them too, and ids stand for texts where there is no vocabulary."""
+    found = run(TINY, "--score", "--bias", "BC=2", stdin="abc\tABC\n")
+    [expected] = tiny.score(["abc"], ["ABC"], bias={"BC": 2})
+    assert found.stdout.startswith(f"{expected.score:.4f}\t")
+    [expected] = load(NUMBERS).generate([[0, 1, 2]], bias={(3, 4): 9}, return_scores=True)
+    assert run(NUMBERS, "0 1 2", "--bias", "3 4=9", "--scores").stdout == f"{expected.score:.4f}\t{expected.text}\n"
+    wrong = run(TINY, "abc", "--bias", "BC")
+    assert wrong.stderr == "error: bias: expected TEXT=WEIGHT such as 'Hello=2', got 'BC'\n"
 
 
 def test_bundles_of_numbers_take_numbers_everywhere() -> None:
@@ -344,7 +360,7 @@ SEARCH_ONLY = [
     *(["--suppress-sequence", "BB"], ["--allow-unknown"], ["--replace-unknown"], ["--phrase-table", "x"]),
     *(["--end-token", "D"], ["--return-end-token"], ["--sampling-temperature", "3"], ["--sampling-top-k", "3"]),
     *(["--sampling-top-p", "0.7"], ["--seed", "1"], ["--batch-by", "tokens"], ["--token-scores"], ["--attention"]),
-    *(["--scores"], ["--keep-empty"], ["--beam-size", "1"], ["--engine", "steps"]),
+    *(["--scores"], ["--keep-empty"], ["--beam-size", "1"], ["--engine", "steps"], ["--required-phrase", "B"]),
 ]
 
 
@@ -374,6 +390,7 @@ def test_options_that_score_takes_change_scores(tiny: Model) -> None:
         (["--length-penalty-kind", "gnmt"], {"length_penalty_kind": "gnmt"}),
         (["--coverage-penalty", "2"], {"coverage_penalty": 2.0}),
         (["--repetition-penalty", "3"], {"repetition_penalty": 3.0}),
+        (["--bias", "BB=2"], {"bias": {"BB": 2.0}}),
     ):
         found = run(TINY, "--score", *options, stdin=lines)
         expected = "".join(f"{s.score:.4f}\t{s.log_probability:.4f}\n" for s in tiny.score(*pairs, **values))

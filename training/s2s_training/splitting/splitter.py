@@ -38,7 +38,7 @@ from s2s_training.splitting.graph import (
     values_in,
     window_length,
 )
-from s2s_training.splitting.partition import Partition, partition
+from s2s_training.splitting.partition import Partition, no_source, partition
 from s2s_training.splitting.prefix_step import Prefix, empty_prefixes, find_prefix, run_prefix
 from s2s_training.splitting.source_inputs import aligned_with_first, holds_ids, is_vector, order_sources, runs
 from s2s_training.splitting.split_unrolled import split_unrolled, with_first_states
@@ -182,6 +182,9 @@ def _split(
         call for call in reading.decoder_calls if isinstance(call.operation, keras.layers.RNN) or carries_window(call)
     ]
     used = order_sources(graph, (*reading.encoder_calls, *reading.decoder_calls), reading.decoder_inputs, source_input)
+    nothing = no_source(graph)
+    if not used and nothing is not None:
+        used = (nothing,)
     if not used:
         raise SplitError("every input is read step by step: there is no source left to encode")
     known = {fed.value: feeder.known_input(fed) for fed in feeder.known()}
@@ -193,11 +196,11 @@ def _split(
         crossing = Crossing.of(environment, [*reading.memory, *known], sources, vectors)
         step = run_prefix(prefix, crossing, feeder)
     else:
-        states = _first_states(recurrent, sources, environment)
+        states = first_states(recurrent, sources, environment)
         flat = [state for call in recurrent for state in states[call]]
         flat += [EmptyWindow((1,), "int32")(sources[0])] if feeder.counts_steps else []
         crossing = Crossing.of(environment, [*_memory_values(reading), *known], sources, vectors)
-        step = _run_step(reading, states, crossing, feeder)
+        step = run_step(reading, states, crossing, feeder)
     parts = assemble(sources, flat, crossing, step)
     inputs = () if _feeds_itself(reading) else tuple(feeder.inputs)
     made = described(graph, (parts, reading), (*used, *known), fed_inputs=inputs)
@@ -313,7 +316,7 @@ def _replay_encoder(
     return sources, environment
 
 
-def _first_states(
+def first_states(
     recurrent: Sequence[Call], sources: Sequence[Any], environment: dict[Value, Any]
 ) -> dict[Call, list[Any]]:
     """Return the tensors (batch, ...) from which the states of each recurrent call of the decoder start."""
@@ -350,7 +353,7 @@ def _memory_values(reading: Partition) -> list[Value]:
     return list(memory)
 
 
-def _run_step(reading: Partition, first: dict[Call, list[Any]], crossing: Crossing, feeder: StepFeeder) -> Step:
+def run_step(reading: Partition, first: dict[Call, list[Any]], crossing: Crossing, feeder: StepFeeder) -> Step:
     """Replay the decoder's calls for one step on fresh inputs.
 
     Args:
