@@ -138,7 +138,7 @@ def reliability(
     encoding: Encoding = None,
     strict: Strict = False,
 ) -> None:
-    """Draw how often outputs are right that the model is 10%, 20%, ... sure of; s2s-calibrate brings both together."""
+    """Draw how often outputs are right over how sure the model is of them; s2s-calibrate brings both together."""
     _check(output)
     from s2s_runtime import load
     from s2s_runtime.commands.evaluate import read_warning
