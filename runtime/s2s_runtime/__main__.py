@@ -15,6 +15,7 @@ COMMANDS: Final = {
     "calibrate": "s2s_runtime.calibrating.command",
     "plot": "s2s_runtime.commands.plot",
     "inspect": "s2s_runtime.commands.inspect",
+    "batch": "s2s_runtime.commands.batch",
     "serve": "s2s_runtime.commands.serve",
 }
 

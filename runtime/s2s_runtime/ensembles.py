@@ -89,7 +89,7 @@ def _workers(models: Sequence[Model], mean: Mean) -> Workers | None:
 def _joined(members: Sequence[StepModel[Any]], mean: Mean, manifest: Manifest) -> StepModel[Any]:
     """Return one model of several, of their kind."""
     together = EnsembleModel(members, mean)
-    if manifest.kind != "one-pass":
+    if not manifest.one_graph:
         return together
 
     def run(*sources: NDArray[np.generic]) -> Floats:
@@ -120,6 +120,7 @@ def _differences(first: Manifest, other: Manifest) -> list[str]:
         "list of other sources": (first.source.others, other.source.others),
         "source vocabulary": (first.source_vocabulary, other.source_vocabulary),
         "padding": (first.padding, other.padding),
+        "blank": (first.target.blank_id, other.target.blank_id),
         "target size": (first.target.size, other.target.size),
         "target vocabulary": (first.target_vocabulary, other.target_vocabulary),
         "start token": (first.target.start_id, other.target.start_id),

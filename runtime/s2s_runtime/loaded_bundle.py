@@ -125,7 +125,7 @@ class LoadedBundle(AbstractContextManager["LoadedBundle"]):
             raise OptionError(f"{verb}: this bundle's model gives values, not tokens; use predict")
 
     def _need_states(self, verb: str) -> None:
-        if self._manifest.kind == "one-pass":
+        if self._manifest.one_graph:
             raise OptionError(
                 f"{verb}: this bundle's model carries nothing from token to token, as nothing is fed back; use generate"
             )

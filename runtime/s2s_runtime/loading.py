@@ -120,7 +120,7 @@ def _opener(
     sessions = alone
     if sessions is None or threads != 1:
         sessions = BundleSessions(files, manifest, replace(settings, intra_op_threads=threads), {})
-    if manifest.kind == "one-pass":
+    if manifest.one_graph:
         return partial(_one_pass_model, manifest, sessions)
     return lambda: _begun(manifest, OnnxStepModel(manifest, sessions))
 
@@ -161,7 +161,7 @@ def open_step_model(
         MissingExtraError, ProviderError, BundleError, OptionError: as `load`.
     """
     ready = ready or {}
-    if manifest.kind == "one-pass":
+    if manifest.one_graph:
         return _one_pass_model(manifest, BundleSessions(files, manifest, settings, ready))
     stepping = settings_like(ready["decoder"]) if "decoder" in ready else settings
     device = stepping.device

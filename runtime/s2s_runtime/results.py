@@ -39,6 +39,8 @@ class Hypothesis(ComparedByValue):
         token_scores: log-probability of each of `ids`, where asked for.
         attention: float32 (target, source): how much the source tokens (columns, as in `Result.source_tokens`)
             contributed to each of `ids` (rows), where asked for.
+        alignment: for models trained with CTC, where asked for: of each of `ids` its first frame and the one behind
+            its last, in the likeliest alignment that says them. Frames are counted as the model gives them.
         confidence: probability of the sequence, 0 to 1, at the bundle's temperature, where asked for: how sure the
             model is that this is right.
         token_confidences: that of each of `ids`, after those before it; with that of the end token they multiply to
@@ -55,6 +57,7 @@ class Hypothesis(ComparedByValue):
     finish_reason: FinishReason
     token_scores: list[float] | None = None
     attention: NDArray[np.float32] | None = None
+    alignment: list[tuple[int, int]] | None = None
     confidence: float | None = None
     token_confidences: list[float] | None = None
     word_confidences: list[tuple[str, float]] | None = None
@@ -76,6 +79,8 @@ class Hypothesis(ComparedByValue):
             values["token_scores"] = self.token_scores
         if self.attention is not None:
             values["attention"] = self.attention.tolist()
+        if self.alignment is not None:
+            values["alignment"] = [list(span) for span in self.alignment]
         for name in ("confidence", "token_confidences", "word_confidences", "top_tokens"):
             if getattr(self, name) is not None:
                 values[name] = getattr(self, name)

@@ -40,6 +40,18 @@ KINDS = (
         "s2s-export m.keras --feed last_frames=previous",
         "frames",
     ),
+    Kind(
+        "variational autoencoders, with noise of a normal distribution",
+        "yes, at the mean",
+        f"s2s-export m.keras {_TOKENS}",
+        "understand/test_sampling_layers.py::test_noise_is_exported_at_its_mean",
+    ),
+    Kind(
+        "a captioner that gives the next word alone, for all words so far",
+        "no: let a word come out for each (`return_sequences=True`); the weights stay",
+        "s2s-export --weights w.h5 --model-fn my_script:build",
+        "understand/test_sampling_layers.py::test_a_captioner_that_gives_the_next_word_alone",
+    ),
     Kind("a forecaster that reads its own output", "yes", "s2s-export m.keras --feed x=previous", "continuous"),
     Kind(
         "a forecaster that reads what is known in advance",
@@ -86,6 +98,12 @@ KINDS = (
         "s2s-export m.keras",
         "one_pass/test_causal_models.py::test_readings_of_zeros_are_readings",
     ),
+    Kind(
+        "a layer of your own in the decoder that carries on by itself, or counts steps",
+        "yes, fed its growing prefix at every step",
+        f"s2s-export m.keras {_TOKENS} --max-length 40 --custom-objects my_layers:MyLayer",
+        "recurrence_in_a_decoder_layer",
+    ),
     Kind("`TimeDistributed` in the encoder", "yes", f"s2s-export m.keras {_TOKENS}", "time_distributed_models"),
     Kind(
         "strings: `TextVectorization` first",
@@ -128,6 +146,18 @@ KINDS = (
         "yes, run on the window at every step",
         "s2s-export m.keras --feedback token --source-length 40 --target-vocab symbols.json",
         "test_language_models.py::test_a_window_of_any_length_is_asked_for",
+    ),
+    Kind(
+        "trained with CTC: speech",
+        "yes, [on its own page](ctc.md)",
+        "s2s-export m.keras --ctc last --target-vocab symbols.json",
+        "test_ctc_models.py::test_scores_are_tensorflows_ctc_loss",
+    ),
+    Kind(
+        "trained with CTC: captchas, handwriting, the loss in a layer",
+        "yes, without that layer",
+        "s2s-export m.keras --ctc last --custom-objects my_script:CTCLayer",
+        "test_ctc_models.py::test_the_layer_of_the_loss_is_left_out",
     ),
     Kind(
         "`Lambda` layers, with functions of yours in place of their code",

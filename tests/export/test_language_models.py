@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from keras import layers
 from random_weights import randomise
+from s2s_runtime.commands.inspect_graphs import trace
 
 import s2s_runtime
 from s2s_export import ExportError, export
 from s2s_runtime.bundle.storage import find_files
-from s2s_runtime.commands.inspect_graphs import trace
 from s2s_runtime.errors import InputError, OptionError
 from s2s_training.errors import SplitError
 

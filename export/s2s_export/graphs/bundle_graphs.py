@@ -51,7 +51,7 @@ def build_graphs(split: SplitModel, facts: Understanding, opset: int, passes: Pa
     Raises:
         ExportError: part of the model has no ONNX form, or keeps a dtype that bundles don't.
     """
-    if split.kind == "one-pass":
+    if split.one_graph:
         return _one_pass(split, facts, opset, passes)
     crossing = split.encoder.outputs
     states = _specs("state", crossing[: split.state_count])
@@ -105,7 +105,8 @@ def _specs(stem: str, tensors: Sequence[Any]) -> tuple[TensorSpec, ...]:
 def _one_pass(split: SplitModel, facts: Understanding, opset: int, passes: Passes) -> Graphs:
     """Return the graph of a model of one pass, and that of its step where it is causal."""
     models = {"model": _whole(split, facts, opset, passes)}
-    causal = causal_step(split) if facts.target.aligned or split.encoder.inputs[0].shape[1] is not None else None
+    stepped = facts.target.aligned or split.encoder.inputs[0].shape[1] is not None
+    causal = causal_step(split) if stepped and split.kind == "one-pass" else None  # frames are read together
     if causal is None:
         return Graphs(models, (), (), passes)
     states = _specs("state", causal.states)

@@ -63,10 +63,12 @@ class PaddingFinder:
         self._note_odd_masks()
         padding_id = self._filler(0)
         said_masked = recorded is not None and recorded.masked
-        if width is None and (recorded is None or said_masked):
+        unmasked = self.split.kind == "one-pass" and not said_masked and not has_masks(self.split)
+        if unmasked and length is None and self._ignores(self._together(), before=False):
+            # What follows isn't looked at, or is like nothing at all: id 0 and values of zero are readings like others.
+            return PaddingPolicy(masked=False)
+        if width is None and (recorded is None or said_masked) and not unmasked:
             if self._ignores(self._together(), before=False):
-                if self.split.kind == "one-pass" and self._is_causal(recorded):
-                    return PaddingPolicy(masked=False)
                 self._refuse_left(side)
                 return PaddingPolicy(True, padding_id, "right", options.source_length)
             if said_masked:
@@ -90,14 +92,6 @@ class PaddingFinder:
         policy = PaddingPolicy(False, padding_id, side, length)
         self.notes.append(padding_note(policy))
         return policy
-
-    def _is_causal(self, recorded: PaddingPolicy | None) -> bool:
-        """Return whether a model of one pass ignores what follows for lack of a look at it, not because of a mask.
-
-        Nothing is padding there then, unless somebody says so: id 0 and values of zero are readings like others.
-        """
-        said = recorded is not None or self.options.padding is not None
-        return not said and self.split.sources[0].shape[1] is None and not has_masks(self.split)
 
     def _of_a_vector(self) -> PaddingPolicy:
         """Return the policy of a source without a time axis: nothing pads it."""
@@ -176,7 +170,7 @@ class PaddingFinder:
             short.append(row[None])
             long.append((np.concatenate([filler, row] if before else [row, filler]) if i in longer else row)[None])
         arrays = [for_encoder(self.split, self.sources, batch) for batch in (short, long)]
-        if self.split.kind == "one-pass":
+        if self.split.one_graph:
             one, other = (np.asarray(tree.flatten(self.split.encoder(a, training=False))[0]) for a in arrays)
             if one.shape[1] == short[0].shape[1] and other.shape[1] == long[0].shape[1]:  # an output for each step
                 other = other[:, -one.shape[1] :] if before else other[:, : one.shape[1]]

@@ -23,6 +23,7 @@ from s2s_export.options import ExportOptions
 from s2s_export.understand.bundle_terms import Understanding
 from s2s_export.understand.padding_policy import for_encoder
 from s2s_export.verify.checks import Check, compare_tokens, largest
+from s2s_export.verify.ctc_checks import ctc_checks
 from s2s_export.verify.one_pass_checks import one_pass_checks
 from s2s_export.verify.oracle import Oracle
 from s2s_export.verify.samples import UNKNOWN_LENGTH, Sentence, for_runtime, in_words, padded, sentences
@@ -94,8 +95,9 @@ def verify(folder: Path, subject: Subject, options: ExportOptions) -> Report:
     sources, atol = sentences(options, subject.facts), options.atol
     max_length = subject.facts.target.max_length or UNKNOWN_LENGTH
     runtime = s2s_runtime.load(folder)
-    if subject.split.kind == "one-pass":
-        given = one_pass_checks((runtime, oracle, subject.facts), sources, atol)
+    if subject.split.one_graph:
+        compare = ctc_checks if subject.split.kind == "ctc" else one_pass_checks
+        given = compare((runtime, oracle, subject.facts), sources, atol)
         return Report(tuple(given), atol, in_words(sources, options))
     checks = _tensor_checks(folder, subject, oracle, sources[:8], atol)
     if subject.facts.target.feedback == "value":

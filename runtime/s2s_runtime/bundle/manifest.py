@@ -28,6 +28,7 @@
                  "max_length": 59,           longest target in tokens, the end token counted; null = unknown
                  "most": 80,                 most steps that the decoder can take, where it holds its prefix in states
                                              of that length and is run on all of it at every step; else left out
+                 "blank_id": 41,             class that stands for nothing, of "ctc" alone; else left out
                  "aligned": true},           whether a model that feeds nothing back has as many outputs as the source
                                              has steps; left out where not
       "states": [{"name": "state.0", "dtype": "float32", "shape": [null, 256]}],
@@ -175,6 +176,11 @@ class Manifest:
         return ", ".join([*parts, *(["attention"] if self.attention else []), self.precision])
 
     @property
+    def one_graph(self) -> bool:
+        """Whether the whole model is one graph, to which nothing is fed back."""
+        return self.kind in ("one-pass", "ctc")
+
+    @property
     def input_vocabulary(self) -> Vocabulary | None:
         """The vocabulary of what callers give: the source's, or the target's where they give its beginning."""
         return self.target_vocabulary if self.kind == "decoder-only" else self.source_vocabulary
@@ -207,9 +213,11 @@ class Manifest:
         problems = [f"{name}: expected none, as kind is {self.kind!r}" for name in carried]
         if "step" in self.graphs and not self.states:
             problems.append("states: expected at least one, as graphs.step carries them")
-        if self.target.feedback not in ("none", "value"):
+        allowed = ("none",) if self.kind == "ctc" else ("none", "value")
+        if self.target.feedback not in allowed:
             problems.append(
-                f"target.feedback: expected 'none' or 'value', as kind is {self.kind!r}; got {self.target.feedback!r}"
+                f"target.feedback: expected {' or '.join(map(repr, allowed))}, as kind is {self.kind!r}; got "
+                f"{self.target.feedback!r}"
             )
         return problems
 

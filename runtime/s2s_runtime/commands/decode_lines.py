@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from s2s_runtime.commands.command_options import Given
-from s2s_runtime.commands.decode_options import DecodeSettings, LineOptions
+from s2s_runtime.commands.decode_options import DecodeSettings, LineOptions, format_problems
 from s2s_runtime.commands.decode_values import decoding_options, scoring_options
 from s2s_runtime.commands.load_bundles import load_together
 from s2s_runtime.commands.score_lines import ScoreLines
@@ -17,9 +17,10 @@ from s2s_runtime.console.app import UsageError, warn
 from s2s_runtime.console.manners import standard_input, standard_output
 from s2s_runtime.console.progress import byte_progress, prompted
 from s2s_runtime.declared_options import declared, names_where, taken_by
+from s2s_runtime.decoding.line_format import Alignment, LineFormat
+from s2s_runtime.decoding.records import RecordLines
 from s2s_runtime.decoding.text_files import (
     DecodeLines,
-    LineFormat,
     Work,
     count_lines,
     drop_last_text,
@@ -87,6 +88,7 @@ class Settings(DecodeSettings, LineOptions):
             problems.append("--attention-plot: expected no --stream, --score, --interactive or --output beside it")
         if self.output is not None and self.input is not None and is_same_file(self.output, self.input):
             problems.append(f"--output: expected another file than --input, got {self.output}")
+        problems += format_problems(self, several=self.num_hypotheses > 1, scores=self.shows_scores)
         problems += _undecoded(self.texts or ())
         problems += self._without_effect()
         if problems:
@@ -157,7 +159,7 @@ def run(settings: Settings) -> None:
             _plot(model, settings, settings.attention_plot)
         else:
             work = _score_lines(model, settings) if settings.score else _decode_lines(model, settings)
-            _all_lines(settings, work)
+            _all_lines(settings, _of_records(work, settings) if isinstance(work, DecodeLines) else work)
             _report(work)
 
 
@@ -187,13 +189,26 @@ def _load(settings: Settings) -> Model:
 
 
 def _decode_lines(model: Model, settings: Settings) -> DecodeLines:
-    options = decoding_options(settings.given.of(DecodingOptions), model.manifest, scores=settings.as_json)
-    written = LineFormat(settings.as_json, settings.shows_scores, numbered=settings.num_hypotheses > 1)
+    given, manifest = settings.given, model.manifest
+    if settings.alignment:
+        given = given.with_values(return_attention=True)
+    options = decoding_options(given.of(DecodingOptions), manifest, scores=settings.as_json or settings.moses)
+    alignment = Alignment(manifest.source_vocabulary, manifest.target_vocabulary) if settings.alignment else None
+    numbered = settings.num_hypotheses > 1
+    written = LineFormat(settings.as_json, settings.shows_scores, numbered, settings.moses, alignment)
     prefix = settings.given.values["prefix"]
     if prefix is not None and model.target_vocabulary is None:
         prefix = numbers(prefix, "--prefix", "target")
     known = {} if settings.known is None else read_arrays(settings.known, model.manifest.source.known)
     return DecodeLines(model.prepare(**options), written, prefix, settings.keep_empty, known)
+
+
+def _of_records(work: DecodeLines, settings: Settings) -> Work:
+    """Return work on records, where lines are such."""
+    if settings.records is None:
+        return work
+    column = settings.column or ("text" if settings.records == "jsonl" else "1")
+    return RecordLines(work, settings.records, column, settings.as_json, settings.shows_scores)
 
 
 def _score_lines(model: Model, settings: Settings) -> ScoreLines:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.decoding.confidences import confidence_rule
+from s2s_runtime.ctc.options import check_ctc_options
+from s2s_runtime.ctc.search import search_frames
 from s2s_runtime.decoding.joined_parts import join_parts
 from s2s_runtime.decoding.request import Request
 from s2s_runtime.decoding.result_builder import ResultBuilder
@@ -67,7 +69,9 @@ class Decoding:
         self.plan = make_plan(options, manifest)
         self.result_builder = ResultBuilder(manifest, options)
         self._lexicon = looked_up(options, manifest.source_vocabulary)
-        if manifest.kind != "one-pass":  # there, one graph gives all positions whichever engine is asked for
+        if manifest.kind == "ctc":
+            check_ctc_options(options)
+        elif manifest.kind != "one-pass":  # there, one graph gives all positions whichever engine is asked for
             check_engine(self.model, self.plan, options)
 
     def decode(self, inputs: Inputs, prefixes: Sequence[Prefix | None] | None, first: int = 0) -> Results:
@@ -170,10 +174,16 @@ class Decoding:
                     yield from self._search_batch(steps, batch, plan)
 
     def _search_batch(self, model: StepModel[Any], batch: Batch, plan: SearchPlan) -> Iterator[SentenceHypotheses]:
-        search = search_positions if self.manifest.kind == "one-pass" else search_batch
-        found = search(model, batch, plan, self.options)
         rule = confidence_rule(self.options, self.manifest)
+        found = self._search(model, batch, plan)
         return found if rule is None else rule.weighed(model, plan, found)
+
+    def _search(self, model: StepModel[Any], batch: Batch, plan: SearchPlan) -> Iterator[SentenceHypotheses]:
+        if self.manifest.target.blank_id is not None:
+            return search_frames(model, batch, plan, self.manifest)
+        if self.manifest.kind == "one-pass":
+            return search_positions(model, batch, plan, self.options)
+        return search_batch(model, batch, plan, self.options)
 
     @property
     def _may_trim(self) -> bool:

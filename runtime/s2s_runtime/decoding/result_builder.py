@@ -137,6 +137,7 @@ class ResultBuilder:
             finish_reason=ended.reason,
             token_scores=scores,
             attention=attention if options.return_attention else None,
+            alignment=ended.alignment,
             **self._confidences(ended.confidences, len(ids), tokens[: len(bare)]),
         )
 

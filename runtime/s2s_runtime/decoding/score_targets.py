@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from threading import Event
 from typing import Any
 
 from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.ctc.options import check_ctc_options
+from s2s_runtime.ctc.search import score_frames
 from s2s_runtime.declared_options import taken_by
 from s2s_runtime.declared_options.checks import is_integer
 from s2s_runtime.decoding.run_failures import failures_of
@@ -15,7 +18,7 @@ from s2s_runtime.errors import InputError, OptionError, UnknownSymbolError
 from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.inputs.batches import make_batches
 from s2s_runtime.inputs.given_rows import row_in, rows_in
-from s2s_runtime.inputs.sources import Inputs, read_sources
+from s2s_runtime.inputs.sources import Inputs, Sources, read_sources
 from s2s_runtime.language_models.prompts import begin, read_prompts
 from s2s_runtime.options import DecodingOptions, ScoreValues, merged_values
 from s2s_runtime.results import TargetScore
@@ -65,6 +68,8 @@ def score_pairs(
         first: how many pairs came before these, for messages.
     """
     plan = make_plan(options, manifest)
+    if manifest.kind == "ctc":
+        check_ctc_options(replace(options, beam_size=1, max_length=None))
     prompts: list[list[int]] | None = None
     if manifest.kind == "decoder-only":
         read, prompts = read_prompts(sources, manifest, options.unknown_symbols, first)
@@ -79,12 +84,7 @@ def score_pairs(
     empty = [i for i, source in enumerate(read.arrays) if len(source) == 0]
     if empty:
         raise InputError.at("sources", first + empty[0], "empty; there is nothing to score a target against")
-    for i, (target, _) in enumerate(given):
-        most = len(read.arrays[i]) if manifest.target.aligned and manifest.padding.masked else None
-        if most is not None and len(target) > most:
-            raise InputError.at(
-                "targets", first + i, f"expected at most {most} tokens, one for each of its source; got {len(target)}"
-            )
+    _check_lengths(read, [target for target, _ in given], manifest, first)
     scores: list[TargetScore] = [TargetScore(0.0, 0.0, [])] * len(read)
     batches = make_batches(read, [[]] * len(read), options, manifest)
     shared = None if workers is None or not allow_sharing(options) else workers.share_out(batches, 1)
@@ -92,9 +92,17 @@ def score_pairs(
     stop = Event()
     model = stoppable(cancellable(model, options.cancel), stop)
 
+    def score_batch(batch: Batch, model: StepModel[Any], indices: list[int]) -> list[tuple[int, TargetScore]]:
+        """Score by the sum over all alignments: no symbol has a score of its own."""
+        sums = score_frames(model, batch, [texts[i] for i in indices], manifest)
+        unknown = [read.unknown.get(i, []) + given[i][1] for i in indices]
+        return [(i, TargetScore(s, s, [], missing)) for i, s, missing in zip(indices, sums, unknown, strict=True)]
+
     def score(batch: Batch) -> list[tuple[int, TargetScore]]:
         indices = batch.indices.tolist()
         with failures_of(batch.indices, batch.time):
+            if manifest.target.blank_id is not None:
+                return score_batch(batch, model, indices)
             whole = score_targets(model, batch, [texts[i] for i in indices], plan)
         forced = [scores.behind(len(prompts[i]), plan) for i, scores in zip(indices, whole, strict=True)]
         unknown = [read.unknown.get(i, []) + given[i][1] for i in indices]
@@ -106,6 +114,20 @@ def score_pairs(
     for index, target_score in scored:
         scores[index] = target_score
     return scores
+
+
+def _check_lengths(read: Sources, targets: Sequence[Sequence[int]], manifest: Manifest, first: int) -> None:
+    """Refuse targets longer than their sources, where each token of a target goes with one of its source.
+
+    Raises:
+        InputError: names the first.
+    """
+    if not (manifest.target.aligned and manifest.padding.masked):
+        return
+    for i, (array, target) in enumerate(zip(read.arrays, targets, strict=True)):
+        if len(target) > len(array):
+            reason = f"expected at most {len(array)} tokens, one for each of its source; got {len(target)}"
+            raise InputError.at("targets", first + i, reason)
 
 
 def _target_score(forced: ForcedScores, unknown: list[str]) -> TargetScore:

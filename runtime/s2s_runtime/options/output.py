@@ -92,6 +92,17 @@ class OutputOptions:
     ] = False
     """Results hold the attention, (target, source). Needs a bundle with attention."""
 
+    return_alignments: Annotated[
+        bool,
+        Option(
+            group=JSON,
+            panel=FILES,
+            flags=["--alignments"],
+            help="With --json, for models trained with CTC: first frame of each symbol, and the one behind its last.",
+        ),
+    ] = False
+    """Results hold the frames of each symbol, in the likeliest alignment. Needs a model trained with CTC."""
+
     lexicon: Annotated[
         Mapping[str, LexiconOutputs] | None,
         Option(

@@ -146,6 +146,14 @@ class OptionValues(TypedDict, total=False):
     """Draw among the tokens that are at least p times as likely as the likeliest (Nguyen et al. 2024). Temperature
     comes first, then `sampling_top_k`, `sampling_top_p` of what that left, and then this."""
 
+    sampling_typical_p: float | None
+    """Draw among the tokens whose information, -log(probability), is nearest to the entropy, until they together reach
+    probability p (Meister et al. 2023). It comes after those before it, by the probabilities among what they left."""
+
+    sampling_epsilon: float | None
+    """Draw among the tokens of at least this probability, after all others that choose what is drawn from; the
+    likeliest where none has it (Hewitt et al. 2022)."""
+
     seed: int | None
     """Seed of sampling; the same one draws the same samples. Every sentence has a generator of its own: whatever else
     is decoded. None = different each time."""
@@ -167,6 +175,9 @@ class OptionValues(TypedDict, total=False):
 
     return_attention: bool
     """Results hold the attention, (target, source). Needs a bundle with attention."""
+
+    return_alignments: bool
+    """Results hold the frames of each symbol, in the likeliest alignment. Needs a model trained with CTC."""
 
     lexicon: Mapping[str, LexiconOutputs] | None
     """Outputs of sources: a text for each, or a list of texts or of pairs (text, weight), or what

@@ -42,6 +42,7 @@ class EndedSequence:
         score: normalised log-probability, or None where scores weren't computed.
         token_scores: float32 (tokens,), or None.
         attention: float32 (tokens, source time), or None.
+        alignment: first frame of each token, and the one behind its last, or None.
         confidences: how sure the model is of it, or None.
     """
 
@@ -50,6 +51,7 @@ class EndedSequence:
     score: float | None
     token_scores: Floats | None = None
     attention: Floats | None = None
+    alignment: list[tuple[int, int]] | None = None
     confidences: Confidences | None = None
 
     @property
