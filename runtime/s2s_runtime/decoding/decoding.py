@@ -15,9 +15,9 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.confidence.confidences import confidence_rule
 from s2s_runtime.ctc.options import check_ctc_options
 from s2s_runtime.ctc.search import search_frames
-from s2s_runtime.decoding.confidences import confidence_rule
 from s2s_runtime.decoding.joined_parts import join_parts
 from s2s_runtime.decoding.request import Request
 from s2s_runtime.decoding.result_builder import ResultBuilder

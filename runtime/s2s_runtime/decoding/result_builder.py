@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from s2s_runtime.array_types import Floats
 from s2s_runtime.bundle.manifest import Manifest
-from s2s_runtime.decoding.confidences import ConfidenceFields, word_confidences
+from s2s_runtime.confidence.confidences import ConfidenceFields, word_confidences
 from s2s_runtime.errors import S2SError
 from s2s_runtime.inputs.sources import Source
 from s2s_runtime.lazy_modules import LazyModule

@@ -13,7 +13,7 @@ import s2s_runtime
 from s2s_runtime import Model, OptionError
 from s2s_runtime.bundle.calibration import Calibration
 from s2s_runtime.bundle.manifest_file import Manifest
-from s2s_runtime.decoding.confidences import word_confidences
+from s2s_runtime.confidence.confidences import word_confidences
 from s2s_runtime.errors import BundleError
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
 
