@@ -21,7 +21,7 @@ from s2s_export.verify.checks import Check
 from s2s_export.verify.verify import Report
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.bundle.provenance import Provenance
-from s2s_runtime.commands.inspect_tables import setup_table
+from s2s_runtime.commands.inspection.tables import setup_table
 from s2s_runtime.console.names import Name
 from s2s_training.splitting.graph import Call
 from s2s_training.splitting.splitter import SplitModel

@@ -14,6 +14,7 @@ COMMANDS: Final = {
     "evaluate": "s2s_runtime.commands.evaluate",
     "plot": "s2s_runtime.commands.plot",
     "inspect": "s2s_runtime.commands.inspect",
+    "batch": "s2s_runtime.commands.batch",
     "serve": "s2s_runtime.commands.serve",
 }
 

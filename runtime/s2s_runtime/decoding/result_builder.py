@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +13,17 @@ from s2s_runtime.array_types import Floats
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.errors import S2SError
 from s2s_runtime.inputs.sources import Source
+from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.options import DecodingOptions
+from s2s_runtime.options.types import Utility
 from s2s_runtime.results import Hypothesis, Result
 from s2s_runtime.search.finished import EndedSequence
+from s2s_runtime.search.scoring import LengthPenalty
+
+if TYPE_CHECKING:
+    from s2s_runtime.decoding import min_bayes_risk
+else:  # where it is asked for
+    min_bayes_risk = LazyModule("decoding.min_bayes_risk")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +54,18 @@ class ResultBuilder:
             unknown: its symbols that the vocabulary lacks.
         """
         spelled = self._spelled(source_tokens, unknown or [])
+        if self.options.min_bayes_risk is not None and len(ended) > 1:
+            ended = self._by_utility(ended, self.options.min_bayes_risk)
         return Result(
             [self._hypothesis(sequence, spelled, columns) for sequence in ended], source_tokens, unknown or []
         )
+
+    def _by_utility(self, ended: Sequence[EndedSequence], utility: Utility) -> list[EndedSequence]:
+        """Return sequences in the order of their expected utility: see `s2s_runtime.decoding.min_bayes_risk`."""
+        penalty = LengthPenalty(self.options.length_penalty, self.options.length_penalty_kind)
+        weights = [(each.score or 0.0) * penalty.divisor(len(each.ids)) for each in ended]
+        bare = [each.bare for each in ended]
+        return min_bayes_risk.by_utility(ended, [self.text(ids) for ids in bare], bare, weights, utility)
 
     def empty(self, unknown: list[str] | None = None) -> Result:
         """Return the result of an empty source: an empty hypothesis with score 0, without asking the model."""

@@ -24,6 +24,7 @@ from s2s_runtime.options.types import (
     Prefix,
     Token,
     UnknownPolicy,
+    Utility,
 )
 
 
@@ -58,6 +59,11 @@ class OptionValues(TypedDict, total=False):
     min_alternative_probability: float
     """Alternatives less likely than this, as the next token, are left out; where none is left, the one hypothesis is
     the prefix, without a score, "stopped"."""
+
+    min_bayes_risk: Utility | None
+    """Hypotheses, of a beam or samples, come in the order of their expected utility, not of their scores: of the mean
+    of how like they are to each of all, weighted by the probabilities that the model gives these (Kumar and Byrne
+    2004). "bleu" and "edit_distance" compare tokens, "chrf" the characters of texts."""
 
     max_length: int | None
     """Longest target in tokens, the end token counted; None = the bundle's. A sequence that reaches it is returned as

@@ -51,6 +51,7 @@ EFFECTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "seed": ({"sampling_temperature": 5.0, "seed": 1}, {"seed": 2}),
     "allowed_next": ({}, {"allowed_next": lambda step, tokens: [3, 4] if step < 3 else [1]}),
     "allowed_sequences": ({}, {"allowed_sequences": ["BAD", "DEAD"]}),
+    "min_bayes_risk": ({"beam_size": 8, "num_hypotheses": 8}, {"min_bayes_risk": "edit_distance"}),
     "logits_processor": ({}, {"logits_processor": lambda ids, logits: -logits}),
     "required_phrases": ({"beam_size": 2}, {"required_phrases": ["EE"]}),
     "bias": ({}, {"bias": {"EE": 30.0}}),
