@@ -58,10 +58,12 @@ def peers(model: Any, folder: Path) -> dict[str, Peer]:
         tf.function(lambda words: model(words, training=False), input_signature=signature), input_signature=signature
     )
     session = onnxruntime.InferenceSession(plain.SerializeToString(), providers=["CPUExecutionProvider"])
+    own = onnxruntime.InferenceSession(folder / "tagger.s2s" / "model.onnx", providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     called = tf.function(lambda words: tf.argmax(model(words, training=False), -1), input_signature=signature)
     return {
         "`s2s_runtime`, `generate`": lambda ids: np.array([result.ids for result in bundle.generate(ids)]),
+        "the bundle's graph in onnxruntime": lambda ids: own.run(None, {"source": ids.astype(np.int64)})[0].argmax(-1),
         "plain tf2onnx graph in onnxruntime": lambda ids: session.run(None, {name: ids})[0].argmax(-1),
         "TensorFlow, one `tf.function`": lambda ids: called(tf.constant(ids)).numpy(),
         "Keras, `predict`": lambda ids: model.predict(ids, verbose=0, batch_size=len(ids)).argmax(-1),
