@@ -58,7 +58,7 @@ def ensemble(models: Sequence[Model], *, mean: Mean = "probabilities") -> Model:
         raise OptionError("; ".join(problems))
     members = [model.step_model for model in models]
     attention = all(model.manifest.attention for model in models)
-    manifest = replace(first, attention=attention)
+    manifest = replace(first, attention=attention, calibration=None)  # which is that of one model
     return Model(
         manifest,
         _joined(members, mean, manifest),

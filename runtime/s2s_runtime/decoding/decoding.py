@@ -15,6 +15,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.confidence.confidences import confidence_rule
 from s2s_runtime.ctc.options import check_ctc_options
 from s2s_runtime.ctc.search import search_frames
 from s2s_runtime.decoding.joined_parts import join_parts
@@ -173,6 +174,11 @@ class Decoding:
                     yield from self._search_batch(steps, batch, plan)
 
     def _search_batch(self, model: StepModel[Any], batch: Batch, plan: SearchPlan) -> Iterator[SentenceHypotheses]:
+        rule = confidence_rule(self.options, self.manifest)
+        found = self._search(model, batch, plan)
+        return found if rule is None else rule.weighed(model, plan, found)
+
+    def _search(self, model: StepModel[Any], batch: Batch, plan: SearchPlan) -> Iterator[SentenceHypotheses]:
         if self.manifest.target.blank_id is not None:
             return search_frames(model, batch, plan, self.manifest)
         if self.manifest.kind == "one-pass":

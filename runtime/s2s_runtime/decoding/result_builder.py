@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -11,13 +12,14 @@ from numpy.typing import NDArray
 
 from s2s_runtime.array_types import Floats
 from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.confidence.confidences import ConfidenceFields, word_confidences
 from s2s_runtime.errors import S2SError
 from s2s_runtime.inputs.sources import Source
 from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.options.types import Utility
 from s2s_runtime.results import Hypothesis, Result
-from s2s_runtime.search.finished import EndedSequence
+from s2s_runtime.search.finished import NO_CONFIDENCES, Confidences, EndedSequence
 from s2s_runtime.search.scoring import LengthPenalty
 
 if TYPE_CHECKING:
@@ -80,6 +82,7 @@ class ResultBuilder:
                     finish_reason="end",
                     token_scores=[] if options.return_token_scores else None,
                     attention=np.zeros((0, 0), np.float32) if options.return_attention else None,
+                    **self._confidences(NO_CONFIDENCES, 0, []),
                 )
             ],
             source_tokens=[],
@@ -153,7 +156,28 @@ class ResultBuilder:
             token_scores=scores,
             attention=attention if options.return_attention else None,
             alignment=ended.alignment,
+            **self._confidences(ended.confidences, len(ids), tokens[: len(bare)]),
         )
+
+    def _confidences(self, found: Confidences | None, count: int, written: Sequence[str]) -> ConfidenceFields:
+        """Return what is told of how sure the model is of a sequence.
+
+        Args:
+            found: what is known; None = nothing was asked for.
+            count: how many ids are returned.
+            written: symbols of those that aren't the end token.
+        """
+        fields: ConfidenceFields = {}
+        if found is not None and self.options.return_confidence:
+            sure = np.exp(found.tokens.astype(np.float64)).tolist()
+            fields["confidence"] = math.prod(sure)
+            fields["token_confidences"] = sure[:count]
+            fields["word_confidences"] = word_confidences(written, sure, self.manifest.target_vocabulary)
+        if found is not None and self.options.return_top_tokens:
+            ranked = zip(found.likeliest.tolist(), np.exp(found.likeliest_scores).tolist(), strict=True)
+            pairs = [list(zip(self.tokens(ids), shares, strict=True)) for ids, shares in ranked]
+            fields["top_tokens"] = pairs[:count]
+        return fields
 
     def _spelled(self, source_tokens: list[str], unknown: Sequence[str]) -> list[str]:
         """Return the source's tokens; those that the vocabulary lacks are spelled as in the text."""

@@ -170,6 +170,15 @@ class OptionValues(TypedDict, total=False):
     return_token_scores: bool
     """Results hold the log-probability of each token. Implies return_scores."""
 
+    return_confidence: bool
+    """Results say how sure the model is: of the whole, of each word and of each token, at the temperature that
+    `s2s-calibrate` stored in the bundle. What was written is fed to the model once more; what is written stays the
+    same."""
+
+    return_top_tokens: int
+    """How many of the likeliest tokens at each position results hold, each with its probability at the bundle's
+    temperature: what could stand there instead."""
+
     return_attention: bool
     """Results hold the attention, (target, source). Needs a bundle with attention."""
 

@@ -61,6 +61,8 @@ EFFECTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "phrase_table": ({"suppress_tokens": list("ABCDE"), "replace_unknown": True}, {"phrase_table": {"a": "alpha"}}),
     "return_scores": ({}, {"return_scores": True}),
     "return_token_scores": ({"return_scores": True}, {"return_token_scores": True}),
+    "return_confidence": ({}, {"return_confidence": True}),
+    "return_top_tokens": ({}, {"return_top_tokens": 2}),
     "return_attention": ({}, {"return_attention": True}),
     "return_alternatives": ({"beam_size": 3, "num_hypotheses": 3}, {"return_alternatives": True}),
     "min_alternative_probability": (
