@@ -41,7 +41,7 @@ def read_prompts(
         errors: takes the errors of single rows by their index; None = they are raised.
 
     Raises:
-        InputError: wrong type or range, or an end token, after which nothing follows.
+        InputError: wrong type or range, padding, or an end token, after which nothing follows.
         UnknownSymbolError: a text holds a symbol that the vocabulary doesn't.
     """
     prompts: list[list[int]] = []
@@ -115,6 +115,10 @@ def _read(index: int, row: Any, manifest: Manifest, policy: UnknownPolicy | None
     wrong = next((token for token in ids if not 0 <= token < target.size), None)
     if wrong is not None:
         raise InputError.at("inputs", index, f"expected ids from 0 to {target.size - 1}, got {wrong}")
+    if target.padding_id is not None and target.padding_id in ids:
+        raise InputError.at(
+            "inputs", index, f"holds the padding token ({target.padding_id}), which is no symbol of a text"
+        )
     if not set(ids).isdisjoint(target.end_ids):
         raise InputError.at("inputs", index, "holds an end token, after which nothing follows; leave it out")
     return ids, missing
