@@ -9,10 +9,12 @@ from keras import layers
 from random_weights import randomise
 
 import s2s_runtime
-from s2s_export import ExportError, export
+from s2s_export import ExportError, ExportOptions, export
+from s2s_export.evidence.feedback import refuse_unclear_feedback
 from s2s_runtime.bundle.storage import find_files
 from s2s_runtime.commands.inspection.graphs import trace
 from s2s_runtime.errors import InputError, OptionError
+from s2s_runtime.evaluation import decode_pairs
 from s2s_training.errors import SplitError
 
 pytestmark = pytest.mark.tensorflow
@@ -173,6 +175,9 @@ def test_what_could_be_either_is_asked_about(tmp_path: Path) -> None:
     tags = {tag: i for i, tag in enumerate("ABCDEFGHIJ")}
     done = export(model, tmp_path / "m.s2s", source=SYMBOLS, target=tags, source_length=4, verify_sources=4)
     assert done.manifest.kind == "one-pass"
+    with pytest.raises(SplitError, match="in pairs the second texts go on with the first: say feedback=token"):
+        refuse_unclear_feedback(model, ExportOptions(pairs=[("cafe", "afed"), ("ba", "ad")]))
+    refuse_unclear_feedback(model, ExportOptions(pairs=[("cafe", "bbab"), ("ba", "ad")]))
     done = export(model, tmp_path / "m.s2s", feedback="none", source_length=4, verify_sources=4, force=True)
     assert done.manifest.kind == "one-pass"
 
@@ -200,7 +205,11 @@ def test_errors_say_what_to_give(tmp_path: Path) -> None:
         bundle.generate(["a", ""], max_length=4)
     returned = bundle.generate(["a", "", "xyz"], max_length=4, on_error="return")
     assert [result.error is None for result in returned] == [True, False, False]
-    with pytest.raises(OptionError, match="max_source_length: has no meaning here"):
-        bundle.generate(["a"], max_length=4, max_source_length=3)
+    with pytest.raises(OptionError, match="max_length_ratio: has no meaning here"):
+        bundle.generate(["a"], max_length=4, max_length_ratio=3)
+    with pytest.raises(InputError, match=r"inputs\[0\]: 4 tokens; expected at most 3"):
+        bundle.generate(["cafe"], max_length=8, max_source_length=3)
+    with pytest.raises(InputError, match="language model has no pairs of texts"):
+        decode_pairs(bundle, {"a": ["b"]})
     with pytest.raises(ExportError, match="language model has no source"):
         export(model, tmp_path / "n.s2s", feedback="token", source=SYMBOLS, target=SYMBOLS)

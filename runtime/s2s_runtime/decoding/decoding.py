@@ -122,7 +122,8 @@ class Decoding:
     ) -> Request:
         """Read what a language model is given: what it writes begins with the input, and the prefix behind it."""
         taken = errors if self.options.on_error == "return" else None
-        sources, prompts = read_prompts(inputs, self.manifest, self.options.unknown_symbols, first, taken)
+        given = (inputs, self.manifest, self.options.unknown_symbols, first)
+        sources, prompts = read_prompts(*given, errors=taken, most=self.options.max_source_length)
         behind = prefix_ids(prefixes, len(prompts), self.manifest, self.plan)
         begun = [prompt + prefix for prompt, prefix in zip(prompts, behind, strict=True)]
         begin(sources, begun, self.manifest, first, taken)

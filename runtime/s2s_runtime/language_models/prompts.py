@@ -28,7 +28,9 @@ def read_prompts(
     manifest: Manifest,
     policy: UnknownPolicy | None = None,
     first: int = 0,
+    *,
     errors: dict[int, S2SError] | None = None,
+    most: int | None = None,
 ) -> tuple[Sources, list[list[int]]]:
     """Return a source for each prompt, which stands for none, and the ids of the prompts.
 
@@ -39,9 +41,10 @@ def read_prompts(
         policy: what becomes of symbols that the vocabulary lacks; None = the vocabulary's own way.
         first: how many inputs came before these, for messages.
         errors: takes the errors of single rows by their index; None = they are raised.
+        most: most tokens that a prompt may have; None = any number.
 
     Raises:
-        InputError: wrong type or range, padding, or an end token, after which nothing follows.
+        InputError: wrong type or range, too long, padding, or an end token, after which nothing follows.
         UnknownSymbolError: a text holds a symbol that the vocabulary doesn't.
     """
     prompts: list[list[int]] = []
@@ -49,6 +52,10 @@ def read_prompts(
     for i, row in enumerate(rows_in(inputs)):
         try:
             ids, missing = _read(first + i, row, manifest, policy)
+            if most is not None and len(ids) > most:
+                raise InputError.at(
+                    "inputs", first + i, f"{len(ids)} tokens; expected at most {most} (max_source_length)"
+                )
         except (InputError, UnknownSymbolError) as error:
             if errors is None:
                 raise

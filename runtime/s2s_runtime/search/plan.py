@@ -161,8 +161,11 @@ def _lacking_in_source(options: DecodingOptions, manifest: Manifest) -> list[str
     if manifest.kind == "decoder-only":
         problems += [
             f"{name}: has no meaning here, as this bundle's model reads no source; leave it out"
-            for name in ("max_source_length", "max_length_ratio")
-            if getattr(options, name) is not None
+            for name, asked in (
+                ("max_length_ratio", options.max_length_ratio is not None),
+                ("on_long", options.on_long != "error"),
+            )
+            if asked
         ]
     if options.on_long == "split" and manifest.source.others:
         problems.append("on_long: 'split' needs a model of one source; give 'truncate'")
