@@ -41,6 +41,13 @@ class Hypothesis(ComparedByValue):
             contributed to each of `ids` (rows), where asked for.
         alignment: for models trained with CTC, where asked for: of each of `ids` its first frame and the one behind
             its last, in the likeliest alignment that says them. Frames are counted as the model gives them.
+        confidence: probability of the sequence, 0 to 1, at the bundle's temperature, where asked for: how sure the
+            model is that this is right.
+        token_confidences: that of each of `ids`, after those before it; with that of the end token they multiply to
+            `confidence`.
+        word_confidences: words and how sure the model is of each: the product of its tokens, the blank or the end after
+            it among them. Each token is a word but where the vocabulary has characters or sentencepiece's pieces.
+        top_tokens: the likeliest tokens in the place of each of `ids`, with their probabilities, where asked for.
     """
 
     text: str
@@ -51,6 +58,10 @@ class Hypothesis(ComparedByValue):
     token_scores: list[float] | None = None
     attention: NDArray[np.float32] | None = None
     alignment: list[tuple[int, int]] | None = None
+    confidence: float | None = None
+    token_confidences: list[float] | None = None
+    word_confidences: list[tuple[str, float]] | None = None
+    top_tokens: list[list[tuple[str, float]]] | None = None
 
     def __repr__(self) -> str:
         parts = [_quoted(self.text), *_scored(self.score), f"finish_reason={self.finish_reason!r}"]
@@ -70,6 +81,9 @@ class Hypothesis(ComparedByValue):
             values["attention"] = self.attention.tolist()
         if self.alignment is not None:
             values["alignment"] = [list(span) for span in self.alignment]
+        for name in ("confidence", "token_confidences", "word_confidences", "top_tokens"):
+            if getattr(self, name) is not None:
+                values[name] = getattr(self, name)
         return values
 
 
@@ -132,6 +146,11 @@ class Result(ComparedByValue):
     def score(self) -> float | None:
         """Score of the best hypothesis, or None where it wasn't computed."""
         return self.hypotheses[0].score
+
+    @property
+    def confidence(self) -> float | None:
+        """How sure the model is of the best hypothesis, 0 to 1, or None where it wasn't asked for."""
+        return self.hypotheses[0].confidence
 
     def to_dict(self) -> dict[str, object]:
         """Return plain values for JSON; errors, unknown symbols, parts and `left_out` only where there are any."""

@@ -184,6 +184,12 @@ KINDS = (
         f"{_PARTS}::test_calls_of_tensorflow_between_layers",
     ),
     Kind(
+        "TensorFlow 2.0 to 2.3, with bare operations between layers (`TensorFlowOpLayer`)",
+        "yes",
+        f"s2s-export m.h5 {_TOKENS}",
+        f"{_PARTS}::test_operations_of_tensorflow_between_layers",
+    ),
+    Kind(
         "`model.json` and weights",
         "yes",
         f"s2s-export model.json --weights w.h5 {_TOKENS}",

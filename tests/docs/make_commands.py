@@ -21,6 +21,7 @@ ORDER = (
     "s2s-export",
     "s2s-decode",
     "s2s-evaluate",
+    "s2s-calibrate",
     "s2s-plot",
     "s2s-bench",
     "s2s-inspect",
@@ -42,8 +43,8 @@ Messages and progress go to standard error, and only a terminal sees a bar. Comm
 with 1 where something failed, with 2 for wrong usage, and with 130 after Ctrl-C, when nothing half made is left.
 
 Where the commands are not on the path, `python -m s2s_training` is `s2s-train`, `python -m s2s_export` is `s2s-export`,
-and `python -m s2s_runtime decode` (or `bench`, `evaluate`, `plot`, `inspect`, `serve`, `batch`) is `s2s-decode` and so
-on.
+and `python -m s2s_runtime decode` (or `bench`, `evaluate`, `calibrate`, `plot`, `inspect`, `serve`, `batch`) is
+`s2s-decode` and so on.
 """
 NAME = re.compile(r"(?<!\w)--?[a-z][a-z0-9-]*")
 SHARED = {"--install-completion", "--show-completion", "--help", "--version", "--verbose", "--quiet"}

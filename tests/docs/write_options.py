@@ -47,6 +47,7 @@ from s2s_runtime.options.types import (
     Prefix,
     Token,
     UnknownPolicy,
+    Utility,
 )
 '''
 

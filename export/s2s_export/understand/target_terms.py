@@ -138,7 +138,11 @@ def _target_padding(split: SplitModel, vocabulary: Vocabulary | None) -> int | N
 
     It is what the decoder masks, or what the vocabulary says. A space that also pads is an ordinary character.
     """
-    if any(_masks_zero(call.operation) for call in split.reading.decoder_calls):
+    operations: list[object] = [call.operation for call in split.reading.decoder_calls]
+    if split.kind == "decoder-only":  # one that is run on a window is called as a whole
+        called = [layer for operation in operations for layer in getattr(operation, "called", ())]
+        operations += [inner for layer in called for inner in layer._flatten_layers()]
+    if any(map(_masks_zero, operations)):
         return 0
     if vocabulary is None:
         return None

@@ -41,6 +41,7 @@
       "padding": {...}, "vocabulary": {"source": {...}, "target": {...}},      as in `vocab.json`
       "verification": {...},                 what the exporter checked and found
       "setup": {...},             how it is known what the model was fed with: see `s2s_runtime.bundle.provenance`
+      "calibration": {...},       how sure it may be believed to be: see `s2s_runtime.bundle.calibration`; or left out
       "producers": {"s2s_export": "0.1.0"},  versions of what made the bundle
       "sha256": "..."                        of all the above as JSON with sorted fields, no white space and nothing but
                                              ASCII; older bundles lack it
@@ -75,10 +76,11 @@ In shapes, null is a free dimension; batch comes first, then time. The graphs:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
+from s2s_runtime.bundle.calibration import Calibration
 from s2s_runtime.bundle.provenance import Provenance
 from s2s_runtime.bundle.specs import (
     KINDS,
@@ -112,6 +114,7 @@ __all__ = [
 FORMAT: Final = "s2s-bundle"
 VERSION: Final = 1
 
+Part = TypeVar("Part")
 Precision = Literal["float32", "float16", "int8"]
 _STEPPED: Final = ("decoder", "select_state", "select_memory", "greedy", "beam")
 _GRAPHS: Final[Mapping[Kind, tuple[str, ...]]] = {
@@ -147,6 +150,7 @@ class Manifest:
     producers: Mapping[str, str] = field(default_factory=dict)
     setup: Provenance | None = None
     kind: Kind = "encoder-decoder"
+    calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
         problems = [*self._graph_problems(), *self._source_problems(), *self.target.problems(self.kind)]
@@ -258,6 +262,7 @@ class Manifest:
             },
             "verification": dict(self.verification),
             **({} if self.setup is None else {"setup": self.setup.to_dict()}),
+            **({} if self.calibration is None else {"calibration": self.calibration.to_dict()}),
             "producers": dict(self.producers),
         }
 
@@ -276,7 +281,7 @@ class Manifest:
         parts = {
             "kind": fields.choice("kind", KINDS, "encoder-decoder"),
             "graphs": {name: GraphFile.read(Fields(item, f"graphs.{name}", problems)) for name, item in graphs.items()},
-            "weights": _read_weights(fields, problems),
+            "weights": _read_part(fields, "weights", GraphFile.read, problems),
             "source": SourceSpec.read(fields.child("source")),
             "target": TargetSpec.read(fields.child("target")),
             "states": tuple(TensorSpec.read(item) for item in fields.children("states")),
@@ -289,7 +294,8 @@ class Manifest:
             "target_vocabulary": _read_vocabulary(vocabulary, "target", problems),
             "verification": fields.mapping("verification", {}),
             "producers": _read_producers(fields, problems),
-            "setup": _read_setup(fields, problems),
+            "setup": _read_part(fields, "setup", Provenance.read, problems),
+            "calibration": _read_part(fields, "calibration", Calibration.read, problems),
         }
         own = fields.optional_text("sha256", None)
         vocabulary.refuse_others()
@@ -331,9 +337,9 @@ def _check_format(fields: Fields) -> None:
         raise BundleError("; ".join(problems))
 
 
-def _read_weights(fields: Fields, problems: list[str]) -> GraphFile | None:
-    data = fields.raw("weights", None)
-    return None if data is None else GraphFile.read(Fields(data, "weights", problems))
+def _read_part(fields: Fields, name: str, read: Callable[[Fields], Part], problems: list[str]) -> Part | None:
+    data = fields.raw(name, None)
+    return None if data is None else read(Fields(data, name, problems))
 
 
 def _read_producers(fields: Fields, problems: list[str]) -> dict[str, str]:
@@ -344,11 +350,6 @@ def _read_producers(fields: Fields, problems: list[str]) -> dict[str, str]:
 
 def _digest_without_own(data: dict[str, object]) -> str:
     return digest({name: value for name, value in data.items() if name != "sha256"})
-
-
-def _read_setup(fields: Fields, problems: list[str]) -> Provenance | None:
-    data = fields.raw("setup", None)
-    return None if data is None else Provenance.read(Fields(data, "setup", problems))
 
 
 def _read_padding(fields: Fields, problems: list[str]) -> PaddingPolicy:

@@ -123,8 +123,9 @@ class Settings(DecodeSettings, LineOptions):
             problems += [f"{option}: needs --json, which shows them" for name, option in typed.items() if name in shown]
         elif self.shows_scores:
             problems.append("--scores: no effect with --json, which shows them anyway")
-        if not self.ensemble_with and "ensemble_mean" in typed:
-            problems.append("--ensemble-mean: needs --ensemble-with")
+        if not self.ensemble_with:
+            own = [typed[name] for name in ("ensemble_mean", "ensemble_weight") if name in typed]
+            problems += [f"{option}: needs --ensemble-with" for option in own]
         if self.stream or self.interactive:
             ignored = [option for name, option in typed.items() if name in _OF_LISTS]
             problems += [f"{', '.join(ignored)}: no effect where texts are decoded one by one"] if ignored else []

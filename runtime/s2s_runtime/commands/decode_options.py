@@ -24,6 +24,9 @@ class LoadOptions:
     ensemble_mean: Annotated[Mean, Option(panel=RUNNING)] = "probabilities"
     """What an ensemble averages."""
 
+    ensemble_weight: Annotated[Sequence[float], Option(panel=RUNNING)] = ()
+    """How much a model of an ensemble counts: once for BUNDLE, then for each --ensemble-with; default: the same."""
+
     provider: Annotated[Sequence[str] | None, Option(panel=RUNNING)] = None
     """Execution provider, such as cpu or cuda; may be repeated, in order of preference."""
 

@@ -89,17 +89,21 @@ def _take_frame(beams: _Beams, frames: Frames, frame: int, beam_size: int) -> tu
     in_blank, in_symbol = total + blank, beams.in_symbol + again
     # A sequence is also made of another one that is kept, where that is all of it but its last symbol. Places that
     # hold nothing possible may bear the name of a sequence that is kept elsewhere.
-    child_of = beams.parent[:, :, None] == beams.name[:, None, :]  # (sources, child, parent)
-    child_of &= (total > -np.inf)[:, :, None]
-    same = beams.last[:, :, None] == beams.last[:, None, :]
-    made = np.where(same, beams.in_blank[:, None, :], total[:, None, :]) + again[:, :, None]
-    in_symbol = np.logaddexp(in_symbol, np.where(child_of, made, -np.inf).max(axis=2))
+    source, child, parent = np.nonzero(
+        (beams.parent[:, :, None] == beams.name[:, None, :]) & (total > -np.inf)[:, :, None]
+    )
+    symbol = beams.last[source, child]
+    before = np.where(symbol == beams.last[source, parent], beams.in_blank[source, parent], total[source, parent])
+    in_symbol[source, child] = np.logaddexp(in_symbol[source, child], before + logs[source, symbol])
     # Of an extension only so many symbols can be among the best: that many may be kept already, or be the last again.
     symbols = _likeliest(logs, frames.blank, 2 * beam_size + 1)
     repeats = symbols[:, None, :] == beams.last[:, :, None]  # (sources, width, symbols)
     extended = np.where(repeats, beams.in_blank[..., None], total[..., None]) + logs[rows, symbols][:, None, :]
-    kept = (child_of[..., None] & (symbols[:, None, None, :] == beams.last[:, :, None, None])).any(axis=1)
-    extended[kept] = -np.inf
+    places = np.full(logs.shape, -1)
+    np.put_along_axis(places, symbols, np.arange(symbols.shape[1])[None], axis=1)
+    place = places[source, symbol]
+    looked_at = place >= 0
+    extended[source[looked_at], parent[looked_at], place[looked_at]] = -np.inf
     scores = np.concatenate([np.logaddexp(in_blank, in_symbol), extended.reshape(len(logs), -1)], axis=1)
     best = _best(scores, beam_size)
     stays = best < width
@@ -135,9 +139,14 @@ def _likeliest(logs: Logs, blank: int, count: int) -> Ints:
 
 
 def _best(scores: Logs, count: int) -> Ints:
-    """Return the indices of the best scores of each row, best first, equal ones in their order."""
-    order: Ints = np.argsort(-scores, axis=1, kind="stable")[:, :count]
-    return order
+    """Return the indices of the best scores of each row, best first."""
+    if count < scores.shape[1]:
+        kept = np.sort(np.argpartition(-scores, count - 1, axis=1)[:, :count], axis=1)
+    else:
+        kept = np.broadcast_to(np.arange(scores.shape[1]), scores.shape)
+    order: Ints = np.argsort(-np.take_along_axis(scores, kept, axis=1), axis=1, kind="stable")
+    best: Ints = np.take_along_axis(kept, order, axis=1)
+    return best
 
 
 def _named(names: NDArray[np.uint64], symbols: Ints) -> NDArray[np.uint64]:

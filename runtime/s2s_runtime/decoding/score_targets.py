@@ -70,20 +70,12 @@ def score_pairs(
     plan = make_plan(options, manifest)
     if manifest.kind == "ctc":
         check_ctc_options(replace(options, beam_size=1, max_length=None))
-    prompts: list[list[int]] | None = None
-    if manifest.kind == "decoder-only":
-        read, prompts = read_prompts(sources, manifest, options.unknown_symbols, first)
-    else:
-        read = read_sources(sources, manifest, options.unknown_symbols, first)
+    read, prompts = _read(sources, manifest, options, first)
     given = [_target_at(first + i, target, manifest, add_end) for i, target in enumerate(rows_in(targets, "targets"))]
     if len(read) != len(given):
         raise InputError(f"targets: expected one per source ({len(read)}), got {len(given)}")
-    prompts = prompts or [[]] * len(read)
     texts = [prompt + ids for prompt, (ids, _) in zip(prompts, given, strict=True)]
     begin(read, texts, manifest, first)
-    empty = [i for i, source in enumerate(read.arrays) if len(source) == 0]
-    if empty:
-        raise InputError.at("sources", first + empty[0], "empty; there is nothing to score a target against")
     _check_lengths(read, [target for target, _ in given], manifest, first)
     scores: list[TargetScore] = [TargetScore(0.0, 0.0, [])] * len(read)
     batches = make_batches(read, [[]] * len(read), options, manifest)
@@ -92,21 +84,17 @@ def score_pairs(
     stop = Event()
     model = stoppable(cancellable(model, options.cancel), stop)
 
-    def score_batch(batch: Batch, model: StepModel[Any], indices: list[int]) -> list[tuple[int, TargetScore]]:
-        """Score by the sum over all alignments: no symbol has a score of its own."""
-        sums = score_frames(model, batch, [texts[i] for i in indices], manifest)
-        unknown = [read.unknown.get(i, []) + given[i][1] for i in indices]
-        return [(i, TargetScore(s, s, [], missing)) for i, s, missing in zip(indices, sums, unknown, strict=True)]
-
     def score(batch: Batch) -> list[tuple[int, TargetScore]]:
         indices = batch.indices.tolist()
+        own = [texts[i] for i in indices]
         with failures_of(batch.indices, batch.time):
-            if manifest.target.blank_id is not None:
-                return score_batch(batch, model, indices)
-            whole = score_targets(model, batch, [texts[i] for i in indices], plan)
-        forced = [scores.behind(len(prompts[i]), plan) for i, scores in zip(indices, whole, strict=True)]
+            if manifest.target.blank_id is not None:  # the sum over all alignments: no symbol has a score of its own
+                made = [TargetScore(total, total, []) for total in score_frames(model, batch, own, manifest)]
+            else:
+                whole = score_targets(model, batch, own, plan)
+                made = [_target_score(s.behind(len(prompts[i]), plan)) for i, s in zip(indices, whole, strict=True)]
         unknown = [read.unknown.get(i, []) + given[i][1] for i in indices]
-        return list(zip(indices, map(_target_score, forced, unknown), strict=True))
+        return [(i, replace(s, unknown_symbols=u)) for i, s, u in zip(indices, made, unknown, strict=True)]
 
     scored = (
         workers.map(score, parts, stop) if workers and shared else [pair for batch in parts for pair in score(batch)]
@@ -116,12 +104,23 @@ def score_pairs(
     return scores
 
 
+def _read(sources: Inputs, manifest: Manifest, options: DecodingOptions, first: int) -> tuple[Sources, list[list[int]]]:
+    """Return sources, and the prompts that targets follow; empty ones where the model has sources."""
+    if manifest.kind == "decoder-only":
+        return read_prompts(sources, manifest, options.unknown_symbols, first)
+    read = read_sources(sources, manifest, options.unknown_symbols, first)
+    return read, [[]] * len(read)
+
+
 def _check_lengths(read: Sources, targets: Sequence[Sequence[int]], manifest: Manifest, first: int) -> None:
-    """Refuse targets longer than their sources, where each token of a target goes with one of its source.
+    """Refuse empty sources, and targets longer than these where each token of a target goes with one of its source.
 
     Raises:
         InputError: names the first.
     """
+    empty = [i for i, source in enumerate(read.arrays) if len(source) == 0]
+    if empty:
+        raise InputError.at("sources", first + empty[0], "empty; there is nothing to score a target against")
     if not (manifest.target.aligned and manifest.padding.masked):
         return
     for i, (array, target) in enumerate(zip(read.arrays, targets, strict=True)):
@@ -130,9 +129,9 @@ def _check_lengths(read: Sources, targets: Sequence[Sequence[int]], manifest: Ma
             raise InputError.at("targets", first + i, reason)
 
 
-def _target_score(forced: ForcedScores, unknown: list[str]) -> TargetScore:
+def _target_score(forced: ForcedScores) -> TargetScore:
     tokens = [float(score) for score in forced.token_scores]
-    return TargetScore(forced.score, sum(tokens), tokens, unknown)
+    return TargetScore(forced.score, sum(tokens), tokens)
 
 
 def _target_at(index: int, target: Target, manifest: Manifest, add_end: bool) -> tuple[list[int], list[str]]:

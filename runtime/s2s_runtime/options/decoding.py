@@ -77,6 +77,9 @@ class DecodingOptions(RunningOptions, OutputOptions, SamplingOptions, TokenOptio
         for name in ("allowed_next", "logits_processor"):
             if self.allowed_sequences is not None and getattr(self, name) is not None:
                 problems.append(f"allowed_sequences: can't be combined with {name}, which may leave none whole")
+        if self.min_bayes_risk is not None and (self.return_alternatives or self.coverage_penalty):
+            other = "return_alternatives" if self.return_alternatives else "coverage_penalty"
+            problems.append(f"min_bayes_risk: can't be combined with {other}")
         if self.lexicon is not None and self.allowed_sequences is not None:
             problems.append("lexicon: can't be combined with allowed_sequences, which its outputs may not be among")
         if len(self.required_phrases):

@@ -24,6 +24,7 @@ from s2s_runtime.options.types import (
     Prefix,
     Token,
     UnknownPolicy,
+    Utility,
 )
 
 
@@ -58,6 +59,11 @@ class OptionValues(TypedDict, total=False):
     min_alternative_probability: float
     """Alternatives less likely than this, as the next token, are left out; where none is left, the one hypothesis is
     the prefix, without a score, "stopped"."""
+
+    min_bayes_risk: Utility | None
+    """Hypotheses, of a beam or samples, come in the order of their expected utility, not of their scores: of the mean
+    of how like they are to each of all, weighted by the probabilities that the model gives these (Kumar and Byrne
+    2004). "bleu" and "edit_distance" compare tokens, "chrf" the characters of texts."""
 
     max_length: int | None
     """Longest target in tokens, the end token counted; None = the bundle's. A sequence that reaches it is returned as
@@ -163,6 +169,15 @@ class OptionValues(TypedDict, total=False):
 
     return_token_scores: bool
     """Results hold the log-probability of each token. Implies return_scores."""
+
+    return_confidence: bool
+    """Results say how sure the model is: of the whole, of each word and of each token, at the temperature that
+    `s2s-calibrate` stored in the bundle. What was written is fed to the model once more; what is written stays the
+    same."""
+
+    return_top_tokens: int
+    """How many of the likeliest tokens at each position results hold, each with its probability at the bundle's
+    temperature: what could stand there instead."""
 
     return_attention: bool
     """Results hold the attention, (target, source). Needs a bundle with attention."""

@@ -132,6 +132,9 @@ def _lacking(options: DecodingOptions, manifest: Manifest, *, has_ends: bool) ->
             problems.append("replace_unknown: needs an unknown token, which this bundle doesn't have")
     problems += _lacking_in_source(options, manifest)
     unknown = options.max_length is options.max_length_ratio is manifest.target.max_length is None
+    for name in ("return_confidence", "return_top_tokens"):
+        if getattr(options, name) and manifest.target.blank_id is not None:
+            problems.append(f"{name}: needs a model that writes token by token, which this bundle's doesn't")
     if unknown and not manifest.one_graph:
         problems.append("max_length: this bundle doesn't say how long targets get; give max_length or max_length_ratio")
     most = manifest.target.max_length
@@ -158,8 +161,11 @@ def _lacking_in_source(options: DecodingOptions, manifest: Manifest) -> list[str
     if manifest.kind == "decoder-only":
         problems += [
             f"{name}: has no meaning here, as this bundle's model reads no source; leave it out"
-            for name in ("max_source_length", "max_length_ratio")
-            if getattr(options, name) is not None
+            for name, asked in (
+                ("max_length_ratio", options.max_length_ratio is not None),
+                ("on_long", options.on_long != "error"),
+            )
+            if asked
         ]
     if options.on_long == "split" and manifest.source.others:
         problems.append("on_long: 'split' needs a model of one source; give 'truncate'")

@@ -130,3 +130,28 @@ def test_rows_are_counted(sensor: tuple[keras.Model, Model]) -> None:
     """A number of rows that is none is refused."""
     with pytest.raises(OptionError, match="rows: expected an integer of at least 1, got 0"):
         sensor[1].start(rows=0)
+
+
+@pytest.mark.parametrize("fewer", [{"quantize": "int8"}, {"dtype": "float16"}])
+def test_fewer_bits_and_expected_outputs(
+    tagger: tuple[keras.Model, Model], fewer: dict[str, str], tmp_path: Path
+) -> None:
+    """Outputs of every length prove the set-up, none of them is cut; the whole and the step are reduced alike."""
+    model, bundle = tagger
+    texts = ["the dog ran", "dog ran", "the dog ran the dog ran"]
+    expected = [(text, result.text) for text, result in zip(texts, bundle.generate(texts), strict=True)]
+    path = tmp_path / "m.s2s"
+    done = export(model, path, source=WORDS, target=TAGS, unit="word", expect=expected, verify_sources=4, **fewer)
+    assert done.manifest.setup is not None
+    assert done.manifest.setup.proved_by == len(expected)
+    reduced = s2s_runtime.load(path)
+    assert reduced.manifest.precision in fewer.values()
+    following = reduced.start()
+    scores = [following.advance(word).log_probabilities for word in ("the", "dog", "ran")]
+    wanted = [bundle_scores(bundle, "the dog ran")[position] for position in range(3)]
+    np.testing.assert_allclose(scores, wanted, atol=0.1)
+
+
+def bundle_scores(bundle: Model, text: str) -> list[np.ndarray]:
+    following = bundle.start()
+    return [following.advance(word).log_probabilities for word in text.split()]

@@ -12,7 +12,7 @@ from s2s_runtime.ctc.alignments import best_frames, log_probabilities
 from s2s_runtime.ctc.frames import Frames, best_path
 from s2s_runtime.ctc.prefix_beam import prefix_beam_search
 
-ENOUGH = 500  # more sequences than six frames of four classes can say
+ENOUGH = 6000  # more sequences than six frames of four symbols can say
 
 
 def said(alignment: tuple[int, ...], blank: int) -> tuple[int, ...]:
@@ -39,6 +39,7 @@ def drawn(seed: int, size: tuple[int, int, int], blank: int, sharpness: float = 
 
 
 CASES = [(classes, frames, blank) for classes in (2, 3, 4) for frames in (1, 4, 6) for blank in {0, classes - 1}]
+CASES.append((5, 6, 2))
 
 
 @pytest.mark.parametrize(("classes", "frames", "blank"), CASES)

@@ -51,6 +51,7 @@ EFFECTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "seed": ({"sampling_temperature": 5.0, "seed": 1}, {"seed": 2}),
     "allowed_next": ({}, {"allowed_next": lambda step, tokens: [3, 4] if step < 3 else [1]}),
     "allowed_sequences": ({}, {"allowed_sequences": ["BAD", "DEAD"]}),
+    "min_bayes_risk": ({"beam_size": 8, "num_hypotheses": 8}, {"min_bayes_risk": "edit_distance"}),
     "logits_processor": ({}, {"logits_processor": lambda ids, logits: -logits}),
     "required_phrases": ({"beam_size": 2}, {"required_phrases": ["EE"]}),
     "bias": ({}, {"bias": {"EE": 30.0}}),
@@ -60,6 +61,8 @@ EFFECTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "phrase_table": ({"suppress_tokens": list("ABCDE"), "replace_unknown": True}, {"phrase_table": {"a": "alpha"}}),
     "return_scores": ({}, {"return_scores": True}),
     "return_token_scores": ({"return_scores": True}, {"return_token_scores": True}),
+    "return_confidence": ({}, {"return_confidence": True}),
+    "return_top_tokens": ({}, {"return_top_tokens": 2}),
     "return_attention": ({}, {"return_attention": True}),
     "return_alternatives": ({"beam_size": 3, "num_hypotheses": 3}, {"return_alternatives": True}),
     "min_alternative_probability": (

@@ -166,8 +166,11 @@ def _is_unknown(operation: Any) -> bool:
 
 def _looks_elsewhere(call: Call, values: set[Value], environment: dict[Value, Any], steps: int) -> bool:
     step = steps - 2
-    axes = {value: _axis_of(environment[value], steps) for value in (*call.inputs, *call.outputs) if value in values}
-    if any(axes[value] is None for value in call.inputs if value in axes):
+    found = {value: _axes_of(environment[value], steps) for value in (*call.inputs, *call.outputs) if value in values}
+    axes = {value: next(iter(of_value), None) for value, of_value in found.items()}
+    if any(axes[value] is None for value in call.inputs if value in axes) or any(
+        len(each) > 1 for each in found.values()
+    ):
         return False  # which axis is the target's can't be told
 
     def one(leaf: Any) -> Any:
@@ -190,10 +193,9 @@ def _looks_elsewhere(call: Call, values: set[Value], environment: dict[Value, An
     return False
 
 
-def _axis_of(tensor: Any, steps: int) -> int | None:
-    """Return the one axis behind the batch that has so many steps; None where there are none, or several."""
-    axes = [axis for axis, size in enumerate(tensor.shape) if axis and size == steps]
-    return axes[0] if len(axes) == 1 else None
+def _axes_of(tensor: Any, steps: int) -> list[int]:
+    """Return the axes behind the batch that have so many steps."""
+    return [axis for axis, size in enumerate(tensor.shape) if axis and size == steps]
 
 
 def aligned_with_first(sources: Sequence[Any], vectors: Sequence[bool], outputs: Sequence[Any]) -> tuple[bool, ...]:
@@ -235,8 +237,11 @@ def runs_on(model: keras.Model, inputs: Sequence[Any]) -> bool:
 
 
 def ones_for(inputs: Sequence[Any], steps: int = _STEPS) -> list[Any]:
-    """Return a tensor of ones for each input, for one sentence; what is free has so many steps."""
-    return [ops.ones([1, *(size or steps for size in tensor.shape[1:])], dtype=tensor.dtype) for tensor in inputs]
+    """Return a tensor of ones for each input, for two sentences; what is free has so many steps.
+
+    Keras takes what is added to a single row for a bias, in some shapes.
+    """
+    return [ops.ones([2, *(size or steps for size in tensor.shape[1:])], dtype=tensor.dtype) for tensor in inputs]
 
 
 def weights_over_first(
