@@ -81,6 +81,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, TypeVar
 
 from s2s_runtime.bundle.calibration import Calibration
+from s2s_runtime.bundle.contradictions import graph_problems, source_problems, vocabulary_problems
 from s2s_runtime.bundle.provenance import Provenance
 from s2s_runtime.bundle.specs import (
     KINDS,
@@ -95,7 +96,6 @@ from s2s_runtime.bundle.specs import (
 )
 from s2s_runtime.errors import BundleError, VocabularyError
 from s2s_runtime.files.json_fields import Fields, digest
-from s2s_runtime.spelling import did_you_mean
 from s2s_runtime.vocabulary.padding import PaddingPolicy
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
 
@@ -116,13 +116,6 @@ VERSION: Final = 1
 
 Part = TypeVar("Part")
 Precision = Literal["float32", "float16", "int8"]
-_STEPPED: Final = ("decoder", "select_state", "select_memory", "greedy", "beam")
-_GRAPHS: Final[Mapping[Kind, tuple[str, ...]]] = {
-    "encoder-decoder": ("encoder", *_STEPPED),
-    "one-pass": ("model", "step"),
-    "decoder-only": ("encoder", *_STEPPED),
-    "ctc": ("model",),
-}
 _PRECISIONS: Final = ("float32", "float16", "int8")
 
 
@@ -153,8 +146,9 @@ class Manifest:
     calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
-        problems = [*self._graph_problems(), *self._source_problems(), *self.target.problems(self.kind)]
-        problems += self._vocabulary_problems()
+        problems = graph_problems(self.kind, self.graphs, self.target, self.states, self.memory)
+        problems += [*source_problems(self.source, self.padding), *self.target.problems(self.kind)]
+        problems += vocabulary_problems(self.source, self.target, self.source_vocabulary, self.target_vocabulary)
         if problems:
             raise BundleError("; ".join(problems))
 
@@ -184,60 +178,6 @@ class Manifest:
     def input_vocabulary(self) -> Vocabulary | None:
         """The vocabulary of what callers give: the source's, or the target's where they give its beginning."""
         return self.target_vocabulary if self.kind == "decoder-only" else self.source_vocabulary
-
-    def _graph_problems(self) -> list[str]:
-        stepped = self.kind in ("encoder-decoder", "decoder-only")
-        names = _GRAPHS[self.kind]
-        needed = [name for name in names if name not in ("select_memory", "greedy", "beam", "step")]
-        needed += ["select_memory"] if self.memory and stepped else []
-        problems = [f"graphs.{name}: missing" for name in needed if name not in self.graphs]
-        problems += [
-            f"graphs.{name}: no such graph{did_you_mean(name, names) or '; expected ' + ', '.join(names)}"
-            for name in self.graphs
-            if name not in names
-        ]
-        if stepped and not self.states:
-            problems.append("states: expected at least one")
-        problems += [] if stepped else self._problems_of_one_pass()
-        for key, tensors, prefix in (("states", self.states, "state"), ("memory", self.memory, "memory")):
-            for i, tensor in enumerate(tensors):
-                if tensor.name != f"{prefix}.{i}":
-                    problems.append(f"{key}[{i}].name: expected '{prefix}.{i}', got {tensor.name!r}")
-        return problems
-
-    def _problems_of_one_pass(self) -> list[str]:
-        """Return what contradicts that nothing is fed back and nothing is carried from step to step."""
-        carried = [name for name in ("states", "memory") if getattr(self, name)]
-        if self.states and "step" in self.graphs:
-            carried.remove("states")
-        problems = [f"{name}: expected none, as kind is {self.kind!r}" for name in carried]
-        if "step" in self.graphs and not self.states:
-            problems.append("states: expected at least one, as graphs.step carries them")
-        allowed = ("none",) if self.kind == "ctc" else ("none", "value")
-        if self.target.feedback not in allowed:
-            problems.append(
-                f"target.feedback: expected {' or '.join(map(repr, allowed))}, as kind is {self.kind!r}; got "
-                f"{self.target.feedback!r}"
-            )
-        return problems
-
-    def _source_problems(self) -> list[str]:
-        problems = [*self.source.problems(), *_padding_problems("", self.source, self.padding)]
-        for i, other in enumerate(self.source.others):
-            problems += _padding_problems(f"source.others[{i}].", other, other.padding)
-        return problems
-
-    def _vocabulary_problems(self) -> list[str]:
-        problems = []
-        if self.source_vocabulary is not None and self.source.kind in ("values", "vector"):
-            problems.append("vocabulary.source: expected null, as the source is values")
-        for name, vocabulary, size in (
-            ("source", self.source_vocabulary, self.source.size),
-            ("target", self.target_vocabulary, self.target.size),
-        ):
-            if vocabulary is not None and len(vocabulary) != size:
-                problems.append(f"vocabulary.{name}: expected {size} symbols ({name}.size), got {len(vocabulary)}")
-        return problems
 
     def to_dict(self) -> dict[str, object]:
         """Return the content of `manifest.json`."""
@@ -311,16 +251,6 @@ def _counted(size: int, unit: str, vocabulary: Vocabulary | None) -> str:
     """Return a size with its unit: the vocabulary's, where there is one."""
     unit = unit if vocabulary is None else vocabulary.unit_name
     return f"{size} {unit}" if size == 1 else f"{size} {unit}s"
-
-
-def _padding_problems(where: str, source: SourceSpec | OtherSource, padding: PaddingPolicy) -> list[str]:
-    fills = padding.masked or padding.length is not None
-    if source.kind in ("values", "vector"):
-        return [] if padding.id is None else [f"{where}padding.id: expected null for values, got {padding.id}"]
-    lowest = -1 if source.kind == "one-hot" else 0
-    if (fills and padding.id is None) or (padding.id is not None and not lowest <= padding.id < source.size):
-        return [f"{where}padding.id: expected {lowest} to {source.size - 1} (its size), got {padding.id}"]
-    return []
 
 
 def _check_format(fields: Fields) -> None:
