@@ -9,8 +9,10 @@ NEWEST_VENV := .venv-newest
 BIN := $(VENV)/bin
 RUNTIME_BIN := $(RUNTIME_VENV)/bin
 PROJECTS := $(wildcard */pyproject.toml)
+JAVASCRIPT := runtime/javascript
+JAVASCRIPT_CASES := .cache/javascript
 
-.PHONY: help setup test fuzz lint types demo docs tables architecture pictures screenshots clean test-runtime test-lowest test-newest wheels parity bench bench-peers bench-serve \
+.PHONY: help setup test fuzz lint types demo docs tables architecture pictures screenshots clean test-runtime test-lowest test-newest test-javascript test-browser wheels parity bench bench-peers bench-serve \
 	recipe-translator recipe-words recipe-words-baseline recipe-pronunciation recipe-cmudict recipe-addition \
 	recipe-curves
 
@@ -66,6 +68,30 @@ test-lowest test-newest: test-%: .venv-%/.installed ## Run the runtime's tests w
 	.venv-$*/bin/python -m pip install --quiet --no-deps --force-reinstall ./runtime
 	.venv-$*/bin/python -m pip freeze | grep -iE "^(numpy|onnxruntime|typer|rich|matplotlib)=="
 	.venv-$*/bin/python -m pytest $(or $(TESTS),tests/runtime) --numprocesses 2 --dist loadfile -W ignore::DeprecationWarning
+
+# Scripts that packages would run stay unrun: onnxruntime-node's fetches what only a GPU needs.
+$(JAVASCRIPT)/node_modules/.installed: $(JAVASCRIPT)/package.json
+	cd $(JAVASCRIPT) && npm install --ignore-scripts --no-audit --no-fund --no-package-lock --silent
+	touch $@
+
+$(JAVASCRIPT_CASES)/words/int8.s2s: $(VENV)/.installed
+	$(BIN)/s2s-train cmudict --rows 6000 --epochs 6 --units 64 --bidirectional --attention dot --test-fraction 0.15 --score 0 --force --output $(@D)
+	$(BIN)/s2s-export $(@D)/model.keras --force
+	$(BIN)/s2s-export $(@D)/model.keras --force --quantize int8 --output $@
+
+$(JAVASCRIPT_CASES)/compared/cases.json: $(JAVASCRIPT_CASES)/words/int8.s2s $(JAVASCRIPT)/test/make_expected.py
+	$(BIN)/python $(JAVASCRIPT)/test/make_expected.py $(@D) \
+		$(wildcard tests/fixtures/tiny.s2s tests/fixtures/tiny-none.s2s tests/fixtures/tiny-onehot.s2s tests/fixtures/tiny-probabilities.s2s) \
+		$(JAVASCRIPT_CASES)/words/int8.s2s $(JAVASCRIPT_CASES)/words/model.s2s
+
+test-javascript: need-npm $(JAVASCRIPT)/node_modules/.installed $(JAVASCRIPT_CASES)/compared/cases.json ## Check the JavaScript module's types, and compare it with the runtime in Node (needs npm)
+	cd $(JAVASCRIPT) && npm run --silent types && npm test --silent -- $(CURDIR)/$(JAVASCRIPT_CASES)/compared
+
+test-browser: need-npm need-chromium $(JAVASCRIPT)/node_modules/.installed $(JAVASCRIPT_CASES)/compared/cases.json ## The same in chromium, and try the example page there (needs npm and Debian's chromium)
+	cd $(JAVASCRIPT) && npm run --silent test:browser -- $(CURDIR)/$(JAVASCRIPT_CASES)/compared $(CURDIR)/$(JAVASCRIPT_CASES)/page.png
+
+need-npm need-chromium: need-%: # programs, said before anything is installed
+	@command -v $* >/dev/null || { echo "$(MAKECMDGOALS) needs $*, which isn't here: apt-get install $*" >&2; exit 1; }
 
 wheels: $(VENV)/.installed ## Build the three wheels into dist/ and check what an index would show of them
 	rm -rf dist
@@ -168,4 +194,4 @@ need-%: # said before an environment is built
 	@test -n "$($*)" || { echo "$(MAKECMDGOALS) needs $*: give $*=PATH, as the README shows" >&2; exit 1; }
 
 clean: ## Remove environments, builds and runs
-	rm -rf $(VENV) $(RUNTIME_VENV) $(DOCS_VENV) $(LOWEST_VENV) $(NEWEST_VENV) dist runs site .cache
+	rm -rf $(VENV) $(RUNTIME_VENV) $(DOCS_VENV) $(LOWEST_VENV) $(NEWEST_VENV) dist runs site .cache $(JAVASCRIPT)/node_modules $(JAVASCRIPT)/types

@@ -17,19 +17,23 @@ import keras
 
 from s2s_export.arguments import Words
 from s2s_export.evidence.expected_outputs import with_expected
+from s2s_export.evidence.feedback import refuse_unclear_feedback
 from s2s_export.evidence.settle import Bundle, settle
 from s2s_export.evidence.training_pairs import Widths, with_pairs
 from s2s_export.graphs.bundle_graphs import Graphs, build_graphs, with_searches
 from s2s_export.keras_files.dtypes import in_float32, refuse_infinite_weights, refuse_other_dtypes
 from s2s_export.notebook import Progress, in_cell
+from s2s_export.one_pass.reading import read_one_pass, why_not_one_pass
 from s2s_export.options import ExportOptions
 from s2s_export.pass_names import named
 from s2s_export.passes.registry import Passes
 from s2s_export.reduce.reduce_bundle import reduce_bundle
 from s2s_export.report import Exported
+from s2s_export.steps.language_models import language_model
 from s2s_export.steps.pair_matching import half_of_a_pair
 from s2s_export.understand.bundle_terms import Understanding, understand
 from s2s_export.understand.decoded_output_choice import ChosenOutput
+from s2s_export.understand.flat_steps import FlatSteps
 from s2s_export.understand.source_terms import embedding_size
 from s2s_export.understand.text_layers import without_text_layers
 from s2s_export.verify.verify import Subject, refuse_failed, verify
@@ -142,6 +146,7 @@ def write_unverified(folder: Path, parts: SplitModel, facts: Understanding, grap
         source_vocabulary=facts.source_vocabulary,
         target_vocabulary=facts.target_vocabulary,
         passes=graphs.passes.applied,
+        kind=parts.kind,
     )
     write_manifest(folder, manifest)
     return manifest
@@ -154,7 +159,7 @@ def _facts(parts: SplitModel, facts: Understanding, graphs: Graphs) -> dict[str,
         "source_inputs": len(parts.source_indices),
         "states": len(graphs.states),
         "memories": len(graphs.memory),
-        "parameters": {"encoder": parts.encoder.count_params(), "decoder": parts.decoder.count_params()},
+        "parameters": {part.name: part.count_params() for part in parts.models},
         "nodes": {
             name: ", ".join(f"{count} {kind}" for kind, count in counts.items()) for name, counts in types.items()
         },
@@ -186,16 +191,20 @@ def _take_apart(model: keras.Model, options: ExportOptions) -> tuple[keras.Model
     text, notes = without_text_layers(model), list[str]()
     options = options if text.layers else options.with_vocabulary(options.vocabulary)
     chosen = ChosenOutput.of(text.model, options)
-    parts = _split(chosen.model, options, options.source_input)
+    read_model = language_model(chosen.model, options) if options.feedback == "token" else chosen.model
+    parts = _split(read_model, options, options.source_input)
     if text.layers:
         read = [source.name for source in parts.sources if source.name in text.layers]
         if options.source_input is None and read and read[0] != parts.sources[0].name:
-            parts = _split(chosen.model, options, read[0])  # the text goes to the input that reads text
-        target = None if parts.target_index is None else chosen.model.inputs[parts.target_index].name
+            parts = _split(read_model, options, read[0])  # the text goes to the input that reads text
+        target = None if parts.target_index is None else read_model.inputs[parts.target_index].name
         vocabulary, notes = text.merged(options.vocabulary, parts.sources[0].name, target, texts=options.verify_with)
         options = replace(options.with_vocabulary(vocabulary), unnamed_ids=True)  # layers of max_tokens, not of words
-    facts = understand(chosen.model, parts, options)
-    return chosen.model, parts, replace(facts, notes=(*chosen.notes(parts), *options.notes, *notes, *facts.notes))
+    flat = FlatSteps.of(read_model, parts)
+    if flat.model is not read_model:
+        parts = _split(flat.model, options, parts.sources[0].name)
+    facts = understand(flat, parts, options)
+    return flat.model, parts, replace(facts, notes=(*chosen.notes(parts), *options.notes, *notes, *facts.notes))
 
 
 def widths(model: keras.Model, options: ExportOptions) -> Widths | None:
@@ -224,7 +233,7 @@ def _split(model: keras.Model, options: ExportOptions, source_input: str | None)
     if half == "decoder":  # fed whole prefixes it could be run, from states that nobody makes
         raise SplitError(told)
     try:
-        return split(
+        parts = split(
             model,
             decoder_input=options.decoder_input,
             start="zeros" if options.start_zeros else options.first_token,
@@ -232,10 +241,22 @@ def _split(model: keras.Model, options: ExportOptions, source_input: str | None)
             feeds=options.feeds,
             longest=options.longest_target,
         )
+        return replace(parts, kind="decoder-only") if options.feedback == "token" else parts
     except SplitError as error:
-        if half is None:
-            raise
-        raise SplitError(f"{told}; taken for a training model, {error}") from error
+        if half is not None or options.feedback == "token":
+            raise error if half is None else SplitError(f"{told}; taken for a training model, {error}") from error
+        return _one_pass(model, options, source_input, error)
+
+
+def _one_pass(model: keras.Model, options: ExportOptions, source_input: str | None, error: SplitError) -> SplitModel:
+    """Read a model that can't be split as one of one pass, where it can be one or is said to be."""
+    asked = None if options.feedback == "none" else why_not_one_pass(model)
+    if options.decoder_input is not None or options.feeds:
+        raise error
+    if asked is not None:
+        raise SplitError(f"{error}; {asked}") from error
+    refuse_unclear_feedback(model, options)
+    return read_one_pass(model, source_input, None)
 
 
 @contextmanager

@@ -100,6 +100,11 @@ class ExportOptions:
     it as `known` when decoding), zeros, constant (the start token), or features of these joined, such as
     previous[0]+known. A mapping from names of inputs to these, or texts NAME=WHAT."""
 
+    feedback: Annotated[Literal["none", "token"] | None, Option(panel=GRAPH)] = None
+    """What is fed back while decoding, where the graph allows several readings: none, for a model of one pass (a
+    tagger, a forecast in one shot), whichever inputs it has; token, for a language model, whose output is what it reads
+    next."""
+
     decoder_output: Annotated[str | None, Option(panel=GRAPH, metavar="NAME")] = None
     """Name of the output that is decoded (of the layer that makes it), where there are several. By default the only one
     that is as wide as what the decoder reads."""

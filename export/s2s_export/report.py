@@ -17,7 +17,8 @@ from rich.table import Table
 from rich.text import Text
 
 from s2s_export.understand.bundle_terms import Understanding
-from s2s_export.verify.verify import Check, Report
+from s2s_export.verify.checks import Check
+from s2s_export.verify.verify import Report
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.bundle.provenance import Provenance
 from s2s_runtime.commands.inspect_tables import setup_table
@@ -117,6 +118,7 @@ _ONLY_YOURS: Final = {
     "--padding-side": "SIDE",
     "--source-length": "N",
     "--start": "SYMBOL",
+    "--end": "SYMBOL",
     "--max-length": "N",
     "--rows": "N",
     "--expect": "FILE",
@@ -139,7 +141,8 @@ def print_settling(console: Console, setup: Provenance, typed: Sequence[str]) ->
     added = [f"{flag} {_ONLY_YOURS[flag]}" for flag in options] + ["--force"] * ("--force" not in typed)
     console.print("To settle what is assumed, type (what stands in capitals, only you know):")
     console.print(Text(f"  s2s-export {shlex.join(typed)} {' '.join(added)}"), soft_wrap=True)
-    if "--expect" not in [*options, *typed]:
+    alone = "token" in typed and "--feedback" in typed  # a language model has no source to expect outputs of
+    if "--expect" not in [*options, *typed] and not alone:
         console.print("or, in place of these, --expect FILE: what your own loop gave proves it")
 
 
@@ -200,6 +203,8 @@ def _model(exported: Exported) -> Table:
     manifest, facts = exported.manifest, exported.report.facts
     table = Table(title="Model", title_justify="left", show_header=False)
     table.add_row("source", _sources(exported.facts))
+    if manifest.kind != "encoder-decoder":
+        table.add_row("kind", manifest.kind)
     table.add_row("target", f"feedback {manifest.target.feedback}, size {manifest.target.size}")
     for name, tensors in (("states", manifest.states), ("memories", manifest.memory)):
         table.add_row(name, ", ".join(f"{tensor.name} {_shape(tensor.shape)}" for tensor in tensors) or "none")
@@ -212,6 +217,8 @@ def _model(exported: Exported) -> Table:
 
 def _sources(facts: Understanding) -> str:
     """Return what is read, by name where there are several sources."""
+    if facts.without_source:
+        return "none: a language model, which goes on from what is written"
     several = len(facts.sources) > 1
     named = [(f"{source.name}: " if several else "", source) for source in facts.sources]
     return "; ".join(f"{name}{source.kind}, size {source.size}" for name, source in named)

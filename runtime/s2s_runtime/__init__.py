@@ -23,6 +23,7 @@ __all__ = [
     "FileReport",
     "Hypothesis",
     "InputError",
+    "Lexicon",
     "Manifest",
     "MissingExtraError",
     "Model",
@@ -44,6 +45,7 @@ __all__ = [
     "VocabularyFile",
     "ensemble",
     "load",
+    "read_lexicon",
     "read_manifest",
 ]
 
@@ -69,6 +71,8 @@ if TYPE_CHECKING:
         UnknownSymbolError,
         VocabularyError,
     )
+    from s2s_runtime.lexicon.lexicon import Lexicon
+    from s2s_runtime.lexicon.lexicon_files import read_lexicon
     from s2s_runtime.loading import load
     from s2s_runtime.model import Model
     from s2s_runtime.options import DecodingOptions, OptionValues, TokenEvent
@@ -82,6 +86,8 @@ _MODULES = {
     "batch_decoder": ("Decoder",),
     "ensembles": ("ensemble",),
     "decoding.text_files": ("FileReport",),
+    "lexicon.lexicon": ("Lexicon",),
+    "lexicon.lexicon_files": ("read_lexicon",),
     "loading": ("load",),
     "model": ("Model",),
     "options": ("DecodingOptions", "OptionValues", "TokenEvent"),

@@ -16,6 +16,7 @@ from s2s_runtime.declared_options.checks import is_list
 from s2s_runtime.decoding.workers import MOST_WEIGHTS, Workers
 from s2s_runtime.errors import BundleError, InputError, OptionError
 from s2s_runtime.model import Model
+from s2s_runtime.one_pass.pass_model import OnePassModel
 from s2s_runtime.options.types import Mean
 from s2s_runtime.search.scoring import log_normalizer
 from s2s_runtime.search.step_model import StepModel, StepOutput
@@ -59,7 +60,11 @@ def ensemble(models: Sequence[Model], *, mean: Mean = "probabilities") -> Model:
     attention = all(model.manifest.attention for model in models)
     manifest = replace(first, attention=attention)
     return Model(
-        manifest, EnsembleModel(members, mean), models[0].provider, _workers(models, mean), f"ensemble of {len(models)}"
+        manifest,
+        _joined(members, mean, manifest),
+        models[0].provider,
+        _workers(models, mean),
+        f"ensemble of {len(models)}",
     )
 
 
@@ -76,9 +81,31 @@ def _workers(models: Sequence[Model], mean: Mean) -> Workers | None:
         gone = [f"models[{i}]" for i, model in enumerate(opened) if model is None]
         if gone:
             raise BundleError(f"{', '.join(gone)}: its graphs can't be opened once more")
-        return EnsembleModel([model for model in opened if model is not None], mean)
+        return _joined([model for model in opened if model is not None], mean, models[0].manifest)
 
     return Workers(min(workers.count for workers in own), join, asked=asked, weights=weights)
+
+
+def _joined(members: Sequence[StepModel[Any]], mean: Mean, manifest: Manifest) -> StepModel[Any]:
+    """Return one model of several, of their kind."""
+    together = EnsembleModel(members, mean)
+    if manifest.kind != "one-pass":
+        return together
+
+    def run(*sources: NDArray[np.generic]) -> Floats:
+        outputs = [positions.outputs for positions in together.encode(*sources)]
+        if len({output.shape for output in outputs}) > 1:
+            counts = ", ".join(str(output.shape[1]) for output in outputs)
+            raise InputError(f"expected models that give as many positions as one another, got {counts}")
+        scores = np.stack(
+            [
+                output - log_normalizer(output.reshape(-1, output.shape[2])).reshape(*output.shape[:2], 1)
+                for output in outputs
+            ]
+        )
+        return together.averaged(scores)
+
+    return OnePassModel(run)
 
 
 def _differences(first: Manifest, other: Manifest) -> list[str]:
@@ -86,6 +113,8 @@ def _differences(first: Manifest, other: Manifest) -> list[str]:
     if other.target.feedback == "value":
         return ["gives values, not tokens"]
     parts = {
+        "kind": (first.kind, other.kind),
+        "number of outputs": (first.target.aligned, other.target.aligned),
         "source kind": (first.source.kind, other.source.kind),
         "source size": (first.source.size, other.source.size),
         "list of other sources": (first.source.others, other.source.others),
@@ -124,7 +153,7 @@ class EnsembleModel:
         scores = np.stack([output.logits - log_normalizer(output.logits)[:, None] for output in outputs])
         weights = [output.attention for output in outputs if output.attention is not None]
         looked = np.stack(weights).mean(axis=0, dtype=np.float32) if weights else None
-        return StepOutput(self._averaged(scores), looked)
+        return StepOutput(self.averaged(scores), looked)
 
     def reorder(self, states: list[Any], rows: NDArray[np.int64]) -> None:
         """See `StepModel.reorder`."""
@@ -156,8 +185,8 @@ class EnsembleModel:
             for member, member_arrays in zip(self._members, own, strict=True)
         ]
 
-    def _averaged(self, scores: Floats) -> Floats:
-        """Return the logits of the mean over members: float32 (members, rows, vocabulary) -> (rows, vocabulary)."""
+    def averaged(self, scores: Floats) -> Floats:
+        """Return the logits of the mean over members: float32 (members, rows, ..., vocabulary) -> (rows, ...)."""
         if self._mean == "log_probabilities":
             return scores.mean(axis=0, dtype=np.float32)  # type: ignore[no-any-return]
         highest = scores.max(axis=0)

@@ -19,6 +19,7 @@ from s2s_runtime.files.pair_rows import LeftOut, read_pairs
 from s2s_runtime.files.text_source import open_text
 from s2s_runtime.model import Model
 from s2s_runtime.options import OptionValues
+from s2s_runtime.results import Result
 
 __all__ = ["Decoded", "Evaluation", "decode_pairs", "evaluate", "read_references"]
 
@@ -35,12 +36,14 @@ class Decoded:
         outputs: the text that the model found best for each.
         references: the right texts of each source, at least one.
         seconds: time it took to decode them.
+        results: all that is known of each output, where it was asked for.
     """
 
     sources: Sequence[str]
     outputs: Sequence[str]
     references: Sequence[Sequence[str]]
     seconds: float
+    results: Sequence[Result] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,8 @@ def decode_pairs(
     model: Model,
     references: References,
     progress: Callable[[int], object] = lambda decoded: None,
+    *,
+    keep_results: bool = False,
     **options: Unpack[OptionValues],
 ) -> Decoded:
     """Decode every source once, and return the outputs beside the right ones.
@@ -115,6 +120,7 @@ def decode_pairs(
         model: a model with vocabularies on both sides.
         references: the right targets of each source.
         progress: called with the number of sources just decoded, whenever some are.
+        keep_results: whether to keep hypotheses and scores, and not the best texts alone.
         **options: how to decode: the fields of `DecodingOptions`.
 
     Raises:
@@ -124,15 +130,19 @@ def decode_pairs(
         raise InputError("evaluation: expected a bundle with vocabularies on both sides, this one knows numbers only")
     if not references:
         raise InputError("evaluation: expected at least one pair, got none")
-    sources, outputs = list(references), []
+    sources = list(references)
+    outputs: list[str] = []
+    kept: list[Result] = []
     started = time.perf_counter()
     for start in range(0, len(sources), CHUNK):
         part = sources[start : start + CHUNK]
         with naming(partial(_source_at, part)):
-            outputs += [result.text for result in model.generate(part, **options)]
+            results = model.generate(part, **options)
+        outputs += [result.text for result in results]
+        kept += results if keep_results else []
         progress(len(part))
     seconds = time.perf_counter() - started
-    return Decoded(sources, outputs, [references[source] for source in sources], seconds)
+    return Decoded(sources, outputs, [references[source] for source in sources], seconds, kept)
 
 
 def _source_at(part: Sequence[str], index: int) -> str:

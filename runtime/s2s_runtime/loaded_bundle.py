@@ -10,6 +10,7 @@ from s2s_runtime.decoding.decoding import Decoding
 from s2s_runtime.decoding.last_options import LastDecoding
 from s2s_runtime.decoding.workers import Workers
 from s2s_runtime.errors import ClosedModelError, OptionError
+from s2s_runtime.one_pass.options import for_positions
 from s2s_runtime.options import DecodingOptions, OptionValues, merged_values
 from s2s_runtime.search.step_model import StepModel
 from s2s_runtime.vocabulary.vocabulary import Vocabulary
@@ -93,7 +94,10 @@ class LoadedBundle(AbstractContextManager["LoadedBundle"]):
         """Return what decodes with these options, the one that did last where they are the same."""
         self._need_tokens(verb)
         parts = (self._manifest, self.step_model, self._workers)
-        return self._last.get(merged_values(options, values), lambda given: Decoding(*parts, DecodingOptions(**given)))
+        merged = merged_values(options, values)
+        if self._manifest.kind == "one-pass":
+            merged = for_positions(merged)
+        return self._last.get(merged, lambda given: Decoding(*parts, DecodingOptions(**given)))
 
     def _need_values(self, verb: str) -> None:
         if self._manifest.target.feedback != "value":
@@ -102,6 +106,12 @@ class LoadedBundle(AbstractContextManager["LoadedBundle"]):
     def _need_tokens(self, verb: str) -> None:
         if self._manifest.target.feedback == "value":
             raise OptionError(f"{verb}: this bundle's model gives values, not tokens; use predict")
+
+    def _need_states(self, verb: str) -> None:
+        if self._manifest.kind == "one-pass":
+            raise OptionError(
+                f"{verb}: this bundle's model carries nothing from token to token, as nothing is fed back; use generate"
+            )
 
     def _chosen(self, options: DecodingOptions | None, values: OptionValues) -> DecodingOptions:
         return DecodingOptions(**merged_values(options, values))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -14,11 +15,18 @@ from s2s_runtime.declared_options import known_keywords
 from s2s_runtime.decoding.workers import make_workers
 from s2s_runtime.errors import OptionError
 from s2s_runtime.forks import leave_alone
+from s2s_runtime.language_models.begun_model import BegunModel
+from s2s_runtime.language_models.prompts import needs_prompt
 from s2s_runtime.model import Model
+from s2s_runtime.one_pass.pass_model import OnePassModel
 from s2s_runtime.ort.bundle_sessions import BundleSessions
 from s2s_runtime.ort.onnx_model import OnnxStepModel
 from s2s_runtime.ort.sessions import ProviderOptions, SessionSettings, settings_like
+from s2s_runtime.ort.thread_rule import rows_for_one_thread
+from s2s_runtime.ort.whole_graph import WholeGraph
 from s2s_runtime.spelling import shown
+
+AnyModel = OnnxStepModel | OnePassModel | BegunModel[Any]
 
 logger = logging.getLogger(__name__)
 
@@ -46,14 +54,14 @@ def load(
             short one ("cuda"); None = the CPU. One that isn't obtained is an error, never a silent fall-back, unless
             `allow_fallback` is set.
         provider_options: one mapping per provider, such as `[{"device_id": 1}]`.
-        intra_op_threads: threads inside one operator; None = one per physical core.
+        intra_op_threads: threads inside one operator; None = one per physical core, but one alone where the step is so
+            short that threads would wait for each other: small models, few rows (see `s2s_runtime.ort.thread_rule`).
         inter_op_threads: threads across operators; None = operators run one after the other.
         spinning: whether threads that wait for work stay awake; see `SessionSettings`.
         shared_threads: whether to use threads that all models share; see `SessionSettings`.
-        allow_fallback: whether a provider that isn't obtained is passed over for the next one asked for, and in the
-            end for the CPU; `Model.provider` tells which one decodes.
+        allow_fallback: whether a provider that isn't obtained is passed over for the next one, in the end for the CPU.
         workers: how many batches of a list `generate`, `generate_iter`, `generate_file` and `score` take at a time,
-            each on cores of its own, from eight batches or 128 rows (sentences times beams) on; the graphs are opened
+            each on cores of its own, from eight batches on, or 32 rows (sentences times beams) a worker; opened
             once more with the first such list. 1 = batch after batch. None = as many as there are cores, eight at most,
             for models of up to 64 MB on the CPU where nothing is said about threads.
         verify_hashes: whether the graph files are compared with the SHA-256 in the manifest.
@@ -80,7 +88,8 @@ def load(
         if unknown:
             raise OptionError(f"sessions: expected names among {', '.join(manifest.graphs)}, got {', '.join(unknown)}")
         step_model = open_step_model(files, manifest, settings, ready)
-        at_once = make_workers(workers, settings, manifest, ready, partial(_opener, files, manifest))
+        opener = partial(_opener, files, manifest, settings, step_model.alone)
+        at_once = make_workers(workers, settings, manifest, ready, opener)
     logger.debug("%s: opened; %s decodes", files.name, step_model.provider)
     return Model(manifest, step_model, step_model.provider, at_once, files.name)
 
@@ -104,9 +113,26 @@ def _by_name(sessions: Mapping[str, Any] | None) -> dict[str, Any]:
     return dict(sessions or {})
 
 
-def _opener(files: BundleFiles, manifest: Manifest, settings: SessionSettings) -> Callable[[], OnnxStepModel]:
-    """Return a function that opens the graphs of these files when it is called."""
-    return partial(OnnxStepModel, manifest, BundleSessions(files, manifest, settings, {}))
+def _opener(
+    files: BundleFiles, manifest: Manifest, settings: SessionSettings, alone: Mapping[str, Any] | None, threads: int
+) -> Callable[[], AnyModel]:
+    """Return a function that opens the graphs with so many threads each, or takes those that have one already."""
+    sessions = alone
+    if sessions is None or threads != 1:
+        sessions = BundleSessions(files, manifest, replace(settings, intra_op_threads=threads), {})
+    if manifest.kind == "one-pass":
+        return partial(_one_pass_model, manifest, sessions)
+    return lambda: _begun(manifest, OnnxStepModel(manifest, sessions))
+
+
+def _begun(manifest: Manifest, model: OnnxStepModel) -> OnnxStepModel | BegunModel[Any]:
+    """Return the model, or, where a language model has no start token, one that begins with its prompt's first."""
+    return BegunModel(model, manifest.target.size) if needs_prompt(manifest) else model
+
+
+def _one_pass_model(manifest: Manifest, sessions: Mapping[str, Any]) -> OnePassModel:
+    graph = WholeGraph(manifest, sessions)
+    return OnePassModel(graph, graph.provider)
 
 
 def open_step_model(
@@ -116,8 +142,10 @@ def open_step_model(
     ready: Mapping[str, Any] | None = None,
     *,
     on_device: bool | None = None,
-) -> OnnxStepModel:
+) -> AnyModel:
     """Open the encoder and the graph that decodes most often; the others are opened when they are needed.
+
+    Where steps of few rows are for one thread, graphs are opened with one first, with more for the first larger batch.
 
     Each graph is checked to have the inputs and outputs that the manifest promises.
 
@@ -132,6 +160,8 @@ def open_step_model(
         MissingExtraError, ProviderError, BundleError, OptionError: as `load`.
     """
     ready = ready or {}
+    if manifest.kind == "one-pass":
+        return _one_pass_model(manifest, BundleSessions(files, manifest, settings, ready))
     stepping = settings_like(ready["decoder"]) if "decoder" in ready else settings
     device = stepping.device
     if settings.providers is None:
@@ -139,4 +169,7 @@ def open_step_model(
     graphs = BundleSessions(files, manifest, settings, ready)
     if settings.allow_fallback:
         device = settings_like(graphs["encoder"]).device  # what was obtained
-    return OnnxStepModel(manifest, graphs, device, on_device=on_device)
+    rows = rows_for_one_thread(manifest, settings, ready)
+    alone = BundleSessions(files, manifest, replace(settings, intra_op_threads=1), {}) if rows else None
+    steps = OnnxStepModel(manifest, graphs, device, on_device=on_device, alone=alone, rows_alone=rows)
+    return _begun(manifest, steps)

@@ -247,7 +247,8 @@ class Model(LoadedBundle):
         """Predict sequences of values, each output fed back as the next input.
 
         Args:
-            inputs: float array (sentences, time, features), or a list of arrays (time, features).
+            inputs: float array (sentences, time, features), or a list of arrays (time, features). Where a step has
+                several axes (`manifest.source.step`), they take the place of the features, here and below.
             known: what the decoder reads at each step, known in advance, such as {"temperature": array}: float
                 (sentences, steps, features) for each name in `manifest.source.known`. See `generate`.
             steps: how many values to predict, at most as many with `stop`; None = the bundle's number, or, where it
@@ -288,6 +289,7 @@ class Model(LoadedBundle):
             start: as for `predict`, where the model gives values.
             unknown_symbols: see `DecodingOptions`.
         """
+        self._need_states("encode")
         options = DecodingOptions(unknown_symbols=unknown_symbols)
         given = with_known(inputs, known, self._manifest)
         return decoder_state.encode(self._manifest, self.step_model, given, options, start)
@@ -344,4 +346,4 @@ class Model(LoadedBundle):
             The values, float32 (rows, steps, features), and the state after them.
         """
         self._need_values("predict_from")
-        return decoder_state.predict_from(self.step_model, state, predict_values.count_steps(self._manifest, steps))
+        return decoder_state.predict_from(self._manifest, self.step_model, state, steps)

@@ -19,7 +19,7 @@ else:  # where somebody looks at results
 
 _LONGEST: Final = 70  # characters of a text that a repr shows
 
-FinishReason = Literal["end", "length", "stopped", "error"]
+FinishReason = Literal["end", "length", "stopped", "error", "lexicon"]
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -34,6 +34,7 @@ class Hypothesis(ComparedByValue):
             penalty, plus the coverage penalty; None where it wasn't computed.
         finish_reason: "end": an end token came (or the source was empty). "length": the longest length was reached.
             "stopped": a callback stopped it, or no token was allowed to follow. "error": its source can't be read.
+            "lexicon": the option `lexicon` has it.
         token_scores: log-probability of each of `ids`, where asked for.
         attention: float32 (target, source): how much the source tokens (columns, as in `Result.source_tokens`)
             contributed to each of `ids` (rows), where asked for.

@@ -48,6 +48,7 @@ READS_PADDING = {
     "frames",
     "axes_moved_in_the_encoder",
     "permuted_scores",
+    "video_source",
 }
 ZEROS_FIRST = {"probabilities_shared_layer"}
 FEEDS = {

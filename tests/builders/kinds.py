@@ -32,6 +32,13 @@ KINDS = (
     Kind("unrolled, each step reading a slice", "yes", f"s2s-export m.keras {_TOKENS}", "teacher_sliced_rows"),
     Kind("the source is a vector (captions)", "yes", f"s2s-export m.keras {_TOKENS}", "vector_source"),
     Kind("the source is a picture", "yes", f"s2s-export m.keras {_TOKENS}", "picture_source"),
+    Kind("the source is a video, of any number of frames", "yes", f"s2s-export m.keras {_TOKENS}", "video_source"),
+    Kind(
+        "next frames: ConvLSTM on either side",
+        "yes, frames are given and come as they are",
+        "s2s-export m.keras --feed last_frames=previous",
+        "frames",
+    ),
     Kind("a forecaster that reads its own output", "yes", "s2s-export m.keras --feed x=previous", "continuous"),
     Kind(
         "a forecaster that reads what is known in advance",
@@ -84,7 +91,25 @@ KINDS = (
         "recurrent_layers_inside_a_layer",
     ),
     Kind(
-        "`Lambda` layers",
+        "a language model: what follows each symbol",
+        "yes, [on its own page](language-models.md)",
+        "s2s-export m.keras --feedback token --target-vocab symbols.json",
+        "test_language_models.py::test_a_bundle_writes_on_as_its_loop_does",
+    ),
+    Kind(
+        "a language model: what follows a window",
+        "yes, run on the window at every step",
+        "s2s-export m.keras --feedback token --source-length 40 --target-vocab symbols.json",
+        "test_language_models.py::test_a_window_of_any_length_is_asked_for",
+    ),
+    Kind(
+        "`Lambda` layers, with functions of yours in place of their code",
+        "yes, and nothing in the file runs",
+        f"s2s-export m.keras {_TOKENS} --lambda scaled=my_module:scale",
+        "keras_files/test_doors.py::test_functions_for_lambda_layers_on_the_command_line",
+    ),
+    Kind(
+        "`Lambda` layers, their own code run",
         "yes, if you trust the file",
         f"s2s-export m.keras {_TOKENS} --trust-lambda",
         "keras_files/test_persons_set_up.py::test_names_in_the_code_of_lambda_layers",

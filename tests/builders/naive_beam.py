@@ -58,8 +58,14 @@ def rules_of(model: Model, size: int, source: int, options: dict[str, Any]) -> N
         if n := options["no_repeat_ngram_size"]:
             pairs = [tokens[i : i + n] for i in range(len(tokens) + 1 - n)]
             banned |= {pair[-1] for pair in pairs if pair[:-1] == tokens[len(tokens) + 1 - n :]}
+        if (allowed := options.get("allowed_sequences")) is not None:
+            whole = [each for each in map(tuple, allowed) if len(each) <= options["max_length"]]
+            ahead = {each[len(tokens)] for each in whole if each[: len(tokens)] == tokens and len(each) > len(tokens)}
+            banned |= set(range(size)) - ahead - (set(ends) if tokens in whole else set())
         if len(tokens) < len(prefix):
             banned = set(range(size)) - {prefix[len(tokens)]}
+        for token, weight in options.get("weights", []):
+            scores[token] += weight
         scores[list(banned)] = -math.inf
         return np.asarray(scores)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from architectures import fed
+from architectures import continuous, fed
 from random_weights import randomise
 from typer.testing import CliRunner
 
@@ -189,3 +189,33 @@ def test_asks_what_the_graph_does_not_tell(message: str, tmp_path: Path) -> None
     with pytest.raises((ExportError, SplitError), match=re.escape(message)):
         export(build(), tmp_path / "m.s2s", feed=feed, source_length=6)
     assert not (tmp_path / "m.s2s").exists()
+
+
+def test_frames_are_given_and_come_as_they_are(tmp_path: Path) -> None:
+    """Steps of several axes: what the author's loop gives from the last frame on, by every way to predict."""
+    model = continuous.frames()
+    randomise(model)
+    with pytest.raises(ExportError, match=r"start: what is decoded has steps of shape \(4, 4, 1\)"):
+        export(model, tmp_path / "m.s2s", feed={"last_frames": "previous"}, start_id=1)
+    export(model, tmp_path / "m.s2s", feed={"last_frames": "previous"}, source_length=5, max_length=3, verify_sources=2)
+    bundle = s2s_runtime.load(tmp_path / "m.s2s")
+    assert (bundle.manifest.source.step, bundle.manifest.target.step) == ((4, 4, 1), (4, 4, 1))
+    frames = np.random.default_rng(0).random((3, 5, 4, 4, 1), np.float32)
+    fed, last = np.zeros((3, 3, 4, 4, 1), np.float32), frames[:, -1]
+    expected = np.zeros_like(fed)
+    for step in range(3):
+        fed[:, step] = last
+        expected[:, step] = last = np.asarray(model([frames, fed]))[:, step]
+    np.testing.assert_allclose(bundle.predict(frames, start=frames[:, -1]), expected, atol=1e-5)
+    rows = frames.reshape(3, 5, 16)
+    np.testing.assert_allclose(bundle.predict(rows, start=frames[:, -1]), expected, atol=1e-5)
+    ended = bundle.predict(frames, start=frames[:, -1], stop=lambda values: values[:, -1, 0, 0, 0] > -1)
+    np.testing.assert_allclose(np.stack(ended), expected[:, :1], atol=1e-5)
+    state = bundle.encode(frames, start=frames[:, -1])
+    first, state = bundle.predict_from(state, steps=1)
+    more, _ = bundle.predict_from(state, steps=2)
+    np.testing.assert_allclose(np.concatenate([first, more], axis=1), expected, atol=1e-5)
+    with pytest.raises(InputError, match=r"expected float arrays \(sentences, time, 4, 4, 1\), got float32 of shape"):
+        bundle.predict(frames[:, :, :3])
+    with pytest.raises(InputError, match=r"start: expected shape \(4, 4, 1\) or \(3, 4, 4, 1\), got \(3, 16\)"):
+        bundle.predict(frames, start=rows[:, -1])

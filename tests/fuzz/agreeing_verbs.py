@@ -8,7 +8,6 @@ changes the result of the source decoded by itself.
 
 from __future__ import annotations
 
-import itertools
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -74,14 +73,10 @@ def _source(model: Model, random: Random) -> Any:
     if random.random() < 0.05:
         length += 12  # longer than some models read
     vocabulary = model.source_vocabulary
-    special = () if vocabulary is None else (vocabulary.padding, vocabulary.start, vocabulary.end, vocabulary.unknown)
     if vocabulary is None:
         row: Any = [random.randrange(1, manifest.source.size) for _ in range(length)]
     else:
-        letters = [symbol for symbol in vocabulary.symbols if symbol not in special] + [" "] * (
-            " " in vocabulary.symbols
-        )
-        row = "".join(random.choice(letters) for _ in range(length))
+        row = _text(model, random, length)
         if random.random() < 0.02:
             row += "\N{SNOWMAN}"
     if not manifest.source.others:
@@ -89,6 +84,16 @@ def _source(model: Model, random: Random) -> Any:
     speaker = [random.uniform(-1, 1) for _ in range(manifest.source.others[1].size)]
     tags = [random.randrange(1, manifest.source.others[0].size) for _ in range(length)]
     return dict(zip(manifest.source.names, (row, tags, speaker), strict=True))
+
+
+def _text(model: Model, random: Random, length: int) -> str:
+    """Draw a text of symbols that the vocabulary has; of letters where the bundle has no vocabulary."""
+    vocabulary = model.source_vocabulary
+    if vocabulary is None:
+        return "ab"[:length]
+    special = (vocabulary.padding, vocabulary.start, vocabulary.end, vocabulary.unknown)
+    letters = [symbol for symbol in vocabulary.symbols if symbol not in special] + [" "] * (" " in vocabulary.symbols)
+    return "".join(random.choice(letters) for _ in range(length))
 
 
 def _options(model: Model, random: Random, count: int) -> Options:
@@ -122,6 +127,10 @@ def _value(declaration: DeclaredOption, model: Model, random: Random, count: int
         "prefix": lambda: [_prefix(model, random) for _ in range(count)],
         "suppress_sequences": lambda: [random.choices(tokens, k=random.randrange(1, 4)) for _ in range(2)],
         "phrase_table": lambda: None,
+        "required_phrases": lambda: [_phrase(model, random)[:3] or [1] for _ in range(random.randrange(1, 3))],
+        "bias": lambda: [[_phrase(model, random)[:3] or [1], random.uniform(-2, 4)] for _ in range(3)],
+        "lexicon": lambda: {_text(model, random, random.randrange(1, 3)): random.choice(["B", ["A", ["B B", 2]]])},
+        "allowed_sequences": lambda: [_phrase(model, random) for _ in range(random.randrange(1, 30))],
     }
     if name in drawn:
         return drawn[name]()
@@ -142,9 +151,13 @@ def _value(declaration: DeclaredOption, model: Model, random: Random, count: int
 
 
 def _prefix(model: Model, random: Random) -> list[int] | None:
+    return None if random.random() < 0.5 else _phrase(model, random)[:2]
+
+
+def _phrase(model: Model, random: Random) -> list[int]:
     target = model.manifest.target
     ids = [token for token in range(target.size) if token not in (*target.end_ids, target.start_id)]
-    return None if random.random() < 0.5 else random.choices(ids, k=random.randrange(3))
+    return random.choices(ids, k=random.randrange(6))
 
 
 def realised(options: Options, count: int) -> Options:
@@ -156,6 +169,8 @@ def realised(options: Options, count: int) -> Options:
     if "callback" in values:
         last = values["callback"]
         values["callback"] = lambda event: event.step == last
+    if "bias" in values:
+        values["bias"] = {tuple(phrase): weight for phrase, weight in values["bias"]}
     if isinstance(values.get("max_length_ratio"), list):
         values["max_length_ratio"] = tuple(values["max_length_ratio"])
     return values
@@ -281,7 +296,17 @@ def verbs(case: Case, decoded: Decoded) -> Iterator[tuple[str, Callable[[], list
     plain = decoded.prefixes is None and lines and decoded.options.get("on_error", "raise") == "raise"
     if plain and decoded.options.get("num_hypotheses", 1) == 1:
         yield "generate_file", lambda: _from_a_file(decoded)
-    functions = {"allowed_next", "callback", "suppress_sequences", "prefix", "return_end_token"}
+    functions = {
+        "allowed_next",
+        "allowed_sequences",
+        "bias",
+        "callback",
+        "lexicon",
+        "suppress_sequences",
+        "prefix",
+        "required_phrases",
+        "return_end_token",
+    }
     if plain and not case["model"].isdigit() and not given & functions and _can_be_typed(decoded.options):
         yield "s2s-decode", lambda: _typed(decoded, case["model"])
     portable = not case["model"].isdigit() and all(len(_first(row)) for row in decoded.sources)
@@ -354,10 +379,17 @@ def _equal(expected: Result, found: Any) -> bool:
     if isinstance(found, Result):
         return _close(_without_places(expected.to_dict()), _without_places(found.to_dict()))
     written = json.loads(json.dumps(expected.to_dict()))
-    return all(_close(written[key], found[key]) for key in written if key != "hypotheses") and all(
-        _close({**theirs, "score": 0.0}, {**ours, "score": 0.0})  # the command always computes scores
-        for theirs, ours in itertools.zip_longest(written["hypotheses"], found["hypotheses"], fillvalue={})
-    )
+    return all(_close(written[key], _as_asked(found[key], written[key])) for key in written)
+
+
+def _as_asked(found: Any, written: Any) -> Any:
+    """Return what the command wrote, parts too, without the scores that nobody asked for: it always computes them."""
+    if isinstance(found, dict) and isinstance(written, dict):
+        kept = {key: value for key, value in found.items() if key != "score" or key in written}
+        return {key: _as_asked(value, written.get(key)) for key, value in kept.items()}
+    if isinstance(found, list) and isinstance(written, list) and len(found) == len(written):
+        return [_as_asked(one, other) for one, other in zip(found, written, strict=True)]
+    return found
 
 
 def _without_places(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -33,12 +33,20 @@ def make(random: Random) -> Case:
         "no_repeat_ngram_size": random.choice([0, 0, 1, 2]),
         "prefix": random.choice([None, None, [1], [3, 1]]),
         "end_tokens": ends,
+        # of tokens, below 0: the twin gives no credit for what was begun, and stops where nothing can rise
+        "weights": random.choice([[], [], [[1, -0.7], [3, -2.0]]]),
     }
     if options["prefix"] is not None:
         options["prefix"] = options["prefix"][:longest]
+    size = random.randrange(5, 10)
+    if random.random() < 0.2:  # what the others rule out is left out, which the twin doesn't know
+        free = {"min_length": 0, "suppress_tokens": [], "suppress_sequences": [], "no_repeat_ngram_size": 0}
+        tokens = [token for token in range(size - 1) if token not in ends]
+        drawn = [random.choices(tokens, k=random.randrange(6)) for _ in range(random.randrange(20))]
+        options |= {**free, "prefix": None, "allowed_sequences": [*drawn, tokens[:1]]}
     return {
         "seed": random.randrange(10**9),
-        "size": random.randrange(5, 10),
+        "size": size,
         "options": options,
         "sources": sources,
         "batch_size": random.randrange(1, 6),
@@ -61,6 +69,7 @@ def check(case: Case) -> str:
     model = random_model(case["seed"], size)
     prefix = None if options["prefix"] is None else [options["prefix"]] * len(sources)
     given = {**options, "prefix": prefix, "return_scores": True, "return_end_token": True}
+    given["bias"] = {(token,): weight for token, weight in given.pop("weights", [])}
     results = model.generate([[source] for source in sources], **given, max_batch_size=case["batch_size"])
     near = False
     for source, result in zip(sources, results, strict=True):

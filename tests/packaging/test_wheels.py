@@ -48,7 +48,7 @@ def test_imports_without_the_source_tree(wheel: Path, tmp_path: Path) -> None:
     assert done.stdout.rstrip().endswith("0.1.0")
 
 
-FOR_PEOPLE = {"bench", "commands", "console", "plots", "serving"}  # rooms that decoding never imports
+FOR_PEOPLE = {"bench", "commands", "console", "plots", "report", "serving"}  # rooms that decoding never imports
 
 
 def test_runtime_is_small(wheel: Path) -> None:

@@ -24,6 +24,7 @@ from rich.progress import track
 import s2s_runtime
 from s2s_export import ExportOptions, load_model
 from s2s_export.understand.bundle_terms import understand
+from s2s_export.understand.flat_steps import FlatSteps
 from s2s_export.verify.oracle import Decoded, Oracle
 from s2s_runtime import VocabularyFile
 from s2s_training.splitting.splitter import split
@@ -106,7 +107,7 @@ def compare(run: Path, pairs: Path, count: int, beam: int) -> bool:
     file = VocabularyFile.read(run / "vocab.json")
     keras_model = load_model(run / "model.keras")
     parts = split(keras_model)
-    oracle = Oracle(keras_model, parts, understand(keras_model, parts, ExportOptions(vocabulary=file)))
+    oracle = Oracle(keras_model, parts, understand(FlatSteps(keras_model), parts, ExportOptions(vocabulary=file)))
     texts = distinct_sources(pairs, count)
     sources = [np.asarray(file.source.encode_sentence(text)) for text in texts]
     model = s2s_runtime.load(run / "model.s2s")

@@ -86,7 +86,7 @@ _BARRED_BY = {
         for name, each in declared(kind).items()
         if DRY_RUN in each.option.not_for
     },
-    **dict.fromkeys(("trust_lambda", "custom_objects"), "model_fn"),
+    **dict.fromkeys(("trust_lambda", "custom_objects", "lambdas"), "model_fn"),
 }
 
 
@@ -141,17 +141,33 @@ class _Loading:
 
     def load(self, options: ExportOptions) -> Any:
         """Import Keras, which takes seconds, and load the model."""
-        from s2s_export.keras_files.load import build_model, import_objects, load_model
+        from s2s_export.keras_files.load import build_model, import_objects, load_model, of_each_file
 
         if self.settings.model_fn is not None:
             return build_model(self.settings.model_fn, self.path)
         objects = import_objects(self.settings.custom_objects)
         load = partial(load_model, trust_lambda=self.settings.trust_lambda, custom_objects=objects)
+        files = [file for file in (self.settings.encoder, self.path) if file is not None]
+        *encoder, lambdas = of_each_file(files, _functions(self.settings.lambdas))
         if self.settings.encoder is None:
-            return load(self.path, weights=self.settings.weights)
+            return load(self.path, weights=self.settings.weights, lambdas=lambdas)
         from s2s_export.stepped_exports import paired
 
-        return paired(load(self.settings.encoder), load(self.path), options, _by_name(self.settings.state))
+        pair = load(self.settings.encoder, lambdas=encoder[0]), load(self.path, lambdas=lambdas)
+        return paired(*pair, options, _by_name(self.settings.state))
+
+
+def _functions(lambdas: Sequence[str]) -> dict[str, Any]:
+    """Return what each --lambda names, by the name of the layer."""
+    from s2s_export.keras_files.load import import_objects
+
+    functions = {}
+    for given in lambdas:
+        layer, _, name = given.rpartition("=")
+        if not layer or ":" not in name:
+            raise UsageError(f"--lambda: expected LAYER=module:function, got {given!r}")
+        [functions[layer]] = import_objects([name], "--lambda").values()
+    return functions
 
 
 def _by_name(states: Sequence[str]) -> dict[str, str]:

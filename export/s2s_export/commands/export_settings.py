@@ -39,6 +39,9 @@ class ExportSettings:
     trust_lambda: Annotated[bool, Option(panel=GRAPH)] = False
     """Run the Python code of Lambda layers; what is going to run is said first."""
 
+    lambdas: Annotated[Sequence[str], Option(panel=GRAPH, flags=["--lambda"], metavar="LAYER=MODULE:FUNCTION")] = ()
+    """Function of yours in the place of a Lambda layer's code, of which nothing runs then; may be repeated."""
+
     custom_objects: Annotated[Sequence[str], Option(panel=GRAPH, metavar="MODULE:NAME")] = ()
     """Class the model uses, as module:Name; may be repeated."""
 

@@ -86,6 +86,12 @@ def settle(bundle: Bundle, options: ExportOptions, rows: ChosenRows | None) -> S
         ExportError: signs disagree on what nobody gave, or no set-up gives the expected outputs.
     """
     facts, given = bundle.facts, _given(options)
+    if facts.without_source and (rows is not None or options.expect is not None):
+        name = "pairs" if rows is not None else "expect"
+        raise ExportError(
+            f"{option(name)}: a language model has no source, so pairs tell nothing of it: leave it out, and give its "
+            f"symbols with {option('target_vocab', 'FILE')}"
+        )
     state = _Settling(SetUp.of(facts), {}, {}, [])
     _start(state, facts, options, given, rows)
     if rows is None and options.expect is None:
@@ -266,6 +272,8 @@ def _settled(state: _Settling, facts: Understanding, rows: ChosenRows | None, pr
             origin = "proved"
         # What has no option of its own, expected outputs settle: some, or more of them.
         settles = option(ITEM_OPTIONS[name]) if name in ITEM_OPTIONS else option("expect") if proved is None else ""
+        if name == "start and end" and state.setup.ends.start_id is None:
+            settles = option("end")
         items.append(SetUpItem(name, value, origin, settles, state.signs.get(name, ()), tuple(others)))
     changed = state.setup.in_facts(facts)
     warnings = () if proved is not None else [f"warning: {warning}" for warning in state.warnings]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import Any
 
 from s2s_export.understand.bundle_terms import Understanding
 from s2s_runtime.bundle.manifest_file import Manifest
@@ -24,11 +25,14 @@ class Ends:
     vocabulary: Vocabulary | None
 
     def __str__(self) -> str:
-        tokens = [self.start_id, *self.end_ids]
+        tokens: list[Any] = [self.start_id, *self.end_ids]
+        if self.start_id is None:
+            tokens = tokens[1:]
         if self.vocabulary is not None:
             named = [None if token is None else self.vocabulary.symbols[token] for token in tokens]
-            return f"start {named[0]!r}, end {', '.join(map(repr, named[1:])) or 'none'}"
-        return f"start {tokens[0]}, end {', '.join(map(str, tokens[1:])) or 'none'}"
+            tokens = list(map(repr, named))
+        start = [] if self.start_id is None else [f"start {tokens.pop(0)}"]
+        return ", ".join([*start, f"end {', '.join(map(str, tokens)) or 'none'}"])
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ class SetUp:
         max_length: most tokens of an output, the end token counted; None where unknown.
         source: the source vocabulary.
         values: whether the outputs are values: no token starts or ends them.
+        aligned: whether a model of one pass gives an output for each step of its source.
     """
 
     padding: PaddingPolicy
@@ -50,6 +55,7 @@ class SetUp:
     max_length: int | None
     source: Vocabulary | None
     values: bool = False
+    aligned: bool = False
 
     @classmethod
     def of(cls, facts: Understanding) -> SetUp:
@@ -57,7 +63,8 @@ class SetUp:
         source = facts.source_vocabulary
         ends = Ends(facts.target.start_id, facts.target.end_ids, facts.target_vocabulary)
         values = facts.target.feedback == "value"
-        return cls(facts.padding, source is not None and source.reverse, ends, facts.target.max_length, source, values)
+        order = source is not None and source.reverse
+        return cls(facts.padding, order, ends, facts.target.max_length, source, values, facts.target.aligned)
 
     def in_facts(self, facts: Understanding) -> Understanding:
         """Return the understanding with this set-up in place of its own."""
@@ -96,10 +103,12 @@ class SetUp:
             shown = {}  # nothing pads a source without a time axis
         if self.source is not None:
             shown["source order"] = "reversed" if self.reverse else "as written"
-        if not self.values:
+        whole = self.aligned and (padding.masked or self.max_length is None)  # as long as the source, or its padding
+        if not self.values and not (whole and padding.masked and not self.ends.end_ids):
             shown["start and end"] = str(self.ends)
         unit = "steps" if self.values else "tokens"
-        shown["longest output"] = "unknown" if self.max_length is None else f"{self.max_length} {unit}"
+        if not (whole and self.max_length is None):
+            shown["longest output"] = "unknown" if self.max_length is None else f"{self.max_length} {unit}"
         return shown
 
     @property

@@ -51,6 +51,8 @@ def build_graphs(split: SplitModel, facts: Understanding, opset: int, passes: Pa
     Raises:
         ExportError: part of the model has no ONNX form, or keeps a dtype that bundles don't.
     """
+    if split.kind == "one-pass":
+        return Graphs({"model": _whole(split, facts, opset, passes)}, (), (), passes)
     crossing = split.encoder.outputs
     states = _specs("state", crossing[: split.state_count])
     memory = _specs("memory", crossing[split.state_count :])
@@ -69,6 +71,10 @@ def with_searches(graphs: Graphs, facts: Understanding) -> Graphs:
 
     Only models that write tokens get them. The gates of the steps in them are taken apart.
     """
+    if "decoder" not in graphs.models:
+        return graphs
+    if facts.without_start:  # all begin with a prompt, behind which searches go step by step
+        return graphs
     graphs, folds = replace(graphs, passes=graphs.passes.copy()), Folds()
     decoder, apart = graphs.models["decoder"], GraphEditor(graphs.models["decoder"], folds).copy()
     if take_gates_apart(apart, graphs.passes):
@@ -96,9 +102,31 @@ def _specs(stem: str, tensors: Sequence[Any]) -> tuple[TensorSpec, ...]:
     return tuple(specs)
 
 
+def _whole(split: SplitModel, facts: Understanding, opset: int, passes: Passes) -> WeightedModel:
+    """Return the one graph of a model of one pass."""
+    output = "output" if facts.target.feedback == "value" else "logits"
+    editor, inputs = _read_sources(split, facts, [output], opset, passes)
+    if facts.probabilities and not passes.apply("logits", strip_softmax, editor, output):
+        _take_logarithm(editor, output)
+    with checked("model"):
+        made = editor.finish()
+    return _ordered(made, inputs, [output])
+
+
 def _encoder(
     split: SplitModel, facts: Understanding, crossing: Sequence[TensorSpec], opset: int, passes: Passes
 ) -> WeightedModel:
+    names = [tensor.name for tensor in crossing]
+    editor, inputs = _read_sources(split, facts, names, opset, passes)
+    with checked("encoder"):
+        made = editor.finish()
+    return _ordered(made, inputs, names)
+
+
+def _read_sources(
+    split: SplitModel, facts: Understanding, outputs: Sequence[str], opset: int, passes: Passes
+) -> tuple[GraphEditor, list[str]]:
+    """Convert the model that reads the sources; return its graph, to be changed, and the names of its inputs."""
     readers = [
         _reader(source.size, one_hot=source.kind == "one-hot", dtype=tensor.dtype)
         for source, tensor in zip(facts.sources, split.encoder.inputs, strict=True)
@@ -110,12 +138,9 @@ def _encoder(
         return [tf.ensure_shape(read(tensor), (None, *own.shape[1:])) for read, tensor, own in reads]
 
     signature = [tf.TensorSpec(spec.shape, spec.dtype, name=spec.name) for spec in facts.source.inputs]
-    names = [tensor.name for tensor in crossing]
-    editor = GraphEditor(convert(split.encoder, prepare, signature, names, opset))
+    editor = GraphEditor(convert(split.encoder, prepare, signature, outputs, opset))
     passes.apply("kernel_rows", look_up_kernels, editor)
-    with checked("encoder"):
-        made = editor.finish()
-    return _ordered(made, [spec.name for spec in facts.source.inputs], names)
+    return editor, [spec.name for spec in facts.source.inputs]
 
 
 def _decoder(

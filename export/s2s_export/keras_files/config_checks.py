@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import marshal
+import platform
 import zipfile
 from base64 import b64decode
 from collections.abc import Iterator
@@ -53,14 +54,20 @@ class LambdaCode:
     layer: str
     held: Any
 
-    def __str__(self) -> str:
-        """Say what is known of the code without running it. The file has to be trusted, as the code is unpacked."""
+    @property
+    def unpacked(self) -> CodeType | None:
+        """The code, which isn't run; None where this version of Python can't read it. The file has to be trusted."""
         coded = self.held.get("code") if isinstance(self.held, dict) else self.held
         try:
             code = marshal.loads(b64decode(coded[0] if isinstance(coded, list) else coded))
         except (ValueError, TypeError, EOFError, IndexError):
-            code = None
-        if not isinstance(code, CodeType):
+            return None
+        return code if isinstance(code, CodeType) else None
+
+    def __str__(self) -> str:
+        """Say what is known of the code without running it. The file has to be trusted, as the code is unpacked."""
+        code = self.unpacked
+        if code is None:
             return "code of another version of Python"
         arguments = ", ".join(code.co_varnames[: code.co_argcount])
         used = [*code.co_names, *(repr(each)[:40] for each in code.co_consts if each is not None)]
@@ -68,30 +75,45 @@ class LambdaCode:
         return f"lambda {arguments} of {place}, which uses {', '.join(used) or 'nothing else'}"
 
 
-def check_config(path: Path, objects: dict[str, Any], *, trust_lambda: bool) -> Entry:
-    """Check what the configuration in a file of a whole model would run or read, and return it.
+def check_config(config: Entry, path: Path, objects: dict[str, Any], *, trust_lambda: bool) -> None:
+    """Check what the configuration of a whole model would run or read.
 
     Args:
-        path: the file, whose structure was checked.
+        config: as `read_config` returned it.
+        path: the file that it came from, whose structure was checked.
         objects: classes and functions that the caller hands in, by name.
         trust_lambda: whether code in the file may run; it is logged then, before it does.
 
     Raises:
-        ModelFileError: it would run code or read a file without having been asked to; or holds no configuration.
+        ModelFileError: it would run code or read a file without having been asked to.
     """
-    config = read_config(path)
     for entry in entries(config):
         _check_entry(entry, path, objects)
     codes = lambda_codes(config)
     if codes and not trust_lambda:
-        names = ", ".join(f'"{code.layer}"' for code in codes)
-        raise ModelFileError(
-            f"{path}: it holds a Lambda layer ({names}), whose Python code would run on loading; if you trust the "
-            "file, allow it with --trust-lambda (trust_lambda=True in Python)"
-        )
+        raise ModelFileError(_would_run(path, [code.layer for code in codes if code.layer != _LAMBDA]))
     for code in codes:
         logger.warning('%s: layer "%s" runs code of this file, as trusted: %s', path, code.layer, code)
-    return config
+        if code.unpacked is None:
+            advice = "build the model in code and give its weights: --weights FILE --model-fn module:function"
+            if code.layer != _LAMBDA:
+                advice = f"put a function of yours in its place: --lambda {code.layer}=module:function (lambdas=)"
+            raise ModelFileError(
+                f'{path}: layer "{code.layer}" holds code of another version of Python, which this one '
+                f"({platform.python_version()}) can't run; {advice}"
+            )
+
+
+def _would_run(path: Path, layers: list[str]) -> str:
+    trust = "if you trust the file, allow it with --trust-lambda (trust_lambda=True in Python)"
+    if not layers:
+        return f"{path}: it holds Python code in the place of a function, which would run on loading; {trust}"
+    names = ", ".join(f'"{layer}"' for layer in layers)
+    instead = " ".join(f"--lambda {layer}=module:function" for layer in dict.fromkeys(layers))
+    return (
+        f"{path}: it holds a Lambda layer ({names}), whose Python code would run on loading; put functions of yours in "
+        f"its place with {instead} (lambdas= in Python), and nothing in the file runs; or, {trust}"
+    )
 
 
 def read_config(path: Path) -> Entry:
@@ -131,12 +153,22 @@ def entries(config: Any) -> Iterator[Entry]:
         pending += [*inner][::-1]
 
 
+def is_code(held: Any, kind: Any = None) -> bool:
+    """Return whether Python code stands in a configuration where something is a function or a value.
+
+    Args:
+        held: what stands there.
+        kind: what Keras 2 wrote beside it: "lambda" for code.
+    """
+    return kind == "lambda" or any(entry["class_name"] == _LAMBDA for entry in entries(held))
+
+
 def lambda_codes(config: Any) -> list[LambdaCode]:
     """Return the code in a configuration, by the layer that it stands in."""
     codes, seen = list[LambdaCode](), set[int]()
     for entry in entries(config):  # a layer comes before what stands in it
         inner = entry.get("config")
-        if _name(entry) == "Lambda" and isinstance(inner, dict):
+        if class_name(entry) == "Lambda" and isinstance(inner, dict):
             function = inner.get("function")
             held = [found for found in entries(inner) if found["class_name"] == _LAMBDA]
             seen |= {id(found) for found in held}
@@ -149,7 +181,7 @@ def lambda_codes(config: Any) -> list[LambdaCode]:
 
 
 def _check_entry(entry: Entry, path: Path, objects: dict[str, Any]) -> None:
-    name, inner, module = _name(entry), entry.get("config"), entry.get("module")
+    name, inner, module = class_name(entry), entry.get("config"), entry.get("module")
     layer = inner.get("name") if isinstance(inner, dict) else None
     at = f"{path}: {name}" + (f' "{layer}"' if isinstance(layer, str) else "")
     if name in _FOREIGN:
@@ -188,5 +220,6 @@ def _given(entry: Entry, name: Any, objects: dict[str, Any]) -> bool:
     )
 
 
-def _name(entry: Entry) -> str:
+def class_name(entry: Entry) -> str:
+    """Return the name of an object's class, without the module that some versions wrote before it."""
     return str(entry["class_name"]).rpartition(".")[2]  # Keras also finds "layers.Lambda" in the module "keras"

@@ -79,11 +79,12 @@ def keras_version(path: Path) -> str:
 
 
 @contextmanager
-def translated(path: Path) -> Iterator[Path]:
+def translated(path: Path, config: dict[str, Any] | None = None) -> Iterator[Path]:
     """Yield a translated copy of a file, or the file itself where Keras 3 reads it as it is.
 
     Args:
         path: `.keras` file, or `.h5` file of a whole model or of weights.
+        config: a configuration in the place of the file's, in the same words.
 
     Raises:
         ModelFileError: Keras 1 wrote it, or a layer has something that Keras 3 has no equal for.
@@ -91,19 +92,19 @@ def translated(path: Path) -> Iterator[Path]:
     version = keras_version(path)
     if version.startswith("1"):
         raise ModelFileError(f"{path}: saved by Keras {version}; load it with Keras 2 and save it again")
-    if zipfile.is_zipfile(path) and not version.startswith("2"):
+    if zipfile.is_zipfile(path) and not version.startswith("2") and config is None:
         yield path
         return
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / path.name
         if zipfile.is_zipfile(path):
-            _translate_archive(path, copy)
+            _translate_archive(path, copy, config, keras_2=version.startswith("2"))
             yield copy
             return
         shutil.copyfile(path, copy)
         with h5py.File(copy, "r+") as file:
             if "model_config" in file.attrs:
-                config = json.loads(_text(file.attrs["model_config"]))
+                config = json.loads(_text(file.attrs["model_config"])) if config is None else config
                 made = translated_model(config) if version.startswith("2") else _readable(config)
                 file.attrs["model_config"] = json.dumps(made)
             if version.startswith("2"):
@@ -111,15 +112,16 @@ def translated(path: Path) -> Iterator[Path]:
         yield copy
 
 
-def _translate_archive(path: Path, copy: Path) -> None:
-    """Write a copy of a `.keras` file of Keras 2.13 to 2.15, or of tf_keras, with its configuration translated.
+def _translate_archive(path: Path, copy: Path, config: dict[str, Any] | None, *, keras_2: bool) -> None:
+    """Write a copy of a `.keras` file with its configuration, or another, translated where Keras 2 wrote it.
 
-    The weights in such a file lie where Keras 3 looks for them.
+    The weights in such a file, of Keras 2.13 to 2.15 or of tf_keras, lie where Keras 3 looks for them.
     """
     with zipfile.ZipFile(path) as old, zipfile.ZipFile(copy, "w") as new:
         if "model.weights.h5" not in old.namelist():
             raise ModelFileError(f"{path}: holds no model.weights.h5; save it again with model.save()")
-        config = translated_model(json.loads(old.read("config.json")))
+        config = json.loads(old.read("config.json")) if config is None else config
+        config = translated_model(config) if keras_2 else config
         new.writestr("metadata.json", json.dumps({"keras_version": keras.__version__, "date_saved": ""}))
         new.writestr("config.json", json.dumps(config))
         for name in old.namelist():
@@ -173,6 +175,7 @@ def translate_config(entry: dict[str, Any]) -> dict[str, Any]:
             "which only they read; build the model in code and give its weights: --weights FILE --model-fn "
             "module:function"
         )
+    config = _lambda_arguments(config) if kind == "Lambda" else config
     made = _arguments(_CUDNN.get(kind, kind), config)
     if kind in _CUDNN:
         made |= {"activation": "tanh", "recurrent_activation": "sigmoid"} if kind == "CuDNNLSTM" else {}
@@ -299,6 +302,19 @@ def _arguments(kind: str, config: dict[str, Any]) -> dict[str, Any]:
                 f"layer {config.get('name')!r} ({kind}) was saved by Keras 2 with {key}={value!r}, which Keras 3 "
                 "lacks; rebuild the model in code and give it with --model-fn module:function --weights FILE"
             )
+    return made
+
+
+def _lambda_arguments(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a Lambda layer with its functions as Keras 3 writes them: code, or a name."""
+    made = {key: value for key, value in config.items() if not key.endswith(("_type", "module"))}
+    for key in ("function", "output_shape", "mask"):
+        kind, held = config.get(f"{key}_type"), config.get(key)
+        if kind == "lambda" and isinstance(held, list):
+            code = dict(zip(("code", "defaults", "closure"), held, strict=False))
+            made[key] = {"class_name": "__lambda__", "config": code}
+        elif kind == "function" and isinstance(held, str):
+            made[key] = {"module": None, "class_name": "function", "config": held, "registered_name": held}
     return made
 
 

@@ -8,7 +8,7 @@ import re
 import sys
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import keras
 from s2s_export.errors import ModelFileError
 from s2s_export.keras_files.archive_checks import check_file
 from s2s_export.keras_files.array_weights import assign_arrays
-from s2s_export.keras_files.config_checks import check_config
+from s2s_export.keras_files.config_checks import check_config, read_config
 from s2s_export.keras_files.dtypes import in_float32
 from s2s_export.keras_files.file_kinds import (
     checkpoint_of,
@@ -29,7 +29,7 @@ from s2s_export.keras_files.file_kinds import (
     refuse_missing_weights,
 )
 from s2s_export.keras_files.keras2_config import translated, translated_model
-from s2s_export.keras_files.lambda_globals import provide_globals
+from s2s_export.keras_files.lambda_layers import lambda_names, provide_globals, with_given_functions
 from s2s_export.keras_files.saved_optimizer import restore_optimizer
 from s2s_export.keras_files.tracked_weights import assign_checkpoint
 from s2s_training import layers as _  # noqa: F401  (registers the layers that s2s-train's models hold)
@@ -44,6 +44,7 @@ def load_model(
     trust_lambda: bool = False,
     custom_objects: dict[str, Any] | None = None,
     weights: str | os.PathLike[str] | None = None,
+    lambdas: Mapping[str, Callable[..., Any]] | None = None,
 ) -> keras.Model:
     """Load a `.keras` or `.h5` file, or the folder of a SavedModel that Keras 2 wrote, for inference.
 
@@ -54,6 +55,8 @@ def load_model(
         trust_lambda: allow Lambda layers, whose Python code the file carries and loading runs; it is logged what runs.
         custom_objects: classes and functions the model was built with, by name.
         weights: where `path` is a configuration alone (`model.json`, of `model.to_json()`), the weights beside it.
+        lambdas: functions in the place of the code of Lambda layers, by the layers' names. They are called as the
+            layer's own was; of the code of these layers nothing runs, `trust_lambda` or not.
 
     Raises:
         ModelFileError: no such file, no Keras model, or it needs something that was not given.
@@ -68,17 +71,17 @@ def load_model(
     try:
         if not in_parts:
             check_file(path)
-        config = check_config(path, custom_objects or {}, trust_lambda=trust_lambda)
+        config, given = with_given_functions(read_config(path), lambdas or {})
+        objects = {**(custom_objects or {}), **given}
+        check_config(config, path, objects, trust_lambda=trust_lambda)
         if trust_lambda:
             provide_globals()
         if in_parts:
-            model = _of_config(config, custom_objects, trust_lambda=trust_lambda)
+            model = _of_config(config, objects, trust_lambda=trust_lambda)
             _load_weights(model, path if weights is None else Path(weights), config)
             return model
-        with translated(path) as readable:
-            model = keras.models.load_model(
-                readable, compile=False, safe_mode=not trust_lambda, custom_objects=custom_objects
-            )
+        with translated(path, config if given else None) as readable:
+            model = keras.models.load_model(readable, compile=False, safe_mode=not trust_lambda, custom_objects=objects)
     except ModelFileError:
         raise
     except _DAMAGED as error:
@@ -154,6 +157,18 @@ def _load_weights(model: keras.Model, path: Path, config: dict[str, Any] | None 
         check_file(path)
     with translated(path) if h5py.is_hdf5(path) else nullcontext(path) as readable:
         model.load_weights(readable)
+
+
+def of_each_file(paths: Sequence[Path], lambdas: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return for each of several files the functions that are for Lambda layers of its own.
+
+    What no file has a layer for stands with all of them, so that loading refuses it.
+    """
+    if not lambdas or len(paths) == 1:
+        return [lambdas] * len(paths)
+    names = [lambda_names(read_config(path)) for path in paths]
+    known = set().union(*names)
+    return [{name: made for name, made in lambdas.items() if name in own or name not in known} for own in names]
 
 
 def import_objects(names: Sequence[str], option: str = "custom objects") -> dict[str, Any]:

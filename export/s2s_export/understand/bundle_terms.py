@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import keras
 import numpy as np
 from keras import tree
 
 from s2s_export.options import ExportOptions
+from s2s_export.understand.flat_steps import FlatSteps
 from s2s_export.understand.padding_policy import PaddingFinder
 from s2s_export.understand.source_terms import further_sources, graph_input, source_terms
 from s2s_export.understand.target_terms import feed_notes, target_terms
@@ -37,6 +37,7 @@ class Understanding:
         probabilities: whether the training model's output is probabilities rather than logits or values.
         longest: how many steps the training model can read of each source, in their order; None where any number.
         notes: what a person should know, a sentence each.
+        without_source: whether there is no source, as of a language model; one input of no meaning stands for it.
     """
 
     source: SourceSpec
@@ -49,6 +50,12 @@ class Understanding:
     probabilities: bool
     longest: tuple[int | None, ...]
     notes: tuple[str, ...]
+    without_source: bool = False
+
+    @property
+    def without_start(self) -> bool:
+        """Whether a language model has no start token: it goes on from a token at least."""
+        return self.without_source and self.target.feedback == "token" and self.target.start_id is None
 
     @property
     def sources(self) -> tuple[OtherSource, ...]:
@@ -57,8 +64,13 @@ class Understanding:
         return (first, *self.source.others)
 
 
-def understand(model: keras.Model, split: SplitModel, options: ExportOptions) -> Understanding:
+def understand(flat: FlatSteps, split: SplitModel, options: ExportOptions) -> Understanding:
     """Put graph, vocabulary and options together.
+
+    Args:
+        flat: the training model, each step of it a row.
+        split: that model taken apart.
+        options: of the export.
 
     Raises:
         ExportError: they contradict each other (sizes that don't fit show both numbers), or something only the caller
@@ -68,13 +80,16 @@ def understand(model: keras.Model, split: SplitModel, options: ExportOptions) ->
     vocabulary = options.vocabulary
     sides = (None, None) if vocabulary is None else _sides(split, vocabulary, options, notes)
     probabilities = _gives_probabilities(split)
-    target, one_hot_target = target_terms(model, split, sides[1], options, probabilities=probabilities)
-    source = source_terms(split, sides[0], options, one_hot_target=one_hot_target)
-    others = further_sources(split, options)
+    target, one_hot_target = target_terms(flat, split, sides[1], options, probabilities=probabilities)
+    source = source_terms(split, sides[0], options, flat.inputs, one_hot_target=one_hot_target)
+    others = further_sources(split, options, flat.inputs)
     tensors = (graph_input(i, other, split.sources[i].shape[1:]) for i, other in enumerate(others, 1))
     source = replace(source, inputs=(*source.inputs, *tensors))
     finder = PaddingFinder(split, (_alone(source), *others), options, notes)
-    padding = finder.policy()
+    padding = PaddingPolicy(masked=False) if split.kind == "decoder-only" else finder.policy()
+    if split.kind == "one-pass" and target.padding_id is not None and not padding.masked:
+        # What fills short targets is given behind them too: there a text ends.
+        target = replace(target, end_ids=tuple(dict.fromkeys((*target.end_ids, target.padding_id))))
     if others:
         padded = tuple(
             other if other.known else replace(other, padding=finder.beside(i, padding))
@@ -92,16 +107,22 @@ def understand(model: keras.Model, split: SplitModel, options: ExportOptions) ->
             f"it gives is exact, a step costs more the longer the target is, and it takes {split.prefix} steps at most"
         )
     if target.feedback == "value" and split.fed == "none" and not split.fed_inputs:
-        notes.append(
+        taken = (
             "the output is taken for values, as nothing says that it is tokens "
-            f"({option('target_vocab')}, or {option('end_id')}, would); what the "
-            "decoder reads is among its own states, a start value given to predict is not looked at"
+            f"({option('target_vocab')}, or {option('end_id')}, would)"
         )
-    if target.max_length is None:
+        states = "; what the decoder reads is among its own states, a start value given to predict is not looked at"
+        notes.append(taken if split.kind == "one-pass" else taken + states)
+    if split.kind == "one-pass":
+        notes.append("nothing is fed back: the whole model is one graph, which gives the outputs of all positions")
+    elif target.max_length is None:
         notes.append(unknown_length_note())
     longest = _longest(split, (padding, *(other.padding for other in source.others)))
     fed = one_hot_target, options.first_token
-    return Understanding(source, target, padding, *sides, *fed, probabilities, longest, tuple(notes))
+    without_source = split.kind == "decoder-only"
+    if without_source and target.start_id is None:
+        notes.append("the model has no start token: it goes on from a prompt of at least one symbol")
+    return Understanding(source, target, padding, *sides, *fed, probabilities, longest, tuple(notes), without_source)
 
 
 def unknown_length_note() -> str:
@@ -141,8 +162,8 @@ def _longest(split: SplitModel, policies: Sequence[PaddingPolicy]) -> tuple[int 
 
 def _gives_probabilities(split: SplitModel) -> bool:
     """Return whether the output of one step is a distribution, as a run on noise shows."""
-    inputs = noise_for(split.decoder.inputs)
-    output = np.asarray(tree.flatten(split.decoder(inputs, training=False))[0], dtype=np.float64)
+    model = split.models[-1]
+    output = np.asarray(tree.flatten(model(noise_for(model.inputs), training=False))[0], dtype=np.float64)
     return bool(output.shape[-1] > 1 and (output >= 0).all() and np.allclose(output.sum(axis=-1), 1, atol=1e-3))
 
 

@@ -78,8 +78,8 @@ class FirstLook:
         """Return what the model shows: its kind, inputs, sizes, states."""
         model, split, facts = self.parts
         inputs = [f"{value.name!r} {_shape(value.shape)}" for value in split.sources]
-        rows = [("kind", _kind(split))]
-        for name, source in zip(inputs, facts.sources, strict=True):
+        rows = [("kind", "a language model, without a source" if facts.without_source else _kind(split))]
+        for name, source in [] if facts.without_source else zip(inputs, facts.sources, strict=True):
             rows.append(("source", f"input {name}: {_SOURCES[source.kind].format(size=source.size)}"))
         fed = "what it gave is among its own states"
         if split.target_index is not None:
@@ -90,7 +90,8 @@ class FirstLook:
         rows.append(("states", ", ".join(names[: split.state_count]) or "none"))
         rows.append(("memory", ", ".join(names[split.state_count :]) or "none"))
         masked = facts.padding.masked
-        rows.append(("padding", "masked: changes no result" if masked else "read by the model, as it has no mask"))
+        if not facts.without_source:
+            rows.append(("padding", "masked: changes no result" if masked else "read by the model, as it has no mask"))
         return rows
 
     def unknown(self, options: ExportOptions) -> list[tuple[str, str]]:
@@ -117,7 +118,7 @@ class FirstLook:
 
     def _holds_symbols(self, side: str) -> bool:
         if side == "source":
-            return self.facts.source.kind in ("ids", "one-hot")
+            return not self.facts.without_source and self.facts.source.kind in ("ids", "one-hot")
         return self.facts.target.feedback != "value"
 
     def next_command(self, typed: Sequence[str], options: ExportOptions, folder: Path) -> str:

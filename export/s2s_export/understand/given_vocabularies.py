@@ -7,7 +7,7 @@ import json
 import operator
 import os
 import re
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, TypeGuard
@@ -220,10 +220,15 @@ def _of_symbols(symbols: list[str], side: SideName, unit: Unit | None) -> Vocabu
         symbols = [free_name("<pad>", set(symbols)), *symbols[1:]]
         padding: str | None = symbols[0]
     else:
-        padding = next((name for name in _PADDING if name in symbols), None)
+        padding = usual_padding(symbols)
     unknown = next((name for name in _UNKNOWN if name in symbols), None)
     vocabulary = Vocabulary(unit or _unit(symbols), tuple(symbols), padding=padding, unknown=unknown)
     return _for_side(vocabulary, side)
+
+
+def usual_padding(symbols: Sequence[str]) -> str | None:
+    """Return the symbol that pads, where one has a name that such symbols usually have."""
+    return next((name for name in _PADDING if name in symbols), None)
 
 
 def _unit(symbols: Iterable[str]) -> Unit:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import keras
 
@@ -20,15 +21,30 @@ def source_terms(
     split: SplitModel,
     vocabulary: Vocabulary | None,
     options: ExportOptions,
+    steps: Mapping[str, tuple[int, ...]],
     *,
     one_hot_target: bool,
 ) -> SourceSpec:
     """Return the first source, of which one-hot rows are expected where the target has them.
 
+    Args:
+        split: the model taken apart.
+        vocabulary: the source's symbols.
+        options: of the export.
+        steps: the shape of a step, by the name of the input, where it has several axes.
+        one_hot_target: whether the target's tokens are fed as one-hot rows.
+
     Raises:
         ExportError: vocabulary or options contradict the input's shape, or the number of ids is unknown.
     """
     tensor = split.encoder.inputs[0]
+    if split.kind == "decoder-only":
+        if vocabulary is not None:
+            raise ExportError(
+                f"{option('source_vocab')}: a language model has no source; give its symbols as those of the target "
+                f"({option('target_vocab', 'FILE')})"
+            )
+        return SourceSpec("ids", 1, (TensorSpec("source", "int64", (None, None)),))
     if split.vectors[0]:
         if vocabulary is not None or options.source_kind != "auto":
             raise ExportError(
@@ -51,15 +67,18 @@ def source_terms(
         _check_size(vocabulary, size, exact=False)
         known = len(vocabulary) if vocabulary is not None else size
         return SourceSpec("ids", known, (TensorSpec("source", "int64", (None, None)),))
-    if len(tensor.shape) > 3:
-        raise ExportError(steps_of_several_axes("the source", tuple(tensor.shape[2:])))
     if len(tensor.shape) != 3 or tensor.shape[-1] is None:
         raise ExportError(
             f"the source input has shape {tensor.shape}; expected (batch, time) or (batch, time, features)"
         )
-    size = int(tensor.shape[-1])
+    size, step = int(tensor.shape[-1]), steps.get(split.sources[0].name, ())
+    if step and (vocabulary is not None or options.source_kind == "one-hot"):
+        raise ExportError(
+            f"{option('source_vocab' if vocabulary is not None else 'source_kind')}: the source has steps of shape "
+            f"{step}, which are values and no symbols; leave it out"
+        )
     one_hot = options.source_kind == "one-hot" or (
-        options.source_kind == "auto" and (vocabulary is not None or one_hot_target) and size > 1
+        options.source_kind == "auto" and (vocabulary is not None or one_hot_target) and size > 1 and not step
     )
     if one_hot:
         _check_size(vocabulary, size, exact=True)
@@ -68,11 +87,19 @@ def source_terms(
         raise ExportError(
             f"a source vocabulary was given, but the source is values ({option('source_kind', 'one-hot')} if it is not)"
         )
-    return SourceSpec("values", size, (TensorSpec("source", "float32", (None, None, size)),))
+    return SourceSpec("values", size, (TensorSpec("source", "float32", (None, None, size)),), step=step)
 
 
-def further_sources(split: SplitModel, options: ExportOptions) -> tuple[OtherSource, ...]:
-    """Return what the encoder reads beside its first source; the padding of these is still to be found."""
+def further_sources(
+    split: SplitModel, options: ExportOptions, steps: Mapping[str, tuple[int, ...]]
+) -> tuple[OtherSource, ...]:
+    """Return what the encoder reads beside its first source; the padding of these is still to be found.
+
+    Args:
+        split: the model taken apart.
+        options: of the export.
+        steps: the shape of a step, by the name of the input, where it has several axes.
+    """
     known = [value.name for value in split.sources[1:] if len(value.shape) == 3]
     for name in options.one_hot_inputs:
         if name not in known:
@@ -91,9 +118,9 @@ def further_sources(split: SplitModel, options: ExportOptions) -> tuple[OtherSou
             )
         vectors: SourceKind = "one-hot" if value.name in options.one_hot_inputs else "values"
         kind: SourceKind = "vector" if split.vectors[i] else (vectors if len(value.shape) == 3 else "ids")
-        nothing = PaddingPolicy(masked=False)
+        nothing, step = PaddingPolicy(masked=False), steps.get(value.name, ())
         sizes = (value.name, kind, int(size or 0))
-        others.append(OtherSource(*sizes, aligned=split.aligned[i], padding=nothing, known=split.known[i]))
+        others.append(OtherSource(*sizes, aligned=split.aligned[i], padding=nothing, known=split.known[i], step=step))
     return tuple(others)
 
 
@@ -125,12 +152,3 @@ def _check_size(vocabulary: Vocabulary | None, size: int, *, exact: bool) -> Non
             f"the source vocabulary has {len(vocabulary)} symbols but the model reads {size}; "
             "give the symbols the model was trained with"
         )
-
-
-def steps_of_several_axes(what: str, step: tuple[int | None, ...]) -> str:
-    """Return why a sequence whose steps have several axes is refused, and how to build the model around that."""
-    return (
-        f"{what} has steps of shape {step}, and a bundle's have one axis: build the model from the same layers with "
-        "inputs (batch, time, features), TimeDistributed(Reshape(...)) behind them and TimeDistributed(Flatten()) "
-        "before its output; the weights stay as they are"
-    )

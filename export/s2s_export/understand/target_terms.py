@@ -5,8 +5,10 @@ from __future__ import annotations
 import keras
 
 from s2s_export.errors import ExportError
+from s2s_export.one_pass.reading import gives_one_for_each_step
 from s2s_export.options import ExportOptions
-from s2s_export.understand.source_terms import steps_of_several_axes
+from s2s_export.understand.flat_steps import FlatSteps
+from s2s_export.understand.given_vocabularies import usual_padding
 from s2s_runtime.bundle.manifest_file import TargetSpec
 from s2s_runtime.spelling import option, option_by_name
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
@@ -14,17 +16,25 @@ from s2s_training.splitting.splitter import SplitModel
 
 
 def target_terms(
-    model: keras.Model,
+    flat: FlatSteps,
     split: SplitModel,
     vocabulary: Vocabulary | None,
     options: ExportOptions,
     *,
     probabilities: bool,
 ) -> tuple[TargetSpec, bool]:
-    """Return the target side, and whether tokens are fed as one-hot rows."""
-    step = tuple(split.decoder.outputs[0].shape[1:])
-    if len(step) != 1:
-        raise ExportError(steps_of_several_axes("what is decoded", step))
+    """Return the target side, and whether tokens are fed as one-hot rows.
+
+    Args:
+        flat: the training model, each step of it a row.
+        split: that model taken apart.
+        vocabulary: the target's.
+        options: of the export.
+        probabilities: whether what is decoded is a distribution.
+
+    Raises:
+        ExportError: options contradict the model, or something is missing that only the caller knows.
+    """
     width = split.decoder.outputs[0].shape[-1]
     if width is None:
         raise ExportError(
@@ -35,12 +45,18 @@ def target_terms(
     size = int(width)
     fed_size = split.decoder.inputs[0].shape[-1] if split.fed == "value" else None
     start_id = options.first_token
-    one_hot = split.fed == "value" and fed_size == size and (probabilities or start_id is not None)
-    max_length = _max_length(model, split, options)
+    alone = split.kind == "decoder-only"
+    one_hot = split.fed == "value" and fed_size == size and (probabilities or start_id is not None or alone)
+    max_length = _max_length(flat.model, split, options)
     # Nothing says symbols: neither a softmax, nor a vocabulary, nor a token that ends or begins.
     without_tokens = not (probabilities or vocabulary or options.end_ids) and start_id is None
+    aligned = split.kind == "one-pass" and gives_one_for_each_step(split)
+    if flat.output:
+        _refuse_tokens(flat.output, vocabulary, options)
+        _ask_for_feed(split, size)
+        return TargetSpec("value", size, max_length=max_length, aligned=aligned, step=flat.output), False
     if split.fed == "none" and without_tokens:
-        return TargetSpec("value", size, max_length=max_length), False
+        return TargetSpec("value", size, max_length=max_length, aligned=aligned), False
     if split.fed == "value" and not one_hot:
         _ask_for_feed(split, size)
         if vocabulary is not None:
@@ -59,7 +75,7 @@ def target_terms(
         if token >= size:
             raise ExportError(f"start and end ids: expected 0 to {size - 1} (the model's outputs), got {token}")
     feedback = split.fed if split.fed in ("none", "probabilities") else "token"
-    if feedback == "token" and start_id is None:
+    if feedback == "token" and start_id is None and not alone:
         raise ExportError(
             f"the first token fed to the decoder is unknown: give the target's symbols with "
             f"{option('target_vocab', 'FILE')} and the start and end among them with {option('start', 'SYMBOL')} and "
@@ -75,9 +91,21 @@ def target_terms(
             padding_id=_target_padding(split, vocabulary),
             unknown_id=None if vocabulary is None else vocabulary.unknown_id,
             max_length=max_length,
+            aligned=aligned,
         ),
         one_hot,
     )
+
+
+def _refuse_tokens(step: tuple[int, ...], vocabulary: Vocabulary | None, options: ExportOptions) -> None:
+    """Refuse whatever speaks of tokens where a step has several axes."""
+    given = [("target_vocab", vocabulary is not None), ("start_id", options.first_token is not None)]
+    given += [("start_zeros", options.start_zeros), ("end_id", bool(options.end_ids))]
+    names = " and ".join(option(name) for name, is_given in given if is_given)
+    if names:
+        raise ExportError(
+            f"{names}: what is decoded has steps of shape {step}, which are values and no tokens; leave it out"
+        )
 
 
 def _ask_for_feed(split: SplitModel, size: int) -> None:
@@ -110,7 +138,12 @@ def _target_padding(split: SplitModel, vocabulary: Vocabulary | None) -> int | N
     """
     if any(_masks_zero(call.operation) for call in split.reading.decoder_calls):
         return 0
-    if vocabulary is None or vocabulary.padding is None or vocabulary.padding == vocabulary.end:
+    if vocabulary is None:
+        return None
+    if split.kind == "one-pass" and vocabulary.padding is None and vocabulary.end is None:
+        named = usual_padding(vocabulary.symbols)
+        return None if named is None else vocabulary.symbols.index(named)
+    if vocabulary.padding is None or vocabulary.padding == vocabulary.end:
         return None
     return vocabulary.padding_id if vocabulary.padding.strip() else None
 
@@ -125,7 +158,8 @@ def _max_length(model: keras.Model, split: SplitModel, options: ExportOptions) -
     It is as asked for, as the vocabulary records it, or as the graph fixes it (its steps, if unrolled).
     """
     recorded = options.vocabulary.max_length if options.vocabulary is not None else None
-    fixed = split.steps or model.outputs[split.output_index].shape[1]
+    shape = model.outputs[split.output_index].shape
+    fixed = split.steps or (1 if len(shape) == 2 else shape[1])
     chosen = options.max_length or recorded or fixed
     if fixed is not None and chosen is not None and chosen > fixed:
         raise ExportError(f"max_length: the model's graph is fixed to {fixed} target steps, got {chosen}")

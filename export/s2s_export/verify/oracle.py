@@ -116,8 +116,8 @@ class Oracle:
             tf.TensorSpec(tensor.shape, keras.backend.standardize_dtype(tensor.dtype)) for tensor in model.inputs
         ]
         # One trace serves all shapes, but Keras's TimeDistributed mistakes a time dimension it can't see while tracing.
-        sees_time = any(isinstance(layer, keras.layers.TimeDistributed) for layer in model._flatten_layers())
-        self._forward = tf.function(self._output, input_signature=None if sees_time else signature)
+        self._sees_time = any(isinstance(layer, keras.layers.TimeDistributed) for layer in model._flatten_layers())
+        self._forward = tf.function(self._output, input_signature=None if self._sees_time else signature)
 
     @property
     def model(self) -> keras.Model:
@@ -136,8 +136,11 @@ class Oracle:
         return tree.flatten(self._model(structure, training=False))[self._split.output_index]
 
     def log_probabilities(self, sources: Sequence[Sentence], prefixes: Sequence[Sequence[int]]) -> np.ndarray:
-        """Return log-probabilities (sentences, symbols) of the token after each prefix, which has no start token."""
-        lengths = np.array([len(prefix) for prefix in prefixes])
+        """Return log-probabilities (sentences, symbols) of the token after each prefix, which has no start token.
+
+        A language model without a start token has read at least one token of a prefix.
+        """
+        lengths = np.array([len(prefix) for prefix in prefixes]) - (1 if self._facts.without_start else 0)
         at = self.outputs(sources, self._fed(prefixes), int(lengths.max()) + 1, at=lengths)
         return _log(at.astype(np.float64), probabilities=self._facts.probabilities)
 
@@ -166,12 +169,22 @@ class Oracle:
             if arrays[index] is None:  # what nothing decoded depends on
                 arrays[index] = np.zeros([len(sources), *(size or 1 for size in spec.shape[1:])])
         fixed = self._model.inputs[0].shape[0]  # a model may fix its batch: the last one is filled up
-        rows = fixed or max(1, _MOST_OUTPUT // (4 * width * self._facts.target.size))
+        rows = fixed or max(1, _MOST_OUTPUT // (4 * max(1, width) * self._facts.target.size))
         made = []
         for i in range(0, len(sources), rows):
             output = self._batch([array[i : i + rows] for array in arrays], fixed)
             made.append(output if at is None else output[np.arange(len(output)), at[i : i + rows]])
         return np.concatenate(made)
+
+    def positions(self, sources: Sequence[Sentence]) -> np.ndarray:
+        """Return what a model gives to which nothing is fed, (sentences, positions, size), log-probabilities or values.
+
+        An output for the whole sentence counts as one position.
+        """
+        output = self.outputs(sources, None, 0)
+        output = output[:, None] if output.ndim == 2 else output
+        values = self._facts.target.feedback == "value"
+        return output if values else _log(output.astype(np.float64), probabilities=self._facts.probabilities)
 
     def _read_at_each_step(
         self, read: FedInput, sources: Sequence[Sentence], fed: np.ndarray | None, width: int
@@ -216,7 +229,11 @@ class Oracle:
             tf.constant(array, dtype=keras.backend.standardize_dtype(spec.dtype))
             for array, spec in zip(arrays, self._model.inputs, strict=True)
         ]
-        return np.asarray(self._forward(*tensors))[:count]
+        forward = self._forward
+        if self._sees_time:  # the batch is left open, as in training: Keras adds (1, 1, n) to (1, n, 1) as a bias
+            specs = [tf.TensorSpec([fixed, *tensor.shape[1:]], tensor.dtype) for tensor in tensors]
+            forward = forward.get_concrete_function(*specs)
+        return np.asarray(forward(*tensors))[:count]
 
     def _source(self, position: int, sources: Sequence[np.ndarray]) -> np.ndarray:
         """Return one input's rows, padded as its policy says: to the only length there is, or to the longest row."""
@@ -245,7 +262,8 @@ class Oracle:
         width = self.target_width or -(-longest // _TIME_STEP) * _TIME_STEP
         ids = np.zeros((len(prefixes), width), dtype=np.int64)
         for row, prefix in zip(ids, prefixes, strict=True):
-            row[: len(prefix) + 1] = [self._facts.target.start_id, *prefix]
+            fed = prefix if self._facts.without_start else [self._facts.target.start_id, *prefix]
+            row[: len(fed)] = fed
         return _one_hot(ids, self._facts.target.size) if self._facts.one_hot_target else ids
 
     def _first_steps(self, count: int, steps: int) -> np.ndarray:
@@ -266,10 +284,10 @@ class Oracle:
     def greedy(self, sources: Sequence[Sentence], max_length: int) -> list[Decoded]:
         """Decode all sentences side by side, with the likeliest token at every step."""
         allowed = self._allowed()
-        tokens: list[list[int]] = [[] for _ in sources]
+        tokens = self._begun(sources)
         scores, gaps = np.zeros(len(sources)), np.full(len(sources), np.inf)
         live = list(range(len(sources)))
-        for _ in range(max_length):
+        for _ in range(max_length - len(tokens[0])):
             if not live:
                 break
             rows = self.log_probabilities([sources[i] for i in live], [tokens[i] for i in live]) + allowed
@@ -286,7 +304,10 @@ class Oracle:
 
         Sentences are decoded side by side, which saves calls and changes nothing else.
         """
-        beams = [Beam(beam_size, max_length, frozenset(self._facts.target.end_ids)) for _ in sources]
+        ends = frozenset(self._facts.target.end_ids)
+        beams = [
+            Beam(beam_size, max_length, ends, live=[(0.0, begun)], length=len(begun)) for begun in self._begun(sources)
+        ]
         while searching := [i for i, beam in enumerate(beams) if not beam.done]:
             prefixes = [tokens for i in searching for _, tokens in beams[i].live]
             repeated = [sources[i] for i in searching for _ in beams[i].live]
@@ -294,6 +315,10 @@ class Oracle:
             for i in searching:
                 beams[i].extend([next(rows) for _ in beams[i].live])
         return [beam.ranked() for beam in beams]
+
+    def _begun(self, sources: Sequence[Sentence]) -> list[list[int]]:
+        """Return what is written before anything is decoded: what a model without a start token goes on from."""
+        return [[int(source[0][0])] if self._facts.without_start else [] for source in sources]
 
     def values(self, sources: Sequence[Sentence], steps: int) -> np.ndarray:
         """Return what a continuous model writes, its own outputs fed back after zeros: (sentences, steps, features)."""

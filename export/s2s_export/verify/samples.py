@@ -51,6 +51,10 @@ def generated(facts: Understanding, count: int) -> list[Sentence]:
     rng = np.random.default_rng(0)
     if facts.source.kind == "vector":
         return _beside(rng, facts, _vectors(rng, facts, 0, count))
+    if facts.without_source:
+        size = facts.target.size if facts.without_start else 1
+        special = {facts.target.padding_id, facts.target.unknown_id, *facts.target.end_ids}
+        return [(rng.choice([i for i in range(size) if i not in special or size == 1], size=1),) for _ in range(count)]
     lengths = _lengths(rng, facts, 0, count)
     vocabulary = facts.source_vocabulary
     special = set() if vocabulary is None else {vocabulary.padding_id, vocabulary.start_id, vocabulary.end_id}
@@ -130,6 +134,8 @@ def _padded(rows: Sequence[np.ndarray], source: OtherSource) -> np.ndarray:
 
 def for_runtime(sentences: Sequence[Sentence], facts: Understanding) -> Any:
     """Return sentences in the form that `generate` and `predict` of the runtime take."""
+    if facts.without_source:  # what goes to a language model is what it goes on from
+        return [source[0].tolist() if facts.without_start else [] for source in sentences]
     columns = [[row.tolist() for row in rows] for rows in zip(*sentences, strict=True)]
     names = [source.name for source in facts.sources]
     return columns[0] if len(columns) == 1 else dict(zip(names, columns, strict=True))

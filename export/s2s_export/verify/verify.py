@@ -22,42 +22,19 @@ from s2s_export.errors import VerificationError
 from s2s_export.options import ExportOptions
 from s2s_export.understand.bundle_terms import Understanding
 from s2s_export.understand.padding_policy import for_encoder
+from s2s_export.verify.checks import Check, compare_tokens, largest
 from s2s_export.verify.coverage import BEAM_SIZE, Coverage, coverage
-from s2s_export.verify.oracle import Decoded, Oracle
+from s2s_export.verify.one_pass_checks import one_pass_checks
+from s2s_export.verify.oracle import Oracle
 from s2s_export.verify.samples import Sentence, for_runtime, in_words, padded, sentences
 from s2s_runtime.bundle.manifest_file import Manifest
 from s2s_runtime.spelling import option
 from s2s_training.splitting.splitter import SplitModel
 from s2s_training.splitting.stepped_model import SteppedModel
 
-NEAR_TIE = 1e-4
 _TIMES = 3  # so many copies of the sources are the large batch
 _FORCED_STEPS = 8
 _UNLIKELY = -20.0  # Keras's float32 softmax rounds what lies below to few digits, or to 0; only that it is below counts
-
-
-@dataclass(frozen=True)
-class Check:
-    """One comparison, a line of the report.
-
-    Attributes:
-        what: what was compared.
-        compared: how many tensors or sequences.
-        difference: the largest absolute difference met; None where tokens were compared.
-        different: how many differ beyond tolerance, near ties not counted.
-        near_ties: sequences that differ where two candidates were nearer than `NEAR_TIE`.
-    """
-
-    what: str
-    compared: int
-    difference: float | None
-    different: int
-    near_ties: int = 0
-
-    @property
-    def passed(self) -> bool:
-        """Whether nothing differs."""
-        return self.different == 0
 
 
 @dataclass(frozen=True)
@@ -115,6 +92,10 @@ def verify(folder: Path, subject: Subject, options: ExportOptions) -> Report:
     oracle = Oracle(subject.model, subject.split, subject.facts)
     covered = coverage(subject.model, subject.facts, options)
     sources, atol = sentences(options, subject.facts, covered.sources), options.atol
+    if subject.split.kind == "one-pass":
+        with s2s_runtime.load(folder) as runtime:
+            given = one_pass_checks((runtime, oracle, subject.facts), sources, atol)
+        return Report(tuple(given), atol, in_words(sources, options))
     few = sources[: covered.beam_sources]
     checks = _tensor_checks((folder, subject, oracle), few, min(covered.steps, _FORCED_STEPS), atol)
     if subject.facts.target.feedback == "value":
@@ -153,12 +134,12 @@ def _tensor_checks(
     made = sessions["encoder"].run(None, dict(zip(names, batch, strict=True)))
     arrays = for_encoder(split, facts.sources, batch)
     expected = [np.asarray(tensor) for tensor in tree.flatten(split.encoder(arrays, training=False))]
-    crossing = [_largest(one, other) for one, other in zip(made, expected, strict=True)]
+    crossing = [largest(one, other) for one, other in zip(made, expected, strict=True)]
     wanted, fed = _training_outputs(oracle, facts, sources, steps)
     stepped = _stepped(sessions["decoder"], subject, made, fed, wanted.shape[1])
     if facts.target.feedback != "value":
         stepped, wanted = np.maximum(stepped, _UNLIKELY), np.maximum(wanted, _UNLIKELY)
-    outputs = [_largest(stepped[:, step], wanted[:, step]) for step in range(wanted.shape[1])]
+    outputs = [largest(stepped[:, step], wanted[:, step]) for step in range(wanted.shape[1])]
     return [
         Check("encoder outputs, against Keras", len(crossing), max(crossing), sum(d > atol for d in crossing)),
         Check(
@@ -175,14 +156,6 @@ def called(model: keras.Model) -> str:
     return "your own loop" if isinstance(model, SteppedModel) else "the training model"
 
 
-def _largest(one: np.ndarray, other: np.ndarray) -> float:
-    """Return the largest absolute difference; infinite where shapes differ or a number is not finite."""
-    if one.shape != other.shape:
-        return float("inf")
-    difference = np.abs(one.astype(np.float64) - other.astype(np.float64))
-    return float(difference.max(initial=0.0)) if np.isfinite(difference).all() else float("inf")
-
-
 def _training_outputs(
     oracle: Oracle, facts: Understanding, sources: list[Sentence], steps: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
@@ -195,9 +168,10 @@ def _training_outputs(
         return oracle.outputs(sources, padded, width)[:, :steps], fed
     ordinary = [i for i in range(facts.target.size) if i != facts.target.padding_id]
     tokens = rng.choice(ordinary, size=(count, steps))
-    if facts.target.feedback == "token":
+    if facts.target.feedback == "token" and not facts.without_start:
         tokens[:, 0] = facts.target.start_id
-    rows = [oracle.log_probabilities(sources, [list(row[1 : t + 1]) for row in tokens]) for t in range(steps)]
+    first = 0 if facts.without_start else 1
+    rows = [oracle.log_probabilities(sources, [list(row[first : t + 1]) for row in tokens]) for t in range(steps)]
     return np.stack(rows, axis=1), tokens if facts.target.feedback == "token" else None
 
 
@@ -230,10 +204,10 @@ def _value_check(subject: tuple[Any, Oracle, Understanding], sources: list[Sente
     by_length: dict[tuple[int, ...], list[Sentence]] = {}
     for source in sources:
         by_length.setdefault(tuple(len(array) for array in source), []).append(source)
-    differences = [
-        _largest(runtime.predict(for_runtime(group, facts), steps=steps), oracle.values(group, steps))
-        for group in by_length.values()
-    ]
+    differences = []
+    for group in by_length.values():
+        predicted = runtime.predict(for_runtime(group, facts), steps=steps)
+        differences.append(largest(predicted.reshape(*predicted.shape[:2], -1), oracle.values(group, steps)))
     different = sum(difference > atol for difference in differences)
     return Check(f"fed-back values, against {called(oracle.model)}", len(sources), max(differences), different)
 
@@ -249,12 +223,11 @@ def _sequence_checks(
     searched = {**options, "beam_size": BEAM_SIZE, "length_penalty": 1.0, "return_scores": True}
     mixed, large, searching = (for_runtime(some, facts) for some in (sources, sources * _TIMES, few))
     with s2s_runtime.load(folder) as runtime:
+        whole = "graph" if "greedy" in runtime.manifest.graphs else "auto"
         single = [runtime.generate(for_runtime([source], facts), **options)[0] for source in sources[:4]]
         checks = [
-            compare_tokens("greedy, one mixed batch", runtime.generate(mixed, **options, engine="graph"), greedy),
-            compare_tokens(
-                "greedy, a large batch", runtime.generate(large, **options, engine="graph"), greedy * _TIMES
-            ),
+            compare_tokens("greedy, one mixed batch", runtime.generate(mixed, **options, engine=whole), greedy),
+            compare_tokens("greedy, a large batch", runtime.generate(large, **options, engine=whole), greedy * _TIMES),
             compare_tokens("greedy, one by one", single, greedy[: len(single)]),
             compare_tokens(f"beam {BEAM_SIZE}, one mixed batch", runtime.generate(searching, **searched), beams),
         ]
@@ -266,20 +239,3 @@ def _sequence_checks(
         compare_tokens("greedy, step by step", stepped, greedy),
         compare_tokens(f"beam {BEAM_SIZE}, step by step", extended, beams),
     ]
-
-
-def compare_tokens(what: str, results: Sequence[Any], expected: Sequence[Decoded]) -> Check:
-    """Compare tokens with the oracle's; a difference that begins at a near tie is counted apart."""
-    parted = [
-        (result, decoded)
-        for result, decoded in zip(results, expected, strict=True)
-        if list(result.ids) != decoded.tokens
-    ]
-    ties = sum(_is_near_tie(result, decoded) for result, decoded in parted)
-    return Check(what, len(expected), None, len(parted) - ties, ties)
-
-
-def _is_near_tie(result: Any, decoded: Decoded) -> bool:
-    """Return whether two candidates of some step stood too close, or two finished hypotheses of a beam."""
-    close = result.score is not None and abs(result.score - decoded.score) < NEAR_TIE
-    return bool(decoded.gap < NEAR_TIE) or close

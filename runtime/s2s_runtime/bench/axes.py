@@ -10,9 +10,9 @@ from typing import Final, cast, get_args
 
 from s2s_runtime.bench.settings import Case, Loading, Role
 from s2s_runtime.console.app import UsageError
-from s2s_runtime.decoding.workers import usable_cores
 from s2s_runtime.options import Engine
 from s2s_runtime.ort.sessions import available_providers
+from s2s_runtime.ort.thread_rule import usable_cores
 
 _BATCH_SIZES: Final = [1, 2, 4, 8, 16, 32, 64, 128, 256]
 _BEAM_SIZES: Final = [1, 2, 5, 10]

@@ -115,7 +115,7 @@ def _check_workers(request: Request, cases: Sequence[Case], sentences: int | Non
     runs = [(sentences or case.batch_size, case) for case in cases]
     if asked and not any(are_worth_it(-(-count // case.batch_size), count * case.beam_size) for count, case in runs):
         raise UsageError(
-            "--workers: no effect, as no run has eight batches or 128 rows; give --text with --whole, or larger batches"
+            "--workers: no effect, as no run has eight batches or 64 rows; give --text with --whole, or larger batches"
         )
 
 

@@ -52,7 +52,7 @@ class BenchOptions:
     """Threads inside an operator; default: one per core."""
 
     workers: Annotated[str | None, Option(panel=SETTINGS, verbs=(MEMORY,))] = None
-    """Batches of a list decoded at the same time, as with --whole, from eight of them or 128 rows (sentences times
+    """Batches of a list decoded at the same time, as with --whole, from eight of them or 64 rows (sentences times
     beams) on; default: one per core, for small models."""
 
     provider: Annotated[Sequence[str] | None, Option(panel=SETTINGS, verbs=PROCESSES)] = None

@@ -12,6 +12,7 @@ from s2s_runtime.decoding.text_files import numbers
 from s2s_runtime.errors import InputError, UnknownSymbolError
 from s2s_runtime.files.text_source import open_text
 from s2s_runtime.inputs.sources import read_sources
+from s2s_runtime.language_models.prompts import read_prompts
 from s2s_runtime.vocabulary.padding import PaddingPolicy
 
 _MOST_STEPS = 1000  # of the target, for which something is known in advance, where nothing says how long it gets
@@ -30,6 +31,10 @@ def random_sources(manifest: Manifest, count: int, length: int, seed: int = 0) -
     """
     random = np.random.default_rng(seed)
     longest = min(length, manifest.padding.length or length)
+    if manifest.kind == "decoder-only":  # of a text that is to be written, one symbol is given
+        target = manifest.target
+        never = {target.start_id, target.padding_id, target.unknown_id, *target.end_ids}
+        return [random.choice([i for i in range(target.size) if i not in never], size=1) for _ in range(count)]
     lengths = random.integers((longest + 1) // 2, longest + 1, size=count)
     source = manifest.source
     shapes = [tensor.shape[1:] for tensor in source.inputs]
@@ -74,10 +79,10 @@ def read_lines(path: Path, *manifests: Manifest, encoding: str | None = None) ->
     with open_text(path, encoding) as opened:
         lines = [(f"{path}, line {number}", line) for number, line in opened.lines() if line.strip()]
     for where, line in lines:
-        source = line if manifests[0].source_vocabulary is not None else numbers(line, where, "source")
+        source = line if manifests[0].input_vocabulary is not None else numbers(line, where, "source")
         for manifest in manifests:
             try:
-                read_sources([source], manifest)
+                (read_prompts if manifest.kind == "decoder-only" else read_sources)([source], manifest)
             except (InputError, UnknownSymbolError) as error:
                 raise InputError(f"{where}: {error.reason or error}") from error
         sources.append(source)

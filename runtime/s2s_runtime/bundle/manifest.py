@@ -4,6 +4,10 @@
 
     {
       "format": "s2s-bundle", "version": 1,
+      "kind": "one-pass",                    left out for an "encoder-decoder"; "one-pass" (the whole model is one
+                                             graph), "decoder-only" (a language model: what stands for a
+                                             source has no meaning, and callers give the beginning of what is written),
+                                             or "ctc" (one pass that gives blanks)
       "graphs": {"encoder": {"file": "encoder.onnx", "sha256": "...", "bytes": 123456},
                  "decoder": {...}, "select_state": {...}, "select_memory": {... only where there is memory},
                  "greedy": {...}, "beam": {... where the target is tokens; older bundles lack them}},
@@ -11,7 +15,9 @@
       "source": {"kind": "ids",              "ids", "one-hot" (ids too; -1 = a row of zeros), "values", or
                                              "vector" (no time axis: numbers of a fixed shape, that of its input)
                  "size": 71,                 symbols of the source vocabulary, or features of a step
-                 "inputs": [{"name": "source", "dtype": "int64", "shape": [null, null]}]},
+                 "inputs": [{"name": "source", "dtype": "int64", "shape": [null, null]}],
+                 "step": [64, 64, 1]},       only where a step of values has several axes (a frame): their sizes. In the
+                                             graph a step is one row of `size` numbers; so in "others" and "target"
                  models with several sources have more: "inputs" of the graph named "source.1" ..., "name": "words",
                  what callers call the first, and "others": [{"name": "tags", "kind": "ids" or the like,
                  "size": 5, "aligned": true (as many steps as the first), "padding": {...}, "known": true (only where
@@ -20,8 +26,10 @@
                  "size": 93,                 symbols of the target vocabulary, or features of a step
                  "start_id": 0, "end_ids": [1], "padding_id": null, "unknown_id": null,
                  "max_length": 59,           longest target in tokens, the end token counted; null = unknown
-                 "most": 80},                most steps that the decoder can take, where it holds its prefix in states
+                 "most": 80,                 most steps that the decoder can take, where it holds its prefix in states
                                              of that length and is run on all of it at every step; else left out
+                 "aligned": true},           whether a model that feeds nothing back has as many outputs as the source
+                                             has steps; left out where not
       "states": [{"name": "state.0", "dtype": "float32", "shape": [null, 256]}],
       "memory": [{"name": "memory.0", "dtype": "float32", "shape": [null, null, 256]}],
       "attention": false,                    whether the decoder has the output `attention`
@@ -41,6 +49,8 @@ Fields of other names are errors, so that a misspelled one isn't silently none.
 
 In shapes, null is a free dimension; batch comes first, then time. The graphs:
 
+- `model`, of one pass: `source` (and `source.1`, ...) -> `logits` float32 (batch, positions, size), or `output` where
+  feedback is "value". It stands in place of all others.
 - `encoder`: `source` (and `source.1`, ... where there are others) -> `state.0`, ..., `memory.0`, ...
 - `decoder`, one step: `token` int64 (batch,) where feedback is "token", or `value` float32 (batch, features) where it
   is "value"; `state.*`; `memory.*` -> `logits` float32 (batch, size), or `output` (batch, features) where feedback is
@@ -67,21 +77,46 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from s2s_runtime.bundle.provenance import Provenance
-from s2s_runtime.bundle.specs import Feedback, GraphFile, OtherSource, SourceKind, SourceSpec, TargetSpec, TensorSpec
+from s2s_runtime.bundle.specs import (
+    KINDS,
+    Feedback,
+    GraphFile,
+    Kind,
+    OtherSource,
+    SourceKind,
+    SourceSpec,
+    TargetSpec,
+    TensorSpec,
+)
 from s2s_runtime.errors import BundleError, VocabularyError
 from s2s_runtime.files.json_fields import Fields, digest
 from s2s_runtime.spelling import did_you_mean
 from s2s_runtime.vocabulary.padding import PaddingPolicy
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
 
-__all__ = ["Feedback", "GraphFile", "Manifest", "OtherSource", "SourceKind", "SourceSpec", "TargetSpec", "TensorSpec"]
+__all__ = [
+    "Feedback",
+    "GraphFile",
+    "Kind",
+    "Manifest",
+    "OtherSource",
+    "SourceKind",
+    "SourceSpec",
+    "TargetSpec",
+    "TensorSpec",
+]
 
 FORMAT: Final = "s2s-bundle"
 VERSION: Final = 1
 
 Precision = Literal["float32", "float16", "int8"]
-_GRAPHS: Final = ("encoder", "decoder", "select_state", "select_memory", "greedy", "beam")
-_EXPECTED: Final = f"; expected {', '.join(_GRAPHS)}"
+_STEPPED: Final = ("decoder", "select_state", "select_memory", "greedy", "beam")
+_GRAPHS: Final[Mapping[Kind, tuple[str, ...]]] = {
+    "encoder-decoder": ("encoder", *_STEPPED),
+    "one-pass": ("model",),
+    "decoder-only": ("encoder", *_STEPPED),
+    "ctc": ("model",),
+}
 _PRECISIONS: Final = ("float32", "float16", "int8")
 
 
@@ -108,9 +143,10 @@ class Manifest:
     verification: Mapping[str, object] = field(default_factory=dict)
     producers: Mapping[str, str] = field(default_factory=dict)
     setup: Provenance | None = None
+    kind: Kind = "encoder-decoder"
 
     def __post_init__(self) -> None:
-        problems = [*self._graph_problems(), *self._source_problems(), *self.target.problems()]
+        problems = [*self._graph_problems(), *self._source_problems(), *self.target.problems(self.kind)]
         problems += self._vocabulary_problems()
         if problems:
             raise BundleError("; ".join(problems))
@@ -126,23 +162,46 @@ class Manifest:
         unit = "feature" if self.target.feedback == "value" else "id"
         target = _counted(self.target.size, unit, self.target_vocabulary)
         sizes = " + ".join(str(state.shape[-1]) for state in self.states)
-        parts = [f"{source} to {target}", f"feedback {self.target.feedback}", f"states {sizes}"]
+        kind = [] if self.kind == "encoder-decoder" else [self.kind]
+        between = target if self.kind == "decoder-only" else f"{source} to {target}"
+        stepped = [f"feedback {self.target.feedback}", f"states {sizes}"] if self.states else []
+        parts = [*kind, between, *stepped]
         return ", ".join([*parts, *(["attention"] if self.attention else []), self.precision])
 
+    @property
+    def input_vocabulary(self) -> Vocabulary | None:
+        """The vocabulary of what callers give: the source's, or the target's where they give its beginning."""
+        return self.target_vocabulary if self.kind == "decoder-only" else self.source_vocabulary
+
     def _graph_problems(self) -> list[str]:
-        needed = ["encoder", "decoder", "select_state", *(["select_memory"] if self.memory else [])]
+        stepped = self.kind in ("encoder-decoder", "decoder-only")
+        names = _GRAPHS[self.kind]
+        needed = [name for name in names if name not in ("select_memory", "greedy", "beam")]
+        needed += ["select_memory"] if self.memory and stepped else []
         problems = [f"graphs.{name}: missing" for name in needed if name not in self.graphs]
         problems += [
-            f"graphs.{name}: no such graph{did_you_mean(name, _GRAPHS) or _EXPECTED}"
+            f"graphs.{name}: no such graph{did_you_mean(name, names) or '; expected ' + ', '.join(names)}"
             for name in self.graphs
-            if name not in _GRAPHS
+            if name not in names
         ]
-        if not self.states:
+        if stepped and not self.states:
             problems.append("states: expected at least one")
+        problems += [] if stepped else self._problems_of_one_pass()
         for key, tensors, prefix in (("states", self.states, "state"), ("memory", self.memory, "memory")):
             for i, tensor in enumerate(tensors):
                 if tensor.name != f"{prefix}.{i}":
                     problems.append(f"{key}[{i}].name: expected '{prefix}.{i}', got {tensor.name!r}")
+        return problems
+
+    def _problems_of_one_pass(self) -> list[str]:
+        """Return what contradicts that nothing is fed back and nothing is carried from step to step."""
+        problems = [
+            f"{name}: expected none, as kind is {self.kind!r}" for name in ("states", "memory") if getattr(self, name)
+        ]
+        if self.target.feedback not in ("none", "value"):
+            problems.append(
+                f"target.feedback: expected 'none' or 'value', as kind is {self.kind!r}; got {self.target.feedback!r}"
+            )
         return problems
 
     def _source_problems(self) -> list[str]:
@@ -169,6 +228,7 @@ class Manifest:
         return {
             "format": FORMAT,
             "version": VERSION,
+            **({} if self.kind == "encoder-decoder" else {"kind": self.kind}),
             "graphs": {name: graph.to_dict() for name, graph in self.graphs.items()},
             "weights": None if self.weights is None else self.weights.to_dict(),
             "source": self.source.to_dict(),
@@ -201,6 +261,7 @@ class Manifest:
         graphs = fields.mapping("graphs")
         vocabulary = fields.child("vocabulary")
         parts = {
+            "kind": fields.choice("kind", KINDS, "encoder-decoder"),
             "graphs": {name: GraphFile.read(Fields(item, f"graphs.{name}", problems)) for name, item in graphs.items()},
             "weights": _read_weights(fields, problems),
             "source": SourceSpec.read(fields.child("source")),

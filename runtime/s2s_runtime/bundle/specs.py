@@ -15,9 +15,11 @@ from s2s_runtime.vocabulary.padding import PaddingPolicy
 
 SourceKind = Literal["ids", "one-hot", "values", "vector"]
 Feedback = Literal["token", "probabilities", "value", "none"]
+Kind = Literal["encoder-decoder", "one-pass", "decoder-only", "ctc"]
 _SOURCE_KINDS: Final = ("ids", "one-hot", "values", "vector")
 _GRAPH_FORMS: Final = {"ids": ("int64", 2), "one-hot": ("int64", 2), "values": ("float32", 3), "vector": ("float32", 2)}
 _FEEDBACKS: Final = ("token", "probabilities", "value", "none")
+KINDS: Final = ("encoder-decoder", "one-pass", "decoder-only", "ctc")
 _SHA_256: Final = re.compile("[0-9a-f]{64}")
 _ELSEWHERE: Final = re.compile(r"[/\\:\0]")  # on whichever system the bundle is read
 _STATE_DTYPES: Final = ("float32", "float64", "float16", "int64", "int32", "bool")
@@ -84,6 +86,7 @@ class OtherSource:
         aligned: whether each sentence has as many steps here as in the first source.
         padding: how it is padded; nothing pads a vector.
         known: whether it holds what the decoder reads, a step of the target each, known in advance.
+        step: the shape of a step of values where it has several axes, whose numbers the graph reads as one row.
     """
 
     name: str
@@ -92,12 +95,13 @@ class OtherSource:
     aligned: bool
     padding: PaddingPolicy
     known: bool = False
+    step: tuple[int, ...] = ()
 
     def to_dict(self) -> dict[str, object]:
         """Return this source as it stands in the manifest."""
         padding = self.padding.to_dict()
         made = {"name": self.name, "kind": self.kind, "size": self.size, "aligned": self.aligned, "padding": padding}
-        return made | ({"known": True} if self.known else {})
+        return made | ({"known": True} if self.known else {}) | _written_step(self.step)
 
     @classmethod
     def read(cls, fields: Fields) -> OtherSource:
@@ -109,7 +113,7 @@ class OtherSource:
             padding = PaddingPolicy(masked=False)
         kind = cast("SourceKind", fields.choice("kind", _SOURCE_KINDS))
         sizes = fields.text("name"), kind, fields.counted("size", 1), fields.boolean("aligned")
-        made = cls(*sizes, padding, fields.boolean("known", False))
+        made = cls(*sizes, padding, fields.boolean("known", False), _read_step(fields))
         fields.refuse_others()
         return made
 
@@ -125,6 +129,7 @@ class SourceSpec:
         inputs: inputs of the encoder graph: `source`, then `source.1` and so on for the others.
         name: what callers call the first source, where there are others.
         others: the sources read beside the first.
+        step: the shape of a step of values where it has several axes, whose numbers the graph reads as one row.
     """
 
     kind: SourceKind
@@ -132,6 +137,7 @@ class SourceSpec:
     inputs: tuple[TensorSpec, ...]
     name: str = "source"
     others: tuple[OtherSource, ...] = ()
+    step: tuple[int, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -146,7 +152,7 @@ class SourceSpec:
     def to_dict(self) -> dict[str, object]:
         """Return this part as it stands in the manifest."""
         inputs = [tensor.to_dict() for tensor in self.inputs]
-        made: dict[str, object] = {"kind": self.kind, "size": self.size, "inputs": inputs}
+        made: dict[str, object] = {"kind": self.kind, "size": self.size, "inputs": inputs, **_written_step(self.step)}
         return made | ({"name": self.name, "others": [o.to_dict() for o in self.others]} if self.others else {})
 
     @classmethod
@@ -158,6 +164,7 @@ class SourceSpec:
             inputs=tuple(TensorSpec.read(item) for item in fields.children("inputs")),
             name=fields.text("name", "source"),
             others=tuple(OtherSource.read(item) for item in fields.children("others", [])),
+            step=_read_step(fields),
         )
         fields.refuse_others()
         return made
@@ -169,6 +176,9 @@ class SourceSpec:
         if [tensor.name for tensor in self.inputs] != expected:
             problems.append(f"source.inputs: expected {', '.join(expected)}, got {[t.name for t in self.inputs]}")
             return problems
+        problems += _step_problems("source", self.step, self.size, is_value=self.kind == "values")
+        for i, other in enumerate(self.others):
+            problems += _step_problems(f"source.others[{i}]", other.step, other.size, is_value=other.kind == "values")
         for i, (other, after) in enumerate(pairwise(self.others)):
             if other.known and not after.known:
                 problems.append(f"source.others[{i}].known: expected those that are known in advance to come last")
@@ -196,12 +206,15 @@ class TargetSpec:
         feedback: what the decoder reads at the next step: "token" (the one chosen), "probabilities" (its own softmax),
             "value" (its own output) or "none" (nothing).
         size: symbols in the target vocabulary, or features of a step for "value".
-        start_id: token read at the first step; needed for feedback "token", ignored otherwise.
+        start_id: token read at the first step; needed for feedback "token" (a language model may have
+            none: it goes on from a prompt), ignored otherwise.
         end_ids: tokens that end a sequence; empty where the model never ends by itself.
         padding_id: token that fills short targets in training and is never generated, or None.
         unknown_id: token that stands for unknown symbols, or None.
         max_length: longest target in tokens (or steps), the end token counted, or None where unknown.
         most: most steps that the decoder can take at all; None = any number.
+        step: the shape of a step of values where it has several axes, whose numbers the graph writes as one row.
+        aligned: whether there is one output for each step of the source, as a model has that feeds nothing back.
     """
 
     feedback: Feedback
@@ -212,6 +225,8 @@ class TargetSpec:
     unknown_id: int | None = None
     max_length: int | None = None
     most: int | None = None
+    step: tuple[int, ...] = ()
+    aligned: bool = False
 
     def to_dict(self) -> dict[str, object]:
         """Return this part as it stands in the manifest."""
@@ -224,7 +239,8 @@ class TargetSpec:
             "unknown_id": self.unknown_id,
             "max_length": self.max_length,
         }
-        return made | ({} if self.most is None else {"most": self.most})
+        made |= {} if self.most is None else {"most": self.most}
+        return made | ({"aligned": True} if self.aligned else {}) | _written_step(self.step)
 
     @classmethod
     def read(cls, fields: Fields) -> TargetSpec:
@@ -244,21 +260,42 @@ class TargetSpec:
             unknown_id=fields.optional_integer("unknown_id"),
             max_length=fields.optional_counted("max_length", 1),
             most=fields.optional_counted("most", 1, None),
+            step=_read_step(fields),
+            aligned=fields.boolean("aligned", False),
         )
         fields.refuse_others()
         return made
 
-    def problems(self) -> list[str]:
-        """Return the contradictions between the fields of this part, one line for each."""
+    def problems(self, kind: Kind = "encoder-decoder") -> list[str]:
+        """Return the contradictions between the fields of this part in a bundle of a kind, one line for each."""
         problems = []
         if self.size < 1:
             problems.append(f"target.size: expected at least 1, got {self.size}")
         if self.max_length is not None and self.max_length < 1:
             problems.append(f"target.max_length: expected at least 1 or null, got {self.max_length}")
-        if self.feedback == "token" and self.start_id is None:
+        if self.feedback == "token" and self.start_id is None and kind != "decoder-only":
             problems.append("target.start_id: expected an id, as feedback is 'token'; got null")
+        problems += _step_problems("target", self.step, self.size, is_value=self.feedback == "value")
         named = [("start_id", self.start_id), ("padding_id", self.padding_id), ("unknown_id", self.unknown_id)]
         for name, token in [*named, *(("end_ids", end) for end in self.end_ids)]:
             if token is not None and not 0 <= token < self.size:
                 problems.append(f"target.{name}: expected 0 to {self.size - 1} (target.size), got {token}")
         return problems
+
+
+def _written_step(step: tuple[int, ...]) -> dict[str, object]:
+    return {"step": list(step)} if step else {}
+
+
+def _read_step(fields: Fields) -> tuple[int, ...]:
+    sizes = fields.items("step", [])
+    for i, size in enumerate(sizes):
+        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+            fields.problem(f"step[{i}]", f"expected a size of at least 1, got {size!r}")
+    return tuple(size for size in sizes if isinstance(size, int))
+
+
+def _step_problems(where: str, step: tuple[int, ...], size: int, *, is_value: bool) -> list[str]:
+    if not step or (is_value and len(step) > 1 and math.prod(step) == size):
+        return []
+    return [f"{where}.step: expected several sizes that make {size} values ({where}.size), got {list(step)}"]

@@ -188,7 +188,7 @@ def _decode_lines(model: Model, settings: Settings) -> DecodeLines:
 
 
 def _score_lines(model: Model, settings: Settings) -> ScoreLines:
-    return ScoreLines(model, scoring_options(settings.given.values), settings.as_json)
+    return ScoreLines(model, scoring_options(settings.given.values, model.manifest), settings.as_json)
 
 
 def _all_lines(settings: Settings, work: Work) -> None:

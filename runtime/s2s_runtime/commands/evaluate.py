@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, Unpack
+from zipfile import is_zipfile
 
 from s2s_runtime.commands.command_options import Given, takes
 from s2s_runtime.commands.decode_options import LoadOptions
@@ -17,6 +19,8 @@ from s2s_runtime.options import DecodingOptions
 if TYPE_CHECKING:
     from s2s_runtime.evaluation import Decoded, Evaluation
     from s2s_runtime.model import Model
+    from s2s_runtime.options import OptionValues
+    from s2s_runtime.report.significance import Compared
 
 app = make_app()
 SEARCHED: Final = taken_by(DecodingOptions, "evaluate")
@@ -27,6 +31,10 @@ EPILOG = """
 `s2s-evaluate runs/pronunciation/model.s2s runs/pronunciation/test.tsv --beam-size 5`
 
 `s2s-evaluate model.s2s fra.txt --first-target --rows 1000 --bleu --json`
+
+`s2s-evaluate model.s2s dev.tsv --beam-size 5 --report errors.html --training train.tsv`
+
+`s2s-evaluate new.s2s dev.tsv --against old.s2s`
 
 `s2s-evaluate seed-1/model.s2s dev.tsv --ensemble-with seed-2/model.s2s --ensemble-with seed-3/model.s2s`
 """
@@ -60,6 +68,16 @@ class EvaluateOptions:
     outputs: Annotated[Path | None, Option()] = None
     """Write source, output and right targets here, a line each."""
 
+    report: Annotated[Path | None, Option(metavar="FILE.html")] = None
+    """Write a page of the errors here: worst outputs, confused tokens, errors by length and by frequency, confidence,
+    and what is right further down the beam."""
+
+    training: Annotated[Path | None, Option(metavar="PAIRS")] = None
+    """What the model was trained on, in whose targets --report counts how often tokens occur; default: PAIRS."""
+
+    against: Annotated[Path | None, Option(metavar="SYSTEM")] = None
+    """Compare with this bundle, or with outputs that --outputs wrote: differences, and how sure they are."""
+
     as_json: Annotated[bool, Option(flags=["--json"])] = False
     """Write one JSON object."""
 
@@ -79,8 +97,11 @@ def evaluate(given: Given) -> None:
         raise UsageError("--length-penalty: needs --beam-size, as greedy search compares no lengths")
     if not loaded.ensemble_with and "ensemble_mean" in typed:
         raise UsageError("--ensemble-mean: needs --ensemble-with")
-    if options.outputs is not None:
-        _check_outputs(options.outputs, options.pairs)
+    if options.training is not None and options.report is None:
+        raise UsageError("--training: needs --report, which counts its tokens")
+    for flag, path in (("--outputs", options.outputs), ("--report", options.report)):
+        if path is not None:
+            _check_writable(flag, path, options)
     from s2s_runtime.evaluation import evaluate, import_metrics
 
     if options.bleu:
@@ -89,17 +110,20 @@ def evaluate(given: Given) -> None:
         options.pairs, options.rows, options.encoding, strict=options.strict, first_only=options.first_target
     )
     model = load_together(options.bundle, loaded)
-    decoded = decode_all(model, references, **searched)
+    scored = {} if options.report is None else {"return_scores": True, "num_hypotheses": searched["beam_size"]}
+    decoded = decode_all(model, references, keep_results=options.report is not None, **searched, **scored)
     evaluation = evaluate(model, decoded, bleu=options.bleu)
     if options.outputs is not None:
         _write(decoded, options.outputs)
+    compared = _look_closer(options, loaded, model, decoded, evaluation, searched)
     if options.as_json:
         setting: dict[str, object] = {"bundle": str(options.bundle), "pairs": str(options.pairs)}
         setting |= {"ensemble_with": [str(path) for path in loaded.ensemble_with]}
         setting |= {"ensemble_mean": loaded.ensemble_mean} if loaded.ensemble_with else {}
-        typer.echo(json.dumps({**setting, **searched, **evaluation.to_dict()}, indent=1, ensure_ascii=False))
+        figures = evaluation.to_dict() | ({} if compared is None else {"compared": compared.to_dict()})
+        typer.echo(json.dumps({**setting, **searched, **figures}, indent=1, ensure_ascii=False))
     else:
-        typer.echo(_describe(evaluation))
+        typer.echo("\n".join([_describe(evaluation), *([] if compared is None else _describe_compared(compared))]))
 
 
 def read_warning(
@@ -117,8 +141,10 @@ def read_warning(
     return references
 
 
-def decode_all(model: Model, references: dict[str, list[str]], beam_size: int, length_penalty: float = 1.0) -> Decoded:
-    """Decode with a progress bar on stderr."""
+def decode_all(
+    model: Model, references: dict[str, list[str]], *, keep_results: bool = False, **options: Unpack[OptionValues]
+) -> Decoded:
+    """Decode with a progress bar on stderr; see `decode_pairs`."""
     from s2s_runtime.console.progress import counted
     from s2s_runtime.evaluation import decode_pairs
 
@@ -130,7 +156,7 @@ def decode_all(model: Model, references: dict[str, list[str]], beam_size: int, l
             done += count
             progress(done, len(references))
 
-        return decode_pairs(model, references, advance, beam_size=beam_size, length_penalty=length_penalty)
+        return decode_pairs(model, references, advance, keep_results=keep_results, **options)
 
 
 def _describe(evaluation: Evaluation) -> str:
@@ -148,18 +174,90 @@ def _describe(evaluation: Evaluation) -> str:
     return "\n".join(lines)
 
 
-def _check_outputs(outputs: Path, pairs: Path) -> None:
-    """Check, before the work, whether outputs can be written to a file.
+def _describe_compared(compared: Compared) -> list[str]:
+    lines = ["", f"against {compared.against}: only here right {len(compared.gained)}, only there {len(compared.lost)}"]
+    for one in compared.differences:
+        this, other = one.points(one.first), one.points(one.other)
+        gap = f"{this - other:+.2f}, 95% {one.interval()}, p {one.p:.4f}"
+        lines.append(f"{one.name:15}  {this:.2f} here, {other:.2f} there: {gap}")
+    return lines
+
+
+def _look_closer(
+    options: EvaluateOptions,
+    loaded: LoadOptions,
+    model: Model,
+    decoded: Decoded,
+    evaluation: Evaluation,
+    searched: dict[str, Any],
+) -> Compared | None:
+    """Compare with another system and write the page of errors, as far as asked for; return the comparison."""
+    if options.against is options.report is None:
+        return None
+    from s2s_runtime.report.evaluated import compare_systems, count_targets, make_items
+    from s2s_runtime.report.page import Report
+
+    items = make_items(model, decoded, searched["length_penalty"])
+    compared = None
+    if options.against is not None:
+        other = _other(options.against, loaded, decoded, searched)
+        compared = compare_systems(str(options.against), model, decoded, items, other, bleu=options.bleu)
+    if options.report is not None:
+        from s2s_runtime.files.atomic_write import write_text
+
+        trained = options.training or options.pairs
+        counted = read_warning(trained, None, options.encoding, first_only=options.first_target)
+        vocabulary = model.target_vocabulary
+        page = Report(
+            title=f"{' and '.join(map(str, (options.bundle, *loaded.ensemble_with)))} on {options.pairs}",
+            settings=", ".join(f"{name.replace('_', ' ')} {value}" for name, value in searched.items()),
+            figures=dict(_figures(evaluation)),
+            items=items,
+            occurring=count_targets(model, counted),
+            counted_in=str(trained),
+            spaced=vocabulary is not None and vocabulary.unit != "char",
+            compared=compared,
+        )
+        write_text(options.report, page.to_html())
+    return compared
+
+
+def _other(against: Path, loaded: LoadOptions, decoded: Decoded, searched: dict[str, Any]) -> Decoded:
+    """Return what another system writes, or wrote, for the same sources."""
+    if not (against.is_dir() or is_zipfile(against)):
+        from s2s_runtime.report.evaluated import read_outputs
+
+        return read_outputs(against, decoded)
+    references = {source: list(right) for source, right in zip(decoded.sources, decoded.references, strict=True)}
+    return decode_all(load_together(against, replace(loaded, ensemble_with=())), references, **searched)
+
+
+def _figures(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
+    """Yield the names of the rates of the whole, and how they are shown."""
+    rates = evaluation.errors
+    yield "sources", f"{rates.sequences:,}"
+    yield "wrong sequences", f"{rates.sequence_error_rate:.2%}"
+    yield "wrong tokens", f"{rates.token_error_rate:.2%}"
+    if evaluation.bleu is not None and evaluation.chrf is not None:
+        yield from (("BLEU", f"{evaluation.bleu:.2f}"), ("chrF", f"{evaluation.chrf:.2f}"))
+
+
+def _check_writable(flag: str, path: Path, options: EvaluateOptions) -> None:
+    """Check, before the work, whether a file can be written.
 
     Raises:
-        UsageError: it is the file of pairs or a folder, or its folder doesn't exist.
+        UsageError: it is a file that is read or a folder, or its folder doesn't exist.
     """
     from s2s_runtime.decoding.text_files import is_same_file
 
-    if is_same_file(outputs, pairs):
-        raise UsageError(f"--outputs: expected another file than the pairs, got {outputs}")
-    if outputs.is_dir() or not outputs.parent.is_dir():
-        raise UsageError(f"--outputs: expected a file in a folder that is there, got {outputs}")
+    read = {"the pairs": options.pairs, "--training": options.training, "--against": options.against}
+    for name, other in read.items():
+        if other is not None and is_same_file(path, other):
+            raise UsageError(f"{flag}: expected another file than {name}, got {path}")
+    if flag == "--report" and options.outputs is not None and path.absolute() == options.outputs.absolute():
+        raise UsageError(f"--report: expected another file than --outputs, got {path}")
+    if path.is_dir() or not path.parent.is_dir():
+        raise UsageError(f"{flag}: expected a file in a folder that is there, got {path}")
 
 
 def _write(decoded: Decoded, path: Path) -> None:

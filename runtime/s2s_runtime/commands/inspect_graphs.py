@@ -16,6 +16,7 @@ from s2s_runtime.console.names import Name
 from s2s_runtime.errors import InputError
 from s2s_runtime.inputs.batches import make_batches
 from s2s_runtime.inputs.sources import read_sources
+from s2s_runtime.language_models.prompts import begin, needs_prompt, read_prompts
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.ort.bundle_sessions import BundleSessions
 from s2s_runtime.ort.sessions import SessionSettings
@@ -60,9 +61,9 @@ class Traced(NamedTuple):
     """A tensor that went into a graph or came out of it.
 
     Attributes:
-        step: number of the decoder's step; None = the encoder.
+        step: number of the decoder's step; None = the encoder, or the one graph of a model of one pass.
         graph: name of the graph.
-        direction: "input" or "output".
+        direction: "input", "output" or "chosen".
         name: name of the tensor.
         array: its values.
     """
@@ -80,31 +81,45 @@ class Traced(NamedTuple):
 
 
 def trace(files: BundleFiles, manifest: Manifest, text: str) -> Iterator[Traced]:
-    """Decode a text greedily, by the encoder and the step graph as they are, and yield each tensor as it passes.
+    """Decode a text greedily, by the bundle's graphs as they are, and yield each tensor as it passes.
 
     Args:
         files: files of the bundle.
         manifest: its manifest.
-        text: a text, or ids separated by spaces where the bundle has no source vocabulary.
+        text: a text, or ids separated by spaces where the bundle has no vocabulary to read it with;
+            of a language model the beginning of what it writes.
 
     Raises:
         InputError: the text can't be read, or the bundle gives values or reads several sources.
     """
     if manifest.target.feedback == "value" or manifest.source.others or manifest.source.kind in ("values", "vector"):
         raise InputError("--trace: expected a bundle that reads one text and writes tokens")
-    source: Any = text if manifest.source_vocabulary is not None else _ids(text)
-    plan = make_plan(DecodingOptions(), manifest)
-    batches = make_batches(read_sources([source], manifest), [[]], DecodingOptions(), manifest)
+    source: Any = text if manifest.input_vocabulary is not None else _ids(text)
+    plan, begun = make_plan(DecodingOptions(), manifest), list[int]()
+    if manifest.kind == "decoder-only":
+        sources, [begun] = read_prompts([source], manifest)
+        begin(sources, [begun], manifest)
+    else:
+        sources = read_sources([source], manifest)
+    batches = make_batches(sources, [begun], DecodingOptions(), manifest)
+    before = 1 if needs_prompt(manifest) else 0  # tokens that no step gives
+    first = begun.pop(0) if before else plan.start_id
     sessions = BundleSessions(files, manifest, SessionSettings(), {})
     for batch in batches:
         carried: dict[str, NDArray[Any]] = {"source": batch.source}
+        if manifest.kind == "one-pass":
+            given = yield from _run(sessions, "model", None, carried)
+            best = (given["logits"][0].astype(np.float32) + plan.rules.always).argmax(axis=1)
+            yield Traced(None, "model", "chosen", "tokens", best)
+            return
         carried = yield from _run(sessions, "encoder", None, carried)
         names = [tensor.name for tensor in sessions["decoder"].get_inputs()]
-        token = plan.start_id
-        for step in range(int(batch.limits[0])):
+        token = first
+        for step in range(int(batch.limits[0]) - before):
             fed = {"token": np.array([token], np.int64)} if "token" in names else {}
             outputs = yield from _run(sessions, "decoder", step, fed | carried)
-            token = int((outputs["logits"][0].astype(np.float32) + plan.rules.always).argmax())
+            logits = outputs["logits"][0].astype(np.float32) + plan.rules.always
+            token = begun[step] if step < len(begun) else int(logits.argmax())
             yield Traced(step, "decoder", "chosen", "token", np.array([token], np.int64))
             if plan.is_end[token]:
                 return

@@ -10,7 +10,10 @@ from rich.text import Text
 
 from s2s_runtime.bundle.manifest import Manifest, OtherSource, SourceSpec, TensorSpec
 from s2s_runtime.bundle.provenance import ORIGINS, UNKNOWN, Provenance
+from s2s_runtime.bundle.specs import Kind
 from s2s_runtime.console.names import Name
+from s2s_runtime.ort.sessions import SessionSettings
+from s2s_runtime.ort.thread_rule import rows_for_one_thread, usable_cores
 from s2s_runtime.vocabulary.padding import PaddingPolicy
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
 
@@ -20,6 +23,18 @@ _KINDS: Final = {
     "one-hot": "token ids, looked up as one-hot rows",
     "values": "values",
     "vector": "one vector a sentence",
+}
+KIND_WORDS: Final[Mapping[Kind, str]] = {
+    "encoder-decoder": "encoder-decoder: the source once, then a step for each token",
+    "one-pass": "one pass: one graph gives the outputs of all positions",
+    "decoder-only": "decoder only: no source, a step for each token",
+    "ctc": "CTC: one graph gives the outputs of all frames, blanks among them",
+}
+_FED: Final[Mapping[Kind, str]] = {
+    "encoder-decoder": "",
+    "one-pass": "none: no position reads what was chosen at another",
+    "decoder-only": "",
+    "ctc": "none: no frame reads what was chosen at another",
 }
 _FEEDBACKS: Final = {
     "token": "the token chosen is read next",
@@ -71,31 +86,47 @@ def setup_table(setup: Provenance | None) -> Table:
 
 def _model(manifest: Manifest, size: int | None) -> Iterator[tuple[str, str]]:
     source, target, padding = manifest.source, manifest.target, manifest.padding
-    yield "reads", (f"{source.name}: " if source.others else "") + _kind(source)
+    alone = manifest.kind == "decoder-only"
+    reads = "the beginning of what it writes" if alone else _kind(source)
+    yield "kind", KIND_WORDS[manifest.kind]
+    yield "reads", (f"{source.name}: " if source.others else "") + reads
     for other in source.others:
         steps = ", step by step beside it" if other.aligned else ""
         steps = ", known in advance, read by the decoder step by step (`known`)" if other.known else steps
         padded = "" if other.kind == "vector" or other.known else f"; padding {_padding(other.padding)}"
         yield "", f"{other.name}: {_kind(other)}{steps}{padded}"
-    yield "writes", f"{target.size} {'features' if target.feedback == 'value' else 'symbols'}"
-    yield "feedback", f"{target.feedback}: {_FEEDBACKS[target.feedback]}"
-    yield "longest target", str(target.max_length or "unknown")
+    yield "writes", f"{target.size} {'features' if target.feedback == 'value' else 'symbols'}{_in_axes(target.step)}"
+    yield "feedback", _FED[manifest.kind] or f"{target.feedback}: {_FEEDBACKS[target.feedback]}"
+    yield "longest target", str(target.max_length or ("as long as the source" if target.aligned else "unknown"))
     if target.feedback != "value":
         ids = {"start": target.start_id, "end": list(target.end_ids), "padding": target.padding_id}
         named = {**ids, "unknown": target.unknown_id}
         yield "target ids", ", ".join(f"{name} {_or_none(value)}" for name, value in named.items())
-    yield "padding", _padding(padding)
+    if not alone:
+        yield "padding", _padding(padding)
     yield "attention", "yes" if manifest.attention else "no"
     yield "weights", manifest.precision
     if manifest.passes:
         yield "passes", ", ".join(manifest.passes)
+    yield "threads", _threads(manifest)
     if size is not None:
         yield "size", f"{size:,} bytes, the manifest included"
 
 
+def _threads(manifest: Manifest) -> str:
+    """Return what the thread rule chooses here where nothing is said about threads."""
+    rows = rows_for_one_thread(manifest, SessionSettings(), {})
+    many = f"one per core, of {usable_cores()}"
+    return f"one for up to {rows} rows (sentences times beams), {many} above" if rows else many
+
+
 def _kind(source: SourceSpec | OtherSource) -> str:
     unit = "symbols" if source.kind in ("ids", "one-hot") else "features"
-    return f"{_KINDS[source.kind]} ({source.kind}), {source.size} {unit}"
+    return f"{_KINDS[source.kind]} ({source.kind}), {source.size} {unit}{_in_axes(source.step)}"
+
+
+def _in_axes(step: tuple[int, ...]) -> str:
+    return f" a step, of shape ({', '.join(map(str, step))})" if step else ""
 
 
 def _padding(padding: PaddingPolicy) -> str:

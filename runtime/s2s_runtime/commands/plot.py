@@ -136,7 +136,7 @@ def _decoded(
     from s2s_runtime.commands.evaluate import decode_all, read_warning
 
     model = load(bundle)
-    return model, decode_all(model, read_warning(pairs, rows, encoding, strict=strict), beam_size)
+    return model, decode_all(model, read_warning(pairs, rows, encoding, strict=strict), beam_size=beam_size)
 
 
 def _check(output: Path) -> None:

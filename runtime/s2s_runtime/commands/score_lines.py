@@ -57,6 +57,6 @@ class ScoreLines:
         manifest = self.model.manifest
         source, target = parts
         return (
-            source if manifest.source_vocabulary is not None else numbers(source, f"text {index + 1}", "source"),
+            source if manifest.input_vocabulary is not None else numbers(source, f"text {index + 1}", "source"),
             target if manifest.target_vocabulary is not None else numbers(target, f"text {index + 1}", "target"),
         )

@@ -16,7 +16,7 @@ from s2s_runtime.array_types import Floats
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.declared_options import verb_problems
 from s2s_runtime.decoding.decoding import Decoding
-from s2s_runtime.decoding.predict_values import feed_back, first_values
+from s2s_runtime.decoding.predict_values import count_steps, feed_back, first_values, in_steps
 from s2s_runtime.decoding.result_builder import ResultBuilder
 from s2s_runtime.decoding.run_failures import failures_of
 from s2s_runtime.decoding.score_targets import Target, look_up_target
@@ -26,9 +26,10 @@ from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.inputs.batches import lengths_to_share, pad, pad_others, pad_prefixes, target_limit
 from s2s_runtime.inputs.given_rows import rows_in
 from s2s_runtime.inputs.sources import Inputs, read_sources
+from s2s_runtime.language_models.prompts import begin, needs_prompt, read_prompts
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.results import Result, Results
-from s2s_runtime.search.plan import prefix_ids
+from s2s_runtime.search.plan import check_targets, prefix_ids
 from s2s_runtime.search.step_model import PortableModel, StatesT, StepModel, StepOutput
 from s2s_runtime.spelling import shown
 
@@ -83,7 +84,12 @@ def encode(
     if start is not None and not is_value:
         raise OptionError("start: this bundle's model generates tokens, not values; leave it out")
     portable = _portable(model)
-    read = read_sources(inputs, manifest, options.unknown_symbols)
+    prompts: list[list[int]] = []
+    if manifest.kind == "decoder-only":
+        read, prompts = read_prompts(inputs, manifest, options.unknown_symbols)
+        begin(read, prompts, manifest)
+    else:
+        read = read_sources(inputs, manifest, options.unknown_symbols)
     arrays = read.arrays
     lengths = [len(array) for array in arrays]
     if not arrays:
@@ -101,7 +107,11 @@ def encode(
     tokens = [ResultBuilder(manifest, options).source_tokens(array) for array in arrays]
     with failures_of(range(len(arrays)), columns.shape[1]):
         states = portable.encode(source, *pad_others(read.others, manifest))
-    return DecoderState(portable.to_arrays(states), fed, columns, tokens)
+    state = DecoderState(portable.to_arrays(states), fed, columns, tokens)
+    if needs_prompt(manifest):  # the first token is fed, and not written
+        state = replace(state, fed=np.array([prompt[0] for prompt in prompts], np.int64))
+        prompts = [prompt[1:] for prompt in prompts]
+    return advance(manifest, model, state, prompts) if any(prompts) else state
 
 
 def advance(manifest: Manifest, model: StepModel[Any], state: DecoderState, targets: Sequence[Target]) -> DecoderState:
@@ -153,18 +163,21 @@ def generate_from(
         prefix=pad_prefixes(prefixes),
         indices=np.arange(len(state)),
     )
+    check_targets(decoding.plan, batch)
     hypotheses = {ended.sentence: ended.hypotheses for ended in decoding.search([batch], decoding.plan_from(0))}
     rows = enumerate(state.source_tokens)
     return Results(decoding.result_builder.result(hypotheses[row], tokens, state.columns[row]) for row, tokens in rows)
 
 
-def predict_from(model: StepModel[Any], state: DecoderState, count: int) -> tuple[Floats, DecoderState]:
+def predict_from(
+    manifest: Manifest, model: StepModel[Any], state: DecoderState, steps: int | None
+) -> tuple[Floats, DecoderState]:
     """Predict on from a state; see `Model.predict_from`."""
-    portable = _portable(model, state)
+    count, portable = count_steps(manifest, steps), _portable(model, state)
     with failures_of(range(len(state)), state.columns.shape[1]):
         states = portable.from_arrays(state.arrays, state.columns.shape[1])
         predicted = feed_back(portable, states, state.fed, count)
-    return predicted, replace(state, arrays=portable.to_arrays(states), fed=predicted[:, -1])
+    return in_steps(predicted, manifest), replace(state, arrays=portable.to_arrays(states), fed=predicted[:, -1])
 
 
 @dataclass(slots=True)

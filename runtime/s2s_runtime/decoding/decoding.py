@@ -24,14 +24,17 @@ from s2s_runtime.errors import OptionError, RunError, S2SError
 from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.inputs.batches import make_batches
 from s2s_runtime.inputs.long_rows import LengthLimit
+from s2s_runtime.inputs.looked_up import looked_up
 from s2s_runtime.inputs.sources import Inputs, read_sources
+from s2s_runtime.language_models.prompts import begin, read_prompts
 from s2s_runtime.lazy_modules import LazyModule
+from s2s_runtime.one_pass.search import search_positions
 from s2s_runtime.options import Callback, CancelSignal, DecodingOptions, Prefix, TokenEvent
 from s2s_runtime.results import Result, Results
 from s2s_runtime.search.cancellation import cancellable, stoppable
 from s2s_runtime.search.engines import check_engine, search_batch
 from s2s_runtime.search.graph_search import SentenceHypotheses
-from s2s_runtime.search.plan import Notify, SearchPlan, make_plan, prefix_ids
+from s2s_runtime.search.plan import Notify, SearchPlan, check_targets, make_plan, prefix_ids
 from s2s_runtime.search.step_model import StepModel
 
 if TYPE_CHECKING:
@@ -62,7 +65,9 @@ class Decoding:
         self._workers = workers if allow_sharing(options) else None
         self.plan = make_plan(options, manifest)
         self.result_builder = ResultBuilder(manifest, options)
-        check_engine(self.model, self.plan, options)
+        self._lexicon = looked_up(options, manifest.source_vocabulary)
+        if manifest.kind != "one-pass":  # there, one graph gives all positions whichever engine is asked for
+            check_engine(self.model, self.plan, options)
 
     def decode(self, inputs: Inputs, prefixes: Sequence[Prefix | None] | None, first: int = 0) -> list[Result]:
         """Decode a list of sources; see `read`."""
@@ -81,6 +86,8 @@ class Decoding:
         """
         options = self.options
         errors: dict[int, S2SError] = {}
+        if self.manifest.kind == "decoder-only":
+            return self._read_prompts(inputs, prefixes, first, errors)
         sources = read_sources(
             inputs,
             self.manifest,
@@ -88,6 +95,7 @@ class Decoding:
             first,
             limit=LengthLimit(options.max_source_length, options.on_long),
             errors=errors if options.on_error == "return" else None,
+            lexicon=self._lexicon,
         )
         begun: list[list[int]] = [[] for _ in sources.arrays]
         if prefixes is not None:
@@ -96,13 +104,27 @@ class Decoding:
                 begun[row[0]] = prefix  # of a row's parts, the first begins its target
         return Request(sources, begun, errors, first)
 
+    def _read_prompts(
+        self, inputs: Inputs, prefixes: Sequence[Prefix | None] | None, first: int, errors: dict[int, S2SError]
+    ) -> Request:
+        """Read what a language model is given: what it writes begins with the input, and the prefix behind it."""
+        taken = errors if self.options.on_error == "return" else None
+        sources, prompts = read_prompts(inputs, self.manifest, self.options.unknown_symbols, first, taken)
+        behind = prefix_ids(prefixes, len(prompts), self.manifest, self.plan)
+        begun = [prompt + prefix for prompt, prefix in zip(prompts, behind, strict=True)]
+        begin(sources, begun, self.manifest, first, taken)
+        return Request(sources, begun, errors, first)
+
     def batches(self, request: Request) -> list[Batch]:
         """Return the sources of a request in batches; their `indices` are the sources', not the caller's rows'.
 
         Raises:
-            OptionError: a prefix is as long as its target may get.
+            OptionError: a prefix is as long as its target may get, or no target meets what is asked of it.
         """
-        return make_batches(request.sources, request.prefixes, self.options, self.manifest)
+        batches = make_batches(request.sources, request.prefixes, self.options, self.manifest)
+        for batch in batches:
+            check_targets(self.plan, batch)
+        return batches
 
     def stoppable(self, signal: CancelSignal) -> Decoding:
         """Return the same, but that a search ends with an error once a signal is set."""
@@ -132,11 +154,16 @@ class Decoding:
         steps = self.model if model is None else model
         for batch in batches:
             if apart and self.options.callback is None:  # who hears of tokens hears of each once
-                search = partial(search_batch, steps, plan=plan, options=self.options)
+                search = partial(self._search_batch, steps, plan=plan)
                 yield from search_apart(search, batch, trim=self._may_trim)
             else:
                 with failures_of(batch.indices, batch.time):
-                    yield from search_batch(steps, batch, plan, self.options)
+                    yield from self._search_batch(steps, batch, plan)
+
+    def _search_batch(self, model: StepModel[Any], batch: Batch, plan: SearchPlan) -> Iterator[SentenceHypotheses]:
+        if self.manifest.kind == "one-pass":
+            return search_positions(model, batch, plan, self.options)
+        return search_batch(model, batch, plan, self.options)
 
     @property
     def _may_trim(self) -> bool:
@@ -177,6 +204,8 @@ class Decoding:
                 result = self._joined([results[i] for i in row], [sources.joints[i] for i in row])
             elif row[0] in sources.left_out:
                 result = replace(result, left_out=sources.left_out[row[0]])
+            if number in sources.listed and result.error is None:
+                result = self.result_builder.with_listed(sources.listed[number], result)
             rows.append(result)
         return rows
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -54,21 +55,26 @@ def first_values(manifest: Manifest, start: ArrayLike | None, rows: int) -> Floa
     Raises:
         InputError: `start` has another shape than (features,) or (rows, features), or isn't of finite numbers.
     """
-    first = np.zeros((rows, manifest.target.size), np.float32)
+    first = np.zeros((rows, *(manifest.target.step or (manifest.target.size,))), np.float32)
     if start is not None:
         try:
             with np.errstate(over="ignore"):
                 given = np.asarray(start, np.float32)
         except (TypeError, ValueError) as error:
-            wanted = f"numbers of shape ({manifest.target.size},) or {first.shape}"
+            wanted = f"numbers of shape {first.shape[1:]} or {first.shape}"
             raise InputError(f"start: expected {wanted}, got {shown(start)}") from error
         if given.shape not in {first.shape, first.shape[1:]}:
-            raise InputError(f"start: expected shape ({manifest.target.size},) or {first.shape}, got {given.shape}")
+            raise InputError(f"start: expected shape {first.shape[1:]} or {first.shape}, got {given.shape}")
         if not np.isfinite(given).all():
             wrong = ", ".join(map(str, np.argwhere(~np.isfinite(given))[0]))
             raise InputError(f"start[{wrong}]: expected finite numbers (float32), got nan or infinity")
         first[:] = given
-    return first
+    return first.reshape(rows, manifest.target.size)
+
+
+def in_steps(values: Floats, manifest: Manifest) -> Floats:
+    """Return values (..., features) with their steps in the shape that the model's have."""
+    return values.reshape(*values.shape[:-1], *manifest.target.step) if manifest.target.step else values
 
 
 def predict(
@@ -81,13 +87,15 @@ def predict(
     max_batch_size: int,
     stop: Stop | None = None,
 ) -> list[Floats]:
-    """Predict float32 (steps, features) for each input, or fewer steps by `stop`; see `Model.predict`."""
+    """Predict float32 (steps, ...) for each input, or fewer steps by `stop`; see `Model.predict`."""
     if stop is not None and not callable(stop):
         raise OptionError(f"stop: expected a function of the values so far or None, got {shown(stop)}")
     sources = read_sources(inputs, manifest)
     empty = [i for i, source in enumerate(sources.arrays) if len(source) == 0]
     if empty:
         raise InputError.at("inputs", empty[0], "empty; there is nothing to predict from")
+    if manifest.kind == "one-pass":
+        return predict_positions(manifest, model, sources, (start, steps, stop), max_batch_size)
     count = count_steps(manifest, steps, _known_steps(sources, manifest, steps))
     first = first_values(manifest, start, len(sources))
     options = DecodingOptions(max_length=count, max_batch_size=max_batch_size)
@@ -98,17 +106,48 @@ def predict(
             if stop is None:
                 sequences = list(feed_back(model, states, first[batch.indices], count))
             else:
-                sequences = _feed_back_until(model, states, first[batch.indices], count, stop)
+                asked = partial(_ask, stop, manifest)
+                sequences = _feed_back_until(model, states, first[batch.indices], count, asked)
         for index, sequence in zip(batch.indices.tolist(), sequences, strict=True):
             predicted[index] = sequence
-    return predicted
+    return [in_steps(sequence, manifest) for sequence in predicted]
 
 
 def stacked(sequences: Sequence[Floats], manifest: Manifest, steps: int | None) -> Floats:
-    """Return sequences of one length as one array, float32 (sentences, steps, features)."""
+    """Return sequences of one length as one array, float32 (sentences, steps, ...)."""
     if sequences:
-        return np.stack(sequences)
-    return np.zeros((0, count_steps(manifest, steps), manifest.target.size), np.float32)
+        longest = max(map(len, sequences))
+        rest = ((0, 0),) * (sequences[0].ndim - 1)
+        return np.stack([np.pad(sequence, ((0, longest - len(sequence)), *rest)) for sequence in sequences])
+    count = 0 if manifest.kind == "one-pass" and steps is None else count_steps(manifest, steps)
+    return in_steps(np.zeros((0, count, manifest.target.size), np.float32), manifest)
+
+
+def predict_positions(
+    manifest: Manifest,
+    model: StepModel[Any],
+    sources: Sources,
+    told: tuple[ArrayLike | None, int | None, Stop | None],
+    max_batch_size: int,
+) -> list[Floats]:
+    """Return what one pass gives for each source, float32 (positions, features).
+
+    Raises:
+        OptionError: something was told (start, steps, stop) that has no meaning where nothing is fed back.
+    """
+    start, steps, stop = told
+    for name, value in (("start", start), ("stop", stop)):
+        if value is not None:
+            raise OptionError(f"{name}: has no meaning here, as this model gives all steps at once; leave it out")
+    most = None if steps is None else count_steps(manifest, steps)
+    options = DecodingOptions(max_length=most, max_batch_size=max_batch_size)
+    predicted = [np.zeros((0, manifest.target.size), np.float32)] * len(sources)
+    for batch in make_batches(sources, [[]] * len(sources), options, manifest):
+        with failures_of(batch.indices, batch.time):
+            positions = model.encode(batch.source, *batch.others)
+        for row, index in enumerate(batch.indices.tolist()):
+            predicted[index] = in_steps(positions.outputs[row, : batch.limits[row]], manifest)
+    return [in_steps(sequence, manifest) for sequence in predicted]
 
 
 def _known_steps(sources: Sources, manifest: Manifest, steps: int | None) -> list[int]:
@@ -145,16 +184,20 @@ def feed_back(model: StepModel[StatesT], states: StatesT, value: NDArray[Any], c
 
 
 def _feed_back_until(
-    model: StepModel[StatesT], states: StatesT, value: NDArray[Any], count: int, stop: Stop
+    model: StepModel[StatesT],
+    states: StatesT,
+    value: NDArray[Any],
+    count: int,
+    asked: Callable[[Floats], NDArray[np.bool_]],
 ) -> list[Floats]:
-    """Step at most `count` times, each row until `stop` ends it, and return float32 (steps, features) of each row."""
+    """Step at most `count` times, each row until it is to stop, and return float32 (steps, features) of each row."""
     alive = np.arange(len(value))
     predicted = np.zeros((len(value), count, value.shape[1]), np.float32)  # of the rows alive
     finished: list[Floats] = [predicted[0, :0]] * len(value)
     for step in range(1, count + 1):
         value = model.step(states, value).logits
         predicted[:, step - 1] = value
-        ended = _ask(stop, predicted[:, :step]) if step < count else np.ones(len(alive), np.bool_)
+        ended = asked(predicted[:, :step]) if step < count else np.ones(len(alive), np.bool_)
         if ended.any():
             for row in np.flatnonzero(ended):
                 finished[alive[row]] = predicted[row, :step].copy()
@@ -166,13 +209,13 @@ def _feed_back_until(
     return finished
 
 
-def _ask(stop: Stop, predicted: Floats) -> NDArray[np.bool_]:
+def _ask(stop: Stop, manifest: Manifest, predicted: Floats) -> NDArray[np.bool_]:
     """Return which rows are to stop, bool (rows,).
 
     Raises:
         OptionError: `stop` didn't return one bool per row.
     """
-    seen = predicted.view()
+    seen = in_steps(predicted, manifest).view()
     seen.flags.writeable = False
     stopped = np.asarray(stop(seen))
     if stopped.dtype != np.bool_ or stopped.shape != (len(predicted),):

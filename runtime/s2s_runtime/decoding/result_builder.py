@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,14 +72,30 @@ class ResultBuilder:
         """Return the result of a source that can't be read: an empty hypothesis without a score, and why."""
         return Result([Hypothesis("", [], [], None, "error")], [], error=error)
 
+    def with_listed(self, outputs: Sequence[str], result: Result) -> Result:
+        """Return a result with the outputs of a lexicon before its hypotheses, or, where nothing was decoded, alone."""
+        decoded = result.hypotheses if self.options.lexicon_use == "merge" else []
+        listed = {text: self._listed(text) for text in outputs}
+        others = [hypothesis for hypothesis in decoded if hypothesis.text not in listed]
+        return replace(result, hypotheses=[*listed.values(), *others][: self.options.num_hypotheses])
+
+    def _listed(self, text: str) -> Hypothesis:
+        """Return an output of a lexicon; without ids where the target vocabulary lacks one of its symbols."""
+        vocabulary = self.manifest.target_vocabulary
+        if vocabulary is None:
+            return Hypothesis(text, text.split(), [], None, "lexicon")
+        symbols, ids = vocabulary.symbol_ids(text)
+        known = vocabulary.resolve(symbols, ids, "error", text)[0] if None not in ids else []
+        return Hypothesis(text, vocabulary.tokens(known) if known else symbols, known, None, "lexicon")
+
     def unfollowed(self, prefix: Sequence[int], source_tokens: list[str], unknown: list[str] | None) -> Result:
         """Return the result where no token is likely enough to follow the prefix: the prefix, without a score."""
         written = Hypothesis(self.text(prefix), self.tokens(prefix), list(prefix), None, "stopped", None, None)
         return Result([written], source_tokens, unknown or [])
 
     def source_tokens(self, source: Source) -> list[str]:
-        """Return the symbols of a source as the model read them; empty for values."""
-        if source.ndim != 1:
+        """Return the symbols of a source as the model read them; empty for values, and where there is no source."""
+        if source.ndim != 1 or self.manifest.kind == "decoder-only":
             return []
         vocabulary = self.manifest.source_vocabulary
         if vocabulary is None:

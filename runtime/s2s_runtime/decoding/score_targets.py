@@ -16,6 +16,7 @@ from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.inputs.batches import make_batches
 from s2s_runtime.inputs.given_rows import row_in, rows_in
 from s2s_runtime.inputs.sources import Inputs, read_sources
+from s2s_runtime.language_models.prompts import begin, read_prompts
 from s2s_runtime.options import DecodingOptions, ScoreValues, merged_values
 from s2s_runtime.results import TargetScore
 from s2s_runtime.search.cancellation import cancellable, stoppable
@@ -64,13 +65,26 @@ def score_pairs(
         first: how many pairs came before these, for messages.
     """
     plan = make_plan(options, manifest)
-    read = read_sources(sources, manifest, options.unknown_symbols, first)
+    prompts: list[list[int]] | None = None
+    if manifest.kind == "decoder-only":
+        read, prompts = read_prompts(sources, manifest, options.unknown_symbols, first)
+    else:
+        read = read_sources(sources, manifest, options.unknown_symbols, first)
     given = [_target_at(first + i, target, manifest, add_end) for i, target in enumerate(rows_in(targets, "targets"))]
     if len(read) != len(given):
         raise InputError(f"targets: expected one per source ({len(read)}), got {len(given)}")
+    prompts = prompts or [[]] * len(read)
+    texts = [prompt + ids for prompt, (ids, _) in zip(prompts, given, strict=True)]
+    begin(read, texts, manifest, first)
     empty = [i for i, source in enumerate(read.arrays) if len(source) == 0]
     if empty:
         raise InputError.at("sources", first + empty[0], "empty; there is nothing to score a target against")
+    for i, (target, _) in enumerate(given):
+        most = len(read.arrays[i]) if manifest.target.aligned and manifest.padding.masked else None
+        if most is not None and len(target) > most:
+            raise InputError.at(
+                "targets", first + i, f"expected at most {most} tokens, one for each of its source; got {len(target)}"
+            )
     scores: list[TargetScore] = [TargetScore(0.0, 0.0, [])] * len(read)
     batches = make_batches(read, [[]] * len(read), options, manifest)
     shared = None if workers is None else workers.share_out(batches, 1)
@@ -81,7 +95,8 @@ def score_pairs(
     def score(batch: Batch) -> list[tuple[int, TargetScore]]:
         indices = batch.indices.tolist()
         with failures_of(batch.indices, batch.time):
-            forced = score_targets(model, batch, [given[i][0] for i in indices], plan)
+            whole = score_targets(model, batch, [texts[i] for i in indices], plan)
+        forced = [scores.behind(len(prompts[i]), plan) for i, scores in zip(indices, whole, strict=True)]
         unknown = [read.unknown.get(i, []) + given[i][1] for i in indices]
         return list(zip(indices, map(_target_score, forced, unknown), strict=True))
 

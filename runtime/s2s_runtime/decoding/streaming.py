@@ -145,6 +145,10 @@ def _pieces(
 
 
 def _steps(decoding: Decoding, request: Request, batch: Batch) -> Iterator[tuple[list[int], list[EndedSequence]]]:
+    if decoding.manifest.kind == "one-pass":  # all of it comes at once
+        for ended in decoding.search([batch], decoding.plan_from(request.first)):
+            yield [], ended.hypotheses
+        return
     with failures_of([request.first], batch.time):
         yield from greedy_stream(decoding.model, batch, decoding.plan_from(request.first))
 

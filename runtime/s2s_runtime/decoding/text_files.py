@@ -129,13 +129,14 @@ class DecodeLines:
             self.long_lines["truncated" if result.left_out else "split"] += 1
 
     def _inputs(self, lines: Sequence[str], first: int) -> Sequence[Row | Mapping[str, Row]]:
-        if not self.keep_empty and not all(line.strip() for line in lines):
+        alone = self.decoding.manifest.kind == "decoder-only"  # goes on from nothing, or says itself that it can't
+        if not self.keep_empty and not alone and not all(line.strip() for line in lines):
             index = first + next(i for i, line in enumerate(lines) if not line.strip())
             raise InputError(
                 f"text {index + 1} is empty; leave it out, or give --keep-empty to get an empty line for it"
             )
         rows: Sequence[str | list[int]] = lines
-        if self.decoding.manifest.source_vocabulary is None:
+        if self.decoding.manifest.input_vocabulary is None:
             rows = [numbers(line, f"text {first + i + 1}", "source") for i, line in enumerate(lines)]
         if not self.known:
             return rows

@@ -8,11 +8,8 @@ cores, as someone waits for them.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any, Final, TypeVar
 
@@ -24,6 +21,7 @@ from s2s_runtime.forks import watch_forks
 from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.ort.sessions import CPU, SessionSettings
+from s2s_runtime.ort.thread_rule import usable_cores
 from s2s_runtime.search.step_model import StepModel
 from s2s_runtime.spelling import shown
 
@@ -33,9 +31,11 @@ MOST_WEIGHTS: Final = 64 * 2**20
 MOST_UNASKED: Final = 8
 """Workers that there are unasked on machines of more cores: each has a batch in memory."""
 
-_WORTH: Final = (8, 128)  # batches, or rows of states, of a list that is worth them
-_SHARE: Final = 64  # rows of states from which on a part of a batch is worth a worker
-_QUOTA: Final = Path("/sys/fs/cgroup/cpu.max")
+_MANY: Final = 8  # batches of a list that is worth them, however small
+_SHARE: Final = 32  # rows of states from which on a part of a batch is worth a worker
+_SHARES: Final = (
+    4  # of them, at most, that a shorter list has to have: threads that share operators do less than four cores
+)
 
 ResultT = TypeVar("ResultT")
 
@@ -98,7 +98,7 @@ class Workers:
         Raises:
             BundleError: as `model`.
         """
-        if not are_worth_it(len(batches), width * sum(map(len, batches))):
+        if not are_worth_it(len(batches), width * sum(map(len, batches)), self.count):
             return None
         parts = -(-self.count // len(batches))
         shared = [
@@ -167,9 +167,9 @@ def _cut(batch: Batch, parts: int) -> Iterator[Batch]:
     return (batch.cut(first, last) for first, last in pairwise(bounds))
 
 
-def are_worth_it(batches: int, rows: int) -> bool:
-    """Return whether workers decode a list of so many batches, or so many rows of states."""
-    return batches >= _WORTH[0] or rows >= _WORTH[1]
+def are_worth_it(batches: int, rows: int, count: int = 2) -> bool:
+    """Return whether so many workers decode a list of so many batches, or so many rows of states."""
+    return batches >= _MANY or rows >= _SHARE * min(count, _SHARES)
 
 
 def allow_sharing(options: DecodingOptions) -> bool:
@@ -185,7 +185,7 @@ def make_workers(
     settings: SessionSettings,
     manifest: Manifest,
     ready: Mapping[str, Any],
-    opener: Callable[[SessionSettings], Callable[[], StepModel[Any]]],
+    opener: Callable[[int], Callable[[], StepModel[Any]]],
 ) -> Workers | None:
     """Return the workers of a model, or None where batches are decoded one after the other.
 
@@ -195,7 +195,7 @@ def make_workers(
         settings: settings of the model's own sessions.
         manifest: manifest of the bundle.
         ready: sessions that the caller opened.
-        opener: returns a function that opens the graphs with given settings.
+        opener: returns a function that opens the graphs with so many threads each.
 
     Raises:
         OptionError: `count` is out of range, or workers were asked for where no second set of sessions can be opened.
@@ -217,8 +217,7 @@ def make_workers(
     if count == 1:
         return None
     threads = settings.intra_op_threads or (max(1, usable_cores() // count) if asked else 1)
-    open_model = opener(replace(settings, intra_op_threads=threads))
-    return Workers(count, open_model, asked=asked, weights=weight_bytes(manifest))
+    return Workers(count, opener(threads), asked=asked, weights=weight_bytes(manifest))
 
 
 def unasked_workers(manifest: Manifest) -> int:
@@ -230,18 +229,3 @@ def weight_bytes(manifest: Manifest) -> int:
     """Return the bytes of the weights on disk, where all graphs share them."""
     files = manifest.graphs.values() if manifest.weights is None else [manifest.weights]
     return sum(file.bytes for file in files)
-
-
-def usable_cores(quota: Path = _QUOTA) -> int:
-    """Return how many cores this process may use: those that Linux allows it, and at most a container's share of time.
-
-    Args:
-        quota: file of the share, as Linux's control groups (version 2) write it: most microseconds used, of how many.
-    """
-    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS and Windows
-    cores = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
-    if quota.is_file():
-        most, _, period = quota.read_text(encoding="ascii").partition(" ")
-        if most != "max":
-            cores = min(cores, max(1, -(-int(most) // int(period))))
-    return cores

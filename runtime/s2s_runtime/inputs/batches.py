@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ from s2s_runtime.inputs.memory_bound import most_tokens, steps_of
 from s2s_runtime.inputs.sources import Source, Sources
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.vocabulary.padding import PaddingPolicy
+
+_ANY: Final = 2**31 - 1  # tokens: as many as there are
 
 
 def make_batches(
@@ -75,11 +77,13 @@ def target_limit(
     specs = zip(others, manifest.source.others, strict=False)
     limits = [len(known) for known, spec in specs if spec.known]
     limits += [limit for limit in (options.max_length or manifest.target.max_length,) if limit is not None]
+    if manifest.target.aligned and manifest.padding.masked:
+        limits.append(source_length)
     if options.max_length_ratio is not None:
         ratio = options.max_length_ratio
         factor, more = ratio if isinstance(ratio, tuple) else (ratio, 0.0)
         limits.append(max(1, int(factor * source_length + more)))
-    return min(limits)
+    return min(limits, default=_ANY)  # a model of one pass tells how many outputs it gives by giving them
 
 
 def check_most(steps: int | None, name: str, manifest: Manifest) -> None:

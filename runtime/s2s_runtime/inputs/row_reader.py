@@ -50,7 +50,7 @@ class RowReader:
         size: number of different ids, or of features.
         padding: how it is padded.
         vocabulary: turns texts into ids; None where only numbers are known.
-        shape: of one row of a vector.
+        shape: of one row of a vector, or of one step of values where that has several axes.
         limit: most tokens of a row, and what becomes of a longer one.
     """
 
@@ -69,7 +69,9 @@ class RowReader:
         several = len(source.names) - len(source.known) > 1
         labels = [f"inputs[{name!r}]" if several else "inputs" for name in source.names[:1]]
         labels += [f"{'known' if other.known else 'inputs'}[{other.name!r}]" for other in source.others]
-        shapes = [tensor.shape[1:] for tensor in source.inputs]
+        vectors = [tensor.shape[1:] for tensor in source.inputs]
+        steps = [(source.kind, source.step), *((other.kind, other.step) for other in source.others)]
+        shapes = [step if kind == "values" else vectors[i] for i, (kind, step) in enumerate(steps)]
         sizes = (labels[0], source.kind, source.size, manifest.padding, manifest.source_vocabulary)
         others = zip(labels[1:], source.others, shapes[1:], strict=True)
         rest = [cls(label, o.kind, o.size, o.padding, None, shape) for label, o, shape in others]
@@ -79,7 +81,7 @@ class RowReader:
     def expected(self) -> str:
         """Words for what may be given, for messages."""
         if self.kind == "values":
-            return f"float arrays (sentences, time, {self.size})"
+            return f"float arrays (sentences, time, {', '.join(map(str, self.shape or (self.size,)))})"
         if self.kind == "vector":
             return f"a float array (sentences, {', '.join(map(str, self.shape))})"
         texts = "" if self.vocabulary is None else "texts, or "
@@ -88,6 +90,8 @@ class RowReader:
 
     @property
     def _ranks(self) -> tuple[int, ...]:
+        if self.kind == "values" and self.shape:
+            return (*_RANKS["values"], len(self.shape) + 2)
         return (len(self.shape) + 1,) if self.kind == "vector" else _RANKS[self.kind]
 
     def check_rank(self, rows: object) -> None:
@@ -180,6 +184,8 @@ class RowReader:
         if array.ndim == 0:
             raise self._unexpected(index, array)
         if self.kind == "values":
+            if self.shape and array.shape[1:] == self.shape:
+                array = array.reshape(len(array), self.size)
             return self._strip_padding(index, self._read_values(index, array, (len(array), self.size)))
         if self.kind == "one-hot" and array.ndim == 2:
             array = self._from_one_hot(index, array)

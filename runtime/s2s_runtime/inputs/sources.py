@@ -14,6 +14,7 @@ from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.errors import InputError, S2SError, UnknownSymbolError
 from s2s_runtime.inputs.given_rows import row_in, rows_in
 from s2s_runtime.inputs.long_rows import LengthLimit
+from s2s_runtime.inputs.looked_up import LookedUp
 from s2s_runtime.inputs.row_reader import Part, ReadRow, RowReader, Source
 from s2s_runtime.options.types import UnknownPolicy
 
@@ -38,6 +39,7 @@ class Sources:
         joints: what stands between the output of each source and the one before, where both are of one row; None where
             a row begins.
         left_out: how many tokens of a row were left out, by the index of the source.
+        listed: the outputs that a lexicon has for a row, by the index of the row.
     """
 
     arrays: list[Source]
@@ -45,14 +47,15 @@ class Sources:
     others: list[tuple[Source, ...]]
     joints: list[str | None]
     left_out: dict[int, int] = field(default_factory=dict)
+    listed: dict[int, Sequence[str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.arrays)
 
     @property
     def are_whole(self) -> bool:
-        """Whether each of the caller's rows is one source, with all its tokens."""
-        return not self.left_out and self.joints.count(None) == len(self.joints)
+        """Whether each of the caller's rows is one source, with all its tokens, and nothing is known of it besides."""
+        return not (self.left_out or self.listed) and self.joints.count(None) == len(self.joints)
 
     @property
     def rows(self) -> list[range]:
@@ -100,6 +103,7 @@ def read_sources(
     *,
     limit: LengthLimit | None = None,
     errors: dict[int, S2SError] | None = None,
+    lexicon: LookedUp | None = None,
 ) -> Sources:
     """Return one array per sentence and input, without padding where the model masks it.
 
@@ -113,6 +117,7 @@ def read_sources(
         first: how many inputs came before these, for messages.
         limit: most tokens of the first input, and what becomes of a longer one; None = no limit but the bundle's.
         errors: takes the errors of single rows by their index, which are empty then; None = they are raised.
+        lexicon: what rows may be found in; None = nothing.
 
     Raises:
         InputError: wrong type, shape or range; a row longer than the bundle's padded length; padding before or
@@ -127,14 +132,20 @@ def read_sources(
     if whole is not None:
         return Sources(whole, {}, [()] * len(whole), [None] * len(whole))
     sources = Sources([], {}, [], [])
+    nothing = ReadRow([Part(_NOTHING, [])]), tuple(_NOTHING for _ in readers[1:])
     for i, row in enumerate(zip(*columns, strict=True)):
+        if lexicon is not None and (outputs := lexicon.outputs(row[0])):
+            sources.listed[i] = outputs
+            if lexicon.replaces:
+                _add(sources, *nothing)
+                continue
         try:
             read, beside = _read_row(first + i, row, readers, policy, manifest)
         except (InputError, UnknownSymbolError) as error:
             if errors is None:
                 raise
             errors[i] = error
-            read, beside = ReadRow([Part(_NOTHING, [])]), tuple(_NOTHING for _ in readers[1:])
+            read, beside = nothing
         _add(sources, read, beside)
     return sources
 

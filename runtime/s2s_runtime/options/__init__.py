@@ -9,7 +9,7 @@ fairseq, OpenNMT and Marian; what these call an option stands beside it.
 from typing import Final
 
 from s2s_runtime.options.decoding import DecodingOptions, merged_values
-from s2s_runtime.options.types import AllowedNext, Callback, CancelSignal, Engine, Prefix, Token, TokenEvent
+from s2s_runtime.options.types import AllowedNext, Callback, CancelSignal, Engine, Phrase, Prefix, Token, TokenEvent
 from s2s_runtime.options.values import OptionValues, ScoreValues
 
 READ_AHEAD: Final = 4096  # sources of a stream that are sorted and decoded together
@@ -22,6 +22,7 @@ __all__ = [
     "DecodingOptions",
     "Engine",
     "OptionValues",
+    "Phrase",
     "Prefix",
     "ScoreValues",
     "Token",

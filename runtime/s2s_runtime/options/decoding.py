@@ -65,6 +65,14 @@ class DecodingOptions(RunningOptions, OutputOptions, SamplingOptions, TokenOptio
             problems.append("on_long: 'split' can't be combined with a callback, whose events count whole sources")
         if self.return_alternatives and (self.sampling or self.callback is not None):
             problems.append("return_alternatives: can't be combined with sampling or a callback")
+        if self.allowed_sequences is not None and self.allowed_next is not None:
+            problems.append("allowed_sequences: can't be combined with allowed_next, which may leave none whole")
+        if self.lexicon is not None and self.allowed_sequences is not None:
+            problems.append("lexicon: can't be combined with allowed_sequences, which its outputs may not be among")
+        if len(self.required_phrases):
+            names = ("allowed_sequences", "allowed_next", "suppress_sequences", "no_repeat_ngram_size", "lexicon")
+            others = [name for name in names if getattr(self, name)]
+            problems += [f"required_phrases: can't be combined with {name}, which may keep them out" for name in others]
         return problems
 
     def __repr__(self) -> str:

@@ -1,11 +1,21 @@
 """Decoding options: what is read, and what results hold."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 from s2s_runtime.declared_options import Need, Option
 from s2s_runtime.options.terms import FILES, GREEDY, JSON, NOT_GREEDY_GRAPH, ONLY_STEPS, SCORE, named
-from s2s_runtime.options.types import Callback, CancelSignal, ErrorPolicy, LongPolicy, UnknownPolicy
+from s2s_runtime.options.types import (
+    Callback,
+    CancelSignal,
+    ErrorPolicy,
+    LexiconOutputs,
+    LexiconUse,
+    LongPolicy,
+    UnknownPolicy,
+)
 
 
 @dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
@@ -52,6 +62,34 @@ class OutputOptions:
         ),
     ] = False
     """Results hold the attention, (target, source). Needs a bundle with attention."""
+
+    lexicon: Annotated[
+        Mapping[str, LexiconOutputs] | None,
+        Option(
+            panel=FILES,
+            typed=Path,
+            reads="lexicon",
+            metavar="FILE",
+            help="File of sources and their outputs: with tabs, of CMUdict, of Moses; only what it lacks is decoded.",
+            not_for=("generate_from",),
+        ),
+    ] = None
+    """Outputs of sources: a text for each, or a list of texts or of pairs (text, weight), or what
+    `s2s_runtime.read_lexicon` reads from a file. A source that it has isn't decoded: its outputs are the hypotheses,
+    the highest weight first, at most num_hypotheses, without scores, their finish reason "lexicon". Sources are
+    compared as texts, normalised as the vocabulary says."""
+
+    lexicon_use: Annotated[
+        LexiconUse,
+        Option(
+            panel=FILES,
+            needs=["lexicon"],
+            help="A source of the lexicon isn't decoded, or is and its outputs come before.",
+            not_for=("generate_from",),
+        ),
+    ] = "first"
+    """"first": what the lexicon has isn't decoded. "merge": it is decoded all the same, and the lexicon's outputs come
+    before the other hypotheses, at most num_hypotheses in all."""
 
     unknown_symbols: Annotated[
         UnknownPolicy | None,

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from s2s_runtime.declared_options import Option
-from s2s_runtime.options.terms import JSON, ONLY_STEPS, SCORE, TOKENS, named
-from s2s_runtime.options.types import AllowedNext, Prefix, Token
+from s2s_runtime.declared_options.checks import is_number
+from s2s_runtime.options.terms import BEAMS, JSON, ONLY_STEPS, SCORE, TOKENS, named
+from s2s_runtime.options.types import AllowedNext, Phrase, Prefix, Token
 
 
 def _is_ratio(value: Any) -> bool:
@@ -19,6 +20,12 @@ def _is_ratio(value: Any) -> bool:
 
 def _is_phrase_table(value: Any) -> bool:
     return isinstance(value, Mapping) and all(isinstance(token, str) for pair in value.items() for token in pair)
+
+
+def _is_bias(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(phrase, str | tuple) and is_number(weight) for phrase, weight in value.items()
+    )
 
 
 @dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
@@ -145,6 +152,58 @@ class TokenOptions:
         ),
     ] = ()
     """Sequences of tokens never generated."""
+
+    allowed_sequences: Annotated[
+        Sequence[Phrase] | None,
+        Option(
+            panel=TOKENS,
+            typed=Path,
+            reads="phrases",
+            metavar="FILE",
+            help="File of all outputs that there may be, one a line.",
+            engines=ONLY_STEPS,
+        ),
+    ] = None
+    """The targets that there may be, as texts or lists of tokens: each output is one of these, however large the beam
+    is, or the samples. Those that other options rule out, or that are too long, are left out. An empty source has its
+    empty output all the same. With many, `prepare` once."""
+
+    required_phrases: Annotated[
+        Sequence[Phrase],
+        Option(
+            panel=TOKENS,
+            flags=["--required-phrase"],
+            typed=list[str],
+            reads="sequences",
+            metavar="TEXT",
+            help="A text that each output must hold. Repeatable.",
+            needs=[BEAMS],
+            engines=ONLY_STEPS,
+            elsewhere=named("", "--constraints", "force_words_ids"),
+        ),
+    ] = ()
+    """Texts or lists of tokens that must each occur in every output, anywhere and in any order, at most 10. The beam is
+    shared out among sequences that hold more and fewer of their tokens (Post and Vilar 2018): give it a beam_size of at
+    least as many. An empty source has its empty output all the same."""
+
+    bias: Annotated[
+        Mapping[str | tuple[Token, ...], float] | None,
+        Option(
+            expected="a mapping of texts, or tuples of tokens, to finite numbers",
+            allowed=_is_bias,
+            panel=TOKENS,
+            typed=list[str],
+            reads="weights",
+            metavar="TEXT=WEIGHT",
+            help="What each occurrence of a text adds to the log-probability. Repeatable.",
+            verbs=SCORE,
+            engines=ONLY_STEPS,
+            elsewhere=named("", "", "sequence_bias"),
+        ),
+    ] = None
+    """What each occurrence of a phrase, a text or a tuple of tokens, adds to the log-probability of a sequence: above 0
+    to have it rather, below 0 to have it seldom. Scores count it. In a beam a phrase of positive weight that was begun
+    counts in part until it ends."""
 
     allow_unknown: Annotated[
         bool, Option(panel=TOKENS, elsewhere=named("disable_unk (the opposite)", "--unkpen (a weight)"))

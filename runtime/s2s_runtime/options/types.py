@@ -10,11 +10,14 @@ BatchUnit = Literal["sentences", "tokens"]
 Engine = Literal["auto", "graph", "steps"]
 LengthPenaltyKind = Literal["average", "gnmt"]
 Mean = Literal["probabilities", "log_probabilities"]
+LexiconUse = Literal["first", "merge"]
 ErrorPolicy = Literal["raise", "return"]
 LongPolicy = Literal["error", "truncate", "split"]
 UnknownPolicy = Literal["error", "unk", "skip"]
 Token = int | str
 Prefix = str | Sequence[int]
+LexiconOutputs = str | Sequence[str | tuple[str, float]]
+Phrase = str | Sequence[Token]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,10 @@ from s2s_runtime.options.types import (
     Engine,
     ErrorPolicy,
     LengthPenaltyKind,
+    LexiconOutputs,
+    LexiconUse,
     LongPolicy,
+    Phrase,
     Prefix,
     Token,
     UnknownPolicy,
@@ -85,6 +88,21 @@ class OptionValues(TypedDict, total=False):
     suppress_sequences: Sequence[Sequence[Token]]
     """Sequences of tokens never generated."""
 
+    allowed_sequences: Sequence[Phrase] | None
+    """The targets that there may be, as texts or lists of tokens: each output is one of these, however large the beam
+    is, or the samples. Those that other options rule out, or that are too long, are left out. An empty source has its
+    empty output all the same. With many, `prepare` once."""
+
+    required_phrases: Sequence[Phrase]
+    """Texts or lists of tokens that must each occur in every output, anywhere and in any order, at most 10. The beam is
+    shared out among sequences that hold more and fewer of their tokens (Post and Vilar 2018): give it a beam_size of at
+    least as many. An empty source has its empty output all the same."""
+
+    bias: Mapping[str | tuple[Token, ...], float] | None
+    """What each occurrence of a phrase, a text or a tuple of tokens, adds to the log-probability of a sequence: above 0
+    to have it rather, below 0 to have it seldom. Scores count it. In a beam a phrase of positive weight that was begun
+    counts in part until it ends."""
+
     allow_unknown: bool
     """The unknown token may be generated."""
 
@@ -133,6 +151,16 @@ class OptionValues(TypedDict, total=False):
 
     return_attention: bool
     """Results hold the attention, (target, source). Needs a bundle with attention."""
+
+    lexicon: Mapping[str, LexiconOutputs] | None
+    """Outputs of sources: a text for each, or a list of texts or of pairs (text, weight), or what
+    `s2s_runtime.read_lexicon` reads from a file. A source that it has isn't decoded: its outputs are the hypotheses,
+    the highest weight first, at most num_hypotheses, without scores, their finish reason "lexicon". Sources are
+    compared as texts, normalised as the vocabulary says."""
+
+    lexicon_use: LexiconUse
+    """"first": what the lexicon has isn't decoded. "merge": it is decoded all the same, and the lexicon's outputs come
+    before the other hypotheses, at most num_hypotheses in all."""
 
     unknown_symbols: UnknownPolicy | None
     """What becomes of symbols of a source text that the vocabulary lacks. "error": they are an error. "unk": the
@@ -196,6 +224,11 @@ class ScoreValues(TypedDict, total=False):
     repetition_penalty: float
     """Logits of tokens that occurred before in the sequence are divided by it where positive and multiplied where
     negative (Keskar et al. 2019), before the softmax, so that scores count it. Above 1 discourages repetition."""
+
+    bias: Mapping[str | tuple[Token, ...], float] | None
+    """What each occurrence of a phrase, a text or a tuple of tokens, adds to the log-probability of a sequence: above 0
+    to have it rather, below 0 to have it seldom. Scores count it. In a beam a phrase of positive weight that was begun
+    counts in part until it ends."""
 
     unknown_symbols: UnknownPolicy | None
     """What becomes of symbols of a source text that the vocabulary lacks. "error": they are an error. "unk": the

@@ -117,6 +117,7 @@ def promised(manifest: Manifest) -> dict[str, tuple[list[str], list[str]]]:
     fed = {"token": ["token"], "value": ["value"]}.get(manifest.target.feedback, [])
     given = "output" if manifest.target.feedback == "value" else "logits"
     return {
+        "model": ([tensor.name for tensor in manifest.source.inputs], [given]),
         "encoder": ([tensor.name for tensor in manifest.source.inputs], [*states, *memory]),
         "decoder": ([*fed, *states, *memory], [given, *following, *(["attention"] if manifest.attention else [])]),
         "select_state": (["rows", *states], following),

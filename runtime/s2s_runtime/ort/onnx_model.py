@@ -35,6 +35,8 @@ class OnnxStepModel:
         device: onnxruntime's name and number of the device on which the decoder keeps tensors.
         on_device: whether states stay in device memory, gathered by the select graphs. Default: when the device isn't
             the CPU. (True on the CPU runs the same code there, to test it.)
+        alone: sessions with one thread each, for runs of few rows; None = all runs have the same sessions.
+        rows_alone: how many rows are few.
     """
 
     def __init__(
@@ -44,6 +46,8 @@ class OnnxStepModel:
         device: tuple[str, int] = ("cpu", 0),
         *,
         on_device: bool | None = None,
+        alone: Mapping[str, Session] | None = None,
+        rows_alone: int = 0,
     ) -> None:
         stays = device[0] != "cpu" if on_device is None else on_device
         self._device = Device(device) if stays else None
@@ -51,10 +55,12 @@ class OnnxStepModel:
         self._source_names = [tensor.name for tensor in manifest.source.inputs]
         self._carried = {tensor.name: tuple(tensor.shape) for tensor in (*manifest.states, *manifest.memory)}
         self._sessions = sessions
+        self.alone = alone
+        self.rows_alone = rows_alone
         first = "greedy" if self.can_write else "decoder"
-        self._provider = str(sessions[first].get_providers()[0])
+        self._provider = str(self._session(first, 1).get_providers()[0])
         self._pace = Pace()
-        sessions["encoder"]  # opened now
+        self._session("encoder", 1)  # opened now
 
     @property
     def provider(self) -> str:
@@ -66,22 +72,26 @@ class OnnxStepModel:
         """See `WritingModel.can_write`."""
         return "greedy" in self._sessions and "beam" in self._sessions
 
+    def _session(self, name: str, rows: int) -> Session:
+        """Return the session that runs a graph on so many rows: see `s2s_runtime.ort.thread_rule`."""
+        return self._sessions[name] if self.alone is None or rows > self.rows_alone else self.alone[name]
+
     def encode(self, source: NDArray[np.generic], *others: NDArray[np.generic]) -> States:
         """Return the states before the first step; see `StepModel.encode`."""
-        names = [*self._ports.states, *self._ports.memory]
+        names, session = [*self._ports.states, *self._ports.memory], self._session("encoder", len(source))
         sources = dict(zip(self._source_names, (source, *others), strict=True))
         if self._device is not None:
             values = {name: Tensor.of(array).value for name, array in sources.items()}
-            tensors = self._device.outputs(self._sessions["encoder"], values, names)
+            tensors = self._device.outputs(session, values, names)
         else:
-            tensors = [Tensor.of(array) for array in self._sessions["encoder"].run(names, sources)]
+            tensors = [Tensor.of(array) for array in session.run(names, sources)]
         count = len(self._ports.states)
         return self._states(source.shape, tensors[:count], tensors[count:])
 
     def step(self, states: States, tokens: NDArray[Any], *, attention: bool = False) -> StepOutput:
         """Advance by one step; see `StepModel.step`. Value models take float32 (rows, features) for `tokens`."""
         if states.buffers is None or states.buffers.has_attention != attention:
-            session, stays = self._sessions["decoder"], self._device is not None
+            session, stays = self._session("decoder", states.rows), self._device is not None
             states.buffers = HostBuffers(session, self._ports, states, attention=attention, on_device=stays)
         output = states.buffers.run(states.current, tokens)
         states.current ^= 1
@@ -123,8 +133,7 @@ class OnnxStepModel:
         outputs: Sequence[str],
     ) -> list[NDArray[Any]]:
         """Run a graph that writes many tokens; its outputs come to the host, states on a device stay there."""
-        session = self._sessions[name]
-        ports = self._ports
+        session, ports = self._session(name, states.rows), self._ports
         if ports.feed == "token":
             inputs["token"] = tokens
         named = zip((*ports.memory, *ports.states), [*states.memory, *states.present], strict=True)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2s_runtime.array_types import Floats, Ints
+from s2s_runtime.constraints.required_phrases import share_out
 from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.results import FinishReason
 from s2s_runtime.search.finished import EndedPool, EndedSequence
@@ -92,12 +93,14 @@ class _BeamSearch(Generic[StatesT]):
     def start(self) -> Beams[StatesT]:
         """Return one beam per sentence: at the first step there are no others to tell apart."""
         count, time = len(self.batch), self.batch.source.shape[1]
+        kept = time if self.plan.attention else None
+        automata = self.plan.rules.automata
         return Beams(
             states=self.model.encode(self.batch.source, *self.batch.others),
             sentences=np.arange(count),
             scores=np.zeros((count, 1), np.float32),
             tokens=np.full(count, self.plan.start_id, np.int64),
-            history=History(count, scores=self.plan.token_scores, attention_time=time if self.plan.attention else None),
+            history=History(count, scores=self.plan.token_scores, attention_time=kept, automata=automata),
             attended=np.zeros((count, time), np.float32) if self.plan.coverage_penalty > 0 else None,
         )
 
@@ -115,9 +118,15 @@ class _BeamSearch(Generic[StatesT]):
         offset = scores - log_normalizer(logits)
         forced = self.batch.forced(beams.sentences, beams.history.length)
         living = None if rules.allowed_next is None else scores > -np.inf
-        rules.mask(logits, written, None if forced is None else np.repeat(forced, width), living)
+        forced = None if forced is None else np.repeat(forced, width)
+        left = self.batch.limits[beams.sentences].repeat(width) - beams.history.length if rules.automata else None
+        rules.mask(logits, written, forced, living, places=beams.history.places, left=left)
         logits += offset[:, None]
-        best, positions = top_candidates(logits.reshape(sentences, -1), self.examined)
+        every, banks = logits.reshape(sentences, -1), rules.banks(beams.history.places)
+        if banks is None:
+            best, positions = top_candidates(every, self.examined)
+        else:
+            best, positions = share_out(every, banks.reshape(sentences, -1), self.plan.beam_size, self.examined)
         parents, tokens = np.divmod(positions, logits.shape[1])
         return Candidates(best, parents, tokens)
 
@@ -157,7 +166,7 @@ class _BeamSearch(Generic[StatesT]):
             left = left & ~last
         if not left.all():
             self.rescue(beams, (~left).nonzero()[0])
-        return (left & ~self.pool.settled(beams.sentences, alive.scores[:, 0])).nonzero()[0]
+        return (left & ~self.pool.settled(beams.sentences, alive.scores[:, 0], length)).nonzero()[0]
 
     def rescue(self, beams: Beams[StatesT], indices: NDArray[np.intp]) -> None:
         """End the best beam of each sentence in which no token may follow and nothing has ended."""
@@ -199,4 +208,7 @@ def _alive(candidates: Candidates, ends: NDArray[np.bool_], width: int) -> Candi
     order = np.argsort(ends, axis=1, kind="stable")[:, :width]
     rows = np.arange(len(order))[:, None]
     scores = np.where(ends[rows, order], np.float32(-np.inf), candidates.scores[rows, order])
+    if (scores[:, 1:] > scores[:, :-1]).any():  # shared out among banks
+        ranks = np.argsort(-scores, axis=1, kind="stable")
+        order, scores = order[rows, ranks], scores[rows, ranks]
     return Candidates(scores, candidates.parents[rows, order], candidates.tokens[rows, order])

@@ -67,6 +67,7 @@ class EndedPool:
         self._best: Floats = np.full(len(batch), -np.inf, np.float32)
         self._needed: Floats = np.full(len(batch), -np.inf, np.float32)  # to be among the best that are returned
         # of sequences that differ in their end tokens only, one is returned
+        self._most_added = plan.rules.most_added
         self._capacity = plan.num_hypotheses * max(1, plan.ends)
 
     def ending(self, tokens: Ints, scores: Floats) -> NDArray[np.bool_]:
@@ -119,16 +120,20 @@ class EndedPool:
         if len(scores) >= self._capacity:
             self._needed[sentence] = scores[-self._capacity]
 
-    def settled(self, sentences: Ints, log_probability: Floats) -> NDArray[np.bool_]:
+    def settled(self, sentences: Ints, log_probability: Floats, length: int) -> NDArray[np.bool_]:
         """Return, as bool (sentences,), whether enough sequences have ended and none alive can beat the best of them.
 
         Args:
             sentences: int64 (sentences,), indices in the batch.
             log_probability: float32 (sentences,), of the best sequence alive.
+            length: tokens of the sequences alive.
         """
         enough: NDArray[np.bool_] = self._counts[sentences] >= self._plan.pool
         if enough.any():
-            bound = self._plan.length_penalty.bound(log_probability, self._limits[sentences])
+            limits = self._limits[sentences]
+            if self._most_added:
+                log_probability = log_probability + (self._most_added * (limits - length)).astype(np.float32)
+            bound = self._plan.length_penalty.bound(log_probability, limits, length)
             enough &= bound <= self._best[sentences]
         return enough
 

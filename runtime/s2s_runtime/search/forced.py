@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from s2s_runtime.array_types import Floats, Ints
+from s2s_runtime.constraints.automaton import advance_places, start_places, walk
 from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.search.plan import SearchPlan
 from s2s_runtime.search.scoring import log_normalizer
@@ -19,6 +20,13 @@ class ForcedScores(NamedTuple):
     token_scores: Floats
     score: float
 
+    def behind(self, prompt: int, plan: SearchPlan) -> ForcedScores:
+        """Return the scores of what stands behind so many tokens, which were given too."""
+        if not prompt:
+            return self
+        scores = self.token_scores[prompt:]
+        return ForcedScores(scores, plan.score(float(scores.sum(dtype=np.float32)), len(scores), None))
+
 
 def score_targets(
     model: StepModel[StatesT], batch: Batch, targets: list[list[int]], plan: SearchPlan
@@ -29,7 +37,7 @@ def score_targets(
         model: the model.
         batch: the sources.
         targets: ids of each target, the end token included where it counts.
-        plan: gives the penalties; its masks don't apply.
+        plan: gives the penalties and the weights of phrases; its masks don't apply.
     """
     longest = max(len(target) for target in targets)
     given = np.zeros((len(targets), longest), np.int64)
@@ -39,11 +47,16 @@ def score_targets(
     scores = np.zeros(given.shape, np.float32)
     attended = np.zeros((longest, *batch.columns.shape), np.float32) if plan.looks else None
     tokens, rows = np.full(len(targets), plan.start_id, np.int64), np.arange(len(targets))
+    automata = plan.rules.automata
+    places, lengths = start_places(automata, len(targets)), np.array([len(target) for target in targets])
     for step in range(longest):
         output = model.step(states, tokens, attention=plan.looks)
         plan.rules.penalize(output.logits, given[:, :step])
         tokens = given[:, step]
         scores[:, step] = output.logits[rows, tokens] - log_normalizer(output.logits)
+        if automata:
+            scores[:, step] += plan.rules.added(tokens, places, lengths - step)
+            places = advance_places(automata, places, tokens)
         if attended is not None and output.attention is not None:
             attended[step] = output.attention
     return [
@@ -80,7 +93,8 @@ def likeliest_next(model: StepModel[StatesT], batch: Batch, plan: SearchPlan, co
             written, chosen = prefix[here, :step], logits[here]
             plan.rules.penalize(chosen, written)
             normalizer = log_normalizer(chosen)
-            plan.rules.mask(chosen, written, None)
+            left = batch.limits[here] - step
+            plan.rules.mask(chosen, written, None, places=walk(plan.rules.automata, written), left=left)
             order = np.argsort(-chosen, axis=1, kind="stable")[:, :count]
             scores = np.take_along_axis(chosen, order, axis=1) - normalizer[:, None]
             kept = (scores > -np.inf) & (np.exp(scores) >= least)

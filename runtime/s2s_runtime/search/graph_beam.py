@@ -83,7 +83,7 @@ class GraphBeam(GraphSearch[StatesT]):
                 self._set_aside(sentences, (beams.scores > -np.inf) & last[:, None], beams, "length")
                 going &= ~last
             if self._pool.is_enough_somewhere:
-                going &= ~self._pool.settled(sentences, run.beam_scores[step, :, 0])
+                going &= ~self._pool.settled(sentences, run.beam_scores[step, :, 0], self.length + 1)
             self._blocks.append((step, block))
             self.length += 1
             if not going.any():

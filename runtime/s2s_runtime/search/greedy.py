@@ -121,14 +121,16 @@ class _GreedySearch(Generic[StatesT]):
                 sentences = np.repeat(sentences, plan.num_hypotheses)
                 states = self.model.select(states, sentences)
         count, time = len(sentences), batch.source.shape[1] if plan.attention else None
-        history = History(count, scores=plan.token_scores, attention_time=time)
+        history = History(count, scores=plan.token_scores, attention_time=time, automata=plan.rules.automata)
         return _Rows(states, sentences, np.ones(count, np.bool_), np.zeros(count, np.float32), history, generators)
 
     def choose(self, rows: _Rows[StatesT], logits: Floats) -> _Choice:
         rules, written = self.plan.rules, rows.history.tokens
         rules.penalize(logits, written)
         normalizer = log_normalizer(logits) if self.plan.scores else None
-        rules.mask(logits, written, self.batch.forced(rows.sentences, rows.history.length), rows.live)
+        forced = self.batch.forced(rows.sentences, rows.history.length)
+        left = self.batch.limits[rows.sentences] - rows.history.length if rules.automata else None
+        rules.mask(logits, written, forced, rows.live, places=rows.history.places, left=left)
         sampler = self.plan.sampler
         tokens: Ints = logits.argmax(axis=1) if sampler is None else sampler.draw(logits, rows.generators)
         if normalizer is None and not rules.may_block:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from s2s_runtime.array_types import Floats, Ints
+from s2s_runtime.constraints.automaton import Automaton, Places, advance_places, start_places
 
 _FIRST_CAPACITY: Final = 32
 _Number = TypeVar("_Number", np.float32, np.int64)
@@ -22,10 +24,24 @@ class History:
         rows: number of sequences.
         scores: whether the log-probability of each token is kept.
         attention_time: length of the padded source where attention is kept, else None.
+        automata: constraints that follow what is written.
+
+    Attributes:
+        length: steps so far.
+        places: int64 (rows,) for each of the automata, where each row stands.
     """
 
-    def __init__(self, rows: int, *, scores: bool = False, attention_time: int | None = None) -> None:
+    def __init__(
+        self,
+        rows: int,
+        *,
+        scores: bool = False,
+        attention_time: int | None = None,
+        automata: Sequence[Automaton] = (),
+    ) -> None:
         self.length = 0
+        self.places: Places = start_places(automata, rows)
+        self._automata = automata
         self._tokens: Ints = np.zeros((rows, _FIRST_CAPACITY), np.int64)
         self._scores: Floats | None = np.zeros((rows, _FIRST_CAPACITY), np.float32) if scores else None
         self._attention: Floats | None = None
@@ -48,11 +64,14 @@ class History:
             self._scores[:, self.length] = scores
         if self._attention is not None:
             self._attention[:, self.length] = attention
+        if self._automata:
+            self.places = advance_places(self._automata, self.places, tokens)
         self.length += 1
 
     def select(self, rows: Ints) -> None:
         """Keep the given rows, int64 (kept,), in the given order; rows may be left out or repeated."""
         self._tokens = self._tokens.take(rows, axis=0)
+        self.places = tuple(place.take(rows) for place in self.places)
         self._scores = None if self._scores is None else self._scores.take(rows, axis=0)
         self._attention = None if self._attention is None else self._attention.take(rows, axis=0)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from s2s_runtime.array_types import Floats, Ints
 from s2s_runtime.bundle.manifest import Manifest
-from s2s_runtime.declared_options.checks import is_integer
+from s2s_runtime.constraints.given_tokens import token_ids
+from s2s_runtime.constraints.make_automata import make_automata
+from s2s_runtime.constraints.token_rules import TokenRules
 from s2s_runtime.errors import OptionError
-from s2s_runtime.options import DecodingOptions, Prefix, Token
+from s2s_runtime.inputs.batch import Batch
+from s2s_runtime.options import DecodingOptions, Prefix
 from s2s_runtime.search.sampling import Sampler
 from s2s_runtime.search.scoring import LengthPenalty, coverage_score
-from s2s_runtime.search.token_rules import TokenRules
-from s2s_runtime.spelling import shown
 
 DROP_SHARE: Final = 8  # ended rows are dropped once they are an eighth (measured): dropping copies, keeping computes
 
@@ -127,7 +128,8 @@ def _lacking(options: DecodingOptions, manifest: Manifest, *, has_ends: bool) ->
         if manifest.target.unknown_id is None:
             problems.append("replace_unknown: needs an unknown token, which this bundle doesn't have")
     problems += _lacking_in_source(options, manifest)
-    if options.max_length is options.max_length_ratio is manifest.target.max_length is None:
+    unknown = options.max_length is options.max_length_ratio is manifest.target.max_length is None
+    if unknown and manifest.kind != "one-pass":
         problems.append("max_length: this bundle doesn't say how long targets get; give max_length or max_length_ratio")
     most = manifest.target.max_length
     if options.max_length is options.max_length_ratio is None is not most and options.min_length > most:
@@ -141,13 +143,19 @@ def _lacking(options: DecodingOptions, manifest: Manifest, *, has_ends: bool) ->
 def _lacking_in_source(options: DecodingOptions, manifest: Manifest) -> list[str]:
     """Return what options about sources need and the bundle lacks, one line for each problem."""
     problems = []
-    vocabulary = manifest.source_vocabulary
+    vocabulary, side = manifest.input_vocabulary, "target" if manifest.kind == "decoder-only" else "source"
     if options.unknown_symbols is not None and vocabulary is None:
-        problems.append("unknown_symbols: needs a source vocabulary, which this bundle doesn't have")
+        problems.append(f"unknown_symbols: needs a {side} vocabulary, which this bundle doesn't have")
     elif options.unknown_symbols == "unk" and vocabulary is not None and vocabulary.unknown is None:
-        problems.append("unknown_symbols: 'unk' needs an unknown symbol in the source vocabulary, which has none")
+        problems.append(f"unknown_symbols: 'unk' needs an unknown symbol in the {side} vocabulary, which has none")
     if options.on_long != "error" and options.max_source_length is manifest.padding.length is None:
         problems.append("on_long: has no effect without max_source_length, as this bundle's model reads any length")
+    if manifest.kind == "decoder-only":
+        problems += [
+            f"{name}: has no meaning here, as this bundle's model reads no source; leave it out"
+            for name in ("max_source_length", "max_length_ratio")
+            if getattr(options, name) is not None
+        ]
     if options.on_long == "split" and manifest.source.others:
         problems.append("on_long: 'split' needs a model of one source; give 'truncate'")
     return problems
@@ -165,7 +173,7 @@ def _rules(options: DecodingOptions, manifest: Manifest, ends: Sequence[int]) ->
     sequences = [token_ids("suppress_sequences", sequence, manifest) for sequence in options.suppress_sequences]
     if [] in sequences:
         raise OptionError("suppress_sequences: expected sequences of at least one token, got an empty one")
-    return TokenRules(
+    rules = TokenRules(
         size=target.size,
         banned=_array(sorted(banned)),
         end_ids=_array(ends),
@@ -176,6 +184,7 @@ def _rules(options: DecodingOptions, manifest: Manifest, ends: Sequence[int]) ->
         sequences=[_array(sequence) for sequence in sequences],
         allowed_next=options.allowed_next,
     )
+    return replace(rules, automata=make_automata(options, manifest, rules))
 
 
 def _sampler(options: DecodingOptions) -> Sampler | None:
@@ -195,32 +204,23 @@ def _array(ids: Iterable[int]) -> Ints:
     return np.array(list(ids), np.int64)
 
 
-def token_ids(name: str, tokens: Iterable[Token], manifest: Manifest) -> list[int]:
-    """Return the ids of tokens given as ids or, where there is a target vocabulary, as symbols.
+def check_targets(plan: SearchPlan, batch: Batch) -> None:
+    """Refuse sources for which no target meets what is asked of whole targets.
+
+    Args:
+        plan: how to search.
+        batch: the sources with the first tokens of their targets, and how long these may get.
 
     Raises:
-        OptionError: names the option and the token that the bundle doesn't know.
+        OptionError: says why there is none.
     """
-    if (
-        isinstance(tokens, str | bytes | bytearray | memoryview)
-        or not isinstance(tokens, Iterable)
-        or getattr(tokens, "ndim", 1) == 0
-    ):
-        raise OptionError(f"{name}: expected a list of tokens, got {shown(tokens)}")
-    vocabulary, size = manifest.target_vocabulary, manifest.target.size
-    ids = []
-    for token in tokens:
-        if isinstance(token, str):
-            if vocabulary is None:
-                raise OptionError(f"{name}: expected ids, as this bundle has no target vocabulary; got {shown(token)}")
-            if token not in vocabulary.symbols:
-                raise OptionError(f"{name}: {shown(token)} is not in the target vocabulary")
-            ids.append(vocabulary.symbols.index(token))
-        elif is_integer(token) and 0 <= token < size:
-            ids.append(int(token))
-        else:
-            raise OptionError(f"{name}: expected symbols or ids from 0 to {size - 1}, got {shown(token)}")
-    return ids
+    if not plan.rules.automata:
+        return
+    prefixes = [()] * len(batch) if batch.prefix is None else [tuple(row[row >= 0].tolist()) for row in batch.prefix]
+    for prefix, limit in set(zip(prefixes, batch.limits.tolist(), strict=True)):
+        problem = next(filter(None, (automaton.problem(prefix, limit) for automaton in plan.rules.automata)), "")
+        if problem:
+            raise OptionError(problem)
 
 
 def prefix_ids(

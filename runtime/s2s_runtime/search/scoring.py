@@ -52,18 +52,22 @@ class LengthPenalty:
         """Return the score of a finished sequence."""
         return log_probability / self.divisor(length)
 
-    def bound(self, log_probability: Floats, limits: Ints) -> Floats:
-        """Return the highest score that unfinished sequences can still reach: no token raises the log-probability.
+    def bound(self, log_probability: Floats, limits: Ints, length: int) -> Floats:
+        """Return the highest score that unfinished sequences can still reach.
 
         As alpha isn't negative, the divisor grows with length, so that the best end of a sequence whose
-        log-probability is negative is the latest possible.
+        log-probability is negative is the latest possible, and that of one whose is positive the next.
 
         Args:
-            log_probability: float32 (sentences,), of the best unfinished sequence of each.
+            log_probability: float32 (sentences,), the highest that a sequence of each can still have.
             limits: int64 (sentences,), most tokens allowed.
+            length: tokens so far.
         """
         longest = limits if self.kind == "average" else (5 + limits) / 6
         bound: Floats = (log_probability / longest**self.alpha).astype(np.float32)
+        is_positive = log_probability > 0
+        if is_positive.any():
+            bound = np.where(is_positive, log_probability / np.float32(self.divisor(length + 1)), bound)
         return bound
 
 

@@ -53,12 +53,12 @@ class InferRequest:
 def input_specs(manifest: Manifest) -> list[dict[str, object]]:
     """Return name, datatype and shape of each input, -1 where it is free."""
     source = manifest.source
-    kinds = [(source.kind, source.size), *((other.kind, other.size) for other in source.others)]
+    kinds = [(source.kind, source.size, source.step), *((o.kind, o.size, o.step) for o in source.others)]
     specs: list[dict[str, object]] = []
-    for place, (kind, size) in enumerate(kinds):
-        has_text = place == 0 and manifest.source_vocabulary is not None
+    for place, (kind, size, step) in enumerate(kinds):
+        has_text = place == 0 and manifest.input_vocabulary is not None
         own = "text" if has_text else "values" if kind == "values" else "ids"
-        shape = {"values": [-1, -1, size], "vector": [-1, size]}.get(kind, [-1, -1])
+        shape = {"values": [-1, -1, *(step or (size,))], "vector": [-1, size]}.get(kind, [-1, -1])
         name = source.names[place] if source.others else own
         specs.append(
             {"name": name, "datatype": BYTES if has_text else _KINDS[kind], "shape": [-1] if has_text else shape}
@@ -69,7 +69,13 @@ def input_specs(manifest: Manifest) -> list[dict[str, object]]:
 def output_specs(manifest: Manifest) -> list[dict[str, object]]:
     """Return name, datatype and shape of each output, -1 where it is free."""
     if manifest.target.feedback == "value":
-        return [{"name": "values", "datatype": "FP32", "shape": [-1, -1, manifest.target.size]}]
+        return [
+            {
+                "name": "values",
+                "datatype": "FP32",
+                "shape": [-1, -1, *(manifest.target.step or (manifest.target.size,))],
+            }
+        ]
     return [
         {"name": "text", "datatype": BYTES, "shape": [-1, -1]},
         {"name": "score", "datatype": "FP32", "shape": [-1, -1]},

@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.bundle.manifest_file import read_manifest
 from s2s_runtime.bundle.storage import MANIFEST
-from s2s_runtime.decoding.workers import unasked_workers, usable_cores
+from s2s_runtime.decoding.workers import unasked_workers
 from s2s_runtime.errors import InputError, QueueFullError, S2SError, naming
 from s2s_runtime.files.json_fields import digest
 from s2s_runtime.loading import load
 from s2s_runtime.model import Model
+from s2s_runtime.ort.thread_rule import usable_cores
 from s2s_runtime.results import Result
 from s2s_runtime.serving.batching import Batcher
 from s2s_runtime.serving.inference import input_specs, output_specs

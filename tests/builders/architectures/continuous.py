@@ -36,16 +36,11 @@ def attention_seq2seq():
 
 
 def frames():
-    """Next frames by ConvLSTM2D on either side, each frame given as one row."""
-
-    def read(rows):
-        return layers.TimeDistributed(layers.Reshape((4, 4, 1)))(rows)
-
-    source, target = keras.Input((None, 16), name="frames"), keras.Input((None, 16), name="last_frames")
-    _, h, c = layers.ConvLSTM2D(3, 3, padding="same", return_state=True)(read(source))
-    y = layers.ConvLSTM2D(3, 3, padding="same", return_sequences=True)(read(target), initial_state=[h, c])
-    y = layers.TimeDistributed(layers.Conv2D(1, 3, padding="same", activation="sigmoid"))(y)
-    return keras.Model([source, target], layers.TimeDistributed(layers.Flatten())(y))
+    """Next frames by ConvLSTM2D on either side."""
+    source, target = keras.Input((None, 4, 4, 1), name="frames"), keras.Input((None, 4, 4, 1), name="last_frames")
+    _, h, c = layers.ConvLSTM2D(3, 3, padding="same", return_state=True)(source)
+    y = layers.ConvLSTM2D(3, 3, padding="same", return_sequences=True)(target, initial_state=[h, c])
+    return keras.Model([source, target], layers.Conv3D(1, (1, 3, 3), padding="same", activation="sigmoid")(y))
 
 
 MODELS = (

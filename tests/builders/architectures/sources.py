@@ -26,6 +26,14 @@ def picture_source():
     return keras.Model([picture, target], head(y))
 
 
+def video_source():
+    """The source is a video of any number of frames, each read by convolutions; one-hot words come out."""
+    frames, words = keras.Input((None, 4, 4, 1), name="frames"), keras.Input((None, TARGET), name="words")
+    seen = layers.TimeDistributed(layers.Flatten())(layers.TimeDistributed(layers.Conv2D(2, 3, padding="same"))(frames))
+    _, state = layers.GRU(UNITS, return_state=True)(seen)
+    return keras.Model([frames, words], head(layers.GRU(UNITS, return_sequences=True)(words, initial_state=state)))
+
+
 def picture_beside_words():
     """Words and a picture together."""
     source, picture, target = source_ids(), keras.Input((4, 4, 1), name="picture"), target_ids()
@@ -59,6 +67,7 @@ def permuted_scores():
 MODELS = (
     vector_source,
     picture_source,
+    video_source,
     picture_beside_words,
     axes_moved_in_the_encoder,
     permuted_scores,

@@ -75,6 +75,54 @@ def test_code_in_a_lambda_does_not_run(saved: Path, tmp_path: Path, layer: str) 
     assert not marker.exists()
 
 
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+def test_a_function_in_the_place_of_the_code_of_a_lambda(tmp_path: Path, ending: str) -> None:
+    """As Keras 3 writes code and as Keras 2 did, also for the output's shape: of a layer that is given none runs."""
+    base, path, marker = small_model(), tmp_path / f"model{ending}", tmp_path / "ran"
+    inner = layers.Lambda(lambda x: x, name="scaled")
+    keras.Model(base.inputs, layers.TimeDistributed(inner)(base.layers[-1].output)).save(path)
+    code = code_that_writes(marker)
+    old = [code["config"]["code"], None, None]
+    for made in (
+        {"function": code, "output_shape": code},
+        {"function": old, "function_type": "lambda", "output_shape": old, "output_shape_type": "lambda"},
+    ):
+        with_config(path, lambda config, made=made: named(config, "scaled")["config"].update(made))
+        model = load_model(path, trust_lambda=True, lambdas={"scaled": lambda x: keras.ops.tanh(x) * 0 + 0.25})
+        np.testing.assert_array_equal(model([np.ones((1, 5)), np.ones((1, 5))]), np.full((1, 5, 7), 0.25))
+    with pytest.raises(
+        ModelFileError, match=r"no Lambda layer is called so; did you mean .*scaled.*the file has scaled"
+    ):
+        load_model(path, lambdas={"scales": abs})
+    with pytest.raises(ModelFileError, match="expected a function, got int"):
+        load_model(path, lambdas={"scaled": 3})  # type: ignore[dict-item]
+    with_config(path, lambda config: named(config, "scaled")["config"].update(mask=code))
+    with pytest.raises(ModelFileError, match="the layer makes a mask by code of its own"):
+        load_model(path, lambdas={"scaled": abs})
+    assert not marker.exists()
+
+
+def test_functions_for_lambda_layers_on_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The advice of the refusal, followed: what is decoded is what the given function makes; code of another Python."""
+    base = small_model()
+    scaled = layers.Lambda(lambda x: x * 2.5, name="scaled")(base.layers[-1].output)
+    keras.Model(base.inputs, layers.Softmax()(scaled)).save(tmp_path / "model.keras")
+    (tmp_path / "by_hand.py").write_text("def scale(x):\n    return x * 2.5\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    refuses(Path("model.keras"), "--lambda scaled=module:function")
+    code, _, errors = run("model.keras", "--lambda", "scaled")
+    assert code == 2
+    assert "expected LAYER=module:function, got 'scaled'" in " ".join(errors.replace("│", " ").split())
+    options = (*TOKENS, "--source-length", "5")
+    code, _, errors = run("model.keras", *options, "--lambda", "scaled=by_hand:scale")
+    assert code == 0, errors
+    assert "runs code" not in errors
+    other = {"class_name": "__lambda__", "config": {"code": "AAAA", "defaults": None, "closure": None}}
+    with_config(Path("model.keras"), lambda config: named(config, "scaled")["config"].update(function=other))
+    with pytest.raises(ModelFileError, match=r"code of another version of Python.*--lambda scaled=module:function"):
+        load_model("model.keras", trust_lambda=True)
+
+
 def test_code_elsewhere_than_in_a_lambda_does_not_run(saved: Path, tmp_path: Path) -> None:
     """Code may stand wherever a function may: as an activation, as the shape a Lambda gives."""
     marker = tmp_path / "ran"

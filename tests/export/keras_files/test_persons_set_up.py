@@ -12,7 +12,7 @@ import pytest
 from export_command import run
 from keras import layers
 
-from s2s_export.keras_files.lambda_globals import _USUAL
+from s2s_export.keras_files.lambda_layers import _USUAL
 from s2s_export.keras_files.load import load_model
 
 pytestmark = pytest.mark.tensorflow

@@ -8,8 +8,8 @@ import pytest
 from keras import layers
 
 from s2s_export import export
+from s2s_export.verify.checks import NEAR_TIE, compare_tokens
 from s2s_export.verify.oracle import Beam, Decoded
-from s2s_export.verify.verify import NEAR_TIE, compare_tokens
 from s2s_runtime.results import Hypothesis, Result
 
 pytestmark = pytest.mark.tensorflow

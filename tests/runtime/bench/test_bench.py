@@ -245,13 +245,13 @@ def test_a_bundle_is_needed() -> None:
     )
 
 
-@pytest.mark.parametrize("mode", [["--batch-size", "8,42", "--beam-size", "3"], ["--memory", "--batch-size", "8"]])
+@pytest.mark.parametrize("mode", [["--batch-size", "8,21", "--beam-size", "3"], ["--memory", "--batch-size", "8"]])
 def test_workers_that_would_do_nothing_are_refused(mode: list[str]) -> None:
     """Where every run is too short for them."""
     found = bench(TINY, "--workers", "2", *mode)
     assert (found.exit_code, found.stderr) == (
         2,
-        "error: --workers: no effect, as no run has eight batches or 128 rows; give --text with --whole, or larger "
+        "error: --workers: no effect, as no run has eight batches or 64 rows; give --text with --whole, or larger "
         "batches\n",
     )
 

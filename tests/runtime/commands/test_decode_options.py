@@ -23,7 +23,7 @@ from s2s_runtime.options.types import Mean
 TINY, NUMBERS = str(FIXTURES / "tiny.s2s"), str(FIXTURES / "tiny-probabilities.s2s")
 ONEHOT = str(FIXTURES / "tiny-onehot.s2s")
 TEXTS = ["abcab", "edc", "aaaaaa", "dcbe"]
-SCORING = ("length-penalty", "length-penalty-kind", "coverage-penalty", "repetition-penalty")
+SCORING = ("length-penalty", "length-penalty-kind", "coverage-penalty", "repetition-penalty", "bias")
 
 
 def run(*arguments: str, stdin: str | None = None) -> Result:
@@ -57,6 +57,11 @@ SAME: list[tuple[list[str], dict[str, Any]]] = [
     ),
     (["--suppress-token", "B", "--suppress-token", "D"], {"suppress_tokens": ["B", "D"]}),
     (["--suppress-sequence", "BB", "--suppress-sequence", "D"], {"suppress_sequences": [["B", "B"], ["D"]]}),
+    (
+        ["--beam-size", "3", "--required-phrase", "EE", "--required-phrase", "D"],
+        {"beam_size": 3, "required_phrases": ["EE", "D"]},
+    ),
+    (["--bias", "EE=3", "--bias", "D=-1.5"], {"bias": {"EE": 3.0, "D": -1.5}}),
     ([*BARE, "--allow-unknown"], {"suppress_tokens": list("ABCD"), "allow_unknown": True}),
     ([*BARE, "--replace-unknown"], {"suppress_tokens": list("ABCD"), "replace_unknown": True}),
     (["--end-token", "D", "--end-token", "</s>"], {"end_tokens": ["D", "</s>"]}),
@@ -175,6 +180,49 @@ def test_unknown_tokens_follow_a_phrase_table(tmp_path: Path) -> None:
     found = run(TINY, "abc", *options)
     assert (found.exit_code, found.stdout) == (1, "")
     assert found.stderr == f"error: {table}, line 2: expected source<TAB>target, got no tab in 'b'\n"
+
+
+def test_outputs_are_lines_of_a_file(tiny: Model, tmp_path: Path) -> None:
+    """--allowed-sequences names a file of texts, or of ids where the bundle has no vocabulary."""
+    allowed = tmp_path / "allowed.txt"
+    allowed.write_text("BAD\nDEAD\n")
+    found = run(TINY, *TEXTS, "--allowed-sequences", str(allowed))
+    assert found.stdout.splitlines() == [r.text for r in tiny.generate(TEXTS, allowed_sequences=["BAD", "DEAD"])]
+    allowed.write_text("2 3\n4 5 4\n")
+    assert run(NUMBERS, "0 1 2", "--allowed-sequences", str(allowed), "--end-token", "1").stdout in ("2 3\n", "4 5 4\n")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "abc\tA\t0.2\nabc\tB E\t0.7\nxyz\tD\n",
+        ";;; a comment\nabc  B E # another\nabc(1)  A\nxyz  D\n",
+        "abc ||| A ||| 0.1 0.2 0.2 0.9 ||| 0-0\nabc ||| B E ||| 0.1 0.1 0.7 0.1\nxyz ||| D ||| 1\n",
+    ],
+    ids=["tabs", "CMUdict", "Moses"],
+)
+def test_a_lexicon_comes_before_the_model(tiny: Model, tmp_path: Path, lines: str) -> None:
+    """--lexicon FILE, in the three formats: what it has is not decoded, not even read, best first."""
+    file = tmp_path / "lexicon"
+    file.write_text(lines)
+    found = run(TINY, "abc", "xyz", "de", "--lexicon", str(file))
+    assert found.stdout.splitlines() == ["B E", "D", tiny.generate(["de"])[0].text]
+    several = run(TINY, "abc", "--lexicon", str(file), "-n", "2", "--beam-size", "2")
+    assert several.stdout == "1\tB E\n1\tA\n"
+    file.write_text("a ||| b\nc\n")
+    found = run(TINY, "abc", "--lexicon", str(file))
+    assert found.stderr == f"error: {file}, line 2: expected source ||| output ||| scores, got 'c'\n"
+
+
+def test_weights_of_phrases_are_typed_with_them(tiny: Model) -> None:
+    """TEXT=WEIGHT; scored pairs count them too, and ids stand for texts where there is no vocabulary."""
+    found = run(TINY, "--score", "--bias", "BC=2", stdin="abc\tABC\n")
+    [expected] = tiny.score(["abc"], ["ABC"], bias={"BC": 2})
+    assert found.stdout.startswith(f"{expected.score:.4f}\t")
+    [expected] = load(NUMBERS).generate([[0, 1, 2]], bias={(3, 4): 9}, return_scores=True)
+    assert run(NUMBERS, "0 1 2", "--bias", "3 4=9", "--scores").stdout == f"{expected.score:.4f}\t{expected.text}\n"
+    wrong = run(TINY, "abc", "--bias", "BC")
+    assert wrong.stderr == "error: bias: expected TEXT=WEIGHT such as 'Hello=2', got 'BC'\n"
 
 
 def test_bundles_of_numbers_take_numbers_everywhere() -> None:
@@ -312,7 +360,7 @@ SEARCH_ONLY = [
     *(["--suppress-sequence", "BB"], ["--allow-unknown"], ["--replace-unknown"], ["--phrase-table", "x"]),
     *(["--end-token", "D"], ["--return-end-token"], ["--sampling-temperature", "3"], ["--sampling-top-k", "3"]),
     *(["--sampling-top-p", "0.7"], ["--seed", "1"], ["--batch-by", "tokens"], ["--token-scores"], ["--attention"]),
-    *(["--scores"], ["--keep-empty"], ["--beam-size", "1"], ["--engine", "steps"]),
+    *(["--scores"], ["--keep-empty"], ["--beam-size", "1"], ["--engine", "steps"], ["--required-phrase", "B"]),
 ]
 
 
@@ -342,6 +390,7 @@ def test_options_that_score_takes_change_scores(tiny: Model) -> None:
         (["--length-penalty-kind", "gnmt"], {"length_penalty_kind": "gnmt"}),
         (["--coverage-penalty", "2"], {"coverage_penalty": 2.0}),
         (["--repetition-penalty", "3"], {"repetition_penalty": 3.0}),
+        (["--bias", "BB=2"], {"bias": {"BB": 2.0}}),
     ):
         found = run(TINY, "--score", *options, stdin=lines)
         expected = "".join(f"{s.score:.4f}\t{s.log_probability:.4f}\n" for s in tiny.score(*pairs, **values))

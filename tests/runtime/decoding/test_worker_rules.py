@@ -9,8 +9,9 @@ import pytest
 
 from s2s_runtime import OptionError
 from s2s_runtime.bundle.manifest_file import read_manifest
-from s2s_runtime.decoding.workers import MOST_WEIGHTS, Workers, make_workers, usable_cores, weight_bytes
+from s2s_runtime.decoding.workers import MOST_WEIGHTS, Workers, make_workers, weight_bytes
 from s2s_runtime.ort.sessions import SessionSettings
+from s2s_runtime.ort.thread_rule import usable_cores
 
 
 @pytest.mark.parametrize(("quota", "expected"), [("max 100000", 6), ("250000 100000", 3), ("50000 100000", 1)])
@@ -26,16 +27,16 @@ def test_a_containers_share_of_time_counts(
 
 def workers(fixtures: Path, count: int | None = None, **settings: Any) -> Workers | None:
     ready = settings.pop("ready", {})
-    seen: list[SessionSettings] = []
+    seen: list[int] = []
 
-    def opener(chosen: SessionSettings) -> Any:
+    def opener(chosen: int) -> Any:
         seen.append(chosen)
         return lambda: None
 
     manifest = read_manifest(fixtures / "tiny.s2s")
     made = make_workers(count, SessionSettings(**settings), manifest, ready, opener)
     if made is not None:
-        made.threads = seen[0].intra_op_threads  # type: ignore[attr-defined]
+        made.threads = seen[0]  # type: ignore[attr-defined]
     return made
 
 

@@ -146,17 +146,17 @@ def test_two_workers_decode_at_the_same_time(tiny: Model) -> None:
 
 @pytest.mark.parametrize("count", [2, 3])
 def test_large_batches_are_cut(tiny: Model, count: int) -> None:
-    """Where there are fewer than workers, into parts of at least 64 rows; rows of beam search count too."""
+    """Where there are fewer than workers, into parts of at least 32 rows; rows of beam search count too."""
     expected = [result.ids for result in tiny.generate(TEXTS * 3, max_batch_size=300)]
     model, own, theirs = watched(tiny, count)
     assert [result.ids for result in model.generate(TEXTS * 3, max_batch_size=300)] == expected
     assert (own.threads, len(theirs.threads)) == ([], count)
-    model.generate(TEXTS, max_batch_size=90)
+    model.generate(TEXTS[: 32 * count - 1], max_batch_size=99)
     assert (len(own.threads), len(theirs.threads)) == (1, count)
-    model.generate(TEXTS[:30], max_batch_size=90, beam_size=4)
+    model.generate(TEXTS[: 8 * count - 1], max_batch_size=90, beam_size=4)
     assert (len(own.threads), len(theirs.threads)) == (2, count)
-    model.generate(TEXTS[:32], max_batch_size=90, beam_size=4)
-    assert (len(own.threads), len(theirs.threads)) == (2, count + 2)
+    model.generate(TEXTS[: 8 * count], max_batch_size=90, beam_size=4)
+    assert (len(own.threads), len(theirs.threads)) == (2, 2 * count)
 
 
 def test_short_lists_dont_open_the_graphs(tiny: Model) -> None:

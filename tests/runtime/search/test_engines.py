@@ -189,6 +189,9 @@ OBSTACLES = {
     "repetition_penalty": {"repetition_penalty": 1.1},
     "no_repeat_ngram_size": {"no_repeat_ngram_size": 2},
     "suppress_sequences": {"suppress_sequences": [[3, 4]]},
+    "allowed_sequences": {"allowed_sequences": ["AB", "DEAD"]},
+    "required_phrases": {"required_phrases": ["AB"], "beam_size": 2},
+    "bias": {"bias": {"AB": 1.0}},
     "allowed_next": {"allowed_next": lambda step, tokens: range(8)},
 }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import keras
 
@@ -18,6 +19,10 @@ from s2s_training.splitting.attention_layers import ATTENTION, attention_problem
 from s2s_training.splitting.decoded_output import decoded_output, output_name
 from s2s_training.splitting.graph import Call, Graph, Value, ancestors, is_recurrent, reads_last_inputs, values_in
 from s2s_training.splitting.source_inputs import read_beside, sets_target_steps
+
+NO_SOURCE: Final = "no_source"  # an input of this name that nothing reads: all is decoder, as in a language model
+
+NO_ENCODER: Final = "everything depends on it, so there is no encoder"
 
 _ACROSS_TIME = (
     keras.layers.Conv1D,
@@ -137,6 +142,12 @@ def named_inputs(graph: Graph, name: str | None) -> list[Value]:
     return chosen
 
 
+def no_source(graph: Graph) -> Value | None:
+    """Return the input of a graph that stands for a source where there is none (`NO_SOURCE`); None for all others."""
+    read = {value for call in graph.calls for value in call.inputs}
+    return next((value for value in graph.inputs if value.name == NO_SOURCE and value not in read), None)
+
+
 def _repeats(graph: Graph) -> list[Call]:
     return [call for call in graph.calls if isinstance(call.operation, keras.layers.RepeatVector)]
 
@@ -201,8 +212,8 @@ def _build(graph: Graph, decoder_inputs: tuple[Value, ...], values: set[Value]) 
     problems = [problem for call in decoder_calls for problem in _problems(call, decoder_calls, values, output)]
     if not any(is_recurrent(call.operation) or reads_last_inputs(call.operation) for call in decoder_calls):
         problems.append("no recurrent layer depends on it, so there is no state to carry from step to step")
-    if not encoder_calls:
-        problems.append("everything depends on it, so there is no encoder")
+    if not encoder_calls and no_source(graph) is None:
+        problems.append(NO_ENCODER)
     return Partition(decoder_inputs, encoder_calls, decoder_calls, frozenset(values), output, tuple(problems), unclear)
 
 

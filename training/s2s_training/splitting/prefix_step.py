@@ -21,7 +21,7 @@ from s2s_training.errors import SplitError
 from s2s_training.splitting.assemble import Crossing, Step
 from s2s_training.splitting.feeding import AtPosition, StepFeeder
 from s2s_training.splitting.graph import Call, Graph, Value, ancestors, replay
-from s2s_training.splitting.partition import Partition, fed_readings
+from s2s_training.splitting.partition import Partition, fed_readings, no_source
 from s2s_training.splitting.source_inputs import holds_ids, read_beside, sets_target_steps
 from s2s_training.splitting.step import EmptyWindow, Fill, with_riding_masks
 
@@ -77,7 +77,7 @@ def _is_causal(graph: Graph, reading: Partition) -> bool:
     sources = [value for value in graph.inputs if value in used and value not in inputs]
     ranks = all(len(value.shape) in _RANKS for value in inputs) and len(reading.output.shape) == 3
     fixed = {value.shape[1] for value in inputs}
-    if not sources or not ranks or len(fixed) > 1 or read_beside(graph, inputs):
+    if (not sources and no_source(graph) is None) or not ranks or len(fixed) > 1 or read_beside(graph, inputs):
         return False
     if not sets_target_steps(graph, reading.output, inputs):
         return False

@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 import keras
 
+from s2s_runtime.bundle.specs import Kind
 from s2s_runtime.spelling import option
 from s2s_training.errors import SplitError
 from s2s_training.layers.cells import feeds_itself
@@ -37,7 +38,7 @@ from s2s_training.splitting.graph import (
     values_in,
     window_length,
 )
-from s2s_training.splitting.partition import Partition, partition
+from s2s_training.splitting.partition import Partition, no_source, partition
 from s2s_training.splitting.prefix_step import Prefix, empty_prefixes, find_prefix, run_prefix
 from s2s_training.splitting.source_inputs import aligned_with_first, holds_ids, is_vector, order_sources, runs
 from s2s_training.splitting.split_unrolled import split_unrolled, with_first_states
@@ -76,6 +77,7 @@ class SplitModel:
         steps: how many target steps the model was unrolled to; None where it was not.
         reading: which call of the training model went where.
         prefix: most steps that a decoder can take that is run on its whole prefix at every step; None for all others.
+        kind: what the model is, by the manifest's word; "encoder-decoder" for all that `split` returns.
     """
 
     encoder: keras.Model
@@ -95,6 +97,12 @@ class SplitModel:
     steps: int | None
     reading: Partition
     prefix: int | None = None
+    kind: Kind = "encoder-decoder"
+
+    @property
+    def models(self) -> tuple[keras.Model, ...]:
+        """The Keras models that do the work: encoder and decoder, or the one of a model of one pass."""
+        return (self.encoder,) if self.kind == "one-pass" else (self.encoder, self.decoder)
 
 
 def split(
@@ -174,6 +182,9 @@ def _split(
         call for call in reading.decoder_calls if isinstance(call.operation, keras.layers.RNN) or carries_window(call)
     ]
     used = order_sources(graph, (*reading.encoder_calls, *reading.decoder_calls), reading.decoder_inputs, source_input)
+    nothing = no_source(graph)
+    if not used and nothing is not None:
+        used = (nothing,)
     if not used:
         raise SplitError("every input is read step by step: there is no source left to encode")
     known = {fed.value: feeder.known_input(fed) for fed in feeder.known()}

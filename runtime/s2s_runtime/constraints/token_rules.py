@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from s2s_runtime.array_types import Floats, Ints
+from s2s_runtime.constraints.automaton import Automaton, Places
+from s2s_runtime.constraints.phrase_weights import PhraseWeights
+from s2s_runtime.constraints.required_phrases import RequiredPhrases
 from s2s_runtime.errors import OptionError
 from s2s_runtime.options import AllowedNext
 
+NEVER_WRITTEN: Final = "with a token that is never written (see suppress_tokens and allow_unknown)"
 _NEVER = np.float32(-np.inf)
 
 
@@ -29,6 +34,7 @@ class TokenRules:
         ngram_exclude: n-grams that hold one of these ids may occur again.
         sequences: id sequences never completed.
         allowed_next: called for each row and step with the tokens written so far; returns the ids that may follow.
+        automata: constraints that follow what is written.
 
     Attributes:
         always: float32 (vocabulary,), what is added to the logits at every step: -inf at `banned`.
@@ -43,6 +49,7 @@ class TokenRules:
     ngram_exclude: Ints = field(default_factory=lambda: np.zeros(0, np.int64))
     sequences: Sequence[Ints] = ()
     allowed_next: AllowedNext | None = None
+    automata: Sequence[Automaton] = ()
     always: Floats = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -53,7 +60,48 @@ class TokenRules:
     @property
     def may_block(self) -> bool:
         """Whether a row may be left with no token that may follow."""
-        return self.ngram_size > 0 or bool(self.sequences) or self.allowed_next is not None or self.min_length > 0
+        by_history = self.ngram_size > 0 or bool(self.sequences) or any(each.restricts for each in self.automata)
+        return by_history or self.allowed_next is not None or self.min_length > 0
+
+    @property
+    def most_added(self) -> float:
+        """The most that a token adds to the log-probability of a sequence, at least 0: see `PhraseWeights`."""
+        return sum(each.most_added for each in self.automata if isinstance(each, PhraseWeights))
+
+    def banks(self, places: Places) -> Ints | None:
+        """Return which bank each token leads to, int64 (rows, vocabulary), where beams are shared out among banks."""
+        every = zip(self.automata, places, strict=True)
+        return next((each.banks(place) for each, place in every if isinstance(each, RequiredPhrases)), None)
+
+    def added(self, tokens: Ints, places: Places, left: Ints) -> Floats:
+        """Return what weights add to the scores of given tokens; all (rows,)."""
+        total = np.zeros(len(tokens), np.float32)
+        for automaton, place in zip(self.automata, places, strict=True):
+            if isinstance(automaton, PhraseWeights):
+                total += automaton.added(place, tokens, left)
+        return total
+
+    def obstacle(self, target: Sequence[int]) -> str:
+        """Return what keeps these ids from being a whole target, as words that follow a number; "" where nothing does.
+
+        The penalty, automata and `allowed_next` are left out.
+        """
+        ids = list(target)
+        if len(ids) < self.min_length:
+            return f"shorter than min_length {self.min_length}"
+        if not self.may_write(ids):
+            return NEVER_WRITTEN
+        if any(sequence.tolist() in _ngrams(ids, len(sequence)) for sequence in self.sequences):
+            return "with one of suppress_sequences"
+        if self.ngram_size:
+            ngrams = [ngram for ngram in _ngrams(ids, self.ngram_size) if not np.isin(ngram, self.ngram_exclude).any()]
+            if len(set(map(tuple, ngrams))) < len(ngrams):
+                return f"in which {self.ngram_size} tokens occur twice (see no_repeat_ngram_size)"
+        return ""
+
+    def may_write(self, ids: Sequence[int]) -> bool:
+        """Return whether none of these ids is banned."""
+        return not np.isneginf(self.always[list(ids)]).any()
 
     def penalize(self, logits: Floats, tokens: Ints) -> None:
         """Apply the repetition penalty in place: it changes probabilities, so it comes before the normaliser.
@@ -68,7 +116,16 @@ class TokenRules:
         seen = np.take_along_axis(logits, tokens, axis=1)  # a token seen twice is written twice with the same value
         np.put_along_axis(logits, tokens, np.where(seen > 0, seen / penalty, seen * penalty), axis=1)
 
-    def mask(self, logits: Floats, tokens: Ints, forced: Ints | None, live: NDArray[np.bool_] | None = None) -> None:
+    def mask(
+        self,
+        logits: Floats,
+        tokens: Ints,
+        forced: Ints | None,
+        live: NDArray[np.bool_] | None = None,
+        *,
+        places: Places = (),
+        left: Ints | None = None,
+    ) -> None:
         """Set the logits of tokens that may not follow to -inf, in place.
 
         Args:
@@ -76,7 +133,10 @@ class TokenRules:
             tokens: int64 (rows, steps), written so far.
             forced: int64 (rows,), the token that has to follow, or -1; overrules every mask.
             live: bool (rows,), rows whose result is wanted; None = all. `allowed_next` is not called for the others.
+            places: int64 (rows,) for each of the automata, where the rows stand.
+            left: int64 (rows,), most tokens that may still be written; needed with automata.
         """
+        self._apply(logits, places, left, restricts=False)
         if forced is not None:
             rows = np.flatnonzero(forced >= 0)
             kept = logits[rows, forced[rows]]
@@ -91,9 +151,16 @@ class TokenRules:
                 logits[(tail == sequence[:-1]).all(axis=1), sequence[-1]] = _NEVER
         if self.allowed_next is not None:
             self._mask_disallowed(self.allowed_next, logits, tokens, forced, live)
+        self._apply(logits, places, left, restricts=True)
         if forced is not None:
             logits[rows] = _NEVER
             logits[rows, forced[rows]] = kept
+
+    def _apply(self, logits: Floats, places: Places, left: Ints | None, *, restricts: bool) -> None:
+        if left is not None:
+            for automaton, place in zip(self.automata, places, strict=True):
+                if automaton.restricts is restricts:
+                    automaton.apply(logits, place, left)
 
     def _mask_ngrams(self, logits: Floats, tokens: Ints) -> None:
         size, steps = self.ngram_size, tokens.shape[1]
@@ -142,3 +209,7 @@ class TokenRules:
 
 def _within(ids: NDArray[np.integer], size: int) -> bool:
     return bool(ids.min() >= 0 and ids.max() < size)
+
+
+def _ngrams(ids: list[int], size: int) -> list[list[int]]:
+    return [ids[start : start + size] for start in range(len(ids) - size + 1)]

@@ -1,0 +1,85 @@
+"""What the graph of a model of one pass gives, against the training model's own `predict`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from s2s_export.understand.bundle_terms import Understanding
+from s2s_export.verify.checks import Check, compare_tokens, largest
+from s2s_export.verify.oracle import Decoded, Oracle
+from s2s_export.verify.samples import Sentence, for_runtime
+
+_TIMES = 3  # so many copies of the sources are the large batch
+
+
+def expected_rows(oracle: Oracle, facts: Understanding, sources: Sequence[Sentence]) -> list[np.ndarray]:
+    """Return what Keras gives for each source, float (positions, size), log-probabilities or values.
+
+    Sources go to Keras as the padding policy says; of a model that masks its padding only the positions of a source's
+    own steps count.
+    """
+    by_length: dict[tuple[int, ...], list[int]] = {}
+    for index, source in enumerate(sources):
+        by_length.setdefault(tuple(len(array) for array in source), []).append(index)
+    rows: list[np.ndarray] = [np.zeros(0)] * len(sources)
+    for indices in by_length.values():  # alone with its like, so that nothing pads it that the policy doesn't
+        outputs = oracle.positions([sources[i] for i in indices])
+        for index, output in zip(indices, outputs, strict=True):
+            own = len(sources[index][0]) if facts.target.aligned and facts.padding.masked else len(output)
+            rows[index] = output[: min(own, facts.target.max_length or own)]
+    return rows
+
+
+def one_pass_checks(
+    subject: tuple[Any, Oracle, Understanding], sources: Sequence[Sentence], atol: float
+) -> list[Check]:
+    """Compare outputs at every position, and the best symbols, of a whole batch and of sources one by one."""
+    runtime, oracle, facts = subject
+    expected = expected_rows(oracle, facts, sources)
+    positions = sum(map(len, expected))
+    if facts.target.feedback == "value":
+        differences = [
+            largest(runtime.predict(for_runtime([source], facts))[0], row)
+            for source, row in zip(sources, expected, strict=True)
+        ]
+        whole = runtime.predict(for_runtime(sources, facts))
+        together = [largest(one[: len(row)], row) for one, row in zip(whole, expected, strict=True)]
+        return [
+            Check(name, positions, max(found), sum(difference > atol for difference in found))
+            for name, found in (("values, one by one", differences), ("values, one mixed batch", together))
+        ]
+    best = [_best(row, facts) for row in expected]
+    options: dict[str, Any] = {"return_end_token": bool(facts.target.end_ids)}
+    mixed = runtime.generate(for_runtime(sources, facts), **options, return_token_scores=True)
+    gaps = [
+        float(abs(score - row[step, token]))
+        for result, row, decoded in zip(mixed, expected, best, strict=True)
+        if list(result.ids) == decoded.tokens
+        for step, (token, score) in enumerate(zip(result.ids, result.hypotheses[0].token_scores, strict=True))
+    ]
+    single = [runtime.generate(for_runtime([source], facts), **options)[0] for source in sources[:4]]
+    large = runtime.generate(for_runtime(list(sources) * _TIMES, facts), **options)
+    return [
+        Check("log-probabilities, against Keras", len(gaps), max(gaps, default=0.0), sum(gap > atol for gap in gaps)),
+        compare_tokens("best symbols, one mixed batch", mixed, best),
+        compare_tokens("best symbols, a large batch", large, best * _TIMES),
+        compare_tokens("best symbols, one by one", single, best[: len(single)]),
+    ]
+
+
+def _best(rows: np.ndarray, facts: Understanding) -> Decoded:
+    """Return the best symbol of each position up to the first end, none of those that are never generated."""
+    target, tokens, total, gap = facts.target, list[int](), 0.0, float("inf")
+    never = {target.start_id, target.padding_id, target.unknown_id} - set(target.end_ids)
+    for row in rows:
+        allowed = [(float(value), token) for token, value in enumerate(row) if token not in never]
+        ordered = sorted(allowed, key=lambda item: -item[0])
+        tokens.append(ordered[0][1])
+        total += ordered[0][0]
+        gap = min(gap, ordered[0][0] - ordered[1][0] if len(ordered) > 1 else gap)
+        if tokens[-1] in target.end_ids:
+            break
+    return Decoded(tokens, total / max(len(tokens), 1), gap)

@@ -1,0 +1,1 @@
+"""Language models: decoders without a source, which write on from a prompt."""

@@ -1,0 +1,1 @@
+"""What sources are to become without a model: dictionaries, in the formats in which people have them."""

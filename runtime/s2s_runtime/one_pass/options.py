@@ -1,0 +1,35 @@
+"""What options of search mean where positions are independent."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from s2s_runtime.declared_options.checks import is_integer
+
+logger = logging.getLogger(__name__)
+
+
+def for_positions(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return options as a model of one pass takes them: a beam as large as there are hypotheses, whatever was asked.
+
+    Args:
+        given: values by the names of `DecodingOptions`, not checked yet.
+    """
+    beam, wanted = given.get("beam_size", 1), given.get("num_hypotheses", 1)
+    if not is_integer(beam) or not is_integer(wanted):
+        return given
+    if beam > 1:
+        say_once(
+            "beam_size: has no effect on a model of one pass: its positions are independent, and its best sequences "
+            "are exact"
+        )
+    return {**given, "beam_size": wanted} if 1 <= beam < wanted else given
+
+
+@cache
+def say_once(words: str) -> None:
+    """Tell something, once a process."""
+    logger.warning("%s", words)

@@ -1,0 +1,69 @@
+"""What one pass over some sources gave, seen as a model that search steps through position by position."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2s_runtime.array_types import Floats
+from s2s_runtime.errors import InputError
+from s2s_runtime.search.step_model import StepOutput
+
+RunGraph = Callable[..., Floats]
+
+
+@dataclass(slots=True)
+class Positions:
+    """The outputs of one pass, and how far search has read them.
+
+    Attributes:
+        outputs: float32 (rows, positions, size), logits, or values of value models.
+        at: the position that is read next.
+    """
+
+    outputs: Floats
+    at: int = 0
+
+    @property
+    def count(self) -> int:
+        """How many positions there are."""
+        return int(self.outputs.shape[1])
+
+
+class OnePassModel:
+    """A model of one pass as the `StepModel` that search sees: `encode` is the pass, a step reads its next position.
+
+    It is safe to share between threads: all that changes is in the `Positions`, which each call makes for itself.
+
+    Args:
+        run: runs the graph on padded sources, and returns float32 (rows, positions, size).
+        provider: the execution provider that runs it, by onnxruntime's name.
+    """
+
+    def __init__(self, run: RunGraph, provider: str = "") -> None:
+        self._run = run
+        self.provider = provider
+        self.alone: Mapping[str, Any] | None = None
+        """Sessions of one thread for few rows: an `OnnxStepModel` may have them, a pass has none."""
+
+    def encode(self, source: NDArray[np.generic], *others: NDArray[np.generic]) -> Positions:
+        """Return the outputs of all positions; see `StepModel.encode`."""
+        return Positions(self._run(source, *others))
+
+    def step(self, states: Positions, tokens: NDArray[np.int64], *, attention: bool = False) -> StepOutput:
+        """Return the outputs of the next position; see `StepModel.step`. No token is fed back."""
+        if states.at >= states.count:
+            raise InputError(f"expected at most {states.count} tokens, the positions that this model's pass gave")
+        states.at += 1
+        return StepOutput(states.outputs[:, states.at - 1].copy(), None)
+
+    def reorder(self, states: Positions, rows: NDArray[np.int64]) -> None:
+        """Leave all as it is: the beams of a sentence read the same positions; see `StepModel.reorder`."""
+
+    def select(self, states: Positions, rows: NDArray[np.int64]) -> Positions:
+        """Return the positions of some of the rows; see `StepModel.select`."""
+        return Positions(states.outputs.take(rows, axis=0), states.at)

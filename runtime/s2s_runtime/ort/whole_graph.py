@@ -1,0 +1,36 @@
+"""The one graph of a model of one pass, run as a function of its sources."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from s2s_runtime.array_types import Floats
+from s2s_runtime.bundle.manifest import Manifest
+
+
+class WholeGraph:
+    """The graph `model` of a bundle.
+
+    Args:
+        manifest: manifest of the bundle.
+        sessions: sessions by graph name.
+    """
+
+    def __init__(self, manifest: Manifest, sessions: Mapping[str, Any]) -> None:
+        self._names = [tensor.name for tensor in manifest.source.inputs]
+        self._output = "output" if manifest.target.feedback == "value" else "logits"
+        self._session = sessions["model"]
+
+    @property
+    def provider(self) -> str:
+        """The execution provider that runs it, by onnxruntime's name."""
+        return str(self._session.get_providers()[0])
+
+    def __call__(self, *sources: NDArray[np.generic]) -> Floats:
+        """Return what the graph gives for padded sources, float32 (rows, positions, size)."""
+        outputs: list[Floats] = self._session.run([self._output], dict(zip(self._names, sources, strict=True)))
+        return outputs[0]

@@ -1,0 +1,136 @@
+"""Models to which nothing is fed back: bundles give Keras's own `predict`, and the best symbol of each position."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from random_weights import randomise
+
+import s2s_runtime
+from s2s_export import export
+from s2s_training.errors import SplitError
+
+pytestmark = pytest.mark.tensorflow
+
+SOURCE, TARGET, STEPS = 9, 7, 6
+
+
+def translator() -> keras.Model:
+    """Position by position: both sides padded to one length, no mask."""
+    return keras.Sequential([
+        layers.Input((STEPS,), dtype="int32"),
+        layers.Embedding(SOURCE, 4),
+        layers.Bidirectional(layers.GRU(5, return_sequences=True)),
+        layers.TimeDistributed(layers.Dense(TARGET, activation="softmax")),
+    ])  # fmt: skip
+
+
+def repeated() -> keras.Model:
+    """One vector of the source repeated, read by a decoder of both directions."""
+    return keras.Sequential([
+        layers.Input((STEPS,), dtype="int32"),
+        layers.Embedding(SOURCE, 4),
+        layers.Bidirectional(layers.LSTM(5)),
+        layers.RepeatVector(4),
+        layers.Bidirectional(layers.LSTM(5, return_sequences=True)),
+        layers.TimeDistributed(layers.Dense(TARGET, activation="softmax")),
+    ])  # fmt: skip
+
+
+def tagger() -> keras.Model:
+    """As many tags as words: padding is masked."""
+    words = keras.Input((None,), dtype="int32", name="words")
+    hidden = layers.Embedding(SOURCE, 4, mask_zero=True)(words)
+    hidden = layers.Bidirectional(layers.LSTM(5, return_sequences=True))(hidden)
+    return keras.Model(words, layers.Dense(TARGET, activation="softmax")(hidden))
+
+
+@pytest.mark.parametrize("build", [translator, repeated])
+def test_all_positions_are_kerass(build, tmp_path: Path) -> None:
+    """The best symbol of each position is that of `predict`, alone and in a batch."""
+    model = build()
+    randomise(model)
+    done = export(model, tmp_path / "m.s2s", source_length=STEPS)
+    assert done.manifest.kind == "one-pass"
+    assert list(done.manifest.graphs) == ["model"]
+    bundle = s2s_runtime.load(tmp_path / "m.s2s")
+    ids = np.random.default_rng(0).integers(0, SOURCE, (8, STEPS))
+    wanted = model.predict(ids, verbose=0)
+    results = bundle.generate(ids, return_token_scores=True)
+    assert [result.ids for result in results] == wanted.argmax(-1).tolist()
+    scores = [result.hypotheses[0].token_scores for result in results]
+    np.testing.assert_allclose(scores, np.log(wanted.max(-1)), atol=1e-5)
+
+
+def test_a_tagger_gives_as_many_tags_as_words(tmp_path: Path) -> None:
+    """A sentence's tags are those that Keras gives to it alone, however long the others of its batch are."""
+    model = tagger()
+    randomise(model)
+    done = export(model, tmp_path / "m.s2s")
+    assert done.manifest.target.aligned
+    assert done.manifest.padding.masked
+    rows = [[3, 4, 1], [5], [2, 2, 8, 1, 1, 7, 6]]
+    bundle = s2s_runtime.load(tmp_path / "m.s2s")
+    wanted = [model.predict(np.array([row]), verbose=0)[0].argmax(-1).tolist() for row in rows]
+    assert [result.ids for result in bundle.generate(rows)] == wanted
+
+
+def test_what_fills_a_target_ends_it(tmp_path: Path) -> None:
+    """Where padding isn't masked, a text ends before the first padding symbol that is the best of its position."""
+    model = translator()
+    randomise(model)
+    target = {symbol: i for i, symbol in enumerate(["<pad>", *"abcdef"])}
+    export(model, tmp_path / "m.s2s", source_length=STEPS, target=target)
+    bundle = s2s_runtime.load(tmp_path / "m.s2s")
+    ids = np.random.default_rng(0).integers(0, SOURCE, (40, STEPS))
+    best = model.predict(ids, verbose=0).argmax(-1).tolist()
+    cut = [row[: row.index(0)] if 0 in row else row for row in best]
+    assert cut != best
+    assert [result.ids for result in bundle.generate(ids)] == cut
+
+
+def test_values_of_a_window(tmp_path: Path) -> None:
+    """A forecast in one shot, of convolutions and with a horizon of its own, is what `predict` gives."""
+    model = keras.Sequential([
+        layers.Input((12, 2)),
+        layers.Conv1D(8, 3, activation="relu"),
+        layers.Flatten(),
+        layers.Dense(4 * 3),
+        layers.Reshape((4, 3)),
+    ])  # fmt: skip
+    randomise(model)
+    export(model, tmp_path / "m.s2s")
+    windows = np.random.default_rng(0).normal(size=(5, 12, 2)).astype(np.float32)
+    bundle = s2s_runtime.load(tmp_path / "m.s2s")
+    np.testing.assert_allclose(bundle.predict(windows), model.predict(windows, verbose=0), atol=1e-5)
+
+
+def test_an_output_without_time_is_one_step(tmp_path: Path) -> None:
+    """The next value after a window stands as a sequence of one."""
+    model = keras.Sequential([layers.Input((12, 2)), layers.LSTM(6), layers.Dense(1)])
+    randomise(model)
+    export(model, tmp_path / "m.s2s")
+    windows = np.random.default_rng(0).normal(size=(5, 12, 2)).astype(np.float32)
+    bundle = s2s_runtime.load(tmp_path / "m.s2s")
+    np.testing.assert_allclose(bundle.predict(windows)[:, 0], model.predict(windows, verbose=0), atol=1e-5)
+
+
+def test_several_inputs_of_steps_are_asked_about(tmp_path: Path) -> None:
+    """One of them could be the target of training; said that nothing is fed back, the model is one pass."""
+    words, shapes = (keras.Input((None,), dtype="int32", name=name) for name in ("words", "shapes"))
+    joined = layers.concatenate([layers.Embedding(SOURCE, 4, mask_zero=True)(each) for each in (words, shapes)])
+    hidden = layers.Bidirectional(layers.LSTM(5, return_sequences=True))(joined)
+    model = keras.Model([words, shapes], layers.Dense(TARGET, activation="softmax")(hidden))
+    randomise(model)
+    with pytest.raises(SplitError, match="say so with feedback=none"):
+        export(model, tmp_path / "m.s2s")
+    export(model, tmp_path / "m.s2s", feedback="none")
+    rows = {"words": [[3, 4, 1], [5]], "shapes": [[1, 2, 1], [4]]}
+    wanted = [
+        model.predict([np.array([a]), np.array([b])], verbose=0)[0].argmax(-1).tolist()
+        for a, b in zip(*rows.values(), strict=True)
+    ]
+    bundle = s2s_runtime.load(tmp_path / "m.s2s")
+    assert [result.ids for result in bundle.generate(rows)] == wanted
