@@ -6,13 +6,14 @@ RUNTIME_VENV := .venv-runtime
 DOCS_VENV := .venv-docs
 LOWEST_VENV := .venv-lowest
 NEWEST_VENV := .venv-newest
+RAY_VENV := .venv-ray
 BIN := $(VENV)/bin
 RUNTIME_BIN := $(RUNTIME_VENV)/bin
 PROJECTS := $(wildcard */pyproject.toml)
 JAVASCRIPT := runtime/javascript
 JAVASCRIPT_CASES := .cache/javascript
 
-.PHONY: help setup test fuzz lint types demo docs tables architecture pictures screenshots clean test-runtime test-lowest test-newest test-javascript test-browser wheels parity bench bench-peers bench-serve \
+.PHONY: help setup test fuzz lint types demo docs tables architecture pictures screenshots clean test-runtime test-lowest test-newest test-javascript test-browser test-ray bench-batch wheels parity bench bench-peers bench-serve \
 	recipe-translator recipe-words recipe-words-baseline recipe-pronunciation recipe-cmudict recipe-addition \
 	recipe-curves
 
@@ -92,6 +93,18 @@ test-browser: need-npm need-chromium $(JAVASCRIPT)/node_modules/.installed $(JAV
 
 need-npm need-chromium: need-%: # programs, said before anything is installed
 	@command -v $* >/dev/null || { echo "$(MAKECMDGOALS) needs $*, which isn't here: apt-get install $*" >&2; exit 1; }
+
+# Ray and pyarrow are large, and only batch jobs need them.
+$(RAY_VENV)/.installed: constraints.txt runtime/pyproject.toml
+	$(PYTHON) -m venv $(RAY_VENV)
+	$(RAY_VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable "runtime[cpu,cli,ray]" pytest hypothesis
+	touch $@
+
+test-ray: $(RAY_VENV)/.installed ## Run the tests of batch jobs in an environment with Ray
+	$(RAY_VENV)/bin/python -m pytest tests/runtime/ray
+
+bench-batch: $(RAY_VENV)/.installed ## Decode 200,000 rows by s2s-batch while its workers, and it itself, are killed; then time it
+	$(RAY_VENV)/bin/python benchmarks/batch_faults.py tests/fixtures/tiny.s2s
 
 wheels: $(VENV)/.installed ## Build the three wheels into dist/ and check what an index would show of them
 	rm -rf dist
@@ -194,4 +207,4 @@ need-%: # said before an environment is built
 	@test -n "$($*)" || { echo "$(MAKECMDGOALS) needs $*: give $*=PATH, as the README shows" >&2; exit 1; }
 
 clean: ## Remove environments, builds and runs
-	rm -rf $(VENV) $(RUNTIME_VENV) $(DOCS_VENV) $(LOWEST_VENV) $(NEWEST_VENV) dist runs site .cache $(JAVASCRIPT)/node_modules $(JAVASCRIPT)/types
+	rm -rf $(VENV) $(RUNTIME_VENV) $(DOCS_VENV) $(LOWEST_VENV) $(NEWEST_VENV) $(RAY_VENV) dist runs site .cache $(JAVASCRIPT)/node_modules $(JAVASCRIPT)/types

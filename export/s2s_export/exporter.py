@@ -16,6 +16,7 @@ from typing import Any
 import keras
 
 from s2s_export.arguments import Words
+from s2s_export.convert.conversion_errors import call_errors
 from s2s_export.evidence.expected_outputs import with_expected
 from s2s_export.evidence.feedback import refuse_unclear_feedback
 from s2s_export.evidence.settle import Bundle, settle
@@ -23,6 +24,7 @@ from s2s_export.evidence.training_pairs import Widths, with_pairs
 from s2s_export.graphs.bundle_graphs import Graphs, build_graphs, with_searches
 from s2s_export.keras_files.dtypes import in_float32, refuse_infinite_weights, refuse_other_dtypes
 from s2s_export.notebook import Progress, in_cell
+from s2s_export.one_pass.loss_layers import without_loss
 from s2s_export.one_pass.reading import read_one_pass, why_not_one_pass
 from s2s_export.options import ExportOptions
 from s2s_export.pass_names import named
@@ -34,6 +36,7 @@ from s2s_export.steps.pair_matching import half_of_a_pair
 from s2s_export.understand.bundle_terms import Understanding, understand
 from s2s_export.understand.decoded_output_choice import ChosenOutput
 from s2s_export.understand.flat_steps import FlatSteps
+from s2s_export.understand.sampling_layers import at_their_mean
 from s2s_export.understand.source_terms import embedding_size
 from s2s_export.understand.text_layers import without_text_layers
 from s2s_export.verify.verify import Subject, refuse_failed, verify
@@ -185,13 +188,16 @@ def _refuse_unsound(model: keras.Model) -> None:
     refuse_infinite_weights(model)
 
 
+@call_errors()
 def _take_apart(model: keras.Model, options: ExportOptions) -> tuple[keras.Model, SplitModel, Understanding]:
     """Read a model whose options have told already what its pairs tell."""
     options = with_expected(options)
+    model, drawn = at_their_mean(model)
     text, notes = without_text_layers(model), list[str]()
     options = options if text.layers else options.with_vocabulary(options.vocabulary)
     chosen = ChosenOutput.of(text.model, options)
-    read_model = language_model(chosen.model, options) if options.feedback == "token" else chosen.model
+    read_model = chosen.model if options.ctc is None else without_loss(chosen.model)
+    read_model = language_model(read_model, options) if options.feedback == "token" else read_model
     parts = _split(read_model, options, options.source_input)
     if text.layers:
         read = [source.name for source in parts.sources if source.name in text.layers]
@@ -204,6 +210,7 @@ def _take_apart(model: keras.Model, options: ExportOptions) -> tuple[keras.Model
     if flat.model is not read_model:
         parts = _split(flat.model, options, parts.sources[0].name)
     facts = understand(flat, parts, options)
+    notes = [*drawn, *notes]
     return flat.model, parts, replace(facts, notes=(*chosen.notes(parts), *options.notes, *notes, *facts.notes))
 
 
@@ -225,6 +232,8 @@ def widths(model: keras.Model, options: ExportOptions) -> Widths | None:
 
 
 def _split(model: keras.Model, options: ExportOptions, source_input: str | None) -> SplitModel:
+    if options.ctc is not None:
+        return replace(read_one_pass(model, source_input, None), kind="ctc")
     half = half_of_a_pair(flatten_model(model))
     told = (
         f"this looks to be the {half} of a pair of inference models: export both with --encoder FILE --decoder FILE "

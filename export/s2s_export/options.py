@@ -105,6 +105,10 @@ class ExportOptions:
     tagger, a forecast in one shot), whichever inputs it has; token, for a language model, whose output is what it reads
     next."""
 
+    ctc: Annotated[str | int | None, Option(panel=GRAPH, typed=str, metavar="last|first|N")] = None
+    """The model was trained with CTC, and which class is the blank: last (as `ctc_batch_cost` has it), first, or its
+    id. A layer that computes the loss, and the labels that it reads, are left out."""
+
     decoder_output: Annotated[str | None, Option(panel=GRAPH, metavar="NAME")] = None
     """Name of the output that is decoded (of the layer that makes it), where there are several. By default the only one
     that is as wide as what the decoder reads."""
@@ -178,6 +182,16 @@ class ExportOptions:
     def _contradictions(self) -> list[str]:
         """Return one line for each group of options that contradict each other, where each is sound by itself."""
         problems = []
+        if self.ctc is not None and self.ctc not in ("last", "first") and not str(self.ctc).isdecimal():
+            problems.append(f"{option('ctc')}: expected last, first, or the id of the blank, got {self.ctc!r}")
+        if self.ctc is not None and self.feedback == "token":
+            problems.append(
+                f"{option('ctc')}: expected no {option('feedback', 'token')} beside it: nothing is fed back"
+            )
+        unread = ("start_symbol", "end_symbol", "start_id", "end_ids", "max_length", "pairs", "expect", "decoder_input")
+        unread_names = [option(name) for name in unread if getattr(self, name) not in (None, (), [])]
+        if self.ctc is not None and unread_names:
+            problems.append(f"{option('ctc')}: {', '.join(unread_names)} has no meaning beside it; leave it out")
         if self.rows is not None and self.pairs is None:
             problems.append(f"{option('rows')}: expected {option('pairs')} beside it, whose rows it counts")
         if self.start_zeros and self.start_id is not None:
@@ -228,6 +242,20 @@ class ExportOptions:
         if isinstance(self.feed, Mapping):
             return dict(self.feed)
         return {name: what for name, _, what in (item.rpartition("=") for item in self.feed)}
+
+    def blank_of(self, size: int) -> int:
+        """Return which of so many classes is the blank of a model trained with CTC.
+
+        Raises:
+            ExportError: it is none of them.
+        """
+        blank = {"last": size - 1, "first": 0}.get(str(self.ctc), -1)
+        blank = int(self.ctc or 0) if blank < 0 else blank
+        if blank >= size:
+            raise ExportError(
+                f"{option('ctc')}: expected a class below {size}, those that the model gives, got {blank}"
+            )
+        return blank
 
     @property
     def longest_target(self) -> int | None:

@@ -21,7 +21,7 @@ from s2s_export.verify.checks import Check
 from s2s_export.verify.verify import Report
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.bundle.provenance import Provenance
-from s2s_runtime.commands.inspect_tables import setup_table
+from s2s_runtime.commands.inspection.tables import setup_table
 from s2s_runtime.console.names import Name
 from s2s_training.splitting.graph import Call
 from s2s_training.splitting.splitter import SplitModel
@@ -97,7 +97,7 @@ def _html(table: Table) -> str:
 def _parts(exported: Exported, *, nodes: bool = False) -> Iterator[Table | str]:
     """Yield the report, piece by piece: tables, and lines of text."""
     yield _checks(exported.report.checks, exported.report.inputs)
-    if exported.manifest.setup is not None:
+    if exported.manifest.setup is not None and exported.manifest.setup.items:
         yield setup_table(exported.manifest.setup)
     yield _model(exported)
     yield _files(exported, nodes=nodes)

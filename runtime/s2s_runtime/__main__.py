@@ -12,8 +12,10 @@ COMMANDS: Final = {
     "decode": "s2s_runtime.commands.decode",
     "bench": "s2s_runtime.commands.bench",
     "evaluate": "s2s_runtime.commands.evaluate",
+    "calibrate": "s2s_runtime.calibrating.command",
     "plot": "s2s_runtime.commands.plot",
     "inspect": "s2s_runtime.commands.inspect",
+    "batch": "s2s_runtime.commands.batch",
     "serve": "s2s_runtime.commands.serve",
 }
 

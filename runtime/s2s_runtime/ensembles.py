@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 import numpy as np
@@ -24,7 +25,7 @@ from s2s_runtime.spelling import shown
 
 
 @known_keywords
-def ensemble(models: Sequence[Model], *, mean: Mean = "probabilities") -> Model:
+def ensemble(models: Sequence[Model], *, mean: Mean = "probabilities", weights: Sequence[float] | None = None) -> Model:
     """Make one model of several that decode together.
 
     Args:
@@ -33,6 +34,8 @@ def ensemble(models: Sequence[Model], *, mean: Mean = "probabilities") -> Model:
             nobody asked for them, as long as the members together are no larger than a model with workers may be.
         mean: what is averaged at each step: "probabilities", or "log_probabilities" (the geometric mean, normalised
             again). The first follows whichever member is sure, the second avoids what any member rules out.
+
+        weights: how much each model counts, a number above 0 for each; only their ratios matter. None = all the same.
 
     Returns:
         A model with all verbs that token models have. Attention is the mean over members, where all have it; the
@@ -56,19 +59,45 @@ def ensemble(models: Sequence[Model], *, mean: Mean = "probabilities") -> Model:
     ]
     if problems:
         raise OptionError("; ".join(problems))
+    vote = _Vote(mean, _checked_weights(weights, len(models)))
     members = [model.step_model for model in models]
     attention = all(model.manifest.attention for model in models)
-    manifest = replace(first, attention=attention)
+    manifest = replace(first, attention=attention, calibration=None)  # which is that of one model
     return Model(
         manifest,
-        _joined(members, mean, manifest),
+        _joined(members, vote, manifest),
         models[0].provider,
-        _workers(models, mean),
+        _workers(models, vote),
         f"ensemble of {len(models)}",
     )
 
 
-def _workers(models: Sequence[Model], mean: Mean) -> Workers | None:
+@dataclass(frozen=True, slots=True)
+class _Vote:
+    """What is averaged, and the share of each member, float32 (members,), together 1."""
+
+    mean: Mean
+    shares: Floats
+
+
+def _checked_weights(weights: Sequence[float] | None, count: int) -> Floats:
+    """Return the share of each of some models.
+
+    Raises:
+        OptionError: there isn't a number above 0 for each.
+    """
+    given = [1.0] * count if weights is None else weights
+    numbers = is_list(given) and all(
+        isinstance(each, int | float | np.floating | np.integer) and not isinstance(each, bool) and 0 < each < np.inf
+        for each in given
+    )
+    if not numbers or len(given) != count:
+        raise OptionError(f"weights: expected a number above 0 for each of {count} models, got {shown(weights)}")
+    shares: Floats = (np.asarray(given, np.float64) / math.fsum(given)).astype(np.float32)
+    return shares
+
+
+def _workers(models: Sequence[Model], vote: _Vote) -> Workers | None:
     """Return workers that decode with those of the members; None where batches are decoded one after the other."""
     members = [model.workers for model in models]
     own = [workers for workers in members if workers is not None]
@@ -81,15 +110,15 @@ def _workers(models: Sequence[Model], mean: Mean) -> Workers | None:
         gone = [f"models[{i}]" for i, model in enumerate(opened) if model is None]
         if gone:
             raise BundleError(f"{', '.join(gone)}: its graphs can't be opened once more")
-        return _joined([model for model in opened if model is not None], mean, models[0].manifest)
+        return _joined([model for model in opened if model is not None], vote, models[0].manifest)
 
     return Workers(min(workers.count for workers in own), join, asked=asked, weights=weights)
 
 
-def _joined(members: Sequence[StepModel[Any]], mean: Mean, manifest: Manifest) -> StepModel[Any]:
+def _joined(members: Sequence[StepModel[Any]], vote: _Vote, manifest: Manifest) -> StepModel[Any]:
     """Return one model of several, of their kind."""
-    together = EnsembleModel(members, mean)
-    if manifest.kind != "one-pass":
+    together = EnsembleModel(members, vote)
+    if not manifest.one_graph:
         return together
 
     def run(*sources: NDArray[np.generic]) -> Floats:
@@ -120,6 +149,7 @@ def _differences(first: Manifest, other: Manifest) -> list[str]:
         "list of other sources": (first.source.others, other.source.others),
         "source vocabulary": (first.source_vocabulary, other.source_vocabulary),
         "padding": (first.padding, other.padding),
+        "blank": (first.target.blank_id, other.target.blank_id),
         "target size": (first.target.size, other.target.size),
         "target vocabulary": (first.target_vocabulary, other.target_vocabulary),
         "start token": (first.target.start_id, other.target.start_id),
@@ -133,12 +163,12 @@ class EnsembleModel:
 
     Args:
         members: at least one step model.
-        mean: what is averaged.
+        vote: how they are averaged.
     """
 
-    def __init__(self, members: Sequence[StepModel[Any]], mean: Mean) -> None:
+    def __init__(self, members: Sequence[StepModel[Any]], vote: _Vote) -> None:
         self._members = list(members)
-        self._mean = mean
+        self._vote = vote
 
     def encode(self, source: NDArray[np.generic], *others: NDArray[np.generic]) -> list[Any]:
         """Return the states of each member; see `StepModel.encode`."""
@@ -152,7 +182,9 @@ class EnsembleModel:
         # (members, rows, vocabulary)
         scores = np.stack([output.logits - log_normalizer(output.logits)[:, None] for output in outputs])
         weights = [output.attention for output in outputs if output.attention is not None]
-        looked = np.stack(weights).mean(axis=0, dtype=np.float32) if weights else None
+        looked = (
+            np.average(np.stack(weights), axis=0, weights=self._vote.shares).astype(np.float32) if weights else None
+        )
         return StepOutput(self.averaged(scores), looked)
 
     def reorder(self, states: list[Any], rows: NDArray[np.int64]) -> None:
@@ -187,8 +219,9 @@ class EnsembleModel:
 
     def averaged(self, scores: Floats) -> Floats:
         """Return the logits of the mean over members: float32 (members, rows, ..., vocabulary) -> (rows, ...)."""
-        if self._mean == "log_probabilities":
-            return scores.mean(axis=0, dtype=np.float32)  # type: ignore[no-any-return]
+        shares = self._vote.shares.reshape(-1, *[1] * (scores.ndim - 1))
+        if self._vote.mean == "log_probabilities":
+            return (scores * shares).sum(axis=0, dtype=np.float32)  # type: ignore[no-any-return]
         highest = scores.max(axis=0)
-        mean: Floats = highest + np.log(np.exp(scores - highest).mean(axis=0, dtype=np.float32))
+        mean: Floats = highest + np.log((np.exp(scores - highest) * shares).sum(axis=0, dtype=np.float32))
         return mean

@@ -126,6 +126,8 @@ def decode_pairs(
     Raises:
         InputError: the bundle has no vocabularies, there are no sources, or the model can't read one.
     """
+    if model.manifest.kind == "decoder-only":
+        raise InputError("evaluation: a language model has no pairs of texts; `score` says how likely it finds a text")
     if model.source_vocabulary is None or model.target_vocabulary is None:
         raise InputError("evaluation: expected a bundle with vocabularies on both sides, this one knows numbers only")
     if not references:

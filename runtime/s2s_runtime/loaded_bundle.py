@@ -6,10 +6,12 @@ from contextlib import AbstractContextManager
 from typing import Any, Self
 
 from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.declared_options import known_keywords
 from s2s_runtime.decoding.decoding import Decoding
 from s2s_runtime.decoding.last_options import LastDecoding
 from s2s_runtime.decoding.workers import Workers
 from s2s_runtime.errors import ClosedModelError, OptionError
+from s2s_runtime.one_pass.following import Following
 from s2s_runtime.one_pass.options import for_positions
 from s2s_runtime.options import DecodingOptions, OptionValues, merged_values
 from s2s_runtime.search.step_model import StepModel
@@ -79,6 +81,21 @@ class LoadedBundle(AbstractContextManager["LoadedBundle"]):
         """Whether `close` was called."""
         return self._steps is None
 
+    @known_keywords
+    def start(self, rows: int = 1) -> Following:
+        """Begin to follow readings as they come, with a causal model of one pass; see `Following.advance`.
+
+        Args:
+            rows: how many sequences are followed side by side.
+
+        Raises:
+            OptionError: this bundle's model needs all of its source at once; or `rows` is out of range.
+        """
+        if "step" not in self._manifest.graphs:
+            whole = "it is read as a whole" if self._manifest.kind == "one-pass" else "it is none of one pass"
+            raise OptionError(f"start: this bundle's model can't follow readings as they come, as {whole}")
+        return Following(self._manifest, self.step_model, rows)
+
     def close(self) -> None:
         """Release the graphs, not the manifest; calls under way end as usual, later ones raise. Twice is no error."""
         self._steps = self._workers = None
@@ -108,7 +125,7 @@ class LoadedBundle(AbstractContextManager["LoadedBundle"]):
             raise OptionError(f"{verb}: this bundle's model gives values, not tokens; use predict")
 
     def _need_states(self, verb: str) -> None:
-        if self._manifest.kind == "one-pass":
+        if self._manifest.one_graph:
             raise OptionError(
                 f"{verb}: this bundle's model carries nothing from token to token, as nothing is fed back; use generate"
             )

@@ -23,7 +23,7 @@ from s2s_runtime.ort.bundle_sessions import BundleSessions
 from s2s_runtime.ort.onnx_model import OnnxStepModel
 from s2s_runtime.ort.sessions import ProviderOptions, SessionSettings, settings_like
 from s2s_runtime.ort.thread_rule import rows_for_one_thread
-from s2s_runtime.ort.whole_graph import WholeGraph
+from s2s_runtime.ort.whole_graph import StepGraph, WholeGraph
 from s2s_runtime.spelling import shown
 
 AnyModel = OnnxStepModel | OnePassModel | BegunModel[Any]
@@ -120,7 +120,7 @@ def _opener(
     sessions = alone
     if sessions is None or threads != 1:
         sessions = BundleSessions(files, manifest, replace(settings, intra_op_threads=threads), {})
-    if manifest.kind == "one-pass":
+    if manifest.one_graph:
         return partial(_one_pass_model, manifest, sessions)
     return lambda: _begun(manifest, OnnxStepModel(manifest, sessions))
 
@@ -132,7 +132,8 @@ def _begun(manifest: Manifest, model: OnnxStepModel) -> OnnxStepModel | BegunMod
 
 def _one_pass_model(manifest: Manifest, sessions: Mapping[str, Any]) -> OnePassModel:
     graph = WholeGraph(manifest, sessions)
-    return OnePassModel(graph, graph.provider)
+    step = StepGraph(manifest, sessions) if "step" in manifest.graphs else None
+    return OnePassModel(graph, graph.provider, step)
 
 
 def open_step_model(
@@ -160,7 +161,7 @@ def open_step_model(
         MissingExtraError, ProviderError, BundleError, OptionError: as `load`.
     """
     ready = ready or {}
-    if manifest.kind == "one-pass":
+    if manifest.one_graph:
         return _one_pass_model(manifest, BundleSessions(files, manifest, settings, ready))
     stepping = settings_like(ready["decoder"]) if "decoder" in ready else settings
     device = stepping.device

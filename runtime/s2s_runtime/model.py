@@ -16,7 +16,7 @@ from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.loaded_bundle import LoadedBundle
 from s2s_runtime.options import READ_AHEAD, CancelSignal, DecodingOptions, OptionValues, Prefix, ScoreValues
 from s2s_runtime.options.types import UnknownPolicy
-from s2s_runtime.results import Result, TargetScore
+from s2s_runtime.results import Result, Results, TargetScore
 from s2s_runtime.search.cancellation import cancellable
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Model(LoadedBundle):
         known: Known | None = None,
         options: DecodingOptions | None = None,
         **values: Unpack[OptionValues],
-    ) -> list[Result]:
+    ) -> Results:
         """Decode sources, all at once or in batches, greedily or by beam search.
 
         Args:
@@ -316,7 +316,7 @@ class Model(LoadedBundle):
         *,
         options: DecodingOptions | None = None,
         **values: Unpack[OptionValues],
-    ) -> list[Result]:
+    ) -> Results:
         """Decode on from a state, all its rows at once.
 
         Lengths, penalties and scores count what is written from here on.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, SupportsIndex, overload
 
@@ -38,6 +39,15 @@ class Hypothesis(ComparedByValue):
         token_scores: log-probability of each of `ids`, where asked for.
         attention: float32 (target, source): how much the source tokens (columns, as in `Result.source_tokens`)
             contributed to each of `ids` (rows), where asked for.
+        alignment: for models trained with CTC, where asked for: of each of `ids` its first frame and the one behind
+            its last, in the likeliest alignment that says them. Frames are counted as the model gives them.
+        confidence: probability of the sequence, 0 to 1, at the bundle's temperature, where asked for: how sure the
+            model is that this is right.
+        token_confidences: that of each of `ids`, after those before it; with that of the end token they multiply to
+            `confidence`.
+        word_confidences: words and how sure the model is of each: the product of its tokens, the blank or the end after
+            it among them. Each token is a word but where the vocabulary has characters or sentencepiece's pieces.
+        top_tokens: the likeliest tokens in the place of each of `ids`, with their probabilities, where asked for.
     """
 
     text: str
@@ -47,6 +57,11 @@ class Hypothesis(ComparedByValue):
     finish_reason: FinishReason
     token_scores: list[float] | None = None
     attention: NDArray[np.float32] | None = None
+    alignment: list[tuple[int, int]] | None = None
+    confidence: float | None = None
+    token_confidences: list[float] | None = None
+    word_confidences: list[tuple[str, float]] | None = None
+    top_tokens: list[list[tuple[str, float]]] | None = None
 
     def __repr__(self) -> str:
         parts = [_quoted(self.text), *_scored(self.score), f"finish_reason={self.finish_reason!r}"]
@@ -64,6 +79,11 @@ class Hypothesis(ComparedByValue):
             values["token_scores"] = self.token_scores
         if self.attention is not None:
             values["attention"] = self.attention.tolist()
+        if self.alignment is not None:
+            values["alignment"] = [list(span) for span in self.alignment]
+        for name in ("confidence", "token_confidences", "word_confidences", "top_tokens"):
+            if getattr(self, name) is not None:
+                values[name] = getattr(self, name)
         return values
 
 
@@ -127,6 +147,11 @@ class Result(ComparedByValue):
         """Score of the best hypothesis, or None where it wasn't computed."""
         return self.hypotheses[0].score
 
+    @property
+    def confidence(self) -> float | None:
+        """How sure the model is of the best hypothesis, 0 to 1, or None where it wasn't asked for."""
+        return self.hypotheses[0].confidence
+
     def to_dict(self) -> dict[str, object]:
         """Return plain values for JSON; errors, unknown symbols, parts and `left_out` only where there are any."""
         return {
@@ -171,7 +196,15 @@ class TargetScore(ComparedByValue):
 
 
 class Results(list[Result]):
-    """The list of results that `generate` returns; a notebook shows it as a table."""
+    """The list of results that `generate` returns; a notebook shows it as a table.
+
+    Attributes:
+        engine: "graph" where they were written inside the bundle's graphs, "steps" where step by step.
+        obstacles: what was asked for that kept them from the graph.
+    """
+
+    engine: Literal["graph", "steps"] | None = None
+    obstacles: Sequence[str] = ()
 
     @overload
     def __getitem__(self, index: SupportsIndex) -> Result: ...
@@ -181,7 +214,12 @@ class Results(list[Result]):
 
     def __getitem__(self, index: SupportsIndex | slice) -> Result | Results:
         picked = super().__getitem__(index)
-        return picked if isinstance(picked, Result) else Results(picked)
+        return picked if isinstance(picked, Result) else Results(picked).by(self.engine, self.obstacles)
+
+    def by(self, engine: Literal["graph", "steps"] | None, obstacles: Sequence[str]) -> Results:
+        """Note which engine wrote them, and return them."""
+        self.engine, self.obstacles = engine, obstacles
+        return self
 
     def _repr_html_(self) -> str:
         return notebook.results_table(self)

@@ -7,7 +7,8 @@ import json
 import sys
 from pathlib import Path
 
-import architectures.own_cells  # noqa: F401  # registers what its user wrote, as whoever loads such a file does
+import architectures.own_cells  # registers what its user wrote, as whoever loads such a file does
+import architectures.prefixes  # noqa: F401
 import keras
 from architectures import fed
 

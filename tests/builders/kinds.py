@@ -17,6 +17,7 @@ class Kind(NamedTuple):
 
 _STEPPED, _PARTS = "test_stepped_exports.py", "keras_files/test_files_in_parts.py"
 _FED = "test_fed_inputs.py"
+_ONE_PASS = "one_pass/test_one_pass_models.py"
 _TOKENS = "--start-id 1 --end-id 2"
 
 KINDS = (
@@ -39,6 +40,18 @@ KINDS = (
         "s2s-export m.keras --feed last_frames=previous",
         "frames",
     ),
+    Kind(
+        "variational autoencoders, with noise of a normal distribution",
+        "yes, at the mean",
+        f"s2s-export m.keras {_TOKENS}",
+        "understand/test_sampling_layers.py::test_noise_is_exported_at_its_mean",
+    ),
+    Kind(
+        "a captioner that gives the next word alone, for all words so far",
+        "no: let a word come out for each (`return_sequences=True`); the weights stay",
+        "s2s-export --weights w.h5 --model-fn my_script:build",
+        "understand/test_sampling_layers.py::test_a_captioner_that_gives_the_next_word_alone",
+    ),
     Kind("a forecaster that reads its own output", "yes", "s2s-export m.keras --feed x=previous", "continuous"),
     Kind(
         "a forecaster that reads what is known in advance",
@@ -58,6 +71,38 @@ KINDS = (
         "yes, fed its growing prefix at every step",
         f"s2s-export m.keras {_TOKENS} --max-length 40",
         "transformer_decoder",
+    ),
+    Kind(
+        "position by position: source and target of one length",
+        "yes, one pass",
+        "s2s-export m.keras --source-length 10",
+        f"{_ONE_PASS}::test_all_positions_are_kerass",
+    ),
+    Kind("a tagger", "yes, one pass", "s2s-export m.keras", f"{_ONE_PASS}::test_a_tagger_gives_as_many_tags_as_words"),
+    Kind(
+        "a tagger of several features",
+        "yes, one pass",
+        "s2s-export m.keras --feedback none",
+        f"{_ONE_PASS}::test_several_inputs_of_steps_are_asked_about",
+    ),
+    Kind(
+        "`RepeatVector` and a decoder of both directions",
+        "yes, one pass",
+        "s2s-export m.keras --source-length 8",
+        f"{_ONE_PASS}::test_all_positions_are_kerass",
+    ),
+    Kind("a forecast in one shot", "yes, one pass", "s2s-export m.keras", f"{_ONE_PASS}::test_values_of_a_window"),
+    Kind(
+        "a causal model, reading by reading",
+        "yes, one pass and `Model.start`",
+        "s2s-export m.keras",
+        "one_pass/test_causal_models.py::test_readings_of_zeros_are_readings",
+    ),
+    Kind(
+        "a layer of your own in the decoder that carries on by itself, or counts steps",
+        "yes, fed its growing prefix at every step",
+        f"s2s-export m.keras {_TOKENS} --max-length 40 --custom-objects my_layers:MyLayer",
+        "recurrence_in_a_decoder_layer",
     ),
     Kind("`TimeDistributed` in the encoder", "yes", f"s2s-export m.keras {_TOKENS}", "time_distributed_models"),
     Kind(
@@ -103,6 +148,18 @@ KINDS = (
         "test_language_models.py::test_a_window_of_any_length_is_asked_for",
     ),
     Kind(
+        "trained with CTC: speech",
+        "yes, [on its own page](ctc.md)",
+        "s2s-export m.keras --ctc last --target-vocab symbols.json",
+        "test_ctc_models.py::test_scores_are_tensorflows_ctc_loss",
+    ),
+    Kind(
+        "trained with CTC: captchas, handwriting, the loss in a layer",
+        "yes, without that layer",
+        "s2s-export m.keras --ctc last --custom-objects my_script:CTCLayer",
+        "test_ctc_models.py::test_the_layer_of_the_loss_is_left_out",
+    ),
+    Kind(
         "`Lambda` layers, with functions of yours in place of their code",
         "yes, and nothing in the file runs",
         f"s2s-export m.keras {_TOKENS} --lambda scaled=my_module:scale",
@@ -125,6 +182,12 @@ KINDS = (
         "yes",
         f"s2s-export m.h5 {_TOKENS}",
         f"{_PARTS}::test_calls_of_tensorflow_between_layers",
+    ),
+    Kind(
+        "TensorFlow 2.0 to 2.3, with bare operations between layers (`TensorFlowOpLayer`)",
+        "yes",
+        f"s2s-export m.h5 {_TOKENS}",
+        f"{_PARTS}::test_operations_of_tensorflow_between_layers",
     ),
     Kind(
         "`model.json` and weights",

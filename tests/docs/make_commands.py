@@ -16,7 +16,18 @@ import typer
 from typer.core import TyperArgument
 
 PAGE = Path(__file__).parents[2] / "docs" / "commands.md"
-ORDER = ("s2s-train", "s2s-export", "s2s-decode", "s2s-evaluate", "s2s-plot", "s2s-bench", "s2s-inspect", "s2s-serve")
+ORDER = (
+    "s2s-train",
+    "s2s-export",
+    "s2s-decode",
+    "s2s-evaluate",
+    "s2s-calibrate",
+    "s2s-plot",
+    "s2s-bench",
+    "s2s-inspect",
+    "s2s-serve",
+    "s2s-batch",
+)
 HEAD = """# Commands
 
 What each command takes, as `--help` says it too. Every command also takes:
@@ -32,7 +43,8 @@ Messages and progress go to standard error, and only a terminal sees a bar. Comm
 with 1 where something failed, with 2 for wrong usage, and with 130 after Ctrl-C, when nothing half made is left.
 
 Where the commands are not on the path, `python -m s2s_training` is `s2s-train`, `python -m s2s_export` is `s2s-export`,
-and `python -m s2s_runtime decode` (or `bench`, `evaluate`, `plot`, `inspect`, `serve`) is `s2s-decode` and so on.
+and `python -m s2s_runtime decode` (or `bench`, `evaluate`, `calibrate`, `plot`, `inspect`, `serve`, `batch`) is
+`s2s-decode` and so on.
 """
 NAME = re.compile(r"(?<!\w)--?[a-z][a-z0-9-]*")
 SHARED = {"--install-completion", "--show-completion", "--help", "--version", "--verbose", "--quiet"}

@@ -23,7 +23,7 @@ import pytest
 from places import ROOT
 
 PAGES = sorted((ROOT / "docs").glob("*.md"))
-NEEDS_TENSORFLOW = {"export", "language-models", "steps", "training"}
+NEEDS_TENSORFLOW = {"ctc", "export", "language-models", "one-pass", "steps", "training"}
 BUSY = re.compile(r"^warning: other programs used .*\n", re.MULTILINE)  # true of the machine, not of the command
 _FENCE = re.compile(r'^```(?P<kind>\w+)(?: title="(?P<title>[^"]+)")?\n(?P<body>.*?)^```$', re.MULTILINE | re.DOTALL)
 

@@ -41,11 +41,13 @@ from s2s_runtime.options.types import (
     LengthPenaltyKind,
     LexiconOutputs,
     LexiconUse,
+    LogitsProcessor,
     LongPolicy,
     Phrase,
     Prefix,
     Token,
     UnknownPolicy,
+    Utility,
 )
 '''
 

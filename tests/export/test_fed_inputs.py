@@ -16,6 +16,7 @@ from s2s_runtime.commands.decode import app
 from s2s_runtime.errors import InputError, OptionError
 from s2s_runtime.model import Model
 from s2s_training.errors import SplitError
+from s2s_training.splitting.splitter import split
 
 pytestmark = pytest.mark.tensorflow
 
@@ -219,3 +220,12 @@ def test_frames_are_given_and_come_as_they_are(tmp_path: Path) -> None:
         bundle.predict(frames[:, :, :3])
     with pytest.raises(InputError, match=r"start: expected shape \(4, 4, 1\) or \(3, 4, 4, 1\), got \(3, 16\)"):
         bundle.predict(frames, start=rows[:, -1])
+
+
+@pytest.mark.parametrize("what", ["previous+known", "previous[0]", "previous+zeros"])
+def test_ids_have_no_parts(what: str) -> None:
+    """An input of ids is fed one thing whole."""
+    with pytest.raises(
+        SplitError, match="holds ids, which have no features to join or to choose from; expected one of"
+    ):
+        split(fed.tags_known_beside_words(), feeds={"tags": what})

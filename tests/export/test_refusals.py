@@ -66,6 +66,24 @@ def test_convolution_of_later_steps() -> None:
     refused(keras.Model([source, target], layers.Dense(9)(y)), 'layer "window" (Conv1D) reads other target positions')
 
 
+class Centred(layers.Layer):
+    """Takes the mean over all steps off each."""
+
+    def call(self, x: keras.KerasTensor) -> keras.KerasTensor:
+        """Return it without its mean."""
+        return x - ops.mean(x, axis=1, keepdims=True)
+
+
+def test_layer_of_ones_own_that_reads_later_steps() -> None:
+    """What a layer that nobody knows does with steps is tried."""
+    source, target = inputs()
+    y = layers.GRU(8, return_sequences=True)(layers.Embedding(9, 4)(target), initial_state=encoded(source))
+    refused(
+        keras.Model([source, target], layers.Dense(9)(Centred(name="centred")(y))),
+        'layer "centred" (Centred) gives something else for one target step than among all',
+    )
+
+
 def test_bidirectional_decoder() -> None:
     """A decoder that reads the target from both ends needs tokens not yet made."""
     source, target = inputs()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from random import Random
 from typing import Any, Final, Literal, get_args, get_origin
@@ -119,6 +119,7 @@ def _value(declaration: DeclaredOption, model: Model, random: Random, count: int
     tokens = list(range(size)) if vocabulary is None else list(vocabulary.symbols)
     drawn: dict[str, Callable[[], Any]] = {
         "allowed_next": lambda: random.randrange(1000),
+        "logits_processor": lambda: random.randrange(1000),
         "callback": lambda: random.randrange(6),
         "cancel": lambda: None,  # nobody promises when a call that is cancelled ends
         "max_length": lambda: random.randrange(1, 16),
@@ -166,6 +167,8 @@ def realised(options: Options, count: int) -> Options:
     if "allowed_next" in values:
         number = values["allowed_next"]
         values["allowed_next"] = lambda step, ids: [i for i in range(5) if (i * 7 + step + sum(ids) + number) % 3]
+    if "logits_processor" in values:
+        values["logits_processor"] = partial(_processed, values["logits_processor"])
     if "callback" in values:
         last = values["callback"]
         values["callback"] = lambda event: event.step == last
@@ -174,6 +177,12 @@ def realised(options: Options, count: int) -> Options:
     if isinstance(values.get("max_length_ratio"), list):
         values["max_length_ratio"] = tuple(values["max_length_ratio"])
     return values
+
+
+def _processed(number: int, ids: np.ndarray, logits: np.ndarray) -> np.ndarray:
+    """Change logits by what stands in a row; now and then a token may not follow, seldom none may."""
+    drawn = np.sin((ids.sum(axis=1, keepdims=True) + ids.shape[1] + number) * (1 + np.arange(logits.shape[1])))
+    return np.where(drawn > 0.9 - (number % 50 == 0), -np.inf, logits + drawn)
 
 
 # Verbs
@@ -302,6 +311,7 @@ def verbs(case: Case, decoded: Decoded) -> Iterator[tuple[str, Callable[[], list
         "bias",
         "callback",
         "lexicon",
+        "logits_processor",
         "suppress_sequences",
         "prefix",
         "required_phrases",

@@ -48,18 +48,27 @@ def test_imports_without_the_source_tree(wheel: Path, tmp_path: Path) -> None:
     assert done.stdout.rstrip().endswith("0.1.0")
 
 
-FOR_PEOPLE = {"bench", "commands", "console", "plots", "report", "serving"}  # rooms that decoding never imports
+FOR_PEOPLE = {
+    "bench",
+    "calibrating",
+    "commands",
+    "console",
+    "plots",
+    "ray",
+    "report",
+    "serving",
+}  # rooms that decoding never imports
 
 
 def test_runtime_is_small(wheel: Path) -> None:
-    """What an application embeds of the runtime stays under 215 kB packed; all of it, the server too, under 360."""
+    """What an application embeds of the runtime stays under 285 kB packed; all of it, the server too, under 475."""
     if wheel.name.startswith("s2s_runtime"):
         with zipfile.ZipFile(wheel) as archive:
             sizes = {Path(item.filename).parts[1]: 0 for item in archive.infolist()}
             for item in archive.infolist():
                 sizes[Path(item.filename).parts[1]] += item.compress_size
-        assert sum(size for room, size in sizes.items() if room not in FOR_PEOPLE) < 215_000
-        assert wheel.stat().st_size < 360_000
+        assert sum(size for room, size in sizes.items() if room not in FOR_PEOPLE) < 285_000
+        assert wheel.stat().st_size < 475_000
 
 
 def test_says_what_an_index_shows(wheel: Path) -> None:

@@ -53,7 +53,7 @@ def test_import_pulls_in_no_framework() -> None:
 def test_help_needs_neither_numpy_nor_onnxruntime() -> None:
     """A command answers --help before it imports what takes time."""
     code = (
-        "import sys\nfrom s2s_runtime.commands import bench, decode, evaluate, inspect, plot, serve\n"
+        "import sys\nfrom s2s_runtime.commands import batch, bench, decode, evaluate, inspect, plot, serve\n"
         "print(sorted({'numpy', 'onnxruntime', 'matplotlib'} & set(sys.modules)))"
     )
     assert _python(code).stdout == "[]\n"

@@ -47,6 +47,30 @@ def test_means_follow_their_definition(table_model: Callable[..., Model]) -> Non
     assert found == pytest.approx({(1,): expected[0], (2,): expected[1], (): expected[2]}, abs=1e-5)
 
 
+def test_weights_follow_their_definition(table_model: Callable[..., Model]) -> None:
+    """(3 * 0.6 + 0.2) / 4; the fourth root of the product of powers, normalised. Only ratios matter. By hand."""
+    first = table_model(4, {(): {1: 0.6, 2: 0.3, 0: 0.1}}, max_length=1)
+    second = table_model(4, {(): {1: 0.2, 2: 0.4, 0: 0.4}}, max_length=1)
+    options = {"beam_size": 3, "num_hypotheses": 3, "length_penalty": 0}
+    for weights in ([3, 1], [0.75, 0.25], np.array([30.0, 10.0])):
+        [arithmetic] = ensemble([first, second], weights=weights).generate([[1]], **options)
+        found = {tuple(h.ids): np.exp(h.score) for h in arithmetic.hypotheses}
+        assert found == pytest.approx({(1,): 0.5, (2,): 0.325, (): 0.175}, abs=1e-5)
+        [geometric] = ensemble([first, second], mean="log_probabilities", weights=weights).generate([[1]], **options)
+        products = np.array([0.6, 0.3, 0.1]) ** 0.75 * np.array([0.2, 0.4, 0.4]) ** 0.25
+        expected = dict(zip([(1,), (2,), ()], products / products.sum(), strict=True))
+        assert {tuple(h.ids): np.exp(h.score) for h in geometric.hypotheses} == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "weights", [[1], [1, 2, 3], [1, 0], [1, -1], [1, float("nan")], [1, True], "12", [1, float("inf")]]
+)
+def test_wrong_weights_are_refused(tiny: Model, weights: object) -> None:
+    """A number above 0 for each model."""
+    with pytest.raises(OptionError, match="weights: expected a number above 0 for each of 2 models, got "):
+        ensemble([tiny, tiny], weights=weights)  # type: ignore[arg-type]
+
+
 def test_scores_are_those_of_forced_decoding(random_model: Callable[..., Model]) -> None:
     """The law of single models holds: every returned score equals score() of the returned tokens."""
     for seed in range(20):

@@ -114,7 +114,7 @@ def test_an_ensemble_averages_what_it_is_told(pairs: Path, monkeypatch: pytest.M
     """--ensemble-mean reaches the ensemble and the JSON; without an ensemble it is refused."""
     means = []
 
-    def noted(models, *, mean):
+    def noted(models, *, mean, weights):
         means.append(mean)
         return models[0]
 
@@ -165,3 +165,18 @@ def test_bundles_without_vocabularies_are_refused(pairs: Path):
     found = CliRunner().invoke(app, [str(FIXTURES / "tiny-values.s2s"), str(pairs)])
     assert found.exit_code == 1
     assert found.stderr.startswith("error: evaluation: expected a bundle with vocabularies on both sides")
+
+
+def test_weights_of_an_ensemble_are_typed_once_for_each_bundle(pairs: Path):
+    """BUNDLE's first; otherwise it is said, and without an ensemble there is nothing to weigh."""
+    twice = [str(TINY), str(pairs), "--ensemble-with", str(TINY), "--json"]
+    found = CliRunner().invoke(app, [*twice, "--ensemble-weight", "2", "--ensemble-weight", "1"])
+    assert json.loads(found.stdout)["ensemble_weight"] == [2.0, 1.0]
+    for given in (["2"], ["2", "0"]):
+        wrong = CliRunner().invoke(app, [*twice, *(word for one in given for word in ("--ensemble-weight", one))])
+        expected = (
+            f"error: --ensemble-weight: expected a number above 0 for each of 2 bundles, got {', '.join(given)}\n"
+        )
+        assert (wrong.exit_code, wrong.stderr) == (2, expected)
+    alone = CliRunner().invoke(app, [str(TINY), str(pairs), "--ensemble-weight", "2"])
+    assert (alone.exit_code, alone.stderr) == (2, "error: --ensemble-weight: needs --ensemble-with\n")

@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import assert_type
+from typing import Literal, assert_type
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from s2s_runtime import (
     Manifest,
     Model,
     Result,
+    Results,
     S2SError,
     TargetScore,
     TokenEvent,
@@ -34,7 +35,8 @@ from s2s_runtime import (
 def decode(model: Model, texts: Sequence[str]) -> list[str]:
     """Options are known by name and type."""
     results = model.generate(texts, beam_size=4, num_hypotheses=2, max_length_ratio=(2, 5), length_penalty_kind="gnmt")
-    assert_type(results, list[Result])
+    assert_type(results, Results)
+    assert_type(results.engine, Literal["graph", "steps"] | None)
     best: Hypothesis = results[0].hypotheses[0]
     assert_type(best.score, float | None)
     assert_type(best.token_scores, list[float] | None)

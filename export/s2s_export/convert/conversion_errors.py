@@ -14,6 +14,7 @@ import onnx
 import tensorflow as tf
 
 from s2s_export.errors import ExportError
+from s2s_runtime.errors import S2SError
 
 # tf2onnx's handlers fail in whatever way Python can, Keras's layers while they are traced too.
 _FAILURES = (
@@ -61,6 +62,25 @@ def conversion_errors(model: keras.Model) -> Iterator[None]:
             raise ExportError(
                 f"{where} could not be written as ONNX ({type(error).__name__}: {_line(said)}); {_ADVICE}"
             ) from error
+
+
+@contextmanager
+def call_errors() -> Iterator[None]:
+    """Turn the failed call of a layer into an `ExportError` that names its kind, the cause being the original.
+
+    For the calls by which a model is read: on one step, on other lengths, on numbers that are made up.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, tf.errors.OpError) as error:
+        kept = _IN_A_LAYER.search(str(error))
+        if kept is None or isinstance(error, S2SError):
+            raise
+        raise ExportError(
+            f"a {kept['kind']} of this model can't be called as a bundle calls it, one step at a time and on sources "
+            f"of other lengths ({_line(kept['said'])}): rebuild that part of the model from other layers, or give the "
+            "two functions of your own decoding loop to s2s_export.export_steps"
+        ) from error
 
 
 @contextmanager

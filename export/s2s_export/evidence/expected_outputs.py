@@ -199,7 +199,8 @@ def _matched(expected: Expected, result: Result, setup: SetUp) -> int | None:
     It is 0 where they are equal and the output ended by itself, the number of tokens at which it was cut where they are
     equal as far as it goes, and None where they differ.
     """
-    ended = result.hypotheses[0].finish_reason == "end"
+    whole = setup.aligned and setup.padding.masked  # as many outputs as the source has symbols: none is cut
+    ended = whole or result.hypotheses[0].finish_reason == "end"
     if ended and result.text == expected.output:
         return None if expected.ended is False else 0
     if expected.ended or not result.text.startswith(expected.output):

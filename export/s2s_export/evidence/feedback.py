@@ -54,6 +54,11 @@ def _goes_on(options: ExportOptions) -> bool | None:
     else:
         return None
     return all(
-        target.startswith(source) or target[:-1] == source[1:] or target.split()[:-1] == source.split()[1:]
+        target.startswith(source) or _is_later(list(source), list(target)) or _is_later(source.split(), target.split())
         for source, target in texts
     )
+
+
+def _is_later(source: list[str], target: list[str]) -> bool:
+    """Return whether a target is its source one symbol later."""
+    return len(source) > 1 and target[:-1] == source[1:]

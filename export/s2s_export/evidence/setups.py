@@ -47,6 +47,7 @@ class SetUp:
         source: the source vocabulary.
         values: whether the outputs are values: no token starts or ends them.
         aligned: whether a model of one pass gives an output for each step of its source.
+        frames: whether outputs are read off frames, as after training with CTC: nothing else ends them.
     """
 
     padding: PaddingPolicy
@@ -56,6 +57,7 @@ class SetUp:
     source: Vocabulary | None
     values: bool = False
     aligned: bool = False
+    frames: bool = False
 
     @classmethod
     def of(cls, facts: Understanding) -> SetUp:
@@ -63,8 +65,9 @@ class SetUp:
         source = facts.source_vocabulary
         ends = Ends(facts.target.start_id, facts.target.end_ids, facts.target_vocabulary)
         values = facts.target.feedback == "value"
+        frames = facts.target.blank_id is not None
         order = source is not None and source.reverse
-        return cls(facts.padding, order, ends, facts.target.max_length, source, values, facts.target.aligned)
+        return cls(facts.padding, order, ends, facts.target.max_length, source, values, facts.target.aligned, frames)
 
     def in_facts(self, facts: Understanding) -> Understanding:
         """Return the understanding with this set-up in place of its own."""
@@ -103,6 +106,8 @@ class SetUp:
             shown = {}  # nothing pads a source without a time axis
         if self.source is not None:
             shown["source order"] = "reversed" if self.reverse else "as written"
+        if self.frames:
+            return shown
         whole = self.aligned and (padding.masked or self.max_length is None)  # as long as the source, or its padding
         if not self.values and not (whole and padding.masked and not self.ends.end_ids):
             shown["start and end"] = str(self.ends)

@@ -20,6 +20,7 @@ from s2s_export.convert.weighted_model import Folds, WeightedModel
 from s2s_export.errors import ExportError
 from s2s_export.graphs.onnx_loop import DTYPES
 from s2s_export.graphs.search_graphs import Carried, beam_graph, greedy_graph
+from s2s_export.one_pass.causal_step import causal_step
 from s2s_export.passes.gate_passes import take_gates_apart
 from s2s_export.passes.registry import Passes
 from s2s_export.passes.step_passes import cancel_reshapes, free_name, look_up_kernels, strip_softmax, tabulate_tokens
@@ -51,8 +52,8 @@ def build_graphs(split: SplitModel, facts: Understanding, opset: int, passes: Pa
     Raises:
         ExportError: part of the model has no ONNX form, or keeps a dtype that bundles don't.
     """
-    if split.kind == "one-pass":
-        return Graphs({"model": _whole(split, facts, opset, passes)}, (), (), passes)
+    if split.one_graph:
+        return _one_pass(split, facts, opset, passes)
     crossing = split.encoder.outputs
     states = _specs("state", crossing[: split.state_count])
     memory = _specs("memory", crossing[split.state_count :])
@@ -100,6 +101,35 @@ def _specs(stem: str, tensors: Sequence[Any]) -> tuple[TensorSpec, ...]:
             )
         specs.append(TensorSpec(f"{stem}.{i}", dtype, tuple(tensor.shape)))
     return tuple(specs)
+
+
+def _one_pass(split: SplitModel, facts: Understanding, opset: int, passes: Passes) -> Graphs:
+    """Return the graph of a model of one pass, and that of its step where it is causal."""
+    models = {"model": _whole(split, facts, opset, passes)}
+    stepped = facts.target.aligned or split.encoder.inputs[0].shape[1] is not None
+    causal = causal_step(split) if stepped and split.kind == "one-pass" else None  # frames are read together
+    if causal is None:
+        return Graphs(models, (), (), passes)
+    states = _specs("state", causal.states)
+    values = facts.source.kind == "values"
+    shape = (None, facts.source.size) if values else (None,)
+    fed = tf.TensorSpec(shape, tf.float32 if values else tf.int64, name="value" if values else "token")
+    one_hot = facts.source.kind == "one-hot"
+    read = _reader(facts.source.size, one_hot=one_hot, dtype=causal.model.inputs[0].dtype)
+    signature = [fed, *(tf.TensorSpec(s.shape, s.dtype, name=s.name) for s in states)]
+    output = "output" if facts.target.feedback == "value" else "logits"
+    names = [output, *(f"next_{state.name}" for state in states)]
+    step = convert(causal.model, lambda reading, *rest: [read(reading), *rest], signature, names, opset)
+    editor = GraphEditor(step)
+    if facts.probabilities and not passes.apply("logits", strip_softmax, editor, output):
+        _take_logarithm(editor, output)
+    passes.apply("reshapes", cancel_reshapes, editor)
+    if not values:
+        passes.apply("token_table", tabulate_tokens, editor, "token", facts.source.size)
+    with checked("step"):
+        made = editor.finish()
+    models["step"] = _ordered(made, [spec.name for spec in signature], names)
+    return Graphs(models, states, (), passes)
 
 
 def _whole(split: SplitModel, facts: Understanding, opset: int, passes: Passes) -> WeightedModel:

@@ -33,7 +33,7 @@ from keras import ops
 
 from s2s_export.errors import ModelFileError
 from s2s_export.keras_files.keras2_weights import convert_cudnn_weights
-from s2s_export.keras_files.tensorflow_calls import CALLS, called, is_tensor, taken_apart
+from s2s_export.keras_files.tensorflow_calls import CALLS, called, is_tensor, operation_arguments, taken_apart
 from s2s_training.splitting.graph import reserve_name
 
 _CUDNN = {"CuDNNLSTM": "LSTM", "CuDNNGRU": "GRU"}
@@ -170,11 +170,7 @@ def translate_config(entry: dict[str, Any]) -> dict[str, Any]:
         made = {"name": config["name"], "function": config["function"]}
         return {"class_name": "s2s>TensorFlowCall", "config": made}
     if kind == "TensorFlowOpLayer":
-        raise ModelFileError(
-            f"layer {config.get('name')!r} ({kind}) is a bare TensorFlow operation as TensorFlow 2.0 to 2.3 wrote it, "
-            "which only they read; build the model in code and give its weights: --weights FILE --model-fn "
-            "module:function"
-        )
+        return {"class_name": "s2s>TensorFlowOperation", "config": operation_arguments(config)}
     config = _lambda_arguments(config) if kind == "Lambda" else config
     made = _arguments(_CUDNN.get(kind, kind), config)
     if kind in _CUDNN:

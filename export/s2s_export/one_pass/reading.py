@@ -14,10 +14,10 @@ from keras import ops, tree
 
 from s2s_runtime.spelling import option
 from s2s_training.errors import SplitError
-from s2s_training.splitting.decoded_output import output_name
+from s2s_training.splitting.decoded_output import output_name, widths_read
 from s2s_training.splitting.graph import Graph, Value, ancestors, distinct_names, flatten_model, reserve_names
 from s2s_training.splitting.partition import Partition
-from s2s_training.splitting.source_inputs import aligned_with_first, is_vector, order_sources
+from s2s_training.splitting.source_inputs import aligned_with_first, holds_ids, is_vector, order_sources
 from s2s_training.splitting.splitter import SplitModel, run_encoder, which_are_vectors
 
 _STEPS: Final = (5, 7)
@@ -31,12 +31,30 @@ def why_not_one_pass(model: keras.Model) -> str | None:
     """
     graph = flatten_model(model)
     timed = [value.name for value in graph.inputs if not is_vector(graph, value)]
+    so_far = _words_so_far(graph)
+    if so_far is not None:
+        return (
+            f"one word comes out for all of {so_far.name!r}, of as many words as that reads: where these are the words "
+            "so far, build the model so that a word comes out for each of them (return_sequences=True; the weights "
+            "stay: --weights FILE --model-fn module:function); where nothing is fed back, say so with "
+            f"{option('feedback', 'none')}"
+        )
     if len(timed) < 2:
         return None
     return (
         f"if none of the inputs {', '.join(timed)} gets the target, and nothing is fed back (a tagger of several "
         f"features), say so with {option('feedback', 'none')}; {option('decoder_input', 'NAME')} names the "
         "input that gets it"
+    )
+
+
+def _words_so_far(graph: Graph) -> Value | None:
+    """Return the input that may hold what was written so far, where the model gives the next word alone."""
+    if len(graph.inputs) < 2 or any(len(value.shape) != min(_AXES) for value in graph.outputs):
+        return None
+    sizes = {value.shape[-1] for value in graph.outputs}
+    return next(
+        (value for value in graph.inputs if holds_ids(graph, value) and sizes & widths_read(graph, value)), None
     )
 
 

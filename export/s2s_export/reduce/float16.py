@@ -15,6 +15,7 @@ from s2s_export.convert.conversion_errors import checked
 from s2s_export.convert.weighted_model import WeightedModel
 from s2s_export.errors import ExportError
 from s2s_export.graphs.bundle_graphs import Graphs, select_graph, with_searches
+from s2s_export.reduce.int8 import COMPUTING
 from s2s_export.understand.bundle_terms import Understanding
 from s2s_runtime.bundle.manifest_file import TensorSpec
 from s2s_runtime.spelling import option
@@ -31,12 +32,14 @@ def halved(graphs: Graphs, facts: Understanding) -> Graphs:
             f"{option('dtype', 'float16')}: this model gives values, whose loss by float16 isn't measured here; "
             "export it in float32"
         )
-    kept = {"encoder": [tensor.name for tensor in facts.source.inputs], "decoder": ["logits", "attention"]}
-    models = {name: _halved(graphs.models[name], name, names) for name, names in kept.items()}
+    sources = [tensor.name for tensor in facts.source.inputs]
+    kept = {"encoder": sources, "decoder": ["logits", "attention"], "model": [*sources, "logits"]}
+    kept["step"] = ["value", "logits"]
+    models = {name: _halved(graphs.models[name], name, kept[name]) for name in COMPUTING if name in graphs.models}
     states, memory = _halves(graphs.states), _halves(graphs.memory)
-    opset = next(
-        opset_id.version for opset_id in models["decoder"].proto.opset_import if opset_id.domain in ("", "ai.onnx")
-    )
+    if "decoder" not in models:
+        return replace(graphs, models=models, states=states)
+    opset = next(used.version for used in models["decoder"].proto.opset_import if used.domain in ("", "ai.onnx"))
     models["select_state"] = select_graph("state", states, opset)
     if memory:
         models["select_memory"] = select_graph("memory", memory, opset)

@@ -25,6 +25,9 @@ from s2s_export.graphs.bundle_graphs import Graphs, with_searches
 from s2s_export.understand.bundle_terms import Understanding
 from s2s_runtime.spelling import option
 
+COMPUTING = ("encoder", "decoder", "model", "step")
+"""The graphs that hold weights of their own; those of searches are made of the decoder."""
+
 _INTEGER_NODES = ("MatMulInteger", "DynamicQuantizeLSTM")
 
 
@@ -38,7 +41,7 @@ def quantized(graphs: Graphs, facts: Understanding) -> Graphs:
         raise ExportError(
             f"{option('quantize')}: this model gives values, whose loss by int8 isn't measured here; leave it out"
         )
-    models = {name: _quantized(graphs.models[name]) for name in ("encoder", "decoder")}
+    models = {name: _quantized(graphs.models[name]) for name in COMPUTING if name in graphs.models}
     if not any(node.op_type in _INTEGER_NODES for model in models.values() for node in all_nodes(model.graph)):
         raise ExportError(f"{option('quantize')}: this model has no matrix product and no LSTM with constant weights")
     return with_searches(replace(graphs, models={**graphs.models, **models}), facts)

@@ -81,7 +81,7 @@ class Quality:
     """What fewer bits change in one kind of search.
 
     Attributes:
-        search: "greedy" or "beam 5".
+        search: "greedy", "beam 5", or "best symbols" of a model of one pass.
         sentences, sentences_changed: how many were decoded, and how many of them differ from float32's.
         tokens, tokens_changed: tokens that float32 wrote, and edits from them to the others'.
         error_rate_before, error_rate_after: share of sentences that differ from their reference, with float32 and with
@@ -116,7 +116,10 @@ def quality(
         max_length: longest target, where known.
     """
     qualities = []
-    for search, beam_size in (("greedy", 1), (f"beam {BEAM_SIZE}", BEAM_SIZE)):
+    kinds = [("greedy", 1), (f"beam {BEAM_SIZE}", BEAM_SIZE)]
+    if models[0].manifest.kind == "one-pass":
+        kinds = [("best symbols", 1)]
+    for search, beam_size in kinds:
         one, other = (
             [
                 result.ids

@@ -248,7 +248,7 @@ def _taken_apart(
 
     fresh = [keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=tensor.name) for tensor in sources]
     encoder = keras.Model(fresh, FlatCall(encode, encoded, called, source_size, name="encode")(fresh), name="encoder")
-    fed = keras.Input(target.shape[2:], dtype=target.dtype, name="fed")
+    fed = keras.Input(target.shape[2:], dtype=target.dtype, name="s2s.fed")
     carried = [
         keras.Input(spec.shape[1:], dtype=spec.dtype, name=f"{'state' if i < count else 'memory'}_{i}")
         for i, spec in enumerate(encoded)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from s2s_export.errors import ExportError
@@ -21,6 +22,7 @@ from s2s_training.splitting.partition import NO_ENCODER, NO_SOURCE, fed_readings
 from s2s_training.splitting.source_inputs import holds_ids
 
 _ZEROS: Final = "zeros"
+_FEWEST: Final = 2  # symbols, or steps of a window, to see anything by
 
 
 def may_be_language_model(model: keras.Model) -> bool:
@@ -96,6 +98,7 @@ def _window(model: keras.Model, options: ExportOptions) -> keras.Model:
     if one_hot and len(read.shape) != 3:
         raise ExportError(f"the input {read.name!r} holds neither ids nor one-hot rows: {tuple(read.shape)}")
     fill = _filler(options, one_hot=one_hot)
+    moved = not one_hot and fill == 0 and _masks_either_side(model, length)
 
     def encode(source: Any) -> tuple[list[Any], list[Any]]:
         return [tf.fill([tf.shape(source)[0], length], tf.constant(fill, tf.int64))], []
@@ -104,11 +107,36 @@ def _window(model: keras.Model, options: ExportOptions) -> keras.Model:
         window = tf.ensure_shape(tf.concat([states[0][:, 1:], tf.cast(token, tf.int64)], axis=1), (None, length))
         # Not tf.one_hot: ONNX's counts negative ids from the end, where TensorFlow's gives rows of zeros.
         rows = window[..., None] == tf.range(read.shape[-1], dtype=tf.int64) if one_hot else window
+        rows = _filled_behind(window) if moved else rows
         return model(tf.cast(rows, read.dtype), training=False), [window]
 
     source = keras.Input((1,), dtype="int32", name=NO_SOURCE)
     target = keras.Input((None,), dtype="int64", name="target" if read.name == NO_SOURCE else read.name)
     return steps_model(encode, step, [source, target], 1)
+
+
+def _filled_behind(window: Any) -> Any:
+    """Return a window (batch, time) whose zeros before the first symbol are put behind the last."""
+    length = window.shape[1]
+    first = tf.argmax(tf.cast(window != 0, tf.int32), axis=1)
+    places = tf.range(length, dtype=tf.int64)[None] + first[:, None]
+    return tf.where(places < length, tf.gather(window, tf.minimum(places, length - 1), batch_dims=1), 0)
+
+
+def _masks_either_side(model: keras.Model, length: int) -> bool:
+    """Return whether a model masks what fills its window, and gives the same with it behind the symbols as before them.
+
+    ONNX's recurrent layers know lengths, and no mask before the first step; the lengths are those of such windows.
+    """
+    size = symbols_read(model) or 0
+    if size < _FEWEST or length < _FEWEST:
+        return False
+    symbols, rows = np.random.default_rng(0).integers(1, size, (length, length)), np.arange(length)[:, None]
+    window = np.where(np.arange(length) >= rows, symbols, 0)  # each row one symbol shorter
+    behind = np.stack([np.roll(row, -lead) for lead, row in enumerate(window)])
+    other = np.where(window == 0, 1, window)
+    given, moved, read = (np.asarray(model(rows, training=False)) for rows in (window, behind, other))
+    return bool(np.allclose(given, moved, atol=1e-6) and not np.allclose(given, read, atol=1e-6))
 
 
 def _input(model: keras.Model) -> tuple[Any, Any]:

@@ -161,14 +161,14 @@ def _step(decoder: Graph, matched: Matched, reading: Partition, crossing: Crossi
     memory, _ = crossing.inputs()
     states = inputs_that_change(matched)
     inputs = [
-        keras.Input(handed.value.shape[1:], dtype=handed.value.dtype, name=f"state_{i}")
+        keras.Input(handed.value.shape[1:], dtype=handed.value.dtype, name=f"s2s.state_{i}")
         for i, handed in enumerate(states)
     ]
     environment: dict[Value, Any] = dict(memory)
     environment.update(zip((handed.value for handed in states), inputs, strict=True))
     fed = matched.fed
     without_time = len(fed.shape) == 2 and what_is_fed(decoder, reading) != "token"
-    token = keras.Input(fed.shape[1:] if without_time else fed.shape[2:], dtype=fed.dtype, name="fed")
+    token = keras.Input(fed.shape[1:] if without_time else fed.shape[2:], dtype=fed.dtype, name="s2s.fed")
     environment[fed] = token if without_time else ops.expand_dims(token, axis=1)
     tracer = StepTracer(reading, {}, {}, crossing.lengths())
     replay(decoder.calls, environment, tracer)

@@ -16,7 +16,7 @@ from s2s_export.understand.flat_steps import FlatSteps
 from s2s_export.understand.padding_policy import PaddingFinder
 from s2s_export.understand.source_terms import further_sources, graph_input, source_terms
 from s2s_export.understand.target_terms import feed_notes, target_terms
-from s2s_export.understand.unnamed_ids import widened
+from s2s_export.understand.unnamed_ids import free_name, widened
 from s2s_runtime.bundle.manifest_file import OtherSource, SourceSpec, TargetSpec
 from s2s_runtime.spelling import option
 from s2s_runtime.vocabulary.padding import PaddingPolicy
@@ -112,9 +112,11 @@ def understand(flat: FlatSteps, split: SplitModel, options: ExportOptions) -> Un
             f"({option('target_vocab')}, or {option('end_id')}, would)"
         )
         states = "; what the decoder reads is among its own states, a start value given to predict is not looked at"
-        notes.append(taken if split.kind == "one-pass" else taken + states)
-    if split.kind == "one-pass":
+        notes.append(taken if split.one_graph else taken + states)
+    if split.one_graph:
         notes.append("nothing is fed back: the whole model is one graph, which gives the outputs of all positions")
+        if target.blank_id is not None:
+            notes.append(f"trained with CTC: class {target.blank_id} is the blank")
     elif target.max_length is None:
         notes.append(unknown_length_note())
     longest = _longest(split, (padding, *(other.padding for other in source.others)))
@@ -134,6 +136,10 @@ def _sides(
     split: SplitModel, vocabulary: VocabularyFile, options: ExportOptions, notes: list[str]
 ) -> tuple[Vocabulary | None, Vocabulary | None]:
     """Return both sides' symbols; ids that have none get names where ids without symbols are allowed."""
+    if split.kind == "ctc" and vocabulary.target is not None:
+        vocabulary = replace(
+            vocabulary, target=with_blank(vocabulary.target, split.encoder.outputs[0].shape[-1], options)
+        )
     if not options.unnamed_ids:
         return vocabulary.source, vocabulary.target
     read = split.encoder.inputs[0].shape
@@ -146,6 +152,15 @@ def _sides(
                 f"{made.symbols[len(given)]} to {made.symbols[-1]}"
             )
     return source, target
+
+
+def with_blank(target: Vocabulary, size: int | None, options: ExportOptions) -> Vocabulary:
+    """Return the symbols of a model trained with CTC with a name for its blank, where they lack just that one."""
+    if size is None or len(target) != size - 1:
+        return target
+    blank, symbols = options.blank_of(size), list(target.symbols)
+    symbols.insert(blank, free_name("<blank>", set(symbols)))
+    return replace(target, symbols=tuple(symbols))
 
 
 def _longest(split: SplitModel, policies: Sequence[PaddingPolicy]) -> tuple[int | None, ...]:

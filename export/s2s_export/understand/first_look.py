@@ -78,13 +78,17 @@ class FirstLook:
         """Return what the model shows: its kind, inputs, sizes, states."""
         model, split, facts = self.parts
         inputs = [f"{value.name!r} {_shape(value.shape)}" for value in split.sources]
-        rows = [("kind", "a language model, without a source" if facts.without_source else _kind(split))]
+        kind = "one pass, trained with CTC" if split.kind == "ctc" else _kind(split)
+        rows = [("kind", "a language model, without a source" if facts.without_source else kind)]
         for name, source in [] if facts.without_source else zip(inputs, facts.sources, strict=True):
             rows.append(("source", f"input {name}: {_SOURCES[source.kind].format(size=source.size)}"))
         fed = "what it gave is among its own states"
         if split.target_index is not None:
             value = model.inputs[split.target_index]
             fed = f"input {value.name!r} {_shape(value.shape)}: {_FEEDBACK[facts.target.feedback]}"
+        if split.kind == "ctc":
+            rows.append(("target", f"{facts.target.size} classes a frame, {facts.target.blank_id} the blank"))
+            return rows
         rows.append(("target", f"{fed}; {facts.target.size} outputs a step"))
         names = [f"{_shape(tensor.shape)}" for tensor in split.encoder.outputs]
         rows.append(("states", ", ".join(names[: split.state_count]) or "none"))
@@ -106,15 +110,20 @@ class FirstLook:
             rows.append(("symbols", f"{' and '.join(symbols)}; without them the bundle takes and gives ids"))
         if "start_id" in self.missing:
             rows.append(("the token fed first", f"{option('start', 'SYMBOL')} or {option('start_id', 'N')}"))
-        if target.feedback != "value" and not target.end_ids:
+        if self._ends and not target.end_ids:
             rows.append(("the token that ends", f"{option('end', 'SYMBOL')} or {option('end_id', 'N')}"))
         if "source_length" in self.missing:
             rows.append(("the padded length of training", option("source_length", "N")))
         if not self.facts.padding.masked and options.padding is None and self._holds_symbols("source"):
             rows.append(("what fills short sources", f"{option('padding', 'zeros')}, a symbol, or an id"))
-        if target.max_length is None:
+        if target.max_length is None and self.parts[1].kind != "ctc":
             rows.append(("the longest target", option("max_length", "N")))
         return rows
+
+    @property
+    def _ends(self) -> bool:
+        """Whether a token may end what is written."""
+        return self._holds_symbols("target") and self.parts[1].kind != "ctc"
 
     def _holds_symbols(self, side: str) -> bool:
         if side == "source":
@@ -149,13 +158,13 @@ class FirstLook:
         symbol = "SYMBOL" if target is not None else None
         if "start_id" in self.missing:
             yield f"--start {_typed(ends[0])}" if ends else f"--start {symbol}" if symbol else "--start-id N"
-        if self._holds_symbols("target") and not self.facts.target.end_ids:
+        if self._ends and not self.facts.target.end_ids:
             yield f"--end {_typed(ends[1])}" if ends else f"--end {symbol}" if symbol else "--end-id N"
         if "source_length" in self.missing:
             yield "--source-length N"
             if options.padding is None and self._holds_symbols("source"):
                 yield "--padding FILLER"
-        if self.facts.target.max_length is None:
+        if self.facts.target.max_length is None and self.parts[1].kind != "ctc":
             yield "--max-length N"
 
     def _vocabularies_in(self, folder: Path) -> dict[SideName, tuple[Path, Vocabulary]]:

@@ -63,7 +63,11 @@ class PaddingFinder:
         self._note_odd_masks()
         padding_id = self._filler(0)
         said_masked = recorded is not None and recorded.masked
-        if width is None and (recorded is None or said_masked):
+        unmasked = self.split.kind == "one-pass" and not said_masked and not has_masks(self.split)
+        if unmasked and length is None and self._ignores(self._together(), before=False):
+            # What follows isn't looked at, or is like nothing at all: id 0 and values of zero are readings like others.
+            return PaddingPolicy(masked=False)
+        if width is None and (recorded is None or said_masked) and not unmasked:
             if self._ignores(self._together(), before=False):
                 self._refuse_left(side)
                 return PaddingPolicy(True, padding_id, "right", options.source_length)
@@ -166,7 +170,7 @@ class PaddingFinder:
             short.append(row[None])
             long.append((np.concatenate([filler, row] if before else [row, filler]) if i in longer else row)[None])
         arrays = [for_encoder(self.split, self.sources, batch) for batch in (short, long)]
-        if self.split.kind == "one-pass":
+        if self.split.one_graph:
             one, other = (np.asarray(tree.flatten(self.split.encoder(a, training=False))[0]) for a in arrays)
             if one.shape[1] == short[0].shape[1] and other.shape[1] == long[0].shape[1]:  # an output for each step
                 other = other[:, -one.shape[1] :] if before else other[:, : one.shape[1]]
@@ -206,6 +210,16 @@ class PaddingFinder:
         assumed = _assumed_id(self.source)
         self.notes.append(assumed_note(assumed))
         return assumed
+
+
+def has_masks(split: SplitModel) -> bool:
+    """Return whether something in the part that reads the sources makes a mask, or is given one."""
+    return any(
+        isinstance(call.operation, keras.layers.Masking)
+        or getattr(call.operation, "mask_zero", False)
+        or call.arguments().get("mask") is not None
+        for call in split.reading.encoder_calls
+    )
 
 
 def padding_note(policy: PaddingPolicy) -> str:

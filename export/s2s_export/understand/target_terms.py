@@ -47,10 +47,11 @@ def target_terms(
     start_id = options.first_token
     alone = split.kind == "decoder-only"
     one_hot = split.fed == "value" and fed_size == size and (probabilities or start_id is not None or alone)
-    max_length = _max_length(flat.model, split, options)
+    max_length = None if split.kind == "ctc" else _max_length(flat.model, split, options)  # as long as the frames say
     # Nothing says symbols: neither a softmax, nor a vocabulary, nor a token that ends or begins.
-    without_tokens = not (probabilities or vocabulary or options.end_ids) and start_id is None
-    aligned = split.kind == "one-pass" and gives_one_for_each_step(split)
+    blank = options.blank_of(size) if split.kind == "ctc" else None
+    without_tokens = blank is None and not (probabilities or vocabulary or options.end_ids) and start_id is None
+    aligned = split.one_graph and gives_one_for_each_step(split)
     if flat.output:
         _refuse_tokens(flat.output, vocabulary, options)
         _ask_for_feed(split, size)
@@ -92,6 +93,7 @@ def target_terms(
             unknown_id=None if vocabulary is None else vocabulary.unknown_id,
             max_length=max_length,
             aligned=aligned,
+            blank_id=blank,
         ),
         one_hot,
     )
@@ -136,7 +138,11 @@ def _target_padding(split: SplitModel, vocabulary: Vocabulary | None) -> int | N
 
     It is what the decoder masks, or what the vocabulary says. A space that also pads is an ordinary character.
     """
-    if any(_masks_zero(call.operation) for call in split.reading.decoder_calls):
+    operations: list[object] = [call.operation for call in split.reading.decoder_calls]
+    if split.kind == "decoder-only":  # one that is run on a window is called as a whole
+        called = [layer for operation in operations for layer in getattr(operation, "called", ())]
+        operations += [inner for layer in called for inner in layer._flatten_layers()]
+    if any(map(_masks_zero, operations)):
         return 0
     if vocabulary is None:
         return None

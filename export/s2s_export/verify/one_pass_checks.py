@@ -13,6 +13,8 @@ from s2s_export.verify.oracle import Decoded, Oracle
 from s2s_export.verify.samples import Sentence, for_runtime
 
 _TIMES = 3  # so many copies of the sources are the large batch
+_STEPPED = 8  # sources that are read one by one
+_UNLIKELY = -20.0  # of log-probabilities: Keras's float32 softmax rounds what lies below to few digits, or to 0
 
 
 def expected_rows(oracle: Oracle, facts: Understanding, sources: Sequence[Sentence]) -> list[np.ndarray]:
@@ -39,6 +41,30 @@ def one_pass_checks(
     """Compare outputs at every position, and the best symbols, of a whole batch and of sources one by one."""
     runtime, oracle, facts = subject
     expected = expected_rows(oracle, facts, sources)
+    return [*_whole_checks(subject, sources, expected, atol), *_step_checks(runtime, sources, expected, atol)]
+
+
+def _step_checks(runtime: Any, sources: Sequence[Sentence], expected: Sequence[np.ndarray], atol: float) -> list[Check]:
+    """Compare what a causal model gives reading by reading."""
+    if "step" not in runtime.manifest.graphs:
+        return []
+    differences = []
+    floor = -np.inf if runtime.manifest.target.feedback == "value" else _UNLIKELY
+    for (source,), rows in list(zip(sources, expected, strict=True))[:_STEPPED]:
+        following = runtime.start()
+        outputs = [following.advance(reading) for reading in source]
+        given = [output if isinstance(output, np.ndarray) else output.log_probabilities for output in outputs]
+        count = min(len(given), len(rows))  # rows have positions of padding too
+        read, wanted = np.stack(given[:count]), rows[:count]
+        differences.append(largest(np.maximum(read, floor), np.maximum(wanted, floor)))
+    different = sum(difference > atol for difference in differences)
+    return [Check("reading by reading, against Keras", len(differences), max(differences), different)]
+
+
+def _whole_checks(
+    subject: tuple[Any, Oracle, Understanding], sources: Sequence[Sentence], expected: list[np.ndarray], atol: float
+) -> list[Check]:
+    runtime, _, facts = subject
     positions = sum(map(len, expected))
     if facts.target.feedback == "value":
         differences = [

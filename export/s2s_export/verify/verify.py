@@ -24,6 +24,7 @@ from s2s_export.understand.bundle_terms import Understanding
 from s2s_export.understand.padding_policy import for_encoder
 from s2s_export.verify.checks import Check, compare_tokens, largest
 from s2s_export.verify.coverage import BEAM_SIZE, Coverage, coverage
+from s2s_export.verify.ctc_checks import ctc_checks
 from s2s_export.verify.one_pass_checks import one_pass_checks
 from s2s_export.verify.oracle import Oracle
 from s2s_export.verify.samples import Sentence, for_runtime, in_words, padded, sentences
@@ -92,9 +93,10 @@ def verify(folder: Path, subject: Subject, options: ExportOptions) -> Report:
     oracle = Oracle(subject.model, subject.split, subject.facts)
     covered = coverage(subject.model, subject.facts, options)
     sources, atol = sentences(options, subject.facts, covered.sources), options.atol
-    if subject.split.kind == "one-pass":
+    if subject.split.one_graph:
+        compare = ctc_checks if subject.split.kind == "ctc" else one_pass_checks
         with s2s_runtime.load(folder) as runtime:
-            given = one_pass_checks((runtime, oracle, subject.facts), sources, atol)
+            given = compare((runtime, oracle, subject.facts), sources, atol)
         return Report(tuple(given), atol, in_words(sources, options))
     few = sources[: covered.beam_sources]
     checks = _tensor_checks((folder, subject, oracle), few, min(covered.steps, _FORCED_STEPS), atol)

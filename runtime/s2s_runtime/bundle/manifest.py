@@ -28,6 +28,7 @@
                  "max_length": 59,           longest target in tokens, the end token counted; null = unknown
                  "most": 80,                 most steps that the decoder can take, where it holds its prefix in states
                                              of that length and is run on all of it at every step; else left out
+                 "blank_id": 41,             class that stands for nothing, of "ctc" alone; else left out
                  "aligned": true},           whether a model that feeds nothing back has as many outputs as the source
                                              has steps; left out where not
       "states": [{"name": "state.0", "dtype": "float32", "shape": [null, 256]}],
@@ -40,6 +41,7 @@
       "padding": {...}, "vocabulary": {"source": {...}, "target": {...}},      as in `vocab.json`
       "verification": {...},                 what the exporter checked and found
       "setup": {...},             how it is known what the model was fed with: see `s2s_runtime.bundle.provenance`
+      "calibration": {...},       how sure it may be believed to be: see `s2s_runtime.bundle.calibration`; or left out
       "producers": {"s2s_export": "0.1.0"},  versions of what made the bundle
       "sha256": "..."                        of all the above as JSON with sorted fields, no white space and nothing but
                                              ASCII; older bundles lack it
@@ -51,6 +53,8 @@ In shapes, null is a free dimension; batch comes first, then time. The graphs:
 
 - `model`, of one pass: `source` (and `source.1`, ...) -> `logits` float32 (batch, positions, size), or `output` where
   feedback is "value". It stands in place of all others.
+- `step`, beside `model` where that is causal: `token` int64 (batch,), or `value` float32 (batch, features) where the
+  source is values; `state.*`, zeros before the first -> `logits` or `output` (batch, size); `next_state.*`.
 - `encoder`: `source` (and `source.1`, ... where there are others) -> `state.0`, ..., `memory.0`, ...
 - `decoder`, one step: `token` int64 (batch,) where feedback is "token", or `value` float32 (batch, features) where it
   is "value"; `state.*`; `memory.*` -> `logits` float32 (batch, size), or `output` (batch, features) where feedback is
@@ -72,10 +76,11 @@ In shapes, null is a free dimension; batch comes first, then time. The graphs:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
+from s2s_runtime.bundle.calibration import Calibration
 from s2s_runtime.bundle.provenance import Provenance
 from s2s_runtime.bundle.specs import (
     KINDS,
@@ -109,11 +114,12 @@ __all__ = [
 FORMAT: Final = "s2s-bundle"
 VERSION: Final = 1
 
+Part = TypeVar("Part")
 Precision = Literal["float32", "float16", "int8"]
 _STEPPED: Final = ("decoder", "select_state", "select_memory", "greedy", "beam")
 _GRAPHS: Final[Mapping[Kind, tuple[str, ...]]] = {
     "encoder-decoder": ("encoder", *_STEPPED),
-    "one-pass": ("model",),
+    "one-pass": ("model", "step"),
     "decoder-only": ("encoder", *_STEPPED),
     "ctc": ("model",),
 }
@@ -144,6 +150,7 @@ class Manifest:
     producers: Mapping[str, str] = field(default_factory=dict)
     setup: Provenance | None = None
     kind: Kind = "encoder-decoder"
+    calibration: Calibration | None = None
 
     def __post_init__(self) -> None:
         problems = [*self._graph_problems(), *self._source_problems(), *self.target.problems(self.kind)]
@@ -169,6 +176,11 @@ class Manifest:
         return ", ".join([*parts, *(["attention"] if self.attention else []), self.precision])
 
     @property
+    def one_graph(self) -> bool:
+        """Whether the whole model is one graph, to which nothing is fed back."""
+        return self.kind in ("one-pass", "ctc")
+
+    @property
     def input_vocabulary(self) -> Vocabulary | None:
         """The vocabulary of what callers give: the source's, or the target's where they give its beginning."""
         return self.target_vocabulary if self.kind == "decoder-only" else self.source_vocabulary
@@ -176,7 +188,7 @@ class Manifest:
     def _graph_problems(self) -> list[str]:
         stepped = self.kind in ("encoder-decoder", "decoder-only")
         names = _GRAPHS[self.kind]
-        needed = [name for name in names if name not in ("select_memory", "greedy", "beam")]
+        needed = [name for name in names if name not in ("select_memory", "greedy", "beam", "step")]
         needed += ["select_memory"] if self.memory and stepped else []
         problems = [f"graphs.{name}: missing" for name in needed if name not in self.graphs]
         problems += [
@@ -195,12 +207,17 @@ class Manifest:
 
     def _problems_of_one_pass(self) -> list[str]:
         """Return what contradicts that nothing is fed back and nothing is carried from step to step."""
-        problems = [
-            f"{name}: expected none, as kind is {self.kind!r}" for name in ("states", "memory") if getattr(self, name)
-        ]
-        if self.target.feedback not in ("none", "value"):
+        carried = [name for name in ("states", "memory") if getattr(self, name)]
+        if self.states and "step" in self.graphs:
+            carried.remove("states")
+        problems = [f"{name}: expected none, as kind is {self.kind!r}" for name in carried]
+        if "step" in self.graphs and not self.states:
+            problems.append("states: expected at least one, as graphs.step carries them")
+        allowed = ("none",) if self.kind == "ctc" else ("none", "value")
+        if self.target.feedback not in allowed:
             problems.append(
-                f"target.feedback: expected 'none' or 'value', as kind is {self.kind!r}; got {self.target.feedback!r}"
+                f"target.feedback: expected {' or '.join(map(repr, allowed))}, as kind is {self.kind!r}; got "
+                f"{self.target.feedback!r}"
             )
         return problems
 
@@ -245,6 +262,7 @@ class Manifest:
             },
             "verification": dict(self.verification),
             **({} if self.setup is None else {"setup": self.setup.to_dict()}),
+            **({} if self.calibration is None else {"calibration": self.calibration.to_dict()}),
             "producers": dict(self.producers),
         }
 
@@ -263,7 +281,7 @@ class Manifest:
         parts = {
             "kind": fields.choice("kind", KINDS, "encoder-decoder"),
             "graphs": {name: GraphFile.read(Fields(item, f"graphs.{name}", problems)) for name, item in graphs.items()},
-            "weights": _read_weights(fields, problems),
+            "weights": _read_part(fields, "weights", GraphFile.read, problems),
             "source": SourceSpec.read(fields.child("source")),
             "target": TargetSpec.read(fields.child("target")),
             "states": tuple(TensorSpec.read(item) for item in fields.children("states")),
@@ -276,7 +294,8 @@ class Manifest:
             "target_vocabulary": _read_vocabulary(vocabulary, "target", problems),
             "verification": fields.mapping("verification", {}),
             "producers": _read_producers(fields, problems),
-            "setup": _read_setup(fields, problems),
+            "setup": _read_part(fields, "setup", Provenance.read, problems),
+            "calibration": _read_part(fields, "calibration", Calibration.read, problems),
         }
         own = fields.optional_text("sha256", None)
         vocabulary.refuse_others()
@@ -318,9 +337,9 @@ def _check_format(fields: Fields) -> None:
         raise BundleError("; ".join(problems))
 
 
-def _read_weights(fields: Fields, problems: list[str]) -> GraphFile | None:
-    data = fields.raw("weights", None)
-    return None if data is None else GraphFile.read(Fields(data, "weights", problems))
+def _read_part(fields: Fields, name: str, read: Callable[[Fields], Part], problems: list[str]) -> Part | None:
+    data = fields.raw(name, None)
+    return None if data is None else read(Fields(data, name, problems))
 
 
 def _read_producers(fields: Fields, problems: list[str]) -> dict[str, str]:
@@ -331,11 +350,6 @@ def _read_producers(fields: Fields, problems: list[str]) -> dict[str, str]:
 
 def _digest_without_own(data: dict[str, object]) -> str:
     return digest({name: value for name, value in data.items() if name != "sha256"})
-
-
-def _read_setup(fields: Fields, problems: list[str]) -> Provenance | None:
-    data = fields.raw("setup", None)
-    return None if data is None else Provenance.read(Fields(data, "setup", problems))
 
 
 def _read_padding(fields: Fields, problems: list[str]) -> PaddingPolicy:

@@ -214,6 +214,7 @@ class TargetSpec:
         max_length: longest target in tokens (or steps), the end token counted, or None where unknown.
         most: most steps that the decoder can take at all; None = any number.
         step: the shape of a step of values where it has several axes, whose numbers the graph writes as one row.
+        blank_id: the class that stands for nothing, of a model trained with CTC; None for all others.
         aligned: whether there is one output for each step of the source, as a model has that feeds nothing back.
     """
 
@@ -227,6 +228,7 @@ class TargetSpec:
     most: int | None = None
     step: tuple[int, ...] = ()
     aligned: bool = False
+    blank_id: int | None = None
 
     def to_dict(self) -> dict[str, object]:
         """Return this part as it stands in the manifest."""
@@ -240,6 +242,7 @@ class TargetSpec:
             "max_length": self.max_length,
         }
         made |= {} if self.most is None else {"most": self.most}
+        made |= {} if self.blank_id is None else {"blank_id": self.blank_id}
         return made | ({"aligned": True} if self.aligned else {}) | _written_step(self.step)
 
     @classmethod
@@ -262,6 +265,7 @@ class TargetSpec:
             most=fields.optional_counted("most", 1, None),
             step=_read_step(fields),
             aligned=fields.boolean("aligned", False),
+            blank_id=fields.optional_counted("blank_id", 0, None),
         )
         fields.refuse_others()
         return made
@@ -276,7 +280,15 @@ class TargetSpec:
         if self.feedback == "token" and self.start_id is None and kind != "decoder-only":
             problems.append("target.start_id: expected an id, as feedback is 'token'; got null")
         problems += _step_problems("target", self.step, self.size, is_value=self.feedback == "value")
-        named = [("start_id", self.start_id), ("padding_id", self.padding_id), ("unknown_id", self.unknown_id)]
+        if (self.blank_id is not None) != (kind == "ctc"):
+            expected = "an id" if kind == "ctc" else "none"
+            problems.append(f"target.blank_id: expected {expected}, as kind is {kind!r}; got {self.blank_id}")
+        named = [
+            ("blank_id", self.blank_id),
+            ("start_id", self.start_id),
+            ("padding_id", self.padding_id),
+            ("unknown_id", self.unknown_id),
+        ]
         for name, token in [*named, *(("end_ids", end) for end in self.end_ids)]:
             if token is not None and not 0 <= token < self.size:
                 problems.append(f"target.{name}: expected 0 to {self.size - 1} (target.size), got {token}")

@@ -24,6 +24,8 @@ EPILOG = """
 
 `s2s-decode model.s2s --score --length-penalty 0 < pairs.tsv`
 
+`tail -f readings.txt | s2s-decode model.s2s --follow`
+
 `s2s-decode model.s2s --sampling-temperature 0.8 --sampling-top-p 0.9 --seed 1 -n 5 "Run!"`
 
 `s2s-decode model.s2s --attention-plot map.png "Run!"`

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from s2s_runtime.commands.command_options import Given
-from s2s_runtime.commands.decode_options import DecodeSettings, LineOptions
+from s2s_runtime.commands.decode_options import DecodeSettings, LineOptions, format_problems
 from s2s_runtime.commands.decode_values import decoding_options, scoring_options
 from s2s_runtime.commands.load_bundles import load_together
 from s2s_runtime.commands.score_lines import ScoreLines
@@ -17,9 +17,10 @@ from s2s_runtime.console.app import UsageError, warn
 from s2s_runtime.console.manners import standard_input, standard_output
 from s2s_runtime.console.progress import byte_progress, prompted
 from s2s_runtime.declared_options import declared, names_where, taken_by
+from s2s_runtime.decoding.line_format import Alignment, LineFormat
+from s2s_runtime.decoding.records import RecordLines
 from s2s_runtime.decoding.text_files import (
     DecodeLines,
-    LineFormat,
     Work,
     count_lines,
     drop_last_text,
@@ -34,12 +35,13 @@ from s2s_runtime.errors import InputError, OptionError, UnknownSymbolError, nami
 from s2s_runtime.files.array_files import read_arrays
 from s2s_runtime.files.text_source import TextSource, decode_line, open_text
 from s2s_runtime.model import Model
+from s2s_runtime.one_pass.follow_lines import follow_lines
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.options.terms import JSON, LISTS
 from s2s_runtime.plots.attention import plot_attention
 from s2s_runtime.plots.figures import check_picture
 
-_MODES: Final = ("stream", "score", "interactive")
+_MODES: Final = ("stream", "score", "follow", "interactive")
 _REPORTED: Final = 10
 _OF_LISTS: Final = (*names_where(LineOptions, group=LISTS), *names_where(DecodingOptions, group=LISTS))
 _WITH_SCORE: Final = {
@@ -47,6 +49,7 @@ _WITH_SCORE: Final = {
     *declared(LineOptions),
     *taken_by(DecodingOptions, "score"),
 }
+_NOT_FOLLOWED: Final = {*declared(DecodingOptions), *_OF_LISTS, "output", "keep_empty", "known"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +88,7 @@ class Settings(DecodeSettings, LineOptions):
             problems.append("--attention-plot: expected no --stream, --score, --interactive or --output beside it")
         if self.output is not None and self.input is not None and is_same_file(self.output, self.input):
             problems.append(f"--output: expected another file than --input, got {self.output}")
+        problems += format_problems(self, several=self.num_hypotheses > 1, scores=self.shows_scores)
         problems += _undecoded(self.texts or ())
         problems += self._without_effect()
         if problems:
@@ -109,6 +113,9 @@ class Settings(DecodeSettings, LineOptions):
         if self.score:
             ignored = [option for name, option in typed.items() if name not in _WITH_SCORE]
             return [f"{', '.join(ignored)}: no effect with --score, which searches nothing"] if ignored else []
+        if self.follow:
+            ignored = [option for name, option in typed.items() if name in _NOT_FOLLOWED]
+            return [f"{', '.join(ignored)}: no effect with --follow, which answers each line"] if ignored else []
         problems = []
         if not self.as_json:
             shown = set(names_where(DecodingOptions, group=JSON))
@@ -116,8 +123,9 @@ class Settings(DecodeSettings, LineOptions):
             problems += [f"{option}: needs --json, which shows them" for name, option in typed.items() if name in shown]
         elif self.shows_scores:
             problems.append("--scores: no effect with --json, which shows them anyway")
-        if not self.ensemble_with and "ensemble_mean" in typed:
-            problems.append("--ensemble-mean: needs --ensemble-with")
+        if not self.ensemble_with:
+            own = [typed[name] for name in ("ensemble_mean", "ensemble_weight") if name in typed]
+            problems += [f"{option}: needs --ensemble-with" for option in own]
         if self.stream or self.interactive:
             ignored = [option for name, option in typed.items() if name in _OF_LISTS]
             problems += [f"{', '.join(ignored)}: no effect where texts are decoded one by one"] if ignored else []
@@ -142,13 +150,17 @@ def run(settings: Settings) -> None:
         S2SError, OSError: something went wrong; the message says it in one line.
     """
     with closing(_load(settings)) as model:
-        if settings.stream or settings.interactive:
+        if settings.follow:
+            answers = follow_lines(model.start(), model.manifest, _each_text(settings), as_json=settings.as_json)
+            for answer in answers:
+                _show(f"{answer}\n")
+        elif settings.stream or settings.interactive:
             _one_by_one(model, settings)
         elif settings.attention_plot is not None:
             _plot(model, settings, settings.attention_plot)
         else:
             work = _score_lines(model, settings) if settings.score else _decode_lines(model, settings)
-            _all_lines(settings, work)
+            _all_lines(settings, _of_records(work, settings) if isinstance(work, DecodeLines) else work)
             _report(work)
 
 
@@ -178,13 +190,26 @@ def _load(settings: Settings) -> Model:
 
 
 def _decode_lines(model: Model, settings: Settings) -> DecodeLines:
-    options = decoding_options(settings.given.of(DecodingOptions), model.manifest, scores=settings.as_json)
-    written = LineFormat(settings.as_json, settings.shows_scores, numbered=settings.num_hypotheses > 1)
+    given, manifest = settings.given, model.manifest
+    if settings.alignment:
+        given = given.with_values(return_attention=True)
+    options = decoding_options(given.of(DecodingOptions), manifest, scores=settings.as_json or settings.moses)
+    alignment = Alignment(manifest.source_vocabulary, manifest.target_vocabulary) if settings.alignment else None
+    numbered = settings.num_hypotheses > 1
+    written = LineFormat(settings.as_json, settings.shows_scores, numbered, settings.moses, alignment)
     prefix = settings.given.values["prefix"]
     if prefix is not None and model.target_vocabulary is None:
         prefix = numbers(prefix, "--prefix", "target")
     known = {} if settings.known is None else read_arrays(settings.known, model.manifest.source.known)
     return DecodeLines(model.prepare(**options), written, prefix, settings.keep_empty, known)
+
+
+def _of_records(work: DecodeLines, settings: Settings) -> Work:
+    """Return work on records, where lines are such."""
+    if settings.records is None:
+        return work
+    column = settings.column or ("text" if settings.records == "jsonl" else "1")
+    return RecordLines(work, settings.records, column, settings.as_json, settings.shows_scores)
 
 
 def _score_lines(model: Model, settings: Settings) -> ScoreLines:

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from s2s_runtime.declared_options import Option
 from s2s_runtime.options import READ_AHEAD
 from s2s_runtime.options.terms import FILES, LISTS, RUNNING, SCORE
 from s2s_runtime.options.types import Mean
 
+RecordKind = Literal["jsonl", "tsv", "csv"]
 MODES: Final = "Instead of decoding"
 
 
@@ -22,6 +23,9 @@ class LoadOptions:
 
     ensemble_mean: Annotated[Mean, Option(panel=RUNNING)] = "probabilities"
     """What an ensemble averages."""
+
+    ensemble_weight: Annotated[Sequence[float], Option(panel=RUNNING)] = ()
+    """How much a model of an ensemble counts: once for BUNDLE, then for each --ensemble-with; default: the same."""
 
     provider: Annotated[Sequence[str] | None, Option(panel=RUNNING)] = None
     """Execution provider, such as cpu or cuda; may be repeated, in order of preference."""
@@ -75,6 +79,19 @@ class DecodeSettings:
     as_json: Annotated[bool, Option(verbs=SCORE, panel=FILES, flags=["--json"])] = False
     """Write one JSON object per text."""
 
+    records: Annotated[RecordKind | None, Option(panel=FILES)] = None
+    """Lines are records of which one field is decoded; the others pass: JSON objects, or rows with tabs or commas."""
+
+    column: Annotated[str | None, Option(panel=FILES, metavar="NAME")] = None
+    """With --records: the field to decode (default: text), or the number of a column (default: 1); where a column is
+    named, the first line has the names."""
+
+    moses: Annotated[bool, Option(panel=FILES)] = False
+    """Write n-best lists as Moses does: number ||| text ||| features ||| score."""
+
+    alignment: Annotated[bool, Option(panel=FILES)] = False
+    """Write behind each text which source token each of its tokens attended to, as Pharaoh does: ||| 0-0 1-1."""
+
     attention_plot: Annotated[Path | None, Option(panel=FILES)] = None
     """Draw the attention of one text into this file (.png, .svg, .pdf)."""
 
@@ -87,5 +104,46 @@ class DecodeSettings:
     score: Annotated[bool, Option(verbs=SCORE, panel=MODES)] = False
     """Texts are pairs, source TAB target: write how likely each target is."""
 
+    follow: Annotated[bool, Option(panel=MODES)] = False
+    """Each line is one reading of a causal model of one pass, and is answered before the next is read; an empty line
+    begins a new sequence."""
+
     interactive: Annotated[bool, Option(panel=MODES)] = False
     """Ask for texts at a prompt with history."""
+
+
+def format_problems(given: DecodeSettings, *, several: bool, scores: bool) -> list[str]:
+    """Return what the ways to read and to write lines have against each other, one line for each problem.
+
+    Args:
+        given: the settings.
+        several: whether there may be several hypotheses for a text.
+        scores: whether --scores was given.
+    """
+    modes = {f"--{name}": getattr(given, name) for name in ("stream", "score", "interactive")}
+    rows = given.records in ("tsv", "csv")
+    names = rows and not (given.column or "1").isdigit()
+    beside_records = {
+        "TEXT": bool(given.texts),
+        **modes,
+        "--moses": given.moses,
+        "--alignment": given.alignment,
+        "--num-hypotheses, as a row has one output": rows and several and not given.as_json,
+        "--resume, as the first line has names": names and given.resume,
+        "--known": given.known is not None,
+        "--json with rows, unless --column names one": rows and given.as_json and not names,
+    }
+    beside_both = {**modes, "--json": given.as_json, "--attention-plot": given.attention_plot is not None}
+    beside_moses = {**beside_both, "--scores": scores, "--resume": given.resume}
+    against = {
+        "--records": beside_records if given.records is not None else {},
+        "--moses": beside_moses if given.moses else {},
+        "--alignment": beside_both if given.alignment else {},
+    }
+    problems = ["--column: needs --records"] if given.column is not None and given.records is None else []
+    return problems + [
+        f"{option}: expected no {other} beside it"
+        for option, others in against.items()
+        for other, is_given in others.items()
+        if is_given
+    ]

@@ -95,8 +95,9 @@ def evaluate(given: Given) -> None:
     loaded = LoadOptions(**given.of(LoadOptions))
     if searched["beam_size"] == 1 and "length_penalty" in typed:
         raise UsageError("--length-penalty: needs --beam-size, as greedy search compares no lengths")
-    if not loaded.ensemble_with and "ensemble_mean" in typed:
-        raise UsageError("--ensemble-mean: needs --ensemble-with")
+    for name in ("ensemble_mean", "ensemble_weight"):
+        if not loaded.ensemble_with and name in typed:
+            raise UsageError(f"{typed[name]}: needs --ensemble-with")
     if options.training is not None and options.report is None:
         raise UsageError("--training: needs --report, which counts its tokens")
     for flag, path in (("--outputs", options.outputs), ("--report", options.report)):
@@ -110,7 +111,15 @@ def evaluate(given: Given) -> None:
         options.pairs, options.rows, options.encoding, strict=options.strict, first_only=options.first_target
     )
     model = load_together(options.bundle, loaded)
-    scored = {} if options.report is None else {"return_scores": True, "num_hypotheses": searched["beam_size"]}
+    scored = (
+        {}
+        if options.report is None
+        else {
+            "return_confidence": model.manifest.target.blank_id is None,
+            "return_scores": True,
+            "num_hypotheses": searched["beam_size"],
+        }
+    )
     decoded = decode_all(model, references, keep_results=options.report is not None, **searched, **scored)
     evaluation = evaluate(model, decoded, bleu=options.bleu)
     if options.outputs is not None:
@@ -120,6 +129,7 @@ def evaluate(given: Given) -> None:
         setting: dict[str, object] = {"bundle": str(options.bundle), "pairs": str(options.pairs)}
         setting |= {"ensemble_with": [str(path) for path in loaded.ensemble_with]}
         setting |= {"ensemble_mean": loaded.ensemble_mean} if loaded.ensemble_with else {}
+        setting |= {"ensemble_weight": list(loaded.ensemble_weight)} if loaded.ensemble_weight else {}
         figures = evaluation.to_dict() | ({} if compared is None else {"compared": compared.to_dict()})
         typer.echo(json.dumps({**setting, **searched, **figures}, indent=1, ensure_ascii=False))
     else:
@@ -229,7 +239,9 @@ def _other(against: Path, loaded: LoadOptions, decoded: Decoded, searched: dict[
 
         return read_outputs(against, decoded)
     references = {source: list(right) for source, right in zip(decoded.sources, decoded.references, strict=True)}
-    return decode_all(load_together(against, replace(loaded, ensemble_with=())), references, **searched)
+    return decode_all(
+        load_together(against, replace(loaded, ensemble_with=(), ensemble_weight=())), references, **searched
+    )
 
 
 def _figures(evaluation: Evaluation) -> Iterator[tuple[str, str]]:

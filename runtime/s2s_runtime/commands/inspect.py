@@ -69,7 +69,7 @@ def inspect(
     if as_json:
         typer.echo(json.dumps(manifest.to_dict(), indent=1, ensure_ascii=False))
         return
-    from s2s_runtime.commands.inspect_tables import describe
+    from s2s_runtime.commands.inspection.tables import describe
     from s2s_runtime.console.manners import result_console
 
     console = result_console()
@@ -80,7 +80,7 @@ def inspect(
 
 
 def _show_contract(files: BundleFiles, manifest: Manifest, *, as_json: bool) -> None:
-    from s2s_runtime.commands.inspect_graphs import contract, contract_tables
+    from s2s_runtime.commands.inspection.graphs import contract, contract_tables
     from s2s_runtime.console.manners import result_console
 
     graphs = contract(files, manifest)
@@ -94,7 +94,7 @@ def _show_contract(files: BundleFiles, manifest: Manifest, *, as_json: bool) -> 
 
 def _show_trace(files: BundleFiles, manifest: Manifest, text: str, *, as_json: bool) -> None:
     """Write a line for each tensor; with JSON an object with all its values."""
-    from s2s_runtime.commands.inspect_graphs import trace
+    from s2s_runtime.commands.inspection.graphs import trace
 
     for tensor in trace(files, manifest, text):
         if as_json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from s2s_runtime.console.app import warn
+from s2s_runtime.console.app import UsageError, warn
 from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.ort.sessions import fallback_warning
 
@@ -21,7 +21,13 @@ def load_together(bundle: Path, options: LoadOptions, **how: Any) -> Model:
     """Return one model, or an ensemble of several; `how` holds further arguments of `s2s_runtime.load`."""
     how |= {"providers": options.provider, "allow_fallback": options.allow_fallback}
     bundles = [bundle, *options.ensemble_with]
+    weights = options.ensemble_weight or None
+    if weights is not None and (len(weights) != len(bundles) or min(weights) <= 0):
+        raise UsageError(
+            f"--ensemble-weight: expected a number above 0 for each of {len(bundles)} bundles, got "
+            f"{', '.join(format(weight, 'g') for weight in weights)}"
+        )
     models = [loading.load(path, intra_op_threads=options.threads, **how) for path in bundles]
     if warning := fallback_warning(options.provider, models[0].provider):
         warn(warning)
-    return models[0] if len(models) == 1 else ensembles.ensemble(models, mean=options.ensemble_mean)
+    return models[0] if len(models) == 1 else ensembles.ensemble(models, mean=options.ensemble_mean, weights=weights)

@@ -128,6 +128,29 @@ def errors(
     plot_errors(*split_decoded(*_decoded(bundle, pairs, beam_size, rows, encoding, strict=strict)), output)
 
 
+@command(app, epilog="**Example** `s2s-plot reliability model.s2s test.tsv -o reliability.png`")
+def reliability(
+    bundle: Bundle,
+    pairs: Pairs,
+    output: Output,
+    beam_size: BeamSize = 1,
+    rows: Rows = None,
+    encoding: Encoding = None,
+    strict: Strict = False,
+) -> None:
+    """Draw how often outputs are right over how sure the model is of them; s2s-calibrate brings both together."""
+    _check(output)
+    from s2s_runtime import load
+    from s2s_runtime.commands.evaluate import read_warning
+    from s2s_runtime.plots.reliability import plot_reliability
+    from s2s_runtime.report.evaluated import measured_reliability
+
+    references = read_warning(pairs, rows, encoding, strict=strict)
+    found = measured_reliability(load(bundle), references, beam_size)
+    points = [(one.confidence, one.right, one.count) for one in found.bins]
+    plot_reliability(points, found.error, output, title=f"{bundle.name} on {pairs.name}")
+
+
 def _decoded(
     bundle: Path, pairs: Path, beam_size: int, rows: int | None, encoding: str | None, *, strict: bool
 ) -> tuple[Model, Decoded]:

@@ -82,6 +82,16 @@ class SequenceTrie:
 
     def apply(self, logits: Floats, places: Ints, left: Ints) -> None:
         """Leave the tokens that lead to a whole sequence within what is left. See `Automaton.apply`."""
+        if len(places) == 1:  # half the time of what follows
+            node = int(places[0])
+            own = slice(int(self._first[node]), int(self._first[node + 1]))
+            tokens, row = self._tokens[own], logits[0]
+            if left[0] < self._most_needed:
+                tokens = tokens[self._needs[own] <= left[0]]
+            kept = row[tokens]
+            row.fill(_NEVER)
+            row[tokens] = kept
+            return
         first = self._first[places]
         counts = self._first[places + 1] - first
         before = counts.cumsum() - counts

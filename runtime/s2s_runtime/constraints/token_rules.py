@@ -15,6 +15,8 @@ from s2s_runtime.constraints.phrase_weights import PhraseWeights
 from s2s_runtime.constraints.required_phrases import RequiredPhrases
 from s2s_runtime.errors import OptionError
 from s2s_runtime.options import AllowedNext
+from s2s_runtime.options.types import LogitsProcessor
+from s2s_runtime.spelling import shown
 
 NEVER_WRITTEN: Final = "with a token that is never written (see suppress_tokens and allow_unknown)"
 _NEVER = np.float32(-np.inf)
@@ -35,6 +37,7 @@ class TokenRules:
         sequences: id sequences never completed.
         allowed_next: called for each row and step with the tokens written so far; returns the ids that may follow.
         automata: constraints that follow what is written.
+        processor: changes logits before the softmax; see `DecodingOptions.logits_processor`.
 
     Attributes:
         always: float32 (vocabulary,), what is added to the logits at every step: -inf at `banned`.
@@ -50,6 +53,7 @@ class TokenRules:
     sequences: Sequence[Ints] = ()
     allowed_next: AllowedNext | None = None
     automata: Sequence[Automaton] = ()
+    processor: LogitsProcessor | None = None
     always: Floats = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -61,7 +65,14 @@ class TokenRules:
     def may_block(self) -> bool:
         """Whether a row may be left with no token that may follow."""
         by_history = self.ngram_size > 0 or bool(self.sequences) or any(each.restricts for each in self.automata)
-        return by_history or self.allowed_next is not None or self.min_length > 0
+        by_caller = self.allowed_next is not None or self.processor is not None
+        return by_history or by_caller or self.min_length > 0
+
+    @property
+    def changes_scores(self) -> bool:
+        """Whether what was written changes how likely, or how good, a token is."""
+        weighted = any(not each.restricts for each in self.automata)
+        return self.repetition_penalty != 1.0 or self.processor is not None or weighted
 
     @property
     def most_added(self) -> float:
@@ -103,18 +114,29 @@ class TokenRules:
         """Return whether none of these ids is banned."""
         return not np.isneginf(self.always[list(ids)]).any()
 
-    def penalize(self, logits: Floats, tokens: Ints) -> None:
-        """Apply the repetition penalty in place: it changes probabilities, so it comes before the normaliser.
+    def penalize(self, logits: Floats, tokens: Ints) -> NDArray[np.bool_] | None:
+        """Apply the repetition penalty and the caller's processor in place, which change probabilities.
+
+        So they come before the normaliser, which has to stay a number: rows in which the processor lets nothing follow
+        keep their logits, and are returned for `mask`, or for whoever looks at them.
 
         Args:
             logits: float32 (rows, vocabulary), changed in place.
             tokens: int64 (rows, steps), written so far.
+
+        Returns:
+            bool (rows,), those rows; None where there are none.
         """
-        if self.repetition_penalty == 1.0 or tokens.shape[1] == 0:
-            return
-        penalty = np.float32(self.repetition_penalty)
-        seen = np.take_along_axis(logits, tokens, axis=1)  # a token seen twice is written twice with the same value
-        np.put_along_axis(logits, tokens, np.where(seen > 0, seen / penalty, seen * penalty), axis=1)
+        if self.repetition_penalty != 1.0 and tokens.shape[1] > 0:
+            penalty = np.float32(self.repetition_penalty)
+            seen = np.take_along_axis(logits, tokens, axis=1)  # a token seen twice is written twice with the same value
+            np.put_along_axis(logits, tokens, np.where(seen > 0, seen / penalty, seen * penalty), axis=1)
+        if self.processor is None:
+            return None
+        processed = _processed(self.processor(tokens, logits.copy()), logits.shape)
+        nothing: NDArray[np.bool_] = np.asarray(np.isneginf(processed).all(axis=1))
+        logits[~nothing] = processed[~nothing]
+        return nothing if nothing.any() else None
 
     def mask(
         self,
@@ -125,6 +147,7 @@ class TokenRules:
         *,
         places: Places = (),
         left: Ints | None = None,
+        nothing: NDArray[np.bool_] | None = None,
     ) -> None:
         """Set the logits of tokens that may not follow to -inf, in place.
 
@@ -135,6 +158,7 @@ class TokenRules:
             live: bool (rows,), rows whose result is wanted; None = all. `allowed_next` is not called for the others.
             places: int64 (rows,) for each of the automata, where the rows stand.
             left: int64 (rows,), most tokens that may still be written; needed with automata.
+            nothing: bool (rows,), rows in which nothing may follow; None = none of them.
         """
         self._apply(logits, places, left, restricts=False)
         if forced is not None:
@@ -152,6 +176,8 @@ class TokenRules:
         if self.allowed_next is not None:
             self._mask_disallowed(self.allowed_next, logits, tokens, forced, live)
         self._apply(logits, places, left, restricts=True)
+        if nothing is not None:
+            logits[nothing] = _NEVER
         if forced is not None:
             logits[rows] = _NEVER
             logits[rows, forced[rows]] = kept
@@ -205,6 +231,21 @@ class TokenRules:
             )
         mask[allowed] = True
         return mask
+
+
+def _processed(answer: object, shape: tuple[int, ...]) -> Floats:
+    """Return what a caller's `logits_processor` returned as float32.
+
+    Raises:
+        OptionError: it has another shape, or holds what is no logit.
+    """
+    logits = np.asarray(answer)
+    if logits.dtype.kind != "f" or logits.shape != shape:
+        got = f"{logits.dtype} of shape {logits.shape}" if logits.ndim else shown(answer)
+        raise OptionError(f"logits_processor: expected it to return float logits of shape {shape}, got {got}")
+    if np.isnan(logits).any() or np.isposinf(logits).any():
+        raise OptionError("logits_processor: expected it to return numbers or -inf, got nan or inf")
+    return logits.astype(np.float32, copy=False)
 
 
 def _within(ids: NDArray[np.integer], size: int) -> bool:

@@ -28,7 +28,7 @@ from s2s_runtime.inputs.given_rows import rows_in
 from s2s_runtime.inputs.sources import Inputs, read_sources
 from s2s_runtime.language_models.prompts import begin, needs_prompt, read_prompts
 from s2s_runtime.options import DecodingOptions
-from s2s_runtime.results import Result, Results
+from s2s_runtime.results import Results
 from s2s_runtime.search.plan import check_targets, prefix_ids
 from s2s_runtime.search.step_model import PortableModel, StatesT, StepModel, StepOutput
 from s2s_runtime.spelling import shown
@@ -137,9 +137,7 @@ def advance(manifest: Manifest, model: StepModel[Any], state: DecoderState, targ
     return replace(state, arrays=arrays, fed=fed)
 
 
-def generate_from(
-    manifest: Manifest, model: StepModel[Any], state: DecoderState, options: DecodingOptions
-) -> list[Result]:
+def generate_from(manifest: Manifest, model: StepModel[Any], state: DecoderState, options: DecodingOptions) -> Results:
     """Decode on from a state; see `Model.generate_from`."""
     problems = verb_problems(options, "generate_from")
     if problems:
@@ -166,7 +164,9 @@ def generate_from(
     check_targets(decoding.plan, batch)
     hypotheses = {ended.sentence: ended.hypotheses for ended in decoding.search([batch], decoding.plan_from(0))}
     rows = enumerate(state.source_tokens)
-    return Results(decoding.result_builder.result(hypotheses[row], tokens, state.columns[row]) for row, tokens in rows)
+    build, obstacles = decoding.result_builder.result, decoding.obstacles(batch.prefix is not None)
+    results = Results(build(hypotheses[row], tokens, state.columns[row]) for row, tokens in rows)
+    return results.by("steps" if obstacles else "graph", obstacles)
 
 
 def predict_from(

@@ -15,10 +15,13 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.confidence.confidences import confidence_rule
+from s2s_runtime.ctc.options import check_ctc_options
+from s2s_runtime.ctc.search import search_frames
 from s2s_runtime.decoding.joined_parts import join_parts
 from s2s_runtime.decoding.request import Request
 from s2s_runtime.decoding.result_builder import ResultBuilder
-from s2s_runtime.decoding.run_failures import failures_of, search_apart
+from s2s_runtime.decoding.run_failures import compute_apart, failures_of, search_apart
 from s2s_runtime.decoding.workers import Workers, allow_sharing
 from s2s_runtime.errors import OptionError, RunError, S2SError
 from s2s_runtime.inputs.batch import Batch
@@ -32,7 +35,7 @@ from s2s_runtime.one_pass.search import search_positions
 from s2s_runtime.options import Callback, CancelSignal, DecodingOptions, Prefix, TokenEvent
 from s2s_runtime.results import Result, Results
 from s2s_runtime.search.cancellation import cancellable, stoppable
-from s2s_runtime.search.engines import check_engine, search_batch
+from s2s_runtime.search.engines import check_engine, graph_obstacles, search_batch
 from s2s_runtime.search.graph_search import SentenceHypotheses
 from s2s_runtime.search.plan import Notify, SearchPlan, check_targets, make_plan, prefix_ids
 from s2s_runtime.search.step_model import StepModel
@@ -66,12 +69,22 @@ class Decoding:
         self.plan = make_plan(options, manifest)
         self.result_builder = ResultBuilder(manifest, options)
         self._lexicon = looked_up(options, manifest.source_vocabulary)
-        if manifest.kind != "one-pass":  # there, one graph gives all positions whichever engine is asked for
+        if manifest.kind == "ctc":
+            check_ctc_options(options)
+        elif manifest.kind != "one-pass":  # there, one graph gives all positions whichever engine is asked for
             check_engine(self.model, self.plan, options)
 
-    def decode(self, inputs: Inputs, prefixes: Sequence[Prefix | None] | None, first: int = 0) -> list[Result]:
+    def decode(self, inputs: Inputs, prefixes: Sequence[Prefix | None] | None, first: int = 0) -> Results:
         """Decode a list of sources; see `read`."""
-        return Results(self.results(self.read(inputs, prefixes, first)))
+        request = self.read(inputs, prefixes, first)
+        obstacles = self.obstacles(any(request.prefixes))
+        return Results(self.results(request)).by("steps" if obstacles else "graph", obstacles)
+
+    def obstacles(self, prefix: bool) -> list[str]:
+        """Return what keeps the search from the graph, with prefixes or without; empty where nothing does."""
+        if self.manifest.kind == "one-pass":
+            return []
+        return graph_obstacles(self.model, self.plan, self.options, prefix=prefix)
 
     def read(self, inputs: Inputs, prefixes: Sequence[Prefix | None] | None, first: int = 0) -> Request:
         """Read and check what is to be decoded.
@@ -109,7 +122,8 @@ class Decoding:
     ) -> Request:
         """Read what a language model is given: what it writes begins with the input, and the prefix behind it."""
         taken = errors if self.options.on_error == "return" else None
-        sources, prompts = read_prompts(inputs, self.manifest, self.options.unknown_symbols, first, taken)
+        given = (inputs, self.manifest, self.options.unknown_symbols, first)
+        sources, prompts = read_prompts(*given, errors=taken, most=self.options.max_source_length)
         behind = prefix_ids(prefixes, len(prompts), self.manifest, self.plan)
         begun = [prompt + prefix for prompt, prefix in zip(prompts, behind, strict=True)]
         begin(sources, begun, self.manifest, first, taken)
@@ -161,6 +175,13 @@ class Decoding:
                     yield from self._search_batch(steps, batch, plan)
 
     def _search_batch(self, model: StepModel[Any], batch: Batch, plan: SearchPlan) -> Iterator[SentenceHypotheses]:
+        rule = confidence_rule(self.options, self.manifest)
+        found = self._search(model, batch, plan)
+        return found if rule is None else rule.weighed(model, plan, found)
+
+    def _search(self, model: StepModel[Any], batch: Batch, plan: SearchPlan) -> Iterator[SentenceHypotheses]:
+        if self.manifest.target.blank_id is not None:
+            return search_frames(model, batch, plan, self.manifest)
         if self.manifest.kind == "one-pass":
             return search_positions(model, batch, plan, self.options)
         return search_batch(model, batch, plan, self.options)
@@ -236,7 +257,7 @@ class Decoding:
 
     def _alternatives(self, request: Request, plan: SearchPlan) -> list[Result]:
         """Decode each source with each of its likeliest next tokens as one more forced token."""
-        followed = self._followed(request, plan)
+        followed, failed = self._followed(request, plan)
         indices = [index for index, continued in enumerate(followed) for _ in continued]
         repeated = request.select(indices, [prefix for continued in followed for prefix in continued])
         try:
@@ -247,7 +268,8 @@ class Decoding:
         for index, continued in enumerate(followed):
             unknown = request.sources.unknown.get(index)
             alternatives = [next(decoded) for _ in continued]
-            failure = next((each.error for each in alternatives if isinstance(each.error, RunError)), None)
+            errors = [failed.get(index), *(each.error for each in alternatives)]
+            failure = next((error for error in errors if isinstance(error, RunError)), None)
             if failure is not None:
                 results.append(self.result_builder.failed(RunError.at(request.places([index]), failure.reason)))
             elif alternatives:
@@ -260,20 +282,20 @@ class Decoding:
                 results.append(self.empty(request, index))
         return results
 
-    def _followed(self, request: Request, plan: SearchPlan) -> list[list[list[int]]]:
-        """Return for each source its prefixes, each with one of the likeliest next tokens at its end."""
-        options = self.options
+    def _followed(self, request: Request, plan: SearchPlan) -> tuple[list[list[list[int]]], dict[int, RunError]]:
+        """Return for each source its prefixes, each with one of the likeliest next tokens at its end, and errors."""
         followed: list[list[list[int]]] = [[] for _ in range(len(request))]
+        least, failed, apart = self.options.min_alternative_probability, dict[int, RunError](), self.options.on_error
         for batch in self.batches(request):
             if batch.prefix is not None and bool(((batch.prefix >= 0).sum(axis=1) >= batch.limits).any()):
                 raise OptionError("prefix: leaves no room for alternatives; shorten it or raise max_length")
-            with failures_of(batch.indices, batch.time):
-                likeliest = forced.likeliest_next(
-                    self.model, batch, plan, options.num_hypotheses, options.min_alternative_probability
-                )
-            for index, tokens in zip(batch.indices.tolist(), likeliest, strict=True):
-                followed[index] = [[*request.prefixes[index], int(token)] for token in tokens]
-        return followed
+            ask = partial(forced.likeliest_next, self.model, plan=plan, count=self.options.num_hypotheses, least=least)
+            for index, tokens in compute_apart(ask, batch, trim=self._may_trim, apart=apart == "return"):
+                if isinstance(tokens, RunError):
+                    failed[index] = tokens
+                else:
+                    followed[index] = [[*request.prefixes[index], int(token)] for token in tokens]
+        return followed, failed
 
     def _notify(self, callback: Callback, first: int) -> Notify:
         """Return the callback in the form that search calls."""

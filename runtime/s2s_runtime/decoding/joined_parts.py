@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -10,6 +12,8 @@ from s2s_runtime.array_types import Floats
 from s2s_runtime.inputs.long_rows import WITHOUT_SPACES
 from s2s_runtime.results import FinishReason, Hypothesis, Result
 from s2s_runtime.vocabulary.vocabulary import Vocabulary
+
+Item = TypeVar("Item")
 
 
 def join_parts(parts: Sequence[Result], joints: Sequence[str | None], vocabulary: Vocabulary | None) -> Result:
@@ -29,8 +33,12 @@ def join_parts(parts: Sequence[Result], joints: Sequence[str | None], vocabulary
         ids=[token for each in best for token in each.ids],
         score=_mean_score(best),
         finish_reason=_reason(best),
-        token_scores=_token_scores(best),
+        token_scores=_joined(each.token_scores for each in best),
         attention=_attention(best, parts),
+        confidence=_product(best),
+        token_confidences=_joined(each.token_confidences for each in best),
+        word_confidences=_joined(each.word_confidences for each in best),
+        top_tokens=_joined(each.top_tokens for each in best),
     )
     return Result(
         [hypothesis],
@@ -60,10 +68,19 @@ def _reason(best: Sequence[Hypothesis]) -> FinishReason:
     return next((each.finish_reason for each in best if each.finish_reason != "end"), "end")
 
 
-def _token_scores(best: Sequence[Hypothesis]) -> list[float] | None:
-    if any(each.token_scores is None for each in best):
-        return None
-    return [score for each in best for score in each.token_scores or ()]
+def _product(best: Sequence[Hypothesis]) -> float | None:
+    known = [each.confidence for each in best if each.confidence is not None]
+    return math.prod(known) if len(known) == len(best) else None
+
+
+def _joined(lists: Iterable[list[Item] | None]) -> list[Item] | None:
+    """Return all items of some lists; None where one of these isn't known."""
+    joined: list[Item] = []
+    for items in lists:
+        if items is None:
+            return None
+        joined += items
+    return joined
 
 
 def _attention(best: Sequence[Hypothesis], parts: Sequence[Result]) -> Floats | None:

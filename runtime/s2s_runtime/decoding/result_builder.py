@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from s2s_runtime.array_types import Floats
 from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.confidence.confidences import ConfidenceFields, word_confidences
 from s2s_runtime.errors import S2SError
 from s2s_runtime.inputs.sources import Source
+from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.options import DecodingOptions
+from s2s_runtime.options.types import Utility
 from s2s_runtime.results import Hypothesis, Result
-from s2s_runtime.search.finished import EndedSequence
+from s2s_runtime.search.finished import NO_CONFIDENCES, Confidences, EndedSequence
+from s2s_runtime.search.scoring import LengthPenalty
+
+if TYPE_CHECKING:
+    from s2s_runtime.decoding import min_bayes_risk
+else:  # where it is asked for
+    min_bayes_risk = LazyModule("decoding.min_bayes_risk")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +56,18 @@ class ResultBuilder:
             unknown: its symbols that the vocabulary lacks.
         """
         spelled = self._spelled(source_tokens, unknown or [])
+        if self.options.min_bayes_risk is not None and len(ended) > 1:
+            ended = self._by_utility(ended, self.options.min_bayes_risk)
         return Result(
             [self._hypothesis(sequence, spelled, columns) for sequence in ended], source_tokens, unknown or []
         )
+
+    def _by_utility(self, ended: Sequence[EndedSequence], utility: Utility) -> list[EndedSequence]:
+        """Return sequences in the order of their expected utility: see `s2s_runtime.decoding.min_bayes_risk`."""
+        penalty = LengthPenalty(self.options.length_penalty, self.options.length_penalty_kind)
+        weights = [(each.score or 0.0) * penalty.divisor(len(each.ids)) for each in ended]
+        bare = [each.bare for each in ended]
+        return min_bayes_risk.by_utility(ended, [self.text(ids) for ids in bare], bare, weights, utility)
 
     def empty(self, unknown: list[str] | None = None) -> Result:
         """Return the result of an empty source: an empty hypothesis with score 0, without asking the model."""
@@ -62,6 +82,7 @@ class ResultBuilder:
                     finish_reason="end",
                     token_scores=[] if options.return_token_scores else None,
                     attention=np.zeros((0, 0), np.float32) if options.return_attention else None,
+                    **self._confidences(NO_CONFIDENCES, 0, []),
                 )
             ],
             source_tokens=[],
@@ -134,7 +155,29 @@ class ResultBuilder:
             finish_reason=ended.reason,
             token_scores=scores,
             attention=attention if options.return_attention else None,
+            alignment=ended.alignment,
+            **self._confidences(ended.confidences, len(ids), tokens[: len(bare)]),
         )
+
+    def _confidences(self, found: Confidences | None, count: int, written: Sequence[str]) -> ConfidenceFields:
+        """Return what is told of how sure the model is of a sequence.
+
+        Args:
+            found: what is known; None = nothing was asked for.
+            count: how many ids are returned.
+            written: symbols of those that aren't the end token.
+        """
+        fields: ConfidenceFields = {}
+        if found is not None and self.options.return_confidence:
+            sure = np.exp(found.tokens.astype(np.float64)).tolist()
+            fields["confidence"] = math.prod(sure)
+            fields["token_confidences"] = sure[:count]
+            fields["word_confidences"] = word_confidences(written, sure, self.manifest.target_vocabulary)
+        if found is not None and self.options.return_top_tokens:
+            ranked = zip(found.likeliest.tolist(), np.exp(found.likeliest_scores).tolist(), strict=True)
+            pairs = [list(zip(self.tokens(ids), shares, strict=True)) for ids, shares in ranked]
+            fields["top_tokens"] = pairs[:count]
+        return fields
 
     def _spelled(self, source_tokens: list[str], unknown: Sequence[str]) -> list[str]:
         """Return the source's tokens; those that the vocabulary lacks are spelled as in the text."""

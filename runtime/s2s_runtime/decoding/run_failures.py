@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.search.graph_search import SentenceHypotheses
 
 Search = Callable[[Batch], Iterator[SentenceHypotheses]]
+T = TypeVar("T")
 
 
 @contextmanager
@@ -58,6 +60,35 @@ def search_apart(search: Search, batch: Batch, *, trim: bool) -> Iterator[Senten
             return
         for half in np.array_split(rows, 2 if len(rows) > 1 else 1):
             yield from search_apart(search, batch.take(half, trim=trim), trim=trim)
+
+
+def compute_apart(
+    compute: Callable[[Batch], Sequence[T]], batch: Batch, *, trim: bool, apart: bool
+) -> Iterator[tuple[int, T | RunError]]:
+    """Yield the index of each source of a batch with what is computed for it, or with its error.
+
+    Args:
+        compute: returns something for each sentence of a batch.
+        batch: the sentences.
+        trim: as for `search_apart`.
+        apart: whether those that fail are told apart; else the error of the whole batch is raised.
+
+    Raises:
+        RunError: computing fails, and sentences aren't told apart.
+    """
+    try:
+        with failures_of(batch.indices, batch.time):
+            computed = compute(batch)
+    except RunError as error:
+        if not apart:
+            raise
+        if len(batch) == 1:
+            yield int(batch.indices[0]), error
+            return
+        for half in np.array_split(np.arange(len(batch)), 2):
+            yield from compute_apart(compute, batch.take(half, trim=trim), trim=trim, apart=True)
+    else:
+        yield from zip(batch.indices.tolist(), computed, strict=True)
 
 
 def _reason(error: Exception) -> str | None:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from threading import Event
 from typing import Any
 
 from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.ctc.options import check_ctc_options
+from s2s_runtime.ctc.search import score_frames
 from s2s_runtime.declared_options import taken_by
 from s2s_runtime.declared_options.checks import is_integer
 from s2s_runtime.decoding.run_failures import failures_of
-from s2s_runtime.decoding.workers import Workers
+from s2s_runtime.decoding.workers import Workers, allow_sharing
 from s2s_runtime.errors import InputError, OptionError, UnknownSymbolError
 from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.inputs.batches import make_batches
 from s2s_runtime.inputs.given_rows import row_in, rows_in
-from s2s_runtime.inputs.sources import Inputs, read_sources
+from s2s_runtime.inputs.sources import Inputs, Sources, read_sources
 from s2s_runtime.language_models.prompts import begin, read_prompts
 from s2s_runtime.options import DecodingOptions, ScoreValues, merged_values
 from s2s_runtime.results import TargetScore
@@ -65,40 +68,33 @@ def score_pairs(
         first: how many pairs came before these, for messages.
     """
     plan = make_plan(options, manifest)
-    prompts: list[list[int]] | None = None
-    if manifest.kind == "decoder-only":
-        read, prompts = read_prompts(sources, manifest, options.unknown_symbols, first)
-    else:
-        read = read_sources(sources, manifest, options.unknown_symbols, first)
+    if manifest.kind == "ctc":
+        check_ctc_options(replace(options, beam_size=1, max_length=None))
+    read, prompts = _read(sources, manifest, options, first)
     given = [_target_at(first + i, target, manifest, add_end) for i, target in enumerate(rows_in(targets, "targets"))]
     if len(read) != len(given):
         raise InputError(f"targets: expected one per source ({len(read)}), got {len(given)}")
-    prompts = prompts or [[]] * len(read)
     texts = [prompt + ids for prompt, (ids, _) in zip(prompts, given, strict=True)]
     begin(read, texts, manifest, first)
-    empty = [i for i, source in enumerate(read.arrays) if len(source) == 0]
-    if empty:
-        raise InputError.at("sources", first + empty[0], "empty; there is nothing to score a target against")
-    for i, (target, _) in enumerate(given):
-        most = len(read.arrays[i]) if manifest.target.aligned and manifest.padding.masked else None
-        if most is not None and len(target) > most:
-            raise InputError.at(
-                "targets", first + i, f"expected at most {most} tokens, one for each of its source; got {len(target)}"
-            )
+    _check_lengths(read, [target for target, _ in given], manifest, first)
     scores: list[TargetScore] = [TargetScore(0.0, 0.0, [])] * len(read)
     batches = make_batches(read, [[]] * len(read), options, manifest)
-    shared = None if workers is None else workers.share_out(batches, 1)
+    shared = None if workers is None or not allow_sharing(options) else workers.share_out(batches, 1)
     parts, model = shared or (batches, model)
     stop = Event()
     model = stoppable(cancellable(model, options.cancel), stop)
 
     def score(batch: Batch) -> list[tuple[int, TargetScore]]:
         indices = batch.indices.tolist()
+        own = [texts[i] for i in indices]
         with failures_of(batch.indices, batch.time):
-            whole = score_targets(model, batch, [texts[i] for i in indices], plan)
-        forced = [scores.behind(len(prompts[i]), plan) for i, scores in zip(indices, whole, strict=True)]
+            if manifest.target.blank_id is not None:  # the sum over all alignments: no symbol has a score of its own
+                made = [TargetScore(total, total, []) for total in score_frames(model, batch, own, manifest)]
+            else:
+                whole = score_targets(model, batch, own, plan)
+                made = [_target_score(s.behind(len(prompts[i]), plan)) for i, s in zip(indices, whole, strict=True)]
         unknown = [read.unknown.get(i, []) + given[i][1] for i in indices]
-        return list(zip(indices, map(_target_score, forced, unknown), strict=True))
+        return [(i, replace(s, unknown_symbols=u)) for i, s, u in zip(indices, made, unknown, strict=True)]
 
     scored = (
         workers.map(score, parts, stop) if workers and shared else [pair for batch in parts for pair in score(batch)]
@@ -108,9 +104,34 @@ def score_pairs(
     return scores
 
 
-def _target_score(forced: ForcedScores, unknown: list[str]) -> TargetScore:
+def _read(sources: Inputs, manifest: Manifest, options: DecodingOptions, first: int) -> tuple[Sources, list[list[int]]]:
+    """Return sources, and the prompts that targets follow; empty ones where the model has sources."""
+    if manifest.kind == "decoder-only":
+        return read_prompts(sources, manifest, options.unknown_symbols, first)
+    read = read_sources(sources, manifest, options.unknown_symbols, first)
+    return read, [[]] * len(read)
+
+
+def _check_lengths(read: Sources, targets: Sequence[Sequence[int]], manifest: Manifest, first: int) -> None:
+    """Refuse empty sources, and targets longer than these where each token of a target goes with one of its source.
+
+    Raises:
+        InputError: names the first.
+    """
+    empty = [i for i, source in enumerate(read.arrays) if len(source) == 0]
+    if empty:
+        raise InputError.at("sources", first + empty[0], "empty; there is nothing to score a target against")
+    if not (manifest.target.aligned and manifest.padding.masked):
+        return
+    for i, (array, target) in enumerate(zip(read.arrays, targets, strict=True)):
+        if len(target) > len(array):
+            reason = f"expected at most {len(array)} tokens, one for each of its source; got {len(target)}"
+            raise InputError.at("targets", first + i, reason)
+
+
+def _target_score(forced: ForcedScores) -> TargetScore:
     tokens = [float(score) for score in forced.token_scores]
-    return TargetScore(forced.score, sum(tokens), tokens, unknown)
+    return TargetScore(forced.score, sum(tokens), tokens)
 
 
 def _target_at(index: int, target: Target, manifest: Manifest, add_end: bool) -> tuple[list[int], list[str]]:

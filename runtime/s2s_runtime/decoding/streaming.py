@@ -145,7 +145,7 @@ def _pieces(
 
 
 def _steps(decoding: Decoding, request: Request, batch: Batch) -> Iterator[tuple[list[int], list[EndedSequence]]]:
-    if decoding.manifest.kind == "one-pass":  # all of it comes at once
+    if decoding.manifest.one_graph:  # all of it comes at once
         for ended in decoding.search([batch], decoding.plan_from(request.first)):
             yield [], ended.hypotheses
         return

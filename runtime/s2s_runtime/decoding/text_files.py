@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections import Counter
@@ -14,6 +13,7 @@ from typing import IO, Any, Final, Protocol
 from numpy.typing import NDArray
 
 from s2s_runtime.decoding.decoding import Decoding
+from s2s_runtime.decoding.line_format import LineFormat
 from s2s_runtime.decoding.streaming import check_read_ahead, refuse_prefix, stream_pieces
 from s2s_runtime.errors import InputError, OptionError
 from s2s_runtime.files.atomic_write import naming_full_disks
@@ -45,36 +45,6 @@ class FileReport:
     long_lines: Counter[str] = field(default_factory=Counter)
 
 
-@dataclass(frozen=True, slots=True)
-class LineFormat:
-    """A way to write a result as lines.
-
-    Args:
-        as_json: whether each text gives one JSON object that holds the text too; else the text of each hypothesis.
-        scores: whether the score and a tab stand before each hypothesis.
-        numbered: whether the number of its text (from 1) and a tab stand before each hypothesis.
-    """
-
-    as_json: bool = False
-    scores: bool = False
-    numbered: bool = False
-
-    def __call__(self, number: int, text: str, result: Result) -> str:
-        """Return the lines of one result, with their ends. Line ends inside a text become spaces."""
-        if self.as_json:
-            return json.dumps({"text": text, **result.to_dict()}, ensure_ascii=False) + "\n"
-        lines = []
-        for hypothesis in result.hypotheses:
-            columns = [str(number)] if self.numbered else []
-            if self.scores and hypothesis.score is not None:
-                columns.append(f"{hypothesis.score:.4f}")
-            written = hypothesis.text
-            if "\n" in written or "\r" in written:
-                written = " ".join(written.splitlines())
-            lines.append("\t".join([*columns, written]) + "\n")
-        return "".join(lines)
-
-
 class Work(Protocol):
     """A function that makes the output of some lines."""
 
@@ -98,7 +68,7 @@ class DecodeLines:
     """
 
     decoding: Decoding
-    write: LineFormat = LineFormat()
+    write: LineFormat = field(default_factory=LineFormat)
     prefix: Prefix | None = None
     keep_empty: bool = True
     known: Mapping[str, NDArray[Any]] = field(default_factory=dict)

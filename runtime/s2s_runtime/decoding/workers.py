@@ -177,7 +177,7 @@ def allow_sharing(options: DecodingOptions) -> bool:
 
     Functions of the caller are called from one thread, one batch after the other.
     """
-    return options.callback is None and options.allowed_next is None
+    return not any((options.callback, options.allowed_next, options.logits_processor))
 
 
 def make_workers(

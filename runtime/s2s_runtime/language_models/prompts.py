@@ -28,7 +28,9 @@ def read_prompts(
     manifest: Manifest,
     policy: UnknownPolicy | None = None,
     first: int = 0,
+    *,
     errors: dict[int, S2SError] | None = None,
+    most: int | None = None,
 ) -> tuple[Sources, list[list[int]]]:
     """Return a source for each prompt, which stands for none, and the ids of the prompts.
 
@@ -39,9 +41,10 @@ def read_prompts(
         policy: what becomes of symbols that the vocabulary lacks; None = the vocabulary's own way.
         first: how many inputs came before these, for messages.
         errors: takes the errors of single rows by their index; None = they are raised.
+        most: most tokens that a prompt may have; None = any number.
 
     Raises:
-        InputError: wrong type or range, or an end token, after which nothing follows.
+        InputError: wrong type or range, too long, padding, or an end token, after which nothing follows.
         UnknownSymbolError: a text holds a symbol that the vocabulary doesn't.
     """
     prompts: list[list[int]] = []
@@ -49,6 +52,10 @@ def read_prompts(
     for i, row in enumerate(rows_in(inputs)):
         try:
             ids, missing = _read(first + i, row, manifest, policy)
+            if most is not None and len(ids) > most:
+                raise InputError.at(
+                    "inputs", first + i, f"{len(ids)} tokens; expected at most {most} (max_source_length)"
+                )
         except (InputError, UnknownSymbolError) as error:
             if errors is None:
                 raise
@@ -115,6 +122,10 @@ def _read(index: int, row: Any, manifest: Manifest, policy: UnknownPolicy | None
     wrong = next((token for token in ids if not 0 <= token < target.size), None)
     if wrong is not None:
         raise InputError.at("inputs", index, f"expected ids from 0 to {target.size - 1}, got {wrong}")
+    if target.padding_id is not None and target.padding_id in ids:
+        raise InputError.at(
+            "inputs", index, f"holds the padding token ({target.padding_id}), which is no symbol of a text"
+        )
     if not set(ids).isdisjoint(target.end_ids):
         raise InputError.at("inputs", index, "holds an end token, after which nothing follows; leave it out")
     return ids, missing

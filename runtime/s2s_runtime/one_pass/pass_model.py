@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from s2s_runtime.errors import InputError
 from s2s_runtime.search.step_model import StepOutput
 
 RunGraph = Callable[..., Floats]
+TakeStep = Callable[[NDArray[np.generic], Sequence[NDArray[Any]]], list[NDArray[Any]]]
 
 
 @dataclass(slots=True)
@@ -42,10 +43,13 @@ class OnePassModel:
     Args:
         run: runs the graph on padded sources, and returns float32 (rows, positions, size).
         provider: the execution provider that runs it, by onnxruntime's name.
+        take_step: runs the graph of its step on a reading and the states; returns the output and the next states. None
+            where the model isn't causal.
     """
 
-    def __init__(self, run: RunGraph, provider: str = "") -> None:
+    def __init__(self, run: RunGraph, provider: str = "", take_step: TakeStep | None = None) -> None:
         self._run = run
+        self.take_step = take_step
         self.provider = provider
         self.alone: Mapping[str, Any] | None = None
         """Sessions of one thread for few rows: an `OnnxStepModel` may have them, a pass has none."""

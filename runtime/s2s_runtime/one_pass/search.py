@@ -72,7 +72,7 @@ def search_positions(
     batch = replace(batch, limits=np.minimum(batch.limits, positions.count))
     check_targets(plan, batch)
     rules = plan.rules
-    by_steps = plan.notify is not None or plan.sampler is not None or rules.repetition_penalty != 1.0
+    by_steps = plan.notify is not None or plan.sampler is not None or rules.changes_scores
     looks_back = rules.allowed_next is not None or rules.automata or rules.ngram_size or rules.sequences
     if by_steps or options.engine == "steps":
         search = greedy.greedy_search if plan.beam_size == 1 else beam.beam_search

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from numbers import Number
-from typing import Any
+from typing import Any, Final
 
 from s2s_runtime.declared_options import (
     DeclaredOption,
@@ -27,6 +27,15 @@ from s2s_runtime.options.search import SearchOptions
 from s2s_runtime.options.terms import SAMPLING
 from s2s_runtime.options.tokens import TokenOptions
 from s2s_runtime.spelling import shown
+
+_MAY_KEEP_OUT: Final = (
+    "allowed_sequences",
+    "allowed_next",
+    "logits_processor",
+    "suppress_sequences",
+    "no_repeat_ngram_size",
+    "lexicon",
+)
 
 
 @declares_options
@@ -65,12 +74,23 @@ class DecodingOptions(RunningOptions, OutputOptions, SamplingOptions, TokenOptio
             problems.append("on_long: 'split' can't be combined with a callback, whose events count whole sources")
         if self.return_alternatives and (self.sampling or self.callback is not None):
             problems.append("return_alternatives: can't be combined with sampling or a callback")
-        if self.allowed_sequences is not None and self.allowed_next is not None:
-            problems.append("allowed_sequences: can't be combined with allowed_next, which may leave none whole")
+        for name in ("allowed_next", "logits_processor"):
+            if self.allowed_sequences is not None and getattr(self, name) is not None:
+                problems.append(f"allowed_sequences: can't be combined with {name}, which may leave none whole")
+        if self.min_bayes_risk is not None and (self.return_alternatives or self.coverage_penalty):
+            other = "return_alternatives" if self.return_alternatives else "coverage_penalty"
+            problems.append(f"min_bayes_risk: can't be combined with {other}")
         if self.lexicon is not None and self.allowed_sequences is not None:
             problems.append("lexicon: can't be combined with allowed_sequences, which its outputs may not be among")
         if len(self.required_phrases):
-            names = ("allowed_sequences", "allowed_next", "suppress_sequences", "no_repeat_ngram_size", "lexicon")
+            names = (
+                "allowed_sequences",
+                "allowed_next",
+                "logits_processor",
+                "suppress_sequences",
+                "no_repeat_ngram_size",
+                "lexicon",
+            )
             others = [name for name in names if getattr(self, name)]
             problems += [f"required_phrases: can't be combined with {name}, which may keep them out" for name in others]
         return problems

@@ -49,6 +49,35 @@ class OutputOptions:
     ] = False
     """Results hold the log-probability of each token. Implies return_scores."""
 
+    return_confidence: Annotated[
+        bool,
+        Option(
+            group=JSON,
+            panel=FILES,
+            flags=["--confidence"],
+            help="With --json: how sure the model is of each text, word and token.",
+            not_for=("stream", "generate_from"),
+        ),
+    ] = False
+    """Results say how sure the model is: of the whole, of each word and of each token, at the temperature that
+    `s2s-calibrate` stored in the bundle. What was written is fed to the model once more; what is written stays the
+    same."""
+
+    return_top_tokens: Annotated[
+        int,
+        Option(
+            at_least=0,
+            group=JSON,
+            panel=FILES,
+            flags=["--top-tokens"],
+            help="With --json: so many of the likeliest tokens at each position.",
+            not_for=("stream", "generate_from"),
+            elsewhere=named("", "", "output_scores"),
+        ),
+    ] = 0
+    """How many of the likeliest tokens at each position results hold, each with its probability at the bundle's
+    temperature: what could stand there instead."""
+
     return_attention: Annotated[
         bool,
         Option(
@@ -62,6 +91,17 @@ class OutputOptions:
         ),
     ] = False
     """Results hold the attention, (target, source). Needs a bundle with attention."""
+
+    return_alignments: Annotated[
+        bool,
+        Option(
+            group=JSON,
+            panel=FILES,
+            flags=["--alignments"],
+            help="With --json, for models trained with CTC: first frame of each symbol, and the one behind its last.",
+        ),
+    ] = False
+    """Results hold the frames of each symbol, in the likeliest alignment. Needs a model trained with CTC."""
 
     lexicon: Annotated[
         Mapping[str, LexiconOutputs] | None,

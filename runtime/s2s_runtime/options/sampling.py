@@ -57,6 +57,28 @@ class SamplingOptions:
     """Draw among the tokens that are at least p times as likely as the likeliest (Nguyen et al. 2024). Temperature
     comes first, then `sampling_top_k`, `sampling_top_p` of what that left, and then this."""
 
+    sampling_typical_p: Annotated[
+        float | None,
+        _drawn(
+            above=0,
+            at_most=1,
+            elsewhere=named(hugging_face="typical_p"),
+        ),
+    ] = None
+    """Draw among the tokens whose information, -log(probability), is nearest to the entropy, until they together reach
+    probability p (Meister et al. 2023). It comes after those before it, by the probabilities among what they left."""
+
+    sampling_epsilon: Annotated[
+        float | None,
+        _drawn(
+            above=0,
+            below=1,
+            elsewhere=named(hugging_face="epsilon_cutoff"),
+        ),
+    ] = None
+    """Draw among the tokens of at least this probability, after all others that choose what is drawn from; the
+    likeliest where none has it (Hewitt et al. 2022)."""
+
     seed: Annotated[
         int | None,
         Option(

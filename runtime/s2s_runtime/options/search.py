@@ -5,7 +5,7 @@ from typing import Annotated
 
 from s2s_runtime.declared_options import Need, Option
 from s2s_runtime.options.terms import BEAMS, ONLY_STEPS, SCORE, SEARCH, named
-from s2s_runtime.options.types import LengthPenaltyKind
+from s2s_runtime.options.types import LengthPenaltyKind, Utility
 
 
 @dataclass(frozen=True, kw_only=True, init=False, repr=False, eq=False)
@@ -119,3 +119,21 @@ class SearchOptions:
     ] = 0.0
     """Alternatives less likely than this, as the next token, are left out; where none is left, the one hypothesis is
     the prefix, without a score, "stopped"."""
+
+    min_bayes_risk: Annotated[
+        Utility | None,
+        Option(
+            help="Put first the hypothesis that is most like all of them.",
+            panel=SEARCH,
+            needs=[
+                Need(
+                    words="num_hypotheses above 1",
+                    present=lambda given: given.num_hypotheses > 1,
+                    got=lambda given: f"num_hypotheses {given.num_hypotheses}",
+                )
+            ],
+        ),
+    ] = None
+    """Hypotheses, of a beam or samples, come in the order of their expected utility, not of their scores: of the mean
+    of how like they are to each of all, weighted by the probabilities that the model gives these (Kumar and Byrne
+    2004). "bleu" and "edit_distance" compare tokens, "chrf" the characters of texts."""

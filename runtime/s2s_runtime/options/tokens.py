@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from s2s_runtime.declared_options import Option
 from s2s_runtime.declared_options.checks import is_number
 from s2s_runtime.options.terms import BEAMS, JSON, ONLY_STEPS, SCORE, TOKENS, named
-from s2s_runtime.options.types import AllowedNext, Phrase, Prefix, Token
+from s2s_runtime.options.types import AllowedNext, LogitsProcessor, Phrase, Prefix, Token
 
 
 def _is_ratio(value: Any) -> bool:
@@ -276,3 +276,17 @@ class TokenOptions:
     """Called with (tokens written so far, their ids) for each row and step; returns the ids that may follow, or a
     boolean mask over the vocabulary. Where it allows nothing the sequence stops (finish reason "stopped"). Grammars,
     tries, lexicons."""
+
+    logits_processor: Annotated[
+        LogitsProcessor | None,
+        Option(
+            typed=None,
+            verbs=SCORE,
+            engines=ONLY_STEPS,
+            elsewhere=named("", "", "logits_processor"),
+        ),
+    ] = None
+    """Called before the softmax of each step with the ids written so far, int64 (rows, steps), without the start token,
+    and the logits, float32 (rows, vocabulary), which it may change; returns logits of that shape, -inf where a token
+    may not follow. A row is a sequence that is being written, or one that has ended and isn't looked at any more:
+    decide by a row's values alone, as rows come in no order to rely on. Scores count it."""

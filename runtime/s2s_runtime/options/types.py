@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 BatchUnit = Literal["sentences", "tokens"]
 Engine = Literal["auto", "graph", "steps"]
 LengthPenaltyKind = Literal["average", "gnmt"]
 Mean = Literal["probabilities", "log_probabilities"]
+Utility = Literal["bleu", "chrf", "edit_distance"]
 LexiconUse = Literal["first", "merge"]
 ErrorPolicy = Literal["raise", "return"]
 LongPolicy = Literal["error", "truncate", "split"]
@@ -50,5 +51,6 @@ class CancelSignal(Protocol):
         ...
 
 
+LogitsProcessor = Callable[[Any, Any], Any]
 AllowedNext = Callable[[int, list[int]], object]
 Callback = Callable[[TokenEvent], bool | None]

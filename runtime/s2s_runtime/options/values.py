@@ -18,11 +18,13 @@ from s2s_runtime.options.types import (
     LengthPenaltyKind,
     LexiconOutputs,
     LexiconUse,
+    LogitsProcessor,
     LongPolicy,
     Phrase,
     Prefix,
     Token,
     UnknownPolicy,
+    Utility,
 )
 
 
@@ -57,6 +59,11 @@ class OptionValues(TypedDict, total=False):
     min_alternative_probability: float
     """Alternatives less likely than this, as the next token, are left out; where none is left, the one hypothesis is
     the prefix, without a score, "stopped"."""
+
+    min_bayes_risk: Utility | None
+    """Hypotheses, of a beam or samples, come in the order of their expected utility, not of their scores: of the mean
+    of how like they are to each of all, weighted by the probabilities that the model gives these (Kumar and Byrne
+    2004). "bleu" and "edit_distance" compare tokens, "chrf" the characters of texts."""
 
     max_length: int | None
     """Longest target in tokens, the end token counted; None = the bundle's. A sequence that reaches it is returned as
@@ -125,6 +132,12 @@ class OptionValues(TypedDict, total=False):
     boolean mask over the vocabulary. Where it allows nothing the sequence stops (finish reason "stopped"). Grammars,
     tries, lexicons."""
 
+    logits_processor: LogitsProcessor | None
+    """Called before the softmax of each step with the ids written so far, int64 (rows, steps), without the start token,
+    and the logits, float32 (rows, vocabulary), which it may change; returns logits of that shape, -inf where a token
+    may not follow. A row is a sequence that is being written, or one that has ended and isn't looked at any more:
+    decide by a row's values alone, as rows come in no order to rely on. Scores count it."""
+
     sampling_temperature: float | None
     """Draw tokens at random from the softmax of logits / temperature. Sampling is on where any of the options that
     choose what is drawn from is given."""
@@ -139,6 +152,14 @@ class OptionValues(TypedDict, total=False):
     """Draw among the tokens that are at least p times as likely as the likeliest (Nguyen et al. 2024). Temperature
     comes first, then `sampling_top_k`, `sampling_top_p` of what that left, and then this."""
 
+    sampling_typical_p: float | None
+    """Draw among the tokens whose information, -log(probability), is nearest to the entropy, until they together reach
+    probability p (Meister et al. 2023). It comes after those before it, by the probabilities among what they left."""
+
+    sampling_epsilon: float | None
+    """Draw among the tokens of at least this probability, after all others that choose what is drawn from; the
+    likeliest where none has it (Hewitt et al. 2022)."""
+
     seed: int | None
     """Seed of sampling; the same one draws the same samples. Every sentence has a generator of its own: whatever else
     is decoded. None = different each time."""
@@ -149,8 +170,20 @@ class OptionValues(TypedDict, total=False):
     return_token_scores: bool
     """Results hold the log-probability of each token. Implies return_scores."""
 
+    return_confidence: bool
+    """Results say how sure the model is: of the whole, of each word and of each token, at the temperature that
+    `s2s-calibrate` stored in the bundle. What was written is fed to the model once more; what is written stays the
+    same."""
+
+    return_top_tokens: int
+    """How many of the likeliest tokens at each position results hold, each with its probability at the bundle's
+    temperature: what could stand there instead."""
+
     return_attention: bool
     """Results hold the attention, (target, source). Needs a bundle with attention."""
+
+    return_alignments: bool
+    """Results hold the frames of each symbol, in the likeliest alignment. Needs a model trained with CTC."""
 
     lexicon: Mapping[str, LexiconOutputs] | None
     """Outputs of sources: a text for each, or a list of texts or of pairs (text, weight), or what
@@ -229,6 +262,12 @@ class ScoreValues(TypedDict, total=False):
     """What each occurrence of a phrase, a text or a tuple of tokens, adds to the log-probability of a sequence: above 0
     to have it rather, below 0 to have it seldom. Scores count it. In a beam a phrase of positive weight that was begun
     counts in part until it ends."""
+
+    logits_processor: LogitsProcessor | None
+    """Called before the softmax of each step with the ids written so far, int64 (rows, steps), without the start token,
+    and the logits, float32 (rows, vocabulary), which it may change; returns logits of that shape, -inf where a token
+    may not follow. A row is a sequence that is being written, or one that has ended and isn't looked at any more:
+    decide by a row's values alone, as rows come in no order to rely on. Scores count it."""
 
     unknown_symbols: UnknownPolicy | None
     """What becomes of symbols of a source text that the vocabulary lacks. "error": they are an error. "unk": the

@@ -116,7 +116,9 @@ def promised(manifest: Manifest) -> dict[str, tuple[list[str], list[str]]]:
     following = [f"next_{name}" for name in states]
     fed = {"token": ["token"], "value": ["value"]}.get(manifest.target.feedback, [])
     given = "output" if manifest.target.feedback == "value" else "logits"
+    read = "value" if manifest.source.kind == "values" else "token"
     return {
+        "step": ([read, *states], [given, *following]),
         "model": ([tensor.name for tensor in manifest.source.inputs], [given]),
         "encoder": ([tensor.name for tensor in manifest.source.inputs], [*states, *memory]),
         "decoder": ([*fed, *states, *memory], [given, *following, *(["attention"] if manifest.attention else [])]),

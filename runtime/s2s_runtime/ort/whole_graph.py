@@ -1,8 +1,8 @@
-"""The one graph of a model of one pass, run as a function of its sources."""
+"""The graphs of a model of one pass as functions: the whole of its sources, and its step where it is causal."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,3 +34,25 @@ class WholeGraph:
         """Return what the graph gives for padded sources, float32 (rows, positions, size)."""
         outputs: list[Floats] = self._session.run([self._output], dict(zip(self._names, sources, strict=True)))
         return outputs[0]
+
+
+class StepGraph:
+    """The graph `step` of a bundle, opened when it is first run.
+
+    Args:
+        manifest: manifest of the bundle.
+        sessions: sessions by graph name.
+    """
+
+    def __init__(self, manifest: Manifest, sessions: Mapping[str, Any]) -> None:
+        states = [tensor.name for tensor in manifest.states]
+        self._inputs = ["value" if manifest.source.kind == "values" else "token", *states]
+        output = "output" if manifest.target.feedback == "value" else "logits"
+        self._outputs = [output, *(f"next_{name}" for name in states)]
+        self._sessions = sessions
+
+    def __call__(self, reading: NDArray[np.generic], states: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+        """Return the output of a reading, float32 (rows, size), and the next states."""
+        fed = dict(zip(self._inputs, (reading, *states), strict=True))
+        outputs: list[NDArray[Any]] = self._sessions["step"].run(self._outputs, fed)
+        return outputs

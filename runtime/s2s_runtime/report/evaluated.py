@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
@@ -9,10 +10,11 @@ from typing import Final
 import numpy as np
 
 from s2s_runtime.errors import InputError, UnknownSymbolError
-from s2s_runtime.evaluation import CHUNK, Decoded, import_metrics, split_decoded
+from s2s_runtime.evaluation import CHUNK, Decoded, decode_pairs, import_metrics, split_decoded
 from s2s_runtime.files.text_source import open_text
 from s2s_runtime.model import Model
 from s2s_runtime.report.items import Item, nearest_right, steps_of
+from s2s_runtime.report.reliability import Reliability, measure_reliability
 from s2s_runtime.report.significance import Compared, Difference, compare_items, difference, resampled
 from s2s_runtime.results import Result
 from s2s_runtime.search.scoring import LengthPenalty
@@ -31,9 +33,10 @@ def make_items(model: Model, decoded: Decoded, length_penalty: float = 1.0) -> l
     """
     outputs, references = split_decoded(model, decoded)
     found = [nearest_right(*pair) for pair in zip(outputs, references, strict=True)]
+    steps = model.manifest.kind == "encoder-decoder"  # others have no target that isn't as long as they write
     own = [_log_probability(result, length_penalty) for result in decoded.results] or [None] * len(found)
     right_texts = [rights[index] for rights, (index, _) in zip(decoded.references, found, strict=True)]
-    wrong = [i for i, (_, edits) in enumerate(found) if edits and decoded.results]
+    wrong = [i for i, (_, edits) in enumerate(found) if edits and decoded.results and steps]
     scores = _score([decoded.sources[i] for i in wrong], [right_texts[i] for i in wrong], model)
     scored = dict(zip(wrong, scores, strict=True))
     nbest = _nbest(model, decoded.results, references)
@@ -56,6 +59,8 @@ def make_items(model: Model, decoded: Decoded, length_penalty: float = 1.0) -> l
 def _log_probability(result: Result, length_penalty: float) -> float | None:
     """Return the log-probability of the best hypothesis of a result."""
     best = result.hypotheses[0]
+    if best.confidence is not None:
+        return math.log(best.confidence) if best.confidence > 0 else -math.inf
     length = len(best.ids) + (best.finish_reason == "end")
     return None if best.score is None else best.score * LengthPenalty(length_penalty).divisor(length)
 
@@ -97,6 +102,14 @@ def _target_vocabulary(model: Model) -> Vocabulary:
     if vocabulary is None:
         raise InputError("report: expected a bundle with a target vocabulary, this one knows numbers only")
     return vocabulary
+
+
+def measured_reliability(model: Model, references: Mapping[str, Sequence[str]], beam_size: int = 1) -> Reliability:
+    """Decode sources and compare how sure the model is with what is right."""
+    decoded = decode_pairs(model, references, keep_results=True, beam_size=beam_size, return_confidence=True)
+    outputs, rights = split_decoded(model, decoded)
+    right = [output in all_right for output, all_right in zip(outputs, rights, strict=True)]
+    return measure_reliability([result.confidence or 0.0 for result in decoded.results], right)
 
 
 def count_targets(model: Model, references: Mapping[str, Sequence[str]]) -> dict[str, int]:

@@ -114,13 +114,13 @@ class _BeamSearch(Generic[StatesT]):
         logits, rules = output.logits, self.plan.rules  # (rows, vocabulary), ours to write into
         sentences, width = beams.scores.shape
         scores, written = beams.scores.reshape(-1), beams.history.tokens
-        rules.penalize(logits, written)
+        nothing = rules.penalize(logits, written)
         offset = scores - log_normalizer(logits)
         forced = self.batch.forced(beams.sentences, beams.history.length)
         living = None if rules.allowed_next is None else scores > -np.inf
         forced = None if forced is None else np.repeat(forced, width)
         left = self.batch.limits[beams.sentences].repeat(width) - beams.history.length if rules.automata else None
-        rules.mask(logits, written, forced, living, places=beams.history.places, left=left)
+        rules.mask(logits, written, forced, living, places=beams.history.places, left=left, nothing=nothing)
         logits += offset[:, None]
         every, banks = logits.reshape(sentences, -1), rules.banks(beams.history.places)
         if banks is None:

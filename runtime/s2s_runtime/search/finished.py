@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,23 @@ from s2s_runtime.array_types import Floats, Ints
 from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.results import FinishReason
 from s2s_runtime.search.plan import SearchPlan
+
+
+class Confidences(NamedTuple):
+    """How sure the model is of a sequence, at the bundle's temperature.
+
+    Attributes:
+        tokens: float32 (tokens,), log-probability of each.
+        likeliest: int64 (tokens, top), the likeliest tokens in the place of each, best first.
+        likeliest_scores: float32 (tokens, top), their log-probabilities.
+    """
+
+    tokens: Floats
+    likeliest: Ints
+    likeliest_scores: Floats
+
+
+NO_CONFIDENCES: Final = Confidences(np.zeros(0, np.float32), np.zeros((0, 0), np.int64), np.zeros((0, 0), np.float32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +42,8 @@ class EndedSequence:
         score: normalised log-probability, or None where scores weren't computed.
         token_scores: float32 (tokens,), or None.
         attention: float32 (tokens, source time), or None.
+        alignment: first frame of each token, and the one behind its last, or None.
+        confidences: how sure the model is of it, or None.
     """
 
     ids: list[int]
@@ -31,6 +51,8 @@ class EndedSequence:
     score: float | None
     token_scores: Floats | None = None
     attention: Floats | None = None
+    alignment: list[tuple[int, int]] | None = None
+    confidences: Confidences | None = None
 
     @property
     def bare(self) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from s2s_runtime.array_types import Floats, Ints
 from s2s_runtime.constraints.automaton import advance_places, start_places, walk
 from s2s_runtime.inputs.batch import Batch
+from s2s_runtime.search.finished import Confidences
 from s2s_runtime.search.plan import SearchPlan
 from s2s_runtime.search.scoring import log_normalizer
 from s2s_runtime.search.step_model import StatesT, StepModel
@@ -39,10 +41,8 @@ def score_targets(
         targets: ids of each target, the end token included where it counts.
         plan: gives the penalties and the weights of phrases; its masks don't apply.
     """
-    longest = max(len(target) for target in targets)
-    given = np.zeros((len(targets), longest), np.int64)
-    for row, target in enumerate(targets):
-        given[row, : len(target)] = target
+    given = padded_targets(targets)
+    longest = given.shape[1]
     states = model.encode(batch.source, *batch.others)
     scores = np.zeros(given.shape, np.float32)
     attended = np.zeros((longest, *batch.columns.shape), np.float32) if plan.looks else None
@@ -51,9 +51,11 @@ def score_targets(
     places, lengths = start_places(automata, len(targets)), np.array([len(target) for target in targets])
     for step in range(longest):
         output = model.step(states, tokens, attention=plan.looks)
-        plan.rules.penalize(output.logits, given[:, :step])
+        nothing = plan.rules.penalize(output.logits, given[:, :step])
         tokens = given[:, step]
         scores[:, step] = output.logits[rows, tokens] - log_normalizer(output.logits)
+        if nothing is not None:
+            scores[nothing, step] = -np.inf
         if automata:
             scores[:, step] += plan.rules.added(tokens, places, lengths - step)
             places = advance_places(automata, places, tokens)
@@ -65,6 +67,58 @@ def score_targets(
         )
         for row, target in enumerate(targets)
     ]
+
+
+def calibrated_targets(
+    model: StepModel[StatesT],
+    batch: Batch,
+    targets: Sequence[Sequence[int]],
+    start_id: int,
+    *,
+    temperature: float,
+    top: int,
+) -> list[Confidences]:
+    """Feed each target to the model and read off how sure it is of every token, whatever search forbids or favours.
+
+    Args:
+        model: the model.
+        batch: the sources.
+        targets: ids of each target, at least one each, the end token included where it counts.
+        start_id: token fed at the first step.
+        temperature: logits are divided by it.
+        top: how many of the likeliest tokens are kept at each position, at most as many as there are.
+    """
+    given = padded_targets(targets)
+    sure = np.zeros(given.shape, np.float32)
+    likeliest = np.zeros((*given.shape, top), np.int64)
+    scores = np.zeros(likeliest.shape, np.float32)
+    for step, logits in forced_logits(model, batch, given, start_id):
+        scaled = logits / np.float32(temperature)
+        scaled -= log_normalizer(scaled)[:, None]
+        sure[:, step] = np.take_along_axis(scaled, given[:, step, None], axis=1)[:, 0]
+        if top:
+            likeliest[:, step] = np.argsort(-scaled, axis=1, kind="stable")[:, :top]
+            scores[:, step] = np.take_along_axis(scaled, likeliest[:, step], axis=1)
+    return [
+        Confidences(sure[row, : len(target)], likeliest[row, : len(target)], scores[row, : len(target)])
+        for row, target in enumerate(targets)
+    ]
+
+
+def padded_targets(targets: Sequence[Sequence[int]]) -> Ints:
+    """Return targets as an array, int64 (targets, longest), zeros after the end of each."""
+    given = np.zeros((len(targets), max(map(len, targets))), np.int64)
+    for row, target in enumerate(targets):
+        given[row, : len(target)] = target
+    return given
+
+
+def forced_logits(model: StepModel[StatesT], batch: Batch, given: Ints, start_id: int) -> Iterator[tuple[int, Floats]]:
+    """Yield each step and its logits, float32 (targets, vocabulary), the targets' tokens fed to the model."""
+    states, tokens = model.encode(batch.source, *batch.others), np.full(len(given), start_id, np.int64)
+    for step in range(given.shape[1]):
+        yield step, model.step(states, tokens).logits
+        tokens = given[:, step]
 
 
 def _forced(scores: Floats, attended: Floats | None, batch: Batch, row: int, plan: SearchPlan) -> ForcedScores:
@@ -91,10 +145,11 @@ def likeliest_next(model: StepModel[StatesT], batch: Batch, plan: SearchPlan, co
         here = np.flatnonzero(lengths == step)
         if len(here):
             written, chosen = prefix[here, :step], logits[here]
-            plan.rules.penalize(chosen, written)
+            nothing = plan.rules.penalize(chosen, written)
             normalizer = log_normalizer(chosen)
             left = batch.limits[here] - step
-            plan.rules.mask(chosen, written, None, places=walk(plan.rules.automata, written), left=left)
+            places = walk(plan.rules.automata, written)
+            plan.rules.mask(chosen, written, None, places=places, left=left, nothing=nothing)
             order = np.argsort(-chosen, axis=1, kind="stable")[:, :count]
             scores = np.take_along_axis(chosen, order, axis=1) - normalizer[:, None]
             kept = (scores > -np.inf) & (np.exp(scores) >= least)

@@ -126,11 +126,11 @@ class _GreedySearch(Generic[StatesT]):
 
     def choose(self, rows: _Rows[StatesT], logits: Floats) -> _Choice:
         rules, written = self.plan.rules, rows.history.tokens
-        rules.penalize(logits, written)
+        nothing = rules.penalize(logits, written)
         normalizer = log_normalizer(logits) if self.plan.scores else None
         forced = self.batch.forced(rows.sentences, rows.history.length)
         left = self.batch.limits[rows.sentences] - rows.history.length if rules.automata else None
-        rules.mask(logits, written, forced, rows.live, places=rows.history.places, left=left)
+        rules.mask(logits, written, forced, rows.live, places=rows.history.places, left=left, nothing=nothing)
         sampler = self.plan.sampler
         tokens: Ints = logits.argmax(axis=1) if sampler is None else sampler.draw(logits, rows.generators)
         if normalizer is None and not rules.may_block:

@@ -42,6 +42,7 @@ class SearchPlan:
         scores: whether log-probabilities are computed.
         token_scores: whether those of each token are kept.
         attention: whether the attention of each token is kept.
+        alignments: whether the frames of each symbol are found, of a model trained with CTC.
         sampler: draws tokens; None = the likeliest is taken.
         goes_on: float32 (vocabulary,), 0 at tokens that end a sequence, 1 at the others.
         ending: float32 (vocabulary,), -inf at tokens that end a sequence, 0 at the others.
@@ -61,6 +62,7 @@ class SearchPlan:
     scores: bool = False
     token_scores: bool = False
     attention: bool = False
+    alignments: bool = False
     sampler: Sampler | None = None
     notify: Notify | None = None
     goes_on: Floats = field(init=False, repr=False)
@@ -110,6 +112,7 @@ def make_plan(options: DecodingOptions, manifest: Manifest) -> SearchPlan:
         token_scores=options.return_token_scores,
         attention=options.return_attention or options.replace_unknown,
         sampler=_sampler(options),
+        alignments=options.return_alignments,
     )
 
 
@@ -129,7 +132,10 @@ def _lacking(options: DecodingOptions, manifest: Manifest, *, has_ends: bool) ->
             problems.append("replace_unknown: needs an unknown token, which this bundle doesn't have")
     problems += _lacking_in_source(options, manifest)
     unknown = options.max_length is options.max_length_ratio is manifest.target.max_length is None
-    if unknown and manifest.kind != "one-pass":
+    for name in ("return_confidence", "return_top_tokens"):
+        if getattr(options, name) and manifest.target.blank_id is not None:
+            problems.append(f"{name}: needs a model that writes token by token, which this bundle's doesn't")
+    if unknown and not manifest.one_graph:
         problems.append("max_length: this bundle doesn't say how long targets get; give max_length or max_length_ratio")
     most = manifest.target.max_length
     if options.max_length is options.max_length_ratio is None is not most and options.min_length > most:
@@ -150,11 +156,16 @@ def _lacking_in_source(options: DecodingOptions, manifest: Manifest) -> list[str
         problems.append(f"unknown_symbols: 'unk' needs an unknown symbol in the {side} vocabulary, which has none")
     if options.on_long != "error" and options.max_source_length is manifest.padding.length is None:
         problems.append("on_long: has no effect without max_source_length, as this bundle's model reads any length")
+    if options.return_alignments and manifest.kind != "ctc":
+        problems.append("return_alignments: needs a model trained with CTC, which this bundle's isn't")
     if manifest.kind == "decoder-only":
         problems += [
             f"{name}: has no meaning here, as this bundle's model reads no source; leave it out"
-            for name in ("max_source_length", "max_length_ratio")
-            if getattr(options, name) is not None
+            for name, asked in (
+                ("max_length_ratio", options.max_length_ratio is not None),
+                ("on_long", options.on_long != "error"),
+            )
+            if asked
         ]
     if options.on_long == "split" and manifest.source.others:
         problems.append("on_long: 'split' needs a model of one source; give 'truncate'")
@@ -183,6 +194,7 @@ def _rules(options: DecodingOptions, manifest: Manifest, ends: Sequence[int]) ->
         ngram_exclude=_array(token_ids("no_repeat_ngram_exclude", options.no_repeat_ngram_exclude, manifest)),
         sequences=[_array(sequence) for sequence in sequences],
         allowed_next=options.allowed_next,
+        processor=options.logits_processor,
     )
     return replace(rules, automata=make_automata(options, manifest, rules))
 
@@ -196,6 +208,8 @@ def _sampler(options: DecodingOptions) -> Sampler | None:
         top_k=options.sampling_top_k,
         top_p=1.0 if top_p is None else top_p,
         min_p=options.sampling_min_p or 0.0,
+        typical_p=1.0 if options.sampling_typical_p is None else options.sampling_typical_p,
+        epsilon=options.sampling_epsilon or 0.0,
         seed=options.seed,
     )
 

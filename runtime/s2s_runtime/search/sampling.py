@@ -14,13 +14,18 @@ from s2s_runtime.array_types import Floats, Ints
 class Sampler:
     """A way to draw the next token.
 
-    Temperature comes first, then top-k, then top-p of what that left, then min-p, whose bound neither of them moves.
+    Temperature comes first, then top-k, then top-p of what that left, then min-p, whose bound neither of them moves,
+    then typical-p and epsilon, each by the probabilities among the tokens that are left.
 
     Args:
         temperature: the softmax is taken of logits / temperature.
         top_k: only the k likeliest tokens; None = all.
         top_p: only the likeliest tokens that together reach this probability; 1 = all (Holtzman et al. 2020).
         min_p: only tokens at least so many times as likely as the likeliest; 0 = all (Nguyen et al. 2024).
+        typical_p: only the tokens whose information is nearest to the entropy, until they reach this probability; 1 =
+            all (Meister et al. 2023).
+        epsilon: only tokens of at least this probability, or the likeliest where none has it; 0 = all (Hewitt et al.
+            2022).
         seed: None = different each time.
     """
 
@@ -28,6 +33,8 @@ class Sampler:
     top_k: int | None = None
     top_p: float = 1.0
     min_p: float = 0.0
+    typical_p: float = 1.0
+    epsilon: float = 0.0
     seed: int | None = None
 
     def generators(self, sentences: int, samples: int) -> list[np.random.Generator]:
@@ -61,8 +68,39 @@ class Sampler:
         if self.min_p > 0.0:
             weights[weights < np.float32(self.min_p)] = 0.0  # the likeliest weighs 1
             reached = np.cumsum(weights, axis=1)
+        if self.typical_p < 1.0 or self.epsilon > 0.0:
+            weights = self._with_epsilon(self._typical(weights))
+            reached = np.cumsum(weights, axis=1)
         uniform = np.array([generator.random(dtype=np.float32) for generator in generators], np.float32)
         rank = (reached <= uniform[:, None] * reached[:, -1:]).sum(axis=1)
         # rounding may put the rank past the last token that has weight
-        rank = np.minimum(rank, np.maximum((weights > 0).sum(axis=1) - 1, 0))
-        return np.take_along_axis(order, rank[:, None], axis=1)[:, 0]
+        weighs = weights > 0
+        last = np.where(weighs.any(axis=1), weights.shape[1] - 1 - weighs[:, ::-1].argmax(axis=1), 0)
+        return np.take_along_axis(order, np.minimum(rank, last)[:, None], axis=1)[:, 0]
+
+    def _typical(self, weights: Floats) -> Floats:
+        """Return weights, float32 (rows, vocabulary), 0 at tokens that are not typical enough."""
+        if self.typical_p >= 1.0:
+            return weights
+        shares = _shares(weights)
+        information = -np.log(np.where(shares > 0, shares, np.float32(1)))
+        entropy = (shares * information).sum(axis=1, keepdims=True)
+        distance = np.where(shares > 0, np.abs(information - entropy), np.float32(np.inf))
+        order = np.argsort(distance, axis=1, kind="stable")
+        reached = np.cumsum(np.take_along_axis(shares, order, axis=1), axis=1)
+        last = (reached < np.float32(self.typical_p)).sum(axis=1, keepdims=True)
+        farthest = np.take_along_axis(distance, np.take_along_axis(order, np.minimum(last, order.shape[1] - 1), 1), 1)
+        return np.where(distance <= farthest, weights, np.float32(0))
+
+    def _with_epsilon(self, weights: Floats) -> Floats:
+        """Return weights, 0 at tokens that are too unlikely, but for the likeliest."""
+        if self.epsilon <= 0.0:
+            return weights
+        kept = (_shares(weights) >= np.float32(self.epsilon)) | (weights == weights.max(axis=1, keepdims=True))
+        return np.where(kept, weights, np.float32(0))
+
+
+def _shares(weights: Floats) -> Floats:
+    """Return weights that sum to 1 in each row; as they are where all are 0."""
+    total = weights.sum(axis=1, keepdims=True)
+    return (weights / np.where(total > 0, total, 1)).astype(np.float32)

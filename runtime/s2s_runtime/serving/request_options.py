@@ -98,7 +98,8 @@ class OptionReader:
         options = DecodingOptions(**values)
         self._check_limits(options)
         most, own = self._limits.max_target_tokens, self._manifest.target.max_length
-        if options.max_length is None and (own is None or own > most):
+        bounded = self._manifest.kind != "ctc"  # there the frames bound it
+        if bounded and options.max_length is None and (own is None or own > most):
             values["max_length"] = most
         values["max_source_length"] = options.max_source_length or self._limits.max_source_tokens
         options = DecodingOptions(**values)

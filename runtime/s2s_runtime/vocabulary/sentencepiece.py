@@ -16,7 +16,7 @@ from typing import Any, Final
 from s2s_runtime.errors import MissingExtraError, VocabularyError
 from s2s_runtime.files.json_fields import Fields
 
-_SPACE: Final = "\u2581"  # how sentencepiece spells a space inside pieces
+SPACE: Final = "\u2581"  # how sentencepiece spells a space inside pieces
 _FIELDS: Final = {"pieces": "symbols"}  # fields of a vocabulary that are called otherwise than what tells them
 
 
@@ -98,7 +98,7 @@ class PieceModel:
     def join(self, symbols: Sequence[str]) -> str:
         """Return the text of a sequence of pieces; symbols that aren't pieces stand as they are, between spaces."""
         known = self._known
-        given = [symbol if symbol in known else symbol.replace(_SPACE, " ") for symbol in symbols]
+        given = [symbol if symbol in known else symbol.replace(SPACE, " ") for symbol in symbols]
         if given and symbols[0] not in known:
             given[0] = given[0].removeprefix(" ")
         return str(self._processor.decode(given))

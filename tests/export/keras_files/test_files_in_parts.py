@@ -42,8 +42,8 @@ def config(tmp_path: Path) -> Path:
     return tmp_path / "model.json"
 
 
-def gives_what_it_gave(model: keras.Model) -> None:
-    expected = np.load(FIXTURES / "keras-2-calls.npz")
+def gives_what_it_gave(model: keras.Model, name: str = "keras-2-calls.npz") -> None:
+    expected = np.load(FIXTURES / name)
     given = model([expected["source"], expected["target"]], training=False)
     np.testing.assert_allclose(given, expected["output"], atol=1e-6)
 
@@ -52,6 +52,18 @@ def gives_what_it_gave(model: keras.Model) -> None:
 def test_calls_of_tensorflow_between_layers(name: str) -> None:
     """An .h5 file and a folder, of the real Keras 2: joins, slices, products and numbers among the layers."""
     gives_what_it_gave(load_model(FIXTURES / name))
+
+
+def test_operations_of_tensorflow_between_layers(tmp_path: Path) -> None:
+    """As TensorFlow 2.0 to 2.3 saved them; only those that compute."""
+    gives_what_it_gave(load_model(FIXTURES / "keras-2-operations.h5"), "keras-2-operations.npz")
+    shutil.copy(FIXTURES / "keras-2-operations.h5", tmp_path / "model.h5")
+    code, _, errors = run(tmp_path / "model.h5", *TOKENS, "--padding", "0")
+    assert code == 0, errors
+    with h5py.File(tmp_path / "model.h5", "r+") as file:
+        file.attrs["model_config"] = file.attrs["model_config"].replace('"op": "Tanh"', '"op": "ReadFile"')
+    with pytest.raises(ModelFileError, match="is TensorFlow's operation 'ReadFile', which isn't known to compute"):
+        load_model(tmp_path / "model.h5")
 
 
 @pytest.mark.parametrize("weights", ["keras-2-weights", "keras-2-weights.index", "keras-2-calls", "keras-2-calls.h5"])

@@ -91,6 +91,23 @@ def test_what_fills_a_target_ends_it(tmp_path: Path) -> None:
     assert [result.ids for result in bundle.generate(ids)] == cut
 
 
+def test_what_reads_forwards_gives_all_its_positions(tmp_path: Path) -> None:
+    """Where nothing is masked, outputs behind the source's end count too: the target may be longer, as in training."""
+    model = keras.Sequential([
+        layers.Input((STEPS,), dtype="int32"),
+        layers.Embedding(SOURCE, 4),
+        layers.GRU(5, return_sequences=True),
+        layers.TimeDistributed(layers.Dense(TARGET, activation="softmax")),
+    ])  # fmt: skip
+    randomise(model)
+    export(model, tmp_path / "m.s2s")
+    bundle = s2s_runtime.load(tmp_path / "m.s2s")
+    ids = np.array([[3, 1, 0, 0, 0, 0], [2, 0, 5, 8, 1, 0]])
+    best = model.predict(ids, verbose=0).argmax(-1).tolist()
+    assert [result.ids for result in bundle.generate(ids)] == best
+    assert bundle.generate([[3, 1]])[0].ids == best[0]
+
+
 def test_values_of_a_window(tmp_path: Path) -> None:
     """A forecast in one shot, of convolutions and with a horizon of its own, is what `predict` gives."""
     model = keras.Sequential([

@@ -9,7 +9,7 @@ from rich.console import Console
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.bundle.manifest_file import read_manifest
 from s2s_runtime.bundle.provenance import ORIGINS, Origin, Provenance, SetUpItem, Sign
-from s2s_runtime.commands.inspect_tables import describe
+from s2s_runtime.commands.inspection.tables import describe
 from s2s_runtime.errors import BundleError
 
 SIGN = Sign("probability of ' ' after the end of the target", "0.05", "rows of zeros")

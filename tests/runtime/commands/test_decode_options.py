@@ -157,7 +157,7 @@ def test_choices_and_defaults_are_those_of_python() -> None:
 def test_every_decoding_option_can_be_typed() -> None:
     """What takes a function can't; all the rest has an option of its name, in a panel."""
     names = {field.name for field in fields(DecodingOptions)}
-    assert names - {"allowed_next", "callback", "cancel"} <= set(signature(cli.decode).parameters)
+    assert names - {"allowed_next", "logits_processor", "callback", "cancel"} <= set(signature(cli.decode).parameters)
     shown = run("--help").stdout
     for panel in ("Input and output", "Instead of decoding", "Search", "What may be written", "Sampling", "Running"):
         assert panel in shown

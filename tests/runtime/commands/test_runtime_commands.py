@@ -19,7 +19,7 @@ from s2s_runtime import Model, Vocabulary
 from s2s_runtime.commands import bench as bench_cli
 from s2s_runtime.commands import decode as cli
 from s2s_runtime.commands import inspect as inspect_cli
-from s2s_runtime.commands.inspect_tables import describe
+from s2s_runtime.commands.inspection.tables import describe
 
 TINY = str(FIXTURES / "tiny.s2s")
 VALUES = TINY.replace("tiny.s2s", "tiny-values.s2s")

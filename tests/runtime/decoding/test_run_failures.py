@@ -150,6 +150,20 @@ def test_alternatives_name_their_source(tiny: Model) -> None:
     assert result.error.sources == (0,)
 
 
+def test_the_likeliest_next_tokens_of_the_others_are_found(tiny: Model) -> None:
+    """Where the first tokens of a batch can't be computed, those of its other sources are, and decoded on."""
+    wanted: dict[str, Any] = {"return_alternatives": True, "num_hypotheses": 2}
+    results = Model(tiny.manifest, FailingModel(tiny)).generate(SOURCES, on_error="return", **wanted)
+    for i, (result, other) in enumerate(zip(results, tiny.generate(SOURCES, engine="steps", **wanted), strict=True)):
+        if i in (2, 4):
+            assert isinstance(result.error, RunError)
+            assert result.error.sources == (i,)
+        else:
+            assert [each.ids for each in result.hypotheses] == [each.ids for each in other.hypotheses]
+    with pytest.raises(RunError):
+        Model(tiny.manifest, FailingModel(tiny)).generate(SOURCES, **wanted)
+
+
 def test_states_that_are_led_on_fail_so_too(tiny: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     """An S2SError, as by every verb."""
     state = tiny.encode(["abc"])

@@ -46,9 +46,13 @@ EFFECTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "sampling_top_k": ({"sampling_temperature": 9.0, "seed": 1}, {"sampling_top_k": 2}),
     "sampling_top_p": ({"sampling_temperature": 1.0, "seed": 1}, {"sampling_top_p": 0.3}),
     "sampling_min_p": ({"sampling_temperature": 5.0, "seed": 1}, {"sampling_min_p": 0.8}),
+    "sampling_typical_p": ({"sampling_temperature": 5.0, "seed": 1}, {"sampling_typical_p": 0.2}),
+    "sampling_epsilon": ({"sampling_temperature": 5.0, "seed": 1}, {"sampling_epsilon": 0.2}),
     "seed": ({"sampling_temperature": 5.0, "seed": 1}, {"seed": 2}),
     "allowed_next": ({}, {"allowed_next": lambda step, tokens: [3, 4] if step < 3 else [1]}),
     "allowed_sequences": ({}, {"allowed_sequences": ["BAD", "DEAD"]}),
+    "min_bayes_risk": ({"beam_size": 8, "num_hypotheses": 8}, {"min_bayes_risk": "edit_distance"}),
+    "logits_processor": ({}, {"logits_processor": lambda ids, logits: -logits}),
     "required_phrases": ({"beam_size": 2}, {"required_phrases": ["EE"]}),
     "bias": ({}, {"bias": {"EE": 30.0}}),
     "lexicon": ({}, {"lexicon": {"edc": "A"}}),
@@ -57,6 +61,8 @@ EFFECTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "phrase_table": ({"suppress_tokens": list("ABCDE"), "replace_unknown": True}, {"phrase_table": {"a": "alpha"}}),
     "return_scores": ({}, {"return_scores": True}),
     "return_token_scores": ({"return_scores": True}, {"return_token_scores": True}),
+    "return_confidence": ({}, {"return_confidence": True}),
+    "return_top_tokens": ({}, {"return_top_tokens": 2}),
     "return_attention": ({}, {"return_attention": True}),
     "return_alternatives": ({"beam_size": 3, "num_hypotheses": 3}, {"return_alternatives": True}),
     "min_alternative_probability": (
@@ -81,6 +87,7 @@ def test_every_option_changes_some_result(tiny: Model) -> None:
         "max_source_length",
         "on_long",
         "on_error",
+        "return_alignments",  # of models trained with CTC, which have tests of their own
     }
     for name, (base, change) in EFFECTS.items():
         without = [result.to_dict() for result in tiny.generate(SOURCES, **base)]
@@ -262,6 +269,64 @@ def test_min_p_keeps_a_share_of_the_likeliest(
     assert set(drawn.tolist()) == set(expected)
     for token, probability in expected.items():
         assert (drawn == token).mean() == pytest.approx(probability, abs=1.5 / points)
+
+
+def typical_by_definition(probabilities: Mapping[int, float], mass: float, epsilon: float) -> dict[int, float]:
+    """Probability of each token, by the definitions of typical sampling and then of epsilon sampling."""
+    entropy = -sum(p * np.log(p) for p in probabilities.values())
+    ranked = sorted(probabilities, key=lambda token: abs(-np.log(probabilities[token]) - entropy))
+    kept, reached = [], 0.0
+    for token in ranked:
+        kept.append(token)
+        reached += probabilities[token]
+        if reached >= mass:
+            break
+    whole = sum(probabilities[token] for token in kept)
+    likeliest = max(kept, key=lambda token: probabilities[token])
+    kept = [token for token in kept if probabilities[token] / whole >= epsilon] or [likeliest]
+    return {token: probabilities[token] / sum(probabilities[other] for other in kept) for token in kept}
+
+
+@pytest.mark.parametrize("temperature", [0.7, 1.0, 3.0])
+@pytest.mark.parametrize("top_k", [None, 3])
+@pytest.mark.parametrize("mass", [1.0, 0.9, 0.5, 0.2])
+@pytest.mark.parametrize("epsilon", [0.0, 0.12, 0.3, 0.9])
+def test_typical_and_epsilon_follow_their_definitions(
+    temperature: float, top_k: int | None, mass: float, epsilon: float
+) -> None:
+    """Over a grid of numbers drawn, each token comes as often as temperature, top-k, typical, epsilon in order say."""
+    from s2s_runtime.search.sampling import Sampler
+
+    class At:
+        def __init__(self, number: float) -> None:
+            self.number = number
+
+        def random(self, dtype: type[np.float32]) -> np.float32:
+            return dtype(self.number)
+
+    probabilities, points = {4: 0.47, 2: 0.24, 0: 0.17, 1: 0.08, 3: 0.04}, 2000
+    logits = np.log(np.array([[probabilities[token] for token in range(5)]], np.float32)) + 2
+    sampler = Sampler(temperature, top_k, typical_p=mass, epsilon=epsilon)
+    drawn = sampler.draw(np.repeat(logits, points, axis=0), [At((i + 0.5) / points) for i in range(points)])
+    expected = typical_by_definition(drawn_by_definition(probabilities, temperature, top_k, 1.0, 0.0), mass, epsilon)
+    assert set(drawn.tolist()) == set(expected)
+    for token, probability in expected.items():
+        assert (drawn == token).mean() == pytest.approx(probability, abs=1.5 / points)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sampling_typical_p": 0}, "sampling_typical_p: expected a number above 0 and at most 1, got 0"),
+        ({"sampling_epsilon": 1.0}, "sampling_epsilon: expected a number above 0 and below 1, got 1.0"),
+        ({"sampling_epsilon": 0.1, "beam_size": 2}, "sampling_epsilon: needs beam_size 1, got beam_size 2"),
+    ],
+)
+def test_shares_out_of_range_are_named(tiny: Model, options: dict[str, Any], message: str) -> None:
+    """As every option: what it got and what is allowed."""
+    with pytest.raises(OptionError) as caught:
+        tiny.generate(SOURCES, **options)
+    assert message in str(caught.value)
 
 
 def test_min_p_over_whole_sequences(table_model: Callable[..., Model]) -> None:

@@ -192,6 +192,7 @@ OBSTACLES = {
     "allowed_sequences": {"allowed_sequences": ["AB", "DEAD"]},
     "required_phrases": {"required_phrases": ["AB"], "beam_size": 2},
     "bias": {"bias": {"AB": 1.0}},
+    "logits_processor": {"logits_processor": lambda ids, logits: logits},
     "allowed_next": {"allowed_next": lambda step, tokens: range(8)},
 }
 
@@ -201,9 +202,10 @@ def test_what_the_graph_cannot_do_goes_step_by_step(tiny: Model, obstacle: str) 
     """By itself where the engine is left open; a clear error where the graph was asked for."""
     model, steps = watched(tiny)
     options: Any = OBSTACLES[obstacle]
-    model.generate(["abc", "de"], **options)
+    told: Any = model.generate(["abc", "de"], **options)[:1]
     assert steps.stepped > 0
     assert not steps.written
+    assert (told.engine, told.obstacles) == ("steps", [obstacle])
     with pytest.raises(OptionError, match=rf"engine: 'graph' can't do what was asked for \({obstacle}\); leave it out"):
         model.generate(["abc", "de"], **options, engine="graph")
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
-from keras import ops
 
 from s2s_training.splitting.attention_weights import distributions
+from s2s_training.splitting.feeding import WithoutAxis
 from s2s_training.splitting.graph import Value, ancestors, flatten_model
 from s2s_training.splitting.source_inputs import weights_over_first
 from s2s_training.splitting.step import StepTracer
@@ -61,8 +61,10 @@ class Crossing:
 
     def inputs(self) -> tuple[dict[Value, Any], dict[Value, Any]]:
         """Return fresh inputs of the step for memory and masks."""
-        memory = {value: _input_like(tensor, f"memory_{i}") for i, (value, tensor) in enumerate(self.memory.items())}
-        masks = {value: _input_like(mask, f"mask_{i}") for i, (value, mask) in enumerate(self.masks.items())}
+        memory = {
+            value: _input_like(tensor, f"s2s.memory_{i}") for i, (value, tensor) in enumerate(self.memory.items())
+        }
+        masks = {value: _input_like(mask, f"s2s.mask_{i}") for i, (value, mask) in enumerate(self.masks.items())}
         return memory, masks
 
     def lengths(self) -> frozenset[int]:
@@ -96,7 +98,7 @@ def step_outputs(
     weights = [*tracer.attention, *(candidate.over_source() for candidate in distributions(inputs, tracer.candidates))]
     made = [*crossing.memory.values(), *crossing.masks.values()]
     weights = weights_over_first((crossing.sources, crossing.vectors, made), inputs, weights)
-    flat = ops.squeeze(output, axis=1) if len(output.shape) > 2 else output
+    flat = WithoutAxis(1)(output) if len(output.shape) > 2 else output
     mean = weights if len(weights) < 2 else [sum(weights[1:], weights[0]) / float(len(weights))]
     return [flat, *following, *mean]
 

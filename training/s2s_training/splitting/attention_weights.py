@@ -15,6 +15,8 @@ import keras
 import numpy as np
 from keras import ops, tree
 
+from s2s_training.splitting.feeding import WithoutAxis
+
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
@@ -32,7 +34,8 @@ class Candidate:
         """Return the weights as (batch, source time): the mean over whatever other axes there are."""
         moved = ops.moveaxis(self.tensor, self.axis, -1)
         single = [i for i, size in enumerate(moved.shape[:-1]) if i > 0 and size == 1]
-        moved = ops.squeeze(moved, axis=single) if single else moved
+        for axis in reversed(single):
+            moved = WithoutAxis(axis)(moved)
         others = list(range(1, len(moved.shape) - 1))
         return ops.mean(moved, axis=others) if others else moved
 

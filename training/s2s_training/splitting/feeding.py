@@ -19,6 +19,7 @@ from keras import ops
 from s2s_runtime.spelling import option, option_by_name
 from s2s_training.errors import SplitError
 from s2s_training.splitting.graph import Graph, Value
+from s2s_training.splitting.source_inputs import holds_ids
 
 FeedKind = Literal["previous", "known", "zeros", "constant"]
 
@@ -85,6 +86,11 @@ class Feed:
         """Whether the whole input is the output before, as it is."""
         return self == Feed()
 
+    @property
+    def is_made_of_parts(self) -> bool:
+        """Whether it speaks of some features of the input, or of the output before."""
+        return len(self.parts) > 1 or any(part.columns for part in self.parts)
+
     def widths(self, name: str, width: int, output: int) -> tuple[int, ...]:
         """Return the number of features of each part.
 
@@ -149,7 +155,14 @@ def read_feeds(feeds: Mapping[str, str], graph: Graph) -> dict[Value, Feed]:
         raise SplitError(
             f"{option('feed')}: no input is called {unknown[0]!r}; the model's inputs are {', '.join(by_name)}"
         )
-    return {by_name[name]: Feed.read(name, text) for name, text in feeds.items()}
+    read = {by_name[name]: Feed.read(name, text) for name, text in feeds.items()}
+    for value, feed in read.items():
+        if holds_ids(graph, value) and feed.is_made_of_parts:
+            raise SplitError(
+                f"{option_by_name('feed', {value.name: str(feed)})}: the decoder input {value.name!r} holds ids, which "
+                f"have no features to join or to choose from; expected one of {', '.join(get_args(FeedKind))}"
+            )
+    return read
 
 
 @keras.saving.register_keras_serializable(package="s2s")
@@ -171,6 +184,37 @@ class AtPosition(keras.layers.Layer):
     def compute_output_spec(self, known: Any, position: Any) -> keras.KerasTensor:
         """Return the spec of one step."""
         return keras.KerasTensor((known.shape[0], 1, *known.shape[2:]), known.dtype)
+
+
+@keras.saving.register_keras_serializable(package="s2s")
+class WithoutAxis(keras.layers.Layer):
+    """Takes off an axis of size one, also where a layer of the user's own has hidden its size.
+
+    Keras's own `squeeze` refuses an axis of unknown size while a graph is traced.
+
+    Args:
+        axis: which, counted with the batch.
+    """
+
+    def __init__(self, axis: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.axis = axis
+        self.supports_masking = True
+
+    def compute_mask(self, *_: Any) -> None:
+        """Return None: what is left stands for one step."""
+
+    def call(self, x: Any) -> Any:
+        """Return the tensor without the axis."""
+        return tf.squeeze(x, axis=self.axis)
+
+    def compute_output_spec(self, x: Any) -> keras.KerasTensor:
+        """Return the spec without the axis."""
+        return keras.KerasTensor((*x.shape[: self.axis], *x.shape[self.axis + 1 :]), x.dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what `from_config` needs."""
+        return {**super().get_config(), "axis": self.axis}
 
 
 @keras.saving.register_keras_serializable(package="s2s")
@@ -245,12 +289,12 @@ class StepFeeder:
                 "one token; the others have to be known, zeros or constant"
             )
         for fed in reading:
-            if fed.asked and fed.feed.is_plain and not fed.ids:
+            if fed.asked and not fed.ids:
                 fed.feed.widths(fed.value.name, int(fed.value.shape[-1] or 0), self._size(fed))
         value = reading[0].value
         plain = all(fed.feed.is_plain for fed in reading) and len({fed.value.shape[2:] for fed in reading}) == 1
         shape = value.shape[2:] if plain else (self._size(reading[0]),)
-        return [keras.Input(shape, dtype=value.dtype, name="fed")]
+        return [keras.Input(shape, dtype=value.dtype, name="s2s.fed")]
 
     def step(self, fed: Sequence[Any], memory: Mapping[Value, Any], position: Any, rows: Any) -> dict[Value, Any]:
         """Return what each decoder input holds at one step: (batch, 1) or (batch, 1, features).

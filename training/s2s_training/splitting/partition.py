@@ -18,7 +18,7 @@ from s2s_training.errors import SplitError
 from s2s_training.splitting.attention_layers import ATTENTION, attention_problems
 from s2s_training.splitting.decoded_output import decoded_output, output_name
 from s2s_training.splitting.graph import Call, Graph, Value, ancestors, is_recurrent, reads_last_inputs, values_in
-from s2s_training.splitting.source_inputs import read_beside, sets_target_steps
+from s2s_training.splitting.source_inputs import is_vector, read_beside, sets_target_steps, that_look_elsewhere
 
 NO_SOURCE: Final = "no_source"  # an input of this name that nothing reads: all is decoder, as in a language model
 
@@ -97,6 +97,8 @@ def partition(graph: Graph, decoder_input: str | None = None, fed: Sequence[Valu
     if unsaid and not named:
         raise SplitError(_what_is_unsaid(graph, *next(iter(unsaid.items()))))
     valid = [reading for reading in valid if not unsaid.get(reading)]
+    if len(named) > 1:
+        named = [r for r in named if not is_vector(graph, r.decoder_inputs[0])] or named
     if len(named) > 1:
         named = [r for r in named if sets_target_steps(graph, r.output, r.decoder_inputs)] or named
     if len(named) > 1:
@@ -210,6 +212,11 @@ def _build(graph: Graph, decoder_inputs: tuple[Value, ...], values: set[Value]) 
     decoder_calls = tuple(call for call in needed if values.intersection(call.outputs))
     encoder_calls = tuple(call for call in needed if not values.intersection(call.outputs))
     problems = [problem for call in decoder_calls for problem in _problems(call, decoder_calls, values, output)]
+    elsewhere = set() if problems else that_look_elsewhere(graph, decoder_calls, decoder_inputs)
+    problems += [
+        f"layer {call.name} gives something else for one target step than among all: it reads others, or counts them"
+        for call in elsewhere
+    ]
     if not any(is_recurrent(call.operation) or reads_last_inputs(call.operation) for call in decoder_calls):
         problems.append("no recurrent layer depends on it, so there is no state to carry from step to step")
     if not encoder_calls and no_source(graph) is None:
@@ -252,7 +259,13 @@ def _why_not(graph: Graph, readings: list[Partition]) -> str:
             "no decoder found: no model input and no RepeatVector leads to the output through a recurrent layer; "
             "an encoder-decoder has an input for target tokens, or repeats a context vector over the target's length"
         )
-    likeliest = min(readings, key=lambda reading: (not _is_started_by_states(reading), len(reading.problems)))
+    vectors = {
+        reading for reading in readings if reading.decoder_inputs and is_vector(graph, reading.decoder_inputs[0])
+    }
+    likeliest = min(
+        readings,
+        key=lambda reading: (reading in vectors, not _is_started_by_states(reading), len(reading.problems)),
+    )
     if likeliest.unclear:
         return likeliest.unclear
     start = likeliest.decoder_input.name if likeliest.decoder_input is not None else "a RepeatVector"

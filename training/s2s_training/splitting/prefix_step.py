@@ -22,7 +22,7 @@ from s2s_training.splitting.assemble import Crossing, Step
 from s2s_training.splitting.feeding import AtPosition, StepFeeder
 from s2s_training.splitting.graph import Call, Graph, Value, ancestors, replay
 from s2s_training.splitting.partition import Partition, fed_readings, no_source
-from s2s_training.splitting.source_inputs import holds_ids, read_beside, sets_target_steps
+from s2s_training.splitting.source_inputs import noise, read_beside, sets_target_steps
 from s2s_training.splitting.step import EmptyWindow, Fill, with_riding_masks
 
 _STEPS = 6  # of the target, on which it is tried whether a decoder is causal
@@ -83,30 +83,20 @@ def _is_causal(graph: Graph, reading: Partition) -> bool:
         return False
     (steps,) = fixed
     rng = np.random.default_rng(0)
-    noise = {value: _noise(rng, graph, value, steps or _STEPS) for value in (*sources, *inputs)}
-    whole = _output(graph, reading.output, noise)
+    made_up = {value: noise(rng, graph, value, steps or _STEPS) for value in (*sources, *inputs)}
+    whole = _output(graph, reading.output, made_up)
     if whole is None:
         return False
     for cut in sorted({1, (steps or _STEPS) // 2, (steps or _STEPS) - 1} - {0}):
-        other = dict(noise)
+        other = dict(made_up)
         for value in inputs:
-            later = _noise(rng, graph, value, steps or _STEPS)[:, cut:]
-            other[value] = np.concatenate([noise[value][:, :cut], later], axis=1)
-        cases = [other] if steps else [other, {**noise, **{value: noise[value][:, :cut] for value in inputs}}]
+            later = noise(rng, graph, value, steps or _STEPS)[:, cut:]
+            other[value] = np.concatenate([made_up[value][:, :cut], later], axis=1)
+        cases = [other] if steps else [other, {**made_up, **{value: made_up[value][:, :cut] for value in inputs}}]
         for made in (_output(graph, reading.output, case) for case in cases):
             if made is None or not np.allclose(made[:, :cut], whole[:, :cut], atol=1e-5):
                 return False
     return True
-
-
-def _noise(rng: np.random.Generator, graph: Graph, value: Value, steps: int) -> np.ndarray:
-    """Return random content of an input for two sentences; ids are among those that its embeddings know."""
-    shape = [2, *(steps if size is None else size for size in value.shape[1:])]
-    if not holds_ids(graph, value):
-        return rng.normal(size=shape).astype(np.float32)
-    readers = [call.operation for call in graph.calls if value in call.inputs]
-    sizes = [int(reader.input_dim) for reader in readers if isinstance(reader, keras.layers.Embedding)]
-    return rng.integers(1, max(2, min(sizes, default=3)), size=shape)
 
 
 def _output(graph: Graph, output: Value, inputs: Mapping[Value, np.ndarray]) -> np.ndarray | None:
@@ -160,10 +150,10 @@ def run_prefix(prefix: Prefix, crossing: Crossing, feeder: StepFeeder) -> Step:
     """Replay the decoder's calls on the prefix, one step longer."""
     reading, (memory, masks) = prefix.reading, crossing.inputs()
     written = {
-        value: keras.Input((prefix.longest, *value.shape[2:]), dtype=value.dtype, name=f"prefix_{i}")
+        value: keras.Input((prefix.longest, *value.shape[2:]), dtype=value.dtype, name=f"s2s.prefix_{i}")
         for i, value in enumerate(read.value for read in feeder.inputs)
     }
-    position, fed = keras.Input((1,), dtype="int32", name="position"), feeder.fresh()
+    position, fed = keras.Input((1,), dtype="int32", name="s2s.position"), feeder.fresh()
     environment, following = dict(memory), []
     for value, step in feeder.step(fed, memory, position, position).items():
         made, environment[value] = GrowingPrefix(value.shape[1] is not None)(written[value], step, position)

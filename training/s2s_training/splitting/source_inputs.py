@@ -16,6 +16,7 @@ from s2s_training.errors import SplitError
 from s2s_training.splitting.graph import Call, Graph, Value, ancestors, replay
 
 _STEPS, _MORE_STEPS = 5, 7
+_TARGET_STEPS = 11  # a number that few other axes have
 _READ_IDS = ("Cast", "OneHot", "CategoryEncoding")  # ids are often declared as floats
 _MOST_BESIDE = 5  # inputs tried together, which doubles the tries
 
@@ -121,6 +122,82 @@ def _called_on_longer(graph: Graph, calls: Sequence[Call], longer: Sequence[Valu
     return environment
 
 
+def noise(rng: np.random.Generator, graph: Graph, value: Value, steps: int) -> np.ndarray:
+    """Return random content of an input for two sentences; ids are among those that its embeddings know."""
+    shape = [2, *(steps if size is None else size for size in value.shape[1:])]
+    if not holds_ids(graph, value):
+        return rng.normal(size=shape).astype(np.float32)
+    readers = [call.operation for call in graph.calls if value in call.inputs]
+    sizes = [int(reader.input_dim) for reader in readers if isinstance(reader, keras.layers.Embedding)]
+    return rng.integers(1, max(2, min(sizes, default=3)), size=shape)
+
+
+def that_look_elsewhere(graph: Graph, calls: Sequence[Call], decoder_inputs: Sequence[Value]) -> set[Call]:
+    """Return those of the decoder's calls that give something else for one step alone than among all steps.
+
+    They read other steps, or count them. Only operations that nobody here knows are tried, layers of the user's own and
+    functions between layers, on numbers that are made up; where the model can't be called on them, nothing shows.
+    """
+    unknown = [call for call in calls if _is_unknown(call.operation)]
+    if not unknown or not decoder_inputs:
+        return set()
+    steps = decoder_inputs[0].shape[1] if len(decoder_inputs[0].shape) > 1 else None
+    steps, rng = steps or _TARGET_STEPS, np.random.default_rng(0)
+    environment: dict[Value, Any] = {
+        value: ops.convert_to_tensor(
+            noise(rng, graph, value, steps if value in decoder_inputs else _STEPS), dtype=value.dtype
+        )
+        for value in graph.inputs
+    }
+    try:
+        replay(ancestors(graph.calls, [value for call in unknown for value in call.outputs]), environment)
+    except (ValueError, TypeError, tf.errors.OpError):
+        return set()
+    values = graph.dependents(decoder_inputs)
+    return {call for call in unknown if _looks_elsewhere(call, values, environment, steps)}
+
+
+def _is_unknown(operation: Any) -> bool:
+    if isinstance(operation, keras.layers.Lambda):
+        return True
+    is_layer = isinstance(operation, keras.Layer)
+    return not type(operation).__module__.startswith(("keras.src.layers", "s2s_") if is_layer else "s2s_")
+
+
+def _looks_elsewhere(call: Call, values: set[Value], environment: dict[Value, Any], steps: int) -> bool:
+    step = steps - 2
+    found = {value: _axes_of(environment[value], steps) for value in (*call.inputs, *call.outputs) if value in values}
+    axes = {value: next(iter(of_value), None) for value, of_value in found.items()}
+    if any(axes[value] is None for value in call.inputs if value in axes) or any(
+        len(each) > 1 for each in found.values()
+    ):
+        return False  # which axis is the target's can't be told
+
+    def one(leaf: Any) -> Any:
+        if not isinstance(leaf, Value):
+            return leaf
+        axis = axes.get(leaf)
+        return environment[leaf] if axis is None else ops.take(environment[leaf], [step], axis=axis)
+
+    args, kwargs = tree.map_structure(one, (call.args, call.kwargs))
+    try:
+        alone = tree.flatten(call.operation(*args, **kwargs))
+    except (ValueError, TypeError, tf.errors.OpError):
+        return False  # the step itself will say that it can't be called so
+    for value, made in zip(call.outputs, alone, strict=True):
+        expected = one(value)
+        if tuple(made.shape) != tuple(expected.shape):
+            return True
+        if not np.allclose(np.asarray(made, np.float64), np.asarray(expected, np.float64), atol=1e-4):
+            return True
+    return False
+
+
+def _axes_of(tensor: Any, steps: int) -> list[int]:
+    """Return the axes behind the batch that have so many steps."""
+    return [axis for axis, size in enumerate(tensor.shape) if axis and size == steps]
+
+
 def aligned_with_first(sources: Sequence[Any], vectors: Sequence[bool], outputs: Sequence[Any]) -> tuple[bool, ...]:
     """Return which sources must have as many steps as the first, as a run with another number of steps shows.
 
@@ -147,11 +224,21 @@ def runs(encoder: keras.Model, vectors: Sequence[bool], steps: dict[int, int]) -
         vectors: which of them have no time axis.
         steps: how many steps some of those have whose time is free.
     """
+    return runs_on(encoder, _made_up(encoder.inputs, vectors, steps))
+
+
+def runs_on(model: keras.Model, inputs: Sequence[Any]) -> bool:
+    """Return whether a model can be called on these tensors."""
     try:
-        encoder(_made_up(encoder.inputs, vectors, steps), training=False)
+        model(list(inputs), training=False)
     except (ValueError, tf.errors.InvalidArgumentError):
         return False
     return True
+
+
+def ones_for(inputs: Sequence[Any], steps: int = _STEPS) -> list[Any]:
+    """Return a tensor of ones for each input, for one sentence; what is free has so many steps."""
+    return [ops.ones([1, *(size or steps for size in tensor.shape[1:])], dtype=tensor.dtype) for tensor in inputs]
 
 
 def weights_over_first(
@@ -192,5 +279,5 @@ def _made_up(sources: Sequence[Any], vectors: Sequence[bool], steps: dict[int, i
         shape = [1, *tensor.shape[1:]]
         if not vector and shape[1] is None:
             shape[1] = steps.get(i, _STEPS)
-        made.append(ops.ones(shape, dtype=tensor.dtype))
+        made.append(ops.ones([size or _STEPS for size in shape], dtype=tensor.dtype))
     return made

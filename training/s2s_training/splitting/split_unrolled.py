@@ -83,14 +83,14 @@ def split_unrolled(
 def _step(loop: Unrolled, reading: Partition, crossing: Crossing, states: Sequence[Any]) -> Step:
     memory, masks = crossing.inputs()
     inputs = [
-        keras.Input(tuple(state.shape[1:]), dtype=keras.backend.standardize_dtype(state.dtype), name=f"state_{i}")
+        keras.Input(tuple(state.shape[1:]), dtype=keras.backend.standardize_dtype(state.dtype), name=f"s2s.state_{i}")
         for i, state in enumerate(states)
     ]
     environment: dict[Value, Any] = dict(memory)
     fed = []
     if loop.slices and loop.decoder_input is not None:
         target = loop.decoder_input
-        fed = [keras.Input(target.shape[2:], dtype=target.dtype, name="fed")]
+        fed = [keras.Input(target.shape[2:], dtype=target.dtype, name="s2s.fed")]
         environment[target] = ops.expand_dims(fed[0], axis=1)
     for carried, tensor in zip(loop.carried, inputs, strict=True):
         environment[carried.current] = ops.expand_dims(tensor, axis=1) if _has_step_axis(carried.first) else tensor

@@ -13,7 +13,7 @@ their mask, or a context vector.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -40,7 +40,15 @@ from s2s_training.splitting.graph import (
 )
 from s2s_training.splitting.partition import Partition, no_source, partition
 from s2s_training.splitting.prefix_step import Prefix, empty_prefixes, find_prefix, run_prefix
-from s2s_training.splitting.source_inputs import aligned_with_first, holds_ids, is_vector, order_sources, runs
+from s2s_training.splitting.source_inputs import (
+    aligned_with_first,
+    holds_ids,
+    is_vector,
+    ones_for,
+    order_sources,
+    runs,
+    runs_on,
+)
 from s2s_training.splitting.split_unrolled import split_unrolled, with_first_states
 from s2s_training.splitting.step import EmptyWindow, InitialState, StepTracer, initial_states, own_states
 from s2s_training.splitting.stepped_model import SteppedModel
@@ -100,9 +108,14 @@ class SplitModel:
     kind: Kind = "encoder-decoder"
 
     @property
+    def one_graph(self) -> bool:
+        """Whether the whole model is one graph, to which nothing is fed back."""
+        return self.kind in ("one-pass", "ctc")
+
+    @property
     def models(self) -> tuple[keras.Model, ...]:
         """The Keras models that do the work: encoder and decoder, or the one of a model of one pass."""
-        return (self.encoder,) if self.kind == "one-pass" else (self.encoder, self.decoder)
+        return (self.encoder,) if self.one_graph else (self.encoder, self.decoder)
 
 
 def split(
@@ -189,19 +202,21 @@ def _split(
         raise SplitError("every input is read step by step: there is no source left to encode")
     known = {fed.value: feeder.known_input(fed) for fed in feeder.known()}
     vectors = which_are_vectors(graph, used)
-    sources, environment = run_encoder(used, vectors, reading)
-    sources, environment, vectors = [*sources, *known.values()], environment | known, (*vectors, *[False] * len(known))
-    if prefix is not None:
-        flat = [*empty_prefixes(prefix, feeder, sources[0]), EmptyWindow((1,), "int32")(sources[0])]
-        crossing = Crossing.of(environment, [*reading.memory, *known], sources, vectors)
-        step = run_prefix(prefix, crossing, feeder)
-    else:
-        states = _first_states(recurrent, sources, environment)
+
+    def put_together(encoded: tuple[list[Any], dict[Value, Any]]) -> Assembled:
+        sources, environment = [*encoded[0], *known.values()], encoded[1] | known
+        timeless = (*vectors, *[False] * len(known))
+        if prefix is not None:
+            flat = [*empty_prefixes(prefix, feeder, sources[0]), EmptyWindow((1,), "int32")(sources[0])]
+            crossing = Crossing.of(environment, [*reading.memory, *known], sources, timeless)
+            return assemble(sources, flat, crossing, run_prefix(prefix, crossing, feeder))
+        states = first_states(recurrent, sources, environment)
         flat = [state for call in recurrent for state in states[call]]
         flat += [EmptyWindow((1,), "int32")(sources[0])] if feeder.counts_steps else []
-        crossing = Crossing.of(environment, [*_memory_values(reading), *known], sources, vectors)
-        step = _run_step(reading, states, crossing, feeder)
-    parts = assemble(sources, flat, crossing, step)
+        crossing = Crossing.of(environment, [*_memory_values(reading), *known], sources, timeless)
+        return assemble(sources, flat, crossing, run_step(reading, states, crossing, feeder))
+
+    parts = with_lengths(put_together, used, vectors, reading)
     inputs = () if _feeds_itself(reading) else tuple(feeder.inputs)
     made = described(graph, (parts, reading), (*used, *known), fed_inputs=inputs)
     return made if prefix is None else replace(made, prefix=prefix.longest)
@@ -304,6 +319,42 @@ def run_encoder(
         return _replay_encoder(inputs, recorded, reading)  # raises again if the length is not the reason
 
 
+def with_lengths(
+    put_together: Callable[[tuple[list[Any], dict[Value, Any]]], Assembled],
+    inputs: Sequence[Value],
+    vectors: Sequence[bool],
+    reading: Partition,
+) -> Assembled:
+    """Return encoder and decoder, free in the sources' lengths where encoder and decoder together allow it.
+
+    A decoder may need the recorded lengths although the encoder doesn't: where it joins the source's steps to the
+    target's, or gives a value for each of them.
+
+    Args:
+        put_together: makes the two of what `run_encoder` returned.
+        inputs: as for `run_encoder`.
+        vectors: likewise.
+        reading: likewise.
+    """
+    encoded = run_encoder(inputs, vectors, reading)
+    recorded = [value.shape[1:] for value in inputs]
+    if [tuple(tensor.shape[1:]) for tensor in encoded[0]] == recorded:
+        return put_together(encoded)
+    try:
+        parts = put_together(encoded)
+        needed = reading.output.shape[-1] is not None and parts.decoder.outputs[0].shape[-1] is None
+    except SplitError:
+        needed = True
+    if not needed:
+        longest = max(shape[0] or 0 for shape in recorded if shape)
+        made = keras.tree.flatten(parts.encoder(ones_for(parts.encoder.inputs, longest + 1), training=False))
+        for tensor in made:
+            tensor._keras_mask = None  # masks are inputs of the step, not riders
+        fed = ones_for(parts.decoder.inputs[: len(parts.decoder.inputs) - len(made)])
+        needed = not runs_on(parts.decoder, [*fed, *made])
+    return put_together(_replay_encoder(inputs, recorded, reading)) if needed else parts
+
+
 def _replay_encoder(
     inputs: Sequence[Value], shapes: Sequence[tuple[int | None, ...]], reading: Partition
 ) -> tuple[list[Any], dict[Value, Any]]:
@@ -316,7 +367,7 @@ def _replay_encoder(
     return sources, environment
 
 
-def _first_states(
+def first_states(
     recurrent: Sequence[Call], sources: Sequence[Any], environment: dict[Value, Any]
 ) -> dict[Call, list[Any]]:
     """Return the tensors (batch, ...) from which the states of each recurrent call of the decoder start."""
@@ -353,7 +404,7 @@ def _memory_values(reading: Partition) -> list[Value]:
     return list(memory)
 
 
-def _run_step(reading: Partition, first: dict[Call, list[Any]], crossing: Crossing, feeder: StepFeeder) -> Step:
+def run_step(reading: Partition, first: dict[Call, list[Any]], crossing: Crossing, feeder: StepFeeder) -> Step:
     """Replay the decoder's calls for one step on fresh inputs.
 
     Args:
@@ -366,10 +417,10 @@ def _run_step(reading: Partition, first: dict[Call, list[Any]], crossing: Crossi
     state_inputs: dict[Call, list[Any]] = {}
     for layer, (call, tensors) in enumerate(first.items()):
         state_inputs[call] = [
-            keras.Input(tuple(tensor.shape[1:]), dtype="float32", name=f"state_{layer}_{i}")
+            keras.Input(tuple(tensor.shape[1:]), dtype="float32", name=f"s2s.state_{layer}_{i}")
             for i, tensor in enumerate(tensors)
         ]
-    position = [keras.Input((1,), dtype="int32", name="position")] if feeder.counts_steps else []
+    position = [keras.Input((1,), dtype="int32", name="s2s.position")] if feeder.counts_steps else []
     states = [state for call in first for state in state_inputs[call]] + position
     fed = feeder.fresh()
     rows = next(iter([*fed, *memory.values(), *states]), None)

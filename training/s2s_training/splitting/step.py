@@ -7,9 +7,10 @@ is its inner layer, and every other layer sees a time axis of length 1.
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import keras
 from keras import ops, tree
@@ -19,10 +20,14 @@ from s2s_training.layers.cells import feeds_itself
 from s2s_training.layers.conditioned_rnn import ConditionedRNN, ConditionedStep
 from s2s_training.splitting.attention_layers import ATTENTION, WithAttentionWeights
 from s2s_training.splitting.attention_weights import Candidate, extra_outputs, softmax_over_source
+from s2s_training.splitting.feeding import WithoutAxis
 from s2s_training.splitting.graph import Call, Value, carries_window, substitute, values_in
 from s2s_training.splitting.partition import Partition
 
 Fill = Callable[[Any], Any]
+_IN_A_LAYER: Final = re.compile(
+    r"Exception encountered when calling \w+\.call\(\)\.\s*\x1b\[1m(?P<said>.*?)\x1b\[0m", re.S
+)
 
 
 @keras.saving.register_keras_serializable(package="s2s")
@@ -160,7 +165,8 @@ class StepTracer:
         try:
             outputs = self._run(call, fill)
         except (ValueError, TypeError, IndexError) as error:
-            reason = str(error).strip().split("\n")[0]
+            kept = _IN_A_LAYER.search(str(error))  # what Keras says when a layer's call fails, its reason in bold
+            reason = (str(error) if kept is None else kept["said"]).strip().split("\n")[0]
             raise SplitError(f"layer {call.name} can't be called on a single target step: {reason}") from error
         for tensor in tree.flatten(outputs):
             # A riding mask here is the target's own: all true for a token that is being fed.
@@ -191,7 +197,7 @@ class StepTracer:
             # Without a time axis a Dense layer is a plain matrix product instead of a reshaping contraction.
             given = fill(call.arguments()["inputs"])
             if given.shape[1] == 1:  # else it is the source's axis, which hand-made attention may work on
-                step = ops.squeeze(given, axis=1)
+                step = WithoutAxis(1)(given)
                 return ops.expand_dims((layer if wide else layer.layer)(step), axis=1)
         return layer(*fill(call.args), **fill(self._kwargs(call)))
 
@@ -206,7 +212,7 @@ class StepTracer:
         mask = arguments.get("mask")
         if isinstance(mask, Value) and mask not in self.partition.decoder_values:
             raise ValueError("its mask is the source's, whose positions are not the target's")
-        step = ops.squeeze(fill(next(iter(arguments.values()))), axis=1)  # (batch, features)
+        step = WithoutAxis(1)(fill(next(iter(arguments.values()))))  # (batch, features)
         if isinstance(layer, ConditionedRNN):
             output, *states = self._conditioned(call, fill, step)
         else:
@@ -229,7 +235,7 @@ class StepTracer:
     def _carried(self, call: Call, fill: Fill) -> list[Any]:
         """Call a layer of an unrolled model once, on a sequence of length 1 and states that are values of the graph."""
         layer, arguments = call.operation, call.arguments()
-        sequence = ops.squeeze(fill(next(iter(arguments.values()))), axis=1)
+        sequence = WithoutAxis(1)(fill(next(iter(arguments.values()))))
         output, *states = OneStep(layer.cell)(sequence, _nested(call, tree.flatten(fill(arguments["initial_state"]))))
         output = ops.expand_dims(output, axis=1) if layer.return_sequences else output
         return [output, *(states if layer.return_state else [])]
@@ -244,7 +250,7 @@ class StepTracer:
                 self.masks.pop(value, None)
         heads = len(weights.shape) == 4  # (batch, heads, 1, source time)
         over_source = ops.mean(weights, axis=1) if heads else weights  # (batch, 1, source time)
-        self.attention.append(ops.squeeze(over_source, axis=1))
+        self.attention.append(WithoutAxis(1)(over_source))
         return [output, weights] if asked else output
 
     def _kwargs(self, call: Call) -> dict[str, Any]:

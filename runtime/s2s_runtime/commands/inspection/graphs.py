@@ -107,7 +107,7 @@ def trace(files: BundleFiles, manifest: Manifest, text: str) -> Iterator[Traced]
     sessions = BundleSessions(files, manifest, SessionSettings(), {})
     for batch in batches:
         carried: dict[str, NDArray[Any]] = {"source": batch.source}
-        if manifest.kind == "one-pass":
+        if manifest.one_graph:
             given = yield from _run(sessions, "model", None, carried)
             best = (given["logits"][0].astype(np.float32) + plan.rules.always).argmax(axis=1)
             yield Traced(None, "model", "chosen", "tokens", best)

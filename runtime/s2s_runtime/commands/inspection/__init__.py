@@ -1,0 +1,1 @@
+"""What s2s-inspect shows of a bundle."""
