@@ -250,6 +250,8 @@ def _split(model: keras.Model, options: ExportOptions, source_input: str | None)
             feeds=options.feeds,
             longest=options.longest_target,
         )
+        if options.feedback == "none" and parts.target_index is not None:  # said to be no target
+            return read_one_pass(model, source_input)
         return replace(parts, kind="decoder-only") if options.feedback == "token" else parts
     except SplitError as error:
         if half is not None or options.feedback == "token":

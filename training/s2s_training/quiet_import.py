@@ -9,7 +9,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Final
 
 from s2s_training.errors import BackendError
@@ -22,11 +22,14 @@ _NATIVE: Final = re.compile(
 _started_here: Final[list[bool]] = []  # once `import_quietly` was the first to import TensorFlow
 
 
-def import_quietly() -> None:
+def import_quietly(cpu_parts: int = 1) -> None:
     """Import TensorFlow and Keras and start their runtime, keeping native messages off standard error.
 
     They can't be switched off otherwise: some are written before TensorFlow's logging is set up. If the import fails,
     what was held back is shown. Keras is told to use TensorFlow, whatever the user's configuration says.
+
+    Args:
+        cpu_parts: devices that the CPU counts as, where there is no GPU; no effect once TensorFlow has run something.
 
     Raises:
         BackendError: this program has imported Keras with another backend.
@@ -45,7 +48,13 @@ def import_quietly() -> None:
         if _started_here:  # else somebody else's messages would be lost, too
             # it logs what Ctrl-C left unused; errors are raised
             logging.getLogger("tensorflow").setLevel(logging.CRITICAL)
-        importlib.import_module("tensorflow").constant(0)  # the first operation starts the devices
+        tensorflow = importlib.import_module("tensorflow")
+        if cpu_parts > 1 and not tensorflow.config.list_physical_devices("GPU"):
+            with suppress(RuntimeError):  # devices were started before
+                [cpu] = tensorflow.config.list_physical_devices("CPU")
+                parts = [tensorflow.config.LogicalDeviceConfiguration() for _ in range(cpu_parts)]
+                tensorflow.config.set_logical_device_configuration(cpu, parts)
+        tensorflow.constant(0)  # the first operation starts the devices
 
 
 def native_messages_held() -> AbstractContextManager[None]:

@@ -17,9 +17,10 @@ from s2s_training.config.fit import FitConfig
 from s2s_training.config.training import TrainingConfig
 from s2s_training.data.datasets import SERIES, require_data
 from s2s_training.data.tf_datasets import EpochOrder
-from s2s_training.errors import DivergenceError
+from s2s_training.errors import ConfigError, DivergenceError
 from s2s_training.fit.averaging import make_averaging
 from s2s_training.fit.backup import Backup
+from s2s_training.fit.devices import training_together
 from s2s_training.fit.epoch_history import History, KeepHistory
 from s2s_training.fit.event_log import EventLog
 from s2s_training.fit.schedule import Before, Schedule
@@ -70,6 +71,19 @@ def train(
         logger.info("%s is complete: nothing to resume", folder.path)
         return folder.read_summary()
 
+    with training_together(config.fit.devices):
+        return _trained(config, folder, callbacks, stages, resume=resume)
+
+
+def _trained(
+    config: TrainingConfig,
+    folder: RunFolder,
+    callbacks: Sequence[keras.callbacks.Callback],
+    stages: Stages,
+    *,
+    resume: bool,
+) -> dict[str, Any]:
+    """Train a model into a folder that was checked; see `train`."""
     task = prepare(config, stages)
     if resume:
         stages("comparing the data with what the run began with")
@@ -109,6 +123,8 @@ def prepare(config: TrainingConfig, stages: Stages = unseen) -> Task:
         ConfigError: continuous data with options that are for texts.
     """
     require_data(config)
+    if config.fit.devices > 1 and config.data.data in SERIES:
+        raise ConfigError(f"devices: expected 1 for the continuous data set {config.data.data!r}")
     keras.utils.set_random_seed(config.fit.seed)
     return SeriesTask(config) if config.data.data in SERIES else TextTask(config, stages)
 

@@ -134,6 +134,17 @@ def test_an_output_without_time_is_one_step(tmp_path: Path) -> None:
     np.testing.assert_allclose(bundle.predict(windows)[:, 0], model.predict(windows, verbose=0), atol=1e-5)
 
 
+def test_nothing_is_fed_back_where_that_is_said(tmp_path: Path) -> None:
+    """Two inputs of steps, read forwards, could be a source and a target; said otherwise, they are two features."""
+    words, shapes = (keras.Input((STEPS,), dtype="int32", name=name) for name in ("words", "shapes"))
+    joined = layers.concatenate([layers.Embedding(SOURCE, 4)(each) for each in (words, shapes)])
+    hidden = layers.GRU(5, return_sequences=True)(joined)
+    model = keras.Model([words, shapes], layers.Dense(TARGET, activation="softmax")(hidden))
+    randomise(model)
+    done = export(model, tmp_path / "m.s2s", feedback="none", verify_sources=4)
+    assert done.manifest.kind == "one-pass"
+
+
 def test_several_inputs_of_steps_are_asked_about(tmp_path: Path) -> None:
     """One of them could be the target of training; said that nothing is fed back, the model is one pass."""
     words, shapes = (keras.Input((None,), dtype="int32", name=name) for name in ("words", "shapes"))

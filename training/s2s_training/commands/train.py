@@ -137,7 +137,7 @@ def _run(config: TrainingConfig, settings: TrainSettings, seeds: list[int] | Non
     _require_data(config, settings)
     with stages() as tell:
         tell("loading TensorFlow")
-        import_quietly()
+        import_quietly(config.fit.devices)
     from s2s_training.commands.progress import ShowProgress
     from s2s_training.train import train
 

@@ -26,6 +26,10 @@ class FitConfig:
     batch_size: Annotated[int, Option(panel=PANEL, at_least=1)] = 128
     """Pairs per step."""
 
+    devices: Annotated[int, Option(panel=PANEL, at_least=1)] = 1
+    """GPUs, or parts of the CPU, that share each batch. The losses are those of one device, but for rounding. Texts
+    only, and not with `mixed_precision`. It wasn't tried on GPUs."""
+
     optimizer: Annotated[OptimizerName, Option(panel=PANEL)] = "adam"
     """Optimizer."""
 
@@ -92,7 +96,12 @@ class FitConfig:
 
     def problems(self) -> list[str]:
         """Return what is wrong with the values, one line for each problem."""
-        return option_problems(self)
+        problems = option_problems(self)
+        if not problems and self.devices > self.batch_size:
+            problems.append(f"devices: expected at most batch_size = {self.batch_size}, got {self.devices}")
+        if not problems and self.devices > 1 and self.mixed_precision:
+            problems.append("devices, mixed_precision: expected one of them; together they weren't tried")
+        return problems
 
     @property
     def warm_up_share(self) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from s2s_training.config.fit import FitConfig
@@ -48,16 +49,52 @@ def compile_model(model: keras.Model, config: FitConfig, layout: Layout) -> None
 
 def make_optimizer(config: FitConfig) -> keras.optimizers.Optimizer:
     """Return the optimizer that a configuration asks for."""
+    together = tf.distribute.get_strategy().num_replicas_in_sync > 1 and config.clip_norm > 0
+    clipped: dict[str, Any] = {"global_norm": config.clip_norm} if together else {}
+    adam, rmsprop = (ClippedAdam, ClippedRMSprop) if together else (keras.optimizers.Adam, keras.optimizers.RMSprop)
     common = {
-        "global_clipnorm": config.clip_norm or None,
+        **clipped,
+        "global_clipnorm": None if together else config.clip_norm or None,
         "use_ema": config.average > 0,
         "ema_momentum": config.average,
     }
     if config.optimizer == "rmsprop":
         # Keras 3 adds epsilon inside the square root, where Keras 2's 1e-7 outside would be 1e-14: with the default the
         # step vanishes on gradients as small as those of a mean over all padded steps.
-        return keras.optimizers.RMSprop(config.learning_rate, epsilon=1e-14, **common)
-    return keras.optimizers.Adam(config.learning_rate, **common)
+        return rmsprop(config.learning_rate, epsilon=1e-14, **common)
+    return adam(config.learning_rate, **common)
+
+
+class ClippedTogether:
+    """The part of an optimizer that clips gradients by the norm of what all devices' gradients come to.
+
+    Keras clips those of each device by themselves, before it adds them.
+
+    Args:
+        global_norm: the largest norm.
+        options: those of the optimizer.
+    """
+
+    def __init__(self, *arguments: Any, global_norm: float, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.global_norm = global_norm
+
+    def apply(self, grads: Any, trainable_variables: Any = None) -> Any:
+        """Clip the gradients of this device, a list of tensors, and hand them on; see Keras's method."""
+        device = tf.distribute.get_replica_context()
+        if device is not None:
+            whole = device.all_reduce(tf.distribute.ReduceOp.SUM, [tf.convert_to_tensor(each) for each in grads])
+            scale = self.global_norm / tf.maximum(tf.linalg.global_norm(whole), self.global_norm)
+            grads = [gradient * scale for gradient in grads]
+        return super().apply(grads, trainable_variables)  # type: ignore[misc]  # an optimizer's
+
+
+class ClippedAdam(ClippedTogether, keras.optimizers.Adam):
+    """Adam on several devices, its gradients clipped together."""
+
+
+class ClippedRMSprop(ClippedTogether, keras.optimizers.RMSprop):
+    """RMSprop on several devices, its gradients clipped together."""
 
 
 class CrossEntropy(keras.losses.Loss):
@@ -73,6 +110,20 @@ class CrossEntropy(keras.losses.Loss):
     def __init__(self, smoothing: float = 0.0, reduction: str = "mean_with_sample_weight", **options: Any) -> None:
         super().__init__(reduction=reduction, **options)
         self.smoothing = smoothing
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """Return the loss of a batch. On one of several devices it has the gradient of that device's part.
+
+        Keras takes the mean of the devices' means, in which a step of a part with few steps weighs more than another.
+        """
+        loss = super().__call__(y_true, y_pred, sample_weight)
+        device = tf.distribute.get_replica_context()  # None while Keras builds the model for all of them
+        if device is None or device.num_replicas_in_sync == 1:
+            return loss
+        by_weight = self.reduction == "mean_with_sample_weight" and sample_weight is not None
+        steps = tf.cast(tf.reduce_sum(sample_weight) if by_weight else tf.size(y_true), tf.float32)
+        own = loss * device.num_replicas_in_sync * steps / device.all_reduce(tf.distribute.ReduceOp.SUM, steps)
+        return own + tf.stop_gradient(device.all_reduce(tf.distribute.ReduceOp.MEAN, own) - own)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """Return the loss per step (batch, time) of labels (batch, time) and probabilities (batch, time, symbols)."""

@@ -124,7 +124,10 @@ class KeepHistory(keras.callbacks.Callback):
         self._require_finite(epoch + 1, logs or {})
         seconds = time.monotonic() - self._begun
         row = {"epoch": epoch + 1, **{name: float(value) for name, value in (logs or {}).items()}}
-        row |= {"learning_rate": float(self.model.optimizer.learning_rate), "seconds": round(seconds, 2)}
+        row |= {
+            "learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
+            "seconds": round(seconds, 2),
+        }
         self.history.append(row | {"progress": self._schedule.progress})
         if self.history.best() == epoch:
             with averaged(self._averaging), replacing(self._folder.best_weights) as beside:
