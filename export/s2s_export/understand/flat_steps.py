@@ -75,8 +75,13 @@ def _around(model: keras.Model, steps: Mapping[str, Shape], flat_output: int | N
         shape = tensor.shape[1:] if step is None else (tensor.shape[1], math.prod(step))
         rows.append(keras.Input(shape, dtype=tensor.dtype, name=tensor.name))
         given.append(rows[-1] if step is None else layers.Reshape((-1, *step))(rows[-1]))
-    made = keras.tree.flatten(model(given if len(given) > 1 else given[0]))
-    if flat_output is not None:
-        shape = made[flat_output].shape
-        made[flat_output] = layers.Reshape((shape[1] or -1, math.prod(shape[2:])))(made[flat_output])
-    return keras.Model(rows, made if len(made) > 1 else made[0], name=model.name)
+    name = model.name
+    try:
+        model.name = f"{name}_of_steps"  # the name of a layer here, and an input may be called as the model is
+        made = keras.tree.flatten(model(given if len(given) > 1 else given[0]))
+        if flat_output is not None:
+            shape = made[flat_output].shape
+            made[flat_output] = layers.Reshape((shape[1] or -1, math.prod(shape[2:])))(made[flat_output])
+        return keras.Model(rows, made if len(made) > 1 else made[0], name=name)
+    finally:
+        model.name = name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Final
 
 import keras
 import numpy as np
@@ -18,6 +18,8 @@ from s2s_runtime.spelling import option
 from s2s_runtime.vocabulary.padding import PaddingPolicy
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
 from s2s_training.splitting.splitter import SplitModel
+
+_ROWS: Final = 2  # of a batch that is tried: Keras takes what is added to a single row for a bias, in some shapes
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,8 @@ class PaddingFinder:
             filler = np.full_like(more, self._filler(i) or 0) if i in places else more
             short.append(row[None])
             long.append((np.concatenate([filler, row] if before else [row, filler]) if i in longer else row)[None])
-        arrays = [for_encoder(self.split, self.sources, batch) for batch in (short, long)]
+        batches = ([np.repeat(array, _ROWS, axis=0) for array in batch] for batch in (short, long))
+        arrays = [for_encoder(self.split, self.sources, batch) for batch in batches]
         if self.split.one_graph:
             one, other = (np.asarray(tree.flatten(self.split.encoder(a, training=False))[0]) for a in arrays)
             if one.shape[1] == short[0].shape[1] and other.shape[1] == long[0].shape[1]:  # an output for each step
@@ -258,7 +261,7 @@ def _one_step(split: SplitModel, sources: Sequence[Any]) -> list[np.ndarray]:
     for tensor in crossing:
         tensor._keras_mask = None  # masks are inputs of the step decoder, not riders
     has_feed = split.fed not in ("none", "probabilities")
-    fed = [keras.ops.ones((1, *split.decoder.inputs[0].shape[1:]))] if has_feed else []
+    fed = [keras.ops.ones((_ROWS, *split.decoder.inputs[0].shape[1:]))] if has_feed else []
     fed = [keras.ops.cast(tensor, split.decoder.inputs[0].dtype) for tensor in fed]
     outputs = [np.asarray(tensor) for tensor in tree.flatten(split.decoder([*fed, *crossing], training=False))]
     return outputs[: 1 + split.state_count]

@@ -237,8 +237,11 @@ def runs_on(model: keras.Model, inputs: Sequence[Any]) -> bool:
 
 
 def ones_for(inputs: Sequence[Any], steps: int = _STEPS) -> list[Any]:
-    """Return a tensor of ones for each input, for one sentence; what is free has so many steps."""
-    return [ops.ones([1, *(size or steps for size in tensor.shape[1:])], dtype=tensor.dtype) for tensor in inputs]
+    """Return a tensor of ones for each input, for two sentences; what is free has so many steps.
+
+    Keras takes what is added to a single row for a bias, in some shapes.
+    """
+    return [ops.ones([2, *(size or steps for size in tensor.shape[1:])], dtype=tensor.dtype) for tensor in inputs]
 
 
 def weights_over_first(
