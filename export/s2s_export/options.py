@@ -129,7 +129,7 @@ class ExportOptions:
     """Texts to verify with. Otherwise inputs are generated."""
 
     verify_sources: Annotated[
-        int,
+        int | None,
         Option(
             panel=FILES,
             metavar="N",
@@ -143,9 +143,10 @@ class ExportOptions:
                 )
             ],
         ),
-    ] = 24
+    ] = None
     """Sources to generate and verify with, where no texts are given. More are stronger evidence, fewer take less time.
-    All are decoded greedily (values: predicted), the first 8 by beam search and compared tensor by tensor too."""
+    All are decoded greedily (values: predicted), the first 8 by beam search and compared tensor by tensor too. By
+    default 24, of large models fewer and shorter ones: the report says how many."""
 
     references: Annotated[Sequence[str], Option(typed=None)] = ()
     """The right target of each text in `verify_with`, for error rates with int8 or float16."""

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import BinaryIO, Final
 from zipfile import ZipFile, is_zipfile
 
+import numpy as np
 import onnx
 
+from s2s_export.convert.weighted_model import WeightedModel
 from s2s_export.errors import ExportError
 from s2s_runtime.bundle.manifest_file import GraphFile, describe_file
 from s2s_runtime.files.atomic_write import finish_exchange, replacing, replacing_folder
@@ -19,7 +21,6 @@ from s2s_runtime.spelling import option
 
 WEIGHTS: Final = "weights.bin"
 MANIFEST: Final = "manifest.json"
-_SMALL: Final = 1024  # bytes; smaller constants stay where they are: shapes and axes have to be read while loading
 _ALIGNMENT: Final = 4096  # a page, so that onnxruntime can map a constant into memory instead of reading it
 
 
@@ -67,39 +68,58 @@ def replacing_bundle(path: Path) -> Iterator[Path]:
                 archive.write(file, file.name)
 
 
-def write_graphs(folder: Path, models: Mapping[str, onnx.ModelProto]) -> tuple[dict[str, GraphFile], GraphFile | None]:
+def write_graphs(folder: Path, models: Mapping[str, WeightedModel]) -> tuple[dict[str, GraphFile], GraphFile | None]:
     """Write each graph as NAME.onnx, and the large constants of all into one file, equal ones once.
 
     Returns:
         For the manifest: the graph files by name, and the file of the constants, None where none is large.
     """
-    written, places = {}, dict[bytes, int]()
-    with (folder / WEIGHTS).open("wb") as weights:
+    written = {}
+    with (folder / WEIGHTS).open("wb") as file:
+        weights = _Weights(file)
         for name, model in models.items():
-            file = folder / f"{name}.onnx"
-            file.write_bytes(_with_external_weights(model, weights, places).SerializeToString())
-            written[name] = file
+            written[name] = folder / f"{name}.onnx"
+            written[name].write_bytes(_with_external_weights(model, weights).SerializeToString())
     files = {name: describe_file(file) for name, file in written.items()}
-    if not places:
+    if not weights.is_written:
         (folder / WEIGHTS).unlink()
-    return files, describe_file(folder / WEIGHTS) if places else None
+    return files, describe_file(folder / WEIGHTS) if weights.is_written else None
 
 
-def _with_external_weights(model: onnx.ModelProto, weights: BinaryIO, places: dict[bytes, int]) -> onnx.ModelProto:
-    """Return a copy of the model that finds its large constants in another file, to which new ones are added."""
-    slim = onnx.ModelProto()
-    slim.CopyFrom(model)
-    for tensor in slim.graph.initializer:  # constants in loops have to lie in the graph: see `s2s_runtime.ort`
-        content = tensor.raw_data
-        if len(content) < _SMALL:
+class _Weights:
+    """The file of large constants, into which each is written once."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._places: dict[bytes, int] = {}
+        self._known: dict[int, tuple[int, np.ndarray]] = {}  # by identity: most graphs hold the very same arrays
+
+    @property
+    def is_written(self) -> bool:
+        """Whether there is any."""
+        return bool(self._places)
+
+    def place(self, array: np.ndarray) -> int:
+        """Return where in the file an array begins, which is written unless it was."""
+        if id(array) not in self._known:
+            content = memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
+            digest = hashlib.sha256(content).digest()
+            if digest not in self._places:
+                self._file.write(b"\0" * (-self._file.tell() % _ALIGNMENT))
+                self._places[digest] = self._file.tell()
+                self._file.write(content)
+            self._known[id(array)] = self._places[digest], array
+        return self._known[id(array)][0]
+
+
+def _with_external_weights(model: WeightedModel, weights: _Weights) -> onnx.ModelProto:
+    """Return a copy of the model that finds its large constants in the file of weights, to which new ones are added."""
+    proto = model.copy().proto
+    for tensor in proto.graph.initializer:  # constants in loops have to lie in the graph: see `s2s_runtime.ort`
+        array = model.arrays.get(tensor.name)
+        if array is None:
             continue
-        digest = hashlib.sha256(content).digest()
-        if digest not in places:
-            weights.write(b"\0" * (-weights.tell() % _ALIGNMENT))
-            places[digest] = weights.tell()
-            weights.write(content)
-        tensor.ClearField("raw_data")
-        tensor.data_location = onnx.TensorProto.EXTERNAL
-        for key, value in (("location", WEIGHTS), ("offset", places[digest]), ("length", len(content))):
+        del tensor.external_data[:]
+        for key, value in (("location", WEIGHTS), ("offset", weights.place(array)), ("length", array.nbytes)):
             tensor.external_data.add(key=key, value=str(value))
-    return slim
+    return proto

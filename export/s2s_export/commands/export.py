@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -239,14 +240,20 @@ def _pairs(lines: list[str]) -> tuple[list[str], list[str]]:
     return [part[0] for part in parts], references if len(references) == len(parts) else []
 
 
+def _import_tensorflow() -> None:
+    from s2s_training.quiet_import import import_quietly
+
+    # oneDNN brings an allocator that keeps what it once took: a model's weights twice over, of which one is of use.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    import_quietly()
+
+
 def _write(loading: _Loading, settings: ExportSettings, options: ExportOptions, typed: list[str]) -> None:
     from s2s_export.errors import ExportError
 
     with stages() as tell:
         tell("loading TensorFlow")
-        from s2s_training.quiet_import import import_quietly
-
-        import_quietly()
+        _import_tensorflow()
         from s2s_export.exporter import export as run
         from s2s_export.report import print_exported, print_settling, to_dict
 
@@ -288,9 +295,7 @@ def _tell_what_is_missing(model: Any, options: ExportOptions, typed: list[str], 
 def _show(loading: _Loading, options: ExportOptions, typed: list[str]) -> None:
     with stages() as tell:
         tell("loading TensorFlow")
-        from s2s_training.quiet_import import import_quietly
-
-        import_quietly()
+        _import_tensorflow()
         from s2s_export.exporter import take_apart
         from s2s_export.report import print_first_look, print_understanding
         from s2s_export.understand.first_look import FirstLook

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
+from onnx import helper
+
+from s2s_export.convert.weighted_model import Folds, WeightedModel, initializers
 
 
 class GraphEditor:
@@ -15,15 +17,21 @@ class GraphEditor:
 
     Attributes:
         nodes: the graph's nodes; `finish` puts them in an order in which they can run.
-        constants: initialisers by name.
+        constants: initialisers by name; arrays are never changed, as other graphs may hold them too.
     """
 
-    def __init__(self, model: onnx.ModelProto) -> None:
-        """Read the model, which stays as it is until `finish`."""
-        self._model = model
+    def __init__(self, model: WeightedModel, folds: Folds | None = None) -> None:
+        """Read the model, which stays as it is until `finish`.
+
+        Args:
+            model: what is edited.
+            folds: constants that were computed from others before, for other graphs.
+        """
+        self._model = model.proto
+        self._folds = folds or Folds()
         self.nodes: list[onnx.NodeProto] = list(model.graph.node)
         self.constants: dict[str, np.ndarray] = {
-            tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer
+            tensor.name: model.constant(tensor) for tensor in model.graph.initializer
         }
         self._counter = 0
         tensors = {name for node in self.nodes for name in node.output} | set(self.constants)
@@ -34,9 +42,7 @@ class GraphEditor:
 
         Neither editor gives a name that the other gave.
         """
-        model = onnx.ModelProto()
-        model.CopyFrom(self._model)
-        other = GraphEditor(model)
+        other = GraphEditor(WeightedModel(self._model, self.constants).copy(), self._folds)
         other.nodes = [copied(node) for node in self.nodes]
         other.constants = dict(self.constants)
         other._names = self._names
@@ -78,8 +84,21 @@ class GraphEditor:
     def constant(self, value: np.ndarray, stem: str = "constant") -> str:
         """Add an initialiser and return its name."""
         name = self.fresh(stem)
-        self.constants[name] = np.array(value, order="C")  # a copy: views of weights must not leak in
+        self.constants[name] = np.asarray(value, order="C")
         return name
+
+    def folded(
+        self, stem: str, how: tuple[object, ...], sources: Sequence[str], make: Callable[..., np.ndarray]
+    ) -> str:
+        """Add an initialiser that is computed from others, and return its name.
+
+        Args:
+            stem: what its name begins with.
+            how: what `make` does, in words and numbers: what was computed so for another graph is taken from there.
+            sources: names of the constants that it is computed from.
+            make: called with their values.
+        """
+        return self.constant(self._folds.array((stem, *how), [self.constants[name] for name in sources], make), stem)
 
     def integers(self, values: Sequence[int]) -> str:
         """Add an int64 vector and return its name."""
@@ -138,19 +157,20 @@ class GraphEditor:
         typed = {value.name: value.type.tensor_type for value in values}
         return {name: len(tensor.shape.dim) for name, tensor in typed.items() if tensor.HasField("shape")}
 
-    def finish(self) -> onnx.ModelProto:
+    def finish(self) -> WeightedModel:
         """Return the edited model: unread nodes and constants dropped, nodes in running order, checked by ONNX."""
         self.nodes = self.running(self.outputs)
         graph = self._model.graph
         del graph.node[:], graph.initializer[:], graph.value_info[:]
         graph.node.extend(self.nodes)
-        graph.initializer.extend(self.initializers({*self.outputs, *(n for node in self.nodes for n in reads(node))}))
+        tensors, arrays = initializers(self.read({*self.outputs, *(n for node in self.nodes for n in reads(node))}))
+        graph.initializer.extend(tensors)
         onnx.checker.check_model(self._model)
-        return self._model
+        return WeightedModel(self._model, arrays)
 
-    def initializers(self, names: Collection[str]) -> list[onnx.TensorProto]:
-        """Return the constants among the names, in the form in which a graph holds them."""
-        return [numpy_helper.from_array(value, name) for name, value in self.constants.items() if name in names]
+    def read(self, names: Collection[str]) -> dict[str, np.ndarray]:
+        """Return the constants among the names."""
+        return {name: value for name, value in self.constants.items() if name in names}
 
     def running(self, wanted: Iterable[str]) -> list[onnx.NodeProto]:
         """Return the nodes that some tensors need, in an order in which they can run.

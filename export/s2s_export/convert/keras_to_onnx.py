@@ -1,5 +1,8 @@
 """Keras encoder and decoder to ONNX graphs with the bundle's names.
 
+Weights are arguments of the function that is traced, not constants of it: tf2onnx would copy those in each of its
+passes. What the conversion computes from weights alone is computed once, afterwards.
+
 Recurrent layers that ONNX has nodes for are hidden from tf2onnx behind an opaque function and written as those nodes
 afterwards (`stand_ins`, `recurrent_nodes`); everything else tf2onnx converts.
 """
@@ -20,6 +23,8 @@ from s2s_export.convert.conversion_errors import conversion_errors, layer_of
 from s2s_export.convert.graph_editor import GraphEditor
 from s2s_export.convert.recurrent_nodes import Emission, emit
 from s2s_export.convert.stand_ins import Hidden, stand_ins
+from s2s_export.convert.weighted_model import WeightedModel
+from s2s_export.convert.weights import fold_weights, matrices, with_weights
 from s2s_export.errors import ExportError
 
 _DOMAIN = "s2s"
@@ -31,7 +36,7 @@ def convert(
     signature: Sequence[tf.TensorSpec],
     outputs: Sequence[str],
     opset: int,
-) -> onnx.ModelProto:
+) -> WeightedModel:
     """Convert one Keras model to an ONNX model.
 
     Args:
@@ -44,22 +49,26 @@ def convert(
     Raises:
         ExportError: tf2onnx can't convert a layer, or left a loop where a native node was due.
     """
+    weights = matrices(model)
+    whole = [*signature, *(tf.TensorSpec(weight.shape, weight.dtype, name=name) for name, weight in weights.items())]
 
-    @tf.function(input_signature=list(signature))
+    @tf.function(input_signature=whole)
     def run(*inputs: Any) -> dict[str, Any]:
-        tensors = tree.flatten(model(list(prepare(*inputs)), training=False))
+        own, given = inputs[: len(signature)], inputs[len(signature) :]
+        with keras.StatelessScope(state_mapping=list(zip(weights.values(), given, strict=True))):
+            tensors = tree.flatten(model(list(prepare(*own)), training=False))
         return {name: tf.identity(tensor) for name, tensor in zip(outputs, tensors, strict=True)}
 
     with conversion_errors(model), stand_ins(model) as hidden:
         proto, _ = tf2onnx.convert.from_function(
             run,
-            input_signature=list(signature),
+            input_signature=whole,
             opset=opset,
             custom_ops={"PyFunc": _DOMAIN},
             custom_op_handlers={"Erfc": (_complementary_error_function, [])},
         )
         _refuse_unconverted(proto, opset, model)
-        return lower(proto, hidden)
+        return lower(with_weights(proto, weights), hidden)
 
 
 def _complementary_error_function(context: Any, node: Any, name: str, _: Any) -> Any:
@@ -72,9 +81,9 @@ def _complementary_error_function(context: Any, node: Any, name: str, _: Any) ->
     return context.make_node("Sub", [one.output[0], error.output[0]], outputs=outputs, shapes=shapes, dtypes=dtypes)
 
 
-def lower(proto: onnx.ModelProto, hidden: Hidden) -> onnx.ModelProto:
-    """Write every opaque function as the ONNX nodes of its layer."""
-    editor = GraphEditor(proto)
+def lower(given: WeightedModel, hidden: Hidden) -> WeightedModel:
+    """Write every opaque function as the ONNX nodes of its layer, and compute what depends on weights alone."""
+    editor = GraphEditor(given)
     for node in [node for node in editor.nodes if node.op_type == "PyFunc"]:
         token = next(a.s.decode() for a in node.attribute if a.name == "token")
         native, masked = hidden[token]
@@ -84,9 +93,10 @@ def lower(proto: onnx.ModelProto, hidden: Hidden) -> onnx.ModelProto:
         editor.remove([node])
         for old, new in zip(node.output, made, strict=True):
             editor.add("Identity", [new], [old])
+    fold_weights(editor)
     model = editor.finish()
-    for imported in [o for o in model.opset_import if o.domain == _DOMAIN]:
-        model.opset_import.remove(imported)
+    for imported in [o for o in model.proto.opset_import if o.domain == _DOMAIN]:
+        model.proto.opset_import.remove(imported)
     return model
 
 

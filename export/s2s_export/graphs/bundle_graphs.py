@@ -16,6 +16,7 @@ from onnx import TensorProto, helper
 from s2s_export.convert.conversion_errors import checked
 from s2s_export.convert.graph_editor import GraphEditor
 from s2s_export.convert.keras_to_onnx import all_nodes, convert
+from s2s_export.convert.weighted_model import Folds, WeightedModel
 from s2s_export.errors import ExportError
 from s2s_export.graphs.onnx_loop import DTYPES
 from s2s_export.graphs.search_graphs import Carried, beam_graph, greedy_graph
@@ -32,7 +33,7 @@ from s2s_training.splitting.splitter import SplitModel
 class Graphs:
     """The ONNX graphs of a bundle by name, what crosses from encoder to decoder, and the passes wanted and applied."""
 
-    models: dict[str, onnx.ModelProto]
+    models: dict[str, WeightedModel]
     states: tuple[TensorSpec, ...]
     memory: tuple[TensorSpec, ...]
     passes: Passes = field(default_factory=Passes)
@@ -75,16 +76,16 @@ def with_searches(graphs: Graphs, facts: Understanding) -> Graphs:
         return graphs
     if facts.without_start:  # all begin with a prompt, behind which searches go step by step
         return graphs
-    graphs = replace(graphs, passes=graphs.passes.copy())
-    decoder, apart = graphs.models["decoder"], GraphEditor(graphs.models["decoder"]).copy()
+    graphs, folds = replace(graphs, passes=graphs.passes.copy()), Folds()
+    decoder, apart = graphs.models["decoder"], GraphEditor(graphs.models["decoder"], folds).copy()
     if take_gates_apart(apart, graphs.passes):
         graphs = replace(graphs, models={**graphs.models, "decoder": apart.finish()})
     if facts.target.feedback == "value":
         return graphs
     carried = Carried(graphs.states, graphs.memory, facts.target.size, fed=facts.target.feedback == "token")
     searches = {
-        "greedy": greedy_graph(decoder, carried, graphs.passes),
-        "beam": beam_graph(decoder, carried, graphs.passes),
+        "greedy": greedy_graph(decoder, carried, graphs.passes, folds),
+        "beam": beam_graph(decoder, carried, graphs.passes, folds),
     }
     return replace(graphs, models={**graphs.models, **searches})
 
@@ -131,7 +132,7 @@ def _one_pass(split: SplitModel, facts: Understanding, opset: int, passes: Passe
     return Graphs(models, states, (), passes)
 
 
-def _whole(split: SplitModel, facts: Understanding, opset: int, passes: Passes) -> onnx.ModelProto:
+def _whole(split: SplitModel, facts: Understanding, opset: int, passes: Passes) -> WeightedModel:
     """Return the one graph of a model of one pass."""
     output = "output" if facts.target.feedback == "value" else "logits"
     editor, inputs = _read_sources(split, facts, [output], opset, passes)
@@ -144,7 +145,7 @@ def _whole(split: SplitModel, facts: Understanding, opset: int, passes: Passes) 
 
 def _encoder(
     split: SplitModel, facts: Understanding, crossing: Sequence[TensorSpec], opset: int, passes: Passes
-) -> onnx.ModelProto:
+) -> WeightedModel:
     names = [tensor.name for tensor in crossing]
     editor, inputs = _read_sources(split, facts, names, opset, passes)
     with checked("encoder"):
@@ -178,7 +179,7 @@ def _decoder(
     crossing: tuple[Sequence[TensorSpec], Sequence[TensorSpec]],
     opset: int,
     passes: Passes,
-) -> onnx.ModelProto:
+) -> WeightedModel:
     """Return the step graph of states and memory, with its passes applied."""
     target, (states, memory) = facts.target, crossing
     carried = [tf.TensorSpec(s.shape, s.dtype, name=s.name) for s in (*states, *memory)]
@@ -231,7 +232,7 @@ def _take_logarithm(editor: GraphEditor, output: str) -> None:
     editor.add("Log", [bounded], [output])
 
 
-def _ordered(model: onnx.ModelProto, inputs: Sequence[str], outputs: Sequence[str]) -> onnx.ModelProto:
+def _ordered(model: WeightedModel, inputs: Sequence[str], outputs: Sequence[str]) -> WeightedModel:
     """Put graph inputs and outputs in the bundle's order, and leave batch and time free."""
     for values, names in ((model.graph.input, inputs), (model.graph.output, outputs)):
         by_name = {value.name: value for value in values}
@@ -242,7 +243,7 @@ def _ordered(model: onnx.ModelProto, inputs: Sequence[str], outputs: Sequence[st
     return model
 
 
-def select_graph(stem: str, tensors: Sequence[TensorSpec], opset: int) -> onnx.ModelProto:
+def select_graph(stem: str, tensors: Sequence[TensorSpec], opset: int) -> WeightedModel:
     """Return a graph that gathers rows of every state (or memory) along the batch axis, on the device they are on."""
     nodes, inputs, outputs = [], [helper.make_tensor_value_info("rows", TensorProto.INT64, ["rows"])], []
     for spec in tensors:
@@ -254,4 +255,4 @@ def select_graph(stem: str, tensors: Sequence[TensorSpec], opset: int) -> onnx.M
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)
     with checked(f"select_{stem}"):
         onnx.checker.check_model(model)
-    return model
+    return WeightedModel(model)

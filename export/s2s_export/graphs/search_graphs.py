@@ -14,6 +14,7 @@ import onnx
 from onnx import helper
 
 from s2s_export.convert.graph_editor import GraphEditor, reads
+from s2s_export.convert.weighted_model import Folds, WeightedModel
 from s2s_export.graphs.onnx_loop import GO, OneRow, Search, hold_constants, looped
 from s2s_export.passes.gate_passes import group_gates, take_gates_apart
 from s2s_export.passes.registry import Passes
@@ -46,7 +47,9 @@ class Carried:
         return TensorSpec(name, "float32", (self.size,))
 
 
-def greedy_graph(decoder: onnx.ModelProto, carried: Carried, passes: Passes | None = None) -> onnx.ModelProto:
+def greedy_graph(
+    decoder: WeightedModel, carried: Carried, passes: Passes | None = None, folds: Folds | None = None
+) -> WeightedModel:
     """Return the graph of greedy search over up to `steps` tokens.
 
     Inputs: `steps` int64 (): most tokens to write. `mask` float32 (size,): added to the logits, -inf at tokens that
@@ -60,9 +63,10 @@ def greedy_graph(decoder: onnx.ModelProto, carried: Carried, passes: Passes | No
         decoder: the step graph, its passes applied; it is left as it is.
         carried: what it carries.
         passes: those wanted; default: all.
+        folds: constants that were computed from others before, for other graphs.
     """
     passes = passes or Passes()
-    editor, once = _step(decoder, carried, passes)
+    editor, once = _step(GraphEditor(decoder, folds).copy(), carried, passes)
     masked, before = passes.apply("mask_in_bias", _mask_bias, editor) or (_mask_logits(editor), [])
     (token,) = editor.add("ArgMax", [masked], ["tokens"], axis=1, keepdims=0)
     if carried.fed:  # a tensor can't be carried and collected under one name
@@ -88,8 +92,7 @@ def greedy_graph(decoder: onnx.ModelProto, carried: Carried, passes: Passes | No
     one_row = passes.apply("one_row", _for_one_row, alone, search)
     take_gates_apart(editor, passes)
     model = looped(editor, search, one_row)
-    passes.apply("inner_constants", hold_constants, model.graph)
-    return model
+    return passes.apply("inner_constants", hold_constants, model) or model
 
 
 def _for_one_row(editor: GraphEditor, search: Search) -> OneRow | None:
@@ -107,7 +110,9 @@ def _for_one_row(editor: GraphEditor, search: Search) -> OneRow | None:
     )
 
 
-def beam_graph(decoder: onnx.ModelProto, carried: Carried, passes: Passes | None = None) -> onnx.ModelProto:
+def beam_graph(
+    decoder: WeightedModel, carried: Carried, passes: Passes | None = None, folds: Folds | None = None
+) -> WeightedModel:
     """Return the graph of beam search over `steps` tokens; the host decides what has ended and what is best.
 
     Rows are beams, those of a sentence one after the other.
@@ -126,9 +131,10 @@ def beam_graph(decoder: onnx.ModelProto, carried: Carried, passes: Passes | None
         decoder: the step graph, its passes applied; it is left as it is.
         carried: what it carries.
         passes: those wanted; default: all.
+        folds: constants that were computed from others before, for other graphs.
     """
     passes = passes or Passes()
-    editor, once = _step(decoder, carried, passes)
+    editor, once = _step(GraphEditor(decoder, folds).copy(), carried, passes)
     _extend_beams(editor, carried.size)
     _keep_beams(editor, carried)
     editor.add("Identity", [GO], ["more"])
@@ -156,12 +162,8 @@ def beam_graph(decoder: onnx.ModelProto, carried: Carried, passes: Passes | None
     return looped(editor, search)
 
 
-def _step(decoder: onnx.ModelProto, carried: Carried, passes: Passes) -> tuple[GraphEditor, list[onnx.NodeProto]]:
-    """Return an editor of a copy of the step graph, and the nodes that were taken out of it.
-
-    Those are the nodes that give the same at every step.
-    """
-    editor = GraphEditor(decoder).copy()
+def _step(editor: GraphEditor, carried: Carried, passes: Passes) -> tuple[GraphEditor, list[onnx.NodeProto]]:
+    """Return the editor of a step graph without the nodes that give the same at every step, and those nodes."""
     return editor, passes.apply("memory_once", _take_constant, editor, carried) or []
 
 

@@ -15,6 +15,7 @@ import onnx
 from s2s_export.convert.graph_editor import GraphEditor
 from s2s_export.passes.registry import Passes
 
+_MOST_GROUPED = 4 * 2**20  # bytes of kernels: beside products of larger ones a few nodes make no difference
 _ALL = 2**31 - 1  # how the converter writes "to the end"
 
 
@@ -86,6 +87,8 @@ def _bias(editor: GraphEditor, product: onnx.NodeProto, ranks: dict[str, int]) -
 def group_gates(editor: GraphEditor) -> int:
     """Compute the column ranges that have the same activation in one product, with one activation.
 
+    Large kernels are left alone: the graph would hold them twice, for loops of one row and of several.
+
     Args:
         editor: a step graph, its tokens tabulated.
 
@@ -96,7 +99,7 @@ def group_gates(editor: GraphEditor) -> int:
     for whole, ranges in _separable(editor):
         groups = _by_activation(editor, ranges)
         saved = sum(len(gates) - 1 for kind, gates in groups.items() if kind)
-        if not saved:
+        if not saved or _constant_bytes(editor, whole) > _MOST_GROUPED:
             continue
         editor.remove([node for node, _ in ranges])
         for kind, gates in groups.items():
@@ -218,15 +221,26 @@ def _is_separable(editor: GraphEditor, tensor: str, ranks: dict[str, int]) -> bo
     return constant is not None and constant.ndim == 2 and ranks.get(tensor, 2) == 2
 
 
+def _constant_bytes(editor: GraphEditor, tensor: str) -> int:
+    """Return the size of the constants that a separable tensor is computed from."""
+    if tensor in editor.constants:
+        return editor.constants[tensor].nbytes
+    node = editor.producer(tensor)
+    if node is None:
+        return 0
+    inputs = node.input if node.op_type == "Add" else [name for name in node.input if name in editor.constants]
+    return sum(_constant_bytes(editor, name) for name in inputs)
+
+
 def _columns(editor: GraphEditor, tensor: str, columns: slice | np.ndarray, outputs: list[str] | int = 1) -> str:
     """Compute a column range of a separable tensor; sums go into the products as their third operand."""
     if tensor in editor.constants:
-        return editor.constant(editor.constants[tensor][columns], "bias")
+        return _taken(editor, "bias", tensor, columns)
     node = editor.producer(tensor)
     if node is None:
         raise ValueError(f"{tensor!r} can't be computed in ranges")
     if node.op_type == "Gather":
-        table = editor.constant(editor.constants[node.input[0]][:, columns], "table")
+        table = _taken(editor, "table", node.input[0], columns)
         return editor.add("Gather", [table, node.input[1]], outputs, axis=0)[0]
     if node.op_type == "MatMul":
         return editor.add("MatMul", [node.input[0], _kernel(editor, node, columns)], outputs)[0]
@@ -239,7 +253,13 @@ def _columns(editor: GraphEditor, tensor: str, columns: slice | np.ndarray, outp
 
 
 def _kernel(editor: GraphEditor, product: onnx.NodeProto, columns: slice | np.ndarray) -> str:
-    return editor.constant(editor.constants[product.input[1]][:, columns], "kernel")
+    return _taken(editor, "kernel", product.input[1], columns)
+
+
+def _taken(editor: GraphEditor, stem: str, constant: str, columns: slice | np.ndarray) -> str:
+    """Add a constant of some columns of another, its last axis; return its name."""
+    how = (columns.start, columns.stop) if isinstance(columns, slice) else (columns.tobytes(),)
+    return editor.folded(stem, how, [constant], lambda whole: whole[..., columns])
 
 
 def _product_first(editor: GraphEditor, addition: onnx.NodeProto) -> tuple[str, str]:

@@ -14,14 +14,12 @@ And one over the encoder's:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 import onnx
-import onnxruntime
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from s2s_export.convert.graph_editor import GraphEditor
+from s2s_export.convert.weighted_model import WeightedModel, initializers
 
 # A larger table than this no longer pays: rows come from main memory while the kernel it replaces stays in cache.
 MAX_TABLE_BYTES = 8 * 2**20
@@ -157,29 +155,31 @@ def _frontier(editor: GraphEditor, token: str) -> list[str]:
     return list(dict.fromkeys(tensors))
 
 
-def _evaluate(editor: GraphEditor, token: str, size: int, tensors: Iterable[str]) -> dict[str, np.ndarray]:
+def _evaluate(editor: GraphEditor, token: str, size: int, tensors: list[str]) -> dict[str, np.ndarray]:
     """Return the value of each tensor for every token, without those that aren't rows of floats or are too large."""
-    wanted = list(tensors)
-    needed, nodes = set(wanted), []
+    needed, nodes = set(tensors), []
     for node in reversed(editor.finish().graph.node):
         if needed.intersection(node.output):
             needed.update(node.input)
             nodes.append(node)
+    held, arrays = initializers(editor.read(needed))
     graph = helper.make_graph(
         nodes[::-1],
         "token_only",
-        [helper.make_tensor_value_info(token, TensorProto.INT64, [size])],
-        [onnx.ValueInfoProto(name=name) for name in wanted],
-        [numpy_helper.from_array(value, name) for name, value in editor.constants.items() if name in needed],
+        [helper.make_tensor_value_info(token, TensorProto.INT64, ["tokens"])],
+        [onnx.ValueInfoProto(name=name) for name in tensors],
+        held,
     )
-    model = helper.make_model(graph, opset_imports=editor.opsets, ir_version=editor.ir_version)
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    values = session.run(wanted, {token: np.arange(size, dtype=np.int64)})
-    return {
-        name: value
-        for name, value in zip(wanted, values, strict=True)
-        if value.dtype == np.float32 and value.ndim > 1 and len(value) == size and value.nbytes <= MAX_TABLE_BYTES
-    }
+    model = WeightedModel(helper.make_model(graph, opset_imports=editor.opsets, ir_version=editor.ir_version), arrays)
+    rows = zip(tensors, model.run(tensors, {token: np.zeros(1, np.int64)}), strict=True)
+    wanted = [name for name, row in rows if _is_row(row) and row.nbytes * size <= MAX_TABLE_BYTES]
+    tables = model.run(wanted, {token: np.arange(size, dtype=np.int64)}) if wanted else []
+    return {name: table for name, table in zip(wanted, tables, strict=True) if len(table) == size}
+
+
+def _is_row(value: np.ndarray) -> bool:
+    """Return whether what is computed from one token is floats for each of them."""
+    return value.dtype == np.float32 and value.ndim > 1 and len(value) == 1
 
 
 def look_up_kernels(editor: GraphEditor) -> int:

@@ -12,6 +12,7 @@ from dataclasses import replace
 import onnx
 
 from s2s_export.convert.conversion_errors import checked
+from s2s_export.convert.weighted_model import WeightedModel
 from s2s_export.errors import ExportError
 from s2s_export.graphs.bundle_graphs import Graphs, select_graph, with_searches
 from s2s_export.reduce.int8 import COMPUTING
@@ -38,24 +39,22 @@ def halved(graphs: Graphs, facts: Understanding) -> Graphs:
     states, memory = _halves(graphs.states), _halves(graphs.memory)
     if "decoder" not in models:
         return replace(graphs, models=models, states=states)
-    opset = next(opset_id.version for opset_id in models["decoder"].opset_import if opset_id.domain in ("", "ai.onnx"))
+    opset = next(used.version for used in models["decoder"].proto.opset_import if used.domain in ("", "ai.onnx"))
     models["select_state"] = select_graph("state", states, opset)
     if memory:
         models["select_memory"] = select_graph("memory", memory, opset)
     return with_searches(replace(graphs, models=models, states=states, memory=memory), facts)
 
 
-def _halved(model: onnx.ModelProto, name: str, kept: list[str]) -> onnx.ModelProto:
+def _halved(model: WeightedModel, name: str, kept: list[str]) -> WeightedModel:
     """Return a converted copy of a graph whose kept inputs and outputs have the dtypes they had."""
     from onnxruntime.transformers.float16 import convert_float_to_float16  # noqa: PLC0415 - it appends to sys.path
 
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
     with checked(name):
-        made = convert_float_to_float16(copy, keep_io_types=kept)
+        made = convert_float_to_float16(model.whole(), keep_io_types=kept)
         del made.graph.value_info[:]  # found before the conversion
         onnx.checker.check_model(made, full_check=True)
-    return made
+    return WeightedModel.of(made)
 
 
 def _halves(tensors: Sequence[TensorSpec]) -> tuple[TensorSpec, ...]:

@@ -19,6 +19,7 @@ import onnx
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
 from s2s_export.convert.keras_to_onnx import all_nodes
+from s2s_export.convert.weighted_model import WeightedModel
 from s2s_export.errors import ExportError
 from s2s_export.graphs.bundle_graphs import Graphs, with_searches
 from s2s_export.understand.bundle_terms import Understanding
@@ -46,18 +47,18 @@ def quantized(graphs: Graphs, facts: Understanding) -> Graphs:
     return with_searches(replace(graphs, models={**graphs.models, **models}), facts)
 
 
-def _quantized(model: onnx.ModelProto) -> onnx.ModelProto:
+def _quantized(model: WeightedModel) -> WeightedModel:
     with tempfile.TemporaryDirectory() as folder, _without_advice():
         file = Path(folder) / "quantized.onnx"
         quantize_dynamic(
-            model,
+            model.whole(),
             file,
             op_types_to_quantize=["MatMul", "LSTM"],
             per_channel=True,
             weight_type=QuantType.QInt8,
             extra_options={"MatMulConstBOnly": True},
         )
-        return onnx.load(file)
+        return WeightedModel.of(onnx.load(file))
 
 
 @contextmanager

@@ -15,8 +15,8 @@ from s2s_export.options import ExportOptions
 from s2s_export.reduce.float16 import halved
 from s2s_export.reduce.int8 import quantized
 from s2s_export.understand.bundle_terms import Understanding
-from s2s_export.verify.samples import UNKNOWN_LENGTH, for_runtime, in_words, sentences
-from s2s_export.verify.verify import BEAM_SIZE
+from s2s_export.verify.coverage import BEAM_SIZE, UNKNOWN_LENGTH
+from s2s_export.verify.samples import for_runtime, in_words, sentences
 from s2s_export.write import write_graphs
 from s2s_runtime import Model, load
 from s2s_runtime.bundle.manifest_file import Manifest, write_manifest

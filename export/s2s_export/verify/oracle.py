@@ -22,6 +22,7 @@ from s2s_training.splitting.splitter import SplitModel
 
 Sentence = Sequence[np.ndarray]  # one array for each source input
 
+_MOST_OUTPUT = 1 << 26  # bytes of output in one call of the model: every step of every sentence has all symbols
 _TIME_STEP = 16  # prefixes are padded to multiples of this, so that few shapes are compiled
 
 
@@ -75,7 +76,7 @@ class Beam:
         grown = [
             (total + float(row[token]), [*tokens, int(token)])
             for (total, tokens), row in zip(self.live, rows, strict=True)
-            for token in np.argsort(-row, kind="stable")[: 2 * self.size]  # no other can be among the best 2 * size
+            for token in _best(row, 2 * self.size)  # no other can be among the best 2 * size
             if np.isfinite(row[token])
         ]
         grown.sort(key=lambda item: -item[0])
@@ -140,18 +141,20 @@ class Oracle:
         A language model without a start token has read at least one token of a prefix.
         """
         lengths = np.array([len(prefix) for prefix in prefixes]) - (1 if self._facts.without_start else 0)
-        output = self.outputs(sources, self._fed(prefixes), int(lengths.max()) + 1)
-        at = output[np.arange(len(sources)), lengths].astype(np.float64)
-        return _log(at, probabilities=self._facts.probabilities)
+        at = self.outputs(sources, self._fed(prefixes), int(lengths.max()) + 1, at=lengths)
+        return _log(at.astype(np.float64), probabilities=self._facts.probabilities)
 
-    def outputs(self, sources: Sequence[Sentence], fed: np.ndarray | None, steps: int) -> np.ndarray:
-        """Return the training model's output (sentences, time, features).
+    def outputs(
+        self, sources: Sequence[Sentence], fed: np.ndarray | None, steps: int, at: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Return the training model's output (sentences, time, features), or (sentences, features) where `at` is given.
 
         Args:
             sources: what is known of each sentence before it is decoded.
             fed: what the decoder is fed back, (sentences, time) or (sentences, time, features), the output of a step
                 one later; None where nothing is.
             steps: how many steps of the target are needed at least.
+            at: the one step of each sentence to return.
         """
         arrays: list[Any] = [None] * len(self._model.inputs)
         if self._split.target_index is not None:
@@ -166,10 +169,12 @@ class Oracle:
             if arrays[index] is None:  # what nothing decoded depends on
                 arrays[index] = np.zeros([len(sources), *(size or 1 for size in spec.shape[1:])])
         fixed = self._model.inputs[0].shape[0]  # a model may fix its batch: the last one is filled up
-        starts = range(0, len(sources), fixed) if fixed else [0]
-        return np.concatenate(
-            [self._batch([array[i : i + (fixed or len(array))] for array in arrays], fixed) for i in starts]
-        )
+        rows = fixed or max(1, _MOST_OUTPUT // (4 * max(1, width) * self._facts.target.size))
+        made = []
+        for i in range(0, len(sources), rows):
+            output = self._batch([array[i : i + rows] for array in arrays], fixed)
+            made.append(output if at is None else output[np.arange(len(output)), at[i : i + rows]])
+        return np.concatenate(made)
 
     def positions(self, sources: Sequence[Sentence]) -> np.ndarray:
         """Return what a model gives to which nothing is fed, (sentences, positions, size), log-probabilities or values.
@@ -287,7 +292,7 @@ class Oracle:
                 break
             rows = self.log_probabilities([sources[i] for i in live], [tokens[i] for i in live]) + allowed
             for i, row in zip(live, rows, strict=True):
-                second, best = np.sort(row)[-2:]
+                second, best = np.partition(row, -2)[-2:]
                 scores[i] += best
                 gaps[i] = min(gaps[i], best - second)
                 tokens[i].append(int(row.argmax()))
@@ -332,6 +337,13 @@ class Oracle:
         mask = np.zeros(target.size)
         mask[[token for token in never if token is not None and token not in target.end_ids]] = -np.inf
         return mask
+
+
+def _best(row: np.ndarray, count: int) -> np.ndarray:
+    """Return the places of the largest numbers of a row, the largest first, of equal ones the first."""
+    least = np.partition(row, -count)[-count] if count < len(row) else -np.inf
+    places = np.flatnonzero(row >= least)
+    return places[np.argsort(-row[places], kind="stable")][:count]
 
 
 def _one_hot(ids: np.ndarray, size: int) -> np.ndarray:

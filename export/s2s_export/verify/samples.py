@@ -13,25 +13,29 @@ import numpy as np
 from s2s_export.errors import ExportError
 from s2s_export.options import ExportOptions
 from s2s_export.understand.bundle_terms import Understanding
+from s2s_export.verify.coverage import LONGEST_SOURCE, SOURCES, UNKNOWN_LENGTH
 from s2s_runtime.bundle.manifest_file import OtherSource
 from s2s_runtime.spelling import option
 
 Sentence = tuple[np.ndarray, ...]
 
-UNKNOWN_LENGTH = 12
-"""Steps of the target to compare where nobody told how long targets get."""
-
-_LONGEST = 40
 _SHOWN = 60
 
 
-def sentences(options: ExportOptions, facts: Understanding) -> list[Sentence]:
-    """Return sentences to verify with, as the options say: of texts that were given, or generated.
+def sentences(options: ExportOptions, facts: Understanding, count: int | None = None) -> list[Sentence]:
+    """Return sentences to verify with: of texts that were given, or generated.
+
+    Args:
+        options: the texts, or how many sentences to generate.
+        facts: how the model was understood.
+        count: how many to generate, where the options don't say.
 
     Raises:
         ExportError: as `encoded`.
     """
-    return encoded(options.verify_with, facts) if options.verify_with else generated(facts, options.verify_sources)
+    if options.verify_with:
+        return encoded(options.verify_with, facts)
+    return generated(facts, options.verify_sources or count or SOURCES)
 
 
 def in_words(compared: Sequence[Sentence], options: ExportOptions) -> str:
@@ -96,7 +100,7 @@ def _lengths(rng: np.random.Generator, facts: Understanding, index: int, count: 
         return [facts.target.max_length or UNKNOWN_LENGTH] * count
     if source.kind == "values" and source.padding.length:
         return [source.padding.length] * count
-    return [int(n) for n in rng.integers(1, (facts.longest[index] or _LONGEST) + 1, count)]
+    return [int(n) for n in rng.integers(1, (facts.longest[index] or LONGEST_SOURCE) + 1, count)]
 
 
 def _vectors(rng: np.random.Generator, facts: Understanding, index: int, count: int) -> list[np.ndarray]:

@@ -23,17 +23,16 @@ from s2s_export.options import ExportOptions
 from s2s_export.understand.bundle_terms import Understanding
 from s2s_export.understand.padding_policy import for_encoder
 from s2s_export.verify.checks import Check, compare_tokens, largest
+from s2s_export.verify.coverage import BEAM_SIZE, Coverage, coverage
 from s2s_export.verify.ctc_checks import ctc_checks
 from s2s_export.verify.one_pass_checks import one_pass_checks
 from s2s_export.verify.oracle import Oracle
-from s2s_export.verify.samples import UNKNOWN_LENGTH, Sentence, for_runtime, in_words, padded, sentences
+from s2s_export.verify.samples import Sentence, for_runtime, in_words, padded, sentences
 from s2s_runtime.bundle.manifest_file import Manifest
 from s2s_runtime.spelling import option
 from s2s_training.splitting.splitter import SplitModel
 from s2s_training.splitting.stepped_model import SteppedModel
 
-BEAM_SIZE = 5
-_BEAM_SENTENCES = 8
 _TIMES = 3  # so many copies of the sources are the large batch
 _FORCED_STEPS = 8
 _UNLIKELY = -20.0  # Keras's float32 softmax rounds what lies below to few digits, or to 0; only that it is below counts
@@ -92,19 +91,21 @@ def verify(folder: Path, subject: Subject, options: ExportOptions) -> Report:
         options: which sentences to decode, and how far tensors may differ.
     """
     oracle = Oracle(subject.model, subject.split, subject.facts)
-    sources, atol = sentences(options, subject.facts), options.atol
-    max_length = subject.facts.target.max_length or UNKNOWN_LENGTH
-    runtime = s2s_runtime.load(folder)
+    covered = coverage(subject.model, subject.facts, options)
+    sources, atol = sentences(options, subject.facts, covered.sources), options.atol
     if subject.split.one_graph:
         compare = ctc_checks if subject.split.kind == "ctc" else one_pass_checks
-        given = compare((runtime, oracle, subject.facts), sources, atol)
+        with s2s_runtime.load(folder) as runtime:
+            given = compare((runtime, oracle, subject.facts), sources, atol)
         return Report(tuple(given), atol, in_words(sources, options))
-    checks = _tensor_checks(folder, subject, oracle, sources[:8], atol)
+    few = sources[: covered.beam_sources]
+    checks = _tensor_checks((folder, subject, oracle), few, min(covered.steps, _FORCED_STEPS), atol)
     if subject.facts.target.feedback == "value":
-        checks.append(_value_check((runtime, oracle, subject.facts), sources, max_length, atol))
+        with s2s_runtime.load(folder) as runtime:
+            checks.append(_value_check((runtime, oracle, subject.facts), sources, covered.steps, atol))
     else:
-        checks += _sequence_checks((runtime, oracle, subject.facts), sources, max_length)
-    return Report(tuple(checks), atol, in_words(sources, options))
+        checks += _sequence_checks(folder, (oracle, subject.facts), sources, covered)
+    return Report(tuple(checks), atol, in_words(sources, options) + covered.in_words())
 
 
 def refuse_failed(report: Report) -> None:
@@ -121,7 +122,10 @@ def _by(check: Check) -> str:
     return "" if check.difference is None else f", by up to {check.difference:.2g}"
 
 
-def _tensor_checks(folder: Path, subject: Subject, oracle: Oracle, sources: list[Sentence], atol: float) -> list[Check]:
+def _tensor_checks(
+    compared: tuple[Path, Subject, Oracle], sources: list[Sentence], steps: int, atol: float
+) -> list[Check]:
+    folder, subject, oracle = compared
     facts, split = subject.facts, subject.split
     sessions = {
         name: onnxruntime.InferenceSession(folder / f"{name}.onnx", providers=["CPUExecutionProvider"])
@@ -133,7 +137,6 @@ def _tensor_checks(folder: Path, subject: Subject, oracle: Oracle, sources: list
     arrays = for_encoder(split, facts.sources, batch)
     expected = [np.asarray(tensor) for tensor in tree.flatten(split.encoder(arrays, training=False))]
     crossing = [largest(one, other) for one, other in zip(made, expected, strict=True)]
-    steps = min(facts.target.max_length or UNKNOWN_LENGTH, _FORCED_STEPS)
     wanted, fed = _training_outputs(oracle, facts, sources, steps)
     stepped = _stepped(sessions["decoder"], subject, made, fed, wanted.shape[1])
     if facts.target.feedback != "value":
@@ -212,25 +215,29 @@ def _value_check(subject: tuple[Any, Oracle, Understanding], sources: list[Sente
 
 
 def _sequence_checks(
-    subject: tuple[Any, Oracle, Understanding], sources: list[Sentence], max_length: int
+    folder: Path, subject: tuple[Oracle, Understanding], sources: list[Sentence], covered: Coverage
 ) -> list[Check]:
-    runtime, oracle, facts = subject
-    options: dict[str, Any] = {"max_length": max_length, "return_end_token": bool(runtime.manifest.target.end_ids)}
-    expected = oracle.greedy(sources, max_length)
-    mixed, large = for_runtime(sources, facts), for_runtime(sources * _TIMES, facts)
-    single = [runtime.generate(for_runtime([source], facts), **options)[0] for source in sources[:4]]
-    whole = "graph" if "greedy" in runtime.manifest.graphs else "auto"
-    few = sources[:_BEAM_SENTENCES]
-    searching = for_runtime(few, facts)
-    beams = [ranked[0] for ranked in oracle.beam(few, BEAM_SIZE, max_length)]
+    """Compare what the bundle decodes; each engine has it loaded anew, so that fewer graphs are in memory at once."""
+    oracle, facts = subject
+    greedy, few = oracle.greedy(sources, covered.steps), sources[: covered.beam_sources]
+    beams = [ranked[0] for ranked in oracle.beam(few, BEAM_SIZE, covered.steps)]
+    options: dict[str, Any] = {"max_length": covered.steps, "return_end_token": bool(facts.target.end_ids)}
     searched = {**options, "beam_size": BEAM_SIZE, "length_penalty": 1.0, "return_scores": True}
+    mixed, large, searching = (for_runtime(some, facts) for some in (sources, sources * _TIMES, few))
+    with s2s_runtime.load(folder) as runtime:
+        whole = "graph" if "greedy" in runtime.manifest.graphs else "auto"
+        single = [runtime.generate(for_runtime([source], facts), **options)[0] for source in sources[:4]]
+        checks = [
+            compare_tokens("greedy, one mixed batch", runtime.generate(mixed, **options, engine=whole), greedy),
+            compare_tokens("greedy, a large batch", runtime.generate(large, **options, engine=whole), greedy * _TIMES),
+            compare_tokens("greedy, one by one", single, greedy[: len(single)]),
+            compare_tokens(f"beam {BEAM_SIZE}, one mixed batch", runtime.generate(searching, **searched), beams),
+        ]
+    with s2s_runtime.load(folder) as runtime:
+        stepped = runtime.generate(mixed, **options, engine="steps")
+        extended = runtime.generate(searching, **searched, engine="steps")
     return [
-        compare_tokens("greedy, one mixed batch", runtime.generate(mixed, **options, engine=whole), expected),
-        compare_tokens("greedy, a large batch", runtime.generate(large, **options, engine=whole), expected * _TIMES),
-        compare_tokens("greedy, step by step", runtime.generate(mixed, **options, engine="steps"), expected),
-        compare_tokens("greedy, one by one", single, expected[: len(single)]),
-        compare_tokens(f"beam {BEAM_SIZE}, one mixed batch", runtime.generate(searching, **searched), beams),
-        compare_tokens(
-            f"beam {BEAM_SIZE}, step by step", runtime.generate(searching, **searched, engine="steps"), beams
-        ),
+        *checks,
+        compare_tokens("greedy, step by step", stepped, greedy),
+        compare_tokens(f"beam {BEAM_SIZE}, step by step", extended, beams),
     ]

@@ -40,6 +40,10 @@ def open_session(graph: bytes, settings: SessionSettings, name: str, weights: Ma
         if placed_graph.in_memory:
             values = {key: ort.OrtValue.ortvalue_from_numpy(array) for key, array in placed_graph.constants.items()}
             session_options.add_external_initializers([*values], [*values.values()])
+            if first.requested == (CPU,):
+                # Else onnxruntime copies what it was handed. Tables are read where they are; kernels are packed.
+                for key, value in values.items():
+                    session_options.add_initializer(key, value)
             session = _start(ort, placed_graph.content, first, session_options, name)
             session.held_constants = values  # it reads them where they are, and doesn't keep them alive itself
             return session
