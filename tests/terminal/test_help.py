@@ -77,19 +77,19 @@ def test_a_wrong_option_is_one_line(name: str) -> None:
 
 
 def test_packages_are_commands_too(folder: Path) -> None:
-    """`python -m` a package is its command; the runtime, which has six, takes the command's name first."""
+    """`python -m` a package is its command; the runtime, which has several, takes the command's name first."""
     place = Place(100, 600, folder=folder)
 
     def python(arguments: str) -> list[str]:
         return seen(f"{sys.executable} -m {arguments}", place).lines
 
-    for name in ("decode", "bench", "evaluate", "calibrate", "plot", "inspect", "serve"):
+    for name in ("decode", "bench", "evaluate", "calibrate", "plot", "inspect", "batch", "serve"):
         assert name in "\n".join(python("s2s_runtime"))
     assert python("s2s_runtime decode tiny.s2s abc") == seen("s2s-decode tiny.s2s abc", place).lines
     assert python("s2s_runtime plot --version") == [f"python -m s2s_runtime plot {s2s_runtime.__version__}"]
     assert python("s2s_runtime --version") == [f"s2s_runtime {s2s_runtime.__version__}"]
     assert python("s2s_runtime dekode") == [
-        "error: expected one of decode, bench, evaluate, calibrate, plot, inspect, serve, got 'dekode'"
+        "error: expected one of decode, bench, evaluate, calibrate, plot, inspect, batch, serve, got 'dekode'"
     ]
     for package, name in (("s2s_training", "train"), ("s2s_export", "export")):
         assert python(f"{package} --help")[1:] == seen(f"s2s-{name} --help", place).lines[1:]

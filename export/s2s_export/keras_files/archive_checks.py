@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import stat
 import zipfile
+import zlib
 from collections import Counter
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from s2s_export.errors import ModelFileError
 from s2s_export.keras_files.checks_apart import check_hdf5_apart
+
+DAMAGED: Final = (zipfile.BadZipFile, zlib.error, EOFError)
+"""What reading an archive raises whose bytes have changed."""
 
 _HDF5: Final = b"\x89HDF\r\n\x1a\n"
 _SMALL: Final = 64 << 20  # bytes; what unpacks to less does no harm
@@ -39,6 +43,15 @@ def check_file(path: Path) -> None:
         inner = [name for name in archive.namelist() if name.endswith(".h5")]
     for name in inner:
         check_hdf5_apart(path, name)
+
+
+def damaged(error: Exception, path: str | Path) -> str:
+    """Return what to say of an archive that can't be read, and what to do."""
+    said = " ".join(str(error).split())
+    return (
+        f"{path}: the archive is damaged ({said[:300]}); expected a file as model.save() wrote it: copy or download it "
+        "again, or save the model again"
+    )
 
 
 def _check_archive(archive: zipfile.ZipFile, path: Path) -> None:

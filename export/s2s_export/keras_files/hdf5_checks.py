@@ -22,6 +22,7 @@ from typing import IO, Any, Final
 import h5py
 
 from s2s_export.errors import ModelFileError
+from s2s_export.keras_files.archive_checks import DAMAGED, damaged
 
 _SMALL: Final = 64 << 20  # bytes; what unpacks to less does no harm
 _MOST_FILLING: Final = 1000  # of a data set of which little is stored, the rest being its fill value
@@ -75,8 +76,11 @@ def _check(job: dict[str, Any]) -> None:
     if job["entry"] is None:
         check_hdf5(Path(job["path"]), job["name"])
         return
-    with zipfile.ZipFile(job["path"]) as archive:
-        content = archive.read(job["entry"])
+    try:
+        with zipfile.ZipFile(job["path"]) as archive:
+            content = archive.read(job["entry"])
+    except DAMAGED as error:
+        raise ModelFileError(damaged(error, job["path"])) from error
     check_hdf5(io.BytesIO(content), job["name"])
 
 

@@ -7,7 +7,6 @@ import os
 import re
 import sys
 import zipfile
-import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -17,7 +16,7 @@ import h5py
 import keras
 
 from s2s_export.errors import ModelFileError
-from s2s_export.keras_files.archive_checks import check_file
+from s2s_export.keras_files.archive_checks import DAMAGED, check_file, damaged
 from s2s_export.keras_files.array_weights import assign_arrays
 from s2s_export.keras_files.config_checks import check_config, read_config
 from s2s_export.keras_files.dtypes import in_float32
@@ -33,8 +32,6 @@ from s2s_export.keras_files.lambda_layers import lambda_names, provide_globals, 
 from s2s_export.keras_files.saved_optimizer import restore_optimizer
 from s2s_export.keras_files.tracked_weights import assign_checkpoint
 from s2s_training import layers as _  # noqa: F401  (registers the layers that s2s-train's models hold)
-
-_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError)  # what reading an archive raises whose bytes have changed
 
 
 @in_float32()
@@ -89,8 +86,8 @@ def load_model(
             model = keras.models.load_model(readable, compile=False, safe_mode=not trust_lambda, custom_objects=objects)
     except ModelFileError:
         raise
-    except _DAMAGED as error:
-        raise ModelFileError(_damaged(error, path)) from error
+    except DAMAGED as error:
+        raise ModelFileError(damaged(error, path)) from error
     except Exception as error:  # whatever Keras, TensorFlow or HDF5 raise over what somebody wrote into the file
         raise ModelFileError(f"{path}: {_advice(error)}") from error
     if not isinstance(model, keras.Model):
@@ -123,8 +120,8 @@ def build_model(function: str, weights: str | os.PathLike[str]) -> keras.Model:
         _load_weights(model, path)
     except ModelFileError:
         raise
-    except _DAMAGED as error:
-        raise ModelFileError(_damaged(error, path)) from error
+    except DAMAGED as error:
+        raise ModelFileError(damaged(error, path)) from error
     except Exception as error:  # as in `load_model`
         said = " ".join(str(error).split())
         raise ModelFileError(
@@ -194,14 +191,6 @@ def import_objects(names: Sequence[str], option: str = "custom objects") -> dict
         except (ImportError, AttributeError) as error:
             raise ModelFileError(f"{option}: {name!r} can't be imported: {error}") from error
     return objects
-
-
-def _damaged(error: Exception, path: Path) -> str:
-    said = " ".join(str(error).split())
-    return (
-        f"{path}: the archive is damaged ({said[:300]}); expected a file as model.save() wrote it: copy or download it "
-        "again, or save the model again"
-    )
 
 
 def _advice(error: Exception) -> str:
