@@ -42,6 +42,11 @@ def rows_for_one_thread(manifest: Manifest, settings: SessionSettings, ready: Ma
     said = settings.intra_op_threads is not None or settings.inter_op_threads is not None or settings.shared_threads
     if said or ready or settings.requested != (CPU,) or usable_cores() == 1:
         return 0
+    return rows_by_size(manifest)
+
+
+def rows_by_size(manifest: Manifest) -> int:
+    """Return up to how many rows a step is for one thread wherever there are several and nothing is said; 0 = none."""
     weights = step_weights(manifest)
     return SHORT // weights if weights is not None and weights <= NARROW else 0
 

@@ -12,8 +12,7 @@ from s2s_runtime.bundle.manifest import Manifest, OtherSource, SourceSpec, Tenso
 from s2s_runtime.bundle.provenance import ORIGINS, UNKNOWN, Provenance
 from s2s_runtime.bundle.specs import Kind
 from s2s_runtime.console.names import Name
-from s2s_runtime.ort.sessions import SessionSettings
-from s2s_runtime.ort.thread_rule import rows_for_one_thread, usable_cores
+from s2s_runtime.ort.thread_rule import rows_by_size
 from s2s_runtime.vocabulary.padding import PaddingPolicy
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
 
@@ -114,10 +113,9 @@ def _model(manifest: Manifest, size: int | None) -> Iterator[tuple[str, str]]:
 
 
 def _threads(manifest: Manifest) -> str:
-    """Return what the thread rule chooses here where nothing is said about threads."""
-    rows = rows_for_one_thread(manifest, SessionSettings(), {})
-    many = f"one per core, of {usable_cores()}"
-    return f"one for up to {rows} rows (sentences times beams), {many} above" if rows else many
+    """Return what the thread rule chooses where nothing is said about threads."""
+    rows = rows_by_size(manifest)
+    return f"one for up to {rows:,} rows (sentences times beams), one per core above" if rows else "one per core"
 
 
 def _kind(source: SourceSpec | OtherSource) -> str:
