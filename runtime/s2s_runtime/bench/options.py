@@ -49,7 +49,7 @@ class BenchOptions:
     """auto, graph or steps; see s2s-decode."""
 
     threads: Annotated[str | None, Option(panel=SETTINGS, verbs=PROCESSES)] = None
-    """Threads inside an operator; default: one per core."""
+    """Threads inside an operator; default: one per core, one alone where a step is short."""
 
     workers: Annotated[str | None, Option(panel=SETTINGS, verbs=(MEMORY,))] = None
     """Batches of a list decoded at the same time, as with --whole, from eight of them or 64 rows (sentences times

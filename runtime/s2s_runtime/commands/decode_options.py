@@ -34,7 +34,7 @@ class LoadOptions:
     """Go on with the next --provider, and at last the CPU, where one can't be had; says so on stderr."""
 
     threads: Annotated[int | None, Option(at_least=1, panel=RUNNING)] = None
-    """Threads inside an operator; default: one per core."""
+    """Threads inside an operator; default: one per core, one alone where a step is short."""
 
 
 @dataclass(frozen=True, kw_only=True)
