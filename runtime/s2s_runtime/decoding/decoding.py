@@ -82,7 +82,7 @@ class Decoding:
 
     def obstacles(self, prefix: bool) -> list[str]:
         """Return what keeps the search from the graph, with prefixes or without; empty where nothing does."""
-        if self.manifest.kind == "one-pass":
+        if self.manifest.one_graph:
             return []
         return graph_obstacles(self.model, self.plan, self.options, prefix=prefix)
 
