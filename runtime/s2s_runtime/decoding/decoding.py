@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.confidence.confidences import confidence_rule
 from s2s_runtime.ctc.options import check_ctc_options
-from s2s_runtime.ctc.search import search_frames
 from s2s_runtime.decoding.joined_parts import join_parts
 from s2s_runtime.decoding.request import Request
 from s2s_runtime.decoding.result_builder import ResultBuilder
@@ -31,7 +30,6 @@ from s2s_runtime.inputs.looked_up import looked_up
 from s2s_runtime.inputs.sources import Inputs, read_sources
 from s2s_runtime.language_models.prompts import begin, read_prompts
 from s2s_runtime.lazy_modules import LazyModule
-from s2s_runtime.one_pass.search import search_positions
 from s2s_runtime.options import Callback, CancelSignal, DecodingOptions, Prefix, TokenEvent
 from s2s_runtime.results import Result, Results
 from s2s_runtime.search.cancellation import cancellable, stoppable
@@ -41,8 +39,11 @@ from s2s_runtime.search.plan import Notify, SearchPlan, check_targets, make_plan
 from s2s_runtime.search.step_model import StepModel
 
 if TYPE_CHECKING:
+    from s2s_runtime.ctc import search as frame_search
+    from s2s_runtime.one_pass import search as position_search
     from s2s_runtime.search import forced
-else:
+else:  # each model needs some of them at most
+    frame_search, position_search = LazyModule("ctc.search"), LazyModule("one_pass.search")
     forced = LazyModule("search.forced")
 
 
@@ -181,9 +182,9 @@ class Decoding:
 
     def _search(self, model: StepModel[Any], batch: Batch, plan: SearchPlan) -> Iterator[SentenceHypotheses]:
         if self.manifest.kind == "ctc":
-            return search_frames(model, batch, plan, self.manifest)
+            return frame_search.search_frames(model, batch, plan, self.manifest)
         if self.manifest.kind == "one-pass":
-            return search_positions(model, batch, plan, self.options)
+            return position_search.search_positions(model, batch, plan, self.options)
         return search_batch(model, batch, plan, self.options)
 
     @property
