@@ -119,7 +119,7 @@ def evaluate(given: Given) -> None:
         {}
         if options.report is None
         else {
-            "return_confidence": model.manifest.target.blank_id is None,
+            "return_confidence": model.manifest.kind != "ctc",
             "return_scores": True,
             "num_hypotheses": searched["beam_size"],
         }
