@@ -12,6 +12,7 @@ from typing import Any, Final
 import keras
 from keras import ops, tree
 
+from s2s_export.errors import IN_CODE
 from s2s_runtime.spelling import option
 from s2s_training.errors import SplitError
 from s2s_training.splitting.decoded_output import output_name, widths_read
@@ -36,7 +37,7 @@ def why_not_one_pass(model: keras.Model) -> str | None:
         return (
             f"one word comes out for all of {so_far.name!r}, of as many words as that reads: where these are the words "
             "so far, build the model so that a word comes out for each of them (return_sequences=True; the weights "
-            "stay: --weights FILE --model-fn module:function); where nothing is fed back, say so with "
+            f"stay: {IN_CODE}); where nothing is fed back, say so with "
             f"{option('feedback', 'none')}"
         )
     if len(timed) < 2:
