@@ -7,7 +7,7 @@ positions, size), of which its decoder only reads a position.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import keras
 from keras import ops, tree
@@ -15,7 +15,7 @@ from keras import ops, tree
 from s2s_export.errors import IN_CODE
 from s2s_runtime.spelling import option
 from s2s_training.errors import SplitError
-from s2s_training.splitting.decoded_output import output_name, widths_read
+from s2s_training.splitting.decoded_output import named_outputs, output_name, widths_read
 from s2s_training.splitting.graph import Graph, Value, ancestors, distinct_names, flatten_model, reserve_names
 from s2s_training.splitting.partition import Partition
 from s2s_training.splitting.source_inputs import aligned_with_first, holds_ids, is_vector, order_sources
@@ -131,13 +131,9 @@ def _decoded(graph: Graph, name: str | None) -> Value:
     chosen = [value for value in fitting if len(value.shape) == max(_AXES)] or fitting
     if len(chosen) == 1:
         return chosen[0]
-    named = ", ".join(f"{output_name(graph, value)!r} {_shape(value)}" for value in graph.outputs)
+    named = named_outputs(graph, graph.outputs)
     if not chosen:
         raise SplitError(f"no output has the shape (batch, time, features) or (batch, features): {named}")
     raise SplitError(
         f"which output is decoded can't be told: {named}; say which with {option('decoder_output', 'NAME')}"
     )
-
-
-def _shape(value: Any) -> str:
-    return f"({', '.join('-' if size is None else str(size) for size in value.shape)})"
