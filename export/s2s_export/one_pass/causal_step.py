@@ -15,12 +15,12 @@ import numpy as np
 from keras import ops, tree
 
 from s2s_training.errors import SplitError
-from s2s_training.splitting.assemble import Crossing
+from s2s_training.splitting.assemble import Crossing, first_states, run_step
 from s2s_training.splitting.feeding import FedInput, Feed, StepFeeder
 from s2s_training.splitting.graph import carries_window, distinct_names, flatten_model, reserve_names
 from s2s_training.splitting.partition import NO_ENCODER, fed_readings
 from s2s_training.splitting.source_inputs import holds_ids
-from s2s_training.splitting.splitter import SplitModel, first_states, run_step
+from s2s_training.splitting.splitter import SplitModel
 
 _STEPS: Final = 9
 

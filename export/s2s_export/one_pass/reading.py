@@ -15,11 +15,12 @@ from keras import ops, tree
 from s2s_export.errors import IN_CODE
 from s2s_runtime.spelling import option
 from s2s_training.errors import SplitError
+from s2s_training.splitting.assemble import run_encoder
 from s2s_training.splitting.decoded_output import named_outputs, output_name, widths_read
 from s2s_training.splitting.graph import Graph, Value, ancestors, distinct_names, flatten_model, reserve_names
 from s2s_training.splitting.partition import Partition
 from s2s_training.splitting.source_inputs import aligned_with_first, holds_ids, is_vector, order_sources
-from s2s_training.splitting.splitter import SplitModel, run_encoder, which_are_vectors
+from s2s_training.splitting.splitter import SplitModel, which_are_vectors
 
 _STEPS: Final = (5, 7)
 _AXES: Final = (2, 3)  # of an output: one for a whole sentence, or one for each position

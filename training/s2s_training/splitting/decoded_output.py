@@ -74,8 +74,9 @@ def _unclear(graph: Graph, outputs: Sequence[Value], widths: set[int]) -> str:
     """Return one sentence that names the outputs, with their shapes, and says what to do."""
     read = f"; the decoder reads {' or '.join(map(str, sorted(widths)))} ids or features" if widths else ""
     return (
-        f"several outputs depend on the decoder input, and which is decoded can't be told: "
-        f"{named_outputs(graph, outputs)}{read}; say which with {option('decoder_output', 'NAME')} (to split alone: keras.Model(model.inputs, the_output))"
+        "several outputs depend on the decoder input, and which is decoded can't be told: "
+        f"{named_outputs(graph, outputs)}{read}; say which with {option('decoder_output', 'NAME')} (to split alone: "
+        "keras.Model(model.inputs, the_output))"
     )
 
 
