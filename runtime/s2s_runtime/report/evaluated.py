@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -115,12 +116,8 @@ def measured_reliability(model: Model, references: Mapping[str, Sequence[str]], 
 def count_targets(model: Model, references: Mapping[str, Sequence[str]]) -> dict[str, int]:
     """Return how often each token occurs in the right targets."""
     vocabulary = _target_vocabulary(model)
-    counts: dict[str, int] = {}
-    for rights in references.values():
-        for text in rights:
-            for token in vocabulary.split_whole(text):
-                counts[token] = counts.get(token, 0) + 1
-    return counts
+    texts = (text for rights in references.values() for text in rights)
+    return Counter(token for text in texts for token in vocabulary.split_whole(text))
 
 
 def read_outputs(path: str | os.PathLike[str], decoded: Decoded) -> Decoded:
