@@ -83,7 +83,7 @@ class Decoding:
 
     def obstacles(self, prefix: bool) -> list[str]:
         """Return what keeps the search from the graph, with prefixes or without; empty where nothing does."""
-        if self.manifest.kind == "one-pass":
+        if self.manifest.one_graph:
             return []
         return graph_obstacles(self.model, self.plan, self.options, prefix=prefix)
 
@@ -181,7 +181,7 @@ class Decoding:
         return found if rule is None else rule.weighed(model, plan, found)
 
     def _search(self, model: StepModel[Any], batch: Batch, plan: SearchPlan) -> Iterator[SentenceHypotheses]:
-        if self.manifest.target.blank_id is not None:
+        if self.manifest.kind == "ctc":
             return frame_search.search_frames(model, batch, plan, self.manifest)
         if self.manifest.kind == "one-pass":
             return position_search.search_positions(model, batch, plan, self.options)
@@ -286,12 +286,15 @@ class Decoding:
     def _followed(self, request: Request, plan: SearchPlan) -> tuple[list[list[list[int]]], dict[int, RunError]]:
         """Return for each source its prefixes, each with one of the likeliest next tokens at its end, and errors."""
         followed: list[list[list[int]]] = [[] for _ in range(len(request))]
-        least, failed, apart = self.options.min_alternative_probability, dict[int, RunError](), self.options.on_error
+        failed: dict[int, RunError] = {}
+        options = self.options
+        most, least = options.num_hypotheses, options.min_alternative_probability
+        ask = partial(forced.likeliest_next, self.model, plan=plan, count=most, least=least)
         for batch in self.batches(request):
             if batch.prefix is not None and bool(((batch.prefix >= 0).sum(axis=1) >= batch.limits).any()):
                 raise OptionError("prefix: leaves no room for alternatives; shorten it or raise max_length")
-            ask = partial(forced.likeliest_next, self.model, plan=plan, count=self.options.num_hypotheses, least=least)
-            for index, tokens in compute_apart(ask, batch, trim=self._may_trim, apart=apart == "return"):
+            apart = options.on_error == "return"
+            for index, tokens in compute_apart(ask, batch, trim=self._may_trim, apart=apart):
                 if isinstance(tokens, RunError):
                     failed[index] = tokens
                 else:
