@@ -115,15 +115,10 @@ def evaluate(given: Given) -> None:
         options.pairs, options.rows, options.encoding, strict=options.strict, first_only=options.first_target
     )
     model = load_together(options.bundle, loaded)
-    scored = (
-        {}
-        if options.report is None
-        else {
-            "return_confidence": model.manifest.kind != "ctc",
-            "return_scores": True,
-            "num_hypotheses": searched["beam_size"],
-        }
-    )
+    scored: OptionValues = {}
+    if options.report is not None:
+        sure = model.manifest.kind != "ctc"
+        scored = {"return_confidence": sure, "return_scores": True, "num_hypotheses": searched["beam_size"]}
     decoded = decode_all(model, references, keep_results=options.report is not None, **searched, **scored)
     evaluation = evaluate(model, decoded, bleu=options.bleu)
     if options.outputs is not None:

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 from s2s_runtime.decoding.line_format import on_one_line
 from s2s_runtime.decoding.text_files import DecodeLines
 from s2s_runtime.errors import InputError
+from s2s_runtime.files.json_fields import parse_line
 from s2s_runtime.results import Result
 
 RecordKind = Literal["jsonl", "tsv", "csv"]
@@ -74,10 +75,7 @@ class RecordLines:
     def _record(self, line: str, place: str) -> Any:
         if self.kind != "jsonl":
             return self._cells(line, place)
-        try:
-            record = json.loads(line)
-        except ValueError as error:
-            raise InputError(f"{place}: expected a JSON object, got {line[:60]!r} ({error})") from error
+        record = parse_line(line, place)
         if not isinstance(record, dict):
             raise InputError(f"{place}: expected a JSON object, got {line[:60]!r}")
         self._refuse_taken(record, place)

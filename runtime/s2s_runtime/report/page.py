@@ -139,10 +139,10 @@ def _bins(bins: Sequence[figures.Bin], name: str, counted: str) -> Html:
 
 
 def _confidence(report: Report) -> Html | None:
-    known = [item for item in report.items if item.log_probability is not None]
+    known = [(item.confidence, item.edits == 0) for item in report.items if item.confidence is not None]
     if not known:
         return None
-    found = measure_reliability([_probability(item) for item in known], [item.edits == 0 for item in known])
+    found = measure_reliability(*zip(*known, strict=True))
     about = (
         "The probability that the model gives its output, beside the share of such outputs that are right. Expected "
         f"calibration error {found.error:.1%}"
