@@ -18,21 +18,19 @@ import keras
 from s2s_export.arguments import Words
 from s2s_export.convert.conversion_errors import call_errors
 from s2s_export.evidence.expected_outputs import with_expected
-from s2s_export.evidence.feedback import refuse_unclear_feedback
 from s2s_export.evidence.settle import Bundle, settle
 from s2s_export.evidence.training_pairs import Widths, with_pairs
 from s2s_export.graphs.bundle_graphs import Graphs, build_graphs, with_searches
 from s2s_export.keras_files.dtypes import in_float32, refuse_infinite_weights, refuse_other_dtypes
+from s2s_export.model_kinds import split_by_kind
 from s2s_export.notebook import Progress, in_cell
-from s2s_export.one_pass.loss_layers import refuse_unsaid_loss, without_loss
-from s2s_export.one_pass.reading import read_one_pass, why_not_one_pass
+from s2s_export.one_pass.loss_layers import without_loss
 from s2s_export.options import ExportOptions
 from s2s_export.pass_names import named
 from s2s_export.passes.registry import Passes
 from s2s_export.reduce.reduce_bundle import reduce_bundle
 from s2s_export.report import Exported
 from s2s_export.steps.language_models import language_model
-from s2s_export.steps.pair_matching import half_of_a_pair
 from s2s_export.understand.bundle_terms import Understanding, understand
 from s2s_export.understand.decoded_output_choice import ChosenOutput
 from s2s_export.understand.flat_steps import FlatSteps
@@ -44,10 +42,9 @@ from s2s_export.write import refuse_existing, replacing_bundle, write_graphs
 from s2s_runtime.bundle.manifest_file import Manifest, write_manifest
 from s2s_runtime.declared_options import takes_options
 from s2s_runtime.vocabulary.vocabulary_file import Unit
-from s2s_training.errors import SplitError
 from s2s_training.quiet_import import native_messages_held
 from s2s_training.splitting.graph import distinct_names, flatten_model
-from s2s_training.splitting.splitter import SplitModel, split
+from s2s_training.splitting.splitter import SplitModel
 
 logger = logging.getLogger(__name__)
 
@@ -198,20 +195,20 @@ def _take_apart(model: keras.Model, options: ExportOptions) -> tuple[keras.Model
     chosen = ChosenOutput.of(text.model, options)
     read_model = chosen.model if options.ctc is None else without_loss(chosen.model)
     read_model = language_model(read_model, options) if options.feedback == "token" else read_model
-    parts = _split(read_model, options, options.source_input)
+    parts = split_by_kind(read_model, options, options.source_input)
     if text.layers:
         read = [source.name for source in parts.sources if source.name in text.layers]
         if options.source_input is None and read and read[0] != parts.sources[0].name:
-            parts = _split(read_model, options, read[0])  # the text goes to the input that reads text
+            parts = split_by_kind(read_model, options, read[0])  # the text goes to the input that reads text
         target = None if parts.target_index is None else read_model.inputs[parts.target_index].name
         vocabulary, notes = text.merged(options.vocabulary, parts.sources[0].name, target, texts=options.verify_with)
         options = replace(options.with_vocabulary(vocabulary), unnamed_ids=True)  # layers of max_tokens, not of words
     flat = FlatSteps.of(read_model, parts)
     if flat.model is not read_model:
-        parts = _split(flat.model, options, parts.sources[0].name)
+        parts = split_by_kind(flat.model, options, parts.sources[0].name)
     facts = understand(flat, parts, options)
-    notes = [*drawn, *notes]
-    return flat.model, parts, replace(facts, notes=(*chosen.notes(parts), *options.notes, *notes, *facts.notes))
+    notes = [*chosen.notes(parts), *options.notes, *drawn, *notes, *facts.notes]
+    return flat.model, parts, replace(facts, notes=tuple(notes))
 
 
 def widths(model: keras.Model, options: ExportOptions) -> Widths | None:
@@ -223,52 +220,12 @@ def widths(model: keras.Model, options: ExportOptions) -> Widths | None:
     text = without_text_layers(model)
     if text.layers:
         return None
-    parts = _split(ChosenOutput.of(text.model, options).model, options, options.source_input)
+    parts = split_by_kind(ChosenOutput.of(text.model, options).model, options, options.source_input)
     source, size = parts.sources[0], parts.decoder.outputs[0].shape[-1]
     if size is None:
         return None
     exact = len(source.shape) == 3
     return Widths(source.shape[-1] if exact else embedding_size(parts, source), int(size), exact)
-
-
-def _split(model: keras.Model, options: ExportOptions, source_input: str | None) -> SplitModel:
-    if options.ctc is not None:
-        return replace(read_one_pass(model, source_input, None), kind="ctc")
-    refuse_unsaid_loss(model)
-    half = half_of_a_pair(flatten_model(model))
-    told = (
-        f"this looks to be the {half} of a pair of inference models: export both with --encoder FILE --decoder FILE "
-        "(s2s_export.export_pair in Python)"
-    )
-    if half == "decoder":  # fed whole prefixes it could be run, from states that nobody makes
-        raise SplitError(told)
-    try:
-        parts = split(
-            model,
-            decoder_input=options.decoder_input,
-            start="zeros" if options.start_zeros else options.first_token,
-            source_input=source_input,
-            feeds=options.feeds,
-            longest=options.longest_target,
-        )
-        if options.feedback == "none" and parts.target_index is not None:  # said to be no target
-            return read_one_pass(model, source_input)
-        return replace(parts, kind="decoder-only") if options.feedback == "token" else parts
-    except SplitError as error:
-        if half is not None or options.feedback == "token":
-            raise error if half is None else SplitError(f"{told}; taken for a training model, {error}") from error
-        return _one_pass(model, options, source_input, error)
-
-
-def _one_pass(model: keras.Model, options: ExportOptions, source_input: str | None, error: SplitError) -> SplitModel:
-    """Read a model that can't be split as one of one pass, where it can be one or is said to be."""
-    asked = None if options.feedback == "none" else why_not_one_pass(model)
-    if options.decoder_input is not None or options.feeds:
-        raise error
-    if asked is not None:
-        raise SplitError(f"{error}; {asked}") from error
-    refuse_unclear_feedback(model, options)
-    return read_one_pass(model, source_input, None)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from s2s_runtime.array_types import Floats
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.declared_options import known_keywords
-from s2s_runtime.declared_options.checks import is_list
+from s2s_runtime.declared_options.checks import is_list, is_number
 from s2s_runtime.decoding.workers import MOST_WEIGHTS, Workers
 from s2s_runtime.errors import BundleError, InputError, OptionError
 from s2s_runtime.model import Model
@@ -87,11 +87,7 @@ def _checked_weights(weights: Sequence[float] | None, count: int) -> Floats:
         OptionError: there isn't a number above 0 for each.
     """
     given = [1.0] * count if weights is None else weights
-    numbers = is_list(given) and all(
-        isinstance(each, int | float | np.floating | np.integer) and not isinstance(each, bool) and 0 < each < np.inf
-        for each in given
-    )
-    if not numbers or len(given) != count:
+    if not is_list(given) or len(given) != count or not all(is_number(each) and each > 0 for each in given):
         raise OptionError(f"weights: expected a number above 0 for each of {count} models, got {shown(weights)}")
     shares: Floats = (np.asarray(given, np.float64) / math.fsum(given)).astype(np.float32)
     return shares

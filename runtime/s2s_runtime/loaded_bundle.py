@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.declared_options import known_keywords
@@ -11,11 +11,16 @@ from s2s_runtime.decoding.decoding import Decoding
 from s2s_runtime.decoding.last_options import LastDecoding
 from s2s_runtime.decoding.workers import Workers
 from s2s_runtime.errors import ClosedModelError, OptionError
-from s2s_runtime.one_pass.following import Following
+from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.one_pass.options import for_positions
 from s2s_runtime.options import DecodingOptions, OptionValues, merged_values
 from s2s_runtime.search.step_model import StepModel
 from s2s_runtime.vocabulary.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from s2s_runtime.one_pass import following
+else:
+    following = LazyModule("one_pass.following")
 
 
 class LoadedBundle(AbstractContextManager["LoadedBundle"]):
@@ -82,7 +87,7 @@ class LoadedBundle(AbstractContextManager["LoadedBundle"]):
         return self._steps is None
 
     @known_keywords
-    def start(self, rows: int = 1) -> Following:
+    def start(self, rows: int = 1) -> following.Following:
         """Begin to follow readings as they come, with a causal model of one pass; see `Following.advance`.
 
         Args:
@@ -94,7 +99,7 @@ class LoadedBundle(AbstractContextManager["LoadedBundle"]):
         if "step" not in self._manifest.graphs:
             whole = "it is read as a whole" if self._manifest.kind == "one-pass" else "it is none of one pass"
             raise OptionError(f"start: this bundle's model can't follow readings as they come, as {whole}")
-        return Following(self._manifest, self.step_model, rows)
+        return following.Following(self._manifest, self.step_model, rows)
 
     def close(self) -> None:
         """Release the graphs, not the manifest; calls under way end as usual, later ones raise. Twice is no error."""

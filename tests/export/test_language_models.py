@@ -182,6 +182,17 @@ def test_what_could_be_either_is_asked_about(tmp_path: Path) -> None:
     assert done.manifest.kind == "one-pass"
 
 
+def test_ids_that_no_embedding_looks_up_are_asked_about_too() -> None:
+    """Where the model makes one-hot rows of its ids itself, it reads as many symbols as it gives all the same."""
+    ids = keras.Input((None,), dtype="int32", name="ids")
+    hidden = layers.LSTM(8, return_sequences=True)(keras.ops.one_hot(ids, SIZE))
+    model = keras.Model(ids, layers.Dense(SIZE)(hidden))
+    with pytest.raises(SplitError, match="feedback=token for a language model"):
+        refuse_unclear_feedback(model, ExportOptions())
+    tagger = keras.Model(ids, layers.Dense(SIZE + 1)(hidden))
+    refuse_unclear_feedback(tagger, ExportOptions())
+
+
 def test_a_window_of_any_length_is_asked_for(tmp_path: Path) -> None:
     """How many symbols a model of one output read in training doesn't show where its input has any length."""
     model = keras.Sequential([

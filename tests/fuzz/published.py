@@ -6,14 +6,13 @@ what it gave before, greedily; it shares nothing with the exporter or the runtim
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from harness import BrokenPromiseError, Case, Harness
-from places import ROOT
+from random_models import prepare
 
 NAMES = (
     *("summariser", "dates", "merged_captions", "injected_captions", "captions_per_word", "picture_first"),
@@ -36,14 +35,6 @@ NEAR = 1e-4
 def make(random: Random) -> Case:
     """Draw a model and a seed."""
     return {"model": random.choice(NAMES), "seed": random.randrange(10**6)}
-
-
-def prepare() -> None:
-    """Import what takes long."""
-    builders = str(ROOT / "tests" / "builders")
-    if builders not in sys.path:
-        sys.path.append(builders)
-    import s2s_export  # noqa: F401
 
 
 def check(case: Case) -> str:

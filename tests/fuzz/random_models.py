@@ -71,14 +71,14 @@ def _drawn(random: Random) -> Case:
     }
 
 
-class Builder:
-    """Builds the model of a case."""
+class Parts:
+    """Builds the parts of a case's model, those of an encoder-decoder and of a model of one pass."""
 
-    def __init__(self, case: Case) -> None:
+    def __init__(self, case: Case, units: int) -> None:
         import keras
 
         self.case, self.keras, self.layers, self.ops = case, keras, keras.layers, keras.ops
-        self.units = 6
+        self.units = units
 
     def cell(self, **options: Any) -> Any:
         """Return a recurrent layer of the case's cell."""
@@ -103,17 +103,24 @@ class Builder:
             "dropout": lambda: layers.Dropout(0.3),
             "time_distributed": lambda: layers.TimeDistributed(layers.Dense(size, activation="relu")),
             "conv": lambda: layers.Conv1D(size, 3, padding="same"),
+            "separable_conv": lambda: layers.SeparableConv1D(size, 3, padding="same"),
+            "causal_conv": lambda: layers.Conv1D(size, 3, padding="causal"),
             "batch_norm": layers.BatchNormalization,
             "activation": lambda: layers.Activation("relu"),
             "gaussian_noise": lambda: layers.GaussianNoise(0.1),
+            "nested": lambda: self.keras.Sequential([layers.Dense(size, activation="tanh"), layers.Dense(size)]),
         }
         if kind in simple:
             return simple[kind]()(x)
-        if kind == "nested":
-            inside = self.keras.Sequential([layers.Dense(size, activation="tanh"), layers.Dense(size)])
-            return inside(x)
         wide = layers.Dense(size, activation="sigmoid" if kind == "gated" else "tanh")(x)
         return layers.Multiply()([x, wide]) if kind == "gated" else layers.Add()([x, wide])
+
+
+class Builder(Parts):
+    """Builds the encoder-decoder of a case."""
+
+    def __init__(self, case: Case) -> None:
+        super().__init__(case, units=6)
 
     def model(self) -> Any:
         """Return the training model."""
@@ -257,13 +264,29 @@ def prepare() -> None:
     import s2s_export  # noqa: F401
 
 
+def exported_once_saved(model: Any, folder: Path, options: Any) -> Any:
+    """Save a model, load it and export it to `model.s2s`; return the report, or "refused: ..." where it can't be.
+
+    A bundle that doesn't give what Keras gives breaks the promise.
+    """
+    from s2s_export import ExportError, export, load_model
+    from s2s_training.errors import SplitError
+
+    model.save(folder / "model.keras")
+    try:
+        return export(load_model(folder / "model.keras"), folder / "model.s2s", options)
+    except (ExportError, SplitError) as error:
+        if "do not give what Keras gives" in str(error):
+            raise BrokenPromiseError(str(error)) from error
+        return f"refused: {' '.join(str(error).split())[:100]}"
+
+
 def check(case: Case) -> str:
     """Build the model, save and load it, export it, which verifies it, and say what came of it."""
     import keras
     from random_weights import randomise
 
-    from s2s_export import ExportError, ExportOptions, export, load_model
-    from s2s_training.errors import SplitError
+    from s2s_export import ExportOptions
 
     keras.utils.clear_session()
     keras.utils.set_random_seed(case["seed"])
@@ -274,14 +297,9 @@ def check(case: Case) -> str:
     length = {} if case["source"] == "vector" else {"source_length": LENGTH}
     options = ExportOptions(**tokens, **length, max_length=STEPS, verify_sources=4)  # type: ignore[arg-type]
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.keras"
-        model.save(path)
-        try:
-            exported = export(load_model(path), Path(folder) / "model.s2s", options)
-        except (ExportError, SplitError) as error:
-            if "do not give what Keras gives" in str(error):
-                raise BrokenPromiseError(str(error)) from error
-            return f"refused: {' '.join(str(error).split())[:100]}"
+        exported = exported_once_saved(model, Path(folder), options)
+    if isinstance(exported, str):
+        return exported
     if not exported.report.passed:
         raise BrokenPromiseError("an export whose verification failed was written")
     return "right"

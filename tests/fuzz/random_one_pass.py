@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from harness import BrokenPromiseError, Case, Harness
-from random_models import prepare
+from random_models import Parts, exported_once_saved, prepare
 
 SOURCE, TARGET, LENGTH, REPEATED = 9, 8, 6, 4  # ids of either side, steps of the source, and of a repeated vector
 CELLS = ("LSTM", "GRU", "SimpleRNN", "RNN(LSTMCell)", "RNN(stacked)")
@@ -44,14 +44,11 @@ def make(random: Random) -> Case:
     }
 
 
-class Builder:
-    """Builds the model of a case."""
+class Builder(Parts):
+    """Builds the model of one pass of a case."""
 
     def __init__(self, case: Case) -> None:
-        import keras
-
-        self.case, self.keras, self.layers = case, keras, keras.layers
-        self.units = 5
+        super().__init__(case, units=5)
 
     def model(self) -> Any:
         """Return the model."""
@@ -87,41 +84,18 @@ class Builder:
             return [*ids, vector], x, vector
         return ids, x, None
 
-    def cell(self, **options: Any) -> Any:
-        """Return a recurrent layer of the case's cell."""
-        layers, units, kind = self.layers, self.units, self.case["cell"]
-        if kind == "RNN(LSTMCell)":
-            return layers.RNN(layers.LSTMCell(units), **options)
-        if kind == "RNN(stacked)":
-            return layers.RNN([layers.GRUCell(units), layers.GRUCell(units)], **options)
-        return getattr(layers, kind)(units, **options)
-
     def part(self, kind: str, x: Any) -> Any:
         """Return a sequence after one part that keeps its steps."""
-        layers, size = self.layers, int(x.shape[-1])
+        layers = self.layers
         if kind == "both" and self.case["cell"] != "RNN(stacked)":
             return layers.Bidirectional(self.cell(return_sequences=True), merge_mode=self.case["merge"])(x)
         if kind in ("one", "both", "back"):
             return self.cell(return_sequences=True, go_backwards=kind == "back")(x)
         if kind == "two_ways":
             return layers.Concatenate()([self.cell(return_sequences=True)(x), layers.Dense(3, activation="relu")(x)])
-        simple = {
-            "dense": lambda: layers.Dense(size, activation="tanh"),
-            "norm": layers.LayerNormalization,
-            "dropout": lambda: layers.Dropout(0.3),
-            "time_distributed": lambda: layers.TimeDistributed(layers.Dense(size, activation="relu")),
-            "conv": lambda: layers.Conv1D(size, 3, padding="same"),
-            "separable_conv": lambda: layers.SeparableConv1D(size, 3, padding="same"),
-            "causal_conv": lambda: layers.Conv1D(size, 3, padding="causal"),
-            "batch_norm": layers.BatchNormalization,
-            "nested": lambda: self.keras.Sequential([layers.Dense(size, activation="tanh"), layers.Dense(size)]),
-        }
-        if kind in simple:
-            return simple[kind]()(x)
         if kind == "attention":
             return layers.Add()([x, layers.MultiHeadAttention(2, 3)(x, x)])
-        wide = layers.Dense(size, activation="sigmoid" if kind == "gated" else "tanh")(x)
-        return layers.Multiply()([x, wide]) if kind == "gated" else layers.Add()([x, wide])
+        return self.layer(kind, x)
 
     def end(self, x: Any) -> Any:
         """Return the sequence, or what comes of the whole of it."""
@@ -156,8 +130,7 @@ def check(case: Case) -> str:
     from random_weights import randomise
 
     import s2s_runtime
-    from s2s_export import ExportError, ExportOptions, export, load_model
-    from s2s_training.errors import SplitError
+    from s2s_export import ExportOptions
 
     keras.utils.clear_session()
     keras.utils.set_random_seed(case["seed"])
@@ -167,15 +140,10 @@ def check(case: Case) -> str:
     one_hot = {"source_kind": "one-hot"} if case["source"] == "one-hot" else {}
     ends = {"end_ids": (2,)} if case["output"] == "logits" else {}
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.keras"
-        model.save(path)
         told = {**named, **one_hot, **ends, "source_length": LENGTH, "feedback": "none", "verify_sources": 4}
-        try:
-            exported = export(load_model(path), Path(folder) / "model.s2s", ExportOptions(**told))  # type: ignore[arg-type]
-        except (ExportError, SplitError) as error:
-            if "do not give what Keras gives" in str(error):
-                raise BrokenPromiseError(str(error)) from error
-            return f"refused: {' '.join(str(error).split())[:100]}"
+        exported = exported_once_saved(model, Path(folder), ExportOptions(**told))  # type: ignore[arg-type]
+        if isinstance(exported, str):
+            return exported
         bundle = s2s_runtime.load(Path(folder) / "model.s2s")
     if exported.manifest.kind != "one-pass":
         return f"right, {exported.manifest.kind}"

@@ -1,6 +1,14 @@
 """Errors of building, training and splitting."""
 
+import re
+from typing import Final
+
 from s2s_runtime.errors import S2SError
+
+IN_A_LAYER: Final = re.compile(
+    r"Exception encountered when calling (?P<kind>\w+)\.call\(\)\.\s*\x1b\[1m(?P<said>.*?)\x1b\[0m", re.S
+)
+"""What Keras says when a layer's call fails: the layer's kind, and the reason in bold."""
 
 
 class SplitError(S2SError, ValueError):

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from s2s_export.errors import ExportError
 from s2s_runtime.errors import S2SError
+from s2s_training.errors import IN_A_LAYER
 
 # tf2onnx's handlers fail in whatever way Python can, Keras's layers while they are traced too.
 _FAILURES = (
@@ -28,10 +29,6 @@ _FAILURES = (
     AssertionError,
     tf.errors.OpError,
     onnx.checker.ValidationError,
-)
-# What Keras says when a layer's call fails, its reason in bold.
-_IN_A_LAYER = re.compile(
-    r"Exception encountered when calling (?P<kind>\w+)\.call\(\)\.\s*\x1b\[1m(?P<said>.*?)\x1b\[0m", re.S
 )
 _COUNTED = re.compile(r"_\d+$")  # TensorFlow counts the scopes that a layer makes
 _ADVICE = "rebuild that part of the model from other layers, or try another --opset; --verbose shows where it failed"
@@ -56,7 +53,7 @@ def conversion_errors(model: keras.Model) -> Iterator[None]:
             raise
         except _FAILURES as error:
             where, said = _where(model, nodes), str(error)
-            kept = _IN_A_LAYER.search(said)
+            kept = IN_A_LAYER.search(said)
             if kept is not None:  # Keras tells the kind of layer; the rest is its traceback, already part of the cause
                 where, said = _named_layers(model, kept["kind"]), kept["said"]
             raise ExportError(
@@ -73,7 +70,7 @@ def call_errors() -> Iterator[None]:
     try:
         yield
     except (ValueError, TypeError, tf.errors.OpError) as error:
-        kept = _IN_A_LAYER.search(str(error))
+        kept = IN_A_LAYER.search(str(error))
         if kept is None or isinstance(error, S2SError):
             raise
         raise ExportError(

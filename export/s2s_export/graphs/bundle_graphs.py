@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 import keras
 import numpy as np
@@ -27,6 +27,9 @@ from s2s_export.passes.step_passes import cancel_reshapes, free_name, look_up_ke
 from s2s_export.understand.bundle_terms import Understanding
 from s2s_runtime.bundle.manifest_file import TensorSpec
 from s2s_training.splitting.splitter import SplitModel
+
+COMPUTING: Final = ("encoder", "decoder", "model", "step")
+"""The graphs that hold weights of their own; those of searches are made of the decoder."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +75,7 @@ def with_searches(graphs: Graphs, facts: Understanding) -> Graphs:
 
     Only models that write tokens get them. The gates of the steps in them are taken apart.
     """
-    if "decoder" not in graphs.models:
-        return graphs
-    if facts.without_start:  # all begin with a prompt, behind which searches go step by step
+    if "decoder" not in graphs.models or facts.without_start:  # behind a prompt searches go step by step
         return graphs
     graphs, folds = replace(graphs, passes=graphs.passes.copy()), Folds()
     decoder, apart = graphs.models["decoder"], GraphEditor(graphs.models["decoder"], folds).copy()
@@ -121,14 +122,11 @@ def _one_pass(split: SplitModel, facts: Understanding, opset: int, passes: Passe
     names = [output, *(f"next_{state.name}" for state in states)]
     step = convert(causal.model, lambda reading, *rest: [read(reading), *rest], signature, names, opset)
     editor = GraphEditor(step)
-    if facts.probabilities and not passes.apply("logits", strip_softmax, editor, output):
-        _take_logarithm(editor, output)
+    _give_logits(editor, facts, output, passes)
     passes.apply("reshapes", cancel_reshapes, editor)
     if not values:
         passes.apply("token_table", tabulate_tokens, editor, "token", facts.source.size)
-    with checked("step"):
-        made = editor.finish()
-    models["step"] = _ordered(made, [spec.name for spec in signature], names)
+    models["step"] = _finished("step", editor, [spec.name for spec in signature], names)
     return Graphs(models, states, (), passes)
 
 
@@ -136,11 +134,8 @@ def _whole(split: SplitModel, facts: Understanding, opset: int, passes: Passes) 
     """Return the one graph of a model of one pass."""
     output = "output" if facts.target.feedback == "value" else "logits"
     editor, inputs = _read_sources(split, facts, [output], opset, passes)
-    if facts.probabilities and not passes.apply("logits", strip_softmax, editor, output):
-        _take_logarithm(editor, output)
-    with checked("model"):
-        made = editor.finish()
-    return _ordered(made, inputs, [output])
+    _give_logits(editor, facts, output, passes)
+    return _finished("model", editor, inputs, [output])
 
 
 def _encoder(
@@ -148,9 +143,7 @@ def _encoder(
 ) -> WeightedModel:
     names = [tensor.name for tensor in crossing]
     editor, inputs = _read_sources(split, facts, names, opset, passes)
-    with checked("encoder"):
-        made = editor.finish()
-    return _ordered(made, inputs, names)
+    return _finished("encoder", editor, inputs, names)
 
 
 def _read_sources(
@@ -198,8 +191,7 @@ def _decoder(
     output = "output" if target.feedback == "value" else "logits"
     names = [output, *(f"next_{state.name}" for state in states), *(["attention"] if split.attention else [])]
     editor = GraphEditor(convert(split.decoder, prepare, [*fed, *carried], names, opset))
-    if facts.probabilities and not passes.apply("logits", strip_softmax, editor, output):
-        _take_logarithm(editor, output)
+    _give_logits(editor, facts, output, passes)
     passes.apply("reshapes", cancel_reshapes, editor)
     if target.feedback == "token":
         passes.apply("token_table", tabulate_tokens, editor, "token", target.size)
@@ -223,6 +215,12 @@ def _reader(size: int, *, one_hot: bool, dtype: Any) -> Callable[[Any], Any]:
     return lambda ids: tf.gather(tf.constant(rows), ids)
 
 
+def _give_logits(editor: GraphEditor, facts: Understanding, output: str, passes: Passes) -> None:
+    """Let a graph give logits, or logarithms in their place, where the model gives probabilities."""
+    if facts.probabilities and not passes.apply("logits", strip_softmax, editor, output):
+        _take_logarithm(editor, output)
+
+
 def _take_logarithm(editor: GraphEditor, output: str) -> None:
     """Let the logarithm of the probabilities serve as logits, with the smallest ones kept finite."""
     node = editor.producer(output)
@@ -230,6 +228,13 @@ def _take_logarithm(editor: GraphEditor, output: str) -> None:
         raise ExportError("the model's output is one of its inputs: nothing is decoded")
     (bounded,) = editor.add("Max", [free_name(editor, node, output), editor.constant(np.float32(1e-38).reshape(()))])
     editor.add("Log", [bounded], [output])
+
+
+def _finished(name: str, editor: GraphEditor, inputs: Sequence[str], outputs: Sequence[str]) -> WeightedModel:
+    """Return the graph of that name, checked, its inputs and outputs in the bundle's order."""
+    with checked(name):
+        made = editor.finish()
+    return _ordered(made, inputs, outputs)
 
 
 def _ordered(model: WeightedModel, inputs: Sequence[str], outputs: Sequence[str]) -> WeightedModel:

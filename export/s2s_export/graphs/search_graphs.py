@@ -66,7 +66,8 @@ def greedy_graph(
         folds: constants that were computed from others before, for other graphs.
     """
     passes = passes or Passes()
-    editor, once = _step(GraphEditor(decoder, folds).copy(), carried, passes)
+    editor = GraphEditor(decoder, folds).copy()
+    once = passes.apply("memory_once", _take_constant, editor, carried) or []
     masked, before = passes.apply("mask_in_bias", _mask_bias, editor) or (_mask_logits(editor), [])
     (token,) = editor.add("ArgMax", [masked], ["tokens"], axis=1, keepdims=0)
     if carried.fed:  # a tensor can't be carried and collected under one name
@@ -134,7 +135,8 @@ def beam_graph(
         folds: constants that were computed from others before, for other graphs.
     """
     passes = passes or Passes()
-    editor, once = _step(GraphEditor(decoder, folds).copy(), carried, passes)
+    editor = GraphEditor(decoder, folds).copy()
+    once = passes.apply("memory_once", _take_constant, editor, carried) or []
     _extend_beams(editor, carried.size)
     _keep_beams(editor, carried)
     editor.add("Identity", [GO], ["more"])
@@ -160,11 +162,6 @@ def beam_graph(
         per_sentence=frozenset(tensor.name for tensor in (per_sentence, *collected)),
     )
     return looped(editor, search)
-
-
-def _step(editor: GraphEditor, carried: Carried, passes: Passes) -> tuple[GraphEditor, list[onnx.NodeProto]]:
-    """Return the editor of a step graph without the nodes that give the same at every step, and those nodes."""
-    return editor, passes.apply("memory_once", _take_constant, editor, carried) or []
 
 
 def _take_constant(editor: GraphEditor, carried: Carried) -> list[onnx.NodeProto]:

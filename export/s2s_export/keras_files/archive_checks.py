@@ -13,13 +13,15 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from s2s_export.errors import ModelFileError
-from s2s_export.keras_files.checks_apart import check_hdf5_apart
+from s2s_export.keras_files.checks_apart import AGAIN, check_hdf5_apart
 
 DAMAGED: Final = (zipfile.BadZipFile, zlib.error, EOFError)
 """What reading an archive raises whose bytes have changed."""
 
+HARMLESS: Final = 64 << 20
+"""Bytes; what unpacks to less does no harm."""
+
 _HDF5: Final = b"\x89HDF\r\n\x1a\n"
-_SMALL: Final = 64 << 20  # bytes; what unpacks to less does no harm
 _MOST_EXPANSION: Final = 100  # of a packed entry of an archive: weights hardly shrink, configurations to a tenth
 _METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
@@ -48,10 +50,7 @@ def check_file(path: Path) -> None:
 def damaged(error: Exception, path: str | Path) -> str:
     """Return what to say of an archive that can't be read, and what to do."""
     said = " ".join(str(error).split())
-    return (
-        f"{path}: the archive is damaged ({said[:300]}); expected a file as model.save() wrote it: copy or download it "
-        "again, or save the model again"
-    )
+    return f"{path}: the archive is damaged ({said[:300]}); {AGAIN}"
 
 
 def _check_archive(archive: zipfile.ZipFile, path: Path) -> None:
@@ -66,7 +65,7 @@ def _check_archive(archive: zipfile.ZipFile, path: Path) -> None:
             raise ModelFileError(f"{at} stands there {counts[entry.filename]} times; expected each name once")
         if entry.compress_type not in _METHODS or entry.flag_bits & 1:
             raise ModelFileError(f"{at} is encrypted or packed in a way that model.save() doesn't write; save it again")
-        if entry.file_size > max(_SMALL, _MOST_EXPANSION * entry.compress_size):
+        if entry.file_size > max(HARMLESS, _MOST_EXPANSION * entry.compress_size):
             raise ModelFileError(
                 f"{at} holds {entry.compress_size:,} bytes that unpack to {entry.file_size:,}; expected at most "
                 f"{_MOST_EXPANSION} times as many: no model is packed so; get the file from where you trust it"

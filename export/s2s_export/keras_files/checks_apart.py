@@ -18,8 +18,10 @@ from typing import Final
 
 from s2s_export.errors import ModelFileError
 
+AGAIN: Final = "expected a file as model.save() wrote it: copy or download it again, or save the model again"
+"""What to do about a damaged file."""
+
 _PATIENCE: Final = 600.0  # seconds; computing is bounded by the process itself, this is for where it can't be
-_AGAIN: Final = "expected a file as model.save() wrote it: copy or download it again, or save the model again"
 _OUT_OF_TIME: Final = {getattr(signal, name, None) for name in ("SIGPROF", "SIGKILL")}
 
 
@@ -105,6 +107,6 @@ def check_hdf5_apart(path: Path, entry: str | None = None) -> None:
         answer = _checker.ask({"path": str(path.resolve()), "entry": entry, "name": name})
     if isinstance(answer, int):
         why = "doesn't come to an end" if -answer in _OUT_OF_TIME else f"ends the library that does ({answer})"
-        raise ModelFileError(f"{name}: it is damaged: reading it {why}; {_AGAIN}")
+        raise ModelFileError(f"{name}: it is damaged: reading it {why}; {AGAIN}")
     if "error" in answer:
         raise ModelFileError(answer["error"])

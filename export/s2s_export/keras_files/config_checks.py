@@ -21,7 +21,7 @@ from typing import Any, Final
 import h5py
 import keras
 
-from s2s_export.errors import ModelFileError
+from s2s_export.errors import BUILD_IN_CODE, IN_CODE, ModelFileError
 from s2s_export.keras_files.file_kinds import is_config, is_folder
 from s2s_export.keras_files.saved_model_folder import folder_config
 
@@ -95,7 +95,7 @@ def check_config(config: Entry, path: Path, objects: dict[str, Any], *, trust_la
     for code in codes:
         logger.warning('%s: layer "%s" runs code of this file, as trusted: %s', path, code.layer, code)
         if code.unpacked is None:
-            advice = "build the model in code and give its weights: --weights FILE --model-fn module:function"
+            advice = BUILD_IN_CODE
             if code.layer != _LAMBDA:
                 advice = f"put a function of yours in its place: --lambda {code.layer}=module:function (lambdas=)"
             raise ModelFileError(
@@ -137,7 +137,7 @@ def read_config(path: Path) -> Entry:
     if not isinstance(config, dict):
         raise ModelFileError(
             f"{path}: no model in it; expected a whole model as model.save() writes it, or weights with the function "
-            "that builds their model (--weights FILE --model-fn module:function)"
+            f"that builds their model ({IN_CODE})"
         )
     return {key: value for key, value in config.items() if key != "compile_config"}
 
@@ -187,7 +187,7 @@ def _check_entry(entry: Entry, path: Path, objects: dict[str, Any]) -> None:
     if name in _FOREIGN:
         raise ModelFileError(
             f"{at} {_FOREIGN[name]}, which no bundle can hold: rebuild the model of Keras's own layers and load its "
-            "weights (--weights FILE --model-fn module:function)"
+            f"weights ({IN_CODE})"
         )
     if name in _LOOKUPS and isinstance(inner, dict) and isinstance(inner.get("vocabulary"), str):
         raise ModelFileError(

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import keras
 import numpy as np
 
-from s2s_export.errors import ExportError
+from s2s_export.errors import IN_CODE, ExportError
 
 
 @contextmanager
@@ -37,8 +37,8 @@ def refuse_other_dtypes(model: keras.Model) -> None:
             raise ExportError(
                 f'layer "{layer.name}" ({type(layer).__name__}) has the dtype policy {policy.name!r}, and bundles '
                 "compute in float32, which would give other numbers: build the model again under "
-                "keras.config.set_dtype_policy('float32') and load the same weights (--weights FILE --model-fn "
-                "module:function)"
+                "keras.config.set_dtype_policy('float32') and load the same weights "
+                f"({IN_CODE})"
             )
 
 

@@ -22,9 +22,8 @@ from typing import IO, Any, Final
 import h5py
 
 from s2s_export.errors import ModelFileError
-from s2s_export.keras_files.archive_checks import DAMAGED, damaged
+from s2s_export.keras_files.archive_checks import DAMAGED, HARMLESS, damaged
 
-_SMALL: Final = 64 << 20  # bytes; what unpacks to less does no harm
 _MOST_FILLING: Final = 1000  # of a data set of which little is stored, the rest being its fill value
 _LINKS: Final = {h5py.ExternalLink: "a link to another file", h5py.SoftLink: "a link by name"}
 _SECONDS: Final = 2.0  # of computing, beside those for the file's size: a sound file takes some milliseconds
@@ -127,7 +126,7 @@ def _check_data_set(data: h5py.Dataset, at: str) -> None:
             f"{at} stands in another file; expected the weights themselves, as model.save() writes them"
         )
     declared, stored = math.prod(data.shape or ()) * data.dtype.itemsize, data.id.get_storage_size()
-    if declared > max(_SMALL, _MOST_FILLING * stored):
+    if declared > max(HARMLESS, _MOST_FILLING * stored):
         raise ModelFileError(
             f"{at} declares {declared:,} bytes of which {stored:,} are stored; expected weights as model.save() writes "
             "them; get the file from where you trust it"

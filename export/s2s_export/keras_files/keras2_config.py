@@ -31,7 +31,7 @@ import h5py
 import keras
 from keras import ops
 
-from s2s_export.errors import ModelFileError
+from s2s_export.errors import BUILD_IN_CODE, ModelFileError
 from s2s_export.keras_files.keras2_weights import convert_cudnn_weights
 from s2s_export.keras_files.tensorflow_calls import CALLS, called, is_tensor, operation_arguments, taken_apart
 from s2s_training.splitting.graph import reserve_name
@@ -241,8 +241,8 @@ def _with_arguments(made: dict[str, Any], layer: dict[str, Any]) -> dict[str, An
         arguments.append(template)
     if any(template != arguments[0] for template in arguments):
         raise ModelFileError(
-            f"layer {layer['name']!r} ({layer['class_name']}) is called several times, with other arguments; build the "
-            "model in code and give its weights: --weights FILE --model-fn module:function"
+            f"layer {layer['name']!r} ({layer['class_name']}) is called several times, with other arguments; "
+            f"{BUILD_IN_CODE}"
         )
     config = {**made["config"], "arguments": arguments[0]}
     return {**made, "config": config, "name": layer["name"], "inbound_nodes": nodes}
@@ -296,7 +296,7 @@ def _arguments(kind: str, config: dict[str, Any]) -> dict[str, Any]:
         elif not _inert(key, value):
             raise ModelFileError(
                 f"layer {config.get('name')!r} ({kind}) was saved by Keras 2 with {key}={value!r}, which Keras 3 "
-                "lacks; rebuild the model in code and give it with --model-fn module:function --weights FILE"
+                f"lacks; {BUILD_IN_CODE}"
             )
     return made
 

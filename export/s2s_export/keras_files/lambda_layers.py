@@ -15,7 +15,7 @@ import tensorflow as tf
 from keras.src.legacy import backend  # what `K` was in Keras 2; `keras.backend` has little of it left
 from keras.src.utils import python_utils  # its names are the globals of code that Keras unpacks
 
-from s2s_export.errors import ModelFileError
+from s2s_export.errors import BUILD_IN_CODE, ModelFileError
 from s2s_export.keras_files.config_checks import Entry, class_name, entries, is_code
 from s2s_runtime.spelling import did_you_mean
 
@@ -95,8 +95,7 @@ def _replaced(item: Any, functions: Mapping[str, Callable[..., Any]]) -> Any:
     if is_code(held.get("mask"), held.get("mask_type")):
         raise ModelFileError(
             f"--lambda {name}: the layer makes a mask by code of its own, which a function in place of the layer's "
-            "doesn't give; allow the file's code with --trust-lambda, or build the model in code and give its weights: "
-            "--weights FILE --model-fn module:function"
+            f"doesn't give; allow the file's code with --trust-lambda, or {BUILD_IN_CODE}"
         )
     given = _given_name(str(name))
     function = {"module": "s2s", "class_name": "function", "config": given, "registered_name": given}

@@ -14,10 +14,9 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tensorflow.python.keras.protobuf.saved_metadata_pb2 import SavedMetadata
 
-from s2s_export.errors import ModelFileError
+from s2s_export.errors import IN_CODE, ModelFileError
 
 _MODELS: Final = ("_tf_keras_network", "_tf_keras_sequential", "_tf_keras_model")
-_IN_CODE: Final = "build it in code and give its weights: --weights {path} --model-fn module:function"
 
 
 def folder_config(path: Path) -> dict[str, Any]:
@@ -27,7 +26,7 @@ def folder_config(path: Path) -> dict[str, Any]:
         ModelFileError: the folder doesn't describe layers, or its model is a subclass.
     """
     described = _description(path)
-    advice = _IN_CODE.format(path=path)
+    advice = f"build it in code and give its weights: {IN_CODE.replace('FILE', str(path))}"
     if described is None:
         raise ModelFileError(
             f"{path}: a SavedModel without Keras's description of its layers, as model.export() and "

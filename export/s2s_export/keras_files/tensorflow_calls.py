@@ -18,7 +18,7 @@ from google.protobuf import json_format
 from tensorflow.core.framework import node_def_pb2
 from tensorflow.python.framework import op_def_registry
 
-from s2s_export.errors import ModelFileError
+from s2s_export.errors import BUILD_IN_CODE, ModelFileError
 
 CALLS: Final = ("TFOpLambda", "SlicingOpLambda")
 _COMPUTING: Final = (
@@ -143,7 +143,7 @@ def called(name: str) -> Any:
     if not callable(found) or isinstance(found, type):
         raise ModelFileError(
             f"the file calls TensorFlow's {name!r} between its layers, which isn't known to compute and do nothing "
-            "else; build the model in code and give its weights: --weights FILE --model-fn module:function"
+            f"else; {BUILD_IN_CODE}"
         )
     return found
 
@@ -234,8 +234,7 @@ def operation_arguments(config: dict[str, Any]) -> dict[str, Any]:
     if held.get("op") not in _RAW:
         raise ModelFileError(
             f"layer {config.get('name')!r} is TensorFlow's operation {held.get('op')!r}, which isn't known to compute "
-            "and do nothing else; build the model in code and give its weights: --weights FILE --model-fn "
-            "module:function"
+            f"and do nothing else; {BUILD_IN_CODE}"
         )
     constants = {str(place): value for place, value in (config.get("constants") or {}).items()}
     name = f"tf_op_layer_{config['name']}"

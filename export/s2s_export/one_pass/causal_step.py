@@ -15,15 +15,14 @@ import numpy as np
 from keras import ops, tree
 
 from s2s_training.errors import SplitError
-from s2s_training.splitting.assemble import Crossing
+from s2s_training.splitting.assemble import Crossing, first_states, run_step
 from s2s_training.splitting.feeding import FedInput, Feed, StepFeeder
 from s2s_training.splitting.graph import carries_window, distinct_names, flatten_model, reserve_names
-from s2s_training.splitting.partition import fed_readings
+from s2s_training.splitting.partition import NO_ENCODER, fed_readings
 from s2s_training.splitting.source_inputs import holds_ids
-from s2s_training.splitting.splitter import SplitModel, first_states, run_step
+from s2s_training.splitting.splitter import SplitModel
 
 _STEPS: Final = 9
-_NO_ENCODER: Final = "so there is no encoder"  # of one pass there is none to be had
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ def causal_step(split: SplitModel) -> CausalStep | None:
     with distinct_names(graph):
         reserve_names(graph)
         readings = fed_readings(graph, value.name)
-        if not readings or [problem for problem in readings[0].problems if not problem.endswith(_NO_ENCODER)]:
+        if not readings or set(readings[0].problems) - {NO_ENCODER}:  # of one pass there is none
             return None
         reading = readings[0]
         recurrent = [

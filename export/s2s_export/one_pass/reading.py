@@ -7,18 +7,20 @@ positions, size), of which its decoder only reads a position.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import keras
 from keras import ops, tree
 
+from s2s_export.errors import IN_CODE
 from s2s_runtime.spelling import option
 from s2s_training.errors import SplitError
-from s2s_training.splitting.decoded_output import output_name, widths_read
+from s2s_training.splitting.assemble import run_encoder
+from s2s_training.splitting.decoded_output import named_outputs, output_name, widths_read
 from s2s_training.splitting.graph import Graph, Value, ancestors, distinct_names, flatten_model, reserve_names
 from s2s_training.splitting.partition import Partition
 from s2s_training.splitting.source_inputs import aligned_with_first, holds_ids, is_vector, order_sources
-from s2s_training.splitting.splitter import SplitModel, run_encoder, which_are_vectors
+from s2s_training.splitting.splitter import SplitModel, which_are_vectors
 
 _STEPS: Final = (5, 7)
 _AXES: Final = (2, 3)  # of an output: one for a whole sentence, or one for each position
@@ -36,7 +38,7 @@ def why_not_one_pass(model: keras.Model) -> str | None:
         return (
             f"one word comes out for all of {so_far.name!r}, of as many words as that reads: where these are the words "
             "so far, build the model so that a word comes out for each of them (return_sequences=True; the weights "
-            "stay: --weights FILE --model-fn module:function); where nothing is fed back, say so with "
+            f"stay: {IN_CODE}); where nothing is fed back, say so with "
             f"{option('feedback', 'none')}"
         )
     if len(timed) < 2:
@@ -130,13 +132,9 @@ def _decoded(graph: Graph, name: str | None) -> Value:
     chosen = [value for value in fitting if len(value.shape) == max(_AXES)] or fitting
     if len(chosen) == 1:
         return chosen[0]
-    named = ", ".join(f"{output_name(graph, value)!r} {_shape(value)}" for value in graph.outputs)
+    named = named_outputs(graph, graph.outputs)
     if not chosen:
         raise SplitError(f"no output has the shape (batch, time, features) or (batch, features): {named}")
     raise SplitError(
         f"which output is decoded can't be told: {named}; say which with {option('decoder_output', 'NAME')}"
     )
-
-
-def _shape(value: Any) -> str:
-    return f"({', '.join('-' if size is None else str(size) for size in value.shape)})"

@@ -14,8 +14,7 @@ import onnx
 from s2s_export.convert.conversion_errors import checked
 from s2s_export.convert.weighted_model import WeightedModel
 from s2s_export.errors import ExportError
-from s2s_export.graphs.bundle_graphs import Graphs, select_graph, with_searches
-from s2s_export.reduce.int8 import COMPUTING
+from s2s_export.graphs.bundle_graphs import COMPUTING, Graphs, select_graph, with_searches
 from s2s_export.understand.bundle_terms import Understanding
 from s2s_runtime.bundle.manifest_file import TensorSpec
 from s2s_runtime.spelling import option
@@ -33,8 +32,12 @@ def halved(graphs: Graphs, facts: Understanding) -> Graphs:
             "export it in float32"
         )
     sources = [tensor.name for tensor in facts.source.inputs]
-    kept = {"encoder": sources, "decoder": ["logits", "attention"], "model": [*sources, "logits"]}
-    kept["step"] = ["value", "logits"]
+    kept = {
+        "encoder": sources,
+        "decoder": ["logits", "attention"],
+        "model": [*sources, "logits"],
+        "step": ["value", "logits"],
+    }
     models = {name: _halved(graphs.models[name], name, kept[name]) for name in COMPUTING if name in graphs.models}
     states, memory = _halves(graphs.states), _halves(graphs.memory)
     if "decoder" not in models:

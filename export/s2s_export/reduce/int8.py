@@ -21,12 +21,9 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from s2s_export.convert.keras_to_onnx import all_nodes
 from s2s_export.convert.weighted_model import WeightedModel
 from s2s_export.errors import ExportError
-from s2s_export.graphs.bundle_graphs import Graphs, with_searches
+from s2s_export.graphs.bundle_graphs import COMPUTING, Graphs, with_searches
 from s2s_export.understand.bundle_terms import Understanding
 from s2s_runtime.spelling import option
-
-COMPUTING = ("encoder", "decoder", "model", "step")
-"""The graphs that hold weights of their own; those of searches are made of the decoder."""
 
 _INTEGER_NODES = ("MatMulInteger", "DynamicQuantizeLSTM")
 

@@ -17,11 +17,13 @@ from s2s_export.errors import ExportError
 from s2s_export.options import ExportOptions
 from s2s_export.steps.function_steps import steps_model
 from s2s_runtime.spelling import option
+from s2s_training.splitting.decoded_output import widths_read
 from s2s_training.splitting.graph import flatten_model
 from s2s_training.splitting.partition import NO_ENCODER, NO_SOURCE, fed_readings
 from s2s_training.splitting.source_inputs import holds_ids
 
 _ZEROS: Final = "zeros"
+_ROWS: Final = 3  # axes: batch, time, symbols
 _FEWEST: Final = 2  # symbols, or steps of a window, to see anything by
 
 
@@ -40,17 +42,9 @@ def may_be_language_model(model: keras.Model) -> bool:
 
 
 def symbols_read(model: keras.Model) -> int | None:
-    """Return how many symbols the only input of a model has: those its Embedding knows, or the width of its rows."""
-    graph = flatten_model(model)
-    value = graph.inputs[0]
-    if len(value.shape) == 3:
-        return value.shape[-1]
-    sizes = [
-        int(call.operation.input_dim)
-        for call in graph.calls
-        if isinstance(call.operation, keras.layers.Embedding) and value in call.inputs
-    ]
-    return min(sizes, default=None)
+    """Return how many symbols the only input of a model has, as the width of its rows or what looks its ids up says."""
+    graph, value = _input(model)
+    return min(widths_read(graph, value), default=None) if len(value.shape) <= _ROWS else None
 
 
 def language_model(model: keras.Model, options: ExportOptions) -> keras.Model:

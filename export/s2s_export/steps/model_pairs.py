@@ -11,11 +11,11 @@ from keras import ops, tree
 
 from s2s_export.steps.pair_matching import Matched, inputs_that_change, match, memory_inputs
 from s2s_training.errors import SplitError
-from s2s_training.splitting.assemble import Crossing, Step, assemble, step_outputs
+from s2s_training.splitting.assemble import Crossing, Step, assemble, run_encoder, step_outputs
 from s2s_training.splitting.graph import Graph, Value, distinct_names, flatten_model, replay, reserve_names
 from s2s_training.splitting.partition import Partition
 from s2s_training.splitting.source_inputs import order_sources
-from s2s_training.splitting.splitter import SplitModel, described, run_encoder, what_is_fed, which_are_vectors
+from s2s_training.splitting.splitter import SplitModel, described, what_is_fed, which_are_vectors
 from s2s_training.splitting.step import EmptyWindow, StepTracer
 from s2s_training.splitting.stepped_model import AuthorsLoop, SteppedModel, unmasked
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import keras
 from keras import layers
 
-from s2s_export.errors import ExportError
+from s2s_export.errors import IN_CODE, ExportError
 from s2s_training.splitting.splitter import SplitModel
 from s2s_training.splitting.stepped_model import SteppedModel
 
@@ -62,7 +62,7 @@ def _step(what: str, shape: tuple[int | None, ...]) -> Shape:
         raise ExportError(
             f"{what} has shape {shape}; expected the sizes of a step to be fixed, all but the first two: fix them "
             "where the model is built, such as keras.Input((None, 64, 64, 3)) for a video and keras.Input((64, 64, 3)) "
-            "for a picture, and give it the weights: --weights FILE --model-fn module:function"
+            f"for a picture, and give it the weights: {IN_CODE}"
         )
     return tuple(int(size or 0) for size in shape[2:])
 

@@ -15,7 +15,7 @@ import keras
 import tensorflow as tf
 from tensorflow.python.ops import gen_random_ops, gen_stateless_random_ops, gen_stateless_random_ops_v2
 
-from s2s_export.errors import ExportError
+from s2s_export.errors import IN_CODE, ExportError
 from s2s_training.splitting.graph import Call, flatten_model, replay
 from s2s_training.splitting.stepped_model import SteppedModel
 
@@ -77,7 +77,7 @@ def at_their_mean(model: keras.Model) -> tuple[keras.Model, list[str]]:
             raise ExportError(
                 f'layer "{layer.name}" ({type(layer).__name__}) draws random numbers that aren\'t normal whenever it '
                 "is called, so that the model has no one answer; put a layer in its place that gives what is to be "
-                "decoded (the weights stay: --weights FILE --model-fn module:function)"
+                f"decoded (the weights stay: {IN_CODE})"
             )
     graph = flatten_model(model)
     wrapped = {id(layer): AtItsMean(layer, name=f"{layer.name}_at_its_mean") for layer in drawing}

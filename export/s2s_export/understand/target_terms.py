@@ -147,8 +147,7 @@ def _target_padding(split: SplitModel, vocabulary: Vocabulary | None) -> int | N
     if vocabulary is None:
         return None
     if split.kind == "one-pass" and vocabulary.padding is None and vocabulary.end is None:
-        named = usual_padding(vocabulary.symbols)
-        return None if named is None else vocabulary.symbols.index(named)
+        return vocabulary.id_of(usual_padding(vocabulary.symbols))
     if vocabulary.padding is None or vocabulary.padding == vocabulary.end:
         return None
     return vocabulary.padding_id if vocabulary.padding.strip() else None

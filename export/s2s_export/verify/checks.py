@@ -11,6 +11,12 @@ import numpy as np
 from s2s_export.verify.oracle import Decoded
 
 NEAR_TIE = 1e-4
+TIMES = 3
+"""So many copies of the sources are the large batch."""
+
+UNLIKELY = -20.0
+"""Of log-probabilities: Keras's float32 softmax rounds what lies below to few digits, or to 0; only that it is below
+counts."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,19 @@ class Check:
     difference: float | None
     different: int
     near_ties: int = 0
+
+    @classmethod
+    def of_numbers(cls, what: str, differences: Sequence[float], atol: float, compared: int | None = None) -> Check:
+        """Return the check of numbers.
+
+        Args:
+            what: what was compared.
+            differences: the largest difference of each tensor, or group of them.
+            atol: largest difference allowed.
+            compared: how many were compared, where that is another number than of the differences.
+        """
+        compared = len(differences) if compared is None else compared
+        return cls(what, compared, max(differences, default=0.0), sum(each > atol for each in differences))
 
     @property
     def passed(self) -> bool:
@@ -52,6 +71,12 @@ def _is_near_tie(result: Any, decoded: Decoded) -> bool:
     """Return whether two candidates of some step stood too close, or two finished hypotheses of a beam."""
     close = result.score is not None and abs(result.score - decoded.score) < NEAR_TIE
     return bool(decoded.gap < NEAR_TIE) or close
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Return the log-probabilities (..., symbols) of what a graph gives, in float64."""
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
 
 
 def largest(one: np.ndarray, other: np.ndarray) -> float:

@@ -10,13 +10,13 @@ import numpy as np
 import tensorflow as tf
 
 from s2s_export.understand.bundle_terms import Understanding
-from s2s_export.verify.checks import Check, compare_tokens, largest
+from s2s_export.verify.checks import UNLIKELY, Check, compare_tokens, largest, log_softmax
+from s2s_export.verify.coverage import BEAM_SIZE
 from s2s_export.verify.one_pass_checks import expected_rows
 from s2s_export.verify.oracle import Decoded, Oracle
 from s2s_export.verify.samples import Sentence, for_runtime, padded
 
-_BEAM_SIZE, _FEW = 5, 8
-_UNLIKELY = -20.0  # Keras's float32 softmax rounds what lies below to few digits; only that it is below counts
+_FEW = 8
 
 
 def ctc_checks(subject: tuple[Any, Oracle, Understanding], sources: Sequence[Sentence], atol: float) -> list[Check]:
@@ -25,15 +25,13 @@ def ctc_checks(subject: tuple[Any, Oracle, Understanding], sources: Sequence[Sen
     expected = expected_rows(oracle, facts, sources)
     gaps = []
     for source, row in zip(sources, expected, strict=True):
-        logits = runtime.step_model.encode(*padded([source], facts)).outputs[0][: len(row)].astype(np.float64)
-        logits -= logits.max(axis=1, keepdims=True)
-        logs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-        gaps.append(largest(np.maximum(logs, _UNLIKELY), np.maximum(row, _UNLIKELY)))
+        logs = log_softmax(runtime.step_model.encode(*padded([source], facts)).outputs[0][: len(row)])
+        gaps.append(largest(np.maximum(logs, UNLIKELY), np.maximum(row, UNLIKELY)))
     best = [_best(row, facts) for row in expected]
     mixed = for_runtime(sources, facts)
     found = runtime.generate(mixed, return_scores=True)
     few = for_runtime(sources[:_FEW], facts)
-    searched = runtime.generate(few, beam_size=_BEAM_SIZE, num_hypotheses=2)
+    searched = runtime.generate(few, beam_size=BEAM_SIZE, num_hypotheses=2)
     losses = [
         abs(hypothesis.score + _loss(row, hypothesis.ids, facts)) / len(row)
         for results in (found, searched)
@@ -41,17 +39,12 @@ def ctc_checks(subject: tuple[Any, Oracle, Understanding], sources: Sequence[Sen
         for hypothesis in result.hypotheses
     ]
     return [
-        Check("log-probabilities of frames, against Keras", len(gaps), max(gaps), sum(gap > atol for gap in gaps)),
+        Check.of_numbers("log-probabilities of frames, against Keras", gaps, atol),
         compare_tokens("best paths, one mixed batch", found, best),
         compare_tokens("best paths, one by one", [runtime.generate(_one(few, i))[0] for i in range(4)], best[:4]),
-        Check(
-            "scores per frame, against TensorFlow's CTC loss",
-            len(losses),
-            max(losses),
-            sum(loss > atol for loss in losses),
-        ),
+        Check.of_numbers("scores per frame, against TensorFlow's CTC loss", losses, atol),
         compare_tokens(
-            f"beam {_BEAM_SIZE}, one mixed batch",
+            f"beam {BEAM_SIZE}, one mixed batch",
             searched,
             [_searched(row, facts) for row in expected[: len(searched)]],
         ),
@@ -79,7 +72,7 @@ def _searched(row: np.ndarray, facts: Understanding) -> Decoded:
     kept: dict[tuple[int, ...], tuple[float, float]] = {(): (0.0, -np.inf)}  # logs: ends in a blank, in its last symbol
     gap = np.inf
     for logs in _allowed(row, facts):
-        likeliest = [int(c) for c in np.argsort(-logs) if c != blank][: 2 * _BEAM_SIZE + 1]
+        likeliest = [int(c) for c in np.argsort(-logs) if c != blank][: 2 * BEAM_SIZE + 1]
         following: dict[tuple[int, ...], list[float]] = {}
         for text, (in_blank, in_symbol) in kept.items():
             whole, last = np.logaddexp(in_blank, in_symbol), text[-1] if text else None
@@ -89,9 +82,9 @@ def _searched(row: np.ndarray, facts: Understanding) -> Decoded:
             for symbol in {*likeliest, *(other[-1] for other in kept if other and other[:-1] == text)}:
                 _add(following, (*text, symbol), 1, (in_blank if symbol == last else whole) + logs[symbol])
         ranked = sorted(following.items(), key=lambda item: -np.logaddexp(*item[1]))
-        edge = [np.logaddexp(*pair) for _, pair in ranked[_BEAM_SIZE - 1 : _BEAM_SIZE + 1]]
+        edge = [np.logaddexp(*pair) for _, pair in ranked[BEAM_SIZE - 1 : BEAM_SIZE + 1]]
         gap = min(gap, *(one - other for one, other in pairwise(edge)), np.inf)
-        kept = {text: (pair[0], pair[1]) for text, pair in ranked[:_BEAM_SIZE]}
+        kept = {text: (pair[0], pair[1]) for text, pair in ranked[:BEAM_SIZE]}
     scores = sorted(((-_loss(row, text, facts), text) for text in kept), reverse=True)
     closest = scores[0][0] - scores[1][0] if len(scores) > 1 else np.inf
     return Decoded(list(scores[0][1]), scores[0][0], float(min(gap, closest)))

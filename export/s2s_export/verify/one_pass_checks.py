@@ -8,13 +8,11 @@ from typing import Any
 import numpy as np
 
 from s2s_export.understand.bundle_terms import Understanding
-from s2s_export.verify.checks import Check, compare_tokens, largest
+from s2s_export.verify.checks import TIMES, UNLIKELY, Check, compare_tokens, largest
 from s2s_export.verify.oracle import Decoded, Oracle
-from s2s_export.verify.samples import Sentence, for_runtime
+from s2s_export.verify.samples import Sentence, by_lengths, for_runtime
 
-_TIMES = 3  # so many copies of the sources are the large batch
 _STEPPED = 8  # sources that are read one by one
-_UNLIKELY = -20.0  # of log-probabilities: Keras's float32 softmax rounds what lies below to few digits, or to 0
 
 
 def expected_rows(oracle: Oracle, facts: Understanding, sources: Sequence[Sentence]) -> list[np.ndarray]:
@@ -23,11 +21,8 @@ def expected_rows(oracle: Oracle, facts: Understanding, sources: Sequence[Senten
     Sources go to Keras as the padding policy says; of a model that masks its padding only the positions of a source's
     own steps count.
     """
-    by_length: dict[tuple[int, ...], list[int]] = {}
-    for index, source in enumerate(sources):
-        by_length.setdefault(tuple(len(array) for array in source), []).append(index)
     rows: list[np.ndarray] = [np.zeros(0)] * len(sources)
-    for indices in by_length.values():  # alone with its like, so that nothing pads it that the policy doesn't
+    for indices in by_lengths(sources):  # alone with its like, so that nothing pads it that the policy doesn't
         outputs = oracle.positions([sources[i] for i in indices])
         for index, output in zip(indices, outputs, strict=True):
             own = len(sources[index][0]) if facts.target.aligned and facts.padding.masked else len(output)
@@ -49,7 +44,7 @@ def _step_checks(runtime: Any, sources: Sequence[Sentence], expected: Sequence[n
     if "step" not in runtime.manifest.graphs:
         return []
     differences = []
-    floor = -np.inf if runtime.manifest.target.feedback == "value" else _UNLIKELY
+    floor = -np.inf if runtime.manifest.target.feedback == "value" else UNLIKELY
     for (source,), rows in list(zip(sources, expected, strict=True))[:_STEPPED]:
         following = runtime.start()
         outputs = [following.advance(reading) for reading in source]
@@ -57,8 +52,7 @@ def _step_checks(runtime: Any, sources: Sequence[Sentence], expected: Sequence[n
         count = min(len(given), len(rows))  # rows have positions of padding too
         read, wanted = np.stack(given[:count]), rows[:count]
         differences.append(largest(np.maximum(read, floor), np.maximum(wanted, floor)))
-    different = sum(difference > atol for difference in differences)
-    return [Check("reading by reading, against Keras", len(differences), max(differences), different)]
+    return [Check.of_numbers("reading by reading, against Keras", differences, atol)]
 
 
 def _whole_checks(
@@ -74,7 +68,7 @@ def _whole_checks(
         whole = runtime.predict(for_runtime(sources, facts))
         together = [largest(one[: len(row)], row) for one, row in zip(whole, expected, strict=True)]
         return [
-            Check(name, positions, max(found), sum(difference > atol for difference in found))
+            Check.of_numbers(name, found, atol, positions)
             for name, found in (("values, one by one", differences), ("values, one mixed batch", together))
         ]
     best = [_best(row, facts) for row in expected]
@@ -87,11 +81,11 @@ def _whole_checks(
         for step, (token, score) in enumerate(zip(result.ids, result.hypotheses[0].token_scores, strict=True))
     ]
     single = [runtime.generate(for_runtime([source], facts), **options)[0] for source in sources[:4]]
-    large = runtime.generate(for_runtime(list(sources) * _TIMES, facts), **options)
+    large = runtime.generate(for_runtime(list(sources) * TIMES, facts), **options)
     return [
-        Check("log-probabilities, against Keras", len(gaps), max(gaps, default=0.0), sum(gap > atol for gap in gaps)),
+        Check.of_numbers("log-probabilities, against Keras", gaps, atol),
         compare_tokens("best symbols, one mixed batch", mixed, best),
-        compare_tokens("best symbols, a large batch", large, best * _TIMES),
+        compare_tokens("best symbols, a large batch", large, best * TIMES),
         compare_tokens("best symbols, one by one", single, best[: len(single)]),
     ]
 

@@ -114,6 +114,14 @@ def _row(rng: np.random.Generator, source: OtherSource, length: int, special: se
     return rng.choice([i for i in range(source.size) if i not in special | {source.padding.id}], size=length)
 
 
+def by_lengths(sentences: Sequence[Sentence]) -> list[list[int]]:
+    """Return which sentences have sources of the same lengths: nothing pads these in a batch of their own."""
+    groups: dict[tuple[int, ...], list[int]] = {}
+    for index, sentence in enumerate(sentences):
+        groups.setdefault(tuple(len(array) for array in sentence), []).append(index)
+    return list(groups.values())
+
+
 def padded(sentences: Sequence[Sentence], facts: Understanding) -> list[np.ndarray]:
     """Return one batch of graph inputs, padded."""
     return [

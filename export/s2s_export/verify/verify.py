@@ -22,20 +22,18 @@ from s2s_export.errors import VerificationError
 from s2s_export.options import ExportOptions
 from s2s_export.understand.bundle_terms import Understanding
 from s2s_export.understand.padding_policy import for_encoder
-from s2s_export.verify.checks import Check, compare_tokens, largest
+from s2s_export.verify.checks import TIMES, UNLIKELY, Check, compare_tokens, largest, log_softmax
 from s2s_export.verify.coverage import BEAM_SIZE, Coverage, coverage
 from s2s_export.verify.ctc_checks import ctc_checks
 from s2s_export.verify.one_pass_checks import one_pass_checks
 from s2s_export.verify.oracle import Oracle
-from s2s_export.verify.samples import Sentence, for_runtime, in_words, padded, sentences
+from s2s_export.verify.samples import Sentence, by_lengths, for_runtime, in_words, padded, sentences
 from s2s_runtime.bundle.manifest_file import Manifest
 from s2s_runtime.spelling import option
 from s2s_training.splitting.splitter import SplitModel
 from s2s_training.splitting.stepped_model import SteppedModel
 
-_TIMES = 3  # so many copies of the sources are the large batch
 _FORCED_STEPS = 8
-_UNLIKELY = -20.0  # Keras's float32 softmax rounds what lies below to few digits, or to 0; only that it is below counts
 
 
 @dataclass(frozen=True)
@@ -140,16 +138,11 @@ def _tensor_checks(
     wanted, fed = _training_outputs(oracle, facts, sources, steps)
     stepped = _stepped(sessions["decoder"], subject, made, fed, wanted.shape[1])
     if facts.target.feedback != "value":
-        stepped, wanted = np.maximum(stepped, _UNLIKELY), np.maximum(wanted, _UNLIKELY)
+        stepped, wanted = np.maximum(stepped, UNLIKELY), np.maximum(wanted, UNLIKELY)
     outputs = [largest(stepped[:, step], wanted[:, step]) for step in range(wanted.shape[1])]
     return [
-        Check("encoder outputs, against Keras", len(crossing), max(crossing), sum(d > atol for d in crossing)),
-        Check(
-            f"decoder steps, against {called(subject.model)}",
-            len(outputs),
-            max(outputs),
-            sum(d > atol for d in outputs),
-        ),
+        Check.of_numbers("encoder outputs, against Keras", crossing, atol),
+        Check.of_numbers(f"decoder steps, against {called(subject.model)}", outputs, atol),
     ]
 
 
@@ -191,27 +184,18 @@ def _stepped(
             feeds["value" if values else "token"] = fed[:, step]
         output, *rest = session.run(None, {name: value for name, value in feeds.items() if name in read})
         feeds.update(zip((spec.name for spec in manifest.states), rest, strict=False))
-        made.append(output if values else _log_softmax(output))
+        made.append(output if values else log_softmax(output))
     return np.stack(made, axis=1)
-
-
-def _log_softmax(logits: np.ndarray) -> np.ndarray:
-    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
 
 
 def _value_check(subject: tuple[Any, Oracle, Understanding], sources: list[Sentence], steps: int, atol: float) -> Check:
     """Compare every step of a continuous model that is fed its own outputs."""
     runtime, oracle, facts = subject
-    by_length: dict[tuple[int, ...], list[Sentence]] = {}
-    for source in sources:
-        by_length.setdefault(tuple(len(array) for array in source), []).append(source)
     differences = []
-    for group in by_length.values():
+    for group in ([sources[i] for i in indices] for indices in by_lengths(sources)):
         predicted = runtime.predict(for_runtime(group, facts), steps=steps)
         differences.append(largest(predicted.reshape(*predicted.shape[:2], -1), oracle.values(group, steps)))
-    different = sum(difference > atol for difference in differences)
-    return Check(f"fed-back values, against {called(oracle.model)}", len(sources), max(differences), different)
+    return Check.of_numbers(f"fed-back values, against {called(oracle.model)}", differences, atol, len(sources))
 
 
 def _sequence_checks(
@@ -223,13 +207,13 @@ def _sequence_checks(
     beams = [ranked[0] for ranked in oracle.beam(few, BEAM_SIZE, covered.steps)]
     options: dict[str, Any] = {"max_length": covered.steps, "return_end_token": bool(facts.target.end_ids)}
     searched = {**options, "beam_size": BEAM_SIZE, "length_penalty": 1.0, "return_scores": True}
-    mixed, large, searching = (for_runtime(some, facts) for some in (sources, sources * _TIMES, few))
+    mixed, large, searching = (for_runtime(some, facts) for some in (sources, sources * TIMES, few))
     with s2s_runtime.load(folder) as runtime:
         whole = "graph" if "greedy" in runtime.manifest.graphs else "auto"
         single = [runtime.generate(for_runtime([source], facts), **options)[0] for source in sources[:4]]
         checks = [
             compare_tokens("greedy, one mixed batch", runtime.generate(mixed, **options, engine=whole), greedy),
-            compare_tokens("greedy, a large batch", runtime.generate(large, **options, engine=whole), greedy * _TIMES),
+            compare_tokens("greedy, a large batch", runtime.generate(large, **options, engine=whole), greedy * TIMES),
             compare_tokens("greedy, one by one", single, greedy[: len(single)]),
             compare_tokens(f"beam {BEAM_SIZE}, one mixed batch", runtime.generate(searching, **searched), beams),
         ]

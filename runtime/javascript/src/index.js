@@ -81,10 +81,7 @@ export class Model {
       const search = plan.beamSize === 1 ? searchGreedily : searchBeams;
       const found = await search(this.graphs, encoded, batch.length, plan);
       for (const [row, i] of batch.entries()) {
-        const attention = [];
-        for (const { ids } of found[row]) {
-          attention.push(plan.returnAttention ? await this.attention(sources[i], ids, plan) : null);
-        }
+        const attention = plan.returnAttention ? await this.attention(sources[i], found[row], plan) : found[row].map(() => null);
         results[i] = this.result(found[row], sources[i], attention);
       }
     }
@@ -168,23 +165,28 @@ export class Model {
   }
 
   /**
-   * Return the attention weights of a hypothesis: the decoder is led along its tokens, a step each.
+   * Return the attention weights of the hypotheses of a source: the decoder is led along the tokens of each, a step each.
    *
    * @param {number[]} source
-   * @param {number[]} ids
+   * @param {import("./plan.js").Ended[]} hypotheses
    * @param {import("./plan.js").Plan} plan
    */
-  async attention(source, ids, plan) {
+  async attention(source, hypotheses, plan) {
     const { side } = this.manifest.padding;
-    let carried = await this.graphs.encode([this.padded(source, [0], [source])]);
-    const weights = [];
-    for (let step = 0; step < ids.length; step += 1) {
-      const run = await this.graphs.decode("decoder", carried, [step === 0 ? plan.startId : ids[step - 1]]);
-      carried = run.carried;
-      const row = Array.from(/** @type {Float32Array} */ (run.outputs.attention.data), Number);
-      weights.push(side === "right" ? row.slice(0, source.length) : row.slice(row.length - source.length));
+    const encoded = await this.graphs.encode([this.padded(source, [0], [source])]);
+    const attention = [];
+    for (const { ids } of hypotheses) {
+      let carried = encoded;
+      const weights = [];
+      for (let step = 0; step < ids.length; step += 1) {
+        const run = await this.graphs.decode("decoder", carried, [step === 0 ? plan.startId : ids[step - 1]]);
+        carried = run.carried;
+        const row = Array.from(/** @type {Float32Array} */ (run.outputs.attention.data), Number);
+        weights.push(side === "right" ? row.slice(0, source.length) : row.slice(row.length - source.length));
+      }
+      attention.push(weights);
     }
-    return weights;
+    return attention;
   }
 
   /**

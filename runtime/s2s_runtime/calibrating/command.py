@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from s2s_runtime.commands.command_options import Given, takes
+from s2s_runtime.commands.evaluate import PairOptions, read_warning
 from s2s_runtime.console.app import UsageError, command, make_app, typer
 from s2s_runtime.declared_options import Option
 
@@ -30,7 +31,7 @@ EPILOG = """
 
 
 @dataclass(frozen=True, kw_only=True)
-class CalibrateOptions:
+class CalibrateOptions(PairOptions):
     """The options of s2s-calibrate."""
 
     bundle: Annotated[Path, Option(positional=True, metavar="BUNDLE")]
@@ -38,15 +39,6 @@ class CalibrateOptions:
 
     pairs: Annotated[Path, Option(positional=True, metavar="PAIRS")]
     """TSV file of source and right target, that the model was not trained on."""
-
-    rows: Annotated[int | None, Option(at_least=1)] = None
-    """Only the first so many lines."""
-
-    encoding: Annotated[str | None, Option(metavar="NAME")] = None
-    """Encoding of PAIRS, such as utf-16 or latin-1; default: UTF-8."""
-
-    strict: Annotated[bool, Option()] = False
-    """Refuse lines without source or target; otherwise they are left out and counted."""
 
     dry_run: Annotated[bool, Option()] = False
     """Leave the bundle as it is."""
@@ -70,20 +62,12 @@ def calibrate(given: Given) -> None:
         )
     from s2s_runtime.bundle.manifest_file import write_manifest
     from s2s_runtime.calibrating.fit import fit_temperature
-    from s2s_runtime.commands.evaluate import read_warning
-    from s2s_runtime.console.progress import counted
+    from s2s_runtime.console.progress import advancing
     from s2s_runtime.loading import load
 
     references = read_warning(options.pairs, options.rows, options.encoding, strict=options.strict)
     model = load(options.bundle)
-    with counted("fitting") as progress:
-        done = 0
-
-        def advance(count: int) -> None:
-            nonlocal done
-            done += count
-            progress(done % len(references), len(references))
-
+    with advancing("fitting", len(references)) as advance:
         calibration = fit_temperature(model, references, advance)
     before = _reliability(model, None, references)
     after = _reliability(model, calibration, references)

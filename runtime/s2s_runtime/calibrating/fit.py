@@ -17,7 +17,7 @@ from s2s_runtime.inputs.batches import make_batches
 from s2s_runtime.inputs.sources import read_sources
 from s2s_runtime.model import Model
 from s2s_runtime.options import DecodingOptions
-from s2s_runtime.search.forced import forced_logits, padded_targets
+from s2s_runtime.search.forced import forced_steps, padded_targets
 
 _LOWEST, _HIGHEST = 0.05, 20.0  # temperatures
 _CLOSE: Final = 1e-4  # of the logarithm of the temperature: nothing that is printed depends on less
@@ -99,9 +99,9 @@ def _look(
     for batch, targets in pairs:
         given = padded_targets(targets)
         lengths = np.array([len(target) for target in targets])
-        for step, logits in forced_logits(model.step_model, batch, given, start):
+        for step, output in forced_steps(model.step_model, batch, given, start):
             here = np.flatnonzero(lengths > step)
-            sums += _slope(logits[here], given[here, step], at)
+            sums += _slope(output.logits[here], given[here, step], at)
         progress(len(batch))
     return _Slope(*sums.tolist())
 

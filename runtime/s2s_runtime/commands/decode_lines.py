@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, TYPE_CHECKING, Final
 
 from s2s_runtime.commands.command_options import Given
-from s2s_runtime.commands.decode_options import DecodeSettings, LineOptions, format_problems
+from s2s_runtime.commands.decode_options import DecodeSettings, LineOptions, ensemble_problems, format_problems
 from s2s_runtime.commands.decode_values import decoding_options, scoring_options
 from s2s_runtime.commands.load_bundles import load_together
 from s2s_runtime.commands.score_lines import ScoreLines
@@ -18,7 +18,6 @@ from s2s_runtime.console.manners import standard_input, standard_output
 from s2s_runtime.console.progress import byte_progress, prompted
 from s2s_runtime.declared_options import declared, names_where, taken_by
 from s2s_runtime.decoding.line_format import Alignment, LineFormat
-from s2s_runtime.decoding.records import RecordLines
 from s2s_runtime.decoding.text_files import (
     DecodeLines,
     Work,
@@ -34,12 +33,18 @@ from s2s_runtime.decoding.text_files import (
 from s2s_runtime.errors import InputError, OptionError, UnknownSymbolError, naming
 from s2s_runtime.files.array_files import read_arrays
 from s2s_runtime.files.text_source import TextSource, decode_line, open_text
+from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.model import Model
-from s2s_runtime.one_pass.follow_lines import follow_lines
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.options.terms import JSON, LISTS
 from s2s_runtime.plots.attention import plot_attention
 from s2s_runtime.plots.figures import check_picture
+
+if TYPE_CHECKING:
+    from s2s_runtime.decoding import records
+    from s2s_runtime.one_pass import follow_lines
+else:  # for lines of these kinds alone
+    records, follow_lines = LazyModule("decoding.records"), LazyModule("one_pass.follow_lines")
 
 _MODES: Final = ("stream", "score", "follow", "interactive")
 _REPORTED: Final = 10
@@ -123,9 +128,7 @@ class Settings(DecodeSettings, LineOptions):
             problems += [f"{option}: needs --json, which shows them" for name, option in typed.items() if name in shown]
         elif self.shows_scores:
             problems.append("--scores: no effect with --json, which shows them anyway")
-        if not self.ensemble_with:
-            own = [typed[name] for name in ("ensemble_mean", "ensemble_weight") if name in typed]
-            problems += [f"{option}: needs --ensemble-with" for option in own]
+        problems += ensemble_problems(self, typed)
         if self.stream or self.interactive:
             ignored = [option for name, option in typed.items() if name in _OF_LISTS]
             problems += [f"{', '.join(ignored)}: no effect where texts are decoded one by one"] if ignored else []
@@ -151,8 +154,8 @@ def run(settings: Settings) -> None:
     """
     with closing(_load(settings)) as model:
         if settings.follow:
-            answers = follow_lines(model.start(), model.manifest, _each_text(settings), as_json=settings.as_json)
-            for answer in answers:
+            lines, following = _each_text(settings), model.start()
+            for answer in follow_lines.follow_lines(following, model.manifest, lines, as_json=settings.as_json):
                 _show(f"{answer}\n")
         elif settings.stream or settings.interactive:
             _one_by_one(model, settings)
@@ -209,7 +212,7 @@ def _of_records(work: DecodeLines, settings: Settings) -> Work:
     if settings.records is None:
         return work
     column = settings.column or ("text" if settings.records == "jsonl" else "1")
-    return RecordLines(work, settings.records, column, settings.as_json, settings.shows_scores)
+    return records.RecordLines(work, settings.records, column, settings.as_json, settings.shows_scores)
 
 
 def _score_lines(model: Model, settings: Settings) -> ScoreLines:

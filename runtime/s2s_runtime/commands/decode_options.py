@@ -1,6 +1,6 @@
 """The options of s2s-decode that say what to decode, with what, and where to; `DecodingOptions` say how."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -110,6 +110,17 @@ class DecodeSettings:
 
     interactive: Annotated[bool, Option(panel=MODES)] = False
     """Ask for texts at a prompt with history."""
+
+
+def ensemble_problems(given: LoadOptions, typed: Mapping[str, str]) -> list[str]:
+    """Return the options of an ensemble that were typed where there is one bundle, a line for each.
+
+    Args:
+        given: the settings.
+        typed: the options that were typed, as `--help` spells them, by name.
+    """
+    own = [typed[name] for name in ("ensemble_mean", "ensemble_weight") if name in typed and not given.ensemble_with]
+    return [f"{option}: needs --ensemble-with" for option in own]
 
 
 def format_problems(given: DecodeSettings, *, several: bool, scores: bool) -> list[str]:

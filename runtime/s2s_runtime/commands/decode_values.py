@@ -78,9 +78,8 @@ def _weights(name: str, texts: Sequence[str], manifest: Manifest) -> dict[str | 
             number = float(weight)
         except ValueError as error:
             raise OptionError(f"{name}: expected TEXT=WEIGHT such as 'Hello=2', got {text!r}") from error
-        weights[
-            phrase if manifest.target_vocabulary is not None else tuple(_sequences(name, [phrase], manifest)[0])
-        ] = number
+        key = phrase if manifest.target_vocabulary is not None else tuple(_sequences(name, [phrase], manifest)[0])
+        weights[key] = number
     return weights
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Unpack
 from zipfile import is_zipfile
 
 from s2s_runtime.commands.command_options import Given, takes
-from s2s_runtime.commands.decode_options import LoadOptions
+from s2s_runtime.commands.decode_options import LoadOptions, ensemble_problems
 from s2s_runtime.commands.load_bundles import load_together
 from s2s_runtime.console.app import UsageError, command, make_app, typer, warn
 from s2s_runtime.declared_options import Option, taken_by
@@ -41,14 +41,8 @@ EPILOG = """
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateOptions:
-    """The options that say what s2s-evaluate counts, and where it writes."""
-
-    bundle: Annotated[Path, Option(positional=True, metavar="BUNDLE")]
-    """Folder written by s2s-export."""
-
-    pairs: Annotated[Path, Option(positional=True, metavar="PAIRS")]
-    """TSV file: source, right target, further right targets."""
+class PairOptions:
+    """The options that say how a command reads its pairs."""
 
     rows: Annotated[int | None, Option(at_least=1)] = None
     """Only the first so many lines."""
@@ -58,6 +52,17 @@ class EvaluateOptions:
 
     strict: Annotated[bool, Option()] = False
     """Refuse lines without source or target; otherwise they are left out and counted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions(PairOptions):
+    """The options that say what s2s-evaluate counts, and where it writes."""
+
+    bundle: Annotated[Path, Option(positional=True, metavar="BUNDLE")]
+    """Folder written by s2s-export."""
+
+    pairs: Annotated[Path, Option(positional=True, metavar="PAIRS")]
+    """TSV file: source, right target, further right targets."""
 
     first_target: Annotated[bool, Option()] = False
     """Columns after the second are no right targets."""
@@ -95,9 +100,8 @@ def evaluate(given: Given) -> None:
     loaded = LoadOptions(**given.of(LoadOptions))
     if searched["beam_size"] == 1 and "length_penalty" in typed:
         raise UsageError("--length-penalty: needs --beam-size, as greedy search compares no lengths")
-    for name in ("ensemble_mean", "ensemble_weight"):
-        if not loaded.ensemble_with and name in typed:
-            raise UsageError(f"{typed[name]}: needs --ensemble-with")
+    for problem in ensemble_problems(loaded, typed):
+        raise UsageError(problem)
     if options.training is not None and options.report is None:
         raise UsageError("--training: needs --report, which counts its tokens")
     for flag, path in (("--outputs", options.outputs), ("--report", options.report)):
@@ -111,15 +115,10 @@ def evaluate(given: Given) -> None:
         options.pairs, options.rows, options.encoding, strict=options.strict, first_only=options.first_target
     )
     model = load_together(options.bundle, loaded)
-    scored = (
-        {}
-        if options.report is None
-        else {
-            "return_confidence": model.manifest.target.blank_id is None,
-            "return_scores": True,
-            "num_hypotheses": searched["beam_size"],
-        }
-    )
+    scored: OptionValues = {}
+    if options.report is not None:
+        sure = model.manifest.kind != "ctc"
+        scored = {"return_confidence": sure, "return_scores": True, "num_hypotheses": searched["beam_size"]}
     decoded = decode_all(model, references, keep_results=options.report is not None, **searched, **scored)
     evaluation = evaluate(model, decoded, bleu=options.bleu)
     if options.outputs is not None:
@@ -155,32 +154,19 @@ def decode_all(
     model: Model, references: dict[str, list[str]], *, keep_results: bool = False, **options: Unpack[OptionValues]
 ) -> Decoded:
     """Decode with a progress bar on stderr; see `decode_pairs`."""
-    from s2s_runtime.console.progress import counted
+    from s2s_runtime.console.progress import advancing
     from s2s_runtime.evaluation import decode_pairs
 
-    done = 0
-    with counted("decoding") as progress:
-
-        def advance(count: int) -> None:
-            nonlocal done
-            done += count
-            progress(done, len(references))
-
+    with advancing("decoding", len(references)) as advance:
         return decode_pairs(model, references, advance, keep_results=keep_results, **options)
 
 
 def _describe(evaluation: Evaluation) -> str:
     rates = evaluation.errors
-    lines = [
-        f"{rates.sequences} sources, decoded in {evaluation.seconds:.1f} s",
-        f"wrong sequences  {rates.sequence_error_rate:.2%}",
-        f"wrong tokens     {rates.token_error_rate:.2%}",
-    ]
-    if evaluation.bleu is not None and evaluation.chrf is not None:
-        lines += [
-            f"BLEU             {evaluation.bleu:.2f}  ({evaluation.signatures['bleu']})",
-            f"chrF             {evaluation.chrf:.2f}  ({evaluation.signatures['chrf']})",
-        ]
+    lines = [f"{rates.sequences} sources, decoded in {evaluation.seconds:.1f} s"]
+    for name, figure in _figures(evaluation):
+        signature = evaluation.signatures.get(name.lower())
+        lines.append(f"{name:15}  {figure}" + ("" if signature is None else f"  ({signature})"))
     return "\n".join(lines)
 
 
@@ -221,7 +207,7 @@ def _look_closer(
         page = Report(
             title=f"{' and '.join(map(str, (options.bundle, *loaded.ensemble_with)))} on {options.pairs}",
             settings=", ".join(f"{name.replace('_', ' ')} {value}" for name, value in searched.items()),
-            figures=dict(_figures(evaluation)),
+            figures={"sources": f"{evaluation.errors.sequences:,}", **dict(_figures(evaluation))},
             items=items,
             occurring=count_targets(model, counted),
             counted_in=str(trained),
@@ -245,9 +231,8 @@ def _other(against: Path, loaded: LoadOptions, decoded: Decoded, searched: dict[
 
 
 def _figures(evaluation: Evaluation) -> Iterator[tuple[str, str]]:
-    """Yield the names of the rates of the whole, and how they are shown."""
+    """Yield the names of the figures of the whole, and how they are shown."""
     rates = evaluation.errors
-    yield "sources", f"{rates.sequences:,}"
     yield "wrong sequences", f"{rates.sequence_error_rate:.2%}"
     yield "wrong tokens", f"{rates.token_error_rate:.2%}"
     if evaluation.bleu is not None and evaluation.chrf is not None:

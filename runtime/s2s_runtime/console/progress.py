@@ -59,6 +59,28 @@ def counted(what: str) -> Iterator[Callable[[int, int], None]]:
 
 
 @contextmanager
+def advancing(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar on stderr, where somebody sees it, which begins anew where the work goes over all again.
+
+    Args:
+        what: a word for what is done.
+        total: how many there are.
+
+    Yields:
+        A function to call with the number just done, at least one.
+    """
+    done = 0
+    with counted(what) as show:
+
+        def advance(count: int) -> None:
+            nonlocal done
+            done += count
+            show((done - 1) % total + 1, total)
+
+        yield advance
+
+
+@contextmanager
 def stages() -> Iterator[Callable[[str], None]]:
     """Show on stderr which stage of the work runs, where a person sees it change.
 

@@ -29,9 +29,10 @@ def token_ids(name: str, tokens: Iterable[Token], manifest: Manifest) -> list[in
         if isinstance(token, str):
             if vocabulary is None:
                 raise OptionError(f"{name}: expected ids, as this bundle has no target vocabulary; got {shown(token)}")
-            if token not in vocabulary.symbols:
+            known = vocabulary.id_of(token)
+            if known is None:
                 raise OptionError(f"{name}: {shown(token)} is not in the target vocabulary")
-            ids.append(vocabulary.symbols.index(token))
+            ids.append(known)
         elif is_integer(token) and 0 <= token < size:
             ids.append(int(token))
         else:

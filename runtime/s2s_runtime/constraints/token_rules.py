@@ -41,6 +41,7 @@ class TokenRules:
 
     Attributes:
         always: float32 (vocabulary,), what is added to the logits at every step: -inf at `banned`.
+        may_block: whether a row may be left with no token that may follow.
     """
 
     size: int
@@ -55,18 +56,15 @@ class TokenRules:
     automata: Sequence[Automaton] = ()
     processor: LogitsProcessor | None = None
     always: Floats = field(init=False, repr=False)
+    may_block: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         always = np.zeros(self.size, np.float32)  # adding a row is much quicker than writing into a few columns
         always[self.banned] = _NEVER
         object.__setattr__(self, "always", always)
-
-    @property
-    def may_block(self) -> bool:
-        """Whether a row may be left with no token that may follow."""
         by_history = self.ngram_size > 0 or bool(self.sequences) or any(each.restricts for each in self.automata)
         by_caller = self.allowed_next is not None or self.processor is not None
-        return by_history or by_caller or self.min_length > 0
+        object.__setattr__(self, "may_block", by_history or by_caller or self.min_length > 0)  # asked at every step
 
     @property
     def changes_scores(self) -> bool:
@@ -81,6 +79,8 @@ class TokenRules:
 
     def banks(self, places: Places) -> Ints | None:
         """Return which bank each token leads to, int64 (rows, vocabulary), where beams are shared out among banks."""
+        if not places:
+            return None
         every = zip(self.automata, places, strict=True)
         return next((each.banks(place) for each, place in every if isinstance(each, RequiredPhrases)), None)
 

@@ -24,11 +24,11 @@ def log_probabilities(frames: Frames, targets: Sequence[Sequence[int]]) -> Logs:
     """
     layout = _Layout(frames, targets)
     reached = layout.first()
-    ended = layout.ends(reached, frames.lengths == 1)
+    ended = np.where(frames.lengths == 1, layout.ends(reached), -np.inf)
     for frame in range(1, frames.logs.shape[1]):
         with np.errstate(invalid="ignore"):
             reached = np.logaddexp.reduce(layout.before(reached)) + layout.emitted(frame)
-        ended = np.where(frames.lengths == frame + 1, layout.ends(reached, None), ended)
+        ended = np.where(frames.lengths == frame + 1, layout.ends(reached), ended)
     return ended
 
 
@@ -98,10 +98,10 @@ class _Layout:
         ways[2, :, 2:] = np.where(self.skips[:, 2:], reached[:, :-2], -np.inf)
         return ways
 
-    def ends(self, reached: Logs, which: NDArray[np.bool_] | None) -> Logs:
-        """Return the log-probability of ending at the last symbol or the blank behind it; -inf where not asked."""
+    def ends(self, reached: Logs) -> Logs:
+        """Return the log-probability of ending at the last symbol or the blank behind it."""
         rows, last = np.arange(len(reached)), 2 * self.symbols
         before = np.where(self.symbols > 0, reached[rows, last - (self.symbols > 0)], -np.inf)
         with np.errstate(invalid="ignore"):
             ended: Logs = np.logaddexp(reached[rows, last], before)
-        return ended if which is None else np.where(which, ended, -np.inf)
+        return ended

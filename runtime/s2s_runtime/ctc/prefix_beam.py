@@ -118,15 +118,9 @@ def _take_frame(beams: _Beams, frames: Frames, frame: int, beam_size: int) -> tu
         np.where(stays, beams.parent[rows, parents], beams.name[rows, parents]),
     )
     over = np.flatnonzero(frames.lengths <= frame)
-    return (
-        (_kept(following, beams, over), *_nothing_added(parents, added, over))
-        if len(over)
-        else (
-            following,
-            parents,
-            added,
-        )
-    )
+    if not len(over):
+        return following, parents, added
+    return _kept(following, beams, over), *_nothing_added(parents, added, over)
 
 
 def _likeliest(logs: Logs, blank: int, count: int) -> Ints:

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.confidence.confidences import confidence_rule
 from s2s_runtime.ctc.options import check_ctc_options
-from s2s_runtime.ctc.search import search_frames
 from s2s_runtime.decoding.joined_parts import join_parts
 from s2s_runtime.decoding.request import Request
 from s2s_runtime.decoding.result_builder import ResultBuilder
@@ -31,7 +30,6 @@ from s2s_runtime.inputs.looked_up import looked_up
 from s2s_runtime.inputs.sources import Inputs, read_sources
 from s2s_runtime.language_models.prompts import begin, read_prompts
 from s2s_runtime.lazy_modules import LazyModule
-from s2s_runtime.one_pass.search import search_positions
 from s2s_runtime.options import Callback, CancelSignal, DecodingOptions, Prefix, TokenEvent
 from s2s_runtime.results import Result, Results
 from s2s_runtime.search.cancellation import cancellable, stoppable
@@ -41,8 +39,11 @@ from s2s_runtime.search.plan import Notify, SearchPlan, check_targets, make_plan
 from s2s_runtime.search.step_model import StepModel
 
 if TYPE_CHECKING:
+    from s2s_runtime.ctc import search as frame_search
+    from s2s_runtime.one_pass import search as position_search
     from s2s_runtime.search import forced
-else:
+else:  # each model needs some of them at most
+    frame_search, position_search = LazyModule("ctc.search"), LazyModule("one_pass.search")
     forced = LazyModule("search.forced")
 
 
@@ -82,7 +83,7 @@ class Decoding:
 
     def obstacles(self, prefix: bool) -> list[str]:
         """Return what keeps the search from the graph, with prefixes or without; empty where nothing does."""
-        if self.manifest.kind == "one-pass":
+        if self.manifest.one_graph:
             return []
         return graph_obstacles(self.model, self.plan, self.options, prefix=prefix)
 
@@ -180,10 +181,10 @@ class Decoding:
         return found if rule is None else rule.weighed(model, plan, found)
 
     def _search(self, model: StepModel[Any], batch: Batch, plan: SearchPlan) -> Iterator[SentenceHypotheses]:
-        if self.manifest.target.blank_id is not None:
-            return search_frames(model, batch, plan, self.manifest)
+        if self.manifest.kind == "ctc":
+            return frame_search.search_frames(model, batch, plan, self.manifest)
         if self.manifest.kind == "one-pass":
-            return search_positions(model, batch, plan, self.options)
+            return position_search.search_positions(model, batch, plan, self.options)
         return search_batch(model, batch, plan, self.options)
 
     @property
@@ -285,12 +286,15 @@ class Decoding:
     def _followed(self, request: Request, plan: SearchPlan) -> tuple[list[list[list[int]]], dict[int, RunError]]:
         """Return for each source its prefixes, each with one of the likeliest next tokens at its end, and errors."""
         followed: list[list[list[int]]] = [[] for _ in range(len(request))]
-        least, failed, apart = self.options.min_alternative_probability, dict[int, RunError](), self.options.on_error
+        failed: dict[int, RunError] = {}
+        options = self.options
+        most, least = options.num_hypotheses, options.min_alternative_probability
+        ask = partial(forced.likeliest_next, self.model, plan=plan, count=most, least=least)
         for batch in self.batches(request):
             if batch.prefix is not None and bool(((batch.prefix >= 0).sum(axis=1) >= batch.limits).any()):
                 raise OptionError("prefix: leaves no room for alternatives; shorten it or raise max_length")
-            ask = partial(forced.likeliest_next, self.model, plan=plan, count=self.options.num_hypotheses, least=least)
-            for index, tokens in compute_apart(ask, batch, trim=self._may_trim, apart=apart == "return"):
+            apart = options.on_error == "return"
+            for index, tokens in compute_apart(ask, batch, trim=self._may_trim, apart=apart):
                 if isinstance(tokens, RunError):
                     failed[index] = tokens
                 else:

@@ -13,6 +13,7 @@ from s2s_runtime.error_rates import edit_distance
 from s2s_runtime.options.types import Utility
 
 _Item = TypeVar("_Item")
+_Counts = list[Counter[tuple[Any, ...]]]
 _BLEU_ORDER: Final = 4
 _CHRF_ORDER: Final = 6
 _CHRF_BETA: Final = 2
@@ -39,9 +40,12 @@ def by_utility(
     """
     shares = np.exp(np.array(weights, np.float64) - max(weights))
     shares /= shares.sum()
+    prepare, utility = _UTILITIES[name]
     given: Sequence[Any] = texts if name == "chrf" else tokens
-    utility = _UTILITIES[name]
-    expected = [sum(share * utility(one, other) for share, other in zip(shares, given, strict=True)) for one in given]
+    prepared = [prepare(hypothesis) for hypothesis in given]
+    expected = [
+        sum(share * utility(one, other) for share, other in zip(shares, prepared, strict=True)) for one in prepared
+    ]
     return [items[index] for index in sorted(range(len(items)), key=lambda index: -expected[index])]
 
 
@@ -50,27 +54,49 @@ def sentence_bleu(hypothesis: Sequence[Any], reference: Sequence[Any]) -> float:
 
     Those are the counts of Lin and Och (2004), so that short sequences without a common 4-gram are told apart.
     """
-    if not hypothesis or not reference:
-        return float(list(hypothesis) == list(reference))
-    logs = 0.0
-    for order in range(1, _BLEU_ORDER + 1):
-        own, common = _common(hypothesis, reference, order)[::2]
-        added = int(order > 1)
-        if common + added == 0:
-            return 0.0
-        logs += math.log((common + added) / (own + added))
-    brevity = min(0.0, 1 - len(reference) / len(hypothesis))
-    return math.exp(brevity + logs / _BLEU_ORDER)
+    return _bleu(_bleu_counts(hypothesis), _bleu_counts(reference))
 
 
 def sentence_chrf(hypothesis: str, reference: str) -> float:
     """Return chrF of a text against one reference, from 0 to 1: up to 6 characters, recall twice as heavy (Popović)."""
-    one, other = "".join(hypothesis.split()), "".join(reference.split())
-    if not one or not other:
-        return float(one == other)
-    counts = [_common(one, other, order) for order in range(1, _CHRF_ORDER + 1)]
-    usable = [(common / own, common / theirs) for own, theirs, common in counts if own and theirs]
-    precision, recall = (sum(column) / len(usable) for column in zip(*usable, strict=True))
+    return _chrf(_chrf_counts(hypothesis), _chrf_counts(reference))
+
+
+def _counts(items: Sequence[Any], longest: int) -> _Counts:
+    """Return how often each n-gram occurs, for each order up to the longest."""
+    whole = tuple(items)
+    return [Counter(whole[i : i + n] for i in range(len(whole) - n + 1)) for n in range(1, longest + 1)]
+
+
+def _bleu_counts(tokens: Sequence[Any]) -> _Counts:
+    return _counts(tokens, _BLEU_ORDER)
+
+
+def _chrf_counts(text: str) -> _Counts:
+    return _counts("".join(text.split()), _CHRF_ORDER)
+
+
+def _bleu(hypothesis: _Counts, reference: _Counts) -> float:
+    lengths = hypothesis[0].total(), reference[0].total()
+    if not all(lengths):
+        return float(not any(lengths))
+    logs = 0.0
+    for order, (own, theirs) in enumerate(zip(hypothesis, reference, strict=True), 1):
+        common, added = (own & theirs).total(), int(order > 1)
+        if common + added == 0:
+            return 0.0
+        logs += math.log((common + added) / (own.total() + added))
+    brevity = min(0.0, 1 - lengths[1] / lengths[0])
+    return math.exp(brevity + logs / _BLEU_ORDER)
+
+
+def _chrf(hypothesis: _Counts, reference: _Counts) -> float:
+    if not hypothesis[0] or not reference[0]:
+        return float(hypothesis == reference)
+    usable = [(own, theirs) for own, theirs in zip(hypothesis, reference, strict=True) if own and theirs]
+    common = [(own & theirs).total() for own, theirs in usable]
+    precision = sum(c / own.total() for c, (own, _) in zip(common, usable, strict=True)) / len(usable)
+    recall = sum(c / theirs.total() for c, (_, theirs) in zip(common, usable, strict=True)) / len(usable)
     if precision + recall == 0:
         return 0.0
     factor = _CHRF_BETA**2
@@ -83,14 +109,9 @@ def token_accuracy(hypothesis: Sequence[int], reference: Sequence[int]) -> float
     return 1.0 - edit_distance(list(hypothesis), list(reference)) / longest if longest else 1.0
 
 
-def _common(one: Sequence[Any], other: Sequence[Any], order: int) -> tuple[int, int, int]:
-    """Return how many n-grams of an order each has, and how many of them are common."""
-    own, theirs = (Counter(tuple(x[i : i + order]) for i in range(len(x) - order + 1)) for x in (one, other))
-    return own.total(), theirs.total(), (own & theirs).total()
-
-
-_UTILITIES: Final[Mapping[Utility, Callable[[Any, Any], float]]] = {
-    "bleu": sentence_bleu,
-    "chrf": sentence_chrf,
-    "edit_distance": token_accuracy,
+# what is made of each hypothesis once, and what compares two of those
+_UTILITIES: Final[Mapping[Utility, tuple[Callable[[Any], Any], Callable[[Any, Any], float]]]] = {
+    "bleu": (_bleu_counts, _bleu),
+    "chrf": (_chrf_counts, _chrf),
+    "edit_distance": (list, token_accuracy),
 }

@@ -114,11 +114,12 @@ def predict(
 
 
 def stacked(sequences: Sequence[Floats], manifest: Manifest, steps: int | None) -> Floats:
-    """Return sequences of one length as one array, float32 (sentences, steps, ...)."""
+    """Return sequences as one array, float32 (sentences, steps, ...), zeros after the end of shorter ones."""
     if sequences:
-        longest = max(map(len, sequences))
-        rest = ((0, 0),) * (sequences[0].ndim - 1)
-        return np.stack([np.pad(sequence, ((0, longest - len(sequence)), *rest)) for sequence in sequences])
+        together = np.zeros((len(sequences), max(map(len, sequences)), *sequences[0].shape[1:]), np.float32)
+        for row, sequence in enumerate(sequences):
+            together[row, : len(sequence)] = sequence
+        return together
     count = 0 if manifest.kind == "one-pass" and steps is None else count_steps(manifest, steps)
     return in_steps(np.zeros((0, count, manifest.target.size), np.float32), manifest)
 
@@ -130,7 +131,7 @@ def predict_positions(
     told: tuple[ArrayLike | None, int | None, Stop | None],
     max_batch_size: int,
 ) -> list[Floats]:
-    """Return what one pass gives for each source, float32 (positions, features).
+    """Return what one pass gives for each source, float32 (positions, ...).
 
     Raises:
         OptionError: something was told (start, steps, stop) that has no meaning where nothing is fed back.
@@ -146,7 +147,7 @@ def predict_positions(
         with failures_of(batch.indices, batch.time):
             positions = model.encode(batch.source, *batch.others)
         for row, index in enumerate(batch.indices.tolist()):
-            predicted[index] = in_steps(positions.outputs[row, : batch.limits[row]], manifest)
+            predicted[index] = positions.outputs[row, : batch.limits[row]]
     return [in_steps(sequence, manifest) for sequence in predicted]
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 from s2s_runtime.decoding.line_format import on_one_line
 from s2s_runtime.decoding.text_files import DecodeLines
 from s2s_runtime.errors import InputError
+from s2s_runtime.files.json_fields import parse_line
 from s2s_runtime.results import Result
 
 RecordKind = Literal["jsonl", "tsv", "csv"]
@@ -46,6 +47,11 @@ class RecordLines:
         """Whether the first line has the names of the columns."""
         return self.kind != "jsonl" and not self.column.isdigit()
 
+    @property
+    def _added(self) -> list[str]:
+        """Names of the fields that are added, where they aren't all that is known of a result."""
+        return ["score", OUTPUT] if self.scores else [OUTPUT]
+
     def __call__(self, lines: Sequence[str], first: int) -> str:
         """See `Work`."""
         head = ""
@@ -64,22 +70,19 @@ class RecordLines:
         if self.column not in self.names:
             raise InputError(f"text 1: expected the names of columns, {self.column!r} among them, got {given}")
         self._refuse_taken(self.names, "text 1")
-        return "" if self.as_json else self._row([*self.names, *(["score"] if self.scores else []), OUTPUT])
+        return "" if self.as_json else self._row([*self.names, *self._added])
 
     def _record(self, line: str, place: str) -> Any:
         if self.kind != "jsonl":
             return self._cells(line, place)
-        try:
-            record = json.loads(line)
-        except ValueError as error:
-            raise InputError(f"{place}: expected a JSON object, got {line[:60]!r} ({error})") from error
+        record = parse_line(line, place)
         if not isinstance(record, dict):
             raise InputError(f"{place}: expected a JSON object, got {line[:60]!r}")
         self._refuse_taken(record, place)
         return record
 
     def _refuse_taken(self, names: Iterable[str], place: str) -> None:
-        added = _OF_JSON if self.as_json else (OUTPUT, *(["score"] if self.scores else []))
+        added = _OF_JSON if self.as_json else self._added
         taken = next((name for name in names if name in added), None)
         if taken is not None:
             raise InputError(f"{place}: has a field {taken!r} already, which is to be added; rename it")
@@ -112,8 +115,7 @@ class RecordLines:
         if self.kind == "jsonl" or self.as_json:
             fields = record if self.kind == "jsonl" else dict(zip(self.names, record, strict=True))
             best = [{"score": each.score, OUTPUT: each.text} for each in result.hypotheses]
-            shown = ["score", OUTPUT] if self.scores else [OUTPUT]
-            plain = {name: [each[name] for each in best] if len(best) > 1 else best[0][name] for name in shown}
+            plain = {name: [each[name] for each in best] if len(best) > 1 else best[0][name] for name in self._added}
             added = result.to_dict() if self.as_json else plain
             return json.dumps({**fields, **added}, ensure_ascii=False) + "\n"
         score = [f"{result.score:.4f}" if result.score is not None else ""] if self.scores else []

@@ -88,7 +88,7 @@ def score_pairs(
         indices = batch.indices.tolist()
         own = [texts[i] for i in indices]
         with failures_of(batch.indices, batch.time):
-            if manifest.target.blank_id is not None:  # the sum over all alignments: no symbol has a score of its own
+            if manifest.kind == "ctc":  # the sum over all alignments: no symbol has a score of its own
                 made = [TargetScore(total, total, []) for total in score_frames(model, batch, own, manifest)]
             else:
                 whole = score_targets(model, batch, own, plan)

@@ -33,9 +33,7 @@ MOST_UNASKED: Final = 8
 
 _MANY: Final = 8  # batches of a list that is worth them, however small
 _SHARE: Final = 32  # rows of states from which on a part of a batch is worth a worker
-_SHARES: Final = (
-    4  # of them, at most, that a shorter list has to have: threads that share operators do less than four cores
-)
+_SHARES: Final = 4  # most of them that a shorter list has to have: threads sharing operators do less than four cores
 
 ResultT = TypeVar("ResultT")
 

@@ -186,11 +186,34 @@ def parse_json(content: bytes, name: str) -> Any:
     """
     try:
         found = json.loads(content.decode("utf-8-sig"), object_pairs_hook=_distinct)
-        if _SURROGATE.search(content):
-            json.dumps(found, ensure_ascii=False).encode()  # half a character is no text
+        _refuse_halves(found, content)
     except (ValueError, RecursionError) as error:  # of the library: no JSON, no UTF-8, a number or depth without end
         raise InputError(f"{name}: not a JSON file in UTF-8: {error}") from error
     return found
+
+
+def parse_line(line: str, place: str) -> Any:
+    """Return what a line of JSON holds.
+
+    Args:
+        line: a text that was UTF-8.
+        place: what to call the line in messages.
+
+    Raises:
+        InputError: it isn't JSON, or a text in it has half a character.
+    """
+    try:
+        found = json.loads(line)
+        _refuse_halves(found, line.encode())
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{place}: expected JSON, got {line[:60]!r} ({error})") from error
+    return found
+
+
+def _refuse_halves(found: object, content: bytes) -> None:
+    """Raise ValueError where a text of a document has half a character, which is no text."""
+    if _SURROGATE.search(content):
+        json.dumps(found, ensure_ascii=False).encode()
 
 
 def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -13,6 +13,8 @@ from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.declared_options.checks import is_integer
 from s2s_runtime.errors import InputError, OptionError
 from s2s_runtime.one_pass.pass_model import OnePassModel
+from s2s_runtime.options import DecodingOptions
+from s2s_runtime.search.plan import make_plan
 from s2s_runtime.search.scoring import log_normalizer
 from s2s_runtime.search.step_model import StepModel
 from s2s_runtime.spelling import shown
@@ -60,8 +62,8 @@ class Following:
             raise OptionError(
                 "start: this model reads its source backwards, so that the last reading would be the first"
             )
-        never = [manifest.target.padding_id, manifest.target.unknown_id]
-        self._never = [token for token in never if token is not None and token not in manifest.target.end_ids]
+        values = manifest.target.feedback == "value"
+        self._never = None if values else make_plan(DecodingOptions(), manifest).rules.always
         self._states: list[NDArray[Any]] = []
         self.position = 0
         self.restart()
@@ -92,12 +94,10 @@ class Following:
         read = self._values(reading) if self._manifest.source.kind == "values" else self._ids(reading)
         output, *self._states = self._take_step(read, self._states)
         self.position += 1
-        if self._manifest.target.feedback == "value":
+        if self._never is None:
             return cast("Floats", output[0] if self._rows == 1 else output)
         scores: Floats = output - log_normalizer(output)[:, None]
-        allowed = scores.copy()
-        allowed[:, self._never] = -np.inf
-        ids: Ints = allowed.argmax(axis=1)
+        ids: Ints = (scores + self._never).argmax(axis=1)
         vocabulary = self._manifest.target_vocabulary
         tokens = [str(token) if vocabulary is None else vocabulary.symbols[token] for token in ids.tolist()]
         if self._rows == 1:

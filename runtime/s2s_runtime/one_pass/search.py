@@ -7,19 +7,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from s2s_runtime.array_types import Floats
 from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.lazy_modules import LazyModule
-from s2s_runtime.one_pass.pass_model import Positions
+from s2s_runtime.one_pass.pass_model import OnePassModel, Positions
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.results import FinishReason
 from s2s_runtime.search.finished import EndedSequence
 from s2s_runtime.search.graph_search import SentenceHypotheses
 from s2s_runtime.search.plan import SearchPlan, check_targets
 from s2s_runtime.search.scoring import log_normalizer
-from s2s_runtime.search.step_model import StepModel, StepOutput
+from s2s_runtime.search.step_model import StepModel
 
 if TYPE_CHECKING:
     from s2s_runtime.one_pass import best_sequences, exact_search
@@ -27,27 +26,6 @@ if TYPE_CHECKING:
 else:  # most calls need none of them
     best_sequences, exact_search = LazyModule("one_pass.best_sequences"), LazyModule("one_pass.exact_search")
     beam, greedy = LazyModule("search.beam"), LazyModule("search.greedy")
-
-
-class _Encoded:
-    """A model of one pass whose pass is made already."""
-
-    def __init__(self, model: StepModel[Any], positions: Positions) -> None:
-        self._model = model
-        self._positions = positions
-
-    def encode(self, source: NDArray[np.generic], *others: NDArray[np.generic]) -> Positions:
-        return self._positions
-
-    def step(self, states: Positions, tokens: NDArray[np.int64], *, attention: bool = False) -> StepOutput:
-        return self._model.step(states, tokens, attention=attention)
-
-    def reorder(self, states: Positions, rows: NDArray[np.int64]) -> None:
-        self._model.reorder(states, rows)
-
-    def select(self, states: Positions, rows: NDArray[np.int64]) -> Positions:
-        selected: Positions = self._model.select(states, rows)
-        return selected
 
 
 def search_positions(
@@ -76,7 +54,7 @@ def search_positions(
     looks_back = rules.allowed_next is not None or rules.automata or rules.ngram_size or rules.sequences
     if by_steps or options.engine == "steps":
         search = greedy.greedy_search if plan.beam_size == 1 else beam.beam_search
-        found = search(_Encoded(model, positions), batch, plan)
+        found = search(OnePassModel(lambda *_: positions.outputs), batch, plan)  # the pass is made
     elif looks_back:
         found = exact_search.exact_search(_scores(positions.outputs), positions.outputs, batch, plan)
     elif plan.num_hypotheses > 1:

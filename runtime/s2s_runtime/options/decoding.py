@@ -83,15 +83,7 @@ class DecodingOptions(RunningOptions, OutputOptions, SamplingOptions, TokenOptio
         if self.lexicon is not None and self.allowed_sequences is not None:
             problems.append("lexicon: can't be combined with allowed_sequences, which its outputs may not be among")
         if len(self.required_phrases):
-            names = (
-                "allowed_sequences",
-                "allowed_next",
-                "logits_processor",
-                "suppress_sequences",
-                "no_repeat_ngram_size",
-                "lexicon",
-            )
-            others = [name for name in names if getattr(self, name)]
+            others = [name for name in _MAY_KEEP_OUT if getattr(self, name)]
             problems += [f"required_phrases: can't be combined with {name}, which may keep them out" for name in others]
         return problems
 

@@ -20,7 +20,7 @@ from typing import Any, Final, NamedTuple
 from s2s_runtime.errors import InputError, OptionError, RunError, S2SError
 from s2s_runtime.files.json_fields import digest
 from s2s_runtime.ray.bundle_worker import BundleWorker, check_columns, check_options, read_bundle
-from s2s_runtime.ray.extras import import_arrow, import_ray
+from s2s_runtime.ray.extras import count_processes, import_arrow, import_ray
 from s2s_runtime.ray.input_tables import list_inputs, read_tables
 from s2s_runtime.ray.options import BatchOptions
 from s2s_runtime.ray.output_folder import OutputFolder, summarized
@@ -177,7 +177,7 @@ def _decoded(
         RunError: a block's workers died again and again.
         S2SError: what a worker raised.
     """
-    count = settings.workers or max(1, int(ray.cluster_resources().get("CPU", 1)) // settings.threads)
+    count = settings.workers or count_processes(ray, settings.threads)
     made = ray.remote(num_cpus=settings.threads, max_restarts=-1, max_task_retries=_TRIES)(_Decoder)
     files, *others = bundle
     sent = [ray.put(files)]  # in a list: handed on as it is, and not once more with each block

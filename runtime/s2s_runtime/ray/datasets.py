@@ -7,7 +7,7 @@ from typing import Any
 from s2s_runtime.bundle.storage import BundleSource
 from s2s_runtime.errors import OptionError
 from s2s_runtime.ray.bundle_worker import BundleWorker, check_columns, check_options, read_bundle
-from s2s_runtime.ray.extras import import_ray
+from s2s_runtime.ray.extras import count_processes, import_ray
 from s2s_runtime.spelling import shown
 
 
@@ -51,7 +51,7 @@ def decode_dataset(
     known = dataset.columns(fetch_if_missing=False)
     if known is not None:
         check_columns(known, column, several=chosen.get("num_hypotheses", 1) > 1)
-    processes = concurrency or max(1, int(ray.cluster_resources().get("CPU", 1)) // threads)
+    processes = concurrency or count_processes(ray, threads)
     return dataset.map_batches(
         _SentBundle,
         fn_constructor_args=(ray.put(files), column, chosen, threads),

@@ -28,6 +28,11 @@ def import_arrow(part: str = "pyarrow") -> Any:
     return _imported(part)
 
 
+def count_processes(ray: Any, threads: int) -> int:
+    """Return how many processes of so many threads the cores of the cluster have room for, at least one."""
+    return max(1, int(ray.cluster_resources().get("CPU", 1)) // threads)
+
+
 def _imported(name: str) -> Any:
     try:
         return importlib.import_module(name)

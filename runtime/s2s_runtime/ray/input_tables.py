@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 from s2s_runtime.errors import InputError
+from s2s_runtime.files.json_fields import parse_line
 from s2s_runtime.files.text_source import open_text
 from s2s_runtime.ray.extras import import_arrow
 
@@ -159,10 +159,7 @@ def _joined(schema: Any, other: Any, where: str, arrow: Any) -> Any:
 
 
 def _object(path: Path, number: int, text: str) -> dict[str, Any]:
-    try:
-        found = json.loads(text)
-    except ValueError as error:
-        raise InputError(f"{path}, line {number}: expected JSON ({error})") from error
+    found = parse_line(text, f"{path}, line {number}")
     if not isinstance(found, dict):
         raise InputError(f'{path}, line {number}: expected an object, such as {{"text": ...}}, got {text[:60]!r}')
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -50,6 +51,7 @@ def make_items(model: Model, decoded: Decoded, length_penalty: float = 1.0) -> l
             length=len(references[i][index]),
             log_probability=own[i],
             right_log_probability=scored.get(i) if edits else own[i],
+            confidence=_confidence(decoded.results[i], own[i]) if decoded.results else None,
             nbest=nbest[i] if nbest else (),
         )
         for i, (index, edits) in enumerate(found)
@@ -57,12 +59,17 @@ def make_items(model: Model, decoded: Decoded, length_penalty: float = 1.0) -> l
 
 
 def _log_probability(result: Result, length_penalty: float) -> float | None:
-    """Return the log-probability of the best hypothesis of a result."""
+    """Return the log-probability of the best hypothesis of a result, to be compared with that of its right target."""
     best = result.hypotheses[0]
-    if best.confidence is not None:
-        return math.log(best.confidence) if best.confidence > 0 else -math.inf
     length = len(best.ids) + (best.finish_reason == "end")
     return None if best.score is None else best.score * LengthPenalty(length_penalty).divisor(length)
+
+
+def _confidence(result: Result, log_probability: float | None) -> float | None:
+    """Return how sure the model is of a result; its probability where the model gives no confidences, as with CTC."""
+    if result.confidence is not None or log_probability is None:
+        return result.confidence
+    return math.exp(log_probability)
 
 
 def _nbest(
@@ -115,12 +122,8 @@ def measured_reliability(model: Model, references: Mapping[str, Sequence[str]], 
 def count_targets(model: Model, references: Mapping[str, Sequence[str]]) -> dict[str, int]:
     """Return how often each token occurs in the right targets."""
     vocabulary = _target_vocabulary(model)
-    counts: dict[str, int] = {}
-    for rights in references.values():
-        for text in rights:
-            for token in vocabulary.split_whole(text):
-                counts[token] = counts.get(token, 0) + 1
-    return counts
+    texts = (text for rights in references.values() for text in rights)
+    return Counter(token for text in texts for token in vocabulary.split_whole(text))
 
 
 def read_outputs(path: str | os.PathLike[str], decoded: Decoded) -> Decoded:

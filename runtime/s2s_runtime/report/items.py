@@ -23,6 +23,7 @@ class Item:
         log_probability: natural logarithm of the probability that the model gives the output; None = not known.
         right_log_probability: that of `right`; None = not known, or the vocabulary can't write it.
         nbest: edits of each hypothesis from the right target nearest to it, and that one's length, best first.
+        confidence: how sure the model is of the output, at the temperature that it was calibrated to; None = not known.
     """
 
     source: str
@@ -34,6 +35,7 @@ class Item:
     log_probability: float | None = None
     right_log_probability: float | None = None
     nbest: Sequence[tuple[int, int]] = ()
+    confidence: float | None = None
 
     @property
     def is_search_error(self) -> bool:

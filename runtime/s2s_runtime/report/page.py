@@ -68,7 +68,7 @@ class Report:
 def _worst(report: Report) -> Html | None:
     wrong = sorted(
         (item for item in report.items if item.edits),
-        key=lambda item: (-item.edits, -item.edits / max(1, item.length), -_probability(item, 0.0), item.source),
+        key=lambda item: (-item.edits, -item.edits / max(1, item.length), -_probability(item), item.source),
     )
     if not wrong:
         return None
@@ -86,8 +86,8 @@ def _worst(report: Report) -> Html | None:
             markup.changed(item.steps, spaced=report.spaced),
             markup.escaped(item.right),
             number(item.edits),
-            None if item.log_probability is None else number(_probability(item, 0.0), ".1%"),
-            None if item.right_log_probability is None else number(math.exp(item.right_log_probability), ".1%"),
+            _chance(item.log_probability),
+            _chance(item.right_log_probability),
         )
         for item in wrong[:_WORST]
     ]
@@ -139,10 +139,10 @@ def _bins(bins: Sequence[figures.Bin], name: str, counted: str) -> Html:
 
 
 def _confidence(report: Report) -> Html | None:
-    known = [item for item in report.items if item.log_probability is not None]
+    known = [(item.confidence, item.edits == 0) for item in report.items if item.confidence is not None]
     if not known:
         return None
-    found = measure_reliability([_probability(item, 0.0) for item in known], [item.edits == 0 for item in known])
+    found = measure_reliability(*zip(*known, strict=True))
     about = (
         "The probability that the model gives its output, beside the share of such outputs that are right. Expected "
         f"calibration error {found.error:.1%}"
@@ -230,5 +230,11 @@ def _first(count: int, most: int) -> str:
     return f"{count:,}" if count <= most else f"The first {most} of {count:,}"
 
 
-def _probability(item: Item, otherwise: float) -> float:
-    return otherwise if item.log_probability is None else math.exp(item.log_probability)
+def _probability(item: Item) -> float:
+    """Return the probability that the model gives an output; 0 where it isn't known."""
+    return 0.0 if item.log_probability is None else math.exp(item.log_probability)
+
+
+def _chance(log_probability: float | None) -> Html | None:
+    """Return the cell of a probability; none where it isn't known."""
+    return None if log_probability is None else number(math.exp(log_probability), ".1%")

@@ -13,7 +13,7 @@ from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.search.finished import Confidences
 from s2s_runtime.search.plan import SearchPlan
 from s2s_runtime.search.scoring import log_normalizer
-from s2s_runtime.search.step_model import StatesT, StepModel
+from s2s_runtime.search.step_model import StatesT, StepModel, StepOutput
 
 
 class ForcedScores(NamedTuple):
@@ -42,15 +42,12 @@ def score_targets(
         plan: gives the penalties and the weights of phrases; its masks don't apply.
     """
     given = padded_targets(targets)
-    longest = given.shape[1]
-    states = model.encode(batch.source, *batch.others)
     scores = np.zeros(given.shape, np.float32)
-    attended = np.zeros((longest, *batch.columns.shape), np.float32) if plan.looks else None
-    tokens, rows = np.full(len(targets), plan.start_id, np.int64), np.arange(len(targets))
+    attended = np.zeros((given.shape[1], *batch.columns.shape), np.float32) if plan.looks else None
+    rows = np.arange(len(targets))
     automata = plan.rules.automata
     places, lengths = start_places(automata, len(targets)), np.array([len(target) for target in targets])
-    for step in range(longest):
-        output = model.step(states, tokens, attention=plan.looks)
+    for step, output in forced_steps(model, batch, given, plan.start_id, attention=plan.looks):
         nothing = plan.rules.penalize(output.logits, given[:, :step])
         tokens = given[:, step]
         scores[:, step] = output.logits[rows, tokens] - log_normalizer(output.logits)
@@ -92,8 +89,8 @@ def calibrated_targets(
     sure = np.zeros(given.shape, np.float32)
     likeliest = np.zeros((*given.shape, top), np.int64)
     scores = np.zeros(likeliest.shape, np.float32)
-    for step, logits in forced_logits(model, batch, given, start_id):
-        scaled = logits / np.float32(temperature)
+    for step, output in forced_steps(model, batch, given, start_id):
+        scaled = output.logits / np.float32(temperature)
         scaled -= log_normalizer(scaled)[:, None]
         sure[:, step] = np.take_along_axis(scaled, given[:, step, None], axis=1)[:, 0]
         if top:
@@ -113,11 +110,13 @@ def padded_targets(targets: Sequence[Sequence[int]]) -> Ints:
     return given
 
 
-def forced_logits(model: StepModel[StatesT], batch: Batch, given: Ints, start_id: int) -> Iterator[tuple[int, Floats]]:
-    """Yield each step and its logits, float32 (targets, vocabulary), the targets' tokens fed to the model."""
+def forced_steps(
+    model: StepModel[StatesT], batch: Batch, given: Ints, start_id: int, *, attention: bool = False
+) -> Iterator[tuple[int, StepOutput]]:
+    """Yield each step and what the model gives at it, the targets' tokens, int64 (targets, longest), fed to it."""
     states, tokens = model.encode(batch.source, *batch.others), np.full(len(given), start_id, np.int64)
     for step in range(given.shape[1]):
-        yield step, model.step(states, tokens).logits
+        yield step, model.step(states, tokens, attention=attention)
         tokens = given[:, step]
 
 

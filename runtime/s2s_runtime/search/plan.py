@@ -131,10 +131,10 @@ def _lacking(options: DecodingOptions, manifest: Manifest, *, has_ends: bool) ->
         if manifest.target.unknown_id is None:
             problems.append("replace_unknown: needs an unknown token, which this bundle doesn't have")
     problems += _lacking_in_source(options, manifest)
-    unknown = options.max_length is options.max_length_ratio is manifest.target.max_length is None
     for name in ("return_confidence", "return_top_tokens"):
-        if getattr(options, name) and manifest.target.blank_id is not None:
+        if getattr(options, name) and manifest.kind == "ctc":
             problems.append(f"{name}: needs a model that writes token by token, which this bundle's doesn't")
+    unknown = options.max_length is options.max_length_ratio is manifest.target.max_length is None
     if unknown and not manifest.one_graph:
         problems.append("max_length: this bundle doesn't say how long targets get; give max_length or max_length_ratio")
     most = manifest.target.max_length

@@ -74,8 +74,7 @@ class Sampler:
         uniform = np.array([generator.random(dtype=np.float32) for generator in generators], np.float32)
         rank = (reached <= uniform[:, None] * reached[:, -1:]).sum(axis=1)
         # rounding may put the rank past the last token that has weight
-        weighs = weights > 0
-        last = np.where(weighs.any(axis=1), weights.shape[1] - 1 - weighs[:, ::-1].argmax(axis=1), 0)
+        last = np.where(weights > 0, np.arange(weights.shape[1]), 0).max(axis=1)
         return np.take_along_axis(order, np.minimum(rank, last)[:, None], axis=1)[:, 0]
 
     def _typical(self, weights: Floats) -> Floats:

@@ -75,8 +75,7 @@ class Vocabulary:
             raise VocabularyError("; ".join(problems))
         object.__setattr__(self, "symbols", tuple(self.symbols))
         object.__setattr__(self, "_ids", {symbol: i for i, symbol in enumerate(self.symbols)})
-        left_out = (self._ids.get(symbol) for symbol in (self.start, self.end, self.padding) if symbol)
-        object.__setattr__(self, "_left_out", frozenset(left_out))
+        object.__setattr__(self, "_left_out", frozenset(map(self.id_of, (self.start, self.end, self.padding))))
         cuts = str.maketrans(dict.fromkeys(self.separators, self.separators[:1]))  # at one of them, once all are that
         object.__setattr__(self, "_translation", {**cuts, **str.maketrans("", "", self.removed)})
         object.__setattr__(self, "_pieces", None if self.model is None else PieceModel(self.model))
@@ -134,25 +133,26 @@ class Vocabulary:
     @property
     def padding_id(self) -> int | None:
         """Id of the padding symbol, or None."""
-        return self._id_of(self.padding)
+        return self.id_of(self.padding)
 
     @property
     def unknown_id(self) -> int | None:
         """Id of the unknown symbol, or None."""
-        return self._id_of(self.unknown)
+        return self.id_of(self.unknown)
 
     @property
     def start_id(self) -> int | None:
         """Id of the start symbol, or None."""
-        return self._id_of(self.start)
+        return self.id_of(self.start)
 
     @property
     def end_id(self) -> int | None:
         """Id of the end symbol, or None."""
-        return self._id_of(self.end)
+        return self.id_of(self.end)
 
-    def _id_of(self, symbol: str | None) -> int | None:
-        return None if symbol is None else self._ids[symbol]
+    def id_of(self, symbol: str | None) -> int | None:
+        """Return the id of a symbol, or None where it is none of this vocabulary."""
+        return None if symbol is None else self._ids.get(symbol)
 
     def normalize(self, text: str) -> str:
         """Return the text lowercased, in normal form and without the removed characters, as this vocabulary says."""

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from itertools import groupby, product
 
 import numpy as np
 import pytest
+from fake_models import number_manifest
 
+from s2s_runtime import Model
 from s2s_runtime.ctc.alignments import best_frames, log_probabilities
 from s2s_runtime.ctc.frames import Frames, best_path
 from s2s_runtime.ctc.prefix_beam import prefix_beam_search
+from s2s_runtime.one_pass.pass_model import OnePassModel
 
 ENOUGH = 6000  # more sequences than six frames of four symbols can say
 
@@ -147,3 +151,17 @@ def test_classes_that_may_not_be_written_are_not() -> None:
     found = prefix_beam_search(Frames(logs, given.lengths, 3), 50, 50)
     assert all(found)
     assert not any(1 in symbols for ranked in found for symbols, _ in ranked)
+
+
+@pytest.mark.parametrize("beam_size", [1, 3])
+def test_results_say_that_one_graph_gave_them(beam_size: int) -> None:
+    """Nothing that was asked for keeps frames from the graph: there is no other way to have them."""
+    made = number_manifest(4, max_length=None, start_id=0, end_ids=())
+    target = replace(made.target, feedback="none", start_id=None, blank_id=0)
+    graphs = {"model": made.graphs["encoder"]}
+    manifest = replace(made, kind="ctc", graphs=graphs, states=(), memory=(), target=target)
+    logits = np.random.default_rng(0).normal(size=(3, 5, 4)).astype(np.float32)
+    results = Model(manifest, OnePassModel(lambda source: logits[source[:, 0]])).generate(
+        [[1], [2]], beam_size=beam_size
+    )
+    assert (results.engine, results.obstacles) == ("graph", [])

@@ -72,6 +72,8 @@ def test_columns_of_rows_pass(tiny: Model, kind: str) -> None:
     ("arguments", "stdin", "message"),
     [
         (["--records", "jsonl"], "[1]\n", "text 1: expected a JSON object, got '[1]'"),
+        (["--records", "jsonl"], "[" * 100_000 + "\n", "text 1: expected JSON, got '[[["),
+        (["--records", "jsonl"], '{"text": "a", "n": "\\ud800"}\n', "text 1: expected JSON, got "),
         (
             ["--records", "jsonl"],
             '{"text": "a"}\n{"t": 1}\n',

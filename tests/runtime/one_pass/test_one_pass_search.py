@@ -137,6 +137,20 @@ def test_other_verbs() -> None:
         model.predict([[1]])
 
 
+def test_values_of_several_axes_come_as_frames() -> None:
+    """Each position is a frame of numbers, as many for a source as it has steps, zeros behind a shorter one's."""
+    manifest = one_pass_manifest()
+    framed = replace(manifest.target, feedback="value", size=4, step=(2, 2), end_ids=(), aligned=True)
+    outputs = np.random.default_rng(4).normal(size=(SIZE, 3, 4)).astype(np.float32)
+    padding = replace(manifest.padding, id=0, masked=True)
+    made = replace(manifest, target=framed, padding=padding)
+    model = Model(made, OnePassModel(lambda source: outputs[source[:, 0], : source.shape[1]]))
+    frames = model.predict([[1, 2, 3], [4, 2]])
+    np.testing.assert_array_equal(frames[0], outputs[1].reshape(3, 2, 2))
+    np.testing.assert_array_equal(frames[1], [*outputs[4, :2].reshape(2, 2, 2), np.zeros((2, 2))])
+    assert model.predict([]).shape == (0, 0, 2, 2)
+
+
 def test_ensembles_average_each_position() -> None:
     """The mean of two models' probabilities, position by position; a model of another kind doesn't fit."""
     tables = [np.random.default_rng(seed).normal(size=(2, 4, SIZE)).astype(np.float32) * 3 for seed in (5, 6)]

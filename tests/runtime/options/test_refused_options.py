@@ -11,6 +11,7 @@ import pytest
 
 import s2s_runtime
 from s2s_runtime import DecodingOptions, Model, OptionError
+from s2s_runtime.errors import UnknownOptionError
 from s2s_runtime.options import OptionValues
 
 
@@ -63,6 +64,9 @@ from s2s_runtime.options import OptionValues
         ({"sampling_temperature": 0}, "sampling_temperature: expected a number above 0, got 0"),
         ({"sampling_top_k": 0}, "sampling_top_k: expected an integer of at least 1, got 0"),
         ({"sampling_top_p": 1.5}, "sampling_top_p: expected a number above 0 and at most 1, got 1.5"),
+        ({"sampling_typical_p": 0}, "sampling_typical_p: expected a number above 0 and at most 1, got 0"),
+        ({"sampling_epsilon": 1.0}, "sampling_epsilon: expected a number above 0 and below 1, got 1.0"),
+        ({"sampling_epsilon": 0.1, "beam_size": 2}, "sampling_epsilon: needs beam_size 1, got beam_size 2"),
         ({"sampling_top_k": 2, "beam_size": 2}, "sampling_top_k: needs beam_size 1, got beam_size 2"),
         ({"seed": -1, "sampling_top_k": 2}, "seed: expected an integer of at least 0, got -1"),
         ({"seed": 1}, "seed: has no effect without one of the sampling options; give that too or leave seed out"),
@@ -147,3 +151,12 @@ def test_keyword_arguments_are_the_fields(tiny: Model) -> None:
     assert set(get_type_hints(OptionValues)) == {field.name for field in fields(DecodingOptions)}
     with pytest.raises(TypeError, match="beam_sise"):
         tiny.generate(["abc"], beam_sise=2)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("value", [0, 1.5, float("nan"), "0.1"])
+def test_a_min_p_out_of_range_is_named(tiny: Model, value: object) -> None:
+    """Above 0 and at most 1; another library's name for it is answered by ours."""
+    with pytest.raises(OptionError, match="sampling_min_p: expected a number above 0 and at most 1, got"):
+        tiny.generate(["abc"], sampling_min_p=value)
+    with pytest.raises(UnknownOptionError, match="what Hugging Face calls min_p is sampling_min_p here"):
+        tiny.generate(["abc"], min_p=0.1)

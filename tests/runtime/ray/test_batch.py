@@ -175,6 +175,7 @@ def test_a_dataset_is_decoded_by_its_column(cluster: None) -> None:
         ("a.csv", "t,t\nbad,bad\n", "line 1: expected different names of columns, got t, t"),
         ("a.jsonl", '{"t": "bad"}\n[1]\n', "line 2: expected an object"),
         ("a.jsonl", '{"t": "bad"\n', "line 1: expected JSON"),
+        ("a.jsonl", '{"t": "\\ud800"}\n', "line 1: expected JSON"),
         ("a.jsonl", '{"t": "bad"}\n{"t": 1}\n', "values of one column are of different kinds"),
         ("a.parquet", "bad", "expected a Parquet file"),
         ("a.xlsx", "bad", "expected a file that ends with one of .parquet"),

@@ -4,6 +4,7 @@ import itertools
 import math
 import re
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from places import TINY
 from typer.testing import CliRunner
 
 import s2s_runtime
+from s2s_runtime import Model, OptionValues
+from s2s_runtime.bundle.calibration import Calibration
 from s2s_runtime.commands.evaluate import app
 from s2s_runtime.error_rates import edit_distance
 from s2s_runtime.evaluation import Decoded, decode_pairs
@@ -33,7 +36,8 @@ def item(right: str, output: str, *nbest: tuple[int, int], probability: float = 
     """One output, of which each character is a token."""
     edits = edit_distance(right, output)
     return Item(
-        right.lower(), output, right, align(right, output), edits, len(right), math.log(probability), None, nbest
+        *(right.lower(), output, right, align(right, output), edits, len(right)),
+        *(math.log(probability), None, nbest, probability),
     )
 
 
@@ -150,6 +154,22 @@ def test_items_know_how_likely_they_are() -> None:
         assert one.nbest[0] == (one.edits, one.length)
 
 
+def test_a_temperature_changes_confidences_alone() -> None:
+    """Of a calibrated bundle, output and right text are compared by the probabilities that search saw."""
+    plain = s2s_runtime.load(TINY)
+    flat = Model(replace(plain.manifest, calibration=Calibration(20.0, 1, 1.0, 1.0)), plain.step_model)
+    references = {"abc": ["BBD"], "ba": ["BE"], "bad": ["BAD"]}
+    options: OptionValues = {"return_scores": True, "return_confidence": True}
+    own, other = (
+        make_items(model, decode_pairs(model, references, keep_results=True, **options)) for model in (plain, flat)
+    )
+    for one, two in zip(own, other, strict=True):
+        assert replace(two, confidence=None) == replace(one, confidence=None)
+        assert one.log_probability is not None
+        assert one.confidence == pytest.approx(math.exp(one.log_probability), abs=1e-5)
+        assert two.confidence != pytest.approx(one.confidence, rel=0.1)
+
+
 class Page(HTMLParser):
     """What a browser makes of a page: elements that are open, text by element, and attributes."""
 
@@ -188,8 +208,8 @@ def test_nothing_in_a_text_is_html() -> None:
     steps = [
         Step(token, other) for token, other in itertools.product([*tokens, None], [*tokens, None]) if token or other
     ]
-    one = Item(bad, bad, bad, steps, 9, 3, -1.0, -0.5, ((9, 3), (0, 3)))
-    right = Item("r", "r", "r", [Step("r", "r")], 0, 1, -0.1, -0.1, ((0, 1),))
+    one = Item(bad, bad, bad, steps, 9, 3, -1.0, -0.5, ((9, 3), (0, 3)), 0.4)
+    right = Item("r", "r", "r", [Step("r", "r")], 0, 1, -0.1, -0.1, ((0, 1),), 0.9)
     compared = compare_items(bad, [one, right], [right, one])
     html = Report(bad, bad, {bad: bad}, [one, right], {}, bad, spaced=True, compared=compared).to_html()
     page = Page(html)

@@ -1,18 +1,33 @@
-"""Puts a traced step and the encoder it needs together as two Keras models that share their crossing tensors."""
+"""Replays a graph's calls as an encoder and one step, and puts them together as two Keras models.
+
+They share their crossing tensors.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 
+from s2s_training.errors import SplitError
+from s2s_training.layers.conditioned_rnn import ConditionedRNN
 from s2s_training.splitting.attention_weights import distributions
-from s2s_training.splitting.feeding import WithoutAxis
-from s2s_training.splitting.graph import Value, ancestors, flatten_model
-from s2s_training.splitting.source_inputs import weights_over_first
-from s2s_training.splitting.step import StepTracer
+from s2s_training.splitting.feeding import StepFeeder, WithoutAxis
+from s2s_training.splitting.graph import (
+    Call,
+    Value,
+    ancestors,
+    carries_window,
+    flatten_model,
+    replay,
+    values_in,
+    window_length,
+)
+from s2s_training.splitting.partition import Partition, feeds_on_itself
+from s2s_training.splitting.source_inputs import ones_for, runs, runs_on, weights_over_first
+from s2s_training.splitting.step import EmptyWindow, InitialState, StepTracer, initial_states, own_states
 
 
 @dataclass(frozen=True)
@@ -114,6 +129,143 @@ def assemble(sources: Sequence[Any], states: Sequence[Any], crossing: Crossing, 
         memory_count=len(memory),
         attention=step.attention,
     )
+
+
+def run_encoder(
+    inputs: Sequence[Value], vectors: Sequence[bool], reading: Partition
+) -> tuple[list[Any], dict[Value, Any]]:
+    """Replay the encoder's calls on fresh inputs, free in time where its layers allow it, else as recorded."""
+    recorded = [value.shape[1:] for value in inputs]
+    free, longer = list(recorded), list(recorded)
+    for i, shape in enumerate(recorded):
+        if shape and not vectors[i]:
+            steps, *rest = shape
+            free[i], longer[i] = (None, *rest), (steps and steps + 1, *rest)
+    try:
+        if longer != recorded:
+            # Some layers take an unknown length while they are traced, but no other than the recorded when they run.
+            sources, environment = _replay_encoder(inputs, longer, reading)
+            if not runs(keras.Model(sources, list(environment.values())), vectors, {}):
+                return _replay_encoder(inputs, recorded, reading)
+        return _replay_encoder(inputs, free, reading)
+    except (ValueError, TypeError):
+        return _replay_encoder(inputs, recorded, reading)  # raises again if the length is not the reason
+
+
+def with_lengths(
+    put_together: Callable[[tuple[list[Any], dict[Value, Any]]], Assembled],
+    inputs: Sequence[Value],
+    vectors: Sequence[bool],
+    reading: Partition,
+) -> Assembled:
+    """Return encoder and decoder, free in the sources' lengths where encoder and decoder together allow it.
+
+    A decoder may need the recorded lengths although the encoder doesn't: where it joins the source's steps to the
+    target's, or gives a value for each of them.
+
+    Args:
+        put_together: makes the two of what `run_encoder` returned.
+        inputs: as for `run_encoder`.
+        vectors: likewise.
+        reading: likewise.
+    """
+    encoded = run_encoder(inputs, vectors, reading)
+    recorded = [value.shape[1:] for value in inputs]
+    if [tuple(tensor.shape[1:]) for tensor in encoded[0]] == recorded:
+        return put_together(encoded)
+    try:
+        parts = put_together(encoded)
+        needed = reading.output.shape[-1] is not None and parts.decoder.outputs[0].shape[-1] is None
+    except SplitError:
+        needed = True
+    if not needed:
+        longest = max(shape[0] or 0 for shape in recorded if shape)
+        made = keras.tree.flatten(parts.encoder(ones_for(parts.encoder.inputs, longest + 1), training=False))
+        for tensor in made:
+            tensor._keras_mask = None  # masks are inputs of the step, not riders
+        fed = ones_for(parts.decoder.inputs[: len(parts.decoder.inputs) - len(made)])
+        needed = not runs_on(parts.decoder, [*fed, *made])
+    return put_together(_replay_encoder(inputs, recorded, reading)) if needed else parts
+
+
+def _replay_encoder(
+    inputs: Sequence[Value], shapes: Sequence[tuple[int | None, ...]], reading: Partition
+) -> tuple[list[Any], dict[Value, Any]]:
+    environment: dict[Value, Any] = {
+        value: keras.Input(shape, dtype=value.dtype, name=value.name)
+        for value, shape in zip(inputs, shapes, strict=True)
+    }
+    sources = [environment[value] for value in inputs]
+    replay(reading.encoder_calls, environment)
+    return sources, environment
+
+
+def first_states(
+    recurrent: Sequence[Call], sources: Sequence[Any], environment: dict[Value, Any]
+) -> dict[Call, list[Any]]:
+    """Return the tensors (batch, ...) from which the states of each recurrent call of the decoder start."""
+    first: dict[Call, list[Any]] = {}
+    for call in recurrent:
+        if carries_window(call):
+            features = int(call.arguments()["inputs"].shape[-1])
+            first[call] = [EmptyWindow((window_length(call.operation), features))(sources[0])]
+            continue
+        given = initial_states(call)
+        first[call] = [environment[value] for value in given or []]
+        if given is None or len(given) < _least_states(call):  # a layer of this package may be given the first few
+            first[call] += InitialState(call.operation)(sources[0])[len(given or []) :]
+    return first
+
+
+def _least_states(call: Call) -> int:
+    return len(own_states(call.operation)) if isinstance(call.operation, ConditionedRNN) else 0
+
+
+def memory_values(reading: Partition) -> list[Value]:
+    """Return the encoder values that decoder calls read as memory, that is, other than as initial states.
+
+    Each stands in the list once, in order of first use.
+    """
+    memory: dict[Value, None] = {}
+    for call in reading.decoder_calls:
+        arguments = call.arguments()
+        if isinstance(call.operation, keras.layers.RNN):
+            arguments.pop("initial_state", None)
+        for value in values_in(arguments):
+            if value not in reading.decoder_values:
+                memory.setdefault(value)
+    return list(memory)
+
+
+def run_step(reading: Partition, first: dict[Call, list[Any]], crossing: Crossing, feeder: StepFeeder) -> Step:
+    """Replay the decoder's calls for one step on fresh inputs.
+
+    Args:
+        reading: which calls are the decoder's.
+        first: the tensors from which the states of its recurrent calls start.
+        crossing: its memory.
+        feeder: makes the decoder's inputs.
+    """
+    memory, masks = crossing.inputs()
+    state_inputs: dict[Call, list[Any]] = {}
+    for layer, (call, tensors) in enumerate(first.items()):
+        state_inputs[call] = [
+            keras.Input(tuple(tensor.shape[1:]), dtype="float32", name=f"s2s.state_{layer}_{i}")
+            for i, tensor in enumerate(tensors)
+        ]
+    position = [keras.Input((1,), dtype="int32", name="s2s.position")] if feeder.counts_steps else []
+    states = [state for call in first for state in state_inputs[call]] + position
+    fed = feeder.fresh()
+    rows = next(iter([*fed, *memory.values(), *states]), None)
+    environment: dict[Value, Any] = {**memory, **feeder.step(fed, memory, next(iter(position), None), rows)}
+    tracer = StepTracer(reading, dict(state_inputs), dict(masks), crossing.lengths())
+    replay(reading.decoder_calls, environment, tracer)
+    following = [state for call in first for state in tracer.next_states[call]] + [each + 1 for each in position]
+    everything = [*fed, *states, *memory.values(), *masks.values()]
+    outputs = step_outputs(environment[reading.output], following, tracer, (everything, crossing))
+    has_weights = len(outputs) > 1 + len(following)
+    fed = [] if feeds_on_itself(reading) else fed
+    return Step(fed, states, [*memory.values(), *masks.values()], outputs, has_weights)
 
 
 def _input_like(tensor: Any, name: str) -> Any:

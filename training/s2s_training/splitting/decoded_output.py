@@ -45,6 +45,11 @@ def output_name(graph: Graph, value: Value) -> str:
     return value.name if call is None else str(call.operation.name)
 
 
+def named_outputs(graph: Graph, outputs: Sequence[Value]) -> str:
+    """Return outputs as messages list them, each by its name and shape."""
+    return ", ".join(f"{output_name(graph, value)!r} {_shape(value)}" for value in outputs)
+
+
 def widths_read(graph: Graph, decoder_input: Value) -> set[int]:
     """Return how many ids, or features, the decoder reads.
 
@@ -67,11 +72,11 @@ def _widths(operation: Any) -> set[int]:
 
 def _unclear(graph: Graph, outputs: Sequence[Value], widths: set[int]) -> str:
     """Return one sentence that names the outputs, with their shapes, and says what to do."""
-    named = ", ".join(f"{output_name(graph, value)!r} {_shape(value)}" for value in outputs)
     read = f"; the decoder reads {' or '.join(map(str, sorted(widths)))} ids or features" if widths else ""
     return (
-        f"several outputs depend on the decoder input, and which is decoded can't be told: {named}{read}; say which "
-        f"with {option('decoder_output', 'NAME')} (to split alone: keras.Model(model.inputs, the_output))"
+        "several outputs depend on the decoder input, and which is decoded can't be told: "
+        f"{named_outputs(graph, outputs)}{read}; say which with {option('decoder_output', 'NAME')} (to split alone: "
+        "keras.Model(model.inputs, the_output))"
     )
 
 

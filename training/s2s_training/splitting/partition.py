@@ -15,6 +15,8 @@ import keras
 
 from s2s_runtime.spelling import option, option_by_name
 from s2s_training.errors import SplitError
+from s2s_training.layers.cells import feeds_itself
+from s2s_training.layers.conditioned_rnn import ConditionedRNN
 from s2s_training.splitting.attention_layers import ATTENTION, attention_problems
 from s2s_training.splitting.decoded_output import decoded_output, output_name
 from s2s_training.splitting.graph import Call, Graph, Value, ancestors, is_recurrent, reads_last_inputs, values_in
@@ -288,3 +290,9 @@ def _is_started_by_states(reading: Partition) -> bool:
         and not reading.decoder_values.intersection(values_in(call.arguments().get("initial_state")))
         for call in reading.decoder_calls
     )
+
+
+def feeds_on_itself(reading: Partition) -> bool:
+    """Return whether the decoder takes from its input no more than how many steps there are."""
+    first = [call for call in reading.decoder_calls if isinstance(call.operation, ConditionedRNN)][:1]
+    return any(feeds_itself(call.operation.cell) and reading.decoder_input in call.inputs for call in first)

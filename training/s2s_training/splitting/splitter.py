@@ -13,7 +13,7 @@ their mask, or a context vector.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -22,9 +22,16 @@ import keras
 from s2s_runtime.bundle.specs import Kind
 from s2s_runtime.spelling import option
 from s2s_training.errors import SplitError
-from s2s_training.layers.cells import feeds_itself
 from s2s_training.layers.conditioned_rnn import ConditionedRNN
-from s2s_training.splitting.assemble import Assembled, Crossing, Step, assemble, step_outputs
+from s2s_training.splitting.assemble import (
+    Assembled,
+    Crossing,
+    assemble,
+    first_states,
+    memory_values,
+    run_step,
+    with_lengths,
+)
 from s2s_training.splitting.feeding import FedInput, Feed, StepFeeder, read_feeds
 from s2s_training.splitting.graph import (
     Call,
@@ -33,24 +40,13 @@ from s2s_training.splitting.graph import (
     carries_window,
     distinct_names,
     flatten_model,
-    replay,
     reserve_names,
-    values_in,
-    window_length,
 )
-from s2s_training.splitting.partition import Partition, no_source, partition
+from s2s_training.splitting.partition import Partition, feeds_on_itself, no_source, partition
 from s2s_training.splitting.prefix_step import Prefix, empty_prefixes, find_prefix, run_prefix
-from s2s_training.splitting.source_inputs import (
-    aligned_with_first,
-    holds_ids,
-    is_vector,
-    ones_for,
-    order_sources,
-    runs,
-    runs_on,
-)
+from s2s_training.splitting.source_inputs import aligned_with_first, holds_ids, is_vector, order_sources
 from s2s_training.splitting.split_unrolled import split_unrolled, with_first_states
-from s2s_training.splitting.step import EmptyWindow, InitialState, StepTracer, initial_states, own_states
+from s2s_training.splitting.step import EmptyWindow
 from s2s_training.splitting.stepped_model import SteppedModel
 from s2s_training.splitting.unrolled import Unrolled, roll_up, why_not_rolled_up
 
@@ -187,7 +183,7 @@ def _split(
     said = read_feeds(feeds, graph)
     found = _partition(graph, decoder_input, said, longest)
     prefix, reading = (found, found.reading) if isinstance(found, Prefix) else (None, found)
-    if _feeds_itself(reading):
+    if feeds_on_itself(reading):
         _refuse_feeds(feeds, "the decoder reads its own output, which never leaves it")
     token = start if isinstance(start, int) else None
     feeder = StepFeeder(_fed_inputs(graph, reading, said), reading.output.shape[-1], token)
@@ -213,11 +209,11 @@ def _split(
         states = first_states(recurrent, sources, environment)
         flat = [state for call in recurrent for state in states[call]]
         flat += [EmptyWindow((1,), "int32")(sources[0])] if feeder.counts_steps else []
-        crossing = Crossing.of(environment, [*_memory_values(reading), *known], sources, timeless)
+        crossing = Crossing.of(environment, [*memory_values(reading), *known], sources, timeless)
         return assemble(sources, flat, crossing, run_step(reading, states, crossing, feeder))
 
     parts = with_lengths(put_together, used, vectors, reading)
-    inputs = () if _feeds_itself(reading) else tuple(feeder.inputs)
+    inputs = () if feeds_on_itself(reading) else tuple(feeder.inputs)
     made = described(graph, (parts, reading), (*used, *known), fed_inputs=inputs)
     return made if prefix is None else replace(made, prefix=prefix.longest)
 
@@ -298,155 +294,12 @@ def described(
     )
 
 
-def run_encoder(
-    inputs: Sequence[Value], vectors: Sequence[bool], reading: Partition
-) -> tuple[list[Any], dict[Value, Any]]:
-    """Replay the encoder's calls on fresh inputs, free in time where its layers allow it, else as recorded."""
-    recorded = [value.shape[1:] for value in inputs]
-    free, longer = list(recorded), list(recorded)
-    for i, shape in enumerate(recorded):
-        if shape and not vectors[i]:
-            steps, *rest = shape
-            free[i], longer[i] = (None, *rest), (steps and steps + 1, *rest)
-    try:
-        if longer != recorded:
-            # Some layers take an unknown length while they are traced, but no other than the recorded when they run.
-            sources, environment = _replay_encoder(inputs, longer, reading)
-            if not runs(keras.Model(sources, list(environment.values())), vectors, {}):
-                return _replay_encoder(inputs, recorded, reading)
-        return _replay_encoder(inputs, free, reading)
-    except (ValueError, TypeError):
-        return _replay_encoder(inputs, recorded, reading)  # raises again if the length is not the reason
-
-
-def with_lengths(
-    put_together: Callable[[tuple[list[Any], dict[Value, Any]]], Assembled],
-    inputs: Sequence[Value],
-    vectors: Sequence[bool],
-    reading: Partition,
-) -> Assembled:
-    """Return encoder and decoder, free in the sources' lengths where encoder and decoder together allow it.
-
-    A decoder may need the recorded lengths although the encoder doesn't: where it joins the source's steps to the
-    target's, or gives a value for each of them.
-
-    Args:
-        put_together: makes the two of what `run_encoder` returned.
-        inputs: as for `run_encoder`.
-        vectors: likewise.
-        reading: likewise.
-    """
-    encoded = run_encoder(inputs, vectors, reading)
-    recorded = [value.shape[1:] for value in inputs]
-    if [tuple(tensor.shape[1:]) for tensor in encoded[0]] == recorded:
-        return put_together(encoded)
-    try:
-        parts = put_together(encoded)
-        needed = reading.output.shape[-1] is not None and parts.decoder.outputs[0].shape[-1] is None
-    except SplitError:
-        needed = True
-    if not needed:
-        longest = max(shape[0] or 0 for shape in recorded if shape)
-        made = keras.tree.flatten(parts.encoder(ones_for(parts.encoder.inputs, longest + 1), training=False))
-        for tensor in made:
-            tensor._keras_mask = None  # masks are inputs of the step, not riders
-        fed = ones_for(parts.decoder.inputs[: len(parts.decoder.inputs) - len(made)])
-        needed = not runs_on(parts.decoder, [*fed, *made])
-    return put_together(_replay_encoder(inputs, recorded, reading)) if needed else parts
-
-
-def _replay_encoder(
-    inputs: Sequence[Value], shapes: Sequence[tuple[int | None, ...]], reading: Partition
-) -> tuple[list[Any], dict[Value, Any]]:
-    environment: dict[Value, Any] = {
-        value: keras.Input(shape, dtype=value.dtype, name=value.name)
-        for value, shape in zip(inputs, shapes, strict=True)
-    }
-    sources = [environment[value] for value in inputs]
-    replay(reading.encoder_calls, environment)
-    return sources, environment
-
-
-def first_states(
-    recurrent: Sequence[Call], sources: Sequence[Any], environment: dict[Value, Any]
-) -> dict[Call, list[Any]]:
-    """Return the tensors (batch, ...) from which the states of each recurrent call of the decoder start."""
-    first: dict[Call, list[Any]] = {}
-    for call in recurrent:
-        if carries_window(call):
-            features = int(call.arguments()["inputs"].shape[-1])
-            first[call] = [EmptyWindow((window_length(call.operation), features))(sources[0])]
-            continue
-        given = initial_states(call)
-        first[call] = [environment[value] for value in given or []]
-        if given is None or len(given) < _least_states(call):  # a layer of this package may be given the first few
-            first[call] += InitialState(call.operation)(sources[0])[len(given or []) :]
-    return first
-
-
-def _least_states(call: Call) -> int:
-    return len(own_states(call.operation)) if isinstance(call.operation, ConditionedRNN) else 0
-
-
-def _memory_values(reading: Partition) -> list[Value]:
-    """Return the encoder values that decoder calls read as memory, that is, other than as initial states.
-
-    Each stands in the list once, in order of first use.
-    """
-    memory: dict[Value, None] = {}
-    for call in reading.decoder_calls:
-        arguments = call.arguments()
-        if isinstance(call.operation, keras.layers.RNN):
-            arguments.pop("initial_state", None)
-        for value in values_in(arguments):
-            if value not in reading.decoder_values:
-                memory.setdefault(value)
-    return list(memory)
-
-
-def run_step(reading: Partition, first: dict[Call, list[Any]], crossing: Crossing, feeder: StepFeeder) -> Step:
-    """Replay the decoder's calls for one step on fresh inputs.
-
-    Args:
-        reading: which calls are the decoder's.
-        first: the tensors from which the states of its recurrent calls start.
-        crossing: its memory.
-        feeder: makes the decoder's inputs.
-    """
-    memory, masks = crossing.inputs()
-    state_inputs: dict[Call, list[Any]] = {}
-    for layer, (call, tensors) in enumerate(first.items()):
-        state_inputs[call] = [
-            keras.Input(tuple(tensor.shape[1:]), dtype="float32", name=f"s2s.state_{layer}_{i}")
-            for i, tensor in enumerate(tensors)
-        ]
-    position = [keras.Input((1,), dtype="int32", name="s2s.position")] if feeder.counts_steps else []
-    states = [state for call in first for state in state_inputs[call]] + position
-    fed = feeder.fresh()
-    rows = next(iter([*fed, *memory.values(), *states]), None)
-    environment: dict[Value, Any] = {**memory, **feeder.step(fed, memory, next(iter(position), None), rows)}
-    tracer = StepTracer(reading, dict(state_inputs), dict(masks), crossing.lengths())
-    replay(reading.decoder_calls, environment, tracer)
-    following = [state for call in first for state in tracer.next_states[call]] + [each + 1 for each in position]
-    everything = [*fed, *states, *memory.values(), *masks.values()]
-    outputs = step_outputs(environment[reading.output], following, tracer, (everything, crossing))
-    has_weights = len(outputs) > 1 + len(following)
-    fed = [] if _feeds_itself(reading) else fed
-    return Step(fed, states, [*memory.values(), *masks.values()], outputs, has_weights)
-
-
-def _feeds_itself(reading: Partition) -> bool:
-    """Return whether the decoder takes from its input no more than how many steps there are."""
-    first = [call for call in reading.decoder_calls if isinstance(call.operation, ConditionedRNN)][:1]
-    return any(feeds_itself(call.operation.cell) and reading.decoder_input in call.inputs for call in first)
-
-
 def what_is_fed(graph: Graph, reading: Partition, fed_back: Sequence[Value] | None = None) -> Fed:
     """Return what the decoder input takes that reads the output before.
 
     Ids are integers, or whatever an `Embedding` reads: notebooks often leave the dtype of its input at float32.
     """
-    if _feeds_itself(reading):
+    if feeds_on_itself(reading):
         return "probabilities"
     value = next(iter(reading.decoder_inputs if fed_back is None else fed_back), None)
     if value is None:

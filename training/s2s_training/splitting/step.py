@@ -7,15 +7,14 @@ is its inner layer, and every other layer sees a time axis of length 1.
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 import keras
 from keras import ops, tree
 
-from s2s_training.errors import SplitError
+from s2s_training.errors import IN_A_LAYER, SplitError
 from s2s_training.layers.cells import feeds_itself
 from s2s_training.layers.conditioned_rnn import ConditionedRNN, ConditionedStep
 from s2s_training.splitting.attention_layers import ATTENTION, WithAttentionWeights
@@ -25,9 +24,6 @@ from s2s_training.splitting.graph import Call, Value, carries_window, substitute
 from s2s_training.splitting.partition import Partition
 
 Fill = Callable[[Any], Any]
-_IN_A_LAYER: Final = re.compile(
-    r"Exception encountered when calling \w+\.call\(\)\.\s*\x1b\[1m(?P<said>.*?)\x1b\[0m", re.S
-)
 
 
 @keras.saving.register_keras_serializable(package="s2s")
@@ -165,7 +161,7 @@ class StepTracer:
         try:
             outputs = self._run(call, fill)
         except (ValueError, TypeError, IndexError) as error:
-            kept = _IN_A_LAYER.search(str(error))  # what Keras says when a layer's call fails, its reason in bold
+            kept = IN_A_LAYER.search(str(error))
             reason = (str(error) if kept is None else kept["said"]).strip().split("\n")[0]
             raise SplitError(f"layer {call.name} can't be called on a single target step: {reason}") from error
         for tensor in tree.flatten(outputs):
