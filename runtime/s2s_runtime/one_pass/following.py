@@ -82,8 +82,8 @@ class Following:
         """Take one reading of each row in, and return what the model gives for its position.
 
         Args:
-            reading: an id, or a symbol of the source vocabulary, or float32 (features,) where the source is values;
-                for several rows one of these each.
+            reading: an id, or a symbol of the source vocabulary, or float32 (features,) where the source is values,
+                of several axes where a step has these; for several rows one of these each.
 
         Returns:
             A `Position`, or float32 (features,) where the model gives values; with several rows, the rows first.
@@ -105,13 +105,15 @@ class Following:
         return Position(tokens, ids, scores)
 
     def _values(self, reading: Reading) -> Floats:
-        size = self._manifest.source.size
+        source = self._manifest.source
+        size, step = source.size, source.step or (source.size,)
         try:
             values = np.asarray(reading, np.float32)
         except (TypeError, ValueError) as error:
             raise self._wrong(f"{size} numbers", reading) from error
-        expected = (size,) if self._rows == 1 else (self._rows, size)
-        if values.shape != expected and not (size == 1 and values.shape == expected[:-1]):
+        rows = () if self._rows == 1 else (self._rows,)
+        expected = (*rows, *step)
+        if values.shape not in (expected, (*rows, size)) and not (size == 1 and values.shape == rows):
             raise self._wrong(f"numbers of shape {expected}", reading)
         if not np.isfinite(values).all():
             raise self._wrong("finite numbers", reading)

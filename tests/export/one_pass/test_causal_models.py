@@ -155,3 +155,22 @@ def test_fewer_bits_and_expected_outputs(
 def bundle_scores(bundle: Model, text: str) -> list[np.ndarray]:
     following = bundle.start()
     return [following.advance(word).log_probabilities for word in text.split()]
+
+
+def test_frames_are_readings_too(tmp_path: Path) -> None:
+    """In their own shape, as `predict` takes them, or as the one row that the graph reads."""
+    frames = keras.Input((None, 4, 4, 1))
+    hidden = layers.ConvLSTM2D(2, 3, padding="same", return_sequences=True)(frames)
+    hidden = layers.TimeDistributed(layers.Flatten())(hidden)
+    model = keras.Model(frames, layers.TimeDistributed(layers.Dense(3))(hidden))
+    randomise(model)
+    export(model, tmp_path / "frames.s2s")
+    readings = np.random.default_rng(0).normal(size=(2, 5, 4, 4, 1)).astype(np.float32)
+    wanted = model.predict(readings, verbose=0)
+    bundle = s2s_runtime.load(tmp_path / "frames.s2s")
+    for given in (readings, readings.reshape(2, 5, 16)):
+        following = bundle.start(rows=2)
+        found = np.stack([following.advance(given[:, t]) for t in range(5)], axis=1)
+        np.testing.assert_allclose(found, wanted, atol=1e-5)
+    with pytest.raises(InputError, match=r"reading 0: expected numbers of shape \(4, 4, 1\)"):
+        bundle.start().advance(readings[0, 0, :3])
