@@ -156,6 +156,7 @@ bench-peers: $(VENV)/.installed ## Time it beside what people would use instead 
 	$(if $(findstring canonical,$(ONLY)),$(BIN)/python benchmarks/compare.py --only canonical --rounds $(ROUNDS) --cores 1)
 
 demo: $(VENV)/.installed $(RUNTIME_VENV)/.installed ## Train on cmudict, export, decode unseen words without TensorFlow
+	$(RUNTIME_BIN)/python -m pip install --quiet --no-deps --force-reinstall ./runtime
 	bash benchmarks/demo.sh $(BIN) $(RUNTIME_BIN)
 
 # Recipes: each trains, exports and scores; run again, it takes up where it was. RUN names another folder.
