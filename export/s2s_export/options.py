@@ -188,6 +188,12 @@ class ExportOptions:
             problems.append(
                 f"{option('ctc')}: expected no {option('feedback', 'token')} beside it: nothing is fed back"
             )
+        if self.feedback == "token" and (self.pairs is not None or self.expect is not None):
+            name = "pairs" if self.pairs is not None else "expect"
+            problems.append(
+                f"{option(name)}: a language model has no source, so pairs tell nothing of it: leave it out, and give "
+                f"its symbols with {option('target_vocab', 'FILE')}"
+            )
         unread = ("start_symbol", "end_symbol", "start_id", "end_ids", "max_length", "pairs", "expect", "decoder_input")
         unread_names = [option(name) for name in unread if getattr(self, name) not in (None, (), [])]
         if self.ctc is not None and unread_names:
