@@ -111,7 +111,7 @@ class ExportOptions:
 
     decoder_output: Annotated[str | None, Option(panel=GRAPH, metavar="NAME")] = None
     """Name of the output that is decoded (of the layer that makes it), where there are several. By default the only one
-    that is as wide as what the decoder reads."""
+    that is as wide as what the decoder reads. Several that are all fed back, joined by +, come out as one token."""
 
     source_input: Annotated[str | None, Option(panel=GRAPH, metavar="NAME")] = None
     """Name of the input that gets the text, where there are several. By default the first that holds ids."""
