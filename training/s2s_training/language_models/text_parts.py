@@ -20,6 +20,7 @@ from s2s_runtime.vocabulary.padding import PaddingPolicy
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary, VocabularyFile
 from s2s_training.config.data import DataConfig
 from s2s_training.data.corpus import Example, hash_share, source_key
+from s2s_training.data.record_files import list_files
 from s2s_training.data.sentencepiece_training import piece_models
 from s2s_training.data.text_files import Reading
 from s2s_training.data.vocabulary_builder import END, LINE_FEED, START, UNKNOWN, named_first, target_cutter
@@ -126,16 +127,16 @@ class TextParts:
                     yield symbols
 
     def _read(self, path: str, rows: int | None = None) -> Iterator[str]:
-        """Yield the lines of a file; empty ones only where they are part of a running text."""
+        """Yield the lines of a file, or several; empty ones only where they are part of a running text."""
         reading = Reading(self._config.encoding, self._config.strict, self._stages)
         left_out = LeftOut(self._config.strict)
-        with raised_as(DataError), reading.open(Path(path)) as opened:
-            for number, line in islice(opened.lines(), rows):
-                left_out.seen = number
+        with raised_as(DataError):
+            for file, number, line in islice(_lines(path, reading), rows):
+                left_out.seen += 1
                 if line.strip() or self._running:
                     yield line
                 else:
-                    left_out.add(path, number, EMPTY)
+                    left_out.add(str(file), number, EMPTY)
         if not self._warned:
             reading.warn(Path(path), left_out)
         self._warned = True
@@ -165,3 +166,11 @@ class TextParts:
                 f"{config.data}: no training line has at most {config.max_target_length} symbols: raise "
                 "max_target_length"
             )
+
+
+def _lines(path: str, reading: Reading) -> Iterator[tuple[Path, int, str]]:
+    """Yield the lines of a file, or of the files of a folder or pattern, each with its number in its file."""
+    for file in list_files(path):
+        with reading.open(file) as opened:
+            for number, line in opened.lines():
+                yield file, number, line
