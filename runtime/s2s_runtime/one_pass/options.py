@@ -21,7 +21,7 @@ def for_positions(given: Mapping[str, Any]) -> Mapping[str, Any]:
     beam, wanted = given.get("beam_size", 1), given.get("num_hypotheses", 1)
     if not is_integer(beam) or not is_integer(wanted):
         return given
-    if beam > 1:
+    if beam > 1 and not (given.get("stochastic_beams") or given.get("beam_groups", 1) != 1):
         say_once(
             "beam_size: has no effect on a model of one pass: its positions are independent, and its best sequences "
             "are exact"

@@ -57,9 +57,10 @@ class DecodingOptions(RunningOptions, OutputOptions, SamplingOptions, TokenOptio
 
     def _contradictions(self) -> list[str]:
         """Return what options say against one another, where each is right by itself."""
-        problems = []
+        problems = self._contradictory_beams()
         most = self.pool
-        if self.num_hypotheses > most and not (self.sampling or self.return_alternatives):
+        several = self.sampling and not self.stochastic_beams
+        if self.num_hypotheses > most and not (several or self.return_alternatives):
             problems.append(
                 f"num_hypotheses: expected at most beam_size * patience = {most} (beam_size {self.beam_size}, "
                 f"patience {self.patience:g}), got {self.num_hypotheses}"
@@ -87,6 +88,18 @@ class DecodingOptions(RunningOptions, OutputOptions, SamplingOptions, TokenOptio
             problems += [f"required_phrases: can't be combined with {name}, which may keep them out" for name in others]
         return problems
 
+    def _contradictory_beams(self) -> list[str]:
+        """Return what options about beams that vary say against others."""
+        problems = []
+        if self.beam_size % self.beam_groups:
+            problems.append(
+                f"beam_groups: expected a number that divides beam_size {self.beam_size}, got {self.beam_groups}"
+            )
+        if self.stochastic_beams and (self.beam_groups > 1 or self.patience != 1):
+            other = "beam_groups" if self.beam_groups > 1 else "patience"
+            problems.append(f"stochastic_beams: can't be combined with {other}, as they draw what the beam holds")
+        return problems
+
     def __repr__(self) -> str:
         given = ", ".join(f"{name}={value!r}" for name, value in given_values(self).items())
         return f"{type(self).__name__}({given})"
@@ -103,7 +116,8 @@ class DecodingOptions(RunningOptions, OutputOptions, SamplingOptions, TokenOptio
     @property
     def sampling(self) -> bool:
         """Whether tokens are drawn at random."""
-        return any(getattr(self, name) is not None for name in names_where(DecodingOptions, group=SAMPLING))
+        drawn = (getattr(self, name) is not None for name in names_where(DecodingOptions, group=SAMPLING))
+        return self.stochastic_beams or any(drawn)
 
     @property
     def scored(self) -> bool:

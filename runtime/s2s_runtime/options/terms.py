@@ -25,6 +25,11 @@ LISTS: Final = "of lists"
 GREEDY: Final = Need(
     words="beam_size 1", present=lambda given: given.beam_size == 1, got=lambda given: f"beam_size {given.beam_size}"
 )
+GREEDY_OR_STOCHASTIC: Final = Need(
+    words="beam_size 1 or stochastic_beams",
+    present=lambda given: given.beam_size == 1 or given.stochastic_beams,
+    got=lambda given: f"beam_size {given.beam_size}",
+)
 BEAMS: Final = Need(words="beam_size above 1", present=lambda given: given.beam_size > 1)
 SAMPLES: Final = Need(words="one of the sampling options", present=lambda given: given.sampling)
 

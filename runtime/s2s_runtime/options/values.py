@@ -42,6 +42,14 @@ class OptionValues(TypedDict, total=False):
     """A sentence stops once round(beam_size * patience) hypotheses have ended and none alive can beat the best of them
     (Kasai et al. 2022). Larger values make the lower ranks of an n-best list better."""
 
+    beam_groups: int
+    """Groups that the beam is cut into, each a beam of beam_size / beam_groups that stays away from what the groups
+    before it take (Vijayakumar et al. 2016), so that hypotheses differ. As many as beam_size make them differ most."""
+
+    diversity_penalty: float
+    """What a token counts less, in log-probability, for each beam of an earlier group of beam_groups that took it at
+    the same step. It decides which hypotheses are found and returned; their scores and order are the model's."""
+
     length_penalty: float
     """Exponent a of the length penalty; 0 = scores are log-probabilities. Not negative."""
 
@@ -159,6 +167,11 @@ class OptionValues(TypedDict, total=False):
     sampling_epsilon: float | None
     """Draw among the tokens of at least this probability, after all others that choose what is drawn from; the
     likeliest where none has it (Hewitt et al. 2022)."""
+
+    stochastic_beams: bool
+    """Draw beam_size sequences without replacement (Kool et al. 2019), instead of searching for the likeliest: all
+    differ, and one that is twice as likely is twice as likely to be drawn next. What is drawn from is what the other
+    sampling options say. The first num_hypotheses drawn are returned, in the order of their scores."""
 
     seed: int | None
     """Seed of sampling; the same one draws the same samples. Every sentence has a generator of its own: whatever else

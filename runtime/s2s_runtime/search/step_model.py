@@ -160,6 +160,21 @@ class Candidates(NamedTuple):
         """Return the best `width` of each sentence."""
         return Candidates(self.scores[:, :width], self.parents[:, :width], self.tokens[:, :width])
 
+    def that_go_on(self, ends: NDArray[np.bool_], width: int) -> Candidates:
+        """Return the best `width` of those that don't end; where there are fewer, the others' scores become -inf.
+
+        Args:
+            ends: bool (sentences, candidates), True at those that end.
+            width: how many.
+        """
+        order = np.argsort(ends, axis=1, kind="stable")[:, :width]
+        rows = np.arange(len(order))[:, None]
+        scores = np.where(ends[rows, order], np.float32(-np.inf), self.scores[rows, order])
+        if (scores[:, 1:] > scores[:, :-1]).any():  # shared out among banks
+            ranks = np.argsort(-scores, axis=1, kind="stable")
+            order, scores = order[rows, ranks], scores[rows, ranks]
+        return Candidates(scores, self.parents[rows, order], self.tokens[rows, order])
+
     def select(self, sentences: NDArray[np.intp]) -> Candidates:
         """Return the extensions of some of the sentences, int64 (kept,)."""
         return Candidates(self.scores[sentences], self.parents[sentences], self.tokens[sentences])
