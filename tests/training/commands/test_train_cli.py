@@ -23,7 +23,7 @@ def call(*arguments, code=MAIN):
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (["no.tsv", "-o", "{}/run"], 1, "error: no file 'no.tsv': expected a file of pairs or a built-in data set"),
+        (["no.tsv", "-o", "{}/run"], 1, "error: no file 'no.tsv': expected a file of pairs, a folder"),
         (["{}/bad.tsv", "-o", "{}/run"], 1, "error: {}/bad.tsv, line 2: expected source<TAB>target, got no tab"),
         (["{}/empty.tsv", "-o", "{}/run"], 1, "error: {}/empty.tsv is empty: expected lines of source<TAB>target"),
         (["{}/bad.tsv", "-o", "{}"], 1, "error: {} exists: choose another folder, continue its run with --resume"),
@@ -148,7 +148,7 @@ def _interrupt_in_the_second_epoch(self, epoch, logs=None):
     ("arguments", "message"),
     [
         (["--resume", "-o", "{}/none"], "error: {}/none: no run began there that could be resumed: give DATA to start"),
-        (["--resume", "-o", "{}/run"], "error: no file 'gone.tsv': expected a file of pairs or a built-in data set"),
+        (["--resume", "-o", "{}/run"], "error: no file 'gone.tsv': expected a file of pairs, a folder"),
         (["--resume", "-o", "{}/run"], "; {}/run has its paths as they were given: resume it in the folder where it"),
         (["--resume", "-o", "{}/several"], "error: {}/several/seeds.json: expected a list of seeds, got {{'a': 1}}"),
     ],

@@ -28,8 +28,8 @@ def write(tmp_path):
 def test_parallel_files_belong_together_line_by_line(write):
     """Line ends of any system; a tab, which a run's test.tsv has between its columns, counts as a space."""
     source, target = write("a.en", "Go.\r\nRun\t!\n"), write("a.fr", "Va !\nCours !")
-    assert read_parallel(source, target) == [Example("Go.", ("Va !",)), Example("Run !", ("Cours !",))]
-    assert read_parallel(source, target, rows=1) == [Example("Go.", ("Va !",))]
+    assert list(read_parallel(source, target)) == [Example("Go.", ("Va !",)), Example("Run !", ("Cours !",))]
+    assert list(read_parallel(source, target, rows=1)) == [Example("Go.", ("Va !",))]
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_parallel_files_belong_together_line_by_line(write):
 def test_parallel_files_that_do_not_fit_are_errors(write, source, target, message):
     """Which file and which line."""
     with pytest.raises(DataError) as caught:
-        read_parallel(write("a.en", source), write("a.fr", target), reading=STRICT)
+        list(read_parallel(write("a.en", source), write("a.fr", target), reading=STRICT))
     assert message in str(caught.value)
 
 
@@ -53,17 +53,17 @@ def test_csv_columns_go_by_name_and_may_be_quoted(write):
     """Quotes, commas and line ends inside a cell as RFC 4180 has them; other columns don't matter."""
     path = write("a.csv", '\ufeffid,fr,en\r\n1,"Va, toi !","Go ""now"""\r\n2,Cours !,Run\r\n')
     expected = [Example('Go "now"', ("Va, toi !",)), Example("Run", ("Cours !",))]
-    assert read_columns(path, "en", "fr") == expected
-    assert read_columns(path, "en", "fr", rows=1) == expected[:1]
+    assert list(read_columns(path, "en", "fr")) == expected
+    assert list(read_columns(path, "en", "fr", rows=1)) == expected[:1]
 
 
 def test_tabs_and_line_ends_in_a_cell_are_spaces(write, tmp_path):
     """What is written as held-out pairs reads back as the same pairs, one a line."""
     path = write("a.csv", 'en,fr\n"Go on,\r\nTom!\n","Va\t!"\n"a\nb",c\n')
     examples = [Example("Go on, Tom!", ("Va !",)), Example("a b", ("c",))]
-    assert read_columns(path, "en", "fr") == examples
+    assert list(read_columns(path, "en", "fr")) == examples
     write_tsv(tmp_path / "test.tsv", examples)
-    assert read_tsv(tmp_path / "test.tsv") == examples
+    assert list(read_tsv(tmp_path / "test.tsv")) == examples
 
 
 @pytest.mark.parametrize(
@@ -79,12 +79,12 @@ def test_a_header_is_read_as_rows_are(write, content, message):
     with pytest.raises(DataError, match=message):
         load_corpus(default_config(str(path)).data, seed=1)
     if "\r" in content:
-        assert read_columns(path, "en", "fr") == [Example("a", ("b",))]
+        assert list(read_columns(path, "en", "fr")) == [Example("a", ("b",))]
 
 
 def test_tsv_with_a_header_has_no_quotes(write):
     """A quotation mark in a TSV file is text."""
-    assert read_columns(write("a.tsv", 'en\tfr\n"Go"\tVa\n'), "en", "fr") == [Example('"Go"', ("Va",))]
+    assert list(read_columns(write("a.tsv", 'en\tfr\n"Go"\tVa\n'), "en", "fr")) == [Example('"Go"', ("Va",))]
 
 
 @pytest.mark.parametrize(
@@ -101,18 +101,18 @@ def test_tsv_with_a_header_has_no_quotes(write):
 def test_bad_tables_are_named_by_line(write, content, message):
     """Each is one line that says where and what."""
     with pytest.raises(DataError) as caught:
-        read_columns(write("a.csv", content), "en", "fr", reading=STRICT)
+        list(read_columns(write("a.csv", content), "en", "fr", reading=STRICT))
     assert message in str(caught.value)
 
 
 def test_rows_without_a_pair_are_left_out_and_counted(write, caplog):
     """Whatever the form of the file: the warning says how many, why, and on which lines."""
-    columns = read_columns(write("a.csv", "en,fr\na,A\nb,\n\n,C\nd,D\n"), "en", "fr")
+    columns = list(read_columns(write("a.csv", "en,fr\na,A\nb,\n\n,C\nd,D\n"), "en", "fr"))
     assert columns == [Example("a", ("A",)), Example("d", ("D",))]
     assert caplog.messages[-1].endswith(
         "a.csv: left out 3 of 6 lines: 1 without target (line 3), 1 empty (line 4), 1 without source (line 5)"
     )
-    both = read_parallel(write("a.en", "a\n\nc\n"), write("a.fr", "A\nB\n \n"))
+    both = list(read_parallel(write("a.en", "a\n\nc\n"), write("a.fr", "A\nB\n \n")))
     assert both == [Example("a", ("A",))]
     assert caplog.messages[-1].endswith("left out 2 of 3 lines: 1 without source (line 2), 1 without target (line 3)")
 
@@ -123,9 +123,9 @@ def test_files_as_excel_writes_them(write):
     path = write("a.txt", rows.encode("utf-16"))
     expected = [Example("Go.", ("Va\u202f!",)), Example("Run!", ("Cours !",))]
     with pytest.raises(DataError, match=r'a\.txt: it looks like UTF-16, as Excel writes "Unicode text"; give '):
-        read_columns(path, "en", "fr")
-    assert read_columns(path, "en", "fr", reading=Reading("utf-16")) == expected
-    assert read_columns(write("a.csv", rows.replace("\t", ";")), "en", "fr") == expected
+        list(read_columns(path, "en", "fr"))
+    assert list(read_columns(path, "en", "fr", reading=Reading("utf-16"))) == expected
+    assert list(read_columns(write("a.csv", rows.replace("\t", ";")), "en", "fr")) == expected
 
 
 def test_a_csv_file_needs_the_names_of_its_columns(write):

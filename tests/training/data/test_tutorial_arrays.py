@@ -61,7 +61,7 @@ def test_arrays_are_the_published_ones(padding):
 
 def test_arrays_of_the_real_pairs_have_the_published_shapes(shared_data):
     """The first 10,000 rows: 71 and 92 characters, longest source 16, longest target 59."""
-    examples = read_tsv(shared_data / "fra.txt", 10_000)
+    examples = list(read_tsv(shared_data / "fra.txt", 10_000))
     config = tutorial_config("fra.txt")
     vocabulary = build_vocabulary(split_corpus(examples, "last", 0.2, 0.0), config)
     assert (len(vocabulary.source), len(vocabulary.target)) == (71, 92)

@@ -50,8 +50,8 @@ RUN holds model.keras and vocab.json for s2s-export, and history.json, loss.png,
 def train(given: Given) -> None:
     """Train a recurrent encoder-decoder on pairs of texts, or of curves.
 
-    DATA is a TSV file, `source<TAB>target` per line, or the name of a built-in data set. Built-in data sets and
-    --tutorial bring defaults of their own; --config comes before those, and what stands here before all.
+    DATA is a TSV file, `source<TAB>target` per line, a folder of files, or the name of a built-in data set. Built-in
+    data sets and --tutorial bring defaults of their own; --config comes before those, and what stands here before all.
     """
     settings = TrainSettings(**_typed(given, TrainSettings))
     options = _typed(given, DataConfig) | _typed(given, ModelConfig) | _typed(given, FitConfig)

@@ -22,21 +22,22 @@ class DataConfig:
     """Which pairs are read, how they are split, and how text becomes symbols."""
 
     data: Annotated[str, Option(positional=True, metavar="DATA")]
-    """File of pairs, or: addition, cmudict, sine-cosine, damped, powers. The file is TSV, or CSV with a header; or it
-    holds the sources where `target_file` is given. Paths are relative to the working folder."""
+    """File or folder of pairs, or: addition, cmudict, sine-cosine, damped, powers. Files are TSV, CSV with a header,
+    JSON lines or Parquet, as their names say; a folder or a pattern such as "part-*.tsv.gz" may hold many. With
+    `target_file` it is the file of sources. Paths are relative to the working folder."""
 
     target_file: Annotated[str | None, Option(panel=PANEL, metavar="FILE")] = None
     """Targets, a line for each line of DATA. None = `data` holds both."""
 
     source_column: Annotated[str | None, Option(panel=PANEL, metavar="NAME")] = None
     """Sources, by the header of a CSV or TSV file. CSV where its name ends in .csv, else separated by tabs; None = a
-    TSV file without header, sources first."""
+    TSV file without header, sources first. Of JSON lines and Parquet too, where None = "source"."""
 
     target_column: Annotated[str | None, Option(panel=PANEL, metavar="NAME")] = None
-    """The same for targets."""
+    """The same for targets, or "target"."""
 
     valid_data: Annotated[str | None, Option(panel=PANEL, metavar="FILE")] = None
-    """File of pairs for validation, in place of a share. It has the same form as `data` (TSV where there is a target
+    """File of pairs for validation, in place of a share. It may be all that `data` may be (TSV where there is a target
     file); where it is given, no share of `data` is held out."""
 
     test_data: Annotated[str | None, Option(panel=PANEL, metavar="FILE")] = None

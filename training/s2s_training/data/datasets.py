@@ -12,15 +12,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from s2s_runtime.errors import raised_as
-from s2s_runtime.files.text_source import open_text
 from s2s_training.config.data import DataConfig
 from s2s_training.config.training import TrainingConfig
 from s2s_training.data import addition, cmudict, series
 from s2s_training.data.corpus import Corpus, source_key, split_corpus
 from s2s_training.data.pair_files import read_pairs
+from s2s_training.data.record_files import list_files, require_readable
 from s2s_training.data.series import SERIES
-from s2s_training.errors import ConfigError, DataError, DataNotFoundError
+from s2s_training.data.text_files import Reading
+from s2s_training.errors import ConfigError, DataNotFoundError
 from s2s_training.stages import Stages, unseen
 
 __all__ = ["BUILT_IN", "SERIES", "BuiltIn", "default_config", "load_corpus", "require_data", "tutorial_config"]
@@ -99,13 +99,15 @@ def load_corpus(config: DataConfig, seed: int, stages: Stages = unseen) -> Corpu
     if config.data in BUILT_IN:
         return BUILT_IN[config.data].load(config, seed)
     target_file = None if config.target_file is None else Path(config.target_file)
-    examples = read_pairs(config, Path(config.data), target_file, config.rows, stages=stages)
+    examples = list(read_pairs(config, list_files(config.data), target_file, config.rows, stages=stages))
     stages("dividing the pairs into parts")
     if config.valid_data is None:
         shares = (config.valid_fraction, config.test_fraction)
         return split_corpus(examples, config.split, *shares, key=source_key(config))
-    test = [] if config.test_data is None else read_pairs(config, Path(config.test_data), stages=stages)
-    valid = read_pairs(config, Path(config.valid_data), stages=stages)
+    valid, test = (
+        [] if data is None else list(read_pairs(config, list_files(data), stages=stages))
+        for data in (config.valid_data, config.test_data)
+    )
     return Corpus(examples, valid, test, key=source_key(config))
 
 
@@ -147,15 +149,27 @@ def _require_files(config: DataConfig) -> None:
         for name in ("target_file", "source_column", "valid_data", "encoding", "strict"):
             if getattr(config, name):
                 raise ConfigError(f"{name}: expected none with the built-in data set {config.data!r}")
-    elif not Path(config.data).is_file():
+    elif not list_files(config.data):
         raise DataNotFoundError(
-            f"no file {config.data!r}: expected a file of pairs or a built-in data set ({', '.join(built_in)})"
+            f"no file {config.data!r}: expected a file of pairs, a folder or a pattern of such, or a built-in data set "
+            f"({', '.join(built_in)})"
         )
-    for name in ("target_file", "valid_data", "test_data"):
+    else:
+        _require_beside(config)
+    reading = Reading(config.encoding)
+    for data in (config.data, config.target_file, config.valid_data, config.test_data):
+        if data is not None and data not in built_in:
+            for file in list_files(data):
+                require_readable(file, reading)
+
+
+def _require_beside(config: DataConfig) -> None:
+    """Check that the files named beside the one of pairs, or sources, are there."""
+    if config.target_file is not None and Path(config.data).is_dir():
+        raise ConfigError(f"target_file: expected one file of sources beside it, got the folder {config.data!r}")
+    for name in ("valid_data", "test_data"):
         path = getattr(config, name)
-        if path is not None and not Path(path).is_file():
-            raise DataNotFoundError(f"{name}: no file {path!r}; expected a text file")
-    for path in (config.data, config.target_file, config.valid_data, config.test_data):
-        if path is not None and path not in built_in:
-            with raised_as(DataError), open_text(path, config.encoding):
-                pass  # it was looked at
+        if path is not None and not list_files(path):
+            raise DataNotFoundError(f"{name}: no file {path!r}; expected a file of pairs")
+    if config.target_file is not None and not Path(config.target_file).is_file():
+        raise DataNotFoundError(f"target_file: no file {config.target_file!r}; expected a text file")

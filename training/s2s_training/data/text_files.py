@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from s2s_runtime.files.pair_rows import LeftOut
 from s2s_runtime.files.text_source import TextSource, open_text
 from s2s_training.stages import Stages, unseen
 
 logger = logging.getLogger(__name__)
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
@@ -41,3 +44,30 @@ class Reading:
 
 
 PLAIN: Final = Reading()
+
+
+@dataclass
+class RowLimit:
+    """How many rows are still to be read, over all files of a run.
+
+    Attributes:
+        left: so many more; None = all there are.
+    """
+
+    left: int | None = None
+
+    @classmethod
+    def of(cls, rows: int | RowLimit | None) -> RowLimit:
+        """Return a limit of so many rows, or the one that is shared with other files."""
+        return rows if isinstance(rows, RowLimit) else cls(rows)
+
+    def use(self, rows: int) -> None:
+        """Take note that so many rows were read."""
+        if self.left is not None:
+            self.left -= rows
+
+    def take(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Yield rows as long as any are to be read."""
+        for row in islice(rows, self.left):
+            self.use(1)
+            yield row

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from s2s_runtime.errors import raised_as
 from s2s_runtime.files.pair_rows import LeftOut, read_pairs
 from s2s_training.data.corpus import Example
-from s2s_training.data.text_files import PLAIN, Reading
+from s2s_training.data.text_files import PLAIN, Reading, RowLimit
 from s2s_training.errors import DataError
 
 
-def read_tsv(path: Path, rows: int | None = None, reading: Reading = PLAIN) -> list[Example]:
-    """Read the pairs of a file, in its order.
+def read_tsv(path: Path, rows: int | RowLimit | None = None, reading: Reading = PLAIN) -> Iterator[Example]:
+    """Yield the pairs of a file, in its order.
 
     Args:
         path: the file.
@@ -22,8 +23,10 @@ def read_tsv(path: Path, rows: int | None = None, reading: Reading = PLAIN) -> l
     Raises:
         DataError: a line isn't in that encoding or has no tab (with its number), or no line holds a pair.
     """
+    limit = RowLimit.of(rows)
     left_out = LeftOut(reading.strict)
     with raised_as(DataError), reading.open(path) as opened:
-        examples = [Example(source, targets) for _, source, targets in read_pairs(opened, left_out, rows=rows)]
+        for _, source, targets in read_pairs(opened, left_out, rows=limit.left):
+            yield Example(source, targets)
+    limit.use(left_out.seen)
     reading.warn(path, left_out)
-    return examples
