@@ -13,7 +13,7 @@ PROJECTS := $(wildcard */pyproject.toml)
 JAVASCRIPT := runtime/javascript
 JAVASCRIPT_CASES := .cache/javascript
 
-.PHONY: help setup test fuzz lint types demo docs tables architecture pictures screenshots clean test-runtime test-lowest test-newest test-javascript test-browser test-ray bench-batch wheels parity bench bench-peers bench-serve \
+.PHONY: help setup test official fuzz lint types demo docs tables architecture pictures screenshots clean test-runtime test-lowest test-newest test-javascript test-browser test-ray bench-batch wheels parity bench bench-peers bench-serve \
 	recipe-translator recipe-words recipe-words-baseline recipe-pronunciation recipe-cmudict recipe-addition \
 	recipe-curves
 
@@ -37,6 +37,9 @@ $(RUNTIME_VENV)/.installed: constraints.txt runtime/pyproject.toml
 
 test: $(VENV)/.installed ## Run the tests, two files at a time
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+official: $(VENV)/.installed ## Run every official example of the guide's table, those too that take seconds
+	S2S_DEAR_EXAMPLES=1 $(BIN)/python -m pytest tests/export/test_official_examples.py
 
 fuzz: MINUTES ?= 10
 fuzz: $(VENV)/.installed ## Try promises on random cases for MINUTES (SEED=n repeats, ONLY="kills,threads" chooses harnesses)

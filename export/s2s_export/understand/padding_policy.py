@@ -272,7 +272,7 @@ def _row(rng: np.random.Generator, source: OtherSource, steps: int, padding_id: 
     """Return random content for some steps, none of it padding."""
     if source.kind == "values":
         return rng.normal(size=(steps, source.size))
-    return rng.choice([i for i in range(source.size) if i != padding_id], size=steps)
+    return rng.choice([i for i in range(source.size) if i != padding_id or source.size == 1], size=steps)
 
 
 def for_encoder(split: SplitModel, sources: Sequence[OtherSource], batch: Sequence[np.ndarray]) -> list[Any]:
