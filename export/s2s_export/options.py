@@ -207,14 +207,18 @@ class ExportOptions:
         if self.rows is not None and self.pairs is None:
             problems.append(f"{option('rows')}: expected {option('pairs')} beside it, whose rows it counts")
         if self.start_zeros and self.start_id is not None:
-            problems.append(f"start_zeros: expected no start_id beside it, got {self.start_id}")
+            problems.append(
+                f"{option('start_zeros', '')}: expected no {option('start_id')} beside it, got {self.start_id}; leave it out"
+            )
         if self.references and len(self.references) != len(self.verify_with):
             problems.append(
                 f"references: expected one for each text of verify_with ({len(self.verify_with)}), "
                 f"got {len(self.references)}"
             )
         if self.quantize and self.dtype != "float32":
-            problems.append(f"dtype: expected 'float32' with quantize {self.quantize!r}, got {self.dtype!r}")
+            problems.append(
+                f"{option('dtype', self.dtype)}: expected none beside {option('quantize', self.quantize)}; leave it out"
+            )
         if self.time_batch is not None and self.quantize is None:
             problems.append(f"{option('time_batch')}: expected {option('quantize')} beside it, got none")
         unsound = next(
@@ -224,7 +228,7 @@ class ExportOptions:
             problems.append(f"{option('feed')}: expected NAME=WHAT, such as prices=known, got {unsound!r}")
         wrong = next((token for token in self.end_ids if token < 0), None)
         if wrong is not None:
-            problems.append(f"end_ids: expected ids from 0, got {wrong}")
+            problems.append(f"{option('end_id')}: expected ids from 0, got {wrong}")
         return problems
 
     def with_vocabulary(self, vocabulary: VocabularyFile | None) -> ExportOptions:
