@@ -41,6 +41,7 @@ class TokenRules:
 
     Attributes:
         always: float32 (vocabulary,), what is added to the logits at every step: -inf at `banned`.
+        early: float32 (vocabulary,), likewise until `min_length` tokens stand: -inf at `end_ids` too.
         may_block: whether a row may be left with no token that may follow.
     """
 
@@ -56,15 +57,36 @@ class TokenRules:
     automata: Sequence[Automaton] = ()
     processor: LogitsProcessor | None = None
     always: Floats = field(init=False, repr=False)
+    early: Floats = field(init=False, repr=False)
     may_block: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         always = np.zeros(self.size, np.float32)  # adding a row is much quicker than writing into a few columns
         always[self.banned] = _NEVER
+        early = always.copy()
+        early[self.end_ids] = _NEVER
         object.__setattr__(self, "always", always)
+        object.__setattr__(self, "early", early)
         by_history = self.ngram_size > 0 or bool(self.sequences) or any(each.restricts for each in self.automata)
         by_caller = self.allowed_next is not None or self.processor is not None
         object.__setattr__(self, "may_block", by_history or by_caller or self.min_length > 0)  # asked at every step
+
+    @property
+    def needs_an_end(self) -> bool:
+        """Whether nothing but an end may follow where `min_length` doesn't let it follow yet."""
+        return self.min_length > 0 and bool(np.isneginf(self.early).all())
+
+    def fixed(self, length: int) -> tuple[Floats, int | None]:
+        """Return what is added to the logits however a target of that length goes on, and for how many steps it holds.
+
+        Args:
+            length: tokens written so far.
+
+        Returns:
+            float32 (vocabulary,); and the steps, None for ever.
+        """
+        left = self.min_length - length
+        return (self.early, left) if left > 0 else (self.always, None)
 
     @property
     def changes_scores(self) -> bool:
@@ -164,9 +186,7 @@ class TokenRules:
         if forced is not None:
             rows = np.flatnonzero(forced >= 0)
             kept = logits[rows, forced[rows]]
-        logits += self.always
-        if tokens.shape[1] < self.min_length:
-            logits[:, self.end_ids] = _NEVER
+        logits += self.fixed(tokens.shape[1])[0]
         if self.ngram_size:
             self._mask_ngrams(logits, tokens)
         for sequence in self.sequences:
