@@ -151,8 +151,9 @@ class TokenRules:
         """
         if self.repetition_penalty != 1.0 and tokens.shape[1] > 0:
             penalty = np.float32(self.repetition_penalty)
-            seen = np.take_along_axis(logits, tokens, axis=1)  # a token seen twice is written twice with the same value
-            np.put_along_axis(logits, tokens, np.where(seen > 0, seen / penalty, seen * penalty), axis=1)
+            rows = np.arange(len(tokens))[:, None]
+            seen = logits[rows, tokens]  # a token seen twice is written twice with the same value
+            logits[rows, tokens] = np.where(seen > 0, seen / penalty, seen * penalty)
         if self.processor is None:
             return None
         processed = _processed(self.processor(tokens, logits.copy()), logits.shape)
@@ -209,16 +210,19 @@ class TokenRules:
                     automaton.apply(logits, place, left)
 
     def _mask_ngrams(self, logits: Floats, tokens: Ints) -> None:
-        size, steps = self.ngram_size, tokens.shape[1]
-        if steps < size:
+        size, count = self.ngram_size, tokens.shape[1] - self.ngram_size + 1  # n-grams written so far
+        if count < 1:
             return
-        # n-grams written so far: (rows, steps - size + 1, size)
-        ngrams = np.lib.stride_tricks.sliding_window_view(tokens, size, axis=1)
-        tail = tokens[:, steps - size + 1 :]  # (rows, size - 1), what the next token would complete
-        repeats = (ngrams[:, :, :-1] == tail[:, None, :]).all(axis=2)
-        repeats &= ~np.isin(ngrams, self.ngram_exclude).any(axis=2)
-        rows, starts = np.nonzero(repeats)
-        logits[rows, ngrams[rows, starts, -1]] = _NEVER
+        repeats = np.ones((len(tokens), count), np.bool_)
+        for place in range(size - 1):  # beside the tail, which the next token would complete
+            repeats &= tokens[:, place : place + count] == tokens[:, count + place, None]
+        if len(self.ngram_exclude):
+            excluded = np.isin(tokens, self.ngram_exclude)
+            for place in range(size):
+                repeats &= ~excluded[:, place : place + count]
+        rows, starts = repeats.nonzero()
+        if len(rows):
+            logits[rows, tokens[rows, starts + size - 1]] = _NEVER
 
     def _mask_disallowed(
         self,
