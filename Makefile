@@ -142,7 +142,7 @@ docs: $(DOCS_VENV)/.installed ## Build the guide and the API reference into site
 
 parity: need-RUN need-PAIRS $(VENV)/.installed ## Compare RUN's bundle with Keras on 1,000 sentences of PAIRS, greedy and beam 5
 	$(BIN)/python tests/parity/compare_with_keras.py "$(RUN)" "$(PAIRS)" --sentences 1000 --beam 5
-	$(BIN)/python tests/parity/tutorial_in_four_ways.py "$(PAIRS)"
+	$(BIN)/python tests/parity/tutorial_and_its_variants.py "$(PAIRS)"
 
 bench: $(VENV)/.installed ## Time the runtime alone: latency and throughput, greedy and beam, and how they grow
 	$(BIN)/python benchmarks/own.py
