@@ -211,6 +211,32 @@ recipe-curves: $(VENV)/.installed ## Recipe: sine to cosine, as published, with 
 	$(BIN)/s2s-export "$(RUN)/model.keras" --force
 	$(BIN)/s2s-plot predictions "$(RUN)/model.s2s" --output "$(RUN)/predictions.png"
 
+recipe-language-model: RUN ?= runs/language-model
+recipe-language-model: need-PAIRS $(VENV)/.installed ## Recipe: a language model of characters, on the second column of PAIRS
+	mkdir -p "$(dir $(RUN))" && cut -f 2 "$(PAIRS)" > "$(RUN).txt"
+	$(BIN)/s2s-train "$(RUN).txt" --config training/recipes/language-model.toml --resume --output "$(RUN)"
+	$(BIN)/s2s-export "$(RUN)/model.keras" --force
+	$(BIN)/s2s-evaluate "$(RUN)/model.s2s" "$(RUN)/test.txt"
+	printf 'Je \nTom \nElle \n' | $(BIN)/s2s-decode "$(RUN)/model.s2s" --sampling-temperature 0.7 --seed 1
+
+recipe-tagger: RUN ?= runs/tagger
+recipe-tagger: $(VENV)/.installed ## Recipe: tags of words that have several, on generated sentences, beside a table of words
+	mkdir -p "$(dir $(RUN))" && $(BIN)/python benchmarks/tags.py "$(RUN).tsv"
+	$(BIN)/s2s-train "$(RUN).tsv" --config training/recipes/tagger.toml --resume --output "$(RUN)"
+	$(BIN)/s2s-export "$(RUN)/model.keras" --force
+	$(BIN)/s2s-evaluate "$(RUN)/model.s2s" "$(RUN)/test.tsv"
+	$(BIN)/python benchmarks/tags.py --table "$(RUN).tsv" "$(RUN)/test.tsv"
+
+recipe-pronunciation-one-pass: RUN ?= runs/pronunciation-one-pass
+recipe-pronunciation-one-pass: need-TRAIN need-DEV $(VENV)/.installed ## Weak baselines of recipe-pronunciation: position by position, and by CTC
+	for kind in same-length ctc; do \
+		$(BIN)/s2s-train "$(TRAIN)" --valid-data "$(DEV)" --config training/recipes/pronunciation-one-pass.toml \
+			--model $$kind --resume --output "$(RUN)-$$kind" && \
+		$(BIN)/s2s-export "$(RUN)-$$kind/model.keras" --force && \
+		$(BIN)/s2s-evaluate "$(RUN)-$$kind/model.s2s" "$(DEV)" || exit 1; \
+	done
+	$(BIN)/s2s-evaluate "$(RUN)-ctc/model.s2s" "$(DEV)" --beam-size 5
+
 need-%: # said before an environment is built
 	@test -n "$($*)" || { echo "$(MAKECMDGOALS) needs $*: give $*=PATH, as the README shows" >&2; exit 1; }
 
