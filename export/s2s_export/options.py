@@ -208,7 +208,8 @@ class ExportOptions:
             problems.append(f"{option('rows')}: expected {option('pairs')} beside it, whose rows it counts")
         if self.start_zeros and self.start_id is not None:
             problems.append(
-                f"{option('start_zeros', '')}: expected no {option('start_id')} beside it, got {self.start_id}; leave it out"
+                f"{option('start_zeros', '')}: expected no {option('start_id')} beside it, got {self.start_id}; "
+                "leave it out"
             )
         if self.references and len(self.references) != len(self.verify_with):
             problems.append(

@@ -85,8 +85,8 @@ def source_terms(
         return SourceSpec("one-hot", size, (TensorSpec("source", "int64", (None, None)),))
     if vocabulary is not None:
         raise ExportError(
-            f"{option('source_vocab')}: the source has rows of {size} values, and symbols are for ids and one-hot rows; "
-            f"leave it out, or give {option('source_kind', 'one-hot')} where they are such rows"
+            f"{option('source_vocab')}: the source has rows of {size} values, and symbols are for ids and one-hot "
+            f"rows; leave it out, or give {option('source_kind', 'one-hot')} where they are such rows"
         )
     return SourceSpec("values", size, (TensorSpec("source", "float32", (None, None, size)),), step=step)
 
