@@ -78,12 +78,13 @@ $(JAVASCRIPT)/node_modules/.installed: $(JAVASCRIPT)/package.json
 $(JAVASCRIPT_CASES)/words/int8.s2s: $(VENV)/.installed
 	$(BIN)/s2s-train cmudict --rows 6000 --epochs 6 --units 64 --bidirectional --attention dot --test-fraction 0.15 --score 0 --force --output $(@D)
 	$(BIN)/s2s-export $(@D)/model.keras --force
+	$(BIN)/s2s-export $(@D)/model.keras --force --quantize int8-weights --output $(@D)/int8-weights.s2s
 	$(BIN)/s2s-export $(@D)/model.keras --force --quantize int8 --output $@
 
 $(JAVASCRIPT_CASES)/compared/cases.json: $(JAVASCRIPT_CASES)/words/int8.s2s $(JAVASCRIPT)/test/make_expected.py
 	$(BIN)/python $(JAVASCRIPT)/test/make_expected.py $(@D) \
 		$(wildcard tests/fixtures/tiny.s2s tests/fixtures/tiny-none.s2s tests/fixtures/tiny-onehot.s2s tests/fixtures/tiny-probabilities.s2s) \
-		$(JAVASCRIPT_CASES)/words/int8.s2s $(JAVASCRIPT_CASES)/words/model.s2s
+		$(JAVASCRIPT_CASES)/words/int8.s2s $(JAVASCRIPT_CASES)/words/int8-weights.s2s $(JAVASCRIPT_CASES)/words/model.s2s
 
 test-javascript: need-npm $(JAVASCRIPT)/node_modules/.installed $(JAVASCRIPT_CASES)/compared/cases.json ## Check the JavaScript module's types, and compare it with the runtime in Node (needs npm)
 	cd $(JAVASCRIPT) && npm run --silent types && npm test --silent -- $(CURDIR)/$(JAVASCRIPT_CASES)/compared

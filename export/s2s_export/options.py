@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal
 
 from s2s_export.errors import ExportError
 from s2s_export.pass_names import named
+from s2s_runtime.bundle.manifest import Precision
 from s2s_runtime.declared_options import Need, Option, declares_options, option_problems
 from s2s_runtime.declared_options.checks import is_integer, is_list
 from s2s_runtime.spelling import did_you_mean, option
@@ -199,8 +200,13 @@ class ExportOptions:
     references: Annotated[Sequence[str], Option(typed=None, expected=_TEXTS, allowed=_are_texts)] = ()
     """The right target of each text in `verify_with`, for error rates with int8 or float16."""
 
-    quantize: Annotated[Literal["int8"] | None, Option(panel=FILES)] = None
-    """Weights of 8 bits: smaller and faster; what it changes is measured."""
+    quantize: Annotated[Literal["int8", "int8-weights"] | None, Option(panel=FILES)] = None
+    """Products of 8 bits, smaller and faster: int8; or only their weights: int8-weights, which stays nearer to float32
+    and needs onnxruntime 1.22. What it changes is measured."""
+
+    time_batch: Annotated[int | None, Option(panel=FILES, metavar="N", at_least=1, not_for=[DRY_RUN])] = None
+    """Time float32, int8 and int8-weights beside each other on batches of N sentences, on this machine, and say which
+    is fastest; with --quantize."""
 
     dtype: Annotated[Literal["float32", "float16"], Option(panel=FILES)] = "float32"
     """What the graphs compute in; float16 is for CUDA."""
@@ -251,6 +257,8 @@ class ExportOptions:
             )
         if self.quantize and self.dtype != "float32":
             problems.append(f"dtype: expected 'float32' with quantize {self.quantize!r}, got {self.dtype!r}")
+        if self.time_batch is not None and self.quantize is None:
+            problems.append(f"{option('time_batch')}: expected {option('quantize')} beside it, got none")
         unsound = next(
             (item for item in ([] if isinstance(self.feed, Mapping) else self.feed) if "=" not in item), None
         )
@@ -308,8 +316,8 @@ class ExportOptions:
         return self.max_length or (None if self.vocabulary is None else self.vocabulary.max_length)
 
     @property
-    def precision(self) -> str:
-        """What the bundle's manifest calls its numbers: "float32", "int8" or "float16"."""
+    def precision(self) -> Precision:
+        """What the bundle's manifest calls its numbers."""
         return self.quantize or self.dtype
 
     @property

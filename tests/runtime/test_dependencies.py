@@ -18,7 +18,7 @@ from s2s_runtime import BundleError, MissingExtraError, OptionError, ProviderErr
 from s2s_runtime.bundle.storage import FolderFiles
 from s2s_runtime.commands import bench as bench_cli
 from s2s_runtime.commands import decode as cli
-from s2s_runtime.loading import open_step_model
+from s2s_runtime.opening.step_models import open_step_model
 from s2s_runtime.ort import sessions
 from s2s_runtime.ort.open_session import open_session
 from s2s_runtime.ort.sessions import SessionSettings
@@ -262,6 +262,23 @@ load()
         "shared_threads: got False, but threads that all sessions share this process has, made with "
         "onnxruntime.set_global_thread_pool_sizes",
     ]
+
+
+def test_weights_of_8_bits_need_a_newer_onnxruntime(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where an old one refuses the operator that multiplies by them, the message says which version has it."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("MatMulNBits: nbits_ == 4 was false")
+
+    ort = pytest.importorskip("onnxruntime")
+    monkeypatch.setattr(ort, "InferenceSession", refuse)
+    for version, said in (
+        ("1.20.1", "x: weights of 8 bits need onnxruntime 1.22 or newer, got 1.20.1"),
+        ("1.22.0", "x: onnx"),
+    ):
+        monkeypatch.setattr(ort, "__version__", version)
+        with pytest.raises(BundleError, match=f"^{said}"):
+            open_session((TINY / "encoder.onnx").read_bytes(), SessionSettings(), "x")
 
 
 def test_graphs_that_do_not_fit_are_refused() -> None:

@@ -49,7 +49,8 @@ def search_positions(
     batch = replace(batch, limits=np.minimum(batch.limits, positions.count))
     check_targets(plan, batch)
     rules = plan.rules
-    by_steps = plan.notify is not None or plan.sampler is not None or plan.varied or rules.changes_scores
+    watched = any(each is not None for each in (plan.notify, plan.sampler, plan.guide))
+    by_steps = watched or plan.varied or rules.changes_scores
     looks_back = rules.allowed_next is not None or rules.automata or rules.ngram_size or rules.sequences
     if by_steps or options.engine == "steps":
         found = step_search(plan)(OnePassModel(lambda *_: positions.outputs), batch, plan)  # the pass is made

@@ -20,11 +20,12 @@ from s2s_runtime.declared_options import (
 )
 from s2s_runtime.declared_options.checks import is_list
 from s2s_runtime.errors import OptionError
+from s2s_runtime.options.language_models import LanguageModelOptions
 from s2s_runtime.options.output import OutputOptions
 from s2s_runtime.options.running import RunningOptions
 from s2s_runtime.options.sampling import SamplingOptions
 from s2s_runtime.options.search import SearchOptions
-from s2s_runtime.options.terms import SAMPLING
+from s2s_runtime.options.terms import BUNDLES, SAMPLING
 from s2s_runtime.options.tokens import TokenOptions
 from s2s_runtime.spelling import shown
 
@@ -40,7 +41,9 @@ _MAY_KEEP_OUT: Final = (
 
 @declares_options
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class DecodingOptions(RunningOptions, OutputOptions, SamplingOptions, TokenOptions, SearchOptions):
+class DecodingOptions(
+    RunningOptions, OutputOptions, SamplingOptions, LanguageModelOptions, TokenOptions, SearchOptions
+):
     """The options of decoding.
 
     "Length" of a target counts its tokens, the end token included. Tokens are given as ids, or as symbols where the
@@ -98,6 +101,8 @@ class DecodingOptions(RunningOptions, OutputOptions, SamplingOptions, TokenOptio
         if self.stochastic_beams and (self.beam_groups > 1 or self.patience != 1):
             other = "beam_groups" if self.beam_groups > 1 else "patience"
             problems.append(f"stochastic_beams: can't be combined with {other}, as they draw what the beam holds")
+        if self.rescore and self.return_alternatives:
+            problems.append("rescore: can't be combined with return_alternatives, whose order is that of first tokens")
         return problems
 
     def __repr__(self) -> str:
@@ -120,6 +125,13 @@ class DecodingOptions(RunningOptions, OutputOptions, SamplingOptions, TokenOptio
         return self.stochastic_beams or any(drawn)
 
     @property
+    def guided(self) -> bool:
+        """Whether language models count at every step."""
+        internal = self.internal_language_model is not None and self.internal_language_model_weight > 0
+        counts = self.language_model is not None and (self.language_model_weight > 0 or internal)
+        return counts and not self.rescore
+
+    @property
     def scored(self) -> bool:
         """Whether log-probabilities are computed."""
         several = self.beam_size > 1 or self.num_hypotheses > 1
@@ -135,7 +147,9 @@ class DecodingOptions(RunningOptions, OutputOptions, SamplingOptions, TokenOptio
 
         Prefixes are left out: they come with the sentences, and none of a batch may have one.
         """
-        asked = (option for option in _beyond(engine) if differs(getattr(self, option.name), option.default))
+        asked = [option for option in _beyond(engine) if differs(getattr(self, option.name), option.default)]
+        if not self.guided:  # language models look at what the engine found, or at nothing
+            asked = [option for option in asked if option.option.group != BUNDLES]
         return list(dict.fromkeys(option.option.obstacle or option.name for option in asked))
 
 

@@ -10,6 +10,7 @@ SEARCH: Final = "Search"
 TOKENS: Final = "What may be written"
 SAMPLING: Final = "Sampling"
 RUNNING: Final = "Running"
+LANGUAGE: Final = "Language models"
 FILES: Final = "Input and output"
 
 GREEDY_GRAPH: Final = "greedy graph"
@@ -20,6 +21,7 @@ NOT_GREEDY_GRAPH: Final = frozenset({BEAM_GRAPH, STEPS})
 
 SCORE: Final = ("score",)
 JSON: Final = "shown by --json alone"
+BUNDLES: Final = "of further bundles"
 LISTS: Final = "of lists"
 
 GREEDY: Final = Need(

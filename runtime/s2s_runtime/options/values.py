@@ -15,6 +15,7 @@ from s2s_runtime.options.types import (
     CancelSignal,
     Engine,
     ErrorPolicy,
+    LanguageModel,
     LengthPenaltyKind,
     LexiconOutputs,
     LexiconUse,
@@ -145,6 +146,27 @@ class OptionValues(TypedDict, total=False):
     and the logits, float32 (rows, vocabulary), which it may change; returns logits of that shape, -inf where a token
     may not follow. A row is a sequence that is being written, or one that has ended and isn't looked at any more:
     decide by a row's values alone, as rows come in no order to rely on. Scores count it."""
+
+    language_model: LanguageModel | None
+    """A language model of the target, a loaded bundle or its path, whose log-probabilities count too, at every step
+    (shallow fusion). Tokens are matched by their texts; those that it lacks are its unknown symbol, or an error. Scores
+    count it, those of `score` too."""
+
+    language_model_weight: float
+    """What the log-probabilities of language_model are multiplied by before they are added; with 0 all is as without
+    it."""
+
+    internal_language_model: LanguageModel | None
+    """A language model of the targets that the model was trained on, which stands for what the model itself knows of
+    them: its log-probabilities are subtracted, so that language_model takes their place (density ratio, McDermott et
+    al. 2019). As they may make a sequence better as it grows, a search may stop before the best is found."""
+
+    internal_language_model_weight: float
+    """What the log-probabilities of internal_language_model are multiplied by before they are subtracted."""
+
+    rescore: bool
+    """Language models look at the hypotheses of the search alone, not at every step: these get the scores that they
+    would have had, and come in their order. The search is as without language models, in the graph where it can."""
 
     sampling_temperature: float | None
     """Draw tokens at random from the softmax of logits / temperature. Sampling is on where any of the options that
@@ -281,6 +303,23 @@ class ScoreValues(TypedDict, total=False):
     and the logits, float32 (rows, vocabulary), which it may change; returns logits of that shape, -inf where a token
     may not follow. A row is a sequence that is being written, or one that has ended and isn't looked at any more:
     decide by a row's values alone, as rows come in no order to rely on. Scores count it."""
+
+    language_model: LanguageModel | None
+    """A language model of the target, a loaded bundle or its path, whose log-probabilities count too, at every step
+    (shallow fusion). Tokens are matched by their texts; those that it lacks are its unknown symbol, or an error. Scores
+    count it, those of `score` too."""
+
+    language_model_weight: float
+    """What the log-probabilities of language_model are multiplied by before they are added; with 0 all is as without
+    it."""
+
+    internal_language_model: LanguageModel | None
+    """A language model of the targets that the model was trained on, which stands for what the model itself knows of
+    them: its log-probabilities are subtracted, so that language_model takes their place (density ratio, McDermott et
+    al. 2019). As they may make a sequence better as it grows, a search may stop before the best is found."""
+
+    internal_language_model_weight: float
+    """What the log-probabilities of internal_language_model are multiplied by before they are subtracted."""
 
     unknown_symbols: UnknownPolicy | None
     """What becomes of symbols of a source text that the vocabulary lacks. "error": they are an error. "unk": the

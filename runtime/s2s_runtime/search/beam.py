@@ -74,7 +74,7 @@ class BeamSearch(Generic[StatesT]):
     """
 
     def __init__(self, model: StepModel[StatesT], batch: Batch, plan: SearchPlan) -> None:
-        self.model = model
+        self.model = plan.guided(model)
         self.batch = batch
         self.plan = plan
         self.pool = EndedPool(batch, plan)
@@ -129,16 +129,22 @@ class BeamSearch(Generic[StatesT]):
 
     def extend(self, beams: Beams[StatesT], output: StepOutput) -> Candidates:
         """Return the best extensions of each sentence: as many as can end in one step, and `beam_size` more."""
-        extended = self.extended(beams, output.logits)
+        extended = self.extended(beams, output)
         every, banks = extended.reshape(len(beams.scores), -1), self.plan.rules.banks(beams.history.places)
         return self.examine(every, None if banks is None else banks.reshape(every.shape), extended.shape[1])
 
-    def extended(self, beams: Beams[StatesT], logits: Floats) -> Floats:
-        """Return the log-probability of each beam with each token behind it: float32 (rows, vocabulary), both."""
-        rules, width = self.plan.rules, beams.scores.shape[1]  # the logits are ours to write into
+    def extended(self, beams: Beams[StatesT], output: StepOutput) -> Floats:
+        """Return the log-probability of each beam with each token behind it, float32 (rows, vocabulary)."""
+        logits, rules, width = (
+            output.logits,
+            self.plan.rules,
+            beams.scores.shape[1],
+        )  # the logits are ours to write into
         scores, written = beams.scores.reshape(-1), beams.history.tokens
         nothing = rules.penalize(logits, written)
         offset = scores - log_normalizer(logits)
+        if output.added is not None:
+            logits += output.added
         forced = self.batch.forced(beams.sentences, beams.history.length)
         living = None if rules.allowed_next is None else scores > -np.inf
         forced = None if forced is None else np.repeat(forced, width)

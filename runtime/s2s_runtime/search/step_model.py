@@ -22,10 +22,12 @@ class StepOutput(NamedTuple):
     Attributes:
         logits: float32 (rows, vocabulary), before softmax; callers may write into it.
         attention: float32 (rows, source time), rows sum to 1; None where it wasn't asked for.
+        added: float32 (rows, vocabulary), what others say of each token, added to its log-probability; None = nothing.
     """
 
     logits: NDArray[np.float32]
     attention: NDArray[np.float32] | None
+    added: NDArray[np.float32] | None = None
 
 
 class StepModel(Protocol[StatesT]):

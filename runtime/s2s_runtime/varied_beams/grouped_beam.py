@@ -53,7 +53,7 @@ class _GroupedBeamSearch(BeamSearch[StatesT]):
         return self.model.select(states, np.repeat(np.arange(len(self.whole)), self.groups))
 
     def extend(self, beams: Beams[StatesT], output: StepOutput) -> Candidates:
-        extended = self.before_penalty = self.extended(beams, output.logits)
+        extended = self.before_penalty = self.extended(beams, output)
         count, width = beams.scores.shape
         banks = self.plan.rules.banks(beams.history.places)
         sentences, groups = np.divmod(beams.sentences, self.groups)

@@ -20,7 +20,7 @@ from s2s_runtime.search.finished import EndedSequence, rank
 from s2s_runtime.search.plan import SearchPlan
 from s2s_runtime.search.sampling import Sampler
 from s2s_runtime.search.scoring import top_candidates
-from s2s_runtime.search.step_model import Candidates, StatesT, StepModel
+from s2s_runtime.search.step_model import Candidates, StatesT, StepModel, StepOutput
 
 _Doubles = NDArray[np.float64]
 
@@ -61,7 +61,7 @@ class _StochasticBeamSearch(BeamSearch[StatesT]):
         while beams is not None:
             output = self.model.step(beams.states, beams.tokens, attention=self.plan.looks)
             attention = self.look(beams, output)
-            log_shares, scores = self.shares(beams, output.logits)
+            log_shares, scores = self.shares(beams, output)
             self.end_unfollowed(beams, draws, log_shares)
             candidates, chosen = self.choose(beams, draws, self.perturbed(beams, draws, log_shares), log_shares, scores)
             beams, draws = self.go_on(beams, attention, candidates, chosen)
@@ -71,13 +71,13 @@ class _StochasticBeamSearch(BeamSearch[StatesT]):
         ranked = (sorted(drawn, key=lambda pair: -pair[0])[: self.plan.num_hypotheses] for drawn in self.drawn)
         return [rank([ended for _, ended in drawn], self.plan.num_hypotheses) for drawn in ranked]
 
-    def shares(self, beams: Beams[StatesT], logits: Floats) -> tuple[Floats, Floats]:
+    def shares(self, beams: Beams[StatesT], output: StepOutput) -> tuple[Floats, Floats]:
         """Return what each token adds to the log-probability of being drawn, and the model's of each beam with it.
 
         Both float32 (rows, vocabulary). What is drawn from is what sampling draws from: rules and sampling options
         count there, and scores are as everywhere.
         """
-        scores = self.extended(beams, logits)
+        scores = self.extended(beams, output)
         return self.sampler.log_shares(scores), scores
 
     def end_unfollowed(self, beams: Beams[StatesT], draws: _Draws, log_shares: Floats) -> None:

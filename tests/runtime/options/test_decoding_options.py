@@ -17,6 +17,7 @@ from s2s_runtime.commands import decode
 from s2s_runtime.declared_options import declared
 
 TINY = str(FIXTURES / "tiny.s2s")
+WRITER = str(FIXTURES / "tiny-writer.s2s")
 SOURCES = ["abcab", "edc", "aaaaaa", "dcbe"]
 EFFECTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "beam_size": ({}, {"beam_size": 4}),
@@ -58,6 +59,17 @@ EFFECTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "bias": ({}, {"bias": {"EE": 30.0}}),
     "lexicon": ({}, {"lexicon": {"edc": "A"}}),
     "lexicon_use": ({"lexicon": {"edc": "A"}, "beam_size": 2, "num_hypotheses": 2}, {"lexicon_use": "merge"}),
+    "language_model": ({"return_scores": True}, {"language_model": WRITER}),
+    "language_model_weight": ({"language_model": WRITER}, {"language_model_weight": 2.0}),
+    "internal_language_model": ({"language_model": WRITER, "return_scores": True}, {"internal_language_model": WRITER}),
+    "internal_language_model_weight": (
+        {"language_model": WRITER, "internal_language_model": WRITER, "return_scores": True},
+        {"internal_language_model_weight": 3.0},
+    ),
+    "rescore": (
+        {"beam_size": 2, "num_hypotheses": 2, "language_model": WRITER, "language_model_weight": 2.0},
+        {"rescore": True},
+    ),
     "replace_unknown": ({"suppress_tokens": list("ABCDE")}, {"replace_unknown": True}),
     "phrase_table": ({"suppress_tokens": list("ABCDE"), "replace_unknown": True}, {"phrase_table": {"a": "alpha"}}),
     "return_scores": ({}, {"return_scores": True}),
