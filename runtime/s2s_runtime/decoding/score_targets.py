@@ -27,6 +27,7 @@ from s2s_runtime.search.cancellation import cancellable, stoppable
 from s2s_runtime.search.forced import ForcedScores, score_targets
 from s2s_runtime.search.plan import make_plan
 from s2s_runtime.search.step_model import StepModel
+from s2s_runtime.spelling import shown
 
 if TYPE_CHECKING:
     from s2s_runtime.fusion import guides
@@ -157,7 +158,7 @@ def _target_at(index: int, target: Target, manifest: Manifest, add_end: bool) ->
 def _checked_ids(target: Sequence[int], name: str) -> list[int]:
     given = list(target) if isinstance(target, Iterable) else None
     if given is None or not all(map(is_integer, given)):
-        raise InputError(f"{name}: expected a text or a list of ids, got {target!r}")
+        raise InputError(f"{name}: expected a text or a list of ids, got {shown(target)}")
     return [int(token) for token in given]
 
 
