@@ -13,7 +13,7 @@ PROJECTS := $(wildcard */pyproject.toml)
 JAVASCRIPT := runtime/javascript
 JAVASCRIPT_CASES := .cache/javascript
 
-.PHONY: help setup test fuzz lint types demo docs tables architecture pictures screenshots clean test-runtime test-lowest test-newest test-javascript test-browser test-ray bench-batch wheels parity bench bench-peers bench-serve \
+.PHONY: help setup test official fuzz lint types demo docs tables architecture pictures screenshots clean test-runtime test-lowest test-newest test-javascript test-browser test-ray bench-batch wheels parity bench bench-peers bench-serve \
 	recipe-translator recipe-words recipe-words-baseline recipe-pronunciation recipe-cmudict recipe-addition \
 	recipe-curves
 
@@ -37,6 +37,9 @@ $(RUNTIME_VENV)/.installed: constraints.txt runtime/pyproject.toml
 
 test: $(VENV)/.installed ## Run the tests, two files at a time
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+official: $(VENV)/.installed ## Run every official example of the guide's table, those too that take seconds
+	S2S_DEAR_EXAMPLES=1 $(BIN)/python -m pytest tests/export/test_official_examples.py
 
 fuzz: MINUTES ?= 10
 fuzz: $(VENV)/.installed ## Try promises on random cases for MINUTES (SEED=n repeats, ONLY="kills,threads" chooses harnesses)
@@ -139,7 +142,7 @@ docs: $(DOCS_VENV)/.installed ## Build the guide and the API reference into site
 
 parity: need-RUN need-PAIRS $(VENV)/.installed ## Compare RUN's bundle with Keras on 1,000 sentences of PAIRS, greedy and beam 5
 	$(BIN)/python tests/parity/compare_with_keras.py "$(RUN)" "$(PAIRS)" --sentences 1000 --beam 5
-	$(BIN)/python tests/parity/tutorial_in_four_ways.py "$(PAIRS)"
+	$(BIN)/python tests/parity/tutorial_and_its_variants.py "$(PAIRS)"
 
 bench: $(VENV)/.installed ## Time the runtime alone: latency and throughput, greedy and beam, and how they grow
 	$(BIN)/python benchmarks/own.py
