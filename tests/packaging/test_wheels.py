@@ -57,6 +57,7 @@ FOR_PEOPLE = {
     "ray",
     "report",
     "serving",
+    "tuning",
 }  # rooms that decoding never imports
 
 
