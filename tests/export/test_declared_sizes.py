@@ -20,7 +20,7 @@ CASES = {  # which number, its value, and what the message says
     "an orthogonal matrix": ("encoder", "units", 4096, "201,326,592 bytes of weights at least"),
     "no number of weights": ("head", "units", 10**30, "bytes of weights at least"),
     "words": ("embedding", "input_dim", 10**9, "16,000,000,000 bytes of weights at least"),
-    "by what reads them": ("embedding", "output_dim", 1_500_000, "72,000,000 of them for encoder/lstm_cell/kernel"),
+    "by what reads them": ("embedding", "output_dim", 450_000, "21,600,000 of them for encoder/lstm_cell/kernel"),
     "a row": ("source", "batch_shape", [None, 10**9], 'layer "source" would give 1,000,000,000 numbers'),
 }
 
