@@ -25,7 +25,7 @@ from s2s_runtime.options import DecodingOptions, ScoreValues, merged_values
 from s2s_runtime.results import TargetScore
 from s2s_runtime.search.cancellation import cancellable, stoppable
 from s2s_runtime.search.forced import ForcedScores, score_targets
-from s2s_runtime.search.plan import make_plan
+from s2s_runtime.search.plan import SearchPlan, make_plan
 from s2s_runtime.search.step_model import StepModel
 from s2s_runtime.spelling import shown
 
@@ -74,11 +74,7 @@ def score_pairs(
         add_end: whether an end token is put after each target that has none.
         first: how many pairs came before these, for messages.
     """
-    plan = make_plan(options, manifest)
-    if options.language_model is not None and (own := guides.guides_of(options, manifest)) is not None:
-        plan = replace(plan, guide=own.around)
-    if manifest.kind == "ctc":
-        check_ctc_options(replace(options, beam_size=1, max_length=None))
+    plan = _checked_plan(options, manifest)
     read, prompts = _read(sources, manifest, options, first)
     given = [_target_at(first + i, target, manifest, add_end) for i, target in enumerate(rows_in(targets, "targets"))]
     if len(read) != len(given):
@@ -115,6 +111,15 @@ def score_pairs(
     for index, target_score in scored:
         scores[index] = target_score
     return scores
+
+
+def _checked_plan(options: DecodingOptions, manifest: Manifest) -> SearchPlan:
+    """Return what scores are made by, language models taken in; a model trained with CTC refuses some options."""
+    plan = make_plan(options, manifest)
+    if manifest.kind == "ctc":
+        check_ctc_options(replace(options, beam_size=1, max_length=None))
+    own = None if options.language_model is None else guides.guides_of(options, manifest)
+    return plan if own is None else replace(plan, guide=own.around)
 
 
 def _read(sources: Inputs, manifest: Manifest, options: DecodingOptions, first: int) -> tuple[Sources, list[list[int]]]:
