@@ -112,7 +112,7 @@ class ExportOptions:
 
     decoder_output: Annotated[str | None, Option(panel=GRAPH, metavar="NAME")] = None
     """Name of the output that is decoded (of the layer that makes it), where there are several. By default the only one
-    that is as wide as what the decoder reads."""
+    that is as wide as what the decoder reads. Several that are all fed back, joined by +, come out as one token."""
 
     source_input: Annotated[str | None, Option(panel=GRAPH, metavar="NAME")] = None
     """Name of the input that gets the text, where there are several. By default the first that holds ids."""
@@ -193,6 +193,12 @@ class ExportOptions:
         if self.ctc is not None and self.feedback == "token":
             problems.append(
                 f"{option('ctc')}: expected no {option('feedback', 'token')} beside it: nothing is fed back"
+            )
+        if self.feedback == "token" and (self.pairs is not None or self.expect is not None):
+            name = "pairs" if self.pairs is not None else "expect"
+            problems.append(
+                f"{option(name)}: a language model has no source, so pairs tell nothing of it: leave it out, and give "
+                f"its symbols with {option('target_vocab', 'FILE')}"
             )
         unread = ("start_symbol", "end_symbol", "start_id", "end_ids", "max_length", "pairs", "expect", "decoder_input")
         unread_names = [option(name) for name in unread if getattr(self, name) not in (None, (), [])]

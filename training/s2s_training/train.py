@@ -28,6 +28,7 @@ from s2s_training.fit.series_task import SeriesTask
 from s2s_training.fit.task import Task
 from s2s_training.fit.text_task import TextTask
 from s2s_training.fit.validation import VALIDATION_ERROR, DecodeValidation
+from s2s_training.language_models.task import LanguageTask
 from s2s_training.runs.run_folder import RunFolder
 from s2s_training.stages import Stages, unseen
 
@@ -126,6 +127,8 @@ def prepare(config: TrainingConfig, stages: Stages = unseen) -> Task:
     if config.fit.devices > 1 and config.data.data in SERIES:
         raise ConfigError(f"devices: expected 1 for the continuous data set {config.data.data!r}")
     keras.utils.set_random_seed(config.fit.seed)
+    if config.model.kind == "language-model":
+        return LanguageTask(config, stages)
     return SeriesTask(config) if config.data.data in SERIES else TextTask(config, stages)
 
 

@@ -25,6 +25,7 @@ from s2s_training.errors import DataError
 PADDING, UNKNOWN, START, END = "<pad>", "<unk>", "<s>", "</s>"
 SPACE, TAB, LINE_FEED = " ", "\t", "\n"
 ZERO_ROW = -1
+BLANK, BLANK_ID = "<blank>", 0  # of CTC
 
 
 def build_vocabulary(corpus: Corpus, config: TrainingConfig, pieces: PieceModels | None = None) -> VocabularyFile:
@@ -73,19 +74,43 @@ def _masked(examples: Sequence[Example], data: DataConfig, model: ModelConfig, p
     cutter, target_cutter = _cutters(data, pieces)
     source = dataclasses.replace(
         cutter,
-        symbols=_named_first((*padding, UNKNOWN), cutter, sources, data),
+        symbols=named_first((*padding, UNKNOWN), cutter, sources, data),
         padding=PADDING if padding else None,
         reverse=data.reverse,
     )
-    target = dataclasses.replace(
-        target_cutter,
-        symbols=_named_first((*padding, UNKNOWN, START, END), target_cutter, targets, data),
-        padding=PADDING if padding else None,
-        start=START,
-        end=END,
-    )
+    target = _masked_target(target_cutter, (sources, targets), data, model)
     policy = PaddingPolicy(masked=True, id=0 if padding else ZERO_ROW)
-    return VocabularyFile(source, target, policy, max_length=max(map(len, targets)) + 1)
+    fed = model.kind == "encoder-decoder"  # else targets are as long as sources let them be
+    return VocabularyFile(source, target, policy, max_length=max(map(len, targets)) + 1 if fed else None)
+
+
+def _masked_target(
+    cutter: Vocabulary, texts: tuple[list[list[str]], list[list[str]]], data: DataConfig, model: ModelConfig
+) -> Vocabulary:
+    """Return the target's vocabulary, given how it is cut and the symbols of all sources and targets.
+
+    A tagger has an end symbol only where some target is shorter than its source, and CTC a blank in place of padding.
+    """
+    sources, targets = texts
+    if model.kind == "ctc":
+        return dataclasses.replace(cutter, symbols=named_first((BLANK, UNKNOWN), cutter, targets, data))
+    padding = (PADDING,) if model.embedding else ()
+    start: tuple[str, ...] = (START,)
+    end: tuple[str, ...] = (END,)
+    if model.kind == "same-length":
+        start = ()
+        end = end if any(map(_is_shorter, targets, sources)) else ()
+    return dataclasses.replace(
+        cutter,
+        symbols=named_first((*padding, UNKNOWN, *start, *end), cutter, targets, data),
+        padding=next(iter(padding), None),
+        start=next(iter(start), None),
+        end=next(iter(end), None),
+    )
+
+
+def _is_shorter(one: Sequence[str], other: Sequence[str]) -> bool:
+    return len(one) < len(other)
 
 
 def _published(examples: Sequence[Example], config: TrainingConfig) -> VocabularyFile:
@@ -135,6 +160,11 @@ def _cut(examples: Sequence[Example], data: DataConfig, pieces: PieceModels) -> 
     )
 
 
+def target_cutter(data: DataConfig, pieces: PieceModels) -> Vocabulary:
+    """Return a vocabulary that cuts targets; which symbols it knows plays no part in that."""
+    return _cutters(data, pieces)[1]
+
+
 def _cutters(data: DataConfig, pieces: PieceModels) -> tuple[Vocabulary, Vocabulary]:
     """Return a vocabulary for each side that cuts its texts; which symbols it knows plays no part in that."""
     source, target = (
@@ -159,10 +189,20 @@ def _word_rule(unit: Unit) -> int:
     return WORD_RULES[-1] if unit == "word" else WORD_RULES[0]
 
 
-def _named_first(
-    named: Sequence[str], cutter: Vocabulary, texts: Sequence[Sequence[str]], data: DataConfig
+def named_first(
+    named: Sequence[str], cutter: Vocabulary, texts: Iterable[Sequence[str]], data: DataConfig
 ) -> tuple[str, ...]:
-    """Return the named symbols, then those of the texts, or every piece into which a text can be cut."""
+    """Return the named symbols, then those of the texts, or every piece into which a text can be cut.
+
+    Args:
+        named: symbols with a meaning of their own.
+        cutter: how texts are cut.
+        texts: the symbols of each, gone through once; pieces don't depend on them.
+        data: which symbols are kept.
+
+    Raises:
+        DataError: a named symbol occurs in the texts.
+    """
     if cutter.model is None:
         return (*named, *_symbols(texts, data, named))
     return tuple(dict.fromkeys([*named, *PieceModel(cutter.model).written()]))

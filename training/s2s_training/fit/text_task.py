@@ -15,6 +15,7 @@ from s2s_training.config.training import TrainingConfig
 from s2s_training.data.arrays import BucketedPairs, Layout, encode_pairs
 from s2s_training.data.corpus import Example, write_tsv
 from s2s_training.data.datasets import load_corpus
+from s2s_training.data.fitting_pairs import that_fit, with_frames
 from s2s_training.data.sentencepiece_training import piece_models
 from s2s_training.data.tf_datasets import EpochOrder, make_dataset
 from s2s_training.data.vocabulary_builder import build_vocabulary, drop_long
@@ -22,7 +23,8 @@ from s2s_training.fit.compiling import compile_model, monitored
 from s2s_training.fit.greedy_decoder import GreedyDecoder
 from s2s_training.fit.precision import training_twin
 from s2s_training.models.encoder_decoder import build_model
-from s2s_training.runs.data_digests import require_same_data, write_digests
+from s2s_training.models.one_pass import up_to_logits
+from s2s_training.runs.data_digests import digests_of_pairs, require_same_data, write_digests
 from s2s_training.runs.run_folder import RunFolder
 from s2s_training.stages import Stages, unseen
 
@@ -55,23 +57,27 @@ class TextTask:
         logger.info("%d pairs to train on, %d for validation, %d for testing", *parts)
         stages("building vocabularies")
         self.vocabulary = build_vocabulary(self.corpus, config, pieces)
-        self.layout = Layout.of(self.vocabulary, config.model)
+        described = with_frames(config.model, self.corpus, self.vocabulary)
+        fitting = that_fit(self.corpus, self.vocabulary, described)
+        self.layout = Layout.of(self.vocabulary, described)
         stages("building the model")
-        self._plain = build_model(config.model, self.layout)
-        self.model = training_twin(self._plain, config.fit)
+        self._plain = build_model(described, self.layout)
+        self.model = self._plain if self.layout.frames is None else up_to_logits(self._plain)
+        self.model = training_twin(self.model, config.fit)
         compile_model(self.model, config.fit, self.layout)
         sizes = (self.layout.source_size, self.layout.target_size, f"{self.model.count_params():,}")
         logger.info("%d source and %d target symbols, %s parameters", *sizes)
-        self.monitored = monitored(config.fit)
+        self.monitored = monitored(config.fit, self.layout)
         self._config = config.fit
         stages("turning texts into numbers")
-        self._pairs = self.bucketed(self.corpus.train, config.fit)
-        self._valid = self.bucketed(self.corpus.valid, config.fit)
+        self._pairs = self.bucketed(fitting.train, config.fit)
+        self._valid = self.bucketed(fitting.valid, config.fit)
         self._decoder: GreedyDecoder | None = None
 
     def bucketed(self, examples: Sequence[Example], config: FitConfig) -> BucketedPairs:
         """Return examples as padded arrays in buckets of similar length."""
-        return BucketedPairs(encode_pairs(examples, self.vocabulary), self.layout, config.buckets, config.batch_size)
+        pairs = encode_pairs(examples, self.vocabulary, self.layout)
+        return BucketedPairs(pairs, self.layout, config.buckets, config.batch_size)
 
     @property
     def steps(self) -> int:
@@ -95,11 +101,11 @@ class TextTask:
 
     def check(self, folder: RunFolder) -> None:
         """Check that pairs and symbols are those with which the run in the folder began; see `Task.check`."""
-        require_same_data(folder, self.corpus, self.vocabulary)
+        require_same_data(folder, digests_of_pairs(self.corpus, self.vocabulary))
 
     def write(self, folder: RunFolder) -> None:
         """Write the digests of the data, then `vocab.json` and `test.tsv`."""
-        write_digests(folder, self.corpus, self.vocabulary)
+        write_digests(folder, digests_of_pairs(self.corpus, self.vocabulary))
         self.vocabulary.write(folder.vocabulary)
         write_tsv(folder.held_out, self.corpus.held_out())
 
