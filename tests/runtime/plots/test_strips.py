@@ -15,26 +15,6 @@ from s2s_runtime.plots.strips import alignment_figure, plot_alignment, plot_tags
 
 SENTENCE = "the dog saw a small park near the river where children of all ages played with an old ball"
 WORDS = SENTENCE.split()
-    "the",
-    "dog",
-    "saw",
-    "a",
-    "small",
-    "park",
-    "near",
-    "the",
-    "river",
-    "where",
-    "children",
-    "of",
-    "all",
-    "ages",
-    "played",
-    "with",
-    "an",
-    "old",
-    "ball",
-]
 
 
 def drawn(figure: Any) -> list[tuple[str, Any]]:
