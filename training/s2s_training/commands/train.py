@@ -119,7 +119,8 @@ def _how_to_go_on(run: Path) -> str:
 
     if not has_begun(run):
         return "nothing was written yet"
-    return f"s2s-train --resume -o {shlex.quote(str(run))} goes on with the last whole epoch"
+    within = ", or the last state in it" if any(run.glob("**/backup/epoch-*-step-*.weights.h5")) else ""
+    return f"s2s-train --resume -o {shlex.quote(str(run))} goes on with the last whole epoch{within}"
 
 
 def _run(config: TrainingConfig, settings: TrainSettings, seeds: list[int] | None) -> dict[str, Any]:

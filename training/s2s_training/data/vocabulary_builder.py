@@ -9,13 +9,12 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import chain
+from typing import NamedTuple
 
 from s2s_runtime.vocabulary.sentencepiece import PieceModel
 from s2s_runtime.vocabulary.vocabulary_file import PaddingPolicy, Unit, Vocabulary, VocabularyFile
 from s2s_runtime.vocabulary.words import WORD_RULES
 from s2s_training.config.data import DataConfig
-from s2s_training.config.model import ModelConfig
 from s2s_training.config.training import TrainingConfig
 from s2s_training.data.corpus import Corpus, Example
 from s2s_training.data.lengths import within_lengths
@@ -25,6 +24,23 @@ from s2s_training.errors import DataError
 PADDING, UNKNOWN, START, END = "<pad>", "<unk>", "<s>", "</s>"
 SPACE, TAB, LINE_FEED = " ", "\t", "\n"
 ZERO_ROW = -1
+
+
+class SymbolCounts(NamedTuple):
+    """What a vocabulary is built from: how often each symbol of a side occurs, and those of its longest text."""
+
+    counts: Counter[str]
+    longest: int
+
+    @classmethod
+    def of(cls, texts: Iterable[Sequence[str]]) -> SymbolCounts:
+        """Count the symbols of texts, which are gone through once."""
+        counts: Counter[str] = Counter()
+        longest = 0
+        for symbols in texts:
+            counts.update(symbols)
+            longest = max(longest, len(symbols))
+        return cls(counts, longest)
 
 
 def build_vocabulary(corpus: Corpus, config: TrainingConfig, pieces: PieceModels | None = None) -> VocabularyFile:
@@ -41,9 +57,33 @@ def build_vocabulary(corpus: Corpus, config: TrainingConfig, pieces: PieceModels
     Raises:
         DataError: a named symbol occurs in the texts.
     """
+    pieces = pieces or piece_models(corpus.train, config.data)
+    examples = corpus.train if reads_training_alone(config) else [*corpus.train, *corpus.valid, *corpus.test]
+    source, target = cutters(config.data, pieces)
+    return vocabulary_of(
+        SymbolCounts.of(source.split(example.source) for example in examples),
+        SymbolCounts.of(target.split(example.targets[0]) for example in examples),
+        config,
+        pieces,
+    )
+
+
+def reads_training_alone(config: TrainingConfig) -> bool:
+    """Return whether symbols are those of the training part; else they are those of all parts."""
+    return config.model.padding == "mask"
+
+
+def vocabulary_of(
+    sources: SymbolCounts, targets: SymbolCounts, config: TrainingConfig, pieces: PieceModels
+) -> VocabularyFile:
+    """Return what `build_vocabulary` does, from the symbols of both sides.
+
+    Raises:
+        DataError: a named symbol occurs in the texts.
+    """
     if config.model.padding == "mask":
-        return _masked(corpus.train, config.data, config.model, pieces or piece_models(corpus.train, config.data))
-    return _published([*corpus.train, *corpus.valid, *corpus.test], config)
+        return _masked(sources, targets, config, pieces)
+    return _published(sources, targets, config)
 
 
 def drop_long(corpus: Corpus, data: DataConfig, pieces: PieceModels | None = None) -> Corpus:
@@ -57,20 +97,24 @@ def drop_long(corpus: Corpus, data: DataConfig, pieces: PieceModels | None = Non
     Raises:
         DataError: no training pair is left.
     """
-    models = pieces or piece_models(corpus.train, data)
+    source, target = cutters(data, pieces or piece_models(corpus.train, data))
 
     def measure(examples: Sequence[Example]) -> tuple[list[int], list[int]]:
-        sources, targets = _cut(examples, data, models)
-        return [len(source) for source in sources], [len(target) for target in targets]
+        return (
+            [len(source.split(example.source)) for example in examples],
+            [len(target.split(example.targets[0])) for example in examples],
+        )
 
     return within_lengths(corpus, data, measure)
 
 
-def _masked(examples: Sequence[Example], data: DataConfig, model: ModelConfig, pieces: PieceModels) -> VocabularyFile:
+def _masked(
+    sources: SymbolCounts, targets: SymbolCounts, config: TrainingConfig, pieces: PieceModels
+) -> VocabularyFile:
     # Padding needs an id of its own where embeddings look it up; one-hot rows of it are zeros.
-    padding = [PADDING] if model.embedding else []
-    sources, targets = _cut(examples, data, pieces)
-    cutter, target_cutter = _cutters(data, pieces)
+    data = config.data
+    padding = [PADDING] if config.model.embedding else []
+    cutter, target_cutter = cutters(data, pieces)
     source = dataclasses.replace(
         cutter,
         symbols=_named_first((*padding, UNKNOWN), cutter, sources, data),
@@ -85,18 +129,17 @@ def _masked(examples: Sequence[Example], data: DataConfig, model: ModelConfig, p
         end=END,
     )
     policy = PaddingPolicy(masked=True, id=0 if padding else ZERO_ROW)
-    return VocabularyFile(source, target, policy, max_length=max(map(len, targets)) + 1)
+    return VocabularyFile(source, target, policy, max_length=targets.longest + 1)
 
 
-def _published(examples: Sequence[Example], config: TrainingConfig) -> VocabularyFile:
+def _published(sources: SymbolCounts, targets: SymbolCounts, config: TrainingConfig) -> VocabularyFile:
     data = config.data
     source_form, target_form = data.normalizations
     fed = config.model.kind != "repeat-vector"
-    sources, targets = _cut(examples, data, PieceModels())
     wrappers = (TAB, LINE_FEED) if fed else ()
-    filler = [[SPACE]] if config.model.padding == "space" else []
-    source_symbols = _symbols([*sources, *filler], data, ())
-    target_symbols = sorted([*_symbols([*targets, *filler], data, wrappers), *wrappers])
+    filler = Counter([SPACE] if config.model.padding == "space" else [])
+    source_symbols = _symbols(sources.counts + filler, data, ())
+    target_symbols = sorted([*_symbols(targets.counts + filler, data, wrappers), *wrappers])
     if not fed:  # one table for both sides, as published for addition
         source_symbols = target_symbols = sorted({*source_symbols, *target_symbols})
     source = Vocabulary(
@@ -121,21 +164,12 @@ def _published(examples: Sequence[Example], config: TrainingConfig) -> Vocabular
         masked=False,
         id=source_symbols.index(SPACE) if filler else ZERO_ROW,
         side="left" if data.reverse else "right",  # padded at the end, then reversed as a whole
-        length=max(map(len, sources)),
+        length=sources.longest,
     )
-    return VocabularyFile(source, target, policy, max_length=max(map(len, targets)) + len(wrappers))
+    return VocabularyFile(source, target, policy, max_length=targets.longest + len(wrappers))
 
 
-def _cut(examples: Sequence[Example], data: DataConfig, pieces: PieceModels) -> tuple[list[list[str]], list[list[str]]]:
-    """Return the symbols of every source and of every first target."""
-    source, target = _cutters(data, pieces)
-    return (
-        [source.split(example.source) for example in examples],
-        [target.split(example.targets[0]) for example in examples],
-    )
-
-
-def _cutters(data: DataConfig, pieces: PieceModels) -> tuple[Vocabulary, Vocabulary]:
+def cutters(data: DataConfig, pieces: PieceModels) -> tuple[Vocabulary, Vocabulary]:
     """Return a vocabulary for each side that cuts its texts; which symbols it knows plays no part in that."""
     source, target = (
         Vocabulary(
@@ -159,18 +193,15 @@ def _word_rule(unit: Unit) -> int:
     return WORD_RULES[-1] if unit == "word" else WORD_RULES[0]
 
 
-def _named_first(
-    named: Sequence[str], cutter: Vocabulary, texts: Sequence[Sequence[str]], data: DataConfig
-) -> tuple[str, ...]:
+def _named_first(named: Sequence[str], cutter: Vocabulary, texts: SymbolCounts, data: DataConfig) -> tuple[str, ...]:
     """Return the named symbols, then those of the texts, or every piece into which a text can be cut."""
     if cutter.model is None:
-        return (*named, *_symbols(texts, data, named))
+        return (*named, *_symbols(texts.counts, data, named))
     return tuple(dict.fromkeys([*named, *PieceModel(cutter.model).written()]))
 
 
-def _symbols(texts: Iterable[Sequence[str]], data: DataConfig, named: Sequence[str]) -> list[str]:
-    """Return the symbols of texts that are frequent enough, in the order of their code points."""
-    counts = Counter(chain.from_iterable(texts))
+def _symbols(counts: Counter[str], data: DataConfig, named: Sequence[str]) -> list[str]:
+    """Return the symbols that are frequent enough, in the order of their code points."""
     clash = [symbol for symbol in named if symbol in counts]
     if clash:
         raise DataError(f"the texts hold {clash[0]!r}, which names a special symbol; replace it in the data")

@@ -16,13 +16,13 @@ from s2s_training.data.arrays import BucketedPairs, Layout, encode_pairs
 from s2s_training.data.corpus import Example, write_tsv
 from s2s_training.data.datasets import load_corpus
 from s2s_training.data.sentencepiece_training import piece_models
-from s2s_training.data.tf_datasets import EpochOrder, make_dataset
+from s2s_training.data.tf_datasets import Batches, EpochOrder, make_dataset
 from s2s_training.data.vocabulary_builder import build_vocabulary, drop_long
 from s2s_training.fit.compiling import compile_model, monitored
 from s2s_training.fit.greedy_decoder import GreedyDecoder
 from s2s_training.fit.precision import training_twin
 from s2s_training.models.encoder_decoder import build_model
-from s2s_training.runs.data_digests import require_same_data, write_digests
+from s2s_training.runs.data_digests import digests_of_pairs, require_same_data, write_digests
 from s2s_training.runs.run_folder import RunFolder
 from s2s_training.stages import Stages, unseen
 
@@ -56,6 +56,14 @@ class TextTask:
         stages("building vocabularies")
         self.vocabulary = build_vocabulary(self.corpus, config, pieces)
         self.layout = Layout.of(self.vocabulary, config.model)
+        self._build(config, stages)
+        self._readings = self.corpus.readings
+        stages("turning texts into numbers")
+        self._pairs: Batches = self.bucketed(self.corpus.train, config.fit)
+        self._valid: Batches = self.bucketed(self.corpus.valid, config.fit)
+
+    def _build(self, config: TrainingConfig, stages: Stages) -> None:
+        """Build the model for the layout, and compile it."""
         stages("building the model")
         self._plain = build_model(config.model, self.layout)
         self.model = training_twin(self._plain, config.fit)
@@ -64,9 +72,6 @@ class TextTask:
         logger.info("%d source and %d target symbols, %s parameters", *sizes)
         self.monitored = monitored(config.fit)
         self._config = config.fit
-        stages("turning texts into numbers")
-        self._pairs = self.bucketed(self.corpus.train, config.fit)
-        self._valid = self.bucketed(self.corpus.valid, config.fit)
         self._decoder: GreedyDecoder | None = None
 
     def bucketed(self, examples: Sequence[Example], config: FitConfig) -> BucketedPairs:
@@ -91,21 +96,29 @@ class TextTask:
         most = self._config.decode_valid
         if self._config.select == "loss" and not most:
             return None
-        return self._error_rates(self.corpus.merged(self.corpus.valid)[: most or None])["plain"]["sequence_error_rate"]
+        return self._error_rates(self._validation_examples(most or None))["plain"]["sequence_error_rate"]
+
+    def _validation_examples(self, most: int | None) -> list[Example]:
+        """Return the first sources to be decoded of the validation part, each with all its targets; None = all."""
+        return self.corpus.merged(self.corpus.valid)[:most]
+
+    def _held_out(self, most: int) -> list[Example]:
+        """Return the first examples to score."""
+        return self.corpus.held_out()[:most]
 
     def check(self, folder: RunFolder) -> None:
         """Check that pairs and symbols are those with which the run in the folder began; see `Task.check`."""
-        require_same_data(folder, self.corpus, self.vocabulary)
+        require_same_data(folder, digests_of_pairs(self.corpus, self.vocabulary))
 
     def write(self, folder: RunFolder) -> None:
         """Write the digests of the data, then `vocab.json` and `test.tsv`."""
-        write_digests(folder, self.corpus, self.vocabulary)
+        write_digests(folder, digests_of_pairs(self.corpus, self.vocabulary))
         self.vocabulary.write(folder.vocabulary)
         write_tsv(folder.held_out, self.corpus.held_out())
 
     def errors(self) -> dict[str, dict[str, Any]]:
         """Return the error rates of held-out sources, as they are and under each further reading of the corpus."""
-        examples = self.corpus.held_out()[: self._config.score]
+        examples = self._held_out(self._config.score)
         if not examples:
             return {}
         logger.info("decoding %d held-out sources", len(examples))
@@ -124,7 +137,7 @@ class TextTask:
         decoded = [target.split_whole(text) for text in self._decoder.decode([example.source for example in examples])]
         references = [[target.split_whole(text) for text in example.targets] for example in examples]
         rates = {"plain": error_rates(decoded, references)}
-        for name, reading in self.corpus.readings.items():
+        for name, reading in self._readings.items():
             read = [[reading(tokens) for tokens in right] for right in references]
             rates[name] = error_rates([reading(tokens) for tokens in decoded], read)
         return {name: figures.to_dict() for name, figures in rates.items()}

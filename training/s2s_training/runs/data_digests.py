@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
 from s2s_runtime.files.json_fields import read_json, write_json
@@ -20,12 +20,51 @@ from s2s_training.runs.run_folder import RunFolder
 DIGEST_SIZE = 16  # bytes
 
 
-def write_digests(folder: RunFolder, corpus: Corpus, vocabulary: VocabularyFile) -> None:
+class Digest:
+    """A digest of items in their order, the same on every machine, and how many they are.
+
+    Attributes:
+        count: how many items were added.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._digest = hashlib.blake2b(digest_size=DIGEST_SIZE)
+
+    @classmethod
+    def of(cls, items: Iterable[Any]) -> Digest:
+        """Return the digest of items."""
+        digest = cls()
+        for item in items:
+            digest.add(item)
+        return digest
+
+    def add(self, item: Any) -> None:
+        """Add an item that JSON can hold."""
+        self._digest.update(json.dumps(item).encode() + b"\n")
+        self.count += 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return count and digest."""
+        return {"count": self.count, "digest": self._digest.hexdigest()}
+
+
+Digests = Mapping[str, Mapping[str, Any]]
+
+
+def digests_of_pairs(corpus: Corpus, vocabulary: VocabularyFile) -> Digests:
+    """Return the digests of the parts of a corpus, and of the symbols."""
+    parts = {"training pairs": corpus.train, "validation pairs": corpus.valid, "test pairs": corpus.test}
+    symbols = Digest.of([vocabulary.to_dict()])
+    return {**{name: Digest.of(part).to_dict() for name, part in parts.items()}, "symbols": symbols.to_dict()}
+
+
+def write_digests(folder: RunFolder, digests: Digests) -> None:
     """Write the digests that `require_same_data` compares; they are kept as long as the run can be resumed."""
-    write_json(folder.data_digests, _digests(corpus, vocabulary))
+    write_json(folder.data_digests, digests)
 
 
-def require_same_data(folder: RunFolder, corpus: Corpus, vocabulary: VocabularyFile) -> None:
+def require_same_data(folder: RunFolder, now: Digests) -> None:
     """Check that the texts, in their order and their parts, and the symbols are those that the run began with.
 
     A folder without digests, from before there were any, is held to its `vocab.json` alone; one that has neither has
@@ -34,11 +73,10 @@ def require_same_data(folder: RunFolder, corpus: Corpus, vocabulary: VocabularyF
     Raises:
         RunFolderError: they are not; names what differs.
     """
-    now = _digests(corpus, vocabulary)
     if folder.data_digests.is_file():
         then = read_json(folder.data_digests)
     elif folder.vocabulary.is_file():
-        then = {"symbols": _digest([VocabularyFile.read(folder.vocabulary).to_dict()])}
+        then = {"symbols": Digest.of([VocabularyFile.read(folder.vocabulary).to_dict()]).to_dict()}
     else:
         return
     changed = [_change(name, then[name], now[name]) for name in now if name in then and then[name] != now[name]]
@@ -54,21 +92,7 @@ def refuse(folder: RunFolder, changed: str) -> NoReturn:
     )
 
 
-def _digests(corpus: Corpus, vocabulary: VocabularyFile) -> dict[str, dict[str, Any]]:
-    parts = {"training pairs": corpus.train, "validation pairs": corpus.valid, "test pairs": corpus.test}
-    return {**{name: _digest(part) for name, part in parts.items()}, "symbols": _digest([vocabulary.to_dict()])}
-
-
-def _digest(items: Iterable[Any]) -> dict[str, Any]:
-    """Return how many items there are, and a digest of them in their order; it is the same on every machine."""
-    digest, count = hashlib.blake2b(digest_size=DIGEST_SIZE), 0
-    for item in items:
-        digest.update(json.dumps(item).encode() + b"\n")
-        count += 1
-    return {"count": count, "digest": digest.hexdigest()}
-
-
-def _change(name: str, then: dict[str, Any], now: dict[str, Any]) -> str:
+def _change(name: str, then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     if then["count"] == now["count"]:
         return f"other {name}"
     return f"{name}: {then['count']} then, {now['count']} now"
