@@ -1,5 +1,6 @@
 """Fixtures shared by every test."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -10,6 +11,12 @@ from places import FIXTURES, ROOT
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
 settings.load_profile("untimed")
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was imported out of later garbage collections: walking through TensorFlow takes long for nothing."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,10 +59,11 @@ def replacing_bundle(path: Path) -> Iterator[Path]:
         with replacing_folder(path) as folder:
             yield folder
         return
-    with tempfile.TemporaryDirectory(prefix="s2s-export-") as name:
-        folder = Path(name)
+    with replacing(path) as beside:
+        folder = beside.with_name(f"{beside.name}.files")
+        folder.mkdir()
         yield folder
-        with replacing(path) as beside, ZipFile(beside, "w") as archive:
+        with ZipFile(beside, "w") as archive:
             for file in sorted(folder.iterdir()):
                 archive.write(file, file.name)
 

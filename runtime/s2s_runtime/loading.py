@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.bundle.manifest_file import checked_bundle
-from s2s_runtime.bundle.storage import BundleFiles, BundleSource, find_files
+from s2s_runtime.bundle.storage import BundleSource, find_files
 from s2s_runtime.declared_options import known_keywords
 from s2s_runtime.decoding.workers import make_workers
 from s2s_runtime.errors import OptionError
 from s2s_runtime.forks import leave_alone
-from s2s_runtime.language_models.begun_model import BegunModel
-from s2s_runtime.language_models.prompts import needs_prompt
 from s2s_runtime.model import Model
-from s2s_runtime.one_pass.pass_model import OnePassModel
-from s2s_runtime.ort.bundle_sessions import BundleSessions
-from s2s_runtime.ort.onnx_model import OnnxStepModel
-from s2s_runtime.ort.sessions import ProviderOptions, SessionSettings, settings_like
-from s2s_runtime.ort.thread_rule import rows_for_one_thread
-from s2s_runtime.ort.whole_graph import StepGraph, WholeGraph
+from s2s_runtime.opening.step_models import open_step_model, opener
+from s2s_runtime.ort.sessions import ProviderOptions, SessionSettings
 from s2s_runtime.spelling import shown
-
-AnyModel = OnnxStepModel | OnePassModel | BegunModel[Any]
 
 logger = logging.getLogger(__name__)
 
@@ -88,8 +79,8 @@ def load(
         if unknown:
             raise OptionError(f"sessions: expected names among {', '.join(manifest.graphs)}, got {', '.join(unknown)}")
         step_model = open_step_model(files, manifest, settings, ready)
-        opener = partial(_opener, files, manifest, settings, step_model.alone)
-        at_once = make_workers(workers, settings, manifest, ready, opener)
+        opening = partial(opener, files, manifest, settings, step_model.alone)
+        at_once = make_workers(workers, settings, manifest, ready, opening)
     logger.debug("%s: opened; %s decodes", files.name, step_model.provider)
     return Model(manifest, step_model, step_model.provider, at_once, files.name)
 
@@ -111,66 +102,3 @@ def _by_name(sessions: Mapping[str, Any] | None) -> dict[str, Any]:
             )
         leave_alone(session)
     return dict(sessions or {})
-
-
-def _opener(
-    files: BundleFiles, manifest: Manifest, settings: SessionSettings, alone: Mapping[str, Any] | None, threads: int
-) -> Callable[[], AnyModel]:
-    """Return a function that opens the graphs with so many threads each, or takes those that have one already."""
-    sessions = alone
-    if sessions is None or threads != 1:
-        sessions = BundleSessions(files, manifest, replace(settings, intra_op_threads=threads), {})
-    if manifest.one_graph:
-        return partial(_one_pass_model, manifest, sessions)
-    return lambda: _begun(manifest, OnnxStepModel(manifest, sessions))
-
-
-def _begun(manifest: Manifest, model: OnnxStepModel) -> OnnxStepModel | BegunModel[Any]:
-    """Return the model, or, where a language model has no start token, one that begins with its prompt's first."""
-    return BegunModel(model, manifest.target.size) if needs_prompt(manifest) else model
-
-
-def _one_pass_model(manifest: Manifest, sessions: Mapping[str, Any]) -> OnePassModel:
-    graph = WholeGraph(manifest, sessions)
-    step = StepGraph(manifest, sessions) if "step" in manifest.graphs else None
-    return OnePassModel(graph, graph.provider, step)
-
-
-def open_step_model(
-    files: BundleFiles,
-    manifest: Manifest,
-    settings: SessionSettings,
-    ready: Mapping[str, Any] | None = None,
-    *,
-    on_device: bool | None = None,
-) -> AnyModel:
-    """Open the encoder and the graph that decodes most often; the others are opened when they are needed.
-
-    Where steps of few rows are for one thread, graphs are opened with one first, with more for the first larger batch.
-
-    Each graph is checked to have the inputs and outputs that the manifest promises.
-
-    Args:
-        files: files of the bundle.
-        manifest: manifest of the bundle.
-        settings: how sessions are opened.
-        ready: sessions that are open already, by graph name.
-        on_device: see `OnnxStepModel`.
-
-    Raises:
-        MissingExtraError, ProviderError, BundleError, OptionError: as `load`.
-    """
-    ready = ready or {}
-    if manifest.one_graph:
-        return _one_pass_model(manifest, BundleSessions(files, manifest, settings, ready))
-    stepping = settings_like(ready["decoder"]) if "decoder" in ready else settings
-    device = stepping.device
-    if settings.providers is None:
-        settings = stepping
-    graphs = BundleSessions(files, manifest, settings, ready)
-    if settings.allow_fallback:
-        device = settings_like(graphs["encoder"]).device  # what was obtained
-    rows = rows_for_one_thread(manifest, settings, ready)
-    alone = BundleSessions(files, manifest, replace(settings, intra_op_threads=1), {}) if rows else None
-    steps = OnnxStepModel(manifest, graphs, device, on_device=on_device, alone=alone, rows_alone=rows)
-    return _begun(manifest, steps)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, SupportsIndex, overload
@@ -174,12 +175,20 @@ class TargetScore(ComparedByValue):
         token_scores: log-probability of each token; that of the end token comes last.
         unknown_symbols: symbols that the vocabularies lack, those of the source and then those of the target, in the
             order of the texts.
+        given: first tokens that weren't predicted, their log-probability 0: of a language model without a start token.
     """
 
     score: float
     log_probability: float
     token_scores: list[float]
     unknown_symbols: list[str] = field(default_factory=list)
+    given: int = 0
+
+    @property
+    def perplexity(self) -> float:
+        """The exponential of the mean negative log-probability of the tokens that were predicted; 1 of none."""
+        predicted = len(self.token_scores) - self.given
+        return math.exp(-self.log_probability / predicted) if predicted > 0 else 1.0
 
     def __repr__(self) -> str:
         numbers = f"score={self.score:.4g}, log_probability={self.log_probability:.4g}"

@@ -80,6 +80,9 @@ def run_console(snippet: Snippet, place: str) -> None:
         assert not expected or matches(expected, written), f"{place}: {command} gave\n{done.stdout}"
 
 
+TOYS = {"model.s2s": "tiny.s2s", "values.s2s": "tiny-values.s2s", "writer.s2s": "tiny-writer.s2s"}
+
+
 @pytest.mark.parametrize(
     "page",
     [pytest.param(p, id=p.stem, marks=[pytest.mark.tensorflow] if p.stem in NEEDS_TENSORFLOW else []) for p in PAGES],
@@ -92,7 +95,7 @@ def test_snippets_give_what_stands_below_them(page: Path, tmp_path: Path, monkey
 
         keras.utils.clear_session()  # layers are numbered from 1, whatever ran before in this process
     else:
-        for name, bundle in (("model.s2s", "tiny.s2s"), ("values.s2s", "tiny-values.s2s")):
+        for name, bundle in TOYS.items():
             shutil.copytree(ROOT / "tests" / "fixtures" / bundle, name)
     namespace: dict[str, object] = {"__name__": "__main__"}
     printed, told = "", True

@@ -12,6 +12,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
@@ -19,6 +20,7 @@ import pytest
 from architectures.fed import forecast_from_the_known
 from model_pairs import lstm_of_the_tutorial
 from places import ROOT
+from warm_commands import warm_commands
 
 pytestmark = pytest.mark.tensorflow
 
@@ -29,19 +31,28 @@ SNIPPETS = [body for page in (README, RUNTIME_README) for kind, body in FENCE.fi
 LETTERS = "s2s-train fra.txt --bidirectional --attention dot -o runs/letters"
 BIN = Path(sys.executable).parent
 SHORT_TRAINING = """#!/bin/bash
-case "$*" in (*sine-cosine*) cut="--epochs 1";; (*) cut="--epochs 1 --score 10 --rows 260";; esac
+cut="--epochs 1 --score 10 --rows 260"
+case "$*" in (*sine-cosine*) cut="--epochs 1";; (*--seeds*) cut="$cut --seeds 1,2";; esac
 exec {real} "$@" $cut
 """
 
 
 @pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what the README's reader has, and a short way to train in front of the path."""
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with what the README's reader has; its commands, and a short way to train, in front of the path."""
     folder = tmp_path_factory.mktemp("desk")
-    (folder / "bin").mkdir()
+    for name in ("bin", "warm"):
+        (folder / name).mkdir()
     wrapper = folder / "bin" / "s2s-train"
-    wrapper.write_text(SHORT_TRAINING.format(real=shlex.quote(str(BIN / "s2s-train"))), encoding="utf-8")
+    wrapper.write_text(SHORT_TRAINING.format(real=shlex.quote(str(folder / "warm" / "s2s-train"))), encoding="utf-8")
     wrapper.chmod(0o755)
+    with warm_commands(folder / "warm"):
+        lay_out(folder)
+        yield folder
+
+
+def lay_out(folder: Path) -> None:
+    """Write what the reader has: pairs, models, bundles."""
     write_pairs(folder)
     run(folder, "s2s-train fra.txt --tutorial -o trained")
     for name in ("model.keras", "vocab.json"):
@@ -55,7 +66,6 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     halves.encoder.save(folder / "loop" / "encoder.h5")
     halves.decoder.save(folder / "loop" / "decoder.h5")
     run(folder, "s2s-export model.keras && cp -r model.s2s old.s2s && mv model.s2s new.s2s")
-    return folder
 
 
 def write_pairs(folder: Path) -> None:
@@ -92,7 +102,7 @@ def write_pairs(folder: Path) -> None:
 
 def run(folder: Path, line: str) -> None:
     """Run a line as a shell does, and show what it said where it fails."""
-    path = os.pathsep.join([str(folder / "bin"), str(BIN), os.environ["PATH"]])
+    path = os.pathsep.join([*(str(folder / name) for name in ("bin", "warm")), str(BIN), os.environ["PATH"]])
     done = subprocess.run(
         ["bash", "-c", line], cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True, check=False
     )

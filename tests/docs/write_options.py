@@ -38,6 +38,7 @@ from s2s_runtime.options.types import (
     CancelSignal,
     Engine,
     ErrorPolicy,
+    LanguageModel,
     LengthPenaltyKind,
     LexiconOutputs,
     LexiconUse,

@@ -1,6 +1,7 @@
-"""Model files of Keras with damaged bytes, damaged weights, or an altered configuration: read, or one error.
+"""Model files of Keras with damaged bytes or weights, an altered configuration, a size beyond all: read, or one error.
 
-What still loads with another configuration is understood and split as an export does before it converts anything.
+What still loads with another configuration is understood and split as an export does before it converts anything, for
+some of them: it takes as long as loading ten.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from altered_manifests import alter
+from altered_manifests import alter, places
 from damage import draw_edits, edited
 from harness import Case, Harness
 
 from s2s_runtime import S2SError
 
 ENDINGS = (".keras", ".h5", ".cudnn.h5")
+SIZES = (1001, 4096, 20_000, 10**5, 10**6, 10**7, 10**9, 2**31, 10**12, 2**63, 10**30, -(10**9))
 
 
 @cache
@@ -55,10 +57,10 @@ def prepare() -> None:
 
 
 def make(random: Random) -> Case:
-    """Damage a file anywhere, or only its weights, or alter one thing of its configuration."""
+    """Damage a file anywhere, or only its weights, or alter one thing of its configuration, or one of its sizes."""
     ending = random.choice(ENDINGS)
-    kind = random.choice(["bytes", "weights", "configuration", "configuration"])
-    content = sound(ending)
+    kind = random.choice(["bytes", "weights", "configuration", "sizes"])
+    content, whole = sound(ending), random.random() < 0.2
     if kind == "bytes" or (kind == "weights" and ending != ".keras"):
         return {"kind": "bytes", "ending": ending, "content": _text(edited(content, draw_edits(content, random)))}
     if ending == ".keras":
@@ -67,17 +69,28 @@ def make(random: Random) -> Case:
             inner = held["model.weights.h5"]
             return {"kind": kind, "ending": ending, "content": _text(_archive(held, inner, random))}
         config = json.loads(held["config.json"])
-        done = alter(config, random)
+        done = CHANGES[kind](config, random)
         held["config.json"] = json.dumps(config).encode()
-        return {"kind": kind, "ending": ending, "done": done, "content": _text(_zipped(held))}
+        return {"kind": kind, "ending": ending, "done": done, "whole": whole, "content": _text(_zipped(held))}
     import h5py
 
     file = io.BytesIO(content)
     with h5py.File(file, "r+") as opened:
         config = json.loads(opened.attrs["model_config"])
-        done = alter(config, random)
+        done = CHANGES[kind](config, random)
         opened.attrs["model_config"] = json.dumps(config)
-    return {"kind": kind, "ending": ending, "done": done, "content": _text(file.getvalue())}
+    return {"kind": kind, "ending": ending, "done": done, "whole": whole, "content": _text(file.getvalue())}
+
+
+def enlarge(config: Any, random: Random) -> str:
+    """Make one of the whole numbers of a configuration another; say which, to be read in a failure."""
+    numbers = [place for place in places(config) if type(place[0][place[1]]) is int]
+    container, key = random.choice(numbers)
+    before, container[key] = container[key], random.choice(SIZES)
+    return f"{key!r} is {container[key]}, where {before} stood"
+
+
+CHANGES = {"configuration": alter, "sizes": enlarge}
 
 
 _CALLS = itertools.count(1)
@@ -106,7 +119,7 @@ def check(case: Case) -> str:
     """Read what was damaged."""
     content = base64.b64decode(case["content"])
     try:
-        return f"{case['kind']}: {read(content, case['ending'], whole='done' in case)}"
+        return f"{case['kind']}: {read(content, case['ending'], whole=case.get('whole', True) and 'done' in case)}"
     except S2SError as error:
         return f"{case['kind']}: {type(error).__name__}"
 

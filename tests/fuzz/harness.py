@@ -11,11 +11,13 @@ import hashlib
 import importlib
 import json
 import resource
+import signal
 import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -25,6 +27,7 @@ FOLDER: Final = Path(__file__).parent
 CASES: Final = FOLDER / "cases"
 MOST_FAILURES: Final = 20
 """Failures after which a harness ends: more say nothing new."""
+_HANGS: Final = 30  # times the time of its processors that a case may take, after which it waits for what won't come
 
 Case = dict[str, Any]
 """A JSON document with all that trying a case needs: not a seed, whose meaning changes with the harness."""
@@ -44,7 +47,7 @@ class Harness:
         check: tries a case and returns in a few words what came of it; raises where the promise is broken.
         prepare: called once before the first case, for what takes longer than a case may.
         share: the time it gets, beside the others.
-        seconds: the longest that a case may take.
+        seconds: the longest that a case may take, of the time of processors: the machine may be busy.
         memory: bytes by which a case may raise the most memory that the process has held.
     """
 
@@ -80,22 +83,28 @@ class Harness:
         before = _most_memory()
         running = cases / f".running-{self.name}.json"
         running.write_text(self.document(case, "the process ended, or the case took too long"), encoding="utf-8")
-        faulthandler.dump_traceback_later(self.seconds * 3, exit=True)  # generously: the machine may be busy
         try:
-            began = time.process_time()
-            outcome = self.check(case)
-            used = time.process_time() - began
-            if used > self.seconds:
-                raise BrokenPromiseError(f"took {used:.1f} s")
-            if _most_memory() - before > self.memory:
-                raise BrokenPromiseError(f"took {(_most_memory() - before) / 1e9:.1f} GB")
+            with _ended_where_endless(self.seconds):
+                outcome = self._tried(case, before)
         except Exception as error:
-            running.unlink(missing_ok=True)
             self.keep(case, "".join(traceback.format_exception(error)), cases)
-            return f"FAILED: {type(error).__name__}: {' '.join(str(error).split())[:120]}"
-        finally:
-            faulthandler.cancel_dump_traceback_later()
+            outcome = f"FAILED: {type(error).__name__}: {' '.join(str(error).split())[:120]}"
         running.unlink(missing_ok=True)
+        return outcome
+
+    def _tried(self, case: Case, held: int) -> str:
+        """Return the outcome of a case that takes neither too long nor too much.
+
+        Raises:
+            BrokenPromiseError: it takes more.
+        """
+        began = time.process_time()
+        outcome = self.check(case)
+        used, more = time.process_time() - began, _most_memory() - held
+        if used > self.seconds:
+            raise BrokenPromiseError(f"took {used:.1f} s")
+        if more > self.memory:
+            raise BrokenPromiseError(f"took {more / 1e9:.1f} GB")
         return outcome
 
     def document(self, case: Case, why: str) -> str:
@@ -121,6 +130,20 @@ def harnesses() -> dict[str, Harness]:
             if isinstance(harness, Harness):
                 found[harness.name] = harness
     return found
+
+
+@contextmanager
+def _ended_where_endless(seconds: float) -> Iterator[None]:
+    """Let the system end this process, its threads' tracebacks shown, where the block computes or waits without end."""
+    faulthandler.register(signal.SIGPROF, chain=True)  # the signal's own action follows: to end the process
+    faulthandler.dump_traceback_later(seconds * _HANGS, exit=True)
+    signal.setitimer(signal.ITIMER_PROF, seconds * 3)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        faulthandler.cancel_dump_traceback_later()
+        faulthandler.unregister(signal.SIGPROF)
 
 
 def _most_memory() -> int:

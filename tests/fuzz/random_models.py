@@ -261,7 +261,7 @@ def prepare() -> None:
     builders = str(ROOT / "tests" / "builders")
     if builders not in sys.path:
         sys.path.append(builders)
-    import s2s_export  # noqa: F401
+    import s2s_export.exporter  # noqa: F401
 
 
 def exported_once_saved(model: Any, folder: Path, options: Any) -> Any:

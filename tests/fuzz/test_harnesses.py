@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -41,6 +44,19 @@ def test_a_case_that_takes_too_much_fails(tmp_path: Path) -> None:
     """Memory that a case fills counts, also where it is free again afterwards."""
     greedy = Harness(name="greedy", make=lambda _: {}, check=lambda _: str(len(b"x" * 300_000_000)), memory=200_000_000)
     assert "GB" in greedy.attempt({}, tmp_path)
+
+
+def test_a_case_without_end_ends_its_process_and_is_known(tmp_path: Path) -> None:
+    """What is bounded is the time of processors, by the system, which asks no Python code; the case lies there."""
+    program = (
+        "import sys; from pathlib import Path; from harness import Harness\n"
+        "def check(case):\n    while True: pass\n"
+        "Harness(name='endless', make=dict, check=check, seconds=0.1).attempt({'a': 1}, Path(sys.argv[1]))"
+    )
+    done = subprocess.run([sys.executable, "-c", program, tmp_path], cwd=CASES.parent, check=False, capture_output=True)
+    assert done.returncode == -signal.SIGPROF
+    assert b"in check" in done.stderr
+    assert json.loads((tmp_path / ".running-endless.json").read_text(encoding="utf-8"))["case"] == {"a": 1}
 
 
 @pytest.mark.parametrize("path", sorted(CASES.glob("*.json")), ids=lambda path: path.stem)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import s2s_runtime
 from s2s_runtime import InputError, Model, OptionError, UnknownSymbolError, read_manifest
 from s2s_runtime.bundle.storage import FolderFiles
-from s2s_runtime.loading import open_step_model
+from s2s_runtime.opening.step_models import open_step_model
 from s2s_runtime.ort.sessions import SessionSettings
 
 texts = st.lists(st.text(alphabet="abcde", min_size=0, max_size=9), max_size=12)

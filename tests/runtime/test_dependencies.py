@@ -18,7 +18,7 @@ from s2s_runtime import BundleError, MissingExtraError, OptionError, ProviderErr
 from s2s_runtime.bundle.storage import FolderFiles
 from s2s_runtime.commands import bench as bench_cli
 from s2s_runtime.commands import decode as cli
-from s2s_runtime.loading import open_step_model
+from s2s_runtime.opening.step_models import open_step_model
 from s2s_runtime.ort import sessions
 from s2s_runtime.ort.open_session import open_session
 from s2s_runtime.ort.sessions import SessionSettings

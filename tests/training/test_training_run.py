@@ -193,6 +193,7 @@ def test_force_removes_what_a_run_writes_and_nothing_else(config, tmp_path, monk
     own = {"pairs.tsv", "backup/photo.jpg", "tensorboard/notes/events.txt", "bundle/manifest.json"}
     written = {"config.toml", "test.tsv", "summary.json.tmp-7", "tmp-model.keras", "model.keras", "windows.npz"}
     written |= {"backup/epoch-3.weights.h5", "tensorboard/train/events.out.tfevents.1"}
+    written |= {".tmp-1a2b3c4d-model.keras/model.keras", "backup/.tmp-1a2b3c4d-epoch-4.weights.h5/epoch-4.weights.h5"}
     for name in own | written:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()

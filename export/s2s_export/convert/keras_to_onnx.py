@@ -9,8 +9,10 @@ afterwards (`stand_ins`, `recurrent_nodes`); everything else tf2onnx converts.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+from unittest.mock import patch
 
 import keras
 import numpy as np
@@ -18,6 +20,7 @@ import onnx
 import tensorflow as tf
 import tf2onnx
 from keras import tree
+from tf2onnx import optimizer
 
 from s2s_export.convert.conversion_errors import conversion_errors, layer_of
 from s2s_export.convert.graph_editor import GraphEditor
@@ -28,6 +31,7 @@ from s2s_export.convert.weights import fold_weights, matrices, with_weights
 from s2s_export.errors import ExportError
 
 _DOMAIN = "s2s"
+_OPTIMIZE = optimizer.optimize_graph
 
 
 def convert(
@@ -59,7 +63,11 @@ def convert(
             tensors = tree.flatten(model(list(prepare(*own)), training=False))
         return {name: tf.identity(tensor) for name, tensor in zip(outputs, tensors, strict=True)}
 
-    with conversion_errors(model), stand_ins(model) as hidden:
+    with (
+        conversion_errors(model),
+        stand_ins(model) as hidden,
+        patch.object(optimizer, "optimize_graph", _tidied),
+    ):
         proto, _ = tf2onnx.convert.from_function(
             run,
             input_signature=whole,
@@ -69,6 +77,19 @@ def convert(
         )
         _refuse_unconverted(proto, opset, model)
         return lower(with_weights(proto, weights), hidden)
+
+
+def _tidied(graph: Any, catch_errors: bool = True, optimizers: Any = None) -> Any:
+    """Return a graph after tf2onnx's optimizers, without the copy that tf2onnx makes before each of them.
+
+    Copying took longer than optimizing. The copies are for optimizers that fail: where one does, all of them run
+    once more as tf2onnx has it, on the graph as it was.
+    """
+    kept = copy.deepcopy(graph)
+    try:
+        return _OPTIMIZE(graph, catch_errors=False, optimizers=optimizers)
+    except Exception:  # whatever it is, tf2onnx's own way logs it and goes on without that optimizer
+        return _OPTIMIZE(kept, catch_errors=catch_errors, optimizers=optimizers)
 
 
 def _complementary_error_function(context: Any, node: Any, name: str, _: Any) -> Any:

@@ -22,7 +22,7 @@ from s2s_export.understand.padding_policy import assumed_note, padding_note
 from s2s_runtime.bundle.manifest_file import Manifest
 from s2s_runtime.bundle.provenance import Origin, Provenance, SetUpItem, Sign
 from s2s_runtime.bundle.storage import find_files
-from s2s_runtime.loading import open_step_model
+from s2s_runtime.opening.step_models import open_step_model
 from s2s_runtime.ort.sessions import SessionSettings
 from s2s_runtime.spelling import option
 from s2s_training.splitting.splitter import SplitModel

@@ -9,6 +9,7 @@ import stat
 import zipfile
 import zlib
 from collections import Counter
+from glob import escape
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -45,6 +46,12 @@ def check_file(path: Path) -> None:
         inner = [name for name in archive.namelist() if name.endswith(".h5")]
     for name in inner:
         check_hdf5_apart(path, name)
+
+
+def most_bytes(path: Path) -> int:
+    """Return how many bytes weights may take that lie in a file, in a folder, or in files whose names begin so."""
+    files = path.rglob("*") if path.is_dir() else path.parent.glob(f"{escape(path.name)}*")
+    return max(HARMLESS, _MOST_EXPANSION * sum(file.stat().st_size for file in files if file.is_file()))
 
 
 def damaged(error: Exception, path: str | Path) -> str:

@@ -129,6 +129,20 @@ def _translate_archive(path: Path, copy: Path, config: dict[str, Any] | None, *,
                 new.writestr(name, old.read(name))
 
 
+def as_keras_3(config: dict[str, Any]) -> dict[str, Any]:
+    """Return a whole model's configuration as Keras 3 makes a model of it, whichever version and format it is from.
+
+    Raises:
+        ModelFileError: as `translate_config`.
+    """
+    if str(config.get("keras_version", "")).startswith("2"):
+        config = translated_model(config)
+    elif "module" not in config:  # as Keras 3 writes into `.h5` files
+        module = _MODULES["Sequential" if config["class_name"] == "Sequential" else "Functional"]
+        config = {**_readable(config), "module": module, "registered_name": None}
+    return {key: value for key, value in config.items() if key not in ("keras_version", "backend")}
+
+
 def translated_model(config: dict[str, Any]) -> dict[str, Any]:
     """Return a whole model's configuration translated.
 

@@ -9,14 +9,16 @@ import sys
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import h5py
 import keras
 
+from s2s_export.declared_sizes import check_declared_sizes
 from s2s_export.errors import ModelFileError
-from s2s_export.keras_files.archive_checks import DAMAGED, check_file, damaged
+from s2s_export.keras_files.archive_checks import DAMAGED, check_file, damaged, most_bytes
 from s2s_export.keras_files.array_weights import assign_arrays
 from s2s_export.keras_files.config_checks import check_config, read_config
 from s2s_export.keras_files.dtypes import in_float32
@@ -27,7 +29,7 @@ from s2s_export.keras_files.file_kinds import (
     refuse_missing_model,
     refuse_missing_weights,
 )
-from s2s_export.keras_files.keras2_config import translated, translated_model
+from s2s_export.keras_files.keras2_config import as_keras_3, keras_version, translated
 from s2s_export.keras_files.lambda_layers import lambda_names, provide_globals, with_given_functions
 from s2s_export.keras_files.saved_optimizer import restore_optimizer
 from s2s_export.keras_files.tracked_weights import assign_checkpoint
@@ -78,9 +80,13 @@ def load_model(
         check_config(config, path, objects, trust_lambda=trust_lambda)
         if trust_lambda:
             provide_globals()
+        described = config if in_parts else {**config, "keras_version": keras_version(path)}
+        of_config = partial(_of_config, objects=objects, trust_lambda=trust_lambda)
+        held = path if weights is None else Path(weights)
+        check_declared_sizes(described, of_config, most_bytes(held), str(path))
         if in_parts:
-            model = _of_config(config, objects, trust_lambda=trust_lambda)
-            _load_weights(model, path if weights is None else Path(weights), config)
+            model = of_config(config)
+            _load_weights(model, held, config)
             return model
         with translated(path, config if given else None) as readable:
             model = keras.models.load_model(readable, compile=False, safe_mode=not trust_lambda, custom_objects=objects)
@@ -132,9 +138,9 @@ def build_model(function: str, weights: str | os.PathLike[str]) -> keras.Model:
 
 def _of_config(config: dict[str, Any], objects: dict[str, Any] | None, *, trust_lambda: bool) -> keras.Model:
     """Return the model that a configuration describes, without its weights."""
-    made = translated_model(config) if str(config.get("keras_version", "")).startswith("2") else config
-    made = {key: value for key, value in made.items() if key not in ("keras_version", "backend")}
-    model = keras.saving.deserialize_keras_object(made, custom_objects=objects, safe_mode=not trust_lambda)
+    model = keras.saving.deserialize_keras_object(
+        as_keras_3(config), custom_objects=objects, safe_mode=not trust_lambda
+    )
     if not isinstance(model, keras.Model):
         raise ModelFileError(f"the configuration describes a {type(model).__name__}, expected a whole model")
     return model

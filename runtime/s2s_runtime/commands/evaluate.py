@@ -13,7 +13,7 @@ from s2s_runtime.commands.command_options import Given, takes
 from s2s_runtime.commands.decode_options import LoadOptions, ensemble_problems
 from s2s_runtime.commands.load_bundles import load_together
 from s2s_runtime.console.app import UsageError, command, make_app, typer, warn
-from s2s_runtime.declared_options import Option, taken_by
+from s2s_runtime.declared_options import Option, declared, differs, taken_by
 from s2s_runtime.options import DecodingOptions
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 app = make_app()
 SEARCHED: Final = taken_by(DecodingOptions, "evaluate")
+
+_TOLD: Final = ("beam_size", "length_penalty")
 
 EPILOG = """
 **Examples**
@@ -37,6 +39,8 @@ EPILOG = """
 `s2s-evaluate new.s2s dev.tsv --against old.s2s`
 
 `s2s-evaluate seed-1/model.s2s dev.tsv --ensemble-with seed-2/model.s2s --ensemble-with seed-3/model.s2s`
+
+`s2s-evaluate model.s2s dev.tsv --beam-size 5 --language-model writer.s2s --language-model-weight 0.2`
 """
 
 
@@ -97,6 +101,8 @@ def evaluate(given: Given) -> None:
     """
     options, typed = EvaluateOptions(**given.of(EvaluateOptions)), given.typed
     searched = {name: given.values[name] for name in SEARCHED}
+    if searched["rescore"]:
+        searched["num_hypotheses"] = searched["beam_size"]
     loaded = LoadOptions(**given.of(LoadOptions))
     if searched["beam_size"] == 1 and "length_penalty" in typed:
         raise UsageError("--length-penalty: needs --beam-size, as greedy search compares no lengths")
@@ -130,7 +136,7 @@ def evaluate(given: Given) -> None:
         setting |= {"ensemble_mean": loaded.ensemble_mean} if loaded.ensemble_with else {}
         setting |= {"ensemble_weight": list(loaded.ensemble_weight)} if loaded.ensemble_weight else {}
         figures = evaluation.to_dict() | ({} if compared is None else {"compared": compared.to_dict()})
-        typer.echo(json.dumps({**setting, **searched, **figures}, indent=1, ensure_ascii=False))
+        typer.echo(json.dumps({**setting, **_told(searched), **figures}, indent=1, ensure_ascii=False))
     else:
         typer.echo("\n".join([_describe(evaluation), *([] if compared is None else _describe_compared(compared))]))
 
@@ -179,6 +185,16 @@ def _describe_compared(compared: Compared) -> list[str]:
     return lines
 
 
+def _told(searched: dict[str, Any]) -> dict[str, Any]:
+    """Return what is told of how was searched: what always is, and what was given beside it, paths as texts."""
+    known = declared(DecodingOptions)
+    return {
+        name: str(value) if isinstance(value, Path) else value
+        for name, value in searched.items()
+        if name in _TOLD or differs(value, known[name].default)
+    }
+
+
 def _look_closer(
     options: EvaluateOptions,
     loaded: LoadOptions,
@@ -206,7 +222,7 @@ def _look_closer(
         vocabulary = model.target_vocabulary
         page = Report(
             title=f"{' and '.join(map(str, (options.bundle, *loaded.ensemble_with)))} on {options.pairs}",
-            settings=", ".join(f"{name.replace('_', ' ')} {value}" for name, value in searched.items()),
+            settings=", ".join(f"{name.replace('_', ' ')} {value}" for name, value in _told(searched).items()),
             figures={"sources": f"{evaluation.errors.sequences:,}", **dict(_figures(evaluation))},
             items=items,
             occurring=count_targets(model, counted),

@@ -37,14 +37,16 @@ from s2s_runtime.search.engines import check_engine, graph_obstacles, search_bat
 from s2s_runtime.search.graph_search import SentenceHypotheses
 from s2s_runtime.search.plan import Notify, SearchPlan, check_targets, make_plan, prefix_ids
 from s2s_runtime.search.step_model import StepModel
+from s2s_runtime.varied_beams.step_searches import step_search
 
 if TYPE_CHECKING:
     from s2s_runtime.ctc import search as frame_search
+    from s2s_runtime.fusion import guides
     from s2s_runtime.one_pass import search as position_search
     from s2s_runtime.search import forced
 else:  # each model needs some of them at most
     frame_search, position_search = LazyModule("ctc.search"), LazyModule("one_pass.search")
-    forced = LazyModule("search.forced")
+    forced, guides = LazyModule("search.forced"), LazyModule("fusion.guides")
 
 
 class Decoding:
@@ -68,6 +70,11 @@ class Decoding:
         self.options = options
         self._workers = workers if allow_sharing(options) else None
         self.plan = make_plan(options, manifest)
+        self._guides = None
+        if options.language_model is not None:
+            self._guides = guides.guides_of(options, manifest, steps=options.max_length or manifest.target.max_length)
+        if self._guides is not None and not options.rescore:
+            self.plan = replace(self.plan, guide=self._guides.around)
         self.result_builder = ResultBuilder(manifest, options)
         self._lexicon = looked_up(options, manifest.source_vocabulary)
         if manifest.kind == "ctc":
@@ -178,6 +185,8 @@ class Decoding:
     def _search_batch(self, model: StepModel[Any], batch: Batch, plan: SearchPlan) -> Iterator[SentenceHypotheses]:
         rule = confidence_rule(self.options, self.manifest)
         found = self._search(model, batch, plan)
+        if self._guides is not None and self.options.rescore:
+            found = self._guides.rescored(found, plan)
         return found if rule is None else rule.weighed(model, plan, found)
 
     def _search(self, model: StepModel[Any], batch: Batch, plan: SearchPlan) -> Iterator[SentenceHypotheses]:
@@ -185,6 +194,9 @@ class Decoding:
             return frame_search.search_frames(model, batch, plan, self.manifest)
         if self.manifest.kind == "one-pass":
             return position_search.search_positions(model, batch, plan, self.options)
+        if plan.varied:
+            found = step_search(plan)(model, batch, plan)
+            return (SentenceHypotheses(batch, sentence, hypotheses) for sentence, hypotheses in enumerate(found))
         return search_batch(model, batch, plan, self.options)
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from threading import Event
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.ctc.options import check_ctc_options
@@ -19,13 +19,19 @@ from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.inputs.batches import make_batches
 from s2s_runtime.inputs.given_rows import row_in, rows_in
 from s2s_runtime.inputs.sources import Inputs, Sources, read_sources
-from s2s_runtime.language_models.prompts import begin, read_prompts
+from s2s_runtime.language_models.prompts import begin, needs_prompt, read_prompts
+from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.options import DecodingOptions, ScoreValues, merged_values
 from s2s_runtime.results import TargetScore
 from s2s_runtime.search.cancellation import cancellable, stoppable
 from s2s_runtime.search.forced import ForcedScores, score_targets
 from s2s_runtime.search.plan import make_plan
 from s2s_runtime.search.step_model import StepModel
+
+if TYPE_CHECKING:
+    from s2s_runtime.fusion import guides
+else:  # where a language model counts
+    guides = LazyModule("fusion.guides")
 
 Target = str | Sequence[int]
 
@@ -68,6 +74,8 @@ def score_pairs(
         first: how many pairs came before these, for messages.
     """
     plan = make_plan(options, manifest)
+    if options.language_model is not None and (own := guides.guides_of(options, manifest)) is not None:
+        plan = replace(plan, guide=own.around)
     if manifest.kind == "ctc":
         check_ctc_options(replace(options, beam_size=1, max_length=None))
     read, prompts = _read(sources, manifest, options, first)
@@ -94,7 +102,11 @@ def score_pairs(
                 whole = score_targets(model, batch, own, plan)
                 made = [_target_score(s.behind(len(prompts[i]), plan)) for i, s in zip(indices, whole, strict=True)]
         unknown = [read.unknown.get(i, []) + given[i][1] for i in indices]
-        return [(i, replace(s, unknown_symbols=u)) for i, s, u in zip(indices, made, unknown, strict=True)]
+        begun = needs_prompt(manifest)
+        return [
+            (i, replace(s, unknown_symbols=u, given=int(begun and not prompts[i])))
+            for i, s, u in zip(indices, made, unknown, strict=True)
+        ]
 
     scored = (
         workers.map(score, parts, stop) if workers and shared else [pair for batch in parts for pair in score(batch)]

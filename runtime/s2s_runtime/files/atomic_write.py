@@ -12,8 +12,9 @@ from glob import escape
 from pathlib import Path
 from typing import Final
 
-BESIDE: Final = ".tmp-*-"  # what stands before a file's name while it is written, as a pattern of `Path.glob`
-_OLD: Final = ".old-*-"  # likewise, before the name of a folder while another takes its place
+_ANY: Final = "[0-9a-f]" * 8  # as a pattern of `Path.glob`, of that length: behind it begins a name of somebody's own
+_BESIDE: Final = f".tmp-{_ANY}-"  # what stands before the name of what is written, in that of a folder while it is
+_OLD: Final = f".old-{_ANY}-"  # likewise, before the name of a folder while another takes its place
 _HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of linux/fs.h
 _UNWRITTEN: Final = {errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EROFS, getattr(errno, "EDQUOT", errno.ENOSPC)}
 _WINDOWS: Final = os.name == "nt"
@@ -21,26 +22,92 @@ _WINDOWS: Final = os.name == "nt"
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a path beside `path` to write a file to; where the block ends well, the file takes the place of `path`.
+    """Yield a path to write a file to, hidden beside `path`; where the block ends well, the file is put at `path`.
 
-    The name ends as that of `path` does, for writers that go by the ending. The content is on the disk before the file
-    is renamed: after a loss of power there is the old file or the new one. Where the block fails, what it wrote is
-    deleted.
+    It has the name of `path`, for writers that go by the ending. The content is on the disk before the file is renamed:
+    after a loss of power there is the old file or the new one. It lies in a folder for this block alone, which is
+    deleted with what else is in it; where the process is killed before, the next that writes to `path` does that.
 
     Raises:
         OSError: it can't be written; names `path`.
     """
     path = Path(path)
-    beside = _beside(path)
-    try:
+    with _hidden_folder(path) as folder:
+        beside = folder / path.name
         with _naming(beside, path):
             yield beside
             _flush(beside)
             beside.replace(path)
             _flush_folder(path.parent)
+
+
+@contextmanager
+def _hidden_folder(path: Path) -> Iterator[Path]:
+    """Make a folder beside `path`, delete it at the end, and hold a lock on it, by which others know that it is in use.
+
+    Raises:
+        OSError: it can't be made; names `path`.
+    """
+    if path.name:
+        clear_leftovers(path.parent, escape(path.name))
+    while True:
+        beside = _named(path, _BESIDE)
+        with _naming(beside, path):
+            beside.mkdir()
+        try:
+            lock = _lock(beside)
+        except BlockingIOError:  # somebody took it for a leftover in the very moment
+            continue
+        try:
+            yield beside
+            return
+        finally:
+            importlib.import_module("shutil").rmtree(beside, ignore_errors=True)  # a folder above may have vanished
+            if lock is not None:
+                os.close(lock)
+
+
+def clear_leftovers(folder: Path, names: str) -> None:
+    """Delete what killed processes left of files and folders that they wrote; those of living ones stay.
+
+    Living ones hold a lock, which the system takes back however they end. Where the system or the file system has no
+    such locks, nothing is deleted.
+
+    Args:
+        folder: where they were to stand; it may be missing.
+        names: what they were to be called, as a pattern of `Path.glob`.
+    """
+    for left in folder.glob(f"{_BESIDE}{names}"):
+        with suppress(BlockingIOError):
+            lock = _lock(left)
+            if lock is not None:
+                importlib.import_module("shutil").rmtree(left, ignore_errors=True)
+                os.close(lock)
+
+
+def _lock(folder: Path) -> int | None:
+    """Lock a folder and return the open file that holds the lock, None where there are no locks.
+
+    Raises:
+        BlockingIOError: another process has the lock, or deleted the folder.
+    """
+    if _WINDOWS:
+        return None
+    fcntl, opened = importlib.import_module("fcntl"), None
+    try:
+        opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.samestat(os.fstat(opened), os.stat(folder)):
+            held, opened = opened, None
+            return held
+    except (BlockingIOError, FileNotFoundError):
+        pass
+    except OSError:  # a file of somebody's own, or a file system without locks
+        return None
     finally:
-        with suppress(OSError):  # its folder may have vanished
-            beside.unlink(missing_ok=True)
+        if opened is not None:
+            os.close(opened)
+    raise BlockingIOError(errno.EWOULDBLOCK, os.strerror(errno.EWOULDBLOCK), str(folder))
 
 
 @contextmanager
@@ -62,17 +129,14 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
     Its files are on the disk before. Where the system can exchange two names, there is no moment without a folder at
     `path`; elsewhere the old one has another name for a moment, by which `left_by_exchange` finds it should the process
-    end in it. The old folder is deleted at the end.
+    end in it. The old folder is deleted at the end. The next writing deletes what a killed process left.
 
     Raises:
         OSError: the folder can't be made or written; names `path`.
     """
-    rmtree = importlib.import_module("shutil").rmtree  # here, as reading a bundle does without
     finish_exchange(path)
-    beside = _beside(path)
-    with _naming(beside, path):
-        beside.mkdir()
-        try:
+    try:
+        with _hidden_folder(path) as beside, _naming(beside, path):
             yield beside
             for item in beside.rglob("*"):
                 (_flush if item.is_file() else _flush_folder)(item)
@@ -83,9 +147,8 @@ def replacing_folder(path: Path) -> Iterator[Path]:
                 path.replace(_named(path, _OLD))
                 beside.replace(path)
             _flush_folder(path.parent)
-        finally:
-            rmtree(beside, ignore_errors=True)  # what failed, or the old folder
-            finish_exchange(path)
+    finally:
+        finish_exchange(path)
 
 
 def left_by_exchange(path: Path) -> Path | None:
@@ -145,12 +208,8 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
         beside.write_bytes(text.encode())
 
 
-def _beside(path: Path) -> Path:
-    return _named(path, BESIDE)
-
-
 def _named(path: Path, pattern: str) -> Path:
-    return path.with_name(f"{pattern.replace('*', os.urandom(4).hex())}{path.name}")
+    return path.with_name(f"{pattern.replace(_ANY, os.urandom(4).hex())}{path.name}")
 
 
 def _flush(path: Path) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from s2s_runtime.declared_options.checks import is_integer
 
 logger = logging.getLogger(__name__)
+_SEARCHED: Final = ("stochastic_beams", "beam_groups", "language_model")  # for which a beam is searched all the same
 
 
 def for_positions(given: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -21,7 +22,7 @@ def for_positions(given: Mapping[str, Any]) -> Mapping[str, Any]:
     beam, wanted = given.get("beam_size", 1), given.get("num_hypotheses", 1)
     if not is_integer(beam) or not is_integer(wanted):
         return given
-    if beam > 1:
+    if beam > 1 and not any(given.get(name) for name in _SEARCHED):
         say_once(
             "beam_size: has no effect on a model of one pass: its positions are independent, and its best sequences "
             "are exact"

@@ -19,13 +19,12 @@ from s2s_runtime.search.graph_search import SentenceHypotheses
 from s2s_runtime.search.plan import SearchPlan, check_targets
 from s2s_runtime.search.scoring import log_normalizer
 from s2s_runtime.search.step_model import StepModel
+from s2s_runtime.varied_beams.step_searches import step_search
 
 if TYPE_CHECKING:
     from s2s_runtime.one_pass import best_sequences, exact_search
-    from s2s_runtime.search import beam, greedy
 else:  # most calls need none of them
     best_sequences, exact_search = LazyModule("one_pass.best_sequences"), LazyModule("one_pass.exact_search")
-    beam, greedy = LazyModule("search.beam"), LazyModule("search.greedy")
 
 
 def search_positions(
@@ -50,11 +49,11 @@ def search_positions(
     batch = replace(batch, limits=np.minimum(batch.limits, positions.count))
     check_targets(plan, batch)
     rules = plan.rules
-    by_steps = plan.notify is not None or plan.sampler is not None or rules.changes_scores
+    watched = any(each is not None for each in (plan.notify, plan.sampler, plan.guide))
+    by_steps = watched or plan.varied or rules.changes_scores
     looks_back = rules.allowed_next is not None or rules.automata or rules.ngram_size or rules.sequences
     if by_steps or options.engine == "steps":
-        search = greedy.greedy_search if plan.beam_size == 1 else beam.beam_search
-        found = search(OnePassModel(lambda *_: positions.outputs), batch, plan)  # the pass is made
+        found = step_search(plan)(OnePassModel(lambda *_: positions.outputs), batch, plan)  # the pass is made
     elif looks_back:
         found = exact_search.exact_search(_scores(positions.outputs), positions.outputs, batch, plan)
     elif plan.num_hypotheses > 1:

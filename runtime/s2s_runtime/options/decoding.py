@@ -20,11 +20,12 @@ from s2s_runtime.declared_options import (
 )
 from s2s_runtime.declared_options.checks import is_list
 from s2s_runtime.errors import OptionError
+from s2s_runtime.options.language_models import LanguageModelOptions
 from s2s_runtime.options.output import OutputOptions
 from s2s_runtime.options.running import RunningOptions
 from s2s_runtime.options.sampling import SamplingOptions
 from s2s_runtime.options.search import SearchOptions
-from s2s_runtime.options.terms import SAMPLING
+from s2s_runtime.options.terms import BUNDLES, SAMPLING
 from s2s_runtime.options.tokens import TokenOptions
 from s2s_runtime.spelling import shown
 
@@ -40,7 +41,9 @@ _MAY_KEEP_OUT: Final = (
 
 @declares_options
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class DecodingOptions(RunningOptions, OutputOptions, SamplingOptions, TokenOptions, SearchOptions):
+class DecodingOptions(
+    RunningOptions, OutputOptions, SamplingOptions, LanguageModelOptions, TokenOptions, SearchOptions
+):
     """The options of decoding.
 
     "Length" of a target counts its tokens, the end token included. Tokens are given as ids, or as symbols where the
@@ -57,9 +60,10 @@ class DecodingOptions(RunningOptions, OutputOptions, SamplingOptions, TokenOptio
 
     def _contradictions(self) -> list[str]:
         """Return what options say against one another, where each is right by itself."""
-        problems = []
+        problems = self._contradictory_beams()
         most = self.pool
-        if self.num_hypotheses > most and not (self.sampling or self.return_alternatives):
+        several = self.sampling and not self.stochastic_beams
+        if self.num_hypotheses > most and not (several or self.return_alternatives):
             problems.append(
                 f"num_hypotheses: expected at most beam_size * patience = {most} (beam_size {self.beam_size}, "
                 f"patience {self.patience:g}), got {self.num_hypotheses}"
@@ -87,6 +91,20 @@ class DecodingOptions(RunningOptions, OutputOptions, SamplingOptions, TokenOptio
             problems += [f"required_phrases: can't be combined with {name}, which may keep them out" for name in others]
         return problems
 
+    def _contradictory_beams(self) -> list[str]:
+        """Return what options about beams that vary say against others."""
+        problems = []
+        if self.beam_size % self.beam_groups:
+            problems.append(
+                f"beam_groups: expected a number that divides beam_size {self.beam_size}, got {self.beam_groups}"
+            )
+        if self.stochastic_beams and (self.beam_groups > 1 or self.patience != 1):
+            other = "beam_groups" if self.beam_groups > 1 else "patience"
+            problems.append(f"stochastic_beams: can't be combined with {other}, as they draw what the beam holds")
+        if self.rescore and self.return_alternatives:
+            problems.append("rescore: can't be combined with return_alternatives, whose order is that of first tokens")
+        return problems
+
     def __repr__(self) -> str:
         given = ", ".join(f"{name}={value!r}" for name, value in given_values(self).items())
         return f"{type(self).__name__}({given})"
@@ -103,7 +121,15 @@ class DecodingOptions(RunningOptions, OutputOptions, SamplingOptions, TokenOptio
     @property
     def sampling(self) -> bool:
         """Whether tokens are drawn at random."""
-        return any(getattr(self, name) is not None for name in names_where(DecodingOptions, group=SAMPLING))
+        drawn = (getattr(self, name) is not None for name in names_where(DecodingOptions, group=SAMPLING))
+        return self.stochastic_beams or any(drawn)
+
+    @property
+    def guided(self) -> bool:
+        """Whether language models count at every step."""
+        internal = self.internal_language_model is not None and self.internal_language_model_weight > 0
+        counts = self.language_model is not None and (self.language_model_weight > 0 or internal)
+        return counts and not self.rescore
 
     @property
     def scored(self) -> bool:
@@ -121,7 +147,9 @@ class DecodingOptions(RunningOptions, OutputOptions, SamplingOptions, TokenOptio
 
         Prefixes are left out: they come with the sentences, and none of a batch may have one.
         """
-        asked = (option for option in _beyond(engine) if differs(getattr(self, option.name), option.default))
+        asked = [option for option in _beyond(engine) if differs(getattr(self, option.name), option.default)]
+        if not self.guided:  # language models look at what the engine found, or at nothing
+            asked = [option for option in asked if option.option.group != BUNDLES]
         return list(dict.fromkeys(option.option.obstacle or option.name for option in asked))
 
 

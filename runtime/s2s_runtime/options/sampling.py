@@ -5,10 +5,10 @@ from functools import partial
 from typing import Annotated
 
 from s2s_runtime.declared_options import Option
-from s2s_runtime.options.terms import GREEDY, ONLY_STEPS, SAMPLES, SAMPLING, named
+from s2s_runtime.options.terms import GREEDY_OR_STOCHASTIC, ONLY_STEPS, SAMPLES, SAMPLING, named
 
 _drawn = partial(
-    Option, panel=SAMPLING, group=SAMPLING, needs=[GREEDY], engines=ONLY_STEPS, obstacle="sampling"
+    Option, panel=SAMPLING, group=SAMPLING, needs=[GREEDY_OR_STOCHASTIC], engines=ONLY_STEPS, obstacle="sampling"
 )  # an option that turns sampling on
 
 
@@ -78,6 +78,19 @@ class SamplingOptions:
     ] = None
     """Draw among the tokens of at least this probability, after all others that choose what is drawn from; the
     likeliest where none has it (Hewitt et al. 2022)."""
+
+    stochastic_beams: Annotated[
+        bool,
+        Option(
+            help="Draw beam size sequences that all differ, instead of searching for the likeliest.",
+            panel=SAMPLING,
+            engines=ONLY_STEPS,
+            obstacle="sampling",
+        ),
+    ] = False
+    """Draw beam_size sequences without replacement (Kool et al. 2019), instead of searching for the likeliest: all
+    differ, and one that is twice as likely is twice as likely to be drawn next. What is drawn from is what the other
+    sampling options say. The first num_hypotheses drawn are returned, in the order of their scores."""
 
     seed: Annotated[
         int | None,

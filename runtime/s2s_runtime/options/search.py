@@ -59,6 +59,34 @@ class SearchOptions:
     """A sentence stops once round(beam_size * patience) hypotheses have ended and none alive can beat the best of
     them (Kasai et al. 2022). Larger values make the lower ranks of an n-best list better."""
 
+    beam_groups: Annotated[
+        int,
+        Option(
+            at_least=1,
+            at_most=2**16,
+            help="Groups of beams that keep away from one another (diverse beam search).",
+            panel=SEARCH,
+            needs=[BEAMS],
+            engines=ONLY_STEPS,
+            elsewhere=named(fairseq="--diverse-beam-groups", hugging_face="num_beam_groups"),
+        ),
+    ] = 1
+    """Groups that the beam is cut into, each a beam of beam_size / beam_groups that stays away from what the groups
+    before it take (Vijayakumar et al. 2016), so that hypotheses differ. As many as beam_size make them differ most."""
+
+    diversity_penalty: Annotated[
+        float,
+        Option(
+            at_least=0,
+            help="What a token counts less for each beam of an earlier group that took it at the same step.",
+            panel=SEARCH,
+            needs=[Need(words="beam_groups above 1", present=lambda given: given.beam_groups > 1)],
+            elsewhere=named(fairseq="--diverse-beam-strength", hugging_face="diversity_penalty"),
+        ),
+    ] = 0.5
+    """What a token counts less, in log-probability, for each beam of an earlier group of beam_groups that took it at
+    the same step. It decides which hypotheses are found and returned; their scores and order are the model's."""
+
     length_penalty: Annotated[
         float,
         Option(

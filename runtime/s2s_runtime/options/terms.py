@@ -10,6 +10,7 @@ SEARCH: Final = "Search"
 TOKENS: Final = "What may be written"
 SAMPLING: Final = "Sampling"
 RUNNING: Final = "Running"
+LANGUAGE: Final = "Language models"
 FILES: Final = "Input and output"
 
 GREEDY_GRAPH: Final = "greedy graph"
@@ -20,10 +21,16 @@ NOT_GREEDY_GRAPH: Final = frozenset({BEAM_GRAPH, STEPS})
 
 SCORE: Final = ("score",)
 JSON: Final = "shown by --json alone"
+BUNDLES: Final = "of further bundles"
 LISTS: Final = "of lists"
 
 GREEDY: Final = Need(
     words="beam_size 1", present=lambda given: given.beam_size == 1, got=lambda given: f"beam_size {given.beam_size}"
+)
+GREEDY_OR_STOCHASTIC: Final = Need(
+    words="beam_size 1 or stochastic_beams",
+    present=lambda given: given.beam_size == 1 or given.stochastic_beams,
+    got=lambda given: f"beam_size {given.beam_size}",
 )
 BEAMS: Final = Need(words="beam_size above 1", present=lambda given: given.beam_size > 1)
 SAMPLES: Final = Need(words="one of the sampling options", present=lambda given: given.sampling)

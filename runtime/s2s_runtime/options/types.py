@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from os import PathLike
 from typing import Any, Literal, Protocol, runtime_checkable
 
 BatchUnit = Literal["sentences", "tokens"]
@@ -51,6 +52,21 @@ class CancelSignal(Protocol):
         ...
 
 
+class LoadedModel(Protocol):
+    """A bundle that was loaded: what `s2s_runtime.load` returns."""
+
+    @property
+    def manifest(self) -> Any:
+        """The manifest of the bundle."""
+        ...
+
+    @property
+    def step_model(self) -> Any:
+        """Its graphs."""
+        ...
+
+
+LanguageModel = LoadedModel | str | PathLike[str]
 LogitsProcessor = Callable[[Any, Any], Any]
 AllowedNext = Callable[[int, list[int]], object]
 Callback = Callable[[TokenEvent], bool | None]

@@ -15,6 +15,7 @@ from s2s_runtime.options.types import (
     CancelSignal,
     Engine,
     ErrorPolicy,
+    LanguageModel,
     LengthPenaltyKind,
     LexiconOutputs,
     LexiconUse,
@@ -41,6 +42,14 @@ class OptionValues(TypedDict, total=False):
     patience: float
     """A sentence stops once round(beam_size * patience) hypotheses have ended and none alive can beat the best of them
     (Kasai et al. 2022). Larger values make the lower ranks of an n-best list better."""
+
+    beam_groups: int
+    """Groups that the beam is cut into, each a beam of beam_size / beam_groups that stays away from what the groups
+    before it take (Vijayakumar et al. 2016), so that hypotheses differ. As many as beam_size make them differ most."""
+
+    diversity_penalty: float
+    """What a token counts less, in log-probability, for each beam of an earlier group of beam_groups that took it at
+    the same step. It decides which hypotheses are found and returned; their scores and order are the model's."""
 
     length_penalty: float
     """Exponent a of the length penalty; 0 = scores are log-probabilities. Not negative."""
@@ -138,6 +147,27 @@ class OptionValues(TypedDict, total=False):
     may not follow. A row is a sequence that is being written, or one that has ended and isn't looked at any more:
     decide by a row's values alone, as rows come in no order to rely on. Scores count it."""
 
+    language_model: LanguageModel | None
+    """A language model of the target, a loaded bundle or its path, whose log-probabilities count too, at every step
+    (shallow fusion). Tokens are matched by their texts; those that it lacks are its unknown symbol, or an error. Scores
+    count it, those of `score` too."""
+
+    language_model_weight: float
+    """What the log-probabilities of language_model are multiplied by before they are added; with 0 all is as without
+    it."""
+
+    internal_language_model: LanguageModel | None
+    """A language model of the targets that the model was trained on, which stands for what the model itself knows of
+    them: its log-probabilities are subtracted, so that language_model takes their place (density ratio, McDermott et
+    al. 2019). As they may make a sequence better as it grows, a search may stop before the best is found."""
+
+    internal_language_model_weight: float
+    """What the log-probabilities of internal_language_model are multiplied by before they are subtracted."""
+
+    rescore: bool
+    """Language models look at the hypotheses of the search alone, not at every step: these get the scores that they
+    would have had, and come in their order. The search is as without language models, in the graph where it can."""
+
     sampling_temperature: float | None
     """Draw tokens at random from the softmax of logits / temperature. Sampling is on where any of the options that
     choose what is drawn from is given."""
@@ -159,6 +189,11 @@ class OptionValues(TypedDict, total=False):
     sampling_epsilon: float | None
     """Draw among the tokens of at least this probability, after all others that choose what is drawn from; the
     likeliest where none has it (Hewitt et al. 2022)."""
+
+    stochastic_beams: bool
+    """Draw beam_size sequences without replacement (Kool et al. 2019), instead of searching for the likeliest: all
+    differ, and one that is twice as likely is twice as likely to be drawn next. What is drawn from is what the other
+    sampling options say. The first num_hypotheses drawn are returned, in the order of their scores."""
 
     seed: int | None
     """Seed of sampling; the same one draws the same samples. Every sentence has a generator of its own: whatever else
@@ -268,6 +303,23 @@ class ScoreValues(TypedDict, total=False):
     and the logits, float32 (rows, vocabulary), which it may change; returns logits of that shape, -inf where a token
     may not follow. A row is a sequence that is being written, or one that has ended and isn't looked at any more:
     decide by a row's values alone, as rows come in no order to rely on. Scores count it."""
+
+    language_model: LanguageModel | None
+    """A language model of the target, a loaded bundle or its path, whose log-probabilities count too, at every step
+    (shallow fusion). Tokens are matched by their texts; those that it lacks are its unknown symbol, or an error. Scores
+    count it, those of `score` too."""
+
+    language_model_weight: float
+    """What the log-probabilities of language_model are multiplied by before they are added; with 0 all is as without
+    it."""
+
+    internal_language_model: LanguageModel | None
+    """A language model of the targets that the model was trained on, which stands for what the model itself knows of
+    them: its log-probabilities are subtracted, so that language_model takes their place (density ratio, McDermott et
+    al. 2019). As they may make a sequence better as it grows, a search may stop before the best is found."""
+
+    internal_language_model_weight: float
+    """What the log-probabilities of internal_language_model are multiplied by before they are subtracted."""
 
     unknown_symbols: UnknownPolicy | None
     """What becomes of symbols of a source text that the vocabulary lacks. "error": they are an error. "unk": the

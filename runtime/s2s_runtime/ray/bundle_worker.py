@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.bundle.manifest_file import checked_bundle
 from s2s_runtime.bundle.storage import BundleSource, find_files
-from s2s_runtime.declared_options import declared
+from s2s_runtime.declared_options import declared, names_where
 from s2s_runtime.errors import InputError, OptionError
 from s2s_runtime.loading import load
 from s2s_runtime.options import DecodingOptions
+from s2s_runtime.options.terms import BUNDLES
 from s2s_runtime.ray.extras import import_arrow
 from s2s_runtime.results import Result
 from s2s_runtime.search.plan import make_plan
@@ -99,6 +101,9 @@ def check_options(options: Mapping[str, Any], manifest: Manifest) -> dict[str, A
     for name in (*alone, "prefix"):  # functions, and what comes with each text
         if options.get(name) is not None:
             raise OptionError(f"{name}: can't be sent to workers; leave it out")
+    for name in names_where(DecodingOptions, group=BUNDLES):
+        if options.get(name) is not None and not isinstance(options[name], str | os.PathLike):
+            raise OptionError(f"{name}: a loaded bundle can't be sent to workers; give its path, which they open")
     chosen = {"return_scores": True, **options, "on_error": "return"}
     make_plan(DecodingOptions(**chosen), manifest)
     return chosen

@@ -10,7 +10,7 @@ them.
 
 from __future__ import annotations
 
-from typing import Generic, NamedTuple
+from typing import Any, Generic, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +46,7 @@ class Beams(NamedTuple, Generic[StatesT]):
     attended: Floats | None
 
 
-class _Attention(NamedTuple):
+class Attention(NamedTuple):
     """Attention of the beams, float32 (rows, source time): of the last step, and summed over all steps if needed."""
 
     step: Floats | None
@@ -59,14 +59,22 @@ def beam_search(model: StepModel[StatesT], batch: Batch, plan: SearchPlan) -> li
     Returns:
         For each sentence of the batch its best distinct hypotheses, best first, at most `num_hypotheses`.
     """
-    return _BeamSearch(model, batch, plan).run()
+    return BeamSearch(model, batch, plan).run()
 
 
-class _BeamSearch(Generic[StatesT]):
-    """One beam search over one batch. `Beams` holds what changes from step to step, the pool holds what has ended."""
+class BeamSearch(Generic[StatesT]):
+    """One beam search over one batch. `Beams` holds what changes from step to step, the pool holds what has ended.
+
+    Other kinds of beams change single methods of it: see `s2s_runtime.varied_beams`.
+
+    Args:
+        model: the model.
+        batch: the sentences.
+        plan: how to search.
+    """
 
     def __init__(self, model: StepModel[StatesT], batch: Batch, plan: SearchPlan) -> None:
-        self.model = model
+        self.model = plan.guided(model)
         self.batch = batch
         self.plan = plan
         self.pool = EndedPool(batch, plan)
@@ -75,6 +83,7 @@ class _BeamSearch(Generic[StatesT]):
         self.first_limit = int(batch.limits.min())
 
     def run(self) -> list[list[EndedSequence]]:
+        """Return the hypotheses of each sentence, best first."""
         beams: Beams[StatesT] | None = self.start()
         while beams is not None:
             output = self.model.step(beams.states, beams.tokens, attention=self.plan.looks)
@@ -84,11 +93,19 @@ class _BeamSearch(Generic[StatesT]):
             if ends.any():
                 ended = self.pool.ending(candidates.tokens, candidates.scores)
                 self.set_aside(beams, attention, candidates, ended, "end")
-                alive = _alive(candidates, ends, self.plan.beam_size)
+                alive = candidates.that_go_on(ends, self.plan.beam_size)
             else:
                 alive = candidates.first(self.plan.beam_size)
             beams = self.advance(beams, attention, alive, self.going_on(beams, attention, alive))
+        return self.best()
+
+    def best(self) -> list[list[EndedSequence]]:
+        """Return the hypotheses of each sentence, best first, once all have ended."""
         return [self.pool.best(sentence) for sentence in range(len(self.batch))]
+
+    def encode(self) -> StatesT:
+        """Return the states before the first step, a row for each sentence."""
+        return self.model.encode(self.batch.source, *self.batch.others)
 
     def start(self) -> Beams[StatesT]:
         """Return one beam per sentence: at the first step there are no others to tell apart."""
@@ -96,7 +113,7 @@ class _BeamSearch(Generic[StatesT]):
         kept = time if self.plan.attention else None
         automata = self.plan.rules.automata
         return Beams(
-            states=self.model.encode(self.batch.source, *self.batch.others),
+            states=self.encode(),
             sentences=np.arange(count),
             scores=np.zeros((count, 1), np.float32),
             tokens=np.full(count, self.plan.start_id, np.int64),
@@ -104,60 +121,106 @@ class _BeamSearch(Generic[StatesT]):
             attended=np.zeros((count, time), np.float32) if self.plan.coverage_penalty > 0 else None,
         )
 
-    def look(self, beams: Beams[StatesT], output: StepOutput) -> _Attention:
+    def look(self, beams: Beams[StatesT], output: StepOutput) -> Attention:
+        """Return the attention of this step, and of all steps so far where it is summed."""
         if beams.attended is None or output.attention is None:
-            return _Attention(output.attention, None)
-        return _Attention(output.attention, beams.attended + output.attention)
+            return Attention(output.attention, None)
+        return Attention(output.attention, beams.attended + output.attention)
 
     def extend(self, beams: Beams[StatesT], output: StepOutput) -> Candidates:
         """Return the best extensions of each sentence: as many as can end in one step, and `beam_size` more."""
-        logits, rules = output.logits, self.plan.rules  # (rows, vocabulary), ours to write into
-        sentences, width = beams.scores.shape
+        extended = self.extended(beams, output)
+        every, banks = extended.reshape(len(beams.scores), -1), self.plan.rules.banks(beams.history.places)
+        return self.examine(every, None if banks is None else banks.reshape(every.shape), extended.shape[1])
+
+    def extended(self, beams: Beams[StatesT], output: StepOutput) -> Floats:
+        """Return the log-probability of each beam with each token behind it, float32 (rows, vocabulary)."""
+        logits, rules, width = (
+            output.logits,
+            self.plan.rules,
+            beams.scores.shape[1],
+        )  # the logits are ours to write into
         scores, written = beams.scores.reshape(-1), beams.history.tokens
         nothing = rules.penalize(logits, written)
         offset = scores - log_normalizer(logits)
+        if output.added is not None:
+            logits += output.added
         forced = self.batch.forced(beams.sentences, beams.history.length)
         living = None if rules.allowed_next is None else scores > -np.inf
         forced = None if forced is None else np.repeat(forced, width)
         left = self.batch.limits[beams.sentences].repeat(width) - beams.history.length if rules.automata else None
         rules.mask(logits, written, forced, living, places=beams.history.places, left=left, nothing=nothing)
         logits += offset[:, None]
-        every, banks = logits.reshape(sentences, -1), rules.banks(beams.history.places)
+        return logits
+
+    def examine(self, every: Floats, banks: Ints | None, size: int) -> Candidates:
+        """Return the best extensions of each sentence, as many as are examined.
+
+        Args:
+            every: float32 (sentences, width * size), the log-probability of all.
+            banks: int64, likewise, where beams are shared out among banks.
+            size: of the vocabulary.
+        """
         if banks is None:
             best, positions = top_candidates(every, self.examined)
         else:
-            best, positions = share_out(every, banks.reshape(sentences, -1), self.plan.beam_size, self.examined)
-        parents, tokens = np.divmod(positions, logits.shape[1])
+            best, positions = share_out(every, banks, self.plan.beam_size, self.examined)
+        parents, tokens = np.divmod(positions, size)
         return Candidates(best, parents, tokens)
 
     def set_aside(
         self,
         beams: Beams[StatesT],
-        attention: _Attention,
+        attention: Attention,
         candidates: Candidates,
         which: NDArray[np.bool_],
         reason: FinishReason,
     ) -> None:
         """Move candidates to the pool of ended hypotheses, best first."""
-        width, history = beams.scores.shape[1], beams.history
-        kept = self.pool.screen(beams.sentences, which, candidates.scores, history.length + 1)
+        kept = self.pool.screen(beams.sentences, which, candidates.scores, beams.history.length + 1)
         for index, rank in zip(*np.nonzero(kept), strict=True):
-            sentence, parent = int(beams.sentences[index]), int(candidates.parents[index, rank])
-            row, log_probability = int(index) * width + parent, candidates.scores[index, rank]
-            score = self.score(sentence, row, float(log_probability), history.length + 1, attention.total)
-            ids, scores, weights = history.of(row, history.length)
-            ids.append(int(candidates.tokens[index, rank]))
-            if scores is not None:
-                scores = np.append(scores, log_probability - beams.scores[index, parent])
-            if weights is not None and attention.step is not None:
-                weights = np.concatenate([weights, attention.step[row : row + 1]])
-            self.pool.add(sentence, EndedSequence(ids, reason, score, scores, weights), score)
+            ended = self.ended(beams, attention, candidates, (int(index), int(rank)), reason)
+            self.keep(int(beams.sentences[index]), ended, float(candidates.scores[index, rank]))
+
+    def ended(
+        self,
+        beams: Beams[StatesT],
+        attention: Attention,
+        candidates: Candidates,
+        position: tuple[int, int],
+        reason: FinishReason,
+    ) -> EndedSequence:
+        """Return the candidate at a position (sentence in flight, rank) as a sequence that has ended."""
+        history, index = beams.history, position[0]
+        row = index * beams.scores.shape[1] + int(candidates.parents[position])
+        token, log_probability = int(candidates.tokens[position]), candidates.scores[position]
+        sentence, length = int(beams.sentences[index]), history.length
+        score = self.score(sentence, row, float(log_probability), length + 1, attention.total)
+        ids, scores, weights = history.of(row, length)
+        if scores is not None:
+            scores = np.append(scores, self.gains(beams, log_probability, row, token))
+        if weights is not None and attention.step is not None:
+            weights = np.concatenate([weights, attention.step[row : row + 1]])
+        return EndedSequence([*ids, token], reason, score, scores, weights)
+
+    def keep(self, sentence: int, ended: EndedSequence, log_probability: float) -> None:
+        """Put a sequence into the pool; `log_probability` is what the search counted for it."""
+        self.pool.add(sentence, ended, ended.score or 0.0)
+
+    def gains(self, beams: Beams[StatesT], scores: Any, rows: Any, tokens: Any) -> Any:
+        """Return the log-probability of tokens behind beams, where sequences with them have these scores.
+
+        All are arrays of one shape, or single numbers: float32 scores, int64 rows and tokens.
+        """
+        before = beams.scores.reshape(-1)[rows]
+        return scores - np.where(np.isneginf(before), np.float32(0), before)
 
     def score(self, sentence: int, row: int, log_probability: float, length: int, attended: Floats | None) -> float:
+        """Return the score of a sequence that ends; `attended` is float32 (rows, source time), of all beams."""
         looked = None if attended is None else attended[row][self.batch.columns[sentence]]
         return self.plan.score(log_probability, length, looked)
 
-    def going_on(self, beams: Beams[StatesT], attention: _Attention, alive: Candidates) -> NDArray[np.intp]:
+    def going_on(self, beams: Beams[StatesT], attention: Attention, alive: Candidates) -> NDArray[np.intp]:
         """Return the indices of the sentences that go on; end what is alive in those that have reached their limit."""
         length, left = beams.history.length + 1, alive.scores[:, 0] > -np.inf
         if length >= self.first_limit:
@@ -170,16 +233,21 @@ class _BeamSearch(Generic[StatesT]):
 
     def rescue(self, beams: Beams[StatesT], indices: NDArray[np.intp]) -> None:
         """End the best beam of each sentence in which no token may follow and nothing has ended."""
-        width, length = beams.scores.shape[1], beams.history.length
+        width = beams.scores.shape[1]
         for index in indices:
             sentence, row = int(beams.sentences[index]), int(index) * width
             if self.pool.is_empty(sentence):
-                score = self.score(sentence, row, float(beams.scores[index, 0]), length, beams.attended)
-                ids, scores, weights = beams.history.of(row, length)
-                self.pool.add(sentence, EndedSequence(ids, "stopped", score, scores, weights), score)
+                self.keep(sentence, self.unfollowed(beams, sentence, row), float(beams.scores[index, 0]))
+
+    def unfollowed(self, beams: Beams[StatesT], sentence: int, row: int) -> EndedSequence:
+        """Return the beam of a row as a sequence that ends because nothing may follow."""
+        length = beams.history.length
+        score = self.score(sentence, row, float(beams.scores.reshape(-1)[row]), length, beams.attended)
+        ids, scores, weights = beams.history.of(row, length)
+        return EndedSequence(ids, "stopped", score, scores, weights)
 
     def advance(
-        self, beams: Beams[StatesT], attention: _Attention, alive: Candidates, left: NDArray[np.intp]
+        self, beams: Beams[StatesT], attention: Attention, alive: Candidates, left: NDArray[np.intp]
     ) -> Beams[StatesT] | None:
         """Return the beams of the sentences that go on, each made of its parent; None where none goes on."""
         if len(left) == 0:
@@ -193,22 +261,10 @@ class _BeamSearch(Generic[StatesT]):
             states = self.model.select(states, rows)
         tokens, gains, weights = kept.tokens.reshape(-1), None, None
         if self.plan.token_scores:
-            before = beams.scores.reshape(-1)[rows]
-            gains = kept.scores.reshape(-1) - np.where(np.isneginf(before), np.float32(0), before)
+            gains = self.gains(beams, kept.scores.reshape(-1), rows, tokens)
         if self.plan.attention and attention.step is not None:
             weights = attention.step[rows]
         history.select(rows)
         history.append(tokens, gains, weights)
         total = None if attention.total is None else attention.total[rows]
         return Beams(states, beams.sentences[left], kept.scores, tokens, history, total)
-
-
-def _alive(candidates: Candidates, ends: NDArray[np.bool_], width: int) -> Candidates:
-    """Return the best `width` of those that don't end; where there are fewer, the others' scores become -inf."""
-    order = np.argsort(ends, axis=1, kind="stable")[:, :width]
-    rows = np.arange(len(order))[:, None]
-    scores = np.where(ends[rows, order], np.float32(-np.inf), candidates.scores[rows, order])
-    if (scores[:, 1:] > scores[:, :-1]).any():  # shared out among banks
-        ranks = np.argsort(-scores, axis=1, kind="stable")
-        order, scores = order[rows, ranks], scores[rows, ranks]
-    return Candidates(scores, candidates.parents[rows, order], candidates.tokens[rows, order])

@@ -41,7 +41,7 @@ def score_targets(
         targets: ids of each target, the end token included where it counts.
         plan: gives the penalties and the weights of phrases; its masks don't apply.
     """
-    given = padded_targets(targets)
+    given, model = padded_targets(targets), plan.guided(model)
     scores = np.zeros(given.shape, np.float32)
     attended = np.zeros((given.shape[1], *batch.columns.shape), np.float32) if plan.looks else None
     rows = np.arange(len(targets))
@@ -51,6 +51,8 @@ def score_targets(
         nothing = plan.rules.penalize(output.logits, given[:, :step])
         tokens = given[:, step]
         scores[:, step] = output.logits[rows, tokens] - log_normalizer(output.logits)
+        if output.added is not None:
+            scores[:, step] += output.added[rows, tokens]
         if nothing is not None:
             scores[nothing, step] = -np.inf
         if automata:
@@ -135,17 +137,20 @@ def likeliest_next(model: StepModel[StatesT], batch: Batch, plan: SearchPlan, co
         count: most tokens for each sentence.
         least: tokens less likely than this are left out.
     """
+    model = plan.guided(model)
     prefix = np.zeros((len(batch), 0), np.int64) if batch.prefix is None else batch.prefix
     lengths = (prefix >= 0).sum(axis=1)
     likeliest: list[Ints] = [np.zeros(0, np.int64)] * len(batch)
     states, tokens = model.encode(batch.source, *batch.others), np.full(len(batch), plan.start_id, np.int64)
     for step in range(int(lengths.max()) + 1):
-        logits = model.step(states, tokens).logits
+        output = model.step(states, tokens)
         here = np.flatnonzero(lengths == step)
         if len(here):
-            written, chosen = prefix[here, :step], logits[here]
+            written, chosen = prefix[here, :step], output.logits[here]
             nothing = plan.rules.penalize(chosen, written)
             normalizer = log_normalizer(chosen)
+            if output.added is not None:
+                chosen += output.added[here]
             left = batch.limits[here] - step
             places = walk(plan.rules.automata, written)
             plan.rules.mask(chosen, written, None, places=places, left=left, nothing=nothing)

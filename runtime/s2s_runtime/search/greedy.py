@@ -16,7 +16,7 @@ from s2s_runtime.search.finished import EndedSequence, rank
 from s2s_runtime.search.history import History
 from s2s_runtime.search.plan import DROP_SHARE, Notify, SearchPlan
 from s2s_runtime.search.scoring import log_normalizer
-from s2s_runtime.search.step_model import StatesT, StepModel
+from s2s_runtime.search.step_model import StatesT, StepModel, StepOutput
 
 
 @dataclass(slots=True)
@@ -74,7 +74,7 @@ class _GreedySearch(Generic[StatesT]):
     """One greedy search over one batch. `_Rows` holds what changes from step to step."""
 
     def __init__(self, model: StepModel[StatesT], batch: Batch, plan: SearchPlan) -> None:
-        self.model = model
+        self.model = plan.guided(model)
         self.batch = batch
         self.plan = plan
         self.ended: list[list[EndedSequence]] = [[] for _ in range(len(batch))]
@@ -96,7 +96,7 @@ class _GreedySearch(Generic[StatesT]):
         left = len(tokens)
         while left:
             output = self.model.step(rows.states, tokens, attention=self.plan.attention)
-            choice = self.choose(rows, output.logits)
+            choice = self.choose(rows, output)
             tokens = choice.tokens
             rows.history.append(tokens, choice.scores, output.attention)
             if choice.scores is not None:
@@ -124,10 +124,12 @@ class _GreedySearch(Generic[StatesT]):
         history = History(count, scores=plan.token_scores, attention_time=time, automata=plan.rules.automata)
         return _Rows(states, sentences, np.ones(count, np.bool_), np.zeros(count, np.float32), history, generators)
 
-    def choose(self, rows: _Rows[StatesT], logits: Floats) -> _Choice:
-        rules, written = self.plan.rules, rows.history.tokens
+    def choose(self, rows: _Rows[StatesT], output: StepOutput) -> _Choice:
+        logits, rules, written = output.logits, self.plan.rules, rows.history.tokens
         nothing = rules.penalize(logits, written)
         normalizer = log_normalizer(logits) if self.plan.scores else None
+        if output.added is not None:
+            logits += output.added
         forced = self.batch.forced(rows.sentences, rows.history.length)
         left = self.batch.limits[rows.sentences] - rows.history.length if rules.automata else None
         rules.mask(logits, written, forced, rows.live, places=rows.history.places, left=left, nothing=nothing)

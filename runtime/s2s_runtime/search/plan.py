@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +19,12 @@ from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.options import DecodingOptions, Prefix
 from s2s_runtime.search.sampling import Sampler
 from s2s_runtime.search.scoring import LengthPenalty, coverage_score
+from s2s_runtime.search.step_model import StatesT, StepModel
 
 DROP_SHARE: Final = 8  # ended rows are dropped once they are an eighth (measured): dropping copies, keeping computes
 
 Notify = Callable[[int, int, int, float | None, bool], bool]
+Guide = Callable[[StepModel[Any]], StepModel[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,10 @@ class SearchPlan:
         sampler: draws tokens; None = the likeliest is taken.
         goes_on: float32 (vocabulary,), 0 at tokens that end a sequence, 1 at the others.
         ending: float32 (vocabulary,), -inf at tokens that end a sequence, 0 at the others.
+        beam_groups: groups that the beam is cut into, which keep away from one another.
+        diversity_penalty: what each of them counts less for a token that earlier groups took at the same step.
+        stochastic: whether the beam draws sequences, without replacement.
+        guide: returns a model around the one that searches, whose steps say too what others add to log-probabilities.
         notify: called with (sentence in the caller's inputs, step, token, log-probability, is last) for each token;
             True stops the sentence.
     """
@@ -64,6 +70,10 @@ class SearchPlan:
     attention: bool = False
     alignments: bool = False
     sampler: Sampler | None = None
+    beam_groups: int = 1
+    diversity_penalty: float = 0.0
+    stochastic: bool = False
+    guide: Guide | None = None
     notify: Notify | None = None
     goes_on: Floats = field(init=False, repr=False)
     ending: Floats = field(init=False, repr=False)
@@ -71,6 +81,15 @@ class SearchPlan:
     def __post_init__(self) -> None:
         object.__setattr__(self, "goes_on", np.where(self.is_end, np.float32(0), np.float32(1)))
         object.__setattr__(self, "ending", np.where(self.is_end, np.float32(-np.inf), np.float32(0)))
+
+    def guided(self, model: StepModel[StatesT]) -> StepModel[StatesT]:
+        """Return the model as search is to see it; its states are its own matter."""
+        return model if self.guide is None else self.guide(model)
+
+    @property
+    def varied(self) -> bool:
+        """Whether one of the searches of `s2s_runtime.varied_beams` is asked for."""
+        return self.beam_groups > 1 or self.stochastic
 
     @property
     def looks(self) -> bool:
@@ -113,6 +132,9 @@ def make_plan(options: DecodingOptions, manifest: Manifest) -> SearchPlan:
         attention=options.return_attention or options.replace_unknown,
         sampler=_sampler(options),
         alignments=options.return_alignments,
+        beam_groups=options.beam_groups,
+        diversity_penalty=options.diversity_penalty,
+        stochastic=options.stochastic_beams,
     )
 
 

@@ -54,28 +54,44 @@ class Sampler:
             logits: float32 (rows, vocabulary); tokens at -inf are never drawn, unless the whole row is -inf.
             generators: one per row, each advanced by one number.
         """
+        order, weights = self._weights(logits)
+        reached = np.cumsum(weights, axis=1)
+        uniform = np.array([generator.random(dtype=np.float32) for generator in generators], np.float32)
+        rank = (reached <= uniform[:, None] * reached[:, -1:]).sum(axis=1)
+        # rounding may put the rank past the last token that has weight
+        last = np.where(weights > 0, np.arange(weights.shape[1]), 0).max(axis=1)
+        return np.take_along_axis(order, np.minimum(rank, last)[:, None], axis=1)[:, 0]
+
+    def log_shares(self, logits: Floats) -> Floats:
+        """Return the log-probability with which each token is drawn, float32 (rows, vocabulary), -inf where never.
+
+        Args:
+            logits: float32 (rows, vocabulary), as `draw` takes them.
+        """
+        order, weights = self._weights(logits)
+        shares = _shares(weights)
+        logs = np.log(shares, out=np.full_like(shares, -np.inf), where=shares > 0)
+        every = np.empty_like(logs)
+        np.put_along_axis(every, order, logs, axis=1)
+        return every
+
+    def _weights(self, logits: Floats) -> tuple[Ints, Floats]:
+        """Return tokens, likeliest first, and what each weighs among what is drawn from; both (rows, vocabulary)."""
         order = np.argsort(-logits, axis=1, kind="stable")
         scaled = np.take_along_axis(logits, order, axis=1) / np.float32(self.temperature)
         highest = np.maximum(scaled[:, :1], np.finfo(np.float32).min)  # a row of -inf: no -inf minus -inf
         weights = np.exp(scaled - highest)
         if self.top_k is not None:
             weights[:, self.top_k :] = 0.0
-        reached = np.cumsum(weights, axis=1)
         if self.top_p < 1.0:
+            reached = np.cumsum(weights, axis=1)
             before = reached - weights
             weights[before >= np.float32(self.top_p) * reached[:, -1:]] = 0.0
-            reached = np.cumsum(weights, axis=1)
         if self.min_p > 0.0:
             weights[weights < np.float32(self.min_p)] = 0.0  # the likeliest weighs 1
-            reached = np.cumsum(weights, axis=1)
         if self.typical_p < 1.0 or self.epsilon > 0.0:
             weights = self._with_epsilon(self._typical(weights))
-            reached = np.cumsum(weights, axis=1)
-        uniform = np.array([generator.random(dtype=np.float32) for generator in generators], np.float32)
-        rank = (reached <= uniform[:, None] * reached[:, -1:]).sum(axis=1)
-        # rounding may put the rank past the last token that has weight
-        last = np.where(weights > 0, np.arange(weights.shape[1]), 0).max(axis=1)
-        return np.take_along_axis(order, np.minimum(rank, last)[:, None], axis=1)[:, 0]
+        return order, weights
 
     def _typical(self, weights: Floats) -> Floats:
         """Return weights, float32 (rows, vocabulary), 0 at tokens that are not typical enough."""

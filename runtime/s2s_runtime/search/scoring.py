@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from s2s_runtime.array_types import Floats, Ints
 from s2s_runtime.options.types import LengthPenaltyKind
 
-_Number = TypeVar("_Number", np.float32, np.int64)
+_Number = TypeVar("_Number", np.float32, np.float64, np.int64)
+_Score = TypeVar("_Score", np.float32, np.float64)
 
 _LEAST_COVERAGE: Final = np.float32(1e-10)  # keeps the logarithm of a source position that was never looked at finite
 
@@ -80,15 +81,15 @@ def coverage_score(attended: Floats) -> float:
     return float(np.log(np.clip(attended, _LEAST_COVERAGE, 1.0)).sum(dtype=np.float32))
 
 
-def top_candidates(scores: Floats, count: int) -> tuple[Floats, Ints]:
+def top_candidates(scores: NDArray[_Score], count: int) -> tuple[NDArray[_Score], Ints]:
     """Return the highest scores of each row, best first; of equal ones, the one that comes first.
 
     Args:
-        scores: float32 (rows, candidates).
+        scores: float32 or float64 (rows, candidates).
         count: how many; all where there are fewer. Which of several -inf are among them is not defined.
 
     Returns:
-        Scores, float32, and their positions, int64, each (rows, min(count, candidates)).
+        Scores, and their positions, int64, each (rows, min(count, candidates)).
     """
     if count >= scores.shape[1]:
         best = (-scores).argsort(axis=1, kind="stable")

@@ -22,10 +22,12 @@ class StepOutput(NamedTuple):
     Attributes:
         logits: float32 (rows, vocabulary), before softmax; callers may write into it.
         attention: float32 (rows, source time), rows sum to 1; None where it wasn't asked for.
+        added: float32 (rows, vocabulary), what others say of each token, added to its log-probability; None = nothing.
     """
 
     logits: NDArray[np.float32]
     attention: NDArray[np.float32] | None
+    added: NDArray[np.float32] | None = None
 
 
 class StepModel(Protocol[StatesT]):
@@ -159,6 +161,21 @@ class Candidates(NamedTuple):
     def first(self, width: int) -> Candidates:
         """Return the best `width` of each sentence."""
         return Candidates(self.scores[:, :width], self.parents[:, :width], self.tokens[:, :width])
+
+    def that_go_on(self, ends: NDArray[np.bool_], width: int) -> Candidates:
+        """Return the best `width` of those that don't end; where there are fewer, the others' scores become -inf.
+
+        Args:
+            ends: bool (sentences, candidates), True at those that end.
+            width: how many.
+        """
+        order = np.argsort(ends, axis=1, kind="stable")[:, :width]
+        rows = np.arange(len(order))[:, None]
+        scores = np.where(ends[rows, order], np.float32(-np.inf), self.scores[rows, order])
+        if (scores[:, 1:] > scores[:, :-1]).any():  # shared out among banks
+            ranks = np.argsort(-scores, axis=1, kind="stable")
+            order, scores = order[rows, ranks], scores[rows, ranks]
+        return Candidates(scores, self.parents[rows, order], self.tokens[rows, order])
 
     def select(self, sentences: NDArray[np.intp]) -> Candidates:
         """Return the extensions of some of the sentences, int64 (kept,)."""

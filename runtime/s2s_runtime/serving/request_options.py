@@ -12,23 +12,26 @@ from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.declared_options import declared, names_where, unknown_name, verb_problems
 from s2s_runtime.errors import OptionError, UnknownOptionError
 from s2s_runtime.options import DecodingOptions
-from s2s_runtime.options.terms import JSON
+from s2s_runtime.options.terms import BUNDLES, JSON
 from s2s_runtime.serving.options import ServingOptions
 
 _OF_THE_SERVER: Final = ("max_batch_size", "batch_by", "on_error")
 _REMEMBERED: Final = 256
+BUNDLE_OPTIONS: Final = names_where(DecodingOptions, group=BUNDLES)
+"""Names of the decoding options that open bundles, which no request may give."""
 
 REQUEST_OPTIONS: Final = tuple(
     name
     for name, declaration in declared(DecodingOptions).items()
-    if declaration.option.typed is not None and name not in _OF_THE_SERVER  # no functions: these can't be sent
+    # no functions, which can't be sent, and no paths, which are the server's
+    if declaration.option.typed is not None and name not in (*_OF_THE_SERVER, *BUNDLE_OPTIONS)
 )
 """Names of the decoding options that a request may give."""
 
 _OF_EACH: Final = ("prefix", "max_source_length", "return_scores", *names_where(DecodingOptions, group=JSON))
 
 DEFAULT_OPTIONS: Final = tuple(
-    name for name in (*REQUEST_OPTIONS, "max_batch_size", "batch_by") if name not in _OF_EACH
+    name for name in (*REQUEST_OPTIONS, *BUNDLE_OPTIONS, "max_batch_size", "batch_by") if name not in _OF_EACH
 )
 """Names of the decoding options that a server may have defaults for."""
 
@@ -90,6 +93,8 @@ class OptionReader:
 
     def _checked(self, key: str, given: Mapping[str, Any]) -> ChosenOptions:
         for name in given:
+            if name in BUNDLE_OPTIONS:
+                raise OptionError(f"{name}: is for whoever starts the server to choose; leave it out")
             if name not in REQUEST_OPTIONS:
                 raise UnknownOptionError(unknown_name(name, "a request", REQUEST_OPTIONS, DecodingOptions))
         values = {**self._defaults, **given}

@@ -2,17 +2,22 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import keras
+import numpy as np
 import onnx
 import pytest
 import tensorflow as tf
 from architectures.parts import UNITS, embed_source, embed_target, head, source_ids, target_ids
 from architectures.recurrent import gru_reset_after
 from keras import layers
+from tf2onnx import optimizer
+from tf2onnx.optimizer.optimizer_base import GraphOptimizerBase
 from typer.testing import CliRunner
 
 from s2s_export import ExportError, ExportOptions, export
+from s2s_export.convert.keras_to_onnx import convert
 
 pytestmark = pytest.mark.tensorflow
 
@@ -74,6 +79,24 @@ def test_layer_that_cannot_be_traced(tmp_path: Path) -> None:
         "no graph",
     )
     assert isinstance(error.__cause__, RuntimeError)
+
+
+def test_an_optimizer_that_fails_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it did to the graph before it failed is undone, and the others do their work."""
+
+    class Failing(GraphOptimizerBase):
+        def _optimize(self, graph: Any) -> Any:
+            graph.remove_node(graph.get_nodes()[-1].name)
+            raise ValueError("half done")
+
+    x = keras.Input((2,))
+    doubled = keras.Model([x], layers.Add()([x, x]))
+    signature = [tf.TensorSpec((None, 2), tf.float32, name="x")]
+    whole = convert(doubled, lambda x: [x], signature, ["y"], 18)
+    monkeypatch.setitem(optimizer._optimizers, "failing", Failing)
+    other = convert(doubled, lambda x: [x], signature, ["y"], 18)
+    assert [node.op_type for node in other.graph.node] == [node.op_type for node in whole.graph.node]
+    assert other.run(["y"], {"x": np.ones((1, 2), np.float32)})[0].tolist() == [[2.0, 2.0]]
 
 
 def test_handler_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,9 @@
 
 import errno
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,17 +16,23 @@ from places import FIXTURES
 
 import s2s_runtime
 from s2s_runtime.files import atomic_write
-from s2s_runtime.files.atomic_write import finish_exchange, left_by_exchange, replacing, replacing_folder, write_text
+from s2s_runtime.files.atomic_write import (
+    clear_leftovers,
+    finish_exchange,
+    left_by_exchange,
+    replacing,
+    replacing_folder,
+    write_text,
+)
 
 
 def test_a_file_takes_its_place_when_it_is_whole(tmp_path: Path) -> None:
-    """Until then the old one stands there; the name beside it ends alike, for writers that go by the ending."""
+    """Until then the old one stands there; the other has its name, for writers that go by it, and nobody sees it."""
     path = tmp_path / "model.weights.h5"
     path.write_text("old")
     with replacing(path) as beside:
-        assert beside.parent == tmp_path
-        assert beside.name.endswith("model.weights.h5")
-        assert beside.match(f"{atomic_write.BESIDE}{path.name}")
+        assert beside.name == path.name
+        assert [item for item in tmp_path.iterdir() if item.name[0] != "."] == [path]
         beside.write_text("new")
         assert path.read_text() == "old"
     assert path.read_text() == "new"
@@ -72,7 +80,8 @@ def test_content_is_on_the_disk_before_its_name_is(tmp_path: Path, monkeypatch: 
     flush, replace = os.fsync, Path.replace
 
     def flushed(file: int) -> None:
-        calls.append(f"flush {Path(os.readlink(f'/proc/self/fd/{file}')).name.partition('-')[2].partition('-')[2]}")
+        name = Path(os.readlink(f"/proc/self/fd/{file}")).name
+        calls.append(f"flush {re.sub(r'^[.]tmp-[0-9a-f]{8}-', '', name)}")
         flush(file)
 
     def replaced(self: Path, target: Path) -> Path:
@@ -83,17 +92,17 @@ def test_content_is_on_the_disk_before_its_name_is(tmp_path: Path, monkeypatch: 
         pytest.skip("needs /proc, which tells what a file descriptor is")
     monkeypatch.setattr(os, "fsync", flushed)
     monkeypatch.setattr(Path, "replace", replaced)
-    place = tmp_path / "x-x-place"
+    place = tmp_path / "place"
     place.mkdir()
     write_text(place / "a", "text")
     assert calls == ["flush a", "rename a", "flush place"]
     calls.clear()
     with replacing_folder(place / "b") as folder:
-        (folder / "x-x-c").write_text("c")
+        (folder / "c").write_text("c")
     assert calls == ["flush c", "flush b", "rename b", "flush place"]
     calls.clear()
     with replacing_folder(place / "b") as folder:
-        (folder / "x-x-d").mkdir()
+        (folder / "d").mkdir()
     assert calls == ["flush d", "flush b", "flush place"]  # the names were exchanged
 
 
@@ -108,6 +117,63 @@ def test_a_folder_takes_the_place_of_another(tmp_path: Path) -> None:
         _fail_half_way_in_a_folder(path)
     assert [file.read_text() for file in path.iterdir()] == ["two"]
     assert list(tmp_path.iterdir()) == [path]
+
+
+Writing = Callable[[Path], AbstractContextManager[Path]]
+
+
+def _write_and_wait(writing: Writing, path: Path) -> int:
+    """Begin to write in a process of its own, whose number is returned when it does."""
+    reading, told = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            with writing(path):
+                os.write(told, b"1")
+                signal.pause()
+        finally:
+            os._exit(1)
+    assert os.read(reading, 1) == b"1"
+    os.close(reading)
+    os.close(told)
+    return child
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.parametrize("writing", [replacing, replacing_folder])
+def test_what_a_killed_process_left_goes_with_the_next_writing(tmp_path: Path, writing: Writing) -> None:
+    """And only that: what a living process is writing stays, as does what has another name."""
+    others = [tmp_path / name for name in (".tmp-1a2b3c4d-longer-name", ".tmp-abc-name", "notes-name")]
+    for other in others:
+        other.mkdir()
+    living, dead = (_write_and_wait(writing, tmp_path / "name") for _ in range(2))
+    try:
+        assert len([*tmp_path.iterdir()]) == len(others) + 2
+        before = _hidden(tmp_path)
+        os.kill(dead, signal.SIGKILL)
+        os.waitpid(dead, 0)
+        assert _hidden(tmp_path) == before
+        with writing(tmp_path / "name") as beside:
+            (beside / "file" if beside.is_dir() else beside).write_text("whole")
+        assert len(_hidden(tmp_path)) == 1
+        assert _hidden(tmp_path) < before
+    finally:
+        os.kill(living, signal.SIGKILL)
+        os.waitpid(living, 0)
+    clear_leftovers(tmp_path, "n*")
+    assert not _hidden(tmp_path)
+    assert all(other.is_dir() for other in others)
+
+
+def _hidden(folder: Path) -> set[Path]:
+    return {path for path in folder.glob(".tmp-*-name") if re.fullmatch(r"[.]tmp-[0-9a-f]{8}-name", path.name)}
+
+
+def test_a_folder_is_found_by_its_whole_name(tmp_path: Path) -> None:
+    """What stood at "longer-name" is not what stood at "name"."""
+    (tmp_path / ".old-1a2b3c4d-longer-name").mkdir()
+    assert left_by_exchange(tmp_path / "name") is None
+    assert left_by_exchange(tmp_path / "longer-name") == tmp_path / ".old-1a2b3c4d-longer-name"
 
 
 EVENTS = ("_flush", "_flush_folder", "_exchanged", "finish_exchange")
@@ -232,7 +298,7 @@ def test_a_folder_that_vanishes_is_one_error(tmp_path: Path) -> None:
     assert caught.value.filename == str(tmp_path / "gone" / "b")
 
 
-def _write_into_what_vanishes(writing: Callable[[Path], AbstractContextManager[Path]], path: Path) -> None:
+def _write_into_what_vanishes(writing: Writing, path: Path) -> None:
     with writing(path) as beside:
         shutil.rmtree(path.parent)
         beside.write_text("x")

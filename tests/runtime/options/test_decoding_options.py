@@ -17,6 +17,7 @@ from s2s_runtime.commands import decode
 from s2s_runtime.declared_options import declared
 
 TINY = str(FIXTURES / "tiny.s2s")
+WRITER = str(FIXTURES / "tiny-writer.s2s")
 SOURCES = ["abcab", "edc", "aaaaaa", "dcbe"]
 EFFECTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "beam_size": ({}, {"beam_size": 4}),
@@ -25,6 +26,8 @@ EFFECTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"beam_size": 6, "num_hypotheses": 3, "length_penalty": 0, "end_tokens": ["</s>", "C", "D"]},
         {"patience": 2.0},
     ),
+    "beam_groups": ({"beam_size": 4, "num_hypotheses": 4}, {"beam_groups": 4}),
+    "diversity_penalty": ({"beam_size": 4, "num_hypotheses": 4, "beam_groups": 4}, {"diversity_penalty": 4.0}),
     "length_penalty": ({"beam_size": 8, "num_hypotheses": 8}, {"length_penalty": 3.0}),
     "length_penalty_kind": ({"beam_size": 4}, {"length_penalty_kind": "gnmt"}),
     "coverage_penalty": ({"beam_size": 4}, {"coverage_penalty": 2.0}),
@@ -46,6 +49,7 @@ EFFECTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "sampling_min_p": ({"sampling_temperature": 5.0, "seed": 1}, {"sampling_min_p": 0.8}),
     "sampling_typical_p": ({"sampling_temperature": 5.0, "seed": 1}, {"sampling_typical_p": 0.2}),
     "sampling_epsilon": ({"sampling_temperature": 5.0, "seed": 1}, {"sampling_epsilon": 0.2}),
+    "stochastic_beams": ({"beam_size": 3, "num_hypotheses": 3}, {"stochastic_beams": True, "seed": 1}),
     "seed": ({"sampling_temperature": 5.0, "seed": 1}, {"seed": 2}),
     "allowed_next": ({}, {"allowed_next": lambda step, tokens: [3, 4] if step < 3 else [1]}),
     "allowed_sequences": ({}, {"allowed_sequences": ["BAD", "DEAD"]}),
@@ -55,6 +59,17 @@ EFFECTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "bias": ({}, {"bias": {"EE": 30.0}}),
     "lexicon": ({}, {"lexicon": {"edc": "A"}}),
     "lexicon_use": ({"lexicon": {"edc": "A"}, "beam_size": 2, "num_hypotheses": 2}, {"lexicon_use": "merge"}),
+    "language_model": ({"return_scores": True}, {"language_model": WRITER}),
+    "language_model_weight": ({"language_model": WRITER}, {"language_model_weight": 2.0}),
+    "internal_language_model": ({"language_model": WRITER, "return_scores": True}, {"internal_language_model": WRITER}),
+    "internal_language_model_weight": (
+        {"language_model": WRITER, "internal_language_model": WRITER, "return_scores": True},
+        {"internal_language_model_weight": 3.0},
+    ),
+    "rescore": (
+        {"beam_size": 2, "num_hypotheses": 2, "language_model": WRITER, "language_model_weight": 2.0},
+        {"rescore": True},
+    ),
     "replace_unknown": ({"suppress_tokens": list("ABCDE")}, {"replace_unknown": True}),
     "phrase_table": ({"suppress_tokens": list("ABCDE"), "replace_unknown": True}, {"phrase_table": {"a": "alpha"}}),
     "return_scores": ({}, {"return_scores": True}),

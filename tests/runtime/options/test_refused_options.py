@@ -66,8 +66,14 @@ from s2s_runtime.options import OptionValues
         ({"sampling_top_p": 1.5}, "sampling_top_p: expected a number above 0 and at most 1, got 1.5"),
         ({"sampling_typical_p": 0}, "sampling_typical_p: expected a number above 0 and at most 1, got 0"),
         ({"sampling_epsilon": 1.0}, "sampling_epsilon: expected a number above 0 and below 1, got 1.0"),
-        ({"sampling_epsilon": 0.1, "beam_size": 2}, "sampling_epsilon: needs beam_size 1, got beam_size 2"),
-        ({"sampling_top_k": 2, "beam_size": 2}, "sampling_top_k: needs beam_size 1, got beam_size 2"),
+        (
+            {"sampling_epsilon": 0.1, "beam_size": 2},
+            "sampling_epsilon: needs beam_size 1 or stochastic_beams, got beam_size 2",
+        ),
+        (
+            {"sampling_top_k": 2, "beam_size": 2},
+            "sampling_top_k: needs beam_size 1 or stochastic_beams, got beam_size 2",
+        ),
         ({"seed": -1, "sampling_top_k": 2}, "seed: expected an integer of at least 0, got -1"),
         ({"seed": 1}, "seed: has no effect without one of the sampling options; give that too or leave seed out"),
         ({"allowed_next": [1]}, "allowed_next: expected a function, got [1]"),

@@ -16,7 +16,7 @@ import s2s_runtime
 from s2s_runtime import CancelledError, Model, OptionError, Result
 from s2s_runtime.bundle.manifest_file import read_manifest
 from s2s_runtime.bundle.storage import FolderFiles
-from s2s_runtime.loading import open_step_model
+from s2s_runtime.opening.step_models import open_step_model
 from s2s_runtime.ort.bundle_sessions import BundleSessions
 from s2s_runtime.ort.onnx_model import OnnxStepModel
 from s2s_runtime.ort.sessions import SessionSettings

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from s2s_runtime.files.atomic_write import BESIDE, replacing
+from s2s_runtime.files.atomic_write import clear_leftovers, replacing
 from s2s_runtime.files.json_fields import read_json, write_json
 from s2s_training.config.toml_file import read_config, write_config
 from s2s_training.config.training import TrainingConfig
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 RESUMABLE = frozenset({"max_minutes", "tensorboard", "backup_steps"})  # options that may differ when a run is resumed
 FILES_READ = ("data", "target_file", "valid_data", "test_data", "source_model", "target_model")  # options of `[data]`
 
-# All that a run writes, halves that a kill left among it; the one list of what may be removed again. People keep other
+# All that a run writes: the one list of what may be removed again, with what a kill left of it. People keep other
 # things in the same folder, and in a `backup` of their own.
 WRITTEN = tuple(
     pattern
@@ -25,18 +25,15 @@ WRITTEN = tuple(
         *("config.toml", "vocab.json", "test.tsv", "windows.npz", "history.json", "loss.png", "summary.json"),
         *("model.keras", "best.weights.h5", "data-digests.json"),
     )
-    for pattern in (name, f"{BESIDE}{name}", f"tmp-{name}", f"{name}.tmp", f"{name}.tmp-*")  # the last of version 0.1.0
+    for pattern in (name, f"tmp-{name}", f"{name}.tmp", f"{name}.tmp-*")  # the last of version 0.1.0
 )
 EVENTS = ("tensorboard/train/events.out.tfevents.*", "tensorboard/validation/events.out.tfevents.*")
-BACKUP = (
-    *("backup/epoch-*.weights.h5", f"backup/{BESIDE}epoch-*.weights.h5", "backup/tmp.weights.h5"),
-    *("backup/epoch-*.npz", f"backup/{BESIDE}epoch-*.npz"),
-)
+BACKUP = ("backup/epoch-*.weights.h5", "backup/epoch-*.npz", "backup/tmp.weights.h5")
 PAIRS = tuple(
     f"pairs/{name}"
     for name in (
         *(f"{part}.{file}" for part in ("train", "valid", "test") for file in ("ids", "lengths")),
-        *("held-out.sqlite", "held-out.sqlite-journal", "pieces.json", "read.json", f"{BESIDE}read.json"),
+        *("held-out.sqlite", "held-out.sqlite-journal", "pieces.json", "read.json"),
     )
 )
 FOLDERS = (  # removed where nothing is left
@@ -131,7 +128,9 @@ class RunFolder:
         return summary
 
     def _remove(self, *patterns: str) -> None:
-        """Remove the files that match, and those of a run's folders that are empty then."""
+        """Remove the files that match, halves of such, and those of a run's folders that are empty then."""
+        for pattern in map(Path, patterns):
+            clear_leftovers(self.path / pattern.parent, pattern.name)
         for path in [path for pattern in patterns for path in self.path.glob(pattern)]:
             if path.is_symlink() or not path.is_dir():
                 path.unlink()

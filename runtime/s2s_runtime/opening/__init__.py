@@ -1,0 +1,1 @@
+"""Opening the graphs of a bundle as a step model."""
