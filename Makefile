@@ -13,7 +13,7 @@ PROJECTS := $(wildcard */pyproject.toml)
 JAVASCRIPT := runtime/javascript
 JAVASCRIPT_CASES := .cache/javascript
 
-.PHONY: help setup test fuzz lint types demo docs tables architecture pictures screenshots clean test-runtime test-lowest test-newest test-javascript test-browser test-ray bench-batch wheels parity bench bench-peers bench-serve \
+.PHONY: help setup test official fuzz lint types demo docs tables architecture pictures screenshots clean test-runtime test-lowest test-newest test-javascript test-browser test-ray bench-batch wheels parity bench bench-peers bench-serve \
 	recipe-translator recipe-words recipe-words-baseline recipe-pronunciation recipe-cmudict recipe-addition \
 	recipe-curves
 
@@ -37,6 +37,9 @@ $(RUNTIME_VENV)/.installed: constraints.txt runtime/pyproject.toml
 
 test: $(VENV)/.installed ## Run the tests, two files at a time
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+official: $(VENV)/.installed ## Run every official example of the guide's table, those too that take seconds
+	S2S_DEAR_EXAMPLES=1 $(BIN)/python -m pytest tests/export/test_official_examples.py
 
 fuzz: MINUTES ?= 10
 fuzz: $(VENV)/.installed ## Try promises on random cases for MINUTES (SEED=n repeats, ONLY="kills,threads" chooses harnesses)
@@ -78,12 +81,13 @@ $(JAVASCRIPT)/node_modules/.installed: $(JAVASCRIPT)/package.json
 $(JAVASCRIPT_CASES)/words/int8.s2s: $(VENV)/.installed
 	$(BIN)/s2s-train cmudict --rows 6000 --epochs 6 --units 64 --bidirectional --attention dot --test-fraction 0.15 --score 0 --force --output $(@D)
 	$(BIN)/s2s-export $(@D)/model.keras --force
+	$(BIN)/s2s-export $(@D)/model.keras --force --quantize int8-weights --output $(@D)/int8-weights.s2s
 	$(BIN)/s2s-export $(@D)/model.keras --force --quantize int8 --output $@
 
 $(JAVASCRIPT_CASES)/compared/cases.json: $(JAVASCRIPT_CASES)/words/int8.s2s $(JAVASCRIPT)/test/make_expected.py
 	$(BIN)/python $(JAVASCRIPT)/test/make_expected.py $(@D) \
 		$(wildcard tests/fixtures/tiny.s2s tests/fixtures/tiny-none.s2s tests/fixtures/tiny-onehot.s2s tests/fixtures/tiny-probabilities.s2s) \
-		$(JAVASCRIPT_CASES)/words/int8.s2s $(JAVASCRIPT_CASES)/words/model.s2s
+		$(JAVASCRIPT_CASES)/words/int8.s2s $(JAVASCRIPT_CASES)/words/int8-weights.s2s $(JAVASCRIPT_CASES)/words/model.s2s
 
 test-javascript: need-npm $(JAVASCRIPT)/node_modules/.installed $(JAVASCRIPT_CASES)/compared/cases.json ## Check the JavaScript module's types, and compare it with the runtime in Node (needs npm)
 	cd $(JAVASCRIPT) && npm run --silent types && npm test --silent -- $(CURDIR)/$(JAVASCRIPT_CASES)/compared
@@ -138,7 +142,7 @@ docs: $(DOCS_VENV)/.installed ## Build the guide and the API reference into site
 
 parity: need-RUN need-PAIRS $(VENV)/.installed ## Compare RUN's bundle with Keras on 1,000 sentences of PAIRS, greedy and beam 5
 	$(BIN)/python tests/parity/compare_with_keras.py "$(RUN)" "$(PAIRS)" --sentences 1000 --beam 5
-	$(BIN)/python tests/parity/tutorial_in_four_ways.py "$(PAIRS)"
+	$(BIN)/python tests/parity/tutorial_and_its_variants.py "$(PAIRS)"
 
 bench: $(VENV)/.installed ## Time the runtime alone: latency and throughput, greedy and beam, and how they grow
 	$(BIN)/python benchmarks/own.py

@@ -30,6 +30,7 @@ from s2s_export.pass_names import named
 from s2s_export.passes.registry import Passes
 from s2s_export.reduce.reduce_bundle import reduce_bundle
 from s2s_export.report import Exported
+from s2s_export.steps.joined_outputs import with_joined_outputs
 from s2s_export.steps.language_models import language_model
 from s2s_export.understand.bundle_terms import Understanding, understand
 from s2s_export.understand.decoded_output_choice import ChosenOutput
@@ -191,8 +192,9 @@ def _take_apart(model: keras.Model, options: ExportOptions) -> tuple[keras.Model
     options = with_expected(options)
     model, drawn = at_their_mean(model)
     text, notes = without_text_layers(model), list[str]()
+    joined, options, said = with_joined_outputs(text.model, options)
     options = options if text.layers else options.with_vocabulary(options.vocabulary)
-    chosen = ChosenOutput.of(text.model, options)
+    chosen = ChosenOutput.of(joined, options)
     read_model = chosen.model if options.ctc is None else without_loss(chosen.model)
     read_model = language_model(read_model, options) if options.feedback == "token" else read_model
     parts = split_by_kind(read_model, options, options.source_input)
@@ -207,7 +209,7 @@ def _take_apart(model: keras.Model, options: ExportOptions) -> tuple[keras.Model
     if flat.model is not read_model:
         parts = split_by_kind(flat.model, options, parts.sources[0].name)
     facts = understand(flat, parts, options)
-    notes = [*chosen.notes(parts), *options.notes, *drawn, *notes, *facts.notes]
+    notes = [*chosen.notes(parts), *said, *options.notes, *drawn, *notes, *facts.notes]
     return flat.model, parts, replace(facts, notes=tuple(notes))
 
 
@@ -220,7 +222,8 @@ def widths(model: keras.Model, options: ExportOptions) -> Widths | None:
     text = without_text_layers(model)
     if text.layers:
         return None
-    parts = split_by_kind(ChosenOutput.of(text.model, options).model, options, options.source_input)
+    joined, options, _ = with_joined_outputs(text.model, options)
+    parts = split_by_kind(ChosenOutput.of(joined, options).model, options, options.source_input)
     source, size = parts.sources[0], parts.decoder.outputs[0].shape[-1]
     if size is None:
         return None

@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal
 
 from s2s_export.errors import ExportError
 from s2s_export.pass_names import named
+from s2s_runtime.bundle.manifest import Precision
 from s2s_runtime.declared_options import Need, Option, declares_options, option_problems
 from s2s_runtime.spelling import did_you_mean, option
 from s2s_runtime.vocabulary.padding import Side
@@ -111,7 +112,7 @@ class ExportOptions:
 
     decoder_output: Annotated[str | None, Option(panel=GRAPH, metavar="NAME")] = None
     """Name of the output that is decoded (of the layer that makes it), where there are several. By default the only one
-    that is as wide as what the decoder reads."""
+    that is as wide as what the decoder reads. Several that are all fed back, joined by +, come out as one token."""
 
     source_input: Annotated[str | None, Option(panel=GRAPH, metavar="NAME")] = None
     """Name of the input that gets the text, where there are several. By default the first that holds ids."""
@@ -151,8 +152,13 @@ class ExportOptions:
     references: Annotated[Sequence[str], Option(typed=None)] = ()
     """The right target of each text in `verify_with`, for error rates with int8 or float16."""
 
-    quantize: Annotated[Literal["int8"] | None, Option(panel=FILES)] = None
-    """Weights of 8 bits: smaller and faster; what it changes is measured."""
+    quantize: Annotated[Literal["int8", "int8-weights"] | None, Option(panel=FILES)] = None
+    """Products of 8 bits, smaller and faster: int8; or only their weights: int8-weights, which stays nearer to float32
+    and needs onnxruntime 1.22. What it changes is measured."""
+
+    time_batch: Annotated[int | None, Option(panel=FILES, metavar="N", at_least=1, not_for=[DRY_RUN])] = None
+    """Time float32, int8 and int8-weights beside each other on batches of N sentences, on this machine, and say which
+    is fastest; with --quantize."""
 
     dtype: Annotated[Literal["float32", "float16"], Option(panel=FILES)] = "float32"
     """What the graphs compute in; float16 is for CUDA."""
@@ -188,6 +194,12 @@ class ExportOptions:
             problems.append(
                 f"{option('ctc')}: expected no {option('feedback', 'token')} beside it: nothing is fed back"
             )
+        if self.feedback == "token" and (self.pairs is not None or self.expect is not None):
+            name = "pairs" if self.pairs is not None else "expect"
+            problems.append(
+                f"{option(name)}: a language model has no source, so pairs tell nothing of it: leave it out, and give "
+                f"its symbols with {option('target_vocab', 'FILE')}"
+            )
         unread = ("start_symbol", "end_symbol", "start_id", "end_ids", "max_length", "pairs", "expect", "decoder_input")
         unread_names = [option(name) for name in unread if getattr(self, name) not in (None, (), [])]
         if self.ctc is not None and unread_names:
@@ -203,6 +215,8 @@ class ExportOptions:
             )
         if self.quantize and self.dtype != "float32":
             problems.append(f"dtype: expected 'float32' with quantize {self.quantize!r}, got {self.dtype!r}")
+        if self.time_batch is not None and self.quantize is None:
+            problems.append(f"{option('time_batch')}: expected {option('quantize')} beside it, got none")
         unsound = next(
             (item for item in ([] if isinstance(self.feed, Mapping) else self.feed) if "=" not in item), None
         )
@@ -263,8 +277,8 @@ class ExportOptions:
         return self.max_length or (None if self.vocabulary is None else self.vocabulary.max_length)
 
     @property
-    def precision(self) -> str:
-        """What the bundle's manifest calls its numbers: "float32", "int8" or "float16"."""
+    def precision(self) -> Precision:
+        """What the bundle's manifest calls its numbers."""
         return self.quantize or self.dtype
 
     @property

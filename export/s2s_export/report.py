@@ -103,6 +103,7 @@ def _parts(exported: Exported, *, nodes: bool = False) -> Iterator[Table | str]:
     yield _files(exported, nodes=nodes)
     if exported.manifest.precision != "float32":
         yield _quality(exported)
+        yield from _times(exported)
     if exported.manifest.precision == "float16":
         yield "note: float16 is for CUDA; on a CPU it is tested and no faster"
     yield from (f"note: {note}" for note in exported.facts.notes)
@@ -250,6 +251,23 @@ def _quality(exported: Exported) -> Table:
             _before_after(search, "token_error_rate"),
         )
     return table
+
+
+def _times(exported: Exported) -> Iterator[Table | str]:
+    """Yield the table of how long a batch takes, and which kind of numbers is fastest, where that was asked for."""
+    measured = exported.manifest.verification["quantization"]
+    timed = measured.get("timed") if isinstance(measured, dict) else None
+    if timed is None:
+        return
+    milliseconds, batch = timed["milliseconds"], timed["batch"]
+    title = f"Greedy, batches of {batch:,}, on this machine"
+    table = Table("numbers", "ms a batch", "times float32", title=title, title_justify="left")
+    for name, value in milliseconds.items():
+        table.add_row(name, f"{value:.2f}", f"{value / milliseconds['float32']:.2f}")
+    yield table
+    fastest = min(milliseconds, key=milliseconds.__getitem__)
+    advice = "" if fastest == exported.manifest.precision else f", not {exported.manifest.precision}"
+    yield f"note: fastest for batches of {batch:,}: {fastest}{advice}"
 
 
 def _before_after(figures: Mapping[str, float], name: str) -> str:

@@ -118,6 +118,12 @@ KINDS = (
         "understand/test_several_outputs.py::test_command",
     ),
     Kind(
+        "several outputs, all fed back (a note and its duration)",
+        "yes, as one token that is both, `5|1`",
+        f"s2s-export m.keras {_TOKENS} --decoder-output note+duration",
+        "test_joined_outputs.py::test_both_are_those_of_the_authors_loop",
+    ),
+    Kind(
         "encoder and decoder of an inference loop",
         "yes",
         f"s2s-export --encoder e.h5 --decoder d.h5 {_TOKENS}",

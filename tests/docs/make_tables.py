@@ -14,6 +14,7 @@ sys.path += [str(TESTS / "builders"), str(TESTS / "systems")]
 
 from architectures import ARCHITECTURES  # noqa: E402
 from kinds import KINDS  # noqa: E402
+from official import SERIES  # noqa: E402
 from page_tables import with_table  # noqa: E402
 from systems import SYSTEMS  # noqa: E402
 
@@ -40,9 +41,21 @@ def systems() -> str:
     return "\n".join([*head, *rows])
 
 
+def official() -> str:
+    """One row for each official example of sequences, with what to type."""
+    dear = " (`make official`)"
+    rows = [
+        f"| {series}: {example.title} | `{example.typed}` | `{example.run.__name__}`{dear if example.dear else ''} |"
+        for series, examples in SERIES.items()
+        for example in examples
+    ]
+    return "\n".join(["| example | what to type | its test |", "| --- | --- | --- |", *rows])
+
+
 PAGES = {
     architectures: TESTS.parent / "export" / "README.md",
     kinds: TESTS.parent / "docs" / "kinds.md",
+    official: TESTS.parent / "docs" / "kinds.md",
     systems: TESTS.parent / "docs" / "systems.md",
 }
 

@@ -224,3 +224,6 @@ def test_errors_say_what_to_give(tmp_path: Path) -> None:
         decode_pairs(bundle, {"a": ["b"]})
     with pytest.raises(ExportError, match="language model has no source"):
         export(model, tmp_path / "n.s2s", feedback="token", source=SYMBOLS, target=SYMBOLS)
+    for texts in ({"pairs": [("a", "b")]}, {"expect": [("a", "b")]}):  # said before vocabularies are looked for there
+        with pytest.raises(ExportError, match="pairs tell nothing of it"):
+            export(model, tmp_path / "n.s2s", feedback="token", **texts)

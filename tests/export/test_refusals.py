@@ -115,18 +115,6 @@ def test_subclassed_model() -> None:
     refused(Translator(), "Translator has no graph of layers that can be read")
 
 
-def test_subclassed_model_inside() -> None:
-    """Nor has one that is used as a layer; what to do is said."""
-
-    class Inner(keras.Model):
-        def call(self, x: object) -> object:
-            return x
-
-    source, target = inputs()
-    y = layers.GRU(8, return_sequences=True)(layers.Embedding(9, 4)(target), initial_state=encoded(source))
-    refused(keras.Model([source, target], Inner()(layers.Dense(9)(y))), "Inner has no graph of layers that can be read")
-
-
 def test_transformer_decoder() -> None:
     """A decoder without recurrence has no state to carry: every layer that looks at the target is named."""
     source, target = inputs()

@@ -82,6 +82,15 @@ class Script:
 
     def train(self, units: int = 256, epochs: int = 3, batch_size: int = 64, optimizer: Any = "rmsprop") -> Any:
         """Builds and trains the model as the script does, with teacher forcing."""
+        model = self.build(units)
+        model.compile(optimizer=optimizer, loss="categorical_crossentropy", metrics=["accuracy"])
+        fed, wanted = self.targets()
+        rows = self.sources(self.input_texts)
+        model.fit([rows, fed], wanted, batch_size=batch_size, epochs=epochs, validation_split=0.2, verbose=2)
+        return model
+
+    def build(self, units: int) -> Any:
+        """The training model."""
         import keras
 
         sources = keras.Input((None, len(self.input_index)))
@@ -90,12 +99,7 @@ class Script:
         decoder = keras.layers.LSTM(units, return_sequences=True, return_state=True)
         written, *_ = decoder(targets, initial_state=states)
         output = keras.layers.Dense(len(self.target_index), activation="softmax")(written)
-        model = keras.Model([sources, targets], output)
-        model.compile(optimizer=optimizer, loss="categorical_crossentropy", metrics=["accuracy"])
-        fed, wanted = self.targets()
-        rows = self.sources(self.input_texts)
-        model.fit([rows, fed], wanted, batch_size=batch_size, epochs=epochs, validation_split=0.2, verbose=2)
-        return model
+        return keras.Model([sources, targets], output)
 
     def decode(self, model: Any, texts: list[str], batch_size: int = 250) -> list[str]:
         """What the script's own loop writes for each text, its line feed included where it came.
@@ -110,10 +114,9 @@ class Script:
         ]
 
     def _decode_batch(self, model: Any, rows: np.ndarray) -> list[str]:
-        encode, step = _inference(model)
+        encode, step = self.inference(model)
         states = encode(rows)
-        token = np.zeros((len(rows), 1, len(self.target_index)), dtype="float32")
-        token[:, 0, self.target_index[START]] = 1.0
+        token = self.fed(np.full(len(rows), self.target_index[START]))
         written, live = [""] * len(rows), list(range(len(rows)))
         while live:
             output, *states = step(token, *states)
@@ -122,8 +125,12 @@ class Script:
                 written[i] += self.target_characters[chosen[i]]
                 if written[i].endswith(END) or len(written[i]) > self.longest_target:
                     live.remove(i)
-            token = np.eye(len(self.target_index), dtype="float32")[chosen][:, None]
+            token = self.fed(chosen)
         return written
+
+    def fed(self, ids: np.ndarray) -> np.ndarray:
+        """What the step reads: one-hot rows (texts, 1, target characters)."""
+        return np.eye(len(self.target_index), dtype="float32")[ids][:, None]
 
     def printed(self, model: Any, count: int = 20) -> str:
         """What the script prints at its end for its first texts."""
@@ -131,22 +138,21 @@ class Script:
         blocks = zip(texts, self.decode(model, texts), strict=True)
         return "".join(f"-\nInput sentence: {text}\nDecoded sentence: {decoded}\n" for text, decoded in blocks)
 
+    def inference(self, model: Any) -> tuple[Any, Any]:
+        """The encoder and the step of the decoder, restored from the trained model's layers."""
+        import keras
+        import tensorflow as tf
 
-def _inference(model: Any) -> tuple[Any, Any]:
-    """The encoder and the step of the decoder, restored from the trained model's layers."""
-    import keras
-    import tensorflow as tf
+        encoder, decoder = (layer for layer in model.layers if isinstance(layer, keras.layers.LSTM))
+        dense = next(layer for layer in model.layers if isinstance(layer, keras.layers.Dense))
 
-    encoder, decoder = (layer for layer in model.layers if isinstance(layer, keras.layers.LSTM))
-    dense = next(layer for layer in model.layers if isinstance(layer, keras.layers.Dense))
+        @tf.function(reduce_retracing=True)
+        def encode(rows: Any) -> Any:
+            return encoder(rows)[1:]
 
-    @tf.function(reduce_retracing=True)
-    def encode(rows: Any) -> Any:
-        return encoder(rows)[1:]
+        @tf.function(reduce_retracing=True)
+        def step(token: Any, h: Any, c: Any) -> Any:
+            output, h, c = decoder(token, initial_state=[h, c])
+            return dense(output), h, c
 
-    @tf.function(reduce_retracing=True)
-    def step(token: Any, h: Any, c: Any) -> Any:
-        output, h, c = decoder(token, initial_state=[h, c])
-        return dense(output), h, c
-
-    return encode, step
+        return encode, step

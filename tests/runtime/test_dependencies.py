@@ -264,6 +264,23 @@ load()
     ]
 
 
+def test_weights_of_8_bits_need_a_newer_onnxruntime(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where an old one refuses the operator that multiplies by them, the message says which version has it."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("MatMulNBits: nbits_ == 4 was false")
+
+    ort = pytest.importorskip("onnxruntime")
+    monkeypatch.setattr(ort, "InferenceSession", refuse)
+    for version, said in (
+        ("1.20.1", "x: weights of 8 bits need onnxruntime 1.22 or newer, got 1.20.1"),
+        ("1.22.0", "x: onnx"),
+    ):
+        monkeypatch.setattr(ort, "__version__", version)
+        with pytest.raises(BundleError, match=f"^{said}"):
+            open_session((TINY / "encoder.onnx").read_bytes(), SessionSettings(), "x")
+
+
 def test_graphs_that_do_not_fit_are_refused() -> None:
     """A file that is no graph, and a graph with other inputs than the manifest says."""
     with pytest.raises(BundleError, match=r"x.onnx: onnxruntime can't load this graph: "):

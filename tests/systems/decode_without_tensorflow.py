@@ -23,6 +23,9 @@ def main(folder: Path) -> None:
         decoded = [result.ids for result in model.generate(np.array(given["vectors"], np.float32))]
     else:
         decoded = np.asarray(model.predict(np.array(given["values"], np.float32))).tolist()
+    if "scored" in given:
+        scored = model.score([""] * len(given["scored"]), given["scored"])
+        (folder / "scored.json").write_text(json.dumps([found.log_probability for found in scored]), encoding="utf-8")
     foreign = {"tensorflow", "keras", "onnx", "tf2onnx"} & set(sys.modules)
     if foreign:
         raise SystemExit(f"the runtime imported {', '.join(sorted(foreign))}")

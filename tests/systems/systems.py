@@ -58,12 +58,19 @@ def sentences() -> list[tuple[str, str]]:
     return [(" ".join(row), f"{' '.join(row[::-1])}!") for row in rows]
 
 
-def of_texts(file: str = "model.keras", data: str | None = None, tutorial: bool = False, **options: Any) -> Any:
-    """Training of a model that reads and writes text, by `s2s-train`'s own function."""
+def of_texts(
+    file: str = "model.keras",
+    data: str | None = None,
+    tutorial: bool = False,
+    written: Callable[[str], str] = lambda text: text,
+    **options: Any,
+) -> Any:
+    """Training of a model that reads and writes text, by `s2s-train`'s own function; `written` makes other targets."""
 
     def run(folder: Path) -> list[float]:
         pairs = folder.parent / f"{folder.name}.tsv"
-        pairs.write_text("".join(f"{source}\t{target}\n" for source, target in sentences()), encoding="utf-8")
+        rows = "".join(f"{source}\t{written(target)}\n" for source, target in sentences())
+        pairs.write_text(rows, encoding="utf-8")
         config = (tutorial_config if tutorial else default_config)(data or str(pairs))
         train(config.override(**(TUTORIAL if tutorial else SMALL) | options), folder)
         model, vocabulary = load(folder), VocabularyFile.read(folder / "vocab.json")
@@ -75,6 +82,43 @@ def of_texts(file: str = "model.keras", data: str | None = None, tutorial: bool 
         return expect(folder, {"texts": texts}, decoded, column(folder, "loss"))
 
     return run
+
+
+def of_lines(**options: Any) -> Any:
+    """Training of a language model; what is expected is what its loop goes on with, and how likely it finds lines."""
+
+    def run(folder: Path) -> list[float]:
+        text = folder.parent / f"{folder.name}.txt"
+        lines = [target for _, target in sentences()]
+        text.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        train(default_config(str(text), "language-model").override(**options), folder)
+        model, vocabulary = load(folder), VocabularyFile.read(folder / "vocab.json")
+        target, prompts = vocabulary.target, ["", "go", "tom is"]
+        given = [target.encode_sentence(text)[:-1] for text in prompts]
+        written = [target.decode(go_on(model, ids, target.end_id, vocabulary.max_length)) for ids in given]
+        scored = [log_probability(model, target.encode_sentence(line)) for line in lines[::20]]
+        given = {"texts": prompts, "scored": lines[::20], "log_probabilities": scored}
+        return expect(folder, given, written, column(folder, "loss"))
+
+    return run
+
+
+def go_on(model: keras.Model, ids: list[int], end: int, most: int) -> list[int]:
+    """What a language model goes on with, a symbol at a time, the whole read again for each; without the start."""
+    while len(ids) <= most:
+        probabilities = np.array(model(np.array([ids])))[0, -1]
+        probabilities[:2] = 0  # the unknown symbol and the start are never written
+        best = int(probabilities.argmax())
+        if best == end:
+            break
+        ids = [*ids, best]
+    return ids[1:]
+
+
+def log_probability(model: keras.Model, ids: list[int]) -> float:
+    """The log-probability of a line between its start and its end."""
+    probabilities = np.asarray(model(np.array([ids[:-1]])))[0]
+    return float(np.log(probabilities[np.arange(len(ids) - 1), ids[1:]]).sum())
 
 
 def of_curves(data: str) -> Any:
@@ -251,6 +295,18 @@ SYSTEMS = {
     "tied": System("tied embeddings", of_texts(tied=True, units=12)),
     "bridged": System(
         "dense bridges to a wider decoder", of_texts(bidirectional=True, units=8, decoder_units=20, bridge="dense")
+    ),
+    "tagger": System(
+        "a tagger: an output for each symbol of the source, and an end where it is shorter",
+        of_texts(kind="same-length", written=lambda text: text[1:-1].upper(), bidirectional=True),
+    ),
+    "ctc": System(
+        "CTC: symbols read off two frames for each symbol of the source",
+        of_texts(kind="ctc", upsample=2, written=str.upper, bidirectional=True, learning_rate=0.02),
+    ),
+    "language-model": System(
+        "a language model, states carried from window to window",
+        of_lines(units=16, embedding=12, epochs=2, batch_size=8, window=16, learning_rate=0.02),
     ),
     "sub-words": System(
         "sub-word units of sentencepiece",

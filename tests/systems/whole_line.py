@@ -26,6 +26,9 @@ def check_whole_line(system: System, folder: Path) -> None:
     given = json.loads((folder / "expected.json").read_text(encoding="utf-8"))
     decoded = json.loads((folder / "decoded.json").read_text(encoding="utf-8"))
     assert len(decoded) == len(given["expected"]) > 1
+    if "scored" in given:
+        scored = json.loads((folder / "scored.json").read_text(encoding="utf-8"))
+        np.testing.assert_allclose(scored, given["log_probabilities"], rtol=1e-4)
     if "values" in given:
         np.testing.assert_allclose(decoded, given["expected"], atol=1e-4)
     else:

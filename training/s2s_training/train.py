@@ -30,6 +30,7 @@ from s2s_training.fit.streamed_task import StreamedTextTask
 from s2s_training.fit.task import Task
 from s2s_training.fit.text_task import TextTask
 from s2s_training.fit.validation import VALIDATION_ERROR, DecodeValidation
+from s2s_training.language_models.task import LanguageTask
 from s2s_training.runs.run_folder import RunFolder
 from s2s_training.stages import Stages, unseen
 
@@ -139,6 +140,8 @@ def prepare(config: TrainingConfig, stages: Stages = unseen, folder: RunFolder |
     if config.fit.devices > 1 and config.data.data in SERIES:
         raise ConfigError(f"devices: expected 1 for the continuous data set {config.data.data!r}")
     keras.utils.set_random_seed(config.fit.seed)
+    if config.model.kind == "language-model":
+        return LanguageTask(config, stages)
     if config.data.data in SERIES:
         return SeriesTask(config)
     if config.data.shuffle_buffer is not None and folder is not None:

@@ -197,7 +197,7 @@ def _options(model: Path, settings: ExportSettings, values: dict[str, Any]) -> E
     """Return the options of the export, after refusing all that can be refused before TensorFlow is imported."""
     from s2s_export.arguments import Words
     from s2s_export.errors import ExportError
-    from s2s_export.understand.run_beside import feeds_of_run
+    from s2s_export.understand.run_beside import told_by_run
     from s2s_export.understand.vocabularies import pairs_of_file, unescape
     from s2s_export.write import refuse_existing
 
@@ -210,8 +210,8 @@ def _options(model: Path, settings: ExportSettings, values: dict[str, Any]) -> E
         pairs_of_file(pairs, encoding=options.encoding)
     if expect is not None and not expect.is_file():
         raise FileNotFoundError(f"--expect: {expect}: no such file; expected outputs of your own loop")
-    if not options.feeds:
-        options = replace(options, feed=feeds_of_run(model.parent))
+    if not options.feeds and options.feedback is None and options.ctc is None:
+        options = replace(options, **told_by_run(model.parent))
     options = Words(settings.source_vocab, settings.target_vocab, unit=options.unit).added_to(options)
     if settings.verify_texts is None:
         return options

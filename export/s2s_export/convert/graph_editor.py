@@ -58,6 +58,11 @@ class GraphEditor:
         """The operator sets the graph uses."""
         return list(self._model.opset_import)
 
+    def use_domain(self, domain: str, version: int = 1) -> None:
+        """Let the graph use operators of a domain beside ONNX's own."""
+        if all(used.domain != domain for used in self._model.opset_import):
+            self._model.opset_import.append(helper.make_opsetid(domain, version))
+
     @property
     def ir_version(self) -> int:
         """The version of the file format."""

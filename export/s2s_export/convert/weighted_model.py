@@ -67,16 +67,17 @@ class WeightedModel:
 
     def run(self, outputs: list[str], inputs: Mapping[str, np.ndarray]) -> list[Any]:
         """Return some outputs of the model, run once by onnxruntime on the CPU."""
+        return list(self.session().run(outputs, inputs))
+
+    def session(self) -> onnxruntime.InferenceSession:
+        """Return the model in onnxruntime, on the CPU, with the arrays as they lie in memory."""
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL  # it would copy constants
         options.add_session_config_entry("session.disable_prepacking", "1")
         values = {name: onnxruntime.OrtValue.ortvalue_from_numpy(array) for name, array in self.arrays.items()}
         options.add_external_initializers([*values], [*values.values()])
-        session = onnxruntime.InferenceSession(
-            self.proto.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
-        return list(session.run(outputs, inputs))
+        return onnxruntime.InferenceSession(self.proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
 
 def initializers(constants: Mapping[str, np.ndarray]) -> tuple[list[onnx.TensorProto], dict[str, np.ndarray]]:

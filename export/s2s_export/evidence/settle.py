@@ -86,12 +86,6 @@ def settle(bundle: Bundle, options: ExportOptions, rows: ChosenRows | None) -> S
         ExportError: signs disagree on what nobody gave, or no set-up gives the expected outputs.
     """
     facts, given = bundle.facts, _given(options)
-    if facts.without_source and (rows is not None or options.expect is not None):
-        name = "pairs" if rows is not None else "expect"
-        raise ExportError(
-            f"{option(name)}: a language model has no source, so pairs tell nothing of it: leave it out, and give its "
-            f"symbols with {option('target_vocab', 'FILE')}"
-        )
     state = _Settling(SetUp.of(facts), {}, {}, [])
     _start(state, facts, options, given, rows)
     if rows is None and options.expect is None:

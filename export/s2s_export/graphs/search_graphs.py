@@ -8,6 +8,7 @@ What depends on the memory alone (keys of an attention, its mask) is computed on
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 import onnx
@@ -19,6 +20,9 @@ from s2s_export.graphs.onnx_loop import GO, OneRow, Search, hold_constants, loop
 from s2s_export.passes.gate_passes import group_gates, take_gates_apart
 from s2s_export.passes.registry import Passes
 from s2s_runtime.bundle.manifest_file import TensorSpec
+
+BIAS_OF_8_BITS: Final = {"MatMulIntegerToFloat": 6, "MatMulNBits": 5}
+"""Onnxruntime's products of 8 bits, and which of their inputs is added to each row of the result."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ def greedy_graph(
 
 def _for_one_row(editor: GraphEditor, search: Search) -> OneRow | None:
     """Return greedy search for a single row, where the loop ends when the row does; None where that is no gain."""
-    if not group_gates(editor):
+    if not group_gates(editor) and not any(node.op_type in BIAS_OF_8_BITS for node in editor.nodes):
         return None
     editor.add("Gather", ["ends_not", "tokens"], ["more"])
     before = [
@@ -193,6 +197,10 @@ def _mask_bias(editor: GraphEditor) -> tuple[str, list[onnx.NodeProto]] | None:
     while node.op_type == "Identity" and not is_shared:
         tensor = node.input[0]
         node, is_shared = _maker(editor, tensor), not editor.is_read_once(tensor)
+    place = BIAS_OF_8_BITS.get(node.op_type, len(node.input))
+    if not is_shared and place < len(node.input) and node.input[place] in editor.constants:
+        bias, node.input[place], node.output[0] = node.input[place], "masked_bias", editor.fresh("masked")
+        return node.output[0], [helper.make_node("Add", [bias, "mask"], ["masked_bias"], name="masked_bias")]
     bias = [name for name in node.input if name in editor.constants and editor.constants[name].ndim == 1]
     products = [name for name in node.input if name not in editor.constants]
     is_biased = node.op_type == "Add" and len(bias) == len(products) == 1

@@ -18,16 +18,16 @@ import numpy as np
 def restore_optimizer(model: keras.Model, path: Path) -> None:
     """Give a model that was loaded for inference the optimizer that its file holds, where it holds one.
 
-    Files without one, or with one that this Keras doesn't know, leave the model as it is: evidence is then weaker.
+    Files without one, or with one that is none of Keras's nor named after one, leave the model as it is: evidence is
+    then weaker.
     """
     saved = _of_archive(path) if zipfile.is_zipfile(path) else _of_hdf5(path)
     if saved is None:
         return
     config, arrays = saved
-    name = config.get("class_name")
-    if name not in _known_optimizers():
+    kind = _kind(str(config.get("class_name")))
+    if kind is None:
         return
-    kind = getattr(keras.optimizers, name)
     taken = set(inspect.signature(kind).parameters)  # Keras 2's configurations have others
     settings = {key: value for key, value in config["config"].items() if key in taken and not isinstance(value, dict)}
     optimizer = kind(**settings)
@@ -38,8 +38,14 @@ def restore_optimizer(model: keras.Model, path: Path) -> None:
         model.optimizer = optimizer
 
 
-def _known_optimizers() -> frozenset[str]:
-    return frozenset(name for name, kind in vars(keras.optimizers).items() if isinstance(kind, type))
+def _kind(name: str) -> type | None:
+    """Return the optimizer of Keras that a class is, or is derived from as its name tells; None where it names none.
+
+    A class of somebody's own, such as `ClippedAdam`, keeps what Keras's keeps; where it doesn't, its arrays won't fit.
+    """
+    known = {known: kind for known, kind in vars(keras.optimizers).items() if isinstance(kind, type)}
+    named = [known for known in known if known in name]
+    return known[max(named, key=len)] if named else None
 
 
 def _of_archive(path: Path) -> tuple[dict[str, Any], Sequence[np.ndarray]] | None:

@@ -23,7 +23,7 @@ from s2s_training.splitting.source_inputs import aligned_with_first, holds_ids, 
 from s2s_training.splitting.splitter import SplitModel, which_are_vectors
 
 _STEPS: Final = (5, 7)
-_AXES: Final = (2, 3)  # of an output: one for a whole sentence, or one for each position
+_AXES: Final = (2, 3)  # of an output: one for a whole sentence, or one for each position; frames have more
 
 
 def why_not_one_pass(model: keras.Model) -> str | None:
@@ -130,11 +130,12 @@ def _decoded(graph: Graph, name: str | None) -> Value:
         return next(value for value in graph.outputs if output_name(graph, value) == name)
     fitting = [value for value in dict.fromkeys(graph.outputs) if len(value.shape) in _AXES]
     chosen = [value for value in fitting if len(value.shape) == max(_AXES)] or fitting
+    chosen = chosen or [value for value in dict.fromkeys(graph.outputs) if len(value.shape) > max(_AXES)]
     if len(chosen) == 1:
         return chosen[0]
     named = named_outputs(graph, graph.outputs)
     if not chosen:
-        raise SplitError(f"no output has the shape (batch, time, features) or (batch, features): {named}")
+        raise SplitError(f"no output has a time axis, (batch, time, ...), or is a vector, (batch, features): {named}")
     raise SplitError(
         f"which output is decoded can't be told: {named}; say which with {option('decoder_output', 'NAME')}"
     )

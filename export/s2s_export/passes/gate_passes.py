@@ -9,6 +9,8 @@ gates of one activation. `benchmarks/PASSES.md` has what either gains.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import onnx
 
@@ -96,10 +98,8 @@ def group_gates(editor: GraphEditor) -> int:
         How many activations were removed.
     """
     count = 0
-    for whole, ranges in _separable(editor):
-        groups = _by_activation(editor, ranges)
-        saved = sum(len(gates) - 1 for kind, gates in groups.items() if kind)
-        if not saved or _constant_bytes(editor, whole) > _MOST_GROUPED:
+    for whole, ranges, groups in _sharing_activations(editor):
+        if _constant_bytes(editor, whole) > _MOST_GROUPED:
             continue
         editor.remove([node for node, _ in ranges])
         for kind, gates in groups.items():
@@ -110,7 +110,35 @@ def group_gates(editor: GraphEditor) -> int:
                 for output, bounds in gates:
                     _columns(editor, whole, np.arange(*bounds), [output])
         editor.prune(whole)
-        count += saved
+        count += _saved(groups)
+    return count
+
+
+def join_gates(editor: GraphEditor) -> int:
+    """Put the columns of gates that have one activation beside each other, in one product, with one activation each.
+
+    For products of 8 bits, which are so quick that the number of nodes counts for many rows too.
+
+    Args:
+        editor: a step graph, its tokens tabulated.
+
+    Returns:
+        How many activations were removed.
+    """
+    count = 0
+    for whole, ranges, groups in _sharing_activations(editor):
+        editor.remove([node for node, _ in ranges])
+        count += _saved(groups)
+        parts = [("", [gate]) for gate in groups.pop("", [])] + list(groups.items())
+        columns = [np.arange(*bounds) for _, gates in parts for _, bounds in gates]
+        joined = _columns(editor, whole, np.concatenate(columns))
+        names = [editor.fresh("gates") if kind else gates[0][0] for kind, gates in parts]
+        sizes = [sum(end - start for _, (start, end) in gates) for _, gates in parts]
+        editor.add("Split", [joined, editor.integers(sizes)], names, axis=1)
+        for name, (kind, gates) in zip(names, parts, strict=True):
+            if kind:
+                _activated(editor, kind, name, gates)
+        editor.prune(whole)
     return count
 
 
@@ -118,6 +146,19 @@ _ACTIVATIONS = ("Sigmoid", "Tanh", "Relu")  # without parameters
 
 Gates = list[tuple[str, tuple[int, int]]]  # a range's tensor and its columns
 Ranges = list[tuple[onnx.NodeProto, list[tuple[int, int]]]]  # a node that takes ranges, and their columns
+
+
+def _sharing_activations(editor: GraphEditor) -> Iterator[tuple[str, Ranges, dict[str, Gates]]]:
+    """Yield each separable tensor of which several ranges have the same activation, its ranges, and these grouped."""
+    for whole, ranges in _separable(editor):
+        groups = _by_activation(editor, ranges)
+        if _saved(groups):
+            yield whole, ranges, groups
+
+
+def _saved(groups: dict[str, Gates]) -> int:
+    """Return how many activations fewer there are with one for each group."""
+    return sum(len(gates) - 1 for kind, gates in groups.items() if kind)
 
 
 def _by_activation(editor: GraphEditor, ranges: Ranges) -> dict[str, Gates]:

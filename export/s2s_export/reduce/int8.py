@@ -1,72 +1,48 @@
-"""Graphs with eight-bit integer weights.
+"""Graphs whose products are of 8 bits: `int8`, and `int8-weights` where only the kernels are.
 
-onnxruntime's dynamic quantisation: the weights of matrix products and LSTMs become int8 with one scale per column (per
-gate and unit in LSTMs), activations become uint8 as they come, with one scale for the whole tensor. A row's numbers so
-depend on the rows beside it: with int8 a sentence's result may change with the batch it is in. GRU and SimpleRNN
-layers of the encoder have no integer form in onnxruntime and stay float32.
+With `int8` what is multiplied is of 8 bits too. Its scale is a constant: 1/127 for the states of LSTMs, GRUs and simple
+layers, which lie between -1 and 1, and for everything else what was seen while sources were decoded. So a sentence's
+result doesn't depend on the sentences beside it. Tables that are looked up, sums and activations stay float32.
 """
 
 from __future__ import annotations
 
-import logging
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
-import onnx
-from onnxruntime.quantization import QuantType, quantize_dynamic
-
-from s2s_export.convert.keras_to_onnx import all_nodes
-from s2s_export.convert.weighted_model import WeightedModel
+from s2s_export.convert.graph_editor import GraphEditor
 from s2s_export.errors import ExportError
 from s2s_export.graphs.bundle_graphs import COMPUTING, Graphs, with_searches
+from s2s_export.passes.gate_passes import join_gates
+from s2s_export.reduce.calibration import Scales
+from s2s_export.reduce.products import Kind, quantize_products
+from s2s_export.reduce.recurrent_loops import loop_cells
 from s2s_export.understand.bundle_terms import Understanding
 from s2s_runtime.spelling import option
 
-_INTEGER_NODES = ("MatMulInteger", "DynamicQuantizeLSTM")
 
+def quantized(graphs: Graphs, facts: Understanding, kind: Kind, scales: Scales) -> Graphs:
+    """Return the same graphs with products of 8 bits.
 
-def quantized(graphs: Graphs, facts: Understanding) -> Graphs:
-    """Return the same graphs with int8 weights.
+    Args:
+        graphs: those of the float32 bundle, without searches.
+        facts: how the model was understood.
+        kind: whether what is multiplied is of 8 bits too.
+        scales: as `calibration.scales` tells; for "int8-weights" none are needed.
 
     Raises:
-        ExportError: there is no weight that could be quantised, or the model gives values, whose loss isn't measured.
+        ExportError: there is no product that could be quantised, or the model gives values, whose loss isn't measured.
     """
     if facts.target.feedback == "value":
         raise ExportError(
             f"{option('quantize')}: this model gives values, whose loss by int8 isn't measured here; leave it out"
         )
-    models = {name: _quantized(graphs.models[name]) for name in COMPUTING if name in graphs.models}
-    if not any(node.op_type in _INTEGER_NODES for model in models.values() for node in all_nodes(model.graph)):
-        raise ExportError(f"{option('quantize')}: this model has no matrix product and no LSTM with constant weights")
-    return with_searches(replace(graphs, models={**graphs.models, **models}), facts)
-
-
-def _quantized(model: WeightedModel) -> WeightedModel:
-    with tempfile.TemporaryDirectory() as folder, _without_advice():
-        file = Path(folder) / "quantized.onnx"
-        quantize_dynamic(
-            model.whole(),
-            file,
-            op_types_to_quantize=["MatMul", "LSTM"],
-            per_channel=True,
-            weight_type=QuantType.QInt8,
-            extra_options={"MatMulConstBOnly": True},
-        )
-        return WeightedModel.of(onnx.load(file))
-
-
-@contextmanager
-def _without_advice() -> Iterator[None]:
-    """Keep the quantiser's advice to preprocess the model off the root logger while the block runs.
-
-    The model is preprocessed already.
-    """
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(before)
+    models, count = dict(graphs.models), 0
+    for name in [name for name in COMPUTING if name in models]:
+        editor, largest = GraphEditor(models[name].copy()), scales.get(name, {})
+        join_gates(editor)
+        changed = quantize_products(editor, kind, largest) + loop_cells(editor, kind, largest)
+        models[name] = editor.finish() if changed else models[name]
+        count += changed
+    if not count:
+        raise ExportError(f"{option('quantize')}: this model has no product with constant weights")
+    return with_searches(replace(graphs, models=models), facts)

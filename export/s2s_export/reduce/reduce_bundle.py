@@ -12,13 +12,16 @@ from typing import Any
 from s2s_export.errors import ExportError
 from s2s_export.graphs.bundle_graphs import Graphs
 from s2s_export.options import ExportOptions
+from s2s_export.reduce.calibration import Scales, scales
 from s2s_export.reduce.float16 import halved
 from s2s_export.reduce.int8 import quantized
+from s2s_export.reduce.timing import times
 from s2s_export.understand.bundle_terms import Understanding
 from s2s_export.verify.coverage import BEAM_SIZE, UNKNOWN_LENGTH
 from s2s_export.verify.samples import for_runtime, in_words, sentences
 from s2s_export.write import write_graphs
 from s2s_runtime import Model, load
+from s2s_runtime.bundle.manifest import Precision
 from s2s_runtime.bundle.manifest_file import Manifest, write_manifest
 from s2s_runtime.error_rates import edit_distance, error_rates
 from s2s_runtime.spelling import option
@@ -44,30 +47,56 @@ def reduce_bundle(
     """
     given = sentences(options, facts)
     references = _references(options.references, facts)
-    with tempfile.TemporaryDirectory() as original:
-        shutil.copytree(folder, original, dirs_exist_ok=True)
+    inputs, longest = for_runtime(given, facts), facts.target.max_length or UNKNOWN_LENGTH
+    with tempfile.TemporaryDirectory() as temporary:
+        original = Path(temporary) / "float32"
+        shutil.copytree(folder, original)
         for file in [*manifest.graphs.values(), *([manifest.weights] if manifest.weights else [])]:
             (folder / file.file).unlink()
-        reduced = quantized(graphs, facts) if options.quantize else halved(graphs, facts)
-        files, weights = write_graphs(folder, reduced.models)
-        changed = replace(
-            manifest,
-            graphs=files,
-            weights=weights,
-            states=reduced.states,
-            memory=reduced.memory,
-            passes=reduced.passes.applied,
-            precision=options.precision,
-        )
-        write_manifest(folder, changed)
+        told = scales(graphs, facts, original, given) if options.quantize else {}
+        reduced = _reduced(graphs, facts, options.precision, told)
+        changed = _written(folder, reduced, manifest, options.precision)
         with load(original) as before, load(folder) as after:
-            searches = quality((before, after), for_runtime(given, facts), references, facts.target.max_length)
+            searches = quality((before, after), inputs, references, longest)
+            models = {"float32": before, options.precision: after}
+            timed: dict[str, object] = {}
+            if options.time_batch is not None:
+                other = "int8" if options.precision == "int8-weights" else "int8-weights"
+                beside = Path(temporary) / other
+                beside.mkdir()
+                _written(beside, _reduced(graphs, facts, other, told), manifest, other)
+                with load(beside) as third:
+                    measured_times = times({**models, other: third}, inputs, options.time_batch, longest)
+                timed = {"timed": {"batch": options.time_batch, "milliseconds": measured_times}}
     measured = {
         "inputs": in_words(given, options),
         "bytes_before": sum(file.bytes for file in (*manifest.graphs.values(), manifest.weights) if file),
         "searches": [search.to_dict() for search in searches],
+        **({"largest": told} if options.precision == "int8" else {}),
+        **timed,
     }
     return reduced, replace(changed, verification={**manifest.verification, "quantization": measured})
+
+
+def _reduced(graphs: Graphs, facts: Understanding, precision: Precision, told: Scales) -> Graphs:
+    """Return graphs of another precision than float32."""
+    return halved(graphs, facts) if precision == "float16" else quantized(graphs, facts, precision, told)
+
+
+def _written(folder: Path, graphs: Graphs, manifest: Manifest, precision: Precision) -> Manifest:
+    """Write graphs of another precision into a folder, and return its manifest, which is written too."""
+    files, weights = write_graphs(folder, graphs.models)
+    changed = replace(
+        manifest,
+        graphs=files,
+        weights=weights,
+        states=graphs.states,
+        memory=graphs.memory,
+        passes=graphs.passes.applied,
+        precision=precision,
+    )
+    write_manifest(folder, changed)
+    return changed
 
 
 def _references(texts: Sequence[str], facts: Understanding) -> list[list[int]]:
@@ -105,7 +134,7 @@ class Quality:
 
 
 def quality(
-    models: tuple[Model, Model], inputs: Any, references: Sequence[Sequence[int]], max_length: int | None
+    models: tuple[Model, Model], inputs: Any, references: Sequence[Sequence[int]], max_length: int
 ) -> list[Quality]:
     """Decode with both models and compare what they give.
 
@@ -113,7 +142,7 @@ def quality(
         models: float32, fewer bits.
         inputs: as `Model.generate` takes them.
         references: ids of the right target of each input; empty where there are none.
-        max_length: longest target, where known.
+        max_length: longest target.
     """
     qualities = []
     kinds = [("greedy", 1), (f"beam {BEAM_SIZE}", BEAM_SIZE)]
@@ -121,10 +150,7 @@ def quality(
         kinds = [("best symbols", 1)]
     for search, beam_size in kinds:
         one, other = (
-            [
-                result.ids
-                for result in model.generate(inputs, beam_size=beam_size, max_length=max_length or UNKNOWN_LENGTH)
-            ]
+            [result.ids for result in model.generate(inputs, beam_size=beam_size, max_length=max_length)]
             for model in models
         )
         edits = [edit_distance(a, b) for a, b in zip(one, other, strict=True)]

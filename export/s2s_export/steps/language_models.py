@@ -21,6 +21,7 @@ from s2s_training.splitting.decoded_output import widths_read
 from s2s_training.splitting.graph import flatten_model
 from s2s_training.splitting.partition import NO_ENCODER, NO_SOURCE, fed_readings
 from s2s_training.splitting.source_inputs import holds_ids
+from s2s_training.splitting.stepped_model import SteppedModel
 
 _ZEROS: Final = "zeros"
 _ROWS: Final = 3  # axes: batch, time, symbols
@@ -52,12 +53,14 @@ def language_model(model: keras.Model, options: ExportOptions) -> keras.Model:
 
     Args:
         model: from ids (batch, time), or one-hot rows, to what follows each of them, (batch, time, symbols), or to what
-            follows them all, (batch, symbols).
+            follows them all, (batch, symbols). A model of its author's two functions stays as it is.
         options: what the graph can't tell.
 
     Raises:
         ExportError: the model isn't of that form, or reads a window of which nobody said how long it is.
     """
+    if isinstance(model, SteppedModel):  # of two functions, the first of which gives the states before any symbol
+        return model
     if len(model.inputs) != 1:
         names = ", ".join(tensor.name for tensor in model.inputs)
         raise ExportError(

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Final
 
 from s2s_training.config.toml_file import read_options
 from s2s_training.data.series import SERIES
 from s2s_training.errors import ConfigError
 
+_OF_KINDS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "same-length": {"feedback": "none"},
+    "ctc": {"ctc": "first"},
+    "language-model": {"feedback": "token"},
+}
 
-def feeds_of_run(folder: Path) -> dict[str, str]:
-    """Return what the decoder of a run's model is fed, where its graph can't tell it; an empty mapping elsewhere.
+
+def told_by_run(folder: Path) -> dict[str, Any]:
+    """Return options of an export that a run tells of its model, whose graph can't; an empty mapping elsewhere.
 
     s2s-train trains models of values to read their own output.
     """
@@ -18,4 +26,6 @@ def feeds_of_run(folder: Path) -> dict[str, str]:
         config = read_options(folder / "config.toml")
     except (ConfigError, FileNotFoundError):  # none of its runs: nothing is known
         return {}
-    return {"target": "previous"} if config.get("data") in SERIES else {}
+    if config.get("data") in SERIES:
+        return {"feed": {"target": "previous"}}
+    return dict(_OF_KINDS.get(config.get("kind", ""), {}))

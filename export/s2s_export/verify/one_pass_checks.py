@@ -48,7 +48,7 @@ def _step_checks(runtime: Any, sources: Sequence[Sentence], expected: Sequence[n
     for (source,), rows in list(zip(sources, expected, strict=True))[:_STEPPED]:
         following = runtime.start()
         outputs = [following.advance(reading) for reading in source]
-        given = [output if isinstance(output, np.ndarray) else output.log_probabilities for output in outputs]
+        given = [output.ravel() if isinstance(output, np.ndarray) else output.log_probabilities for output in outputs]
         count = min(len(given), len(rows))  # rows have positions of padding too
         read, wanted = np.stack(given[:count]), rows[:count]
         differences.append(largest(np.maximum(read, floor), np.maximum(wanted, floor)))
@@ -62,11 +62,11 @@ def _whole_checks(
     positions = sum(map(len, expected))
     if facts.target.feedback == "value":
         differences = [
-            largest(runtime.predict(for_runtime([source], facts))[0], row)
+            largest(_rows(runtime.predict(for_runtime([source], facts))[0]), row)
             for source, row in zip(sources, expected, strict=True)
         ]
         whole = runtime.predict(for_runtime(sources, facts))
-        together = [largest(one[: len(row)], row) for one, row in zip(whole, expected, strict=True)]
+        together = [largest(_rows(one[: len(row)]), row) for one, row in zip(whole, expected, strict=True)]
         return [
             Check.of_numbers(name, found, atol, positions)
             for name, found in (("values, one by one", differences), ("values, one mixed batch", together))
@@ -88,6 +88,11 @@ def _whole_checks(
         compare_tokens("best symbols, a large batch", large, best * TIMES),
         compare_tokens("best symbols, one by one", single, best[: len(single)]),
     ]
+
+
+def _rows(values: np.ndarray) -> np.ndarray:
+    """Return values (positions, size), whatever axes a position has."""
+    return values.reshape(len(values), -1)
 
 
 def _best(rows: np.ndarray, facts: Understanding) -> Decoded:

@@ -21,10 +21,12 @@ import s2s_runtime
 from s2s_export.errors import VerificationError
 from s2s_export.options import ExportOptions
 from s2s_export.understand.bundle_terms import Understanding
+from s2s_export.understand.given_vocabularies import usual_padding
 from s2s_export.understand.padding_policy import for_encoder
 from s2s_export.verify.checks import TIMES, UNLIKELY, Check, compare_tokens, largest, log_softmax
 from s2s_export.verify.coverage import BEAM_SIZE, Coverage, coverage
 from s2s_export.verify.ctc_checks import ctc_checks
+from s2s_export.verify.longest_read import longest_read
 from s2s_export.verify.one_pass_checks import one_pass_checks
 from s2s_export.verify.oracle import Oracle
 from s2s_export.verify.samples import Sentence, by_lengths, for_runtime, in_words, padded, sentences
@@ -90,12 +92,14 @@ def verify(folder: Path, subject: Subject, options: ExportOptions) -> Report:
     """
     oracle = Oracle(subject.model, subject.split, subject.facts)
     covered = coverage(subject.model, subject.facts, options)
-    sources, atol = sentences(options, subject.facts, covered.sources), options.atol
+    most = None if options.verify_with else longest_read(subject.split, subject.facts)
+    sources, atol = sentences(options, subject.facts, covered.sources, most), options.atol
+    told = in_words(sources, options, most)
     if subject.split.one_graph:
         compare = ctc_checks if subject.split.kind == "ctc" else one_pass_checks
         with s2s_runtime.load(folder) as runtime:
             given = compare((runtime, oracle, subject.facts), sources, atol)
-        return Report(tuple(given), atol, in_words(sources, options))
+        return Report(tuple(given), atol, told)
     few = sources[: covered.beam_sources]
     checks = _tensor_checks((folder, subject, oracle), few, min(covered.steps, _FORCED_STEPS), atol)
     if subject.facts.target.feedback == "value":
@@ -103,7 +107,7 @@ def verify(folder: Path, subject: Subject, options: ExportOptions) -> Report:
             checks.append(_value_check((runtime, oracle, subject.facts), sources, covered.steps, atol))
     else:
         checks += _sequence_checks(folder, (oracle, subject.facts), sources, covered)
-    return Report(tuple(checks), atol, in_words(sources, options) + covered.in_words())
+    return Report(tuple(checks), atol, told + covered.in_words())
 
 
 def refuse_failed(report: Report) -> None:
@@ -161,13 +165,21 @@ def _training_outputs(
         width = oracle.target_width or steps
         padded = np.pad(fed, [(0, 0), (0, width - steps), (0, 0)])
         return oracle.outputs(sources, padded, width)[:, :steps], fed
-    ordinary = [i for i in range(facts.target.size) if i != facts.target.padding_id]
+    unread = {facts.target.padding_id, _filler(facts)}
+    ordinary = [i for i in range(facts.target.size) if i not in unread]
     tokens = rng.choice(ordinary, size=(count, steps))
     if facts.target.feedback == "token" and not facts.without_start:
         tokens[:, 0] = facts.target.start_id
     first = 0 if facts.without_start else 1
     rows = [oracle.log_probabilities(sources, [list(row[first : t + 1]) for row in tokens]) for t in range(steps)]
     return np.stack(rows, axis=1), tokens if facts.target.feedback == "token" else None
+
+
+def _filler(facts: Understanding) -> int | None:
+    """Return the id that is named as what fills texts: nothing feeds it back, and a layer may mask it."""
+    symbols = () if facts.target_vocabulary is None else facts.target_vocabulary.symbols
+    named = usual_padding(symbols)
+    return None if named is None else symbols.index(named)
 
 
 def _stepped(

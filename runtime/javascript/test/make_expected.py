@@ -69,11 +69,7 @@ def decoded(bundle: Path) -> dict[str, Any]:
         inputs = list(dict.fromkeys(line.split("\t")[0] for line in lines))[:SENTENCES]
     else:
         inputs = sources(model, random.Random(bundle.name))
-    options = OPTIONS
-    if model.manifest.precision == "int8":  # one scale for all rows of a run: equal where the same rows go together
-        options = [{**given, "maxBatchSize": 1} for given in OPTIONS]
-    elif model.manifest.attention:
-        options = [*OPTIONS, {**OPTIONS[1], "returnAttention": True}]
+    options = [*OPTIONS, {**OPTIONS[1], "returnAttention": True}] if model.manifest.attention else OPTIONS
     runs = []
     for given in options:
         results = model.generate(inputs, **{NAMES[name]: value for name, value in given.items()})

@@ -35,8 +35,8 @@
       "memory": [{"name": "memory.0", "dtype": "float32", "shape": [null, null, 256]}],
       "attention": false,                    whether the decoder has the output `attention`
       "precision": "float32",                of the weights: "float32", "float16" (states and memory then are float16
-                                             too, logits float32) or "int8" (then activations are quantised too,
-                                             with one scale for the whole batch: results may depend on it)
+                                             too, logits float32), "int8" (what is multiplied too, by a constant
+                                             scale) or "int8-weights" (needs onnxruntime 1.22)
       "passes": ["logits", "token_table"],   what the exporter did to its graphs beside converting them
       "padding": {...}, "vocabulary": {"source": {...}, "target": {...}},      as in `vocab.json`
       "verification": {...},                 what the exporter checked and found
@@ -115,8 +115,8 @@ FORMAT: Final = "s2s-bundle"
 VERSION: Final = 1
 
 Part = TypeVar("Part")
-Precision = Literal["float32", "float16", "int8"]
-_PRECISIONS: Final = ("float32", "float16", "int8")
+Precision = Literal["float32", "float16", "int8", "int8-weights"]
+_PRECISIONS: Final = ("float32", "float16", "int8", "int8-weights")
 
 
 @dataclass(frozen=True)

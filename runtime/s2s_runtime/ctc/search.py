@@ -66,6 +66,7 @@ def _frames(model: StepModel[Any], batch: Batch, manifest: Manifest) -> Frames:
     logits = model.encode(batch.source, *batch.others).outputs.astype(np.float64)
     logits -= logits.max(axis=2, keepdims=True)
     logits -= np.log(np.exp(logits).sum(axis=2, keepdims=True))
-    masked = manifest.target.aligned and manifest.padding.masked
-    lengths = batch.columns.sum(axis=1) if masked else np.full(len(batch), logits.shape[1])
+    lengths = np.full(len(batch), logits.shape[1])
+    if manifest.padding.masked:  # each step of a source has as many frames: one, or several
+        lengths = batch.columns.sum(axis=1) * (logits.shape[1] // batch.columns.shape[1])
     return Frames(logits, lengths, int(manifest.target.blank_id or 0))

@@ -13,6 +13,7 @@ from s2s_runtime.ort.graph_bytes import placed
 from s2s_runtime.ort.private_copy import private_copy
 from s2s_runtime.ort.sessions import CPU, CUDA, ProviderOptions, SessionSettings, import_onnxruntime
 
+_WEIGHTS_OF_8_BITS: Final = (1, 22)  # the first onnxruntime that multiplies by them
 _SPIN_MICROSECONDS: Final = "10"
 
 
@@ -76,6 +77,11 @@ def _start(ort: ModuleType, graph: bytes | str, settings: SessionSettings, sessi
             ) from error
         if settings.requested != (CPU,) and isinstance(error, state.EPFail | state.RuntimeException):
             raise ProviderError(f"providers: {', '.join(settings.requested)}: {_first_line(error)}") from error
+        if "MatMulNBits" in str(error) and tuple(map(int, ort.__version__.split(".")[:2])) < _WEIGHTS_OF_8_BITS:
+            raise BundleError(
+                f"{name}: weights of 8 bits need onnxruntime {'.'.join(map(str, _WEIGHTS_OF_8_BITS))} or newer, got "
+                f"{ort.__version__}; a bundle of s2s-export --quantize int8 runs on older ones too"
+            ) from error
         raise BundleError(f"{name}: onnxruntime can't load this graph: {_first_line(error)}") from error
     leave_alone(session)
     obtained = session.get_providers()

@@ -21,6 +21,7 @@ Columns = Mapping[str, Sequence[float]]
 PANELS = {
     "cross_entropy": "cross-entropy (nats per token)",
     "loss": "loss",
+    "perplexity": "perplexity",
     "token_accuracy": "token accuracy",
     "error": "decoded error",
 }

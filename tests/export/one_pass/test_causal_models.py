@@ -25,6 +25,7 @@ def sensor(tmp_path_factory: pytest.TempPathFactory) -> tuple[keras.Model, Model
     model = keras.Sequential([
         layers.Input((None, 3)),
         layers.Conv1D(4, 3, dilation_rate=2, padding="causal"),
+        layers.LayerNormalization(),
         layers.GRU(5, return_sequences=True),
         layers.LayerNormalization(),
         layers.LSTM(4, return_sequences=True),

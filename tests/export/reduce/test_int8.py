@@ -1,7 +1,10 @@
 """Weights of 8 bits: what is quantised, what is measured and recorded, what is refused."""
 
 import json
+import random
+import re
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -40,19 +43,22 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lines = [f"{text}\tABC" for text in ("abc", "kid", "face", "deed", "a", "jade", "high", "bee", "cafe", "feed")]
     (folder / "pairs.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     assert run(folder / "model.keras", "-o", folder / "float32.s2s")[0] == 0
-    measured = ("--quantize", "int8", "--verify-with", folder / "pairs.tsv")
-    code, shown, errors = run(folder / "model.keras", "-o", folder / "int8.s2s", *measured)
-    assert code == 0, errors
-    assert "int8 beside float32, on 10 sentences given" in shown
+    for kind, more in (("int8", ()), ("int8-weights", ("--time-batch", "3"))):
+        measured = ("--quantize", kind, "--verify-with", folder / "pairs.tsv", *more)
+        code, shown, errors = run(folder / "model.keras", "-o", folder / f"{kind}.s2s", *measured)
+        assert code == 0, errors
+        assert f"{kind} beside float32, on 10 sentences given" in shown
+    assert re.search(r"note: fastest for batches of 3: (float32|int8), not int8-weights|3: int8-weights$", shown, re.M)
     return folder
 
 
-def test_every_graph_has_integer_products(saved: Path) -> None:
+@pytest.mark.parametrize(("kind", "product"), [("int8", "MatMulIntegerToFloat"), ("int8-weights", "MatMulNBits")])
+def test_every_graph_has_products_of_8_bits(saved: Path, kind: str, product: str) -> None:
     """LSTMs and matrix products, in the loops of whole searches too; the file of weights is the smaller for it."""
-    assert "DynamicQuantizeLSTM" in node_types(saved / "int8.s2s", "encoder")
-    for name in ("decoder", "greedy", "beam"):
-        assert "MatMulInteger" in node_types(saved / "int8.s2s", name)
-    weights = [(saved / f"{name}.s2s" / "weights.bin").stat().st_size for name in ("float32", "int8")]
+    for name in ("encoder", "decoder", "greedy", "beam"):
+        assert product in node_types(saved / f"{kind}.s2s", name)
+    assert "LSTM" not in node_types(saved / f"{kind}.s2s", "encoder")
+    weights = [(saved / f"{name}.s2s" / "weights.bin").stat().st_size for name in ("float32", kind)]
     assert weights[1] < weights[0]
 
 
@@ -74,26 +80,57 @@ def test_the_manifest_says_what_it_is_and_what_it_cost(saved: Path) -> None:
     assert found["searches"][0]["error_rate_after"] == np.mean([text != "ABC" for text in decoded["int8"]])
 
 
-def test_engines_agree_on_integers_too(saved: Path) -> None:
-    """One batch, either engine: the same tokens."""
-    model = s2s_runtime.load(saved / "int8.s2s")
+@pytest.mark.parametrize("options", [{"return_scores": True}, {"beam_size": 3}, {"beam_size": 3, "engine": "steps"}])
+def test_a_result_depends_on_its_sentence_alone(saved: Path, options: dict[str, Any]) -> None:
+    """Whole batches, one by one, in another order, in batches of three: the same tokens, and scores to the last bit."""
+    model, rng = s2s_runtime.load(saved / "int8.s2s"), random.Random(3)
+    texts = ["".join(rng.choices("abcdefghijk", k=rng.randint(1, 9))) for _ in range(40)]
+    whole = told(model, texts, **options)
+    assert len(set(whole)) > 10  # not all the same
+    assert [told(model, [text], **options)[0] for text in texts] == whole
+    mixed = random.Random(4).sample(texts, len(texts))
+    assert told(model, mixed, max_batch_size=3, **options) == [whole[texts.index(text)] for text in mixed]
+
+
+def told(model: s2s_runtime.Model, texts: list[str], **options: Any) -> list[tuple[tuple[int, ...], float | None]]:
+    return [(tuple(result.ids), result.score) for result in model.generate(texts, max_length=9, **options)]
+
+
+@pytest.mark.parametrize("kind", ["int8", "int8-weights"])
+def test_engines_agree_on_integers_too(saved: Path, kind: str) -> None:
+    """Either engine, greedy and with beams: the same tokens."""
+    model = s2s_runtime.load(saved / f"{kind}.s2s")
     for options in ({}, {"beam_size": 3}):
-        graph, steps = (model.generate(["abc"], **options, engine=engine)[0].ids for engine in ("graph", "steps"))
-        assert graph == steps
+        graph, steps = (model.generate(["abc", "kid"], **options, engine=engine) for engine in ("graph", "steps"))
+        assert [result.ids for result in graph] == [result.ids for result in steps]
 
 
-def test_a_gru_encoder_stays_as_it_is(tmp_path: Path) -> None:
-    """There is no integer GRU in onnxruntime; the decoder's products are quantised, measured on generated sources."""
+@pytest.mark.parametrize("kind", ["int8", "int8-weights"])
+def test_probabilities_stay_near(saved: Path, kind: str) -> None:
+    """What 8 bits change in the probability of given targets is small beside what targets differ by."""
+    texts = ["abc", "kid", "face", "deed", "a", "jade", "high", "bee", "cafe", "feed"]
+    before, after = (
+        np.array([r.score for r in s2s_runtime.load(saved / f"{name}.s2s").score(texts, ["ABC"] * 10)])
+        for name in ("float32", kind)
+    )
+    assert np.ptp(before) > 0.15
+    np.testing.assert_allclose(after, before, atol=0.02)
+
+
+def test_grus_are_quantised_too(tmp_path: Path) -> None:
+    """Encoder and decoder, measured on generated sources; the ranges that were taken stand in the manifest."""
     exported = export(
         gru_reset_after(), tmp_path / "m.s2s", ExportOptions(start_id=1, end_ids=(2,), max_length=5, quantize="int8")
     )
-    assert "GRU" in node_types(tmp_path / "m.s2s", "encoder")
-    assert "MatMulInteger" in node_types(tmp_path / "m.s2s", "decoder")
+    for name in ("encoder", "decoder", "greedy"):
+        assert "MatMulIntegerToFloat" in node_types(tmp_path / "m.s2s", name)
+    assert "GRU" not in node_types(tmp_path / "m.s2s", "encoder")
     found = json.loads((tmp_path / "m.s2s" / "manifest.json").read_text(encoding="utf-8"))["verification"][
         "quantization"
     ]
     assert found["inputs"] == "24 generated sources"
     assert "error_rate_before" not in found["searches"][0]
+    assert 0 < found["largest"]["decoder"]["state.0"] <= 1
     assert exported.manifest.precision == "int8"
 
 
@@ -122,8 +159,10 @@ def test_refusals(tmp_path: Path, saved: Path) -> None:
         )
     with pytest.raises(ExportError, match=r"references: expected one for each text of verify_with \(2\), got 1"):
         ExportOptions(verify_with=("a", "b"), references=("A",))
-    with pytest.raises(ExportError, match=r"^quantize: expected 'int8', got 'int4'$"):
+    with pytest.raises(ExportError, match=r"^quantize: expected 'int8' or 'int8-weights', got 'int4'$"):
         ExportOptions(quantize="int4")  # type: ignore[arg-type]
+    with pytest.raises(ExportError, match="time_batch: expected quantize beside it, got none"):
+        ExportOptions(time_batch=8)
     (tmp_path / "pairs.tsv").write_text("abc\tXYZ\n", encoding="utf-8")
     fails(
         [

@@ -157,6 +157,3 @@ def test_contradictions_name_the_option():
     assert "tied: needs an embedding" in problems
     assert "multi-head' goes neither" in "; ".join(ModelConfig(attention="multi-head", free_running=True).problems())
     assert "the decoder never sees the source" in "; ".join(ModelConfig(bridge="none").problems())
-    assert "peek: 'repeat-vector' has no such thing" in "; ".join(
-        ModelConfig(kind="repeat-vector", padding="space", peek="add").problems()
-    )

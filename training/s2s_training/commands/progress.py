@@ -112,6 +112,8 @@ class ShowProgress(keras.callbacks.Callback):
             if self._smoothed:
                 parts.append(f"cross-entropy {figures['cross_entropy']:.4f}, {figures['val_cross_entropy']:.4f}")
             parts.append(f"token accuracy {figures['val_token_accuracy']:.2%}")
+        if "val_perplexity" in figures:
+            parts.append(f"perplexity {figures['val_perplexity']:.3f}")
         if "val_error" in figures:
             parts.append(f"decoded error {figures['val_error']:.4f}")
         parts.append(f"{time.monotonic() - self._begun:.1f} s")

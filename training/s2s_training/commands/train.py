@@ -40,6 +40,10 @@ RUN holds model.keras and vocab.json for s2s-export, and history.json, loss.png,
 
 `s2s-train sine-cosine -o runs/curves`
 
+`s2s-train text.txt --kind language-model -o runs/writer`
+
+`s2s-train tags.tsv --model same-length --source-unit word --target-unit symbol --bidirectional -o runs/tagger`
+
 `s2s-train --resume -o runs/letters`
 
 `s2s-train --config runs/letters/config.toml --seeds 1,2,3 -o runs/again`
@@ -51,10 +55,11 @@ RUN holds model.keras and vocab.json for s2s-export, and history.json, loss.png,
 @command(app, epilog=EPILOG)
 @takes(TrainSettings, DataConfig, ModelConfig, FitConfig, unset=True)
 def train(given: Given) -> None:
-    """Train a recurrent encoder-decoder on pairs of texts, or of curves.
+    """Train a recurrent encoder-decoder on pairs of texts, or of curves; or a tagger, CTC, or a language model.
 
-    DATA is a TSV file, `source<TAB>target` per line, a folder of files, or the name of a built-in data set. Built-in
-    data sets and --tutorial bring defaults of their own; --config comes before those, and what stands here before all.
+    DATA is a TSV file, `source<TAB>target` per line, a folder of files, the name of a built-in data set, or a text.
+    Built-in data sets and --tutorial bring defaults of their own; --config comes before those, and what stands here
+    before all.
     """
     settings = TrainSettings(**_typed(given, TrainSettings))
     options = _typed(given, DataConfig) | _typed(given, ModelConfig) | _typed(given, FitConfig)
@@ -97,8 +102,9 @@ def _configure(typed: Mapping[str, Any], settings: TrainSettings) -> TrainingCon
         raise ConfigError("nothing to train on: give DATA, a file or a built-in data set, or a --config that names it")
     if settings.tutorial and data in SERIES:
         raise ConfigError(f"tutorial: expected pairs of texts, got the continuous data set {data!r}")
-    chosen = (tutorial_config if settings.tutorial else default_config)(data).override(**options)
-    if settings.tutorial and chosen == default_config(data).override(**options):
+    usual = default_config(data, options.get("kind"))
+    chosen = (tutorial_config(data) if settings.tutorial else usual).override(**options)
+    if settings.tutorial and chosen == usual.override(**options):
         raise ConfigError(f"tutorial: {settings.config or 'DATA'} settles everything that it would; leave it out")
     return chosen
 

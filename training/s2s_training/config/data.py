@@ -11,6 +11,7 @@ from s2s_runtime.files.text_encoding import find_encoding
 
 Unit = Literal["char", "word", "symbol", "phone", "sentencepiece"]
 Split = Literal["hash", "last"]
+Carry = Literal["line", "text"]
 Normalization = Literal["NFC", "NFKC", "NFD", "NFKD"]
 MOST_DIGITS = 18  # of a number in 64 bits
 PANEL = "Data"
@@ -24,7 +25,8 @@ class DataConfig:
     data: Annotated[str, Option(positional=True, metavar="DATA")]
     """File or folder of pairs, or: addition, cmudict, sine-cosine, damped, powers. Files are TSV, CSV with a header,
     JSON lines or Parquet, as their names say; a folder or a pattern such as "part-*.tsv.gz" may hold many. With
-    `target_file` it is the file of sources. Paths are relative to the working folder."""
+    `target_file` it is the file of sources; for a language model a text, whose options are those of targets. Paths are
+    relative to the working folder."""
 
     target_file: Annotated[str | None, Option(panel=PANEL, metavar="FILE")] = None
     """Targets, a line for each line of DATA. None = `data` holds both."""
@@ -109,6 +111,10 @@ class DataConfig:
     max_target_length: Annotated[int | None, Option(panel=PANEL, at_least=1)] = None
     """The same for targets."""
 
+    carry: Annotated[Carry, Option(panel=PANEL)] = "line"
+    """Language models: how far states are carried on. "line" = to the end of the line, as each line is a sentence by
+    itself; "text" = to the end of the text, line ends being symbols of it, and its end being what is held out."""
+
     digits: Annotated[int, Option(panel=PANEL, at_least=1, at_most=MOST_DIGITS)] = 3
     """Most digits of a number (addition)."""
 
@@ -119,7 +125,12 @@ class DataConfig:
 
     def problems(self) -> list[str]:
         """Return what is wrong with the values, one line for each problem."""
-        return option_problems(self) or self._share_problems() + self._unit_problems() + self._file_problems()
+        return option_problems(self) or [
+            *self._share_problems(),
+            *self._unit_problems(),
+            *self._file_problems(),
+            *self._running_problems(),
+        ]
 
     def _share_problems(self) -> list[str]:
         problems = []
@@ -133,6 +144,10 @@ class DataConfig:
         if self.split == "last" and self.test_fraction:
             problems.append(f"test_fraction: split 'last' has no test part, expected 0, got {self.test_fraction}")
         return problems
+
+    def _running_problems(self) -> list[str]:
+        given = [name for name in ("max_target_length", "strict") if self.carry == "text" and getattr(self, name)]
+        return [f"{name}: no meaning with carry 'text', where no line is left out; leave it out" for name in given]
 
     def _unit_problems(self) -> list[str]:
         problems = []

@@ -24,7 +24,11 @@ class FitConfig:
     """Passes over the pairs."""
 
     batch_size: Annotated[int, Option(panel=PANEL, at_least=1)] = 128
-    """Pairs per step."""
+    """Pairs per step. Of a language model: parts of the text that are read side by side."""
+
+    window: Annotated[int, Option(panel=PANEL, at_least=1)] = 64
+    """Language models: symbols in a row of a batch. Gradients reach back to its beginning, and states are carried on
+    from the window before (truncated backpropagation through time)."""
 
     devices: Annotated[int, Option(panel=PANEL, at_least=1)] = 1
     """GPUs, or parts of the CPU, that share each batch. The losses are those of one device, but for rounding. Texts

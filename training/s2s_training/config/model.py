@@ -8,18 +8,12 @@ from typing import Annotated, Literal
 from s2s_runtime.declared_options import Option, declares_options, option_problems
 
 Padding = Literal["mask", "space", "zeros"]
-Kind = Literal["encoder-decoder", "repeat-vector"]
+Kind = Literal["encoder-decoder", "repeat-vector", "same-length", "ctc", "language-model"]
 CellName = Literal["lstm", "gru", "simple-rnn"]
 AttentionForm = Literal["none", "dot", "general", "additive", "multi-head"]
 Peek = Literal["none", "concat", "add"]
 Bridge = Literal["auto", "dense", "none"]
 PANEL = "Model"
-
-# Options that only a decoder of one particular kind has, with the value that leaves them out.
-_FED_ONLY = {
-    **{"peek": "none", "bridge": "auto", "tied": False, "input_feeding": False},
-    **{"scheduled_sampling": 0.0, "free_running": False},
-}
 
 
 @declares_options
@@ -27,10 +21,12 @@ _FED_ONLY = {
 class ModelConfig:
     """The network that is trained."""
 
-    kind: Annotated[Kind, Option(panel=PANEL, flags=["--model"])] = "encoder-decoder"
-    """What feeds the decoder. "encoder-decoder" = it starts from the encoder's states and is fed the previous target
-    token (Sutskever et al. 2014, Cho et al. 2014); "repeat-vector" = it is fed the encoder's last output at every one
-    of a fixed number of steps."""
+    kind: Annotated[Kind, Option(panel=PANEL, flags=["--model", "--kind"])] = "encoder-decoder"
+    """What kind of model is trained. "encoder-decoder" = its decoder starts from the encoder's states and is fed the
+    previous target token (Sutskever et al. 2014, Cho et al. 2014); "repeat-vector" = its decoder is fed the encoder's
+    last output at every one of a fixed number of steps; "same-length" = a tagger, an output for each symbol of the
+    source; "ctc" = what it reads off each symbol of the source is a symbol or a blank (Graves et al. 2006);
+    "language-model" = DATA is a text and no pairs, and it learns what comes next."""
 
     cell: Annotated[CellName, Option(panel=PANEL)] = "lstm"
     """Recurrent cell. "lstm" (Hochreiter & Schmidhuber 1997), "gru" (Cho et al. 2014), or "simple-rnn" (Elman 1990),
@@ -95,6 +91,10 @@ class ModelConfig:
     free_running: Annotated[bool, Option(panel=PANEL)] = False
     """Feed output probabilities back, never targets. This holds in training too."""
 
+    upsample: Annotated[int | None, Option(panel=PANEL, at_least=1)] = None
+    """Model ctc: frames for each symbol of the source, which targets have to fit into. None = as few as let 99% of the
+    training targets fit; pairs that don't are left out."""
+
     padding: Annotated[Padding, Option(panel=PANEL)] = "mask"
     """Masked; or read by the model, as spaces or zeros. "mask" = any length goes; "space" = padded with spaces to the
     longest length, which the model reads as it reads text; "zeros" = the same with vectors of zeros."""
@@ -129,9 +129,6 @@ def contradictions(config: ModelConfig) -> list[str]:
             f"decoder_units: dot attention needs as many as the encoder's outputs have, {config.memory_units}, got "
             f"{config.decoder_units}; use that many, or attention 'general'"
         )
-    if config.kind == "repeat-vector":
-        given = [name for name, left_out in _FED_ONLY.items() if getattr(config, name) != left_out]
-        problems += [f"{name}: 'repeat-vector' has no such thing, expected it left out" for name in given]
     if config.tied and not config.embedding:
         problems.append("tied: needs an embedding of the target, expected embedding above 0, got 0")
     if config.bridge == "none" and config.attention == "none" and config.peek == "none":

@@ -14,6 +14,7 @@ from typing import Any
 from s2s_runtime.spelling import did_you_mean
 from s2s_training.config.data import DataConfig
 from s2s_training.config.fit import FitConfig
+from s2s_training.config.kinds import misfits
 from s2s_training.config.model import ModelConfig
 from s2s_training.errors import ConfigError
 
@@ -39,6 +40,7 @@ class TrainingConfig:
         problems = [*self.data.problems(), *self.model.problems(), *self.fit.problems()]
         if problems:
             raise ConfigError("; ".join(problems))
+        problems += misfits(self.model.kind, self._fields())
         if self.model.padding == "space" and (self.data.source_unit, self.data.target_unit) != ("char", "char"):
             problems.append(
                 f"padding: 'space' needs characters on both sides, got units {self.data.source_unit!r} and "

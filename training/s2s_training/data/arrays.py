@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from s2s_runtime.vocabulary.vocabulary_file import VocabularyFile
 from s2s_training.config.model import ModelConfig
 from s2s_training.data.corpus import Example
-from s2s_training.data.vocabulary_builder import SPACE, ZERO_ROW
+from s2s_training.data.vocabulary_builder import BLANK_ID, SPACE, ZERO_ROW
 
 Ids = NDArray[np.int32]
 
@@ -39,6 +39,9 @@ class Layout:
         per_step: whether a batch's loss is divided by all its steps, padded ones too, as the published models do;
             else by the steps that count.
         start_id: what a fed decoder reads first; None where nothing is fed.
+        aligned: whether there is a target symbol for each source symbol, or the padding of targets.
+        frames: of CTC: how many there are for each source symbol; None = no CTC, in which id 0 of the target is the
+            blank, and fills rows.
     """
 
     source_size: int
@@ -53,6 +56,8 @@ class Layout:
     padding_counts: bool
     per_step: bool
     start_id: int | None = None
+    aligned: bool = False
+    frames: int | None = None
 
     @classmethod
     def of(cls, vocabulary: VocabularyFile, model: ModelConfig) -> Layout:
@@ -60,19 +65,22 @@ class Layout:
         source, target, policy = vocabulary.source, vocabulary.target, vocabulary.padding
         padding_counts = model.padding == "space"
         target_padding = ZERO_ROW if target.padding_id is None else target.padding_id
+        ctc = model.kind == "ctc"
         return cls(
             source_size=len(source),
             target_size=len(target),
             one_hot=not model.embedding,
             fed=target.start_id is not None,
             source_padding=policy.id,
-            target_padding=target.symbols.index(SPACE) if padding_counts else target_padding,
+            target_padding=BLANK_ID if ctc else target.symbols.index(SPACE) if padding_counts else target_padding,
             source_length=policy.length,
             target_length=None if policy.masked else vocabulary.max_length,
             source_side=policy.side,
             padding_counts=padding_counts,
             per_step=not policy.masked,
             start_id=target.start_id,
+            aligned=model.kind == "same-length",
+            frames=(model.upsample or 1) if ctc else None,
         )
 
 
@@ -92,12 +100,16 @@ class EncodedPairs:
         return len(self.sources)
 
 
-def encode_pairs(examples: Sequence[Example], vocabulary: VocabularyFile) -> EncodedPairs:
-    """Encode both sides of each example; of several targets the first is taken."""
-    return EncodedPairs(
-        [vocabulary.source.encode_sentence(example.source) for example in examples],
-        [vocabulary.target.encode_sentence(example.targets[0]) for example in examples],
-    )
+def encode_pairs(examples: Sequence[Example], vocabulary: VocabularyFile, layout: Layout | None = None) -> EncodedPairs:
+    """Encode both sides of each example; of several targets the first is taken.
+
+    Where a layout aligns targets with sources, one that is as long as its source has no end.
+    """
+    sources = [vocabulary.source.encode_sentence(example.source) for example in examples]
+    targets = [vocabulary.target.encode_sentence(example.targets[0]) for example in examples]
+    if layout is not None and layout.aligned:
+        targets = [target[: len(source)] for source, target in zip(sources, targets, strict=True)]
+    return EncodedPairs(sources, targets)
 
 
 def pad(rows: Sequence[Sequence[int]], padding: int, length: int | None = None, side: str = "right") -> Ids:

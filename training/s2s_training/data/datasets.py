@@ -13,6 +13,8 @@ from types import MappingProxyType
 from typing import Any
 
 from s2s_training.config.data import DataConfig
+from s2s_training.config.kinds import has_meaning
+from s2s_training.config.model import Kind
 from s2s_training.config.training import TrainingConfig
 from s2s_training.data import addition, cmudict, series
 from s2s_training.data.corpus import Corpus, source_key, split_corpus
@@ -69,12 +71,18 @@ TUTORIAL: Mapping[str, Any] = MappingProxyType(
 )
 
 
-def default_config(data: str) -> TrainingConfig:
-    """Return the usual configuration for a data set: that of the built-in one with this name, else the general one."""
+def default_config(data: str, kind: Kind | None = None) -> TrainingConfig:
+    """Return the usual configuration for a data set: that of the built-in one with this name, else the general one.
+
+    Args:
+        data: a file, or the name of a built-in data set.
+        kind: of model, where another is asked for: options that have no meaning for it aren't among the defaults.
+    """
     config = TrainingConfig(data=DataConfig(data=data))
-    if data in SERIES:
-        return config.override(**series.DEFAULTS)
-    return config.override(**BUILT_IN[data].defaults) if data in BUILT_IN else config
+    defaults = series.DEFAULTS if data in SERIES else BUILT_IN[data].defaults if data in BUILT_IN else {}
+    if kind is None:
+        return config.override(**defaults)
+    return config.override(**{n: value for n, value in defaults.items() if has_meaning(n, kind)} | {"kind": kind})
 
 
 def tutorial_config(data: str) -> TrainingConfig:
@@ -121,6 +129,13 @@ def require_data(config: TrainingConfig) -> None:
         DataError: a file is no text, or looks like another encoding.
         ConfigError: a built-in data set with options that are for files, or a continuous one with options for texts.
     """
+    if config.model.kind == "language-model" and config.data.data in (*BUILT_IN, *SERIES):
+        raise ConfigError(f"data: expected a text for a language model, got the built-in data set {config.data.data!r}")
+    if config.model.kind == "language-model" and Path(config.data.data).is_dir():
+        pattern = str(Path(config.data.data) / "*.txt")
+        raise ConfigError(
+            f"data: expected a text, or a pattern of such as {pattern!r}, got the folder {config.data.data!r}"
+        )
     _require_files(config.data)
     if config.data.data in SERIES:
         _check_continuous(config)

@@ -71,7 +71,8 @@ def make_dataset(pairs: Batches, layout: Layout, order: EpochOrder | None = None
 
     An element is `(inputs, labels, weights)`: inputs `(source, target)`, or the source alone where nothing is fed;
     ids (batch, time) int32 or one-hot (batch, time, symbols) float32; labels (batch, time) int32, the target one step
-    later; weights (batch, time) float32, 0 at steps that don't count.
+    later; weights (batch, time) float32, 0 at steps that don't count. Of CTC an element is `(inputs, labels)`: labels
+    (batch, 1 + time) int32, the frames of each source before its target, which is filled with blanks.
 
     Args:
         pairs: padded pairs in buckets.
@@ -92,15 +93,21 @@ def make_dataset(pairs: Batches, layout: Layout, order: EpochOrder | None = None
     return dataset.map(features(layout)).prefetch(4).with_options(options)
 
 
-def features(layout: Layout) -> Callable[[tf.Tensor, tf.Tensor], tuple[object, tf.Tensor, tf.Tensor]]:
-    """Return the function that turns padded ids `(source, target)` into `(inputs, labels, weights)`."""
+def features(layout: Layout) -> Callable[[tf.Tensor, tf.Tensor], tuple[object, ...]]:
+    """Return the function that turns padded ids `(source, target)` into the elements of `make_dataset`."""
 
     def vectors(ids: tf.Tensor, size: int) -> tf.Tensor:
         return tf.one_hot(ids, size) if layout.one_hot else ids
 
-    def apply(source: tf.Tensor, target: tf.Tensor) -> tuple[object, tf.Tensor, tf.Tensor]:
+    def apply(source: tf.Tensor, target: tf.Tensor) -> tuple[object, ...]:
         inputs: object = vectors(source, layout.source_size)
         labels = target
+        if layout.frames is not None:
+            read = tf.math.count_nonzero(source != layout.source_padding, axis=1, keepdims=True, dtype=tf.int32)
+            return inputs, tf.concat([read * layout.frames, target], axis=1)
+        if layout.aligned:
+            behind = tf.shape(source)[1] - tf.shape(target)[1]
+            labels = tf.pad(target, [[0, 0], [0, behind]], constant_values=layout.target_padding)
         if layout.fed:
             inputs = (inputs, vectors(target[:, :-1], layout.target_size))
             labels = target[:, 1:]

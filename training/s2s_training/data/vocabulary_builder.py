@@ -15,6 +15,7 @@ from s2s_runtime.vocabulary.sentencepiece import PieceModel
 from s2s_runtime.vocabulary.vocabulary_file import PaddingPolicy, Unit, Vocabulary, VocabularyFile
 from s2s_runtime.vocabulary.words import WORD_RULES
 from s2s_training.config.data import DataConfig
+from s2s_training.config.model import ModelConfig
 from s2s_training.config.training import TrainingConfig
 from s2s_training.data.corpus import Corpus, Example
 from s2s_training.data.lengths import within_lengths
@@ -24,6 +25,7 @@ from s2s_training.errors import DataError
 PADDING, UNKNOWN, START, END = "<pad>", "<unk>", "<s>", "</s>"
 SPACE, TAB, LINE_FEED = " ", "\t", "\n"
 ZERO_ROW = -1
+BLANK, BLANK_ID = "<blank>", 0  # of CTC
 
 
 class SymbolCounts(NamedTuple):
@@ -65,6 +67,8 @@ def build_vocabulary(corpus: Corpus, config: TrainingConfig, pieces: PieceModels
         SymbolCounts.of(target.split(example.targets[0]) for example in examples),
         config,
         pieces,
+        some_shorter=config.model.kind == "same-length"
+        and any(len(target.split(one.targets[0])) < len(source.split(one.source)) for one in examples),
     )
 
 
@@ -74,15 +78,27 @@ def reads_training_alone(config: TrainingConfig) -> bool:
 
 
 def vocabulary_of(
-    sources: SymbolCounts, targets: SymbolCounts, config: TrainingConfig, pieces: PieceModels
+    sources: SymbolCounts,
+    targets: SymbolCounts,
+    config: TrainingConfig,
+    pieces: PieceModels,
+    *,
+    some_shorter: bool = True,
 ) -> VocabularyFile:
     """Return what `build_vocabulary` does, from the symbols of both sides.
+
+    Args:
+        sources: symbols of the sources.
+        targets: symbols of the first targets.
+        config: see `build_vocabulary`.
+        pieces: likewise.
+        some_shorter: whether some target is shorter than its source, as a tagger asks.
 
     Raises:
         DataError: a named symbol occurs in the texts.
     """
     if config.model.padding == "mask":
-        return _masked(sources, targets, config, pieces)
+        return _masked(sources, targets, config, pieces, some_shorter=some_shorter)
     return _published(sources, targets, config)
 
 
@@ -109,27 +125,46 @@ def drop_long(corpus: Corpus, data: DataConfig, pieces: PieceModels | None = Non
 
 
 def _masked(
-    sources: SymbolCounts, targets: SymbolCounts, config: TrainingConfig, pieces: PieceModels
+    sources: SymbolCounts, targets: SymbolCounts, config: TrainingConfig, pieces: PieceModels, *, some_shorter: bool
 ) -> VocabularyFile:
     # Padding needs an id of its own where embeddings look it up; one-hot rows of it are zeros.
-    data = config.data
-    padding = [PADDING] if config.model.embedding else []
+    data, model = config.data, config.model
+    padding = [PADDING] if model.embedding else []
     cutter, target_cutter = cutters(data, pieces)
     source = dataclasses.replace(
         cutter,
-        symbols=_named_first((*padding, UNKNOWN), cutter, sources, data),
+        symbols=named_first((*padding, UNKNOWN), cutter, sources, data),
         padding=PADDING if padding else None,
         reverse=data.reverse,
     )
-    target = dataclasses.replace(
-        target_cutter,
-        symbols=_named_first((*padding, UNKNOWN, START, END), target_cutter, targets, data),
-        padding=PADDING if padding else None,
-        start=START,
-        end=END,
-    )
+    target = _masked_target(target_cutter, targets, data, model, some_shorter=some_shorter)
     policy = PaddingPolicy(masked=True, id=0 if padding else ZERO_ROW)
-    return VocabularyFile(source, target, policy, max_length=targets.longest + 1)
+    fed = model.kind == "encoder-decoder"  # else targets are as long as sources let them be
+    return VocabularyFile(source, target, policy, max_length=targets.longest + 1 if fed else None)
+
+
+def _masked_target(
+    cutter: Vocabulary, targets: SymbolCounts, data: DataConfig, model: ModelConfig, *, some_shorter: bool
+) -> Vocabulary:
+    """Return the target's vocabulary, given how it is cut, its symbols, and whether some are shorter than their source.
+
+    A tagger has an end symbol only where some target is shorter than its source, and CTC a blank in place of padding.
+    """
+    if model.kind == "ctc":
+        return dataclasses.replace(cutter, symbols=named_first((BLANK, UNKNOWN), cutter, targets, data))
+    padding = (PADDING,) if model.embedding else ()
+    start: tuple[str, ...] = (START,)
+    end: tuple[str, ...] = (END,)
+    if model.kind == "same-length":
+        start = ()
+        end = end if some_shorter else ()
+    return dataclasses.replace(
+        cutter,
+        symbols=named_first((*padding, UNKNOWN, *start, *end), cutter, targets, data),
+        padding=next(iter(padding), None),
+        start=next(iter(start), None),
+        end=next(iter(end), None),
+    )
 
 
 def _published(sources: SymbolCounts, targets: SymbolCounts, config: TrainingConfig) -> VocabularyFile:
@@ -169,6 +204,11 @@ def _published(sources: SymbolCounts, targets: SymbolCounts, config: TrainingCon
     return VocabularyFile(source, target, policy, max_length=targets.longest + len(wrappers))
 
 
+def target_cutter(data: DataConfig, pieces: PieceModels) -> Vocabulary:
+    """Return a vocabulary that cuts targets; which symbols it knows plays no part in that."""
+    return cutters(data, pieces)[1]
+
+
 def cutters(data: DataConfig, pieces: PieceModels) -> tuple[Vocabulary, Vocabulary]:
     """Return a vocabulary for each side that cuts its texts; which symbols it knows plays no part in that."""
     source, target = (
@@ -193,8 +233,18 @@ def _word_rule(unit: Unit) -> int:
     return WORD_RULES[-1] if unit == "word" else WORD_RULES[0]
 
 
-def _named_first(named: Sequence[str], cutter: Vocabulary, texts: SymbolCounts, data: DataConfig) -> tuple[str, ...]:
-    """Return the named symbols, then those of the texts, or every piece into which a text can be cut."""
+def named_first(named: Sequence[str], cutter: Vocabulary, texts: SymbolCounts, data: DataConfig) -> tuple[str, ...]:
+    """Return the named symbols, then those of the texts, or every piece into which a text can be cut.
+
+    Args:
+        named: symbols with a meaning of their own.
+        cutter: how texts are cut.
+        texts: the symbols of all; pieces don't depend on them.
+        data: which symbols are kept.
+
+    Raises:
+        DataError: a named symbol occurs in the texts.
+    """
     if cutter.model is None:
         return (*named, *_symbols(texts.counts, data, named))
     return tuple(dict.fromkeys([*named, *PieceModel(cutter.model).written()]))

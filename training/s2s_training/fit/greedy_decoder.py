@@ -7,6 +7,7 @@ graph is involved, so the result is what any faster decoder has to reproduce.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby, takewhile
 
 import keras
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary, VocabularyFile
 from s2s_training.data.arrays import Ids, Layout, pad
+from s2s_training.data.vocabulary_builder import BLANK_ID
 
 BATCH_SIZE = 256
 
@@ -56,8 +58,17 @@ class GreedyDecoder:
             layout = self._layout
             source = pad([encoded[i] for i in rows], layout.source_padding, layout.source_length, layout.source_side)
             for i, ids in zip(rows, self._decode_ids(source), strict=True):
-                texts[i] = self._vocabulary.target.decode(ids)
+                texts[i] = self._vocabulary.target.decode(self._read(ids, len(encoded[i])))
         return texts
+
+    def _read(self, ids: list[int], read: int) -> list[int]:
+        """Return what is written by the ids of all positions, given how many symbols the source has."""
+        if self._layout.frames is not None:  # equal neighbours are one, then blanks go
+            return [symbol for symbol, _ in groupby(ids[: read * self._layout.frames]) if symbol != BLANK_ID]
+        if not self._layout.aligned:
+            return ids
+        end = self._vocabulary.target.end_id
+        return list(takewhile(lambda symbol: symbol != end, ids[:read]))
 
     def _decode_ids(self, source: Ids) -> Iterator[list[int]]:
         """Yield the target ids of each row of sources (batch, source time), up to the end token."""

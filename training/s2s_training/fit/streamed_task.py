@@ -36,7 +36,7 @@ class StreamedTextTask(TextTask):
         self._texts = StreamedTexts(config, folder.pairs, stages)
         self.vocabulary: VocabularyFile = self._texts.vocabulary
         self.layout = Layout.of(self.vocabulary, config.model)
-        self._build(config, stages)
+        self._build(config.model, config.fit, stages)
         self._readings = {}
         stages("counting lengths")
         train, valid = (self._texts.batches(part, self.layout, config.fit) for part in ("train", "valid"))

@@ -11,10 +11,12 @@ import tensorflow as tf
 
 from s2s_runtime.error_rates import error_rates
 from s2s_training.config.fit import FitConfig
+from s2s_training.config.model import ModelConfig
 from s2s_training.config.training import TrainingConfig
 from s2s_training.data.arrays import BucketedPairs, Layout, encode_pairs
 from s2s_training.data.corpus import Example, write_tsv
 from s2s_training.data.datasets import load_corpus
+from s2s_training.data.fitting_pairs import that_fit, with_frames
 from s2s_training.data.sentencepiece_training import piece_models
 from s2s_training.data.tf_datasets import Batches, EpochOrder, make_dataset
 from s2s_training.data.vocabulary_builder import build_vocabulary, drop_long
@@ -22,6 +24,7 @@ from s2s_training.fit.compiling import compile_model, monitored
 from s2s_training.fit.greedy_decoder import GreedyDecoder
 from s2s_training.fit.precision import training_twin
 from s2s_training.models.encoder_decoder import build_model
+from s2s_training.models.one_pass import up_to_logits
 from s2s_training.runs.data_digests import digests_of_pairs, require_same_data, write_digests
 from s2s_training.runs.run_folder import RunFolder
 from s2s_training.stages import Stages, unseen
@@ -55,28 +58,32 @@ class TextTask:
         logger.info("%d pairs to train on, %d for validation, %d for testing", *parts)
         stages("building vocabularies")
         self.vocabulary = build_vocabulary(self.corpus, config, pieces)
-        self.layout = Layout.of(self.vocabulary, config.model)
-        self._build(config, stages)
+        described = with_frames(config.model, self.corpus, self.vocabulary)
+        fitting = that_fit(self.corpus, self.vocabulary, described)
+        self.layout = Layout.of(self.vocabulary, described)
+        self._build(described, config.fit, stages)
         self._readings = self.corpus.readings
         stages("turning texts into numbers")
-        self._pairs: Batches = self.bucketed(self.corpus.train, config.fit)
-        self._valid: Batches = self.bucketed(self.corpus.valid, config.fit)
+        self._pairs: Batches = self.bucketed(fitting.train, config.fit)
+        self._valid: Batches = self.bucketed(fitting.valid, config.fit)
 
-    def _build(self, config: TrainingConfig, stages: Stages) -> None:
+    def _build(self, described: ModelConfig, config: FitConfig, stages: Stages) -> None:
         """Build the model for the layout, and compile it."""
         stages("building the model")
-        self._plain = build_model(config.model, self.layout)
-        self.model = training_twin(self._plain, config.fit)
-        compile_model(self.model, config.fit, self.layout)
+        self._plain = build_model(described, self.layout)
+        self.model = self._plain if self.layout.frames is None else up_to_logits(self._plain)
+        self.model = training_twin(self.model, config)
+        compile_model(self.model, config, self.layout)
         sizes = (self.layout.source_size, self.layout.target_size, f"{self.model.count_params():,}")
         logger.info("%d source and %d target symbols, %s parameters", *sizes)
-        self.monitored = monitored(config.fit)
-        self._config = config.fit
+        self.monitored = monitored(config, self.layout)
+        self._config = config
         self._decoder: GreedyDecoder | None = None
 
     def bucketed(self, examples: Sequence[Example], config: FitConfig) -> BucketedPairs:
         """Return examples as padded arrays in buckets of similar length."""
-        return BucketedPairs(encode_pairs(examples, self.vocabulary), self.layout, config.buckets, config.batch_size)
+        pairs = encode_pairs(examples, self.vocabulary, self.layout)
+        return BucketedPairs(pairs, self.layout, config.buckets, config.batch_size)
 
     @property
     def steps(self) -> int:

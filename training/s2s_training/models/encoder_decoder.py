@@ -29,6 +29,8 @@ from s2s_training.models.encoder_stack import (
     encoder_layer,
 )
 from s2s_training.models.feedback_decoder import decode
+from s2s_training.models.inputs import input_vectors
+from s2s_training.models.one_pass import build_one_pass
 
 
 def build_model(config: ModelConfig, layout: Layout) -> keras.Model:
@@ -48,7 +50,7 @@ def build_encoder_decoder(config: ModelConfig, layout: Layout) -> keras.Model:
     et al. 2015, equation 5). With `peek` the decoder reads the source's last encoder output at every step (Cho et al.
     2014). With `free_running` the target only says how many steps there are.
     """
-    source, embedded = _input("source", layout.source_size, config, layout)
+    source, embedded = input_vectors("source", layout.source_size, config, layout)
     memory, states = encode(embedded, config)
     if feeds_back(config):
         shape, dtype = ((None, layout.target_size), "float32") if layout.one_hot else ((None,), "int32")
@@ -78,7 +80,7 @@ def build_repeat_vector(config: ModelConfig, layout: Layout) -> keras.Model:
 
     As published for addition: LSTM, RepeatVector, LSTM, TimeDistributed(Dense), softmax.
     """
-    source, output = _input("source", layout.source_size, config, layout)
+    source, output = input_vectors("source", layout.source_size, config, layout)
     for layer in range(1, config.encoder_layers + 1):
         last = layer == config.encoder_layers
         given = output
@@ -93,7 +95,12 @@ def build_repeat_vector(config: ModelConfig, layout: Layout) -> keras.Model:
     return keras.Model(source, probabilities, name="repeat_vector")
 
 
-BUILDERS = {"encoder-decoder": build_encoder_decoder, "repeat-vector": build_repeat_vector}
+BUILDERS = {
+    "encoder-decoder": build_encoder_decoder,
+    "repeat-vector": build_repeat_vector,
+    "same-length": build_one_pass,
+    "ctc": build_one_pass,
+}
 
 
 def _decoder_layer(config: ModelConfig, layer: int) -> keras.Layer:
@@ -102,30 +109,15 @@ def _decoder_layer(config: ModelConfig, layer: int) -> keras.Layer:
     return recurrent(config.decoder_width, return_sequences=True, name=f"decoder_{layer}")
 
 
-def _input(name: str, size: int, config: ModelConfig, layout: Layout) -> tuple[Any, Any]:
-    """Return an input and its vectors (batch, time, features), masked where the model masks."""
-    masked = config.padding == "mask"
-    length = layout.source_length if not layout.fed else None  # no decoder input: every length is fixed
-    if not layout.one_hot:
-        ids = keras.Input((length,), dtype="int32", name=name)
-        # Keras's default, uniform in +-0.05, leaves the recurrent layers next to nothing to read at first. Half an
-        # epoch of cmudict ended at a validation cross-entropy of 1.68 with it, and of 0.58 with this.
-        initial = keras.initializers.RandomNormal(stddev=1.0)
-        embedding = layers.Embedding(size, config.embedding, initial, mask_zero=masked, name=f"{name}_embedding")
-        return ids, dropped(embedding(ids), config)
-    one_hot = keras.Input((length, size), name=name)
-    return one_hot, layers.Masking(name=f"{name}_mask")(one_hot) if masked else one_hot
-
-
 def _target(config: ModelConfig, layout: Layout) -> tuple[Any, Any, Any]:
     """Return the decoder's input, its vectors, and the embedding whose transpose gives the logits (None: not tied).
 
     Tied: one matrix is target embedding and output kernel (Press & Wolf 2017; Inan et al. 2017).
     """
     if not config.tied:
-        return *_input("target", layout.target_size, config, layout), None
+        return *input_vectors("target", layout.target_size, config, layout), None
     ids = keras.Input((None,), dtype="int32", name="target")
-    # Rows of length one: with those of `_input` the first logits would spread by the root of the embedding's size.
+    # Rows of length one: with those of `input_vectors` the first logits would spread by the root of embedding.
     initial = keras.initializers.RandomNormal(stddev=config.embedding**-0.5)
     embedding = layers.ReversibleEmbedding(
         layout.target_size,

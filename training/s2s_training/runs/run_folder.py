@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 RESUMABLE = frozenset({"max_minutes", "tensorboard", "backup_steps"})  # options that may differ when a run is resumed
 FILES_READ = ("data", "target_file", "valid_data", "test_data", "source_model", "target_model")  # options of `[data]`
 
+IDS = ("train.ids", "valid.ids", "test.ids")  # of a text, while it is trained on
 # All that a run writes: the one list of what may be removed again, with what a kill left of it. People keep other
 # things in the same folder, and in a `backup` of their own.
 WRITTEN = tuple(
@@ -24,6 +25,7 @@ WRITTEN = tuple(
     for name in (
         *("config.toml", "vocab.json", "test.tsv", "windows.npz", "history.json", "loss.png", "summary.json"),
         *("model.keras", "best.weights.h5", "data-digests.json"),
+        *("test.txt", *IDS),
     )
     for pattern in (name, f"tmp-{name}", f"{name}.tmp", f"{name}.tmp-*")  # the last of version 0.1.0
 )
@@ -44,11 +46,11 @@ FOLDERS = (  # removed where nothing is left
 class RunFolder:
     """The paths in a run's folder, and the states that the folder can be in.
 
-    `config.toml` (the whole configuration), `vocab.json`, `test.tsv` (held-out pairs) or `windows.npz` (continuous
-    data), `history.json`, `loss.png`, `tensorboard/` where asked for, `summary.json` (results) and `model.keras`, which
-    comes last: a folder that holds it is complete. While training also `backup/`, `best.weights.h5` and
-    `data-digests.json`, which tells whether the data is still the same when the run is resumed; and `pairs/`, where
-    they aren't all in memory.
+    `config.toml` (the whole configuration), `vocab.json`, `test.tsv` (held-out pairs), `test.txt` (held-out lines) or
+    `windows.npz` (continuous data), `history.json`, `loss.png`, `tensorboard/` where asked for, `summary.json`
+    (results) and `model.keras`, which comes last: a folder that holds it is complete. While training also `backup/`,
+    `best.weights.h5`, the ids of a text, `pairs/`, where they aren't all in memory, and `data-digests.json`, which
+    tells whether the data is still the same when the run is resumed.
 
     Args:
         path: the folder, existing or not.
@@ -59,6 +61,7 @@ class RunFolder:
         self.config = path / "config.toml"
         self.vocabulary = path / "vocab.json"
         self.held_out = path / "test.tsv"
+        self.held_out_text = path / "test.txt"
         self.windows = path / "windows.npz"
         self.events = path / "tensorboard"
         self.history = path / "history.json"
@@ -114,7 +117,7 @@ class RunFolder:
         write_json(self.summary, summary)
         with replacing(self.model) as beside:
             model.save(beside)
-        self._remove(*BACKUP, *PAIRS, self.best_weights.name, self.data_digests.name)
+        self._remove(*BACKUP, *PAIRS, *IDS, self.best_weights.name, self.data_digests.name)
 
     def discard(self) -> None:
         """Remove what a run wrote that can't begin, and the folder where nothing else is in it."""

@@ -28,24 +28,26 @@ def _describe_run(summary: Mapping[str, Any], run: Path) -> str:
         parts.append(f"token accuracy {best['val_token_accuracy']:.2%}")
     lines = [", ".join([*parts, f"{summary['minutes']} minutes"])]
     for name, figures in summary["errors"].items():
-        lines.append(f"{figures['sequences']} {_errors(name, figures)}")
+        lines.append(_errors(name, figures))
     return "\n".join(lines)
 
 
 def _errors(name: str, figures: Mapping[str, Any]) -> str:
+    if "perplexity" in figures:
+        return f"{figures['lines']} {name}, {figures['symbols']} symbols: perplexity {figures['perplexity']:.4f}"
+    count = figures["sequences"]
     if "mean_squared_error" in figures:
-        return (
-            f"windows predicted from their own values, {name}: mean squared error {figures['mean_squared_error']:.6f}"
-        )
+        off = f"mean squared error {figures['mean_squared_error']:.6f}"
+        return f"{count} windows predicted from their own values, {name}: {off}"
     rates = f"{figures['sequence_error_rate']:.1%} wrong, {figures['token_error_rate']:.1%} of tokens wrong"
-    return f"held-out sources decoded, {name}: {rates}"
+    return f"{count} held-out sources decoded, {name}: {rates}"
 
 
 def _describe_seeds(summary: Mapping[str, Any], run: Path) -> str:
     lines = [f"{run}: {len(summary['seeds'])} seeds, mean and standard deviation"]
     lines.append(f"validation loss {_mean(summary['best']['val_loss'])}")
     for name, figures in summary["errors"].items():
-        for figure in ("sequence_error_rate", "token_error_rate", "mean_squared_error"):
+        for figure in ("sequence_error_rate", "token_error_rate", "mean_squared_error", "perplexity"):
             if figure in figures:
                 lines.append(f"{name}: {figure.replace('_', ' ')} {_mean(figures[figure])}")
     return "\n".join(lines)

@@ -7,12 +7,15 @@ distribution (or one vector) per step that is as wide as what the decoder reads 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from s2s_runtime.spelling import option
 from s2s_training.splitting.graph import Graph, Value
 
 _WIDTHS = ("input_dim", "num_classes", "num_tokens")  # of Embedding, ops.one_hot and CategoryEncoding
+JOINT: Final = "+"
+"""Stands between the names of outputs that are decoded as one token."""
+
 _STEPWISE = 3  # axes: batch, time, features
 
 
@@ -76,7 +79,8 @@ def _unclear(graph: Graph, outputs: Sequence[Value], widths: set[int]) -> str:
     return (
         "several outputs depend on the decoder input, and which is decoded can't be told: "
         f"{named_outputs(graph, outputs)}{read}; say which with {option('decoder_output', 'NAME')} (to split alone: "
-        "keras.Model(model.inputs, the_output))"
+        f"keras.Model(model.inputs, the_output)), or {option('decoder_output', JOINT.join('AB'))} where both "
+        "are tokens that are fed back"
     )
 
 

@@ -252,8 +252,11 @@ def _functional(model: Any) -> Any:
     return model
 
 
-def _is_model(operation: Any) -> bool:
-    return isinstance(operation, keras.Model)
+def _is_graph(operation: Any) -> bool:
+    """Return whether an operation is a model of layers to be read; one of code of its own is called as a layer."""
+    if isinstance(operation, keras.Sequential):
+        return True
+    return isinstance(operation, keras.Model) and hasattr(operation, "_nodes_by_depth")
 
 
 def _nodes(function: Any) -> Iterator[Any]:
@@ -284,7 +287,7 @@ class _Builder:
 
     def add_model(self, function: Any) -> None:
         for node in _nodes(function):
-            if _is_model(node.operation):
+            if _is_graph(node.operation):
                 self.inline(node)
             else:
                 args, kwargs = self.resolve(node.arguments.args), self.resolve(node.arguments.kwargs)

@@ -18,7 +18,7 @@ from s2s_training.errors import SplitError
 from s2s_training.layers.cells import feeds_itself
 from s2s_training.layers.conditioned_rnn import ConditionedRNN
 from s2s_training.splitting.attention_layers import ATTENTION, attention_problems
-from s2s_training.splitting.decoded_output import decoded_output, output_name
+from s2s_training.splitting.decoded_output import JOINT, decoded_output, output_name
 from s2s_training.splitting.graph import Call, Graph, Value, ancestors, is_recurrent, reads_last_inputs, values_in
 from s2s_training.splitting.source_inputs import is_vector, read_beside, sets_target_steps, that_look_elsewhere
 
@@ -168,10 +168,11 @@ def _what_is_unsaid(graph: Graph, reading: Partition, beside: Sequence[Value]) -
     names = " and ".join(repr(value.name) for value in beside)
     feeds = option_by_name("feed", {value.name: "known" for value in beside})
     stepwise = [value for value in graph.outputs if value in reading.decoder_values and len(value.shape) == 3]
-    others = [repr(output_name(graph, value)) for value in stepwise if value is not reading.output]
+    others = [output_name(graph, value) for value in stepwise if value is not reading.output]
+    joined = JOINT.join([output_name(graph, reading.output), *others])
     several = (
-        f"; where it is what the output {' or '.join(others)} gave a step before, the model writes several tokens "
-        "a step, which no bundle does: train it on one sequence whose symbols stand for both"
+        f"; where it is what the output {' or '.join(map(repr, others))} gave a step before, the model writes several "
+        f"tokens a step: give {option('decoder_output', joined)}, and one token stands for all of them"
     )
     return (
         f"the decoder reads {names} step by step beside {reading.decoder_inputs[0].name!r}, and the model doesn't show "

@@ -101,9 +101,23 @@ class OneConvolution(keras.layers.Wrapper):
     def call(self, step: Any, window: Any) -> tuple[Any, Any]:
         """Return (batch, 1, filters) and the next window, for (batch, 1, features) and (batch, length, features)."""
         layer, read = self.layer, ops.concatenate([window, step], axis=1)
-        made = ops.conv(read, layer.kernel, strides=1, padding="valid", dilation_rate=layer.dilation_rate)
+        made = self._convolved(read)
         made = made + layer.bias if layer.use_bias else made
         return (made if layer.activation is None else layer.activation(made)), read[:, 1:]
+
+    def _convolved(self, read: Any) -> Any:
+        """Return (batch, 1, filters) of all steps that one output looks at.
+
+        It is one matrix product; tf2onnx moves axes of size one wrongly from a convolution into what follows it.
+        """
+        layer, read = self.layer, read[:, :: self.layer.dilation_rate[0]]
+        steps, features, filters = layer.kernel.shape
+        if layer.groups == 1:
+            kernel = ops.reshape(layer.kernel, (steps * features, filters))
+            return ops.matmul(ops.reshape(read, (-1, 1, steps * features)), kernel)
+        kernel = ops.reshape(layer.kernel, (steps, features, layer.groups, filters // layer.groups))
+        read = ops.reshape(read, (-1, steps, layer.groups, features))
+        return ops.reshape(ops.einsum("bsgf,sfgn->bgn", read, kernel), (-1, 1, filters))
 
     def compute_output_spec(self, step: Any, window: Any) -> tuple[keras.KerasTensor, keras.KerasTensor]:
         """Return the specs of the output and the next window."""
