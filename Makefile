@@ -13,7 +13,7 @@ PROJECTS := $(wildcard */pyproject.toml)
 JAVASCRIPT := runtime/javascript
 JAVASCRIPT_CASES := .cache/javascript
 
-.PHONY: help setup test official fuzz lint types demo docs tables architecture pictures screenshots clean test-runtime test-lowest test-newest test-javascript test-browser test-ray bench-batch wheels parity bench bench-peers bench-serve \
+.PHONY: help setup test official fuzz lint types demo docs tables architecture pictures screenshots clean test-runtime test-lowest test-newest test-javascript test-browser test-ray bench-batch wheels parity bench bench-export bench-peers bench-serve \
 	recipe-translator recipe-words recipe-words-baseline recipe-pronunciation recipe-cmudict recipe-addition \
 	recipe-curves
 
@@ -148,6 +148,9 @@ bench: $(VENV)/.installed ## Time the runtime alone: latency and throughput, gre
 	$(BIN)/python benchmarks/own.py
 	$(BIN)/python benchmarks/growth.py
 
+bench-export: $(VENV)/.installed ## How time and memory of an export grow with the model, over four sizes
+	$(BIN)/python benchmarks/export_growth.py
+
 bench-serve: ROUNDS ?= 3
 bench-serve: $(VENV)/.installed ## Time s2s-serve beside generate and a naive server; then kill and reload it under 100,000 requests
 	$(BIN)/python benchmarks/serve.py --rounds $(ROUNDS)
@@ -207,6 +210,32 @@ recipe-curves: $(VENV)/.installed ## Recipe: sine to cosine, as published, with 
 	$(BIN)/s2s-train sine-cosine --resume --output "$(RUN)"
 	$(BIN)/s2s-export "$(RUN)/model.keras" --force
 	$(BIN)/s2s-plot predictions "$(RUN)/model.s2s" --output "$(RUN)/predictions.png"
+
+recipe-language-model: RUN ?= runs/language-model
+recipe-language-model: need-PAIRS $(VENV)/.installed ## Recipe: a language model of characters, on the second column of PAIRS
+	mkdir -p "$(dir $(RUN))" && cut -f 2 "$(PAIRS)" > "$(RUN).txt"
+	$(BIN)/s2s-train "$(RUN).txt" --config training/recipes/language-model.toml --resume --output "$(RUN)"
+	$(BIN)/s2s-export "$(RUN)/model.keras" --force
+	$(BIN)/s2s-evaluate "$(RUN)/model.s2s" "$(RUN)/test.txt"
+	printf 'Je \nTom \nElle \n' | $(BIN)/s2s-decode "$(RUN)/model.s2s" --sampling-temperature 0.7 --seed 1
+
+recipe-tagger: RUN ?= runs/tagger
+recipe-tagger: $(VENV)/.installed ## Recipe: tags of words that have several, on generated sentences, beside a table of words
+	mkdir -p "$(dir $(RUN))" && $(BIN)/python benchmarks/tags.py "$(RUN).tsv"
+	$(BIN)/s2s-train "$(RUN).tsv" --config training/recipes/tagger.toml --resume --output "$(RUN)"
+	$(BIN)/s2s-export "$(RUN)/model.keras" --force
+	$(BIN)/s2s-evaluate "$(RUN)/model.s2s" "$(RUN)/test.tsv"
+	$(BIN)/python benchmarks/tags.py --table "$(RUN).tsv" "$(RUN)/test.tsv"
+
+recipe-pronunciation-one-pass: RUN ?= runs/pronunciation-one-pass
+recipe-pronunciation-one-pass: need-TRAIN need-DEV $(VENV)/.installed ## Weak baselines of recipe-pronunciation: position by position, and by CTC
+	for kind in same-length ctc; do \
+		$(BIN)/s2s-train "$(TRAIN)" --valid-data "$(DEV)" --config training/recipes/pronunciation-one-pass.toml \
+			--model $$kind --resume --output "$(RUN)-$$kind" && \
+		$(BIN)/s2s-export "$(RUN)-$$kind/model.keras" --force && \
+		$(BIN)/s2s-evaluate "$(RUN)-$$kind/model.s2s" "$(DEV)" || exit 1; \
+	done
+	$(BIN)/s2s-evaluate "$(RUN)-ctc/model.s2s" "$(DEV)" --beam-size 5
 
 need-%: # said before an environment is built
 	@test -n "$($*)" || { echo "$(MAKECMDGOALS) needs $*: give $*=PATH, as the README shows" >&2; exit 1; }

@@ -1,4 +1,4 @@
-"""Evaluating a model on pairs of texts: error rates, BLEU and chrF.
+"""Evaluating a model on pairs of texts: error rates, BLEU and chrF; or a language model on lines: perplexity.
 
 The package sacrebleu is an extra, imported when BLEU is asked for.
 """
@@ -6,24 +6,36 @@ The package sacrebleu is an extra, imported when BLEU is asked for.
 from __future__ import annotations
 
 import importlib
+import math
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any, Unpack
+from itertools import islice
+from typing import Any, Final, Unpack
 
 from s2s_runtime.error_rates import ErrorRates, error_rates
 from s2s_runtime.errors import InputError, MissingExtraError, naming
-from s2s_runtime.files.pair_rows import LeftOut, read_pairs
+from s2s_runtime.files.pair_rows import EMPTY, LeftOut, read_pairs
 from s2s_runtime.files.text_source import open_text
 from s2s_runtime.model import Model
 from s2s_runtime.options import OptionValues
 from s2s_runtime.results import Result
 
-__all__ = ["Decoded", "Evaluation", "decode_pairs", "evaluate", "read_references"]
+__all__ = [
+    "Decoded",
+    "Evaluation",
+    "Perplexity",
+    "decode_pairs",
+    "evaluate",
+    "perplexity",
+    "read_lines",
+    "read_references",
+]
 
 CHUNK = 512  # sources decoded between two reports of progress
+_MOST: Final = 700.0  # nats of a symbol, whose exponential is a number still
 References = Mapping[str, Sequence[str]]
 
 
@@ -73,6 +85,75 @@ class Evaluation:
             if getattr(self, name) is not None:
                 figures |= {name: getattr(self, name), f"{name}_signature": self.signatures[name]}
         return figures | {"seconds": round(self.seconds, 2)}
+
+
+@dataclass(frozen=True, slots=True)
+class Perplexity:
+    """How well a language model predicts lines.
+
+    Attributes:
+        lines: how many.
+        symbols: how many were predicted, ends of lines among them; where there is no start token each line's first
+            symbol is given, not predicted.
+        log_probability: of them all, natural.
+        perplexity: the exponential of minus the mean log-probability of a symbol.
+    """
+
+    lines: int
+    symbols: int
+    log_probability: float
+    perplexity: float
+
+
+def perplexity(
+    model: Model, lines: Sequence[str], progress: Callable[[int], object] = lambda scored: None
+) -> Perplexity:
+    """Return how well a language model predicts lines, each from its beginning.
+
+    Args:
+        model: a language model with a vocabulary.
+        lines: texts, at least one.
+        progress: called with the number of lines just scored, whenever some are.
+
+    Raises:
+        InputError: the bundle has no vocabulary, there are no lines, or none has a symbol to predict.
+    """
+    if model.manifest.kind != "decoder-only" or model.target_vocabulary is None:
+        raise InputError("perplexity: expected the bundle of a language model with a vocabulary")
+    given = 1 if model.manifest.target.start_id is None else 0  # the first symbol of a line, whose score is 0
+    total, symbols = 0.0, 0
+    for start in range(0, len(lines), CHUNK):
+        part = lines[start : start + CHUNK]
+        for scored in model.score([""] * len(part), part):
+            total, symbols = total + scored.log_probability, symbols + len(scored.token_scores) - given
+        progress(len(part))
+    if not symbols:
+        raise InputError("perplexity: expected a line with a symbol to predict, got none")
+    return Perplexity(len(lines), symbols, total, math.exp(min(-total / symbols, _MOST)))
+
+
+def read_lines(path: str | os.PathLike[str], rows: int | None, encoding: str | None, left_out: LeftOut) -> list[str]:
+    """Read the lines of a text that aren't empty.
+
+    Args:
+        path: the file, packed by gzip, bzip2 or xz or not.
+        rows: only the first so many lines; None = all.
+        encoding: encoding of the file; None = UTF-8.
+        left_out: counts the lines left out, or refuses the first.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: the file isn't in that encoding.
+    """
+    lines = []
+    with open_text(path, encoding) as opened:
+        for number, line in islice(opened.lines(), rows):
+            left_out.seen = number
+            if line.strip():
+                lines.append(line)
+            else:
+                left_out.add(str(path), number, EMPTY)
+    return lines
 
 
 def read_references(

@@ -5,6 +5,7 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from places import FIXTURES
 from typer.testing import CliRunner
@@ -13,7 +14,7 @@ import s2s_runtime
 from s2s_runtime.commands import evaluate as evaluate_cli
 from s2s_runtime.commands.evaluate import app
 from s2s_runtime.errors import InputError, MissingExtraError
-from s2s_runtime.evaluation import decode_pairs, evaluate, read_references
+from s2s_runtime.evaluation import decode_pairs, evaluate, perplexity, read_references
 
 TINY = FIXTURES / "tiny.s2s"  # decodes abc, ba, a to BBD, BA, B
 
@@ -180,3 +181,28 @@ def test_weights_of_an_ensemble_are_typed_once_for_each_bundle(pairs: Path):
         assert (wrong.exit_code, wrong.stderr) == (2, expected)
     alone = CliRunner().invoke(app, [str(TINY), str(pairs), "--ensemble-weight", "2"])
     assert (alone.exit_code, alone.stderr) == (2, "error: --ensemble-weight: needs --ensemble-with\n")
+
+
+def test_a_language_model_is_asked_how_well_it_predicts_lines(tmp_path: Path):
+    """The perplexity is that of all symbols, each line read from its beginning; what is for pairs is refused."""
+    writer, text = FIXTURES / "tiny-writer.s2s", tmp_path / "lines.txt"
+    text.write_text("ABBD\n\nDB\nB\n", encoding="utf-8")
+    result = CliRunner().invoke(app, [str(writer), str(text), "--json"])
+    assert result.exit_code == 0, result.output
+    figures = json.loads(result.stdout)
+    model = s2s_runtime.load(writer)
+    losses = []
+    for line in ("ABBD", "DB", "B"):
+        ids = [*model.target_vocabulary.encode(line), model.manifest.target.end_ids[0]]
+        for read in range(1, len(ids)):  # it has no start token: the first symbol is given
+            losses.append(-model.score([ids[:read]], [ids[read : read + 1]], add_end=False)[0].log_probability)
+    assert (figures["lines"], figures["symbols"]) == (3, len(losses))
+    assert figures["perplexity"] == pytest.approx(float(np.exp(np.mean(losses))), rel=1e-5)
+    shown = CliRunner().invoke(app, [str(writer), str(text)])
+    assert shown.stdout == f"3 lines, {len(losses)} symbols predicted\nperplexity       {figures['perplexity']:.4f}\n"
+    assert "left out 1 of 4 lines: 1 empty (line 2)" in shown.stderr
+    refused = CliRunner().invoke(app, [str(writer), str(text), "--bleu", "--beam-size", "3"])
+    assert refused.exit_code == 2
+    assert "no meaning for a language model" in refused.stderr
+    with pytest.raises(InputError, match="expected the bundle of a language model"):
+        perplexity(s2s_runtime.load(TINY), ["a"])

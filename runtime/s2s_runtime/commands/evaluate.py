@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Unpack
 from zipfile import is_zipfile
@@ -36,6 +36,8 @@ EPILOG = """
 
 `s2s-evaluate model.s2s dev.tsv --beam-size 5 --report errors.html --training train.tsv`
 
+`s2s-evaluate runs/writer/model.s2s runs/writer/test.txt`
+
 `s2s-evaluate new.s2s dev.tsv --against old.s2s`
 
 `s2s-evaluate seed-1/model.s2s dev.tsv --ensemble-with seed-2/model.s2s --ensemble-with seed-3/model.s2s`
@@ -66,7 +68,7 @@ class EvaluateOptions(PairOptions):
     """Folder written by s2s-export."""
 
     pairs: Annotated[Path, Option(positional=True, metavar="PAIRS")]
-    """TSV file: source, right target, further right targets."""
+    """TSV file: source, right target, further right targets; of a language model a text, whose perplexity is told."""
 
     first_target: Annotated[bool, Option()] = False
     """Columns after the second are no right targets."""
@@ -97,7 +99,8 @@ def evaluate(given: Given) -> None:
     """Decode the sources of a file and compare the outputs with what is right.
 
     Counts wrong sequences (the word error rate of a pronunciation model) and wrong tokens (its phone error rate). An
-    output is right if any of the right targets of its source equals it.
+    output is right if any of the right targets of its source equals it. A language model is asked how well it predicts
+    the lines of a text.
     """
     options, typed = EvaluateOptions(**given.of(EvaluateOptions)), given.typed
     searched = {name: given.values[name] for name in SEARCHED}
@@ -117,10 +120,13 @@ def evaluate(given: Given) -> None:
 
     if options.bleu:
         import_metrics()  # that it is missing is said before the work
+    model = load_together(options.bundle, loaded)
+    if model.manifest.kind == "decoder-only":
+        _predict_lines(model, options, typed)
+        return
     references = read_warning(
         options.pairs, options.rows, options.encoding, strict=options.strict, first_only=options.first_target
     )
-    model = load_together(options.bundle, loaded)
     scored: OptionValues = {}
     if options.report is not None:
         sure = model.manifest.kind != "ctc"
@@ -139,6 +145,35 @@ def evaluate(given: Given) -> None:
         typer.echo(json.dumps({**setting, **_told(searched), **figures}, indent=1, ensure_ascii=False))
     else:
         typer.echo("\n".join([_describe(evaluation), *([] if compared is None else _describe_compared(compared))]))
+
+
+def _predict_lines(model: Model, options: EvaluateOptions, typed: Mapping[str, str]) -> None:
+    """Print how well a language model predicts the lines of a text.
+
+    Raises:
+        UsageError: an option was typed that is for pairs alone.
+    """
+    from s2s_runtime.console.progress import advancing
+    from s2s_runtime.evaluation import perplexity, read_lines
+    from s2s_runtime.files.pair_rows import LeftOut
+
+    taken = {"bundle", "pairs", "as_json", *declared(PairOptions), *declared(LoadOptions)}
+    others = [flag for name, flag in typed.items() if name not in taken]
+    if others:
+        raise UsageError(f"{', '.join(others)}: no meaning for a language model, which is asked for perplexity alone")
+    left_out = LeftOut(options.strict)
+    lines = read_lines(options.pairs, options.rows, options.encoding, left_out)
+    message = left_out.message(str(options.pairs))
+    if message is not None:
+        warn(f"warning: {message}")
+    with advancing("scoring", len(lines)) as advance:
+        found = perplexity(model, lines, advance)
+    if options.as_json:
+        told = {"bundle": str(options.bundle), "text": str(options.pairs), **asdict(found)}
+        typer.echo(json.dumps(told, indent=1, ensure_ascii=False))
+    else:
+        typer.echo(f"{found.lines} lines, {found.symbols} symbols predicted")
+        typer.echo(f"perplexity       {found.perplexity:.4f}")
 
 
 def read_warning(
