@@ -30,6 +30,7 @@ from s2s_training.fit.streamed_task import StreamedTextTask
 from s2s_training.fit.task import Task
 from s2s_training.fit.text_task import TextTask
 from s2s_training.fit.validation import VALIDATION_ERROR, DecodeValidation
+from s2s_training.given import FUNCTION, PATH, TRUTH, an, check_given, list_of
 from s2s_training.language_models.task import LanguageTask
 from s2s_training.runs.run_folder import RunFolder
 from s2s_training.stages import Stages, unseen
@@ -68,6 +69,15 @@ def train(
         DivergenceError: the loss is no finite number any more. Where an epoch went well before, the folder is complete
             all the same, with the best one.
     """
+    check_given(
+        ConfigError,
+        config=(config, an(TrainingConfig, "a TrainingConfig")),
+        path=(path, PATH),
+        resume=(resume, TRUTH),
+        force=(force, TRUTH),
+        callbacks=(callbacks, list_of(an(keras.callbacks.Callback, ""), "Keras's callbacks")),
+        stages=(stages, FUNCTION),
+    )
     folder = RunFolder(Path(path))
     folder.check(config, resume=resume, force=force)
     if resume and folder.complete():
