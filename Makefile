@@ -13,7 +13,7 @@ PROJECTS := $(wildcard */pyproject.toml)
 JAVASCRIPT := runtime/javascript
 JAVASCRIPT_CASES := .cache/javascript
 
-.PHONY: help setup test official fuzz lint types demo docs tables architecture pictures screenshots clean test-runtime test-lowest test-newest test-javascript test-browser test-ray bench-batch wheels parity bench bench-peers bench-serve \
+.PHONY: help setup test official fuzz lint types demo docs tables architecture pictures screenshots clean test-runtime test-lowest test-newest test-javascript test-browser test-ray bench-batch wheels parity bench bench-export bench-peers bench-serve \
 	recipe-translator recipe-words recipe-words-baseline recipe-pronunciation recipe-cmudict recipe-addition \
 	recipe-curves
 
@@ -147,6 +147,9 @@ parity: need-RUN need-PAIRS $(VENV)/.installed ## Compare RUN's bundle with Kera
 bench: $(VENV)/.installed ## Time the runtime alone: latency and throughput, greedy and beam, and how they grow
 	$(BIN)/python benchmarks/own.py
 	$(BIN)/python benchmarks/growth.py
+
+bench-export: $(VENV)/.installed ## How time and memory of an export grow with the model, over four sizes
+	$(BIN)/python benchmarks/export_growth.py
 
 bench-serve: ROUNDS ?= 3
 bench-serve: $(VENV)/.installed ## Time s2s-serve beside generate and a naive server; then kill and reload it under 100,000 requests

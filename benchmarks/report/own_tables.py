@@ -93,3 +93,34 @@ def breakdown_tables(results: dict[str, Any]) -> dict[str, str]:
     head = ["share of a call", *(f"batch {size}" for size in sizes)]
     setting = f"One thread; {results['cpu']}; onnxruntime {results['onnxruntime']}."
     return {"breakdown": f"{table(head, rows)}\n\n{setting}"}
+
+
+def export_tables(results: dict[str, Any]) -> dict[str, str]:
+    """Return the table of how an export's time and memory grow, and on what it was measured."""
+    head = [
+        "model",
+        "parameters",
+        "weights, MB",
+        "conversion, s",
+        "whole export, s",
+        "largest memory, MB",
+        "by the export",
+    ]
+    rows = []
+    for export in results["exports"]:
+        weights, added = 4 * export["parameters"], export["peak"] - export["before"]
+        rows.append(
+            [
+                export["words"],
+                f"{export['parameters'] / 1e6:,.1f} million",
+                _megabytes(weights),
+                figure(export["stages"]["converting"]),
+                figure(export["seconds"]),
+                _megabytes(export["peak"]),
+                f"{_megabytes(added)} ({added / weights:.1f} times)",
+            ]
+        )
+    others = [export["foreign"] for export in results["exports"] if export["foreign"] is not None]
+    used = f"; other programs used up to {max(others):.2f} cores" if others else ""
+    about = f"{results['date']}; {results['cpu']}, {results['cores']} cores{used}."
+    return {"export": f"{table(head, rows)}\n\n{about}"}

@@ -13,6 +13,7 @@ COMMANDS: Final = {
     "bench": "s2s_runtime.commands.bench",
     "evaluate": "s2s_runtime.commands.evaluate",
     "calibrate": "s2s_runtime.calibrating.command",
+    "tune": "s2s_runtime.tuning.command",
     "plot": "s2s_runtime.commands.plot",
     "inspect": "s2s_runtime.commands.inspect",
     "batch": "s2s_runtime.commands.batch",

@@ -7,7 +7,7 @@ import pytest
 from measuring.cases import CASES
 from redraw import tables_of
 from report.markdown import README, has_place, write_tables
-from report.own_tables import breakdown_tables, growth_tables, own_tables
+from report.own_tables import breakdown_tables, export_tables, growth_tables, own_tables
 from report.peer_tables import peer_tables
 from report.targets import targets_table
 
@@ -182,3 +182,22 @@ def test_a_missing_marker_is_named(tmp_path: Path) -> None:
     assert document.read_text(encoding="utf-8") == "<!-- times -->\nnew\n<!-- end times -->\n"
     with pytest.raises(ValueError, match="<!-- ratios -->"):
         write_tables(document, {"ratios": "new"})
+
+
+def test_the_table_of_exports() -> None:
+    """What the export took of memory beyond the model, and how many times the weights that is; it has its place."""
+    export = {
+        "words": "8 words, one layer of 2",
+        "parameters": 1_000_000,
+        "seconds": 12.3,
+        "stages": {"splitting": 0.1, "converting": 2.5, "verifying": 9.0},
+        "before": 600_000_000,
+        "peak": 608_000_000,
+        "foreign": None,
+    }
+    results = {"date": "today", "cpu": "a CPU", "cores": 2, "exports": [export]}
+    made = export_tables(results)
+    assert "| 8 words, one layer of 2 | 1.0 million | 4.00 | 2.50 | 12.3 | 608 | 8.00 (2.0 times) |" in made["export"]
+    assert made["export"].endswith("today; a CPU, 2 cores.")
+    assert has_place(README, made)
+    assert tables_of(results) == made

@@ -22,6 +22,7 @@ ORDER = (
     "s2s-decode",
     "s2s-evaluate",
     "s2s-calibrate",
+    "s2s-tune",
     "s2s-plot",
     "s2s-bench",
     "s2s-inspect",
@@ -43,7 +44,7 @@ Messages and progress go to standard error, and only a terminal sees a bar. Comm
 with 1 where something failed, with 2 for wrong usage, and with 130 after Ctrl-C, when nothing half made is left.
 
 Where the commands are not on the path, `python -m s2s_training` is `s2s-train`, `python -m s2s_export` is `s2s-export`,
-and `python -m s2s_runtime decode` (or `bench`, `evaluate`, `calibrate`, `plot`, `inspect`, `serve`, `batch`) is
+and `python -m s2s_runtime decode` (or `bench`, `evaluate`, `calibrate`, `tune`, `plot`, `inspect`, `serve`, `batch`) is
 `s2s-decode` and so on.
 """
 NAME = re.compile(r"(?<!\w)--?[a-z][a-z0-9-]*")

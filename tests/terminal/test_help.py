@@ -18,6 +18,7 @@ APPS = {
     "bench": "s2s_runtime.commands.bench",
     "evaluate": "s2s_runtime.commands.evaluate",
     "calibrate": "s2s_runtime.calibrating.command",
+    "tune": "s2s_runtime.tuning.command",
     "plot": "s2s_runtime.commands.plot",
     "inspect": "s2s_runtime.commands.inspect",
     "serve": "s2s_runtime.commands.serve",
@@ -83,13 +84,13 @@ def test_packages_are_commands_too(folder: Path) -> None:
     def python(arguments: str) -> list[str]:
         return seen(f"{sys.executable} -m {arguments}", place).lines
 
-    for name in ("decode", "bench", "evaluate", "calibrate", "plot", "inspect", "batch", "serve"):
+    for name in ("decode", "bench", "evaluate", "calibrate", "tune", "plot", "inspect", "batch", "serve"):
         assert name in "\n".join(python("s2s_runtime"))
     assert python("s2s_runtime decode tiny.s2s abc") == seen("s2s-decode tiny.s2s abc", place).lines
     assert python("s2s_runtime plot --version") == [f"python -m s2s_runtime plot {s2s_runtime.__version__}"]
     assert python("s2s_runtime --version") == [f"s2s_runtime {s2s_runtime.__version__}"]
     assert python("s2s_runtime dekode") == [
-        "error: expected one of decode, bench, evaluate, calibrate, plot, inspect, batch, serve, got 'dekode'"
+        "error: expected one of decode, bench, evaluate, calibrate, tune, plot, inspect, batch, serve, got 'dekode'"
     ]
     for package, name in (("s2s_training", "train"), ("s2s_export", "export")):
         assert python(f"{package} --help")[1:] == seen(f"s2s-{name} --help", place).lines[1:]

@@ -152,7 +152,7 @@ def swept_axes(*lists: Sequence[Measurement]) -> list[str]:
 
 def describe_case(measured: Measurement, axes: Collection[str]) -> str:
     """Return words for a setting: batch and beam, and those of engine, threads, workers and provider in `axes`."""
-    threads = "threads: one per core" if measured.threads is None else f"threads: {measured.threads}"
+    threads = "threads: by step size" if measured.threads is None else f"threads: {measured.threads}"
     workers = f"workers: {measured.workers}"
     shown = {"engine": measured.engine, "threads": threads, "workers": workers, "provider": measured.provider}
     parts = [f"batch {measured.batch_size}", f"beam {measured.beam_size}", *(shown[axis] for axis in axes)]

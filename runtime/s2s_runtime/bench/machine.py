@@ -23,7 +23,7 @@ class Setting:
         inputs: words for where the sources came from.
         load_seconds: time to open the bundle the first time, with onnxruntime's import where that was its first.
         provider: the execution provider obtained then; each measurement has its own.
-        threads: inside an operator then; None = one per core.
+        threads: inside an operator then; None = one where a step is short, else one per core.
         workers: batches decoded at the same time then; None = as the rules of `s2s_runtime.decoding.workers` say.
         cpu: the processor's name.
         cores: how many it has.

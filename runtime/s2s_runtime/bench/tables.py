@@ -167,7 +167,7 @@ def _line(name: str, text: str) -> None:
 
 
 def _threads(threads: int | None) -> str:
-    return "one per core" if threads is None else str(threads)
+    return "by step size" if threads is None else str(threads)
 
 
 def _words(value: object) -> str:

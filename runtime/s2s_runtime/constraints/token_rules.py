@@ -41,6 +41,7 @@ class TokenRules:
 
     Attributes:
         always: float32 (vocabulary,), what is added to the logits at every step: -inf at `banned`.
+        early: float32 (vocabulary,), likewise until `min_length` tokens stand: -inf at `end_ids` too.
         may_block: whether a row may be left with no token that may follow.
     """
 
@@ -56,15 +57,36 @@ class TokenRules:
     automata: Sequence[Automaton] = ()
     processor: LogitsProcessor | None = None
     always: Floats = field(init=False, repr=False)
+    early: Floats = field(init=False, repr=False)
     may_block: bool = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         always = np.zeros(self.size, np.float32)  # adding a row is much quicker than writing into a few columns
         always[self.banned] = _NEVER
+        early = always.copy()
+        early[self.end_ids] = _NEVER
         object.__setattr__(self, "always", always)
+        object.__setattr__(self, "early", early)
         by_history = self.ngram_size > 0 or bool(self.sequences) or any(each.restricts for each in self.automata)
         by_caller = self.allowed_next is not None or self.processor is not None
         object.__setattr__(self, "may_block", by_history or by_caller or self.min_length > 0)  # asked at every step
+
+    @property
+    def needs_an_end(self) -> bool:
+        """Whether nothing but an end may follow where `min_length` doesn't let it follow yet."""
+        return self.min_length > 0 and bool(np.isneginf(self.early).all())
+
+    def fixed(self, length: int) -> tuple[Floats, int | None]:
+        """Return what is added to the logits however a target of that length goes on, and for how many steps it holds.
+
+        Args:
+            length: tokens written so far.
+
+        Returns:
+            float32 (vocabulary,); and the steps, None for ever.
+        """
+        left = self.min_length - length
+        return (self.early, left) if left > 0 else (self.always, None)
 
     @property
     def changes_scores(self) -> bool:
@@ -129,8 +151,9 @@ class TokenRules:
         """
         if self.repetition_penalty != 1.0 and tokens.shape[1] > 0:
             penalty = np.float32(self.repetition_penalty)
-            seen = np.take_along_axis(logits, tokens, axis=1)  # a token seen twice is written twice with the same value
-            np.put_along_axis(logits, tokens, np.where(seen > 0, seen / penalty, seen * penalty), axis=1)
+            rows = np.arange(len(tokens))[:, None]
+            seen = logits[rows, tokens]  # a token seen twice is written twice with the same value
+            logits[rows, tokens] = np.where(seen > 0, seen / penalty, seen * penalty)
         if self.processor is None:
             return None
         processed = _processed(self.processor(tokens, logits.copy()), logits.shape)
@@ -164,9 +187,7 @@ class TokenRules:
         if forced is not None:
             rows = np.flatnonzero(forced >= 0)
             kept = logits[rows, forced[rows]]
-        logits += self.always
-        if tokens.shape[1] < self.min_length:
-            logits[:, self.end_ids] = _NEVER
+        logits += self.fixed(tokens.shape[1])[0]
         if self.ngram_size:
             self._mask_ngrams(logits, tokens)
         for sequence in self.sequences:
@@ -189,16 +210,19 @@ class TokenRules:
                     automaton.apply(logits, place, left)
 
     def _mask_ngrams(self, logits: Floats, tokens: Ints) -> None:
-        size, steps = self.ngram_size, tokens.shape[1]
-        if steps < size:
+        size, count = self.ngram_size, tokens.shape[1] - self.ngram_size + 1  # n-grams written so far
+        if count < 1:
             return
-        # n-grams written so far: (rows, steps - size + 1, size)
-        ngrams = np.lib.stride_tricks.sliding_window_view(tokens, size, axis=1)
-        tail = tokens[:, steps - size + 1 :]  # (rows, size - 1), what the next token would complete
-        repeats = (ngrams[:, :, :-1] == tail[:, None, :]).all(axis=2)
-        repeats &= ~np.isin(ngrams, self.ngram_exclude).any(axis=2)
-        rows, starts = np.nonzero(repeats)
-        logits[rows, ngrams[rows, starts, -1]] = _NEVER
+        repeats = np.ones((len(tokens), count), np.bool_)
+        for place in range(size - 1):  # beside the tail, which the next token would complete
+            repeats &= tokens[:, place : place + count] == tokens[:, count + place, None]
+        if len(self.ngram_exclude):
+            excluded = np.isin(tokens, self.ngram_exclude)
+            for place in range(size):
+                repeats &= ~excluded[:, place : place + count]
+        rows, starts = repeats.nonzero()
+        if len(rows):
+            logits[rows, tokens[rows, starts + size - 1]] = _NEVER
 
     def _mask_disallowed(
         self,
@@ -227,7 +251,7 @@ class TokenRules:
         if allowed.ndim != 1 or not np.issubdtype(allowed.dtype, np.integer) or not _within(allowed, self.size):
             raise OptionError(
                 f"allowed_next: expected it to return ids from 0 to {self.size - 1} or a boolean mask of {self.size}, "
-                f"got {answer!r}"
+                f"got {shown(answer)}"
             )
         mask[allowed] = True
         return mask

@@ -67,7 +67,6 @@ class TokenOptions:
             at_least=0,
             help="Tokens before an end token.",
             panel=TOKENS,
-            engines=ONLY_STEPS,
             elsewhere=named("min_decoding_length", "--min-len", "min_length, min_new_tokens"),
         ),
     ] = 0

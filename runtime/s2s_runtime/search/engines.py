@@ -66,4 +66,6 @@ def graph_obstacles(model: StepModel[Any], plan: SearchPlan, options: DecodingOp
     asked_for += options.obstacles(GREEDY_GRAPH if plan.beam_size == 1 else BEAM_GRAPH)
     if prefix:
         asked_for.append("prefix")
+    if plan.rules.needs_an_end:  # a step in which nothing may follow
+        asked_for.append("min_length")
     return asked_for or ([] if can_write(model) else ["this model has no such graph"])

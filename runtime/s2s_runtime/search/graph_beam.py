@@ -51,8 +51,9 @@ class GraphBeam(GraphSearch[StatesT]):
 
     def write(self, states: StatesT, least: int, steps: int) -> Iterator[SentenceHypotheses]:
         """See `GraphSearch.write`."""
-        plan = self.plan
-        beams = BeamWriting(self._scores, plan.rules.always, plan.ending, self._examined, min(_STEPS, steps))
+        mask, holds = self.plan.rules.fixed(self.length)
+        steps = min(_STEPS, steps) if holds is None else min(_STEPS, steps, holds)
+        beams = BeamWriting(self._scores, mask, self.plan.ending, self._examined, steps)
         run = self.model.write_beams(states, self._tokens.reshape(-1), beams)
         self._scores, self._tokens = run.beam_scores[-1], run.beam_tokens[-1]
         self.going = self._going_on(run)

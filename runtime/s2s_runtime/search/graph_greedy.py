@@ -32,7 +32,8 @@ class GraphGreedy(GraphSearch[StatesT]):
     def write(self, states: StatesT, least: int, steps: int) -> Iterator[SentenceHypotheses]:
         """See `GraphSearch.write`; rows that have ended are written on like the others."""
         live = self.going.astype(np.float32)
-        writing = Writing(self.plan.rules.always, self.plan.goes_on, live, least, steps)
+        mask, holds = self.plan.rules.fixed(self.length)
+        writing = Writing(mask, self.plan.goes_on, live, least, steps if holds is None else min(holds, steps))
         block = self.model.write(states, self._tokens, writing)  # (steps, rows)
         before, self.length = self.length, self.length + len(block)
         while self.length > self._written.shape[1]:

@@ -15,6 +15,7 @@ from s2s_runtime.results import FinishReason
 from s2s_runtime.search.finished import EndedSequence, rank
 from s2s_runtime.search.history import History
 from s2s_runtime.search.plan import DROP_SHARE, Notify, SearchPlan
+from s2s_runtime.search.sampling import Draws
 from s2s_runtime.search.scoring import log_normalizer
 from s2s_runtime.search.step_model import StatesT, StepModel, StepOutput
 
@@ -28,7 +29,7 @@ class _Rows(Generic[StatesT]):
     live: NDArray[np.bool_]
     totals: Floats
     history: History
-    generators: list[np.random.Generator]
+    draws: Draws | None
 
     def drop_ended(self, model: StepModel[StatesT]) -> Ints:
         """Drop the rows that have ended, and return the indices of those that stay, int64 (rows,)."""
@@ -36,7 +37,8 @@ class _Rows(Generic[StatesT]):
         self.states = model.select(self.states, kept)
         self.history.select(kept)
         self.sentences, self.totals, self.live = self.sentences[kept], self.totals[kept], self.live[kept]
-        self.generators = [self.generators[row] for row in kept] if self.generators else []
+        if self.draws is not None:
+            self.draws.select(kept)
         return kept
 
 
@@ -114,15 +116,15 @@ class _GreedySearch(Generic[StatesT]):
     def start(self) -> _Rows[StatesT]:
         batch, plan = self.batch, self.plan
         sentences, states = np.arange(len(batch)), self.model.encode(batch.source, *batch.others)
-        generators: list[np.random.Generator] = []
+        draws: Draws | None = None
         if plan.sampler is not None:
-            generators = plan.sampler.generators(len(batch), plan.num_hypotheses)
+            draws = Draws(plan.sampler, len(batch), plan.num_hypotheses)
             if plan.num_hypotheses > 1:
                 sentences = np.repeat(sentences, plan.num_hypotheses)
                 states = self.model.select(states, sentences)
         count, time = len(sentences), batch.source.shape[1] if plan.attention else None
         history = History(count, scores=plan.token_scores, attention_time=time, automata=plan.rules.automata)
-        return _Rows(states, sentences, np.ones(count, np.bool_), np.zeros(count, np.float32), history, generators)
+        return _Rows(states, sentences, np.ones(count, np.bool_), np.zeros(count, np.float32), history, draws)
 
     def choose(self, rows: _Rows[StatesT], output: StepOutput) -> _Choice:
         logits, rules, written = output.logits, self.plan.rules, rows.history.tokens
@@ -133,8 +135,7 @@ class _GreedySearch(Generic[StatesT]):
         forced = self.batch.forced(rows.sentences, rows.history.length)
         left = self.batch.limits[rows.sentences] - rows.history.length if rules.automata else None
         rules.mask(logits, written, forced, rows.live, places=rows.history.places, left=left, nothing=nothing)
-        sampler = self.plan.sampler
-        tokens: Ints = logits.argmax(axis=1) if sampler is None else sampler.draw(logits, rows.generators)
+        tokens: Ints = logits.argmax(axis=1) if rows.draws is None else rows.draws.tokens(logits)
         if normalizer is None and not rules.may_block:
             return _Choice(tokens, None, None)
         chosen = logits[np.arange(len(tokens)), tokens]

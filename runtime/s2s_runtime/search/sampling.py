@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from s2s_runtime.array_types import Floats, Ints
+from s2s_runtime.search.scoring import pick, top_candidates
+
+_LOWEST = np.finfo(np.float32).min
+_AHEAD = 32  # numbers that a row's generator gives at a time: one at a time costs a microsecond each
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +51,27 @@ class Sampler:
             return [np.random.default_rng() for _ in range(sentences * samples)]
         return [np.random.default_rng([self.seed, sample]) for _ in range(sentences) for sample in range(samples)]
 
-    def draw(self, logits: Floats, generators: Sequence[np.random.Generator]) -> Ints:
+    def draw(self, logits: Floats, numbers: Floats) -> Ints:
         """Draw one token per row, int64 (rows,), by inverting the cumulative distribution, likeliest tokens first.
 
         Args:
             logits: float32 (rows, vocabulary); tokens at -inf are never drawn, unless the whole row is -inf.
-            generators: one per row, each advanced by one number.
+            numbers: float32 (rows,), at random from 0 to below 1.
         """
         order, weights = self._weights(logits)
-        reached = np.cumsum(weights, axis=1)
-        uniform = np.array([generator.random(dtype=np.float32) for generator in generators], np.float32)
-        rank = (reached <= uniform[:, None] * reached[:, -1:]).sum(axis=1)
+        reached = weights.cumsum(axis=1)
+        rank = (reached <= (numbers * reached[:, -1])[:, None]).sum(axis=1)
         # rounding may put the rank past the last token that has weight
-        last = np.where(weights > 0, np.arange(weights.shape[1]), 0).max(axis=1)
-        return np.take_along_axis(order, np.minimum(rank, last)[:, None], axis=1)[:, 0]
+        if self._thins_out:
+            last = np.where(weights > 0, np.arange(weights.shape[1]), 0).max(axis=1)
+        else:
+            last = np.maximum((weights > 0).sum(axis=1) - 1, 0)
+        return pick(order, np.minimum(rank, last)[:, None])[:, 0]
+
+    @property
+    def _thins_out(self) -> bool:
+        """Whether likelier tokens than some that are left may be left out."""
+        return self.typical_p < 1.0 or self.epsilon > 0.0
 
     def log_shares(self, logits: Floats) -> Floats:
         """Return the log-probability with which each token is drawn, float32 (rows, vocabulary), -inf where never.
@@ -71,25 +82,24 @@ class Sampler:
         order, weights = self._weights(logits)
         shares = _shares(weights)
         logs = np.log(shares, out=np.full_like(shares, -np.inf), where=shares > 0)
-        every = np.empty_like(logs)
+        every = np.full(logits.shape, -np.inf, np.float32)
         np.put_along_axis(every, order, logs, axis=1)
         return every
 
     def _weights(self, logits: Floats) -> tuple[Ints, Floats]:
-        """Return tokens, likeliest first, and what each weighs among what is drawn from; both (rows, vocabulary)."""
-        order = np.argsort(-logits, axis=1, kind="stable")
-        scaled = np.take_along_axis(logits, order, axis=1) / np.float32(self.temperature)
-        highest = np.maximum(scaled[:, :1], np.finfo(np.float32).min)  # a row of -inf: no -inf minus -inf
+        """Return the tokens to draw among, likeliest first, and what each weighs there; both (rows, tokens)."""
+        scaled, order = top_candidates(logits, self.top_k or logits.shape[1])
+        if self.temperature != 1.0:
+            scaled = scaled / np.float32(self.temperature)
+        highest = np.maximum(scaled[:, :1], _LOWEST)  # a row of -inf: no -inf minus -inf
         weights = np.exp(scaled - highest)
-        if self.top_k is not None:
-            weights[:, self.top_k :] = 0.0
         if self.top_p < 1.0:
             reached = np.cumsum(weights, axis=1)
             before = reached - weights
             weights[before >= np.float32(self.top_p) * reached[:, -1:]] = 0.0
         if self.min_p > 0.0:
             weights[weights < np.float32(self.min_p)] = 0.0  # the likeliest weighs 1
-        if self.typical_p < 1.0 or self.epsilon > 0.0:
+        if self._thins_out:
             weights = self._with_epsilon(self._typical(weights))
         return order, weights
 
@@ -113,6 +123,43 @@ class Sampler:
             return weights
         kept = (_shares(weights) >= np.float32(self.epsilon)) | (weights == weights.max(axis=1, keepdims=True))
         return np.where(kept, weights, np.float32(0))
+
+
+class Draws:
+    """Draws for rows that are written together, by numbers at random that are drawn ahead.
+
+    Args:
+        sampler: how to draw, and how generators are seeded: see `Sampler.generators`. Those with one seed are one.
+        sentences, samples: rows, the samples of a sentence side by side.
+    """
+
+    def __init__(self, sampler: Sampler, sentences: int, samples: int) -> None:
+        self._sampler = sampler
+        self._generators = sampler.generators(1, samples if sampler.seed is not None else 1)
+        self._columns: Ints | None = None if sampler.seed is None else np.tile(np.arange(samples), sentences)
+        self._rows = sentences * samples
+        self._block: Floats = np.zeros((0, self._rows), np.float32)
+        self._used = 0
+
+    def tokens(self, logits: Floats) -> Ints:
+        """Return the next token of each row, int64 (rows,); see `Sampler.draw`."""
+        if self._used == len(self._block):
+            self._block, self._used = self._drawn(), 0
+        self._used += 1
+        return self._sampler.draw(logits, self._block[self._used - 1])
+
+    def select(self, rows: NDArray[np.intp]) -> None:
+        """Go on with some of the rows."""
+        self._rows, self._block = len(rows), self._block[:, rows]
+        if self._columns is not None:
+            self._columns = self._columns[rows]
+
+    def _drawn(self) -> Floats:
+        if self._columns is None:
+            return self._generators[0].random((_AHEAD, self._rows), dtype=np.float32)
+        streams = [generator.random(_AHEAD, dtype=np.float32) for generator in self._generators]
+        numbers: Floats = np.stack(streams, axis=1)[:, self._columns]
+        return numbers
 
 
 def _shares(weights: Floats) -> Floats:

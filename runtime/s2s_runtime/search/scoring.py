@@ -93,13 +93,13 @@ def top_candidates(scores: NDArray[_Score], count: int) -> tuple[NDArray[_Score]
     """
     if count >= scores.shape[1]:
         best = (-scores).argsort(axis=1, kind="stable")
-        return _pick(scores, best), best
+        return pick(scores, best), best
     # one more than wanted, to see whether it ties with the last; in the order of their positions
     best = scores.argpartition(-count - 1, axis=1)[:, -count - 1 :]
     best.sort(axis=1)
-    values = _pick(scores, best)
+    values = pick(scores, best)
     order = (-values).argsort(axis=1, kind="stable")
-    best, values = _pick(best, order), _pick(values, order)
+    best, values = pick(best, order), pick(values, order)
     tied = values[:, count] == values[:, count - 1]
     for row in tied.nonzero()[0]:  # partitioning takes any of those that tie; take the first
         if values[row, count] > -np.inf:
@@ -108,7 +108,7 @@ def top_candidates(scores: NDArray[_Score], count: int) -> tuple[NDArray[_Score]
     return values[:, :count], best[:, :count]
 
 
-def _pick(array: NDArray[_Number], columns: Ints) -> NDArray[_Number]:
+def pick(array: NDArray[_Number], columns: Ints) -> NDArray[_Number]:
     """Return some columns of each row, as `np.take_along_axis` without its overhead, most of the time at batch 1."""
     rows, width = array.shape
     if rows > 1:

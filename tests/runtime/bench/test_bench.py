@@ -91,7 +91,7 @@ def test_figures_are_never_cut(width: int, monkeypatch: pytest.MonkeyPatch, caps
     lines = plain(capsys.readouterr().out).splitlines()
     assert width < 80 or max(map(len, lines)) <= width
     show_latency([large])
-    name = "batch 256, beam 1, threads: one per core"
+    name = "batch 256, beam 1, threads: by step size"
     show_comparisons([Compared(name, "ms", 12345.25, 12345.5, Ratio(1.25, 1.125, 1.375))], "bundle", "against")
     shown = plain(capsys.readouterr().out)
     for cell in ("256", "10000.25 to 20000.25", "33333.25", "111,111", "12345.50", "1.250 (1.125 to 1.375)"):

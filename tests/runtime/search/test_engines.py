@@ -93,6 +93,8 @@ def random_sources(model: Model, count: int, seed: int = 0) -> list[list[int]]:
         {"max_length_ratio": (0.8, 1)},
         {"suppress_tokens": [3], "allow_unknown": True},
         {"max_batch_size": 5},
+        {"min_length": 3, "return_end_token": True, "end_tokens": [1, 4]},
+        {"min_length": 9, "max_length": 10, "end_tokens": [1]},
     ],
     ids=lambda options: "-".join(options) or "defaults",
 )
@@ -140,6 +142,7 @@ def alike(found: list[Result], expected: list[Result]) -> None:
         {"beam_size": 30, "num_hypotheses": 10, "max_length_ratio": 1.5},
         {"beam_size": 3, "num_hypotheses": 4, "patience": 2.0, "length_penalty_kind": "gnmt"},
         {"beam_size": 3, "num_hypotheses": 3, "suppress_tokens": [3, 5], "max_batch_size": 4},
+        {"beam_size": 3, "num_hypotheses": 3, "min_length": 8, "max_length": 11, "end_tokens": [1, 4]},
     ],
     ids="-".join,
 )
@@ -179,13 +182,24 @@ def test_plain_greedy_search_never_steps(tiny: Model) -> None:
     assert rows[-1] < 24  # rows that have ended were dropped
 
 
+def test_min_length_takes_a_run_of_its_own(tiny: Model) -> None:
+    """The graph's mask holds for a whole run: one without ends, up to the least length, then the others."""
+    model, steps = watched(tiny)
+    results = model.generate(["abcde", "abc", "a"] * 4, min_length=7)
+    assert (steps.stepped, steps.written[0]) == (0, (7, 12))
+    assert min(len(result.ids) for result in results) == 7
+    steps.written.clear()
+    model.generate(["abcde", "a"], beam_size=3, min_length=7)
+    assert [shape[0] for shape in steps.written[:2]] == [6, 1]
+
+
 OBSTACLES = {
     "sampling": {"sampling_top_k": 2, "seed": 1},
     "scores": {"return_scores": True},
     "attention": {"beam_size": 2, "coverage_penalty": 0.1},
     "callback": {"callback": lambda event: False},
     "prefix": {"prefix": ["A", None]},
-    "min_length": {"min_length": 2},
+    "min_length": {"min_length": 2, "suppress_tokens": [3, 4, 5, 6, 7]},  # nothing is left but the end
     "repetition_penalty": {"repetition_penalty": 1.1},
     "no_repeat_ngram_size": {"no_repeat_ngram_size": 2},
     "suppress_sequences": {"suppress_sequences": [[3, 4]]},

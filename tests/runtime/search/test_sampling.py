@@ -35,8 +35,8 @@ def test_sampling_draws_from_the_softmax(table_model: Callable[..., Model]) -> N
     def frequencies(**options: Any) -> list[float]:
         sampler = model._steps
         logits = np.repeat(sampler.logits(np.ones((1, 1)), np.zeros((1, 0), np.int64)), 4000, axis=0)
-        generators = [np.random.default_rng([3, i]) for i in range(4000)]
-        drawn = Sampler(**options).draw(logits.astype(np.float32), generators)
+        numbers = np.random.default_rng(3).random(4000, dtype=np.float32)
+        drawn = Sampler(**options).draw(logits.astype(np.float32), numbers)
         return [float((drawn == token).mean()) for token in (1, 2, 3, 0)]
 
     assert frequencies() == pytest.approx([0.5, 0.3, 0.15, 0.05], abs=0.03)
@@ -45,17 +45,6 @@ def test_sampling_draws_from_the_softmax(table_model: Callable[..., Model]) -> N
     assert frequencies(top_p=0.4) == [1, 0, 0, 0]
     flat = np.sqrt([0.5, 0.3, 0.15, 0.05])
     assert frequencies(temperature=2.0) == pytest.approx(flat / flat.sum(), abs=0.03)
-
-
-class At:
-    """A generator that draws one number."""
-
-    def __init__(self, number: float) -> None:
-        self.number = number
-
-    def random(self, dtype: type[np.float32]) -> np.float32:
-        """Return that number."""
-        return dtype(self.number)
 
 
 def drawn_by_definition(
@@ -81,7 +70,7 @@ def test_min_p_keeps_a_share_of_the_likeliest(
     probabilities, points = {4: 0.41, 2: 0.26, 0: 0.19, 1: 0.09, 3: 0.05}, 2000
     logits = np.log(np.array([[probabilities[token] for token in range(5)]], np.float32)) - 3
     sampler = Sampler(temperature, top_k, top_p, min_p)
-    drawn = sampler.draw(np.repeat(logits, points, axis=0), [At((i + 0.5) / points) for i in range(points)])
+    drawn = sampler.draw(np.repeat(logits, points, axis=0), ((np.arange(points) + 0.5) / points).astype(np.float32))
     expected = drawn_by_definition(probabilities, temperature, top_k, top_p, min_p)
     assert set(drawn.tolist()) == set(expected)
     for token, probability in expected.items():
@@ -115,7 +104,7 @@ def test_typical_and_epsilon_follow_their_definitions(
     probabilities, points = {4: 0.47, 2: 0.24, 0: 0.17, 1: 0.08, 3: 0.04}, 2000
     logits = np.log(np.array([[probabilities[token] for token in range(5)]], np.float32)) + 2
     sampler = Sampler(temperature, top_k, typical_p=mass, epsilon=epsilon)
-    drawn = sampler.draw(np.repeat(logits, points, axis=0), [At((i + 0.5) / points) for i in range(points)])
+    drawn = sampler.draw(np.repeat(logits, points, axis=0), ((np.arange(points) + 0.5) / points).astype(np.float32))
     expected = typical_by_definition(drawn_by_definition(probabilities, temperature, top_k, 1.0, 0.0), mass, epsilon)
     assert set(drawn.tolist()) == set(expected)
     for token, probability in expected.items():
