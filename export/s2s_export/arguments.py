@@ -5,7 +5,9 @@ from __future__ import annotations
 import operator
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
+
+import keras
 
 from s2s_export.errors import ExportError
 from s2s_export.options import ExportOptions
@@ -13,6 +15,10 @@ from s2s_export.understand.given_vocabularies import GivenSide, SideName, likely
 from s2s_runtime.spelling import option
 from s2s_runtime.vocabulary.padding import PaddingPolicy
 from s2s_runtime.vocabulary.vocabulary_file import Unit, Vocabulary, VocabularyFile
+from s2s_training.given import NONE, an
+
+MODEL: Final = an(keras.Model, "a keras.Model")
+OPTIONS: Final = an(ExportOptions, "ExportOptions") | NONE
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,8 @@ def _outputs(layer: keras.Layer) -> list[Any]:
 def _least(layer: dict[str, Any]) -> int:
     """Return how many bytes the weights of a layer take at least, by its own configuration."""
     products = (math.prod(_size(layer.get(name)) for name in names) for names in _FACTORS)
-    return max(_size(layer.get("units")) ** 2 if "recurrent_initializer" in layer else 0, *products) * _NUMBER
+    gates = 3 if "recurrent_activation" in layer else 1 if "recurrent_initializer" in layer else 0
+    return max(gates * _size(layer.get("units")) ** 2, *products) * _NUMBER
 
 
 def _size(value: Any) -> int:

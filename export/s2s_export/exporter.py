@@ -15,8 +15,9 @@ from typing import Any
 
 import keras
 
-from s2s_export.arguments import Words
+from s2s_export.arguments import MODEL, OPTIONS, Words
 from s2s_export.convert.conversion_errors import call_errors
+from s2s_export.errors import ExportError
 from s2s_export.evidence.expected_outputs import with_expected
 from s2s_export.evidence.settle import Bundle, settle
 from s2s_export.evidence.training_pairs import Widths, with_pairs
@@ -43,6 +44,7 @@ from s2s_export.write import refuse_existing, replacing_bundle, write_graphs
 from s2s_runtime.bundle.manifest_file import Manifest, write_manifest
 from s2s_runtime.declared_options import takes_options
 from s2s_runtime.vocabulary.vocabulary_file import Unit
+from s2s_training.given import FUNCTION, NONE, PATH, check_given
 from s2s_training.quiet_import import native_messages_held
 from s2s_training.splitting.graph import distinct_names, flatten_model
 from s2s_training.splitting.splitter import SplitModel
@@ -89,6 +91,13 @@ def export(
         UnknownOptionError: an argument has no such name; the message says which was meant.
         VerificationError: the graphs don't give what Keras gives; nothing was written.
     """
+    check_given(
+        ExportError,
+        model=(model, MODEL),
+        path=(path, PATH),
+        options=(options, OPTIONS),
+        progress=(progress, FUNCTION | NONE),
+    )
     options = Words(source, target, start, end, unit).added_to(replace(options or ExportOptions(), **fields))
     options = options if unit is None else replace(options, unit=unit)
     path = Path(path)

@@ -12,14 +12,37 @@ from s2s_export.errors import ExportError
 from s2s_export.pass_names import named
 from s2s_runtime.bundle.manifest import Precision
 from s2s_runtime.declared_options import Need, Option, declares_options, option_problems
+from s2s_runtime.declared_options.checks import is_integer, is_list
 from s2s_runtime.spelling import did_you_mean, option
 from s2s_runtime.vocabulary.padding import Side
 from s2s_runtime.vocabulary.vocabulary_file import Unit, VocabularyFile
+from s2s_training.given import is_symbolic
 
 GRAPH: Final = "What the graph can't tell"
 TEXT: Final = "Vocabulary and padding"
 FILES: Final = "Files"
 DRY_RUN: Final = "--dry-run"  # as a verb: what writes and verifies nothing
+
+
+def _are_texts(value: object) -> bool:
+    return is_list(value) and not is_symbolic(value) and all(isinstance(text, str) for text in value)
+
+
+def _are_ids(value: object) -> bool:
+    return is_list(value) and not is_symbolic(value) and all(is_integer(token) and token >= 0 for token in value)
+
+
+def _is_file_or_pairs(value: object) -> bool:
+    if isinstance(value, str | os.PathLike):
+        return True
+    return is_list(value) and not is_symbolic(value) and all(_are_texts(pair) and len(pair) > 1 for pair in value)
+
+
+def _is_given(value: object) -> bool:
+    return value is not None and not (is_list(value) and len(value) == 0)
+
+
+_TEXTS: Final = "a list of texts"
 
 
 @declares_options
@@ -36,7 +59,13 @@ class ExportOptions:
 
     pairs: Annotated[
         str | os.PathLike[str] | Sequence[tuple[str, str]] | None,
-        Option(panel=TEXT, typed=Path, flags=["--pairs", "--vocab-from"]),
+        Option(
+            panel=TEXT,
+            typed=Path,
+            flags=["--pairs", "--vocab-from"],
+            expected="a file, or (source, target) texts",
+            allowed=_is_file_or_pairs,
+        ),
     ] = None
     """Pairs (TSV) that the model was trained on: they tell its vocabularies, padding and lengths. A file, or (source,
     target) texts."""
@@ -44,7 +73,15 @@ class ExportOptions:
     rows: Annotated[int | None, Option(panel=TEXT, at_least=1)] = None
     """Rows of --pairs, from the top, that were used; default: those that give the model's sizes."""
 
-    expect: Annotated[str | os.PathLike[str] | Sequence[tuple[str, str]] | None, Option(panel=TEXT, typed=Path)] = None
+    expect: Annotated[
+        str | os.PathLike[str] | Sequence[tuple[str, str]] | None,
+        Option(
+            panel=TEXT,
+            typed=Path,
+            expected="a file, its text, or (source, output) texts",
+            allowed=_is_file_or_pairs,
+        ),
+    ] = None
     """What your own loop gave, as proof: lines of source, tab, output, or as the tutorial's script prints them. A file,
     its text, or (source, output) texts."""
 
@@ -67,7 +104,15 @@ class ExportOptions:
     start_zeros: Annotated[bool, Option(panel=TEXT)] = False
     """A row of zeros is fed first (models saved unrolled)."""
 
-    end_ids: Annotated[Sequence[int], Option(panel=TEXT, flags=["--end-id"])] = ()
+    end_ids: Annotated[
+        Sequence[int],
+        Option(
+            panel=TEXT,
+            flags=["--end-id"],
+            expected="a list of ids from 0",
+            allowed=_are_ids,
+        ),
+    ] = ()
     """Token that ends a sequence; may be repeated. It overrides the vocabulary's."""
 
     padding: Annotated[str | int | None, Option(panel=TEXT, typed=str)] = None
@@ -117,16 +162,19 @@ class ExportOptions:
     source_input: Annotated[str | None, Option(panel=GRAPH, metavar="NAME")] = None
     """Name of the input that gets the text, where there are several. By default the first that holds ids."""
 
-    one_hot_inputs: Annotated[Sequence[str], Option(panel=GRAPH, flags=["--one-hot-input"], metavar="NAME")] = ()
+    one_hot_inputs: Annotated[
+        Sequence[str],
+        Option(panel=GRAPH, flags=["--one-hot-input"], metavar="NAME", expected=_TEXTS, allowed=_are_texts),
+    ] = ()
     """A further source input of one-hot rows, by name; may be repeated."""
 
     unnamed_ids: Annotated[bool, Option(typed=None)] = False
     """Whether the model may have more ids than the vocabulary has symbols. Those are named `<id>`."""
 
-    notes: Annotated[Sequence[str], Option(typed=None)] = ()
+    notes: Annotated[Sequence[str], Option(typed=None, expected=_TEXTS, allowed=_are_texts)] = ()
     """What a person should know of the vocabulary, a sentence each. The report shows them."""
 
-    verify_with: Annotated[Sequence[str], Option(typed=None)] = ()
+    verify_with: Annotated[Sequence[str], Option(typed=None, expected=_TEXTS, allowed=_are_texts)] = ()
     """Texts to verify with. Otherwise inputs are generated."""
 
     verify_sources: Annotated[
@@ -149,7 +197,7 @@ class ExportOptions:
     All are decoded greedily (values: predicted), the first 8 by beam search and compared tensor by tensor too. By
     default 24, of large models fewer and shorter ones: the report says how many."""
 
-    references: Annotated[Sequence[str], Option(typed=None)] = ()
+    references: Annotated[Sequence[str], Option(typed=None, expected=_TEXTS, allowed=_are_texts)] = ()
     """The right target of each text in `verify_with`, for error rates with int8 or float16."""
 
     quantize: Annotated[Literal["int8", "int8-weights"] | None, Option(panel=FILES)] = None
@@ -201,7 +249,7 @@ class ExportOptions:
                 f"its symbols with {option('target_vocab', 'FILE')}"
             )
         unread = ("start_symbol", "end_symbol", "start_id", "end_ids", "max_length", "pairs", "expect", "decoder_input")
-        unread_names = [option(name) for name in unread if getattr(self, name) not in (None, (), [])]
+        unread_names = [option(name) for name in unread if _is_given(getattr(self, name))]
         if self.ctc is not None and unread_names:
             problems.append(f"{option('ctc')}: {', '.join(unread_names)} has no meaning beside it; leave it out")
         if self.rows is not None and self.pairs is None:
@@ -222,9 +270,6 @@ class ExportOptions:
         )
         if unsound is not None:
             problems.append(f"{option('feed')}: expected NAME=WHAT, such as prices=known, got {unsound!r}")
-        wrong = next((token for token in self.end_ids if token < 0), None)
-        if wrong is not None:
-            problems.append(f"end_ids: expected ids from 0, got {wrong}")
         return problems
 
     def with_vocabulary(self, vocabulary: VocabularyFile | None) -> ExportOptions:

@@ -9,12 +9,15 @@ from typing import Any
 
 import keras
 
+from s2s_export.arguments import MODEL, OPTIONS
+from s2s_export.errors import ExportError
 from s2s_export.exporter import export
 from s2s_export.keras_files.dtypes import in_float32
 from s2s_export.options import ExportOptions
 from s2s_export.report import Exported
 from s2s_export.steps.function_steps import Encode, TakeStep, steps_model
 from s2s_export.steps.model_pairs import pair_models
+from s2s_training.given import FUNCTION, INTEGER, NONE, PATH, TEXTS_BY_NAME, an, check_given, list_of
 
 _WORDS = ("source", "target", "start", "end", "unit", "progress")  # arguments of `export` that are no options
 
@@ -47,6 +50,14 @@ def export_pair(
         ExportError, SplitError, VerificationError: as `export`; or the two models don't fit together, or could in
             several ways.
     """
+    check_given(
+        ExportError,
+        encoder=(encoder, MODEL),
+        decoder=(decoder, MODEL),
+        path=(path, PATH),
+        options=(options, OPTIONS),
+        states=(states, TEXTS_BY_NAME | NONE),
+    )
     fields = {name: value for name, value in arguments.items() if name not in _WORDS}
     options = replace(options or ExportOptions(), **fields)
     words = {name: value for name, value in arguments.items() if name in _WORDS}
@@ -83,6 +94,14 @@ def export_steps(
     Raises:
         ExportError, VerificationError: as `export`; or the functions don't give what is expected of them.
     """
+    check_given(
+        ExportError,
+        encode=(encode, FUNCTION),
+        step=(step, FUNCTION),
+        path=(path, PATH),
+        inputs=(inputs, list_of(an(keras.KerasTensor, ""), "keras.Inputs") | NONE),
+        source_size=(source_size, INTEGER | NONE),
+    )
     if inputs is None:
         inputs = [keras.Input((None,), dtype="int32", name=name) for name in ("source", "target")]
     with in_float32():

@@ -16,10 +16,11 @@ from s2s_export import ModelFileError, load_model
 pytestmark = pytest.mark.tensorflow
 
 CASES = {  # which number, its value, and what the message says
-    "a cell": ("encoder", "units", 20_000, "1,600,000,000 bytes of weights at least"),
+    "a cell": ("encoder", "units", 20_000, "4,800,000,000 bytes of weights at least"),
+    "an orthogonal matrix": ("encoder", "units", 4096, "201,326,592 bytes of weights at least"),
     "no number of weights": ("head", "units", 10**30, "bytes of weights at least"),
     "words": ("embedding", "input_dim", 10**9, "16,000,000,000 bytes of weights at least"),
-    "by what reads them": ("embedding", "output_dim", 1_500_000, "72,000,000 of them for encoder/lstm_cell/kernel"),
+    "by what reads them": ("embedding", "output_dim", 450_000, "21,600,000 of them for encoder/lstm_cell/kernel"),
     "a row": ("source", "batch_shape", [None, 10**9], 'layer "source" would give 1,000,000,000 numbers'),
 }
 

@@ -247,8 +247,8 @@ def test_functions_of_values(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("encode", "step", "message"),
     [
-        (lambda x: tf.zeros((2, 3)), None, "encode: expected it to return (states, memory), got "),
-        (lambda x: ([], x), None, "encode: expected states, a tensor or several, got none"),
+        (lambda x: tf.zeros((2, 3)), print, "encode: expected it to return (states, memory), got "),
+        (lambda x: ([], x), print, "encode: expected states, a tensor or several, got none"),
         (lambda x: (tf.zeros((len(x), 3)), x), lambda t, s, m: s, "step: expected it to return (output, next states)"),
         (
             lambda x: (tf.zeros((len(x), 3)), x),

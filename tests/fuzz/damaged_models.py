@@ -44,6 +44,7 @@ def sound(ending: str) -> bytes:
         return path.read_bytes()
 
 
+@cache
 def prepare() -> None:
     """Import Keras, and see that the sound files are understood."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

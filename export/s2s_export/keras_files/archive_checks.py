@@ -22,6 +22,7 @@ DAMAGED: Final = (zipfile.BadZipFile, zlib.error, EOFError)
 HARMLESS: Final = 64 << 20
 """Bytes; what unpacks to less does no harm."""
 
+_QUICK: Final = 16 << 20  # bytes of weights that are drawn at random, some orthogonal, in a few seconds
 _HDF5: Final = b"\x89HDF\r\n\x1a\n"
 _MOST_EXPANSION: Final = 100  # of a packed entry of an archive: weights hardly shrink, configurations to a tenth
 _METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -51,7 +52,7 @@ def check_file(path: Path) -> None:
 def most_bytes(path: Path) -> int:
     """Return how many bytes weights may take that lie in a file, in a folder, or in files whose names begin so."""
     files = path.rglob("*") if path.is_dir() else path.parent.glob(f"{escape(path.name)}*")
-    return max(HARMLESS, _MOST_EXPANSION * sum(file.stat().st_size for file in files if file.is_file()))
+    return max(_QUICK, _MOST_EXPANSION * sum(file.stat().st_size for file in files if file.is_file()))
 
 
 def damaged(error: Exception, path: str | Path) -> str:

@@ -28,7 +28,7 @@ def checkpoint_of(path: Path) -> Path | None:
     """
     prefix = path / "variables" / "variables" if is_folder(path) else path
     prefix = prefix.with_suffix("") if prefix.suffix == ".index" else prefix
-    return prefix if prefix.with_name(f"{prefix.name}.index").is_file() else None
+    return prefix if prefix.name and prefix.with_name(f"{prefix.name}.index").is_file() else None
 
 
 def refuse_missing_model(path: Path) -> None:

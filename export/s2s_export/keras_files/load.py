@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import h5py
 import keras
@@ -34,6 +34,11 @@ from s2s_export.keras_files.lambda_layers import lambda_names, provide_globals, 
 from s2s_export.keras_files.saved_optimizer import restore_optimizer
 from s2s_export.keras_files.tracked_weights import assign_checkpoint
 from s2s_training import layers as _  # noqa: F401  (registers the layers that s2s-train's models hold)
+from s2s_training.given import BY_NAME, NONE, PATH, TEXT, TRUTH, Expected, check_given
+
+_FUNCTIONS: Final = Expected(
+    "functions by name", lambda value: BY_NAME.test(value) and all(map(callable, value.values()))
+)
 
 
 @in_float32()
@@ -60,6 +65,14 @@ def load_model(
     Raises:
         ModelFileError: no such file, no Keras model, or it needs something that was not given.
     """
+    check_given(
+        ModelFileError,
+        path=(path, PATH),
+        trust_lambda=(trust_lambda, TRUTH),
+        weights=(weights, PATH | NONE),
+        custom_objects=(custom_objects, BY_NAME | NONE),
+        lambdas=(lambdas, _FUNCTIONS | NONE),
+    )
     path = Path(path)
     refuse_missing_model(path)
     in_parts = is_folder(path) or is_config(path)
@@ -114,6 +127,7 @@ def build_model(function: str, weights: str | os.PathLike[str]) -> keras.Model:
     Raises:
         ModelFileError: no such file or function, no model came, or the weights don't fit it.
     """
+    check_given(ModelFileError, function=(function, TEXT), weights=(weights, PATH))
     path = Path(weights)
     refuse_missing_weights(path)
     (build,) = import_objects([function], "--model-fn").values()

@@ -121,9 +121,9 @@ def steps_model(
     Raises:
         ExportError: the functions don't give what is expected of them.
     """
+    if len(inputs) < 2:
+        raise ExportError(f"inputs: expected the source, and last the target; got {len(inputs)}")
     *sources, target = inputs
-    if not sources:
-        raise ExportError("inputs: expected the source, and last the target; got one input")
     tried = [_try(encode, step, inputs, size) for size in _TRIED]
     functions, called = tried[0].functions, tried[0].called
     encoded = _free(*(each.encoded for each in tried))

@@ -237,7 +237,7 @@ class Manifest:
             "setup": _read_part(fields, "setup", Provenance.read, problems),
             "calibration": _read_part(fields, "calibration", Calibration.read, problems),
         }
-        own = fields.optional_text("sha256", None)
+        own = fields.text("sha256") if "sha256" in fields.to_dict() else None  # not so in older bundles
         vocabulary.refuse_others()
         fields.refuse_others()
         if own is not None and not problems and own != _digest_without_own(fields.to_dict()):

@@ -251,7 +251,7 @@ class TokenRules:
         if allowed.ndim != 1 or not np.issubdtype(allowed.dtype, np.integer) or not _within(allowed, self.size):
             raise OptionError(
                 f"allowed_next: expected it to return ids from 0 to {self.size - 1} or a boolean mask of {self.size}, "
-                f"got {answer!r}"
+                f"got {shown(answer)}"
             )
         mask[allowed] = True
         return mask

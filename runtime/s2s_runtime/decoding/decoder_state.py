@@ -212,9 +212,11 @@ class _ResumedModel(Generic[StatesT]):
         return _Resumed(self._model.select(states.states, rows), first)
 
 
-def _portable(model: StepModel[Any], state: DecoderState | None = None) -> PortableModel[Any]:
-    if state is not None and not isinstance(state, DecoderState):
-        raise InputError(f"state: expected what `encode` gives, got {shown(state)}")
+def _portable(model: StepModel[Any], *states: object) -> PortableModel[Any]:
+    """Return a model that gives its states away, for states of which each was given by `encode`."""
+    for state in states:
+        if not isinstance(state, DecoderState):
+            raise InputError(f"state: expected what `encode` gives, got {shown(state)}")
     if not isinstance(model, PortableModel):
         raise OptionError(f"{type(model).__name__}: this step model can't give its states away (see PortableModel)")
     return model

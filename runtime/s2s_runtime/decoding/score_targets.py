@@ -25,8 +25,9 @@ from s2s_runtime.options import DecodingOptions, ScoreValues, merged_values
 from s2s_runtime.results import TargetScore
 from s2s_runtime.search.cancellation import cancellable, stoppable
 from s2s_runtime.search.forced import ForcedScores, score_targets
-from s2s_runtime.search.plan import make_plan
+from s2s_runtime.search.plan import SearchPlan, make_plan
 from s2s_runtime.search.step_model import StepModel
+from s2s_runtime.spelling import shown
 
 if TYPE_CHECKING:
     from s2s_runtime.fusion import guides
@@ -73,11 +74,7 @@ def score_pairs(
         add_end: whether an end token is put after each target that has none.
         first: how many pairs came before these, for messages.
     """
-    plan = make_plan(options, manifest)
-    if options.language_model is not None and (own := guides.guides_of(options, manifest)) is not None:
-        plan = replace(plan, guide=own.around)
-    if manifest.kind == "ctc":
-        check_ctc_options(replace(options, beam_size=1, max_length=None))
+    plan = _checked_plan(options, manifest)
     read, prompts = _read(sources, manifest, options, first)
     given = [_target_at(first + i, target, manifest, add_end) for i, target in enumerate(rows_in(targets, "targets"))]
     if len(read) != len(given):
@@ -114,6 +111,15 @@ def score_pairs(
     for index, target_score in scored:
         scores[index] = target_score
     return scores
+
+
+def _checked_plan(options: DecodingOptions, manifest: Manifest) -> SearchPlan:
+    """Return what scores are made by, language models taken in; a model trained with CTC refuses some options."""
+    plan = make_plan(options, manifest)
+    if manifest.kind == "ctc":
+        check_ctc_options(replace(options, beam_size=1, max_length=None))
+    own = None if options.language_model is None else guides.guides_of(options, manifest)
+    return plan if own is None else replace(plan, guide=own.around)
 
 
 def _read(sources: Inputs, manifest: Manifest, options: DecodingOptions, first: int) -> tuple[Sources, list[list[int]]]:
@@ -157,7 +163,7 @@ def _target_at(index: int, target: Target, manifest: Manifest, add_end: bool) ->
 def _checked_ids(target: Sequence[int], name: str) -> list[int]:
     given = list(target) if isinstance(target, Iterable) else None
     if given is None or not all(map(is_integer, given)):
-        raise InputError(f"{name}: expected a text or a list of ids, got {target!r}")
+        raise InputError(f"{name}: expected a text or a list of ids, got {shown(target)}")
     return [int(token) for token in given]
 
 

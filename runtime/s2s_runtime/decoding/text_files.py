@@ -133,7 +133,7 @@ def numbers(line: str, what: str, side: str) -> list[int]:
         return [int(part) for part in line.split()]
     except ValueError as error:
         raise InputError(
-            f"{what}: expected ids separated by spaces, as this bundle has no {side} vocabulary; got {line!r}"
+            f"{what}: expected ids separated by spaces, as this bundle has no {side} vocabulary; got {shown(line)}"
         ) from error
 
 
@@ -295,7 +295,9 @@ def drop_last_text(path: str | os.PathLike[str]) -> int:
         for start, line in _lines_backwards(file, end):
             text = line.partition(b"\t")[0]
             if not text.isdigit():
-                raise InputError(f"--resume: {path}: expected lines that begin with a number and a tab, got {line!r}")
+                raise InputError(
+                    f"--resume: {path}: expected lines that begin with a number and a tab, got {shown(line)}"
+                )
             if number is not None and text != number:
                 break
             number, last = text, start

@@ -14,6 +14,7 @@ from s2s_runtime.errors import InputError, UnknownSymbolError
 from s2s_runtime.inputs.given_rows import row_in
 from s2s_runtime.inputs.long_rows import Cut, LengthLimit, cut_evenly, cut_up
 from s2s_runtime.options.types import UnknownPolicy
+from s2s_runtime.spelling import shown
 from s2s_runtime.vocabulary.padding import PaddingPolicy
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
 
@@ -204,7 +205,7 @@ class RowReader:
             raise self._wrong(
                 index,
                 f"expected {self.expected}, as this bundle has no source vocabulary"
-                f"{'' if self.label == 'inputs' else ' for it'}; got {text!r}",
+                f"{'' if self.label == 'inputs' else ' for it'}; got {shown(text)}",
             )
         try:
             ids, missing = self.vocabulary.look_up(text, policy)

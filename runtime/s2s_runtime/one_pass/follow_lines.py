@@ -10,6 +10,7 @@ import numpy as np
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.errors import InputError
 from s2s_runtime.one_pass.following import Following, Position, Reading
+from s2s_runtime.spelling import shown
 
 
 def follow_lines(following: Following, manifest: Manifest, lines: Iterable[str], *, as_json: bool) -> Iterator[str]:
@@ -42,13 +43,13 @@ def _reading(line: str, manifest: Manifest) -> Reading:
         try:
             return [float(part) for part in line.replace(",", " ").split()]
         except ValueError as error:
-            raise InputError(f"expected {manifest.source.size} numbers, got {line!r}") from error
+            raise InputError(f"expected {manifest.source.size} numbers, got {shown(line)}") from error
     if manifest.source_vocabulary is not None:
         return line
     try:
         return int(line)
     except ValueError as error:
-        raise InputError(f"expected an id, as this bundle has no source vocabulary; got {line!r}") from error
+        raise InputError(f"expected an id, as this bundle has no source vocabulary; got {shown(line)}") from error
 
 
 def _written(made: Position | np.ndarray, position: int, *, as_json: bool) -> str:

@@ -84,6 +84,7 @@ class SamplingOptions:
         Option(
             help="Draw beam size sequences that all differ, instead of searching for the likeliest.",
             panel=SAMPLING,
+            not_for=("stream",),
             engines=ONLY_STEPS,
             obstacle="sampling",
         ),

@@ -112,7 +112,7 @@ class Vocabulary:
             problems.append(f"symbols[{self._ids['']}]: expected a non-empty string, got ''")
         if len(self._ids) < len(self.symbols):
             twice = next(s for i, s in enumerate(self.symbols) if self._ids[s] != i)
-            problems.append(f"symbols: {twice!r} occurs more than once; ids would be ambiguous")
+            problems.append(f"symbols: {shown(twice)} occurs more than once; ids would be ambiguous")
         for name in ("padding", "unknown", "start", "end"):
             if (symbol := getattr(self, name)) is not None and symbol not in self._ids:
                 problems.append(f"{name}: {shown(symbol)} is not among the symbols; add it there or set {name} to null")
@@ -325,9 +325,9 @@ class Vocabulary:
         symbols = fields.items("symbols")
         for i, symbol in enumerate(symbols):
             if not isinstance(symbol, str):
-                fields.problem(f"symbols[{i}]", f"expected a string, got {symbol!r}")
+                fields.problem(f"symbols[{i}]", f"expected a string, got {shown(symbol)}")
             elif len(symbol) > 1 and symbol[0] == _BYTE_ORDER_MARK and model is None:
-                fields.problem(f"symbols[{i}]", f"begins with a byte order mark: {symbol!r}; no text is cut so")
+                fields.problem(f"symbols[{i}]", f"begins with a byte order mark: {shown(symbol)}; no text is cut so")
         values = {
             "unit": fields.choice("unit", tuple(_UNIT_NAMES)),
             **{name: fields.optional_text(name, None) for name in ("padding", "unknown", "start", "end")},

@@ -77,6 +77,7 @@ from typing import Final
 from s2s_runtime.declared_options.field_types import field_problems
 from s2s_runtime.errors import UnknownSymbolError, VocabularyError, raised_as
 from s2s_runtime.files.json_fields import Fields, read_json, write_json
+from s2s_runtime.spelling import shown
 from s2s_runtime.vocabulary.padding import PaddingPolicy
 from s2s_runtime.vocabulary.vocabulary import Normalization, Unit, Vocabulary
 from s2s_runtime.vocabulary.words import WORD_PATTERN
@@ -154,7 +155,7 @@ class VocabularyFile:
         problems: list[str] = []
         fields = Fields(data, "", problems)
         if fields.raw("format", None) != FORMAT:
-            fields.problem("format", f"expected {FORMAT!r}, got {fields.raw('format', None)!r}")
+            fields.problem("format", f"expected {FORMAT!r}, got {shown(fields.raw('format', None))}")
         version = fields.integer("version")
         if version != VERSION and not problems:
             fields.problem("version", f"this version reads {VERSION}, got {version}; use a newer s2s-runtime")

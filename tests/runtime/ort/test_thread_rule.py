@@ -36,7 +36,7 @@ def of_widths(*shapes: tuple[int | None, ...], symbols: int = 93) -> s2s_runtime
         (of_widths((None, 128), (None, 128)), 32),
         (of_widths((None, 256), (None, 256)), 8),
         (of_widths((None, 512), (None, 512)), 0),
-        (replace(of_widths((None, 512), (None, 512)), precision="int8"), 36),
+        (replace(of_widths((None, 512), (None, 512)), precision="int8"), 13),
         (replace(of_widths((None, 512), (None, 512)), precision="int8-weights"), 0),
         (replace(of_widths((None, 1024), (None, 1024)), precision="int8"), 0),
         (of_widths((None, 256), symbols=8000), 0),
@@ -72,7 +72,7 @@ def test_whoever_says_something_is_obeyed(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize("options", [{}, {"beam_size": 2}, {"engine": "steps"}], ids=["greedy", "beam", "steps"])
 def test_each_run_takes_the_sessions_for_its_rows(monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]) -> None:
     """Few rows never open the graphs for many, whose tokens are the same."""
-    monkeypatch.setattr("s2s_runtime.loading.rows_for_one_thread", lambda *_: 6)
+    monkeypatch.setattr("s2s_runtime.opening.step_models.rows_for_one_thread", lambda *_: 6)
     model, plain = s2s_runtime.load(TINY, workers=1), s2s_runtime.load(TINY, workers=1, intra_op_threads=2)
     steps = model.step_model
     assert isinstance(steps, OnnxStepModel)

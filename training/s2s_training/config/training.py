@@ -17,6 +17,7 @@ from s2s_training.config.fit import FitConfig
 from s2s_training.config.kinds import misfits
 from s2s_training.config.model import ModelConfig
 from s2s_training.errors import ConfigError
+from s2s_training.given import an, check_given
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +38,12 @@ class TrainingConfig:
     fit: FitConfig = field(default_factory=FitConfig)
 
     def __post_init__(self) -> None:
+        check_given(
+            ConfigError,
+            data=(self.data, an(DataConfig, "a DataConfig")),
+            model=(self.model, an(ModelConfig, "a ModelConfig")),
+            fit=(self.fit, an(FitConfig, "a FitConfig")),
+        )
         problems = [*self.data.problems(), *self.model.problems(), *self.fit.problems()]
         if problems:
             raise ConfigError("; ".join(problems))

@@ -13,7 +13,7 @@ from typing import Final
 
 import keras
 
-from s2s_runtime.spelling import option, option_by_name
+from s2s_runtime.spelling import option, option_by_name, shown
 from s2s_training.errors import SplitError
 from s2s_training.layers.cells import feeds_itself
 from s2s_training.layers.conditioned_rnn import ConditionedRNN
@@ -142,7 +142,7 @@ def named_inputs(graph: Graph, name: str | None) -> list[Value]:
     chosen = [value for value in graph.inputs if value.name == name]
     if not chosen:
         known = ", ".join(value.name for value in graph.inputs)
-        raise SplitError(f"no input is called {name!r}; the model's inputs are {known}")
+        raise SplitError(f"no input is called {shown(name)}; the model's inputs are {known}")
     return chosen
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops, tree
 
-from s2s_runtime.spelling import option
+from s2s_runtime.spelling import option, shown
 from s2s_training.errors import SplitError
 from s2s_training.splitting.graph import Call, Graph, Value, ancestors, replay
 
@@ -49,7 +49,8 @@ def order_sources(
     if first is not None and first not in [value.name for value in sources]:
         known = ", ".join(value.name for value in sources) or "none"
         raise SplitError(
-            f"no source input is called {first!r} ({option('source_input')}); the model's source inputs are {known}"
+            f"no source input is called {shown(first)} ({option('source_input')}); the model's source inputs are "
+            f"{known}"
         )
     ranked = sorted(sources, key=lambda value: (not holds_ids(graph, value), is_vector(graph, value)))
     chosen = next((value for value in sources if value.name == first), next(iter(ranked), None))

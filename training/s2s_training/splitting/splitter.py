@@ -22,6 +22,7 @@ import keras
 from s2s_runtime.bundle.specs import Kind
 from s2s_runtime.spelling import option
 from s2s_training.errors import SplitError
+from s2s_training.given import INTEGER, NONE, TEXT, TEXTS_BY_NAME, an, check_given, one_of
 from s2s_training.layers.conditioned_rnn import ConditionedRNN
 from s2s_training.splitting.assemble import (
     Assembled,
@@ -144,6 +145,15 @@ def split(
     Raises:
         SplitError: the model has no graph, no valid reading or several, or a layer refuses a single step.
     """
+    check_given(
+        SplitError,
+        model=(model, an(keras.Model, "a keras.Model")),
+        decoder_input=(decoder_input, TEXT | NONE),
+        start=(start, INTEGER | NONE | one_of("zeros")),
+        source_input=(source_input, TEXT | NONE),
+        feeds=(feeds, TEXTS_BY_NAME | NONE),
+        longest=(longest, INTEGER | NONE),
+    )
     if isinstance(model, SteppedModel):
         _refuse_feeds(feeds or {}, "a step that is given says itself what it reads")
         return model.take_apart(source_input)

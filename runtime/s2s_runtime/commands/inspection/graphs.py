@@ -21,6 +21,7 @@ from s2s_runtime.options import DecodingOptions
 from s2s_runtime.ort.bundle_sessions import BundleSessions
 from s2s_runtime.ort.sessions import SessionSettings
 from s2s_runtime.search.plan import make_plan
+from s2s_runtime.spelling import shown
 
 _DTYPES: Final = {"float": "float32", "double": "float64", "half": "float16"}  # ONNX's names, where others differ
 _DIRECTIONS: Final = ("inputs", "outputs")
@@ -144,7 +145,9 @@ def _ids(text: str) -> list[int]:
     try:
         return [int(word) for word in text.split()]
     except ValueError as error:
-        raise InputError(f"--trace: expected ids, as this bundle has no source vocabulary; got {text!r}") from error
+        raise InputError(
+            f"--trace: expected ids, as this bundle has no source vocabulary; got {shown(text)}"
+        ) from error
 
 
 def _tensor(tensor: Any) -> dict[str, object]:
