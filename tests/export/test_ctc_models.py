@@ -9,10 +9,12 @@ import pytest
 import tensorflow as tf
 from keras import layers, ops
 from random_weights import randomise
+from typer.testing import CliRunner
 
 import s2s_runtime
 from s2s_export import ExportError, export
 from s2s_runtime import OptionError
+from s2s_runtime.commands.plot import app as plot
 from s2s_training.errors import SplitError
 
 pytestmark = pytest.mark.tensorflow
@@ -81,6 +83,14 @@ def test_the_layer_of_the_loss_is_left_out(tmp_path: Path) -> None:
         best = row.argmax(axis=-1)
         for token, (first, behind) in zip(result.ids, result.hypotheses[0].alignment, strict=True):
             assert set(best[first:behind]) == {token}
+    drawn, shown = tmp_path / "picture.npy", next(i for i, result in enumerate(results) if result.ids)
+    np.save(drawn, pictures[shown])
+    asked = ["alignment", str(tmp_path / "m.s2s"), str(drawn), "-o", str(tmp_path / "m.svg")]
+    assert CliRunner().invoke(plot, asked).exit_code == 0
+    assert (tmp_path / "m.svg").read_bytes().startswith(b"<?xml")
+    tags = ["tags", str(tmp_path / "m.s2s"), "a", "-o", str(tmp_path / "m.svg")]
+    refused = CliRunner().invoke(plot, tags)
+    assert "expected a bundle that gives an output for each symbol of its source" in " ".join(refused.stderr.split())
 
 
 def test_a_loss_that_nobody_named_is_asked_about(tmp_path: Path) -> None:

@@ -223,6 +223,8 @@ def read_off(model: keras.Model, sources: np.ndarray) -> list[list[int]]:
 SIZES = {"output_dim": 3, "output_length": 4, "hidden_dim": 12, "input_dim": 2}
 ONE_HOT = ["--source-length", "4", "--start-id", "1", "--end-id", "2"]
 VALUES = ["--source-length", "6"]
+FEW = ["--verify-sources", "4"]
+QUICK = {"bidirectional": True, "learning_rate": 0.02, "epochs": 2, "buckets": 1}
 
 
 def attending(**options: Any) -> Any:
@@ -298,15 +300,18 @@ SYSTEMS = {
     ),
     "tagger": System(
         "a tagger: an output for each symbol of the source, and an end where it is shorter",
-        of_texts(kind="same-length", written=lambda text: text[1:-1].upper(), bidirectional=True),
+        of_texts(kind="same-length", written=lambda text: text[1:-1].upper(), **QUICK),
+        FEW,
     ),
     "ctc": System(
         "CTC: symbols read off two frames for each symbol of the source",
-        of_texts(kind="ctc", upsample=2, written=str.upper, bidirectional=True, learning_rate=0.02),
+        of_texts(kind="ctc", upsample=2, written=str.upper, **QUICK),
+        FEW,
     ),
     "language-model": System(
         "a language model, states carried from window to window",
         of_lines(units=16, embedding=12, epochs=2, batch_size=8, window=16, learning_rate=0.02),
+        FEW,
     ),
     "sub-words": System(
         "sub-word units of sentencepiece",

@@ -35,6 +35,10 @@ class RunFolderError(S2SError, FileExistsError):
     """The run folder can't be used: it exists already, or isn't one that can be resumed or replaced."""
 
 
+class RunsError(S2SError, RuntimeError):
+    """Some of the runs that were trained side by side failed; the message says which, and what each said last."""
+
+
 class DivergenceError(S2SError, ArithmeticError):
     """Training came to a loss that is not a finite number; the message names the epoch and what to try."""
 

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 import s2s_training
+from s2s_runtime.errors import S2SError
 from s2s_runtime.plots.runs import plot_history
 from s2s_training.config.fit import FitConfig
 from s2s_training.config.training import TrainingConfig
@@ -25,6 +26,7 @@ from s2s_training.fit.epoch_history import History, KeepHistory
 from s2s_training.fit.event_log import EventLog
 from s2s_training.fit.schedule import Before, Schedule
 from s2s_training.fit.series_task import SeriesTask
+from s2s_training.fit.streamed_task import StreamedTextTask
 from s2s_training.fit.task import Task
 from s2s_training.fit.text_task import TextTask
 from s2s_training.fit.validation import VALIDATION_ERROR, DecodeValidation
@@ -95,11 +97,21 @@ def _trained(
     resume: bool,
 ) -> dict[str, Any]:
     """Train a model into a folder that was checked; see `train`."""
-    task = prepare(config, stages)
+    streamed = config.data.shuffle_buffer is not None
+    begun = folder.path.exists()
+    if streamed:  # pairs are written while they are read
+        folder.prepare(config, resume=resume)
+    try:
+        task = prepare(config, stages, folder)
+    except S2SError:
+        if streamed and not begun:
+            folder.discard()
+        raise
     if resume:
         stages("comparing the data with what the run began with")
         task.check(folder)
-    folder.prepare(config, resume=resume)
+    if not streamed:
+        folder.prepare(config, resume=resume)
     stages("writing the run folder")
     task.write(folder)
     history = History.read(folder.history, VALIDATION_ERROR if config.fit.select == "error" else task.monitored)
@@ -122,12 +134,13 @@ def _trained(
     return summary
 
 
-def prepare(config: TrainingConfig, stages: Stages = unseen) -> Task:
+def prepare(config: TrainingConfig, stages: Stages = unseen, folder: RunFolder | None = None) -> Task:
     """Read the data, build vocabularies and model. Sets Keras's global random seed.
 
     Args:
         config: of the run.
         stages: is told how far it is.
+        folder: of the run, needed where not all pairs are to be in memory.
 
     Raises:
         DataNotFoundError, DataError, MissingExtraError: the data can't be read.
@@ -139,7 +152,11 @@ def prepare(config: TrainingConfig, stages: Stages = unseen) -> Task:
     keras.utils.set_random_seed(config.fit.seed)
     if config.model.kind == "language-model":
         return LanguageTask(config, stages)
-    return SeriesTask(config) if config.data.data in SERIES else TextTask(config, stages)
+    if config.data.data in SERIES:
+        return SeriesTask(config)
+    if config.data.shuffle_buffer is not None and folder is not None:
+        return StreamedTextTask(config, folder, stages)
+    return TextTask(config, stages)
 
 
 def _fit(
@@ -151,29 +168,43 @@ def _fit(
     if config.max_minutes is not None and history.seconds() >= config.max_minutes * 60:
         return
     order = EpochOrder(config.seed)
-    backup = Backup(folder.backup)
-    epochs_done = backup.restore(task.model)
-    history.truncate(epochs_done)  # an epoch may be recorded that was not backed up before a kill
-    before = Before(history.last("progress", 0.0), history.seconds())
+    backup = Backup(folder.backup, config.backup_steps, lambda: schedule.progress)
+    place = backup.restore(task.model)
+    history.truncate(place.epochs)  # an epoch may be recorded that was not backed up before a kill
+    progress = place.progress if place.step else history.last("progress", 0.0)
+    before = Before(progress, history.seconds() + place.seconds, place.step)
     schedule = Schedule(config, task.steps, before, watched=history.watched)
     averaging = make_averaging(config)
+    used = [
+        order,
+        schedule,
+        *([averaging] if averaging else []),
+        DecodeValidation(task, averaging),
+        KeepHistory(history, schedule, config, folder, averaging, seconds=place.seconds),
+        *([EventLog(folder.events)] if config.tensorboard else []),
+        *callbacks,
+        backup,  # after the history: what is backed up has been recorded
+    ]
+    epochs = place.epochs
+    if place.step:  # to Keras, an epoch of fewer steps is a training of its own
+        order.epoch, order.skip = epochs, place.step
+        _fit_epochs(task, order, used, range(epochs, epochs + 1))
+        if task.model.stop_training:
+            return
+        epochs = backup.restore(task.model).epochs  # Keras ends a training with the averaged weights in place
+    if epochs < config.epochs:
+        _fit_epochs(task, order, used, range(epochs, config.epochs))
+
+
+def _fit_epochs(task: Task, order: EpochOrder, callbacks: Sequence[keras.callbacks.Callback], epochs: range) -> None:
     task.model.fit(
         task.training(order),
         validation_data=task.validation(),
-        epochs=config.epochs,
-        initial_epoch=epochs_done,
+        epochs=epochs.stop,
+        initial_epoch=epochs.start,
         shuffle=False,  # the dataset shuffles
         verbose=0,
-        callbacks=[
-            order,
-            schedule,
-            *([averaging] if averaging else []),
-            DecodeValidation(task, averaging),
-            KeepHistory(history, schedule, config, folder, averaging),
-            *([EventLog(folder.events)] if config.tensorboard else []),
-            *callbacks,
-            backup,  # after the history: what is backed up has been recorded
-        ],
+        callbacks=list(callbacks),
     )
 
 

@@ -196,15 +196,19 @@ def _decode_lines(model: Model, settings: Settings) -> DecodeLines:
     given, manifest = settings.given, model.manifest
     if settings.alignment:
         given = given.with_values(return_attention=True)
-    options = decoding_options(given.of(DecodingOptions), manifest, scores=settings.as_json or settings.moses)
+    options = decoding_options(
+        given.of(DecodingOptions), manifest, scores=settings.as_json or settings.moses or settings.phonetisaurus
+    )
     alignment = Alignment(manifest.source_vocabulary, manifest.target_vocabulary) if settings.alignment else None
     numbered = settings.num_hypotheses > 1
-    written = LineFormat(settings.as_json, settings.shows_scores, numbered, settings.moses, alignment)
+    decoding = model.prepare(**options)
+    costs = decoding.plan.length_penalty if settings.phonetisaurus else None
+    written = LineFormat(settings.as_json, settings.shows_scores, numbered, settings.moses, costs, alignment)
     prefix = settings.given.values["prefix"]
     if prefix is not None and model.target_vocabulary is None:
         prefix = numbers(prefix, "--prefix", "target")
     known = {} if settings.known is None else read_arrays(settings.known, model.manifest.source.known)
-    return DecodeLines(model.prepare(**options), written, prefix, settings.keep_empty, known)
+    return DecodeLines(decoding, written, prefix, settings.keep_empty, known)
 
 
 def _of_records(work: DecodeLines, settings: Settings) -> Work:

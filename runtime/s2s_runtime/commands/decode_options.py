@@ -89,6 +89,10 @@ class DecodeSettings:
     moses: Annotated[bool, Option(panel=FILES)] = False
     """Write n-best lists as Moses does: number ||| text ||| features ||| score."""
 
+    phonetisaurus: Annotated[bool, Option(panel=FILES)] = False
+    """Write lines as Phonetisaurus does: text, cost and output, with tabs between them; the cost is the negative
+    log-probability."""
+
     alignment: Annotated[bool, Option(panel=FILES)] = False
     """Write behind each text which source token each of its tokens attended to, as Pharaoh does: ||| 0-0 1-1."""
 
@@ -138,6 +142,7 @@ def format_problems(given: DecodeSettings, *, several: bool, scores: bool) -> li
         "TEXT": bool(given.texts),
         **modes,
         "--moses": given.moses,
+        "--phonetisaurus": given.phonetisaurus,
         "--alignment": given.alignment,
         "--num-hypotheses, as a row has one output": rows and several and not given.as_json,
         "--resume, as the first line has names": names and given.resume,
@@ -149,7 +154,8 @@ def format_problems(given: DecodeSettings, *, several: bool, scores: bool) -> li
     against = {
         "--records": beside_records if given.records is not None else {},
         "--moses": beside_moses if given.moses else {},
-        "--alignment": beside_both if given.alignment else {},
+        "--phonetisaurus": {**beside_moses, "--moses": given.moses} if given.phonetisaurus else {},
+        "--alignment": {**beside_both, "--phonetisaurus": given.phonetisaurus} if given.alignment else {},
     }
     problems = ["--column: needs --records"] if given.column is not None and given.records is None else []
     return problems + [

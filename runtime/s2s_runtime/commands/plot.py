@@ -48,6 +48,39 @@ def attention(
     plot_attention(result.hypotheses[0], result.source_tokens, output)
 
 
+@command(app, epilog='**Example** `s2s-plot tags tagger.s2s "the dog saw a park" -o tags.png`')
+def tags(
+    bundle: Bundle, text: Annotated[str, typer.Argument(metavar="TEXT", help="What to tag.")], output: Output
+) -> None:
+    """Draw the tags of a text under its words: of a bundle that gives one for each symbol of its source."""
+    _check(output)
+    from s2s_runtime import load
+    from s2s_runtime.plots.strips import plot_tags
+
+    model = load(bundle)
+    if not model.manifest.target.aligned:
+        raise InputError("plot of tags: expected a bundle that gives an output for each symbol of its source")
+    [result] = model.generate([text])
+    plot_tags(result.source_tokens, result.tokens, output)
+
+
+@command(app, epilog="**Example** `s2s-plot alignment speech.s2s spectrogram.npy --beam-size 16 -o alignment.png`")
+def alignment(
+    bundle: Bundle,
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="What to read: one array, as numpy.save writes it.")],
+    output: Output,
+    beam_size: BeamSize = 1,
+) -> None:
+    """Draw which frames say which symbol: of a bundle trained with CTC."""
+    _check(output)
+    from s2s_runtime import load
+    from s2s_runtime.files.array_files import read_array
+    from s2s_runtime.plots.strips import plot_alignment
+
+    [result] = load(bundle).generate([read_array(source)], beam_size=beam_size, return_alignments=True)
+    plot_alignment(result.tokens, result.hypotheses[0].alignment, output)
+
+
 @command(app, epilog="**Example** `s2s-plot history runs/mine/seed-* -o losses.svg`")
 def history(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders written by s2s-train.")],

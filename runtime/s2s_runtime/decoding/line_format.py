@@ -1,4 +1,4 @@
-"""Writing results as lines: texts, JSON, n-best lists of Moses, alignments of Pharaoh."""
+"""Writing results as lines: texts, JSON, n-best lists of Moses and Phonetisaurus, alignments of Pharaoh."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 
 from s2s_runtime.results import Hypothesis, Result
+from s2s_runtime.search.scoring import LengthPenalty
 from s2s_runtime.vocabulary.vocabulary import Vocabulary
 
 
@@ -18,6 +19,8 @@ class LineFormat:
         scores: whether the score and a tab stand before each hypothesis.
         numbered: whether the number of its text (from 1) and a tab stand before each hypothesis.
         moses: whether each hypothesis is a line of an n-best list as Moses writes them, instead.
+        costs: makes costs of scores, each hypothesis being a line as Phonetisaurus writes them: source, cost, output,
+            with tabs between them; None = not.
         alignment: who wrote what from where, as Pharaoh has it, behind each hypothesis; None = not.
     """
 
@@ -25,12 +28,16 @@ class LineFormat:
     scores: bool = False
     numbered: bool = False
     moses: bool = False
+    costs: LengthPenalty | None = None
     alignment: Alignment | None = None
 
     def __call__(self, number: int, text: str, result: Result) -> str:
         """Return the lines of one result, with their ends. Line ends inside a text become spaces."""
         if self.as_json:
             return json.dumps({"text": text, **result.to_dict()}, ensure_ascii=False) + "\n"
+        if self.costs is not None:
+            lines = ((_cost(hypothesis, self.costs), on_one_line(hypothesis.text)) for hypothesis in result.hypotheses)
+            return "".join(f"{on_one_line(text)}\t{cost:.4f}\t{written}\n" for cost, written in lines)
         return "".join(f"{self._line(number, hypothesis, result)}\n" for hypothesis in result.hypotheses)
 
     def _line(self, number: int, hypothesis: Hypothesis, result: Result) -> str:
@@ -44,6 +51,12 @@ class LineFormat:
         if self.scores and hypothesis.score is not None:
             columns.append(f"{hypothesis.score:.4f}")
         return "\t".join([*columns, written])
+
+
+def _cost(hypothesis: Hypothesis, penalty: LengthPenalty) -> float:
+    """Return the negative log-probability of a hypothesis whose ids lack the end token; 0 of one without a score."""
+    length = len(hypothesis.ids) + (hypothesis.finish_reason == "end")
+    return -(hypothesis.score or 0.0) * penalty.divisor(length) or 0.0  # no minus before a zero
 
 
 def on_one_line(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Reading arrays by name from the files of `numpy.savez`."""
+"""Reading arrays from the files of `numpy.save`, and by name from those of `numpy.savez`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2s_runtime.errors import InputError
+
+
+def read_array(path: Path) -> NDArray[Any]:
+    """Return the array of a file that `numpy.save` wrote.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        InputError: it is no .npy file, damaged, or holds Python objects.
+    """
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: expected one array, as numpy.save writes it: {error}") from error
+    if not isinstance(array, np.ndarray):
+        raise InputError(f"{path}: expected one array (numpy.save), got several by name")
+    return array
 
 
 def read_arrays(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:

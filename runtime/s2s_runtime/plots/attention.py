@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2s_runtime.errors import InputError
-from s2s_runtime.plots.figures import draw_as_it_is, new_figure, save_figure
+from s2s_runtime.plots.figures import draw_as_it_is, new_figure, save_figure, text_size
 from s2s_runtime.plots.shown import ShownHypothesis
 
 _SHOWN: Final = {" ": "␣", "\t": "\\t", "\n": "\\n"}
@@ -68,7 +68,7 @@ def attention_figure(weights: NDArray[np.float32], source_tokens: Sequence[str],
     axes.xaxis.set(ticks_position="top", label_position="top")
     across, down = _label(axes.xaxis, source_tokens), _label(axes.yaxis, target_tokens)
     axes.set(xlabel="source", ylabel="target")
-    if _runs_leftward(source_tokens):
+    if runs_leftward(source_tokens):
         axes.invert_xaxis()
         axes.set_xlabel("source (right to left)")
     _lay_out(figure, axes, image, across, down)
@@ -88,14 +88,14 @@ def _label(axis: Any, tokens: Sequence[str]) -> list[Any]:
 def _lay_out(figure: Any, axes: Any, image: Any, across: list[Any], down: list[Any]) -> None:
     """Give the figure the size that its labels and cells need, and place everything in it."""
     rows, columns = image.get_array().shape
-    widest = max(_inches(label)[0] for label in across) + 0.5 * _CELL
+    widest = max(text_size(label)[0] for label in across) + 0.5 * _CELL
     level = widest <= _CELL or columns * widest <= _LEVEL_GRID
     if not level:
         for label in across:
             label.set_rotation(90)
     grid = (_side(columns, max(_CELL, widest) if level else _CELL), _side(rows, _CELL))
-    left = max(_inches(label)[0] for label in down) + _TITLE + _EDGE
-    above = max(_inches(label)[1] for label in across) + _TITLE + _EDGE
+    left = max(text_size(label)[0] for label in down) + _TITLE + _EDGE
+    above = max(text_size(label)[1] for label in across) + _TITLE + _EDGE
     width, height = left + grid[0] + 2 * _EDGE + _BAR + _BAR_LABELS, above + grid[1] + _EDGE
     figure.set_size_inches(width, height)
     axes.set_position((left / width, _EDGE / height, grid[0] / width, grid[1] / height))
@@ -110,11 +110,6 @@ def _side(count: int, cell: float) -> float:
     return min(max(count * cell, _SMALLEST_GRID), _LARGEST_GRID)
 
 
-def _inches(label: Any) -> tuple[float, float]:
-    extent = label.get_window_extent()
-    return extent.width / label.figure.dpi, extent.height / label.figure.dpi
-
-
 def visible(token: str) -> str:
     """Return a token as a label shows it: spaces and controls as signs, long ones shortened in the middle."""
     shown = "".join(_SHOWN.get(symbol, symbol if symbol.isprintable() else ascii(symbol)[1:-1]) for symbol in token)
@@ -124,7 +119,7 @@ def visible(token: str) -> str:
     return shown if len(shown) <= _LONGEST_LABEL else f"{shown[:half]}…{shown[-half:]}"
 
 
-def _runs_leftward(tokens: Sequence[str]) -> bool:
+def runs_leftward(tokens: Sequence[str]) -> bool:
     """Return whether most letters are of scripts written from right to left."""
     kinds = [unicodedata.bidirectional(symbol) for token in tokens for symbol in token]
     return sum(kind in ("R", "AL") for kind in kinds) > sum(kind == "L" for kind in kinds)

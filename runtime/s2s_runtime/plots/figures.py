@@ -78,6 +78,12 @@ def draw_as_it_is(texts: list[Any]) -> None:
         text.set(parse_math=False, fontfamily=families)
 
 
+def text_size(text: Any) -> tuple[float, float]:
+    """Return the width and the height of a text as it is drawn, in inches."""
+    extent = text.get_window_extent()
+    return extent.width / text.figure.dpi, extent.height / text.figure.dpi
+
+
 def png_bytes(figure: Any) -> bytes:
     """Return a figure as the content of a PNG file."""
     buffer = io.BytesIO()

@@ -97,6 +97,10 @@ def test_columns_of_rows_pass(tiny: Model, kind: str) -> None:
         (["--records", "csv", "--json"], "a\n", "--records: expected no --json with rows, unless --column names one"),
         (["--records", "tsv", "-n", "2", "--beam-size", "2"], "a\n", "expected no --num-hypotheses, as a row has one"),
         (["--moses", "--json"], "a\n", "--moses: expected no --json beside it"),
+        (["--phonetisaurus", "--moses"], "a\n", "--phonetisaurus: expected no --moses beside it"),
+        (["--phonetisaurus", "--scores"], "a\n", "--phonetisaurus: expected no --scores beside it"),
+        (["--alignment", "--phonetisaurus"], "a\n", "--alignment: expected no --phonetisaurus beside it"),
+        (["--phonetisaurus", "--return-end-token"], "a\n", "--return-end-token: needs --json"),
         (["--alignment", "--stream"], "a\n", "--alignment: expected no --stream beside it"),
         (["--records", "jsonl", "--score"], "a\n", "--records"),
     ],
@@ -121,6 +125,22 @@ def test_lists_of_moses(tiny: Model) -> None:
     assert run(*given, stdin="abc\nde\n") == expected
     aligned = run(*given, "--alignment", stdin="abc\nde\n").splitlines()
     assert [line.rpartition(" ||| ")[0] for line in aligned] == expected.splitlines()
+
+
+@pytest.mark.parametrize("penalty", [1.0, 0.0, 0.5])
+def test_lines_of_phonetisaurus(tiny: Model, penalty: float) -> None:
+    """Source, cost, output; the cost is the negative log-probability, however scores are made of it."""
+    given = ["--phonetisaurus", "-n", "3", "--beam-size", "3", "--length-penalty", str(penalty)]
+    lines = [line.split("\t") for line in run(*given, "--keep-empty", stdin="abc\n\nde\n").splitlines()]
+    assert lines[3] == ["", "0.0000", ""]
+    results = tiny.generate(["abc", "de"], beam_size=3, num_hypotheses=3, length_penalty=penalty)
+    expected = []
+    for source, result in zip(["abc", "de"], results, strict=True):
+        scores = tiny.score([source] * 3, [h.ids for h in result.hypotheses])
+        expected += [[source, -s.log_probability, h.text] for s, h in zip(scores, result.hypotheses, strict=True)]
+    assert [
+        [source, pytest.approx(float(cost), abs=2e-4), text] for source, cost, text in lines[:3] + lines[4:]
+    ] == expected
 
 
 def test_alignments_pair_what_attends_most(tiny: Model) -> None:

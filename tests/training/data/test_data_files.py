@@ -4,9 +4,8 @@ import pytest
 
 from s2s_training.data.corpus import Corpus, Example, write_tsv
 from s2s_training.data.datasets import default_config, load_corpus
-from s2s_training.data.pair_files import read_columns, read_parallel
+from s2s_training.data.pair_files import read_columns, read_parallel, read_tsv
 from s2s_training.data.text_files import Reading
-from s2s_training.data.tsv import read_tsv
 from s2s_training.data.vocabulary_builder import build_vocabulary
 from s2s_training.errors import ConfigError, DataError, DataNotFoundError
 

@@ -7,8 +7,8 @@ from s2s_training.config.data import DataConfig
 from s2s_training.data.cmudict import without_stress
 from s2s_training.data.corpus import Example
 from s2s_training.data.datasets import default_config, load_corpus
+from s2s_training.data.pair_files import read_tsv
 from s2s_training.data.text_files import Reading
-from s2s_training.data.tsv import read_tsv
 from s2s_training.errors import DataError, DataNotFoundError
 
 

@@ -6,7 +6,7 @@ import pytest
 from s2s_training.data.arrays import BucketedPairs, Layout, encode_pairs
 from s2s_training.data.corpus import Example, split_corpus
 from s2s_training.data.datasets import tutorial_config
-from s2s_training.data.tsv import read_tsv
+from s2s_training.data.pair_files import read_tsv
 from s2s_training.data.vocabulary_builder import build_vocabulary
 
 pytestmark = pytest.mark.tensorflow

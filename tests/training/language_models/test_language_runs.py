@@ -28,7 +28,7 @@ def text(tmp_path_factory):
 def config(text):
     """A run of a few seconds, with dropout, whose windows are shorter than lines."""
     shares = {"valid_fraction": 0.2, "test_fraction": 0.2}
-    return default_config(str(text), "language-model").override(**OPTIONS, **shares, dropout=0.1, decoder_layers=2)
+    return default_config(str(text), "language-model").override(**OPTIONS, **shares, dropout=0.1)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from s2s_training.errors import ConfigError, DataNotFoundError
 from s2s_training.runs.summaries import describe
 
 app = make_app()
+Train = Callable[[TrainingConfig, Path], dict[str, Any]]
 EPILOG = """
 RUN holds model.keras and vocab.json for s2s-export, and history.json, loss.png, summary.json.
 
@@ -46,6 +47,8 @@ RUN holds model.keras and vocab.json for s2s-export, and history.json, loss.png,
 `s2s-train --resume -o runs/letters`
 
 `s2s-train --config runs/letters/config.toml --seeds 1,2,3 -o runs/again`
+
+`s2s-train pairs.tsv --vary "units=64,128 cell=gru,lstm" --jobs 2 -o runs/grid`
 """
 
 
@@ -63,7 +66,10 @@ def train(given: Given) -> None:
     try:
         config = _configure(options, settings)
         seeds = _seeds(settings, options)
-        summary = _run(config, settings, seeds)
+        vary = _vary(settings, options)
+        if settings.jobs > 1 and seeds is None and vary is None:
+            raise ConfigError("jobs: expected --seeds or --vary beside it, which make several runs")
+        summary = _run(config, settings, seeds, vary)
     except ConfigError as error:
         raise UsageError(str(error)) from error
     except KeyboardInterrupt:
@@ -119,28 +125,70 @@ def _seeds(settings: TrainSettings, typed: Mapping[str, Any]) -> list[int] | Non
     return parse_seeds(settings.seeds)
 
 
+def _vary(settings: TrainSettings, typed: Mapping[str, Any]) -> str | None:
+    """Return what is to be varied; a folder that is resumed keeps what it was begun with."""
+    from s2s_training.runs.variations import begun_variations
+
+    if settings.vary is None and settings.resume and "data" not in typed and not settings.config:
+        return begun_variations(settings.run)
+    return settings.vary
+
+
 def _how_to_go_on(run: Path) -> str:
     """Return the advice that is printed after the word "interrupted"."""
     from s2s_training.runs.resuming import has_begun
 
     if not has_begun(run):
         return "nothing was written yet"
-    return f"s2s-train --resume -o {shlex.quote(str(run))} goes on with the last whole epoch"
+    within = ", or the last state in it" if any(run.glob("**/backup/epoch-*-step-*.weights.h5")) else ""
+    return f"s2s-train --resume -o {shlex.quote(str(run))} goes on with the last whole epoch{within}"
 
 
-def _run(config: TrainingConfig, settings: TrainSettings, seeds: list[int] | None) -> dict[str, Any]:
-    from s2s_runtime.console.progress import stages
-    from s2s_training.quiet_import import import_quietly
+def _run(config: TrainingConfig, settings: TrainSettings, seeds: list[int] | None, vary: str | None) -> dict[str, Any]:
+    """Train what is asked for, and return the summary of all."""
+    from s2s_runtime.files.json_fields import write_json
+    from s2s_training.runs.resuming import write_seeds
     from s2s_training.runs.run_folder import RunFolder
     from s2s_training.runs.seeds import check_seeds_folder, seed_folder, train_seeds
+    from s2s_training.runs.variations import compare, parse_variations, variation_folder, varied, write_variations
 
-    run, how = settings.run, {"resume": settings.resume, "force": settings.force}
-    if seeds is not None:
-        check_seeds_folder(run)
-    runs = {run: config} if seeds is None else {seed_folder(run, seed): config.override(seed=seed) for seed in seeds}
+    run = settings.run
+    grid = [{}] if vary is None else parse_variations(vary)
+    variations = [
+        (options, variation_folder(run, options) if options else run, varied(config, options)) for options in grid
+    ]
+    runs: dict[Path, TrainingConfig] = {}
+    for _, folder, own in variations:
+        if seeds is not None:
+            check_seeds_folder(folder)
+        runs |= (
+            {folder: own} if seeds is None else {seed_folder(folder, seed): own.override(seed=seed) for seed in seeds}
+        )
     for folder, own in runs.items():  # what is cheap to see comes before TensorFlow
-        RunFolder(folder).check(own, **how)
-    _require_data(config, settings)
+        RunFolder(folder).check(own, resume=settings.resume, force=settings.force)
+        _require_data(own, settings)
+    if vary is not None:
+        check_seeds_folder(run)
+        write_variations(run, vary)
+    if seeds is not None and (vary is not None or settings.jobs > 1):
+        write_seeds(run, seeds)
+    one = _one_by_one(config, settings) if settings.jobs == 1 else _side_by_side(runs, settings)
+    summaries = [
+        (options, one(own, folder) if seeds is None else train_seeds(own, folder, seeds, one))
+        for options, folder, own in variations
+    ]
+    if vary is None:
+        return summaries[0][1]
+    summary = compare(summaries)
+    write_json(run / "summary.json", summary)
+    return summary
+
+
+def _one_by_one(config: TrainingConfig, settings: TrainSettings) -> Train:
+    """Return what trains a run in this process, with TensorFlow loaded."""
+    from s2s_runtime.console.progress import stages
+    from s2s_training.quiet_import import import_quietly
+
     with stages() as tell:
         tell("loading TensorFlow")
         import_quietly(config.fit.devices)
@@ -151,12 +199,25 @@ def _run(config: TrainingConfig, settings: TrainSettings, seeds: list[int] | Non
 
     def one(own: TrainingConfig, folder: Path) -> dict[str, Any]:
         progress = ShowProgress(console, own.fit.epochs, smoothed=own.fit.label_smoothing > 0)
+        how = {"resume": settings.resume, "force": settings.force}
         try:
             return train(own, folder, **how, callbacks=[progress], stages=progress.stage)
         finally:
             progress.stop()  # an interrupted run would leave the bar, and the cursor hidden
 
-    return one(config, run) if seeds is None else train_seeds(config, run, seeds, one)
+    return one
+
+
+def _side_by_side(runs: dict[Path, TrainingConfig], settings: TrainSettings) -> Train:
+    """Train all runs in processes of their own, and return what reads the summary of one."""
+    from s2s_training.commands.runs_shown import showing
+    from s2s_training.runs.run_folder import RunFolder
+    from s2s_training.runs.side_by_side import train_side_by_side
+
+    how = [flag for flag, given in (("--resume", settings.resume), ("--force", settings.force)) if given]
+    with showing(settings.run, list(runs)) as tell:
+        train_side_by_side(runs, settings.jobs, how, tell)
+    return lambda _, folder: RunFolder(folder).read_summary()
 
 
 def _require_data(config: TrainingConfig, settings: TrainSettings) -> None:

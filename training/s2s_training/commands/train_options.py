@@ -22,6 +22,12 @@ class TrainSettings:
     seeds: Annotated[str | None, Option(metavar="N,N,...")] = None
     """A run for each, in RUN/seed-N; mean and spread."""
 
+    vary: Annotated[str | None, Option(metavar="OPTIONS")] = None
+    """A run for each combination, such as "units=64,128 cell=gru,lstm"; a table of all."""
+
+    jobs: Annotated[int, Option(at_least=1)] = 1
+    """Runs of --seeds and --vary side by side, each with its share of the cores."""
+
     tutorial: Annotated[bool, Option(flags=["--tutorial"])] = False
     """The published Keras character translator."""
 

@@ -99,6 +99,11 @@ class DataConfig:
     """Keep so many symbols a side; pieces to train, for unit sentencepiece. The most frequent are kept, of equally
     frequent ones the first by code point, and the rest become the unknown symbol; named symbols come on top."""
 
+    shuffle_buffer: Annotated[int | None, Option(panel=PANEL, at_least=1)] = None
+    """Pairs in memory at a time; else all. Files are read once; their pairs, as numbers, then lie in RUN/pairs while
+    the run trains, and each epoch deals them out to blocks of this size anew, within which they are shuffled. A buffer
+    for all pairs trains the same model as none. For files only."""
+
     max_source_length: Annotated[int | None, Option(panel=PANEL, at_least=1)] = None
     """Leave out longer training sources; else outliers only. Outliers, which are left out of all parts, are far longer
     than the others: see `s2s_training.data.lengths`."""
@@ -129,6 +134,8 @@ class DataConfig:
 
     def _share_problems(self) -> list[str]:
         problems = []
+        if self.shuffle_buffer is not None and self.split == "last" and self.valid_data is None:
+            problems.append("shuffle_buffer: expected split 'hash', or valid_data; got split 'last'")
         if self.valid_fraction + self.test_fraction >= 1:
             problems.append(
                 f"valid_fraction, test_fraction: expected shares that sum to less than 1, got {self.valid_fraction} "

@@ -89,6 +89,10 @@ class FitConfig:
     buckets: Annotated[int, Option(panel=PANEL, at_least=1)] = 6
     """Groups of similar length. Batches are drawn from one each."""
 
+    backup_steps: Annotated[int, Option(panel=PANEL, at_least=0)] = 0
+    """Steps between states for --resume; 0 = one an epoch. Interrupted within an epoch, a run goes on behind the last
+    of them, and ends as if it had not been. A state is written in about the time that the saved model takes."""
+
     seed: Annotated[int, Option(panel=PANEL, at_least=0, at_most=LARGEST_SEED)] = 1
     """Seed of weights, order, dropout, and of sums (addition)."""
 

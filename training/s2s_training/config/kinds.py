@@ -33,6 +33,7 @@ _MEANINGLESS: Final[Mapping[Kind, Mapping[str, tuple[str, ...]]]] = {
         "it has no decoder": _DECODER,
         "it writes a symbol for each that it reads, in their order": ("upsample", "reverse"),
         "it reads pairs, each from the beginning": _STREAM,
+        "lengths of pairs are compared in memory": ("shuffle_buffer",),
     },
     "ctc": {
         "it has no decoder": _DECODER,
@@ -40,6 +41,7 @@ _MEANINGLESS: Final[Mapping[Kind, Mapping[str, tuple[str, ...]]]] = {
         "its loss is over all alignments": ("label_smoothing",),
         "its loss was not tried on several": ("devices",),
         "it reads pairs, each from the beginning": _STREAM,
+        "lengths of pairs are compared in memory": ("shuffle_buffer",),
     },
     "language-model": {
         "it has no source": (*_SOURCE, "encoder_layers", "upsample", "attention", "heads", "peek"),
@@ -50,6 +52,8 @@ _MEANINGLESS: Final[Mapping[Kind, Mapping[str, tuple[str, ...]]]] = {
         "nothing that it writes is right or wrong": ("select", "decode_valid", "score"),
         "its batches are windows of one length": ("buckets",),
         "nothing in its windows is padding": ("padding",),
+        "its text lies on the disk in any case": ("shuffle_buffer",),
+        "states that are carried from batch to batch aren't kept": ("backup_steps",),
         "states are carried from batch to batch on one device": ("devices", "mixed_precision"),
     },
 }

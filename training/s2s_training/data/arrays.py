@@ -184,12 +184,16 @@ class BucketedPairs:
         return source, target
 
 
-def _groups(lengths: NDArray[np.int64], buckets: int) -> list[NDArray[np.bool_]]:
-    """Return masks (rows,) of at most `buckets` groups of similar length.
+def bucket_limits(distinct: NDArray[np.int64], counts: NDArray[np.int64], buckets: int) -> NDArray[np.int64]:
+    """Return the lengths by which rows are grouped: (groups + 1,), a group being above one limit, up to the next.
 
     The groups are those for which padding each row to the longest of its group costs least.
+
+    Args:
+        distinct: the lengths that occur, in rising order.
+        counts: rows of each.
+        buckets: how many groups at most.
     """
-    distinct, counts = np.unique(lengths, return_counts=True)
     below = np.concatenate([[0], np.cumsum(counts)])  # rows shorter than each distinct length, and all
     first, last = np.ogrid[: len(distinct) + 1, : len(distinct) + 1]
     longest = np.concatenate([[0], distinct])
@@ -203,5 +207,10 @@ def _groups(lengths: NDArray[np.int64], buckets: int) -> list[NDArray[np.bool_]]
     edges = [len(distinct)]
     for cut in reversed(cuts):
         edges.append(int(cut[edges[-1]]))
-    limits = longest[[0, *reversed(edges)]]
+    return longest[[0, *reversed(edges)]]
+
+
+def _groups(lengths: NDArray[np.int64], buckets: int) -> list[NDArray[np.bool_]]:
+    """Return masks (rows,) of at most `buckets` groups of similar length; see `bucket_limits`."""
+    limits = bucket_limits(*np.unique(lengths, return_counts=True), buckets)
     return [(lengths > low) & (lengths <= high) for low, high in pairwise(limits)]

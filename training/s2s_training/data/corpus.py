@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from s2s_runtime.files.atomic_write import write_text
+from s2s_runtime.files.atomic_write import replacing
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
 from s2s_training.config.data import DataConfig, Normalization, Split
 from s2s_training.errors import DataError
@@ -146,5 +146,5 @@ def _too_few(examples: Sequence[Example], empty: Sequence[str], split: Split, ke
 
 def write_tsv(path: Path, examples: Iterable[Example]) -> None:
     """Write examples as `source<TAB>target[<TAB>further right target ...]`; the file appears whole, or not at all."""
-    rows = ("\t".join((source, *targets)) for source, targets in examples)
-    write_text(path, "".join(f"{row}\n" for row in rows))
+    with replacing(path) as beside, beside.open("wb") as file:
+        file.writelines("\t".join((source, *targets)).encode() + b"\n" for source, targets in examples)

@@ -34,7 +34,7 @@ Lengths = tuple[Sequence[int], Sequence[int]]
 Measure = Callable[[Sequence[Example]], Lengths]
 
 
-class _TooLong(NamedTuple):
+class TooLong(NamedTuple):
     """A text that is longer than a limit: its side (0 = source, 1 = target), its number of symbols, and itself."""
 
     side: int
@@ -57,29 +57,50 @@ def within_lengths(corpus: Corpus, data: DataConfig, measure: Measure) -> Corpus
     Raises:
         DataError: no training pair is left.
     """
-    limits = [math.inf if limit is None else limit for limit in (data.max_source_length, data.max_target_length)]
     usual_lengths = [int(np.percentile(lengths, OFTEN, method="higher")) for lengths in measure(corpus.train)]
+    limits, bounds = limits_and_bounds(data, usual_lengths)
+    parts = {name: _divide(getattr(corpus, name), measure, bounds) for name in ("train", "valid", "test")}
+    outliers = [outlier for _, outliers in parts.values() for outlier in outliers]
+    warn(outliers, usual_lengths, len(corpus.train) + len(corpus.valid) + len(corpus.test))
+    kept = {name: part for name, (part, _) in parts.items()}
+    kept["train"], longer = _divide(kept["train"], measure, limits)
+    say_longer(limits, len(longer), len(kept["train"]), len(corpus.train))
+    return dataclasses.replace(corpus, **kept)
+
+
+def limits_and_bounds(data: DataConfig, usual_lengths: Sequence[int]) -> tuple[list[float], list[float]]:
+    """Return for each side the limit given, and the length above which a text is an outlier; infinite = there is none.
+
+    Args:
+        data: the limits.
+        usual_lengths: what 95% of a side's training texts have at most.
+    """
+    limits = [math.inf if limit is None else limit for limit in (data.max_source_length, data.max_target_length)]
     bounds = [
         max(LEAST, TIMES * usual) if limit == math.inf else math.inf
         for usual, limit in zip(usual_lengths, limits, strict=True)
     ]
-    parts = {name: _divide(getattr(corpus, name), measure, bounds) for name in ("train", "valid", "test")}
-    _warn([outlier for _, outliers in parts.values() for outlier in outliers], usual_lengths, corpus)
-    kept = {name: part for name, (part, _) in parts.items()}
-    kept["train"], longer = _divide(kept["train"], measure, limits)
-    if not kept["train"]:
+    return limits, bounds
+
+
+def say_longer(limits: Sequence[float], longer: int, left: int, total: int) -> None:
+    """Log how many training pairs are longer than the limits given.
+
+    Raises:
+        DataError: none is left.
+    """
+    if not left:
         raise DataError(
             f"no training pair has at most {limits[0]} source and {limits[1]} target symbols: raise "
             f"max_source_length or max_target_length"
         )
     if longer:
-        logger.info("%d of %d training pairs are longer than the limits given", len(longer), len(corpus.train))
-    return dataclasses.replace(corpus, **kept)
+        logger.info("%d of %d training pairs are longer than the limits given", longer, total)
 
 
 def _divide(
     examples: Sequence[Example], measure: Measure, most: Sequence[float]
-) -> tuple[list[Example], list[_TooLong]]:
+) -> tuple[list[Example], list[TooLong]]:
     """Divide examples into those within the limits and the texts that are too long."""
     if max(most) == math.inf == min(most):
         return list(examples), []
@@ -89,15 +110,14 @@ def _divide(
         if side is None:
             kept.append(example)
         else:
-            too_long.append(_TooLong(side, lengths[side], (example.source, example.targets[0])[side]))
+            too_long.append(TooLong(side, lengths[side], (example.source, example.targets[0])[side]))
     return kept, too_long
 
 
-def _warn(outliers: Sequence[_TooLong], usual_lengths: Sequence[int], corpus: Corpus) -> None:
+def warn(outliers: Sequence[TooLong], usual_lengths: Sequence[int], total: int) -> None:
     """Log how many outliers were left out, which they are, and which option keeps them."""
     if not outliers:
         return
-    total = len(corpus.train) + len(corpus.valid) + len(corpus.test)
     named = [
         f"a {SIDES[outlier.side]} of {outlier.length:,} symbols ({_shown(outlier.text)})"
         for outlier in outliers[:_NAMED]

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from s2s_runtime.errors import raised_as
+from s2s_runtime.files import pair_rows
+from s2s_runtime.files.pair_rows import LeftOut
 from s2s_training.config.data import DataConfig
 from s2s_training.data.corpus import Example
 from s2s_training.data.record_files import RECORDS, kind_of, pairs_of_cells, read_records
 from s2s_training.data.text_files import PLAIN, Reading, RowLimit
-from s2s_training.data.tsv import read_tsv
 from s2s_training.errors import DataError
 from s2s_training.stages import Stages, unseen
 
@@ -63,6 +64,26 @@ def read_pairs(
             )
         else:
             yield from read_tsv(path, limit, reading)
+
+
+def read_tsv(path: Path, rows: int | RowLimit | None = None, reading: Reading = PLAIN) -> Iterator[Example]:
+    """Yield the pairs of a file, in its order.
+
+    Args:
+        path: the file.
+        rows: only the first so many; None = all.
+        reading: encoding, and what becomes of lines without a pair.
+
+    Raises:
+        DataError: a line isn't in that encoding or has no tab (with its number), or no line holds a pair.
+    """
+    limit = RowLimit.of(rows)
+    left_out = LeftOut(reading.strict)
+    with raised_as(DataError), reading.open(path) as opened:
+        for _, source, targets in pair_rows.read_pairs(opened, left_out, rows=limit.left):
+            yield Example(source, targets)
+    limit.use(left_out.seen)
+    reading.warn(path, left_out)
 
 
 def read_columns(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from itertools import islice
+from typing import Any, Protocol
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from s2s_training.data.arrays import BucketedPairs, Ids, Layout
+from s2s_training.data.arrays import Ids, Layout
 
 
 class EpochOrder(keras.callbacks.Callback):
@@ -22,12 +23,14 @@ class EpochOrder(keras.callbacks.Callback):
 
     Attributes:
         epoch: the one to be drawn next, from 0.
+        skip: batches of it that a run had seen before it was interrupted; 0 from the next epoch on.
     """
 
     def __init__(self, seed: int) -> None:
         super().__init__()
         self._seed = seed
         self.epoch = 0
+        self.skip = 0
 
     def generator(self) -> np.random.Generator:
         """Return a random generator for the order of the current epoch's batches."""
@@ -43,8 +46,27 @@ class EpochOrder(keras.callbacks.Callback):
                 state = seeds.state
                 state.assign(generator.integers(2**32, size=state.shape, dtype=np.uint32))
 
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Leave out no batches any more."""
+        self.skip = 0
 
-def make_dataset(pairs: BucketedPairs, layout: Layout, order: EpochOrder | None = None) -> tf.data.Dataset:
+
+class Batches(Protocol):
+    """Pairs from which batches are drawn, such as `BucketedPairs`.
+
+    Attributes:
+        steps: batches in an epoch.
+    """
+
+    @property
+    def steps(self) -> int:
+        """The number of batches in an epoch."""
+
+    def batches(self, generator: np.random.Generator | None = None) -> Iterator[tuple[Ids, Ids]]:
+        """Yield the batches of an epoch, shuffled by the generator, as padded ids of sources and targets."""
+
+
+def make_dataset(pairs: Batches, layout: Layout, order: EpochOrder | None = None) -> tf.data.Dataset:
     """Return the batches of one epoch as a dataset for `fit` or `evaluate`.
 
     An element is `(inputs, labels, weights)`: inputs `(source, target)`, or the source alone where nothing is fed;
@@ -59,11 +81,11 @@ def make_dataset(pairs: BucketedPairs, layout: Layout, order: EpochOrder | None 
     """
 
     def batches() -> Iterator[tuple[Ids, Ids]]:
-        return pairs.batches(None if order is None else order.generator())
+        return pairs.batches() if order is None else islice(pairs.batches(order.generator()), order.skip, None)
 
     shape = tf.TensorSpec((None, None), tf.int32)
     dataset = tf.data.Dataset.from_generator(batches, output_signature=(shape, shape))
-    dataset = dataset.apply(tf.data.experimental.assert_cardinality(pairs.steps))
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(pairs.steps - (0 if order is None else order.skip)))
     options = tf.data.Options()
     # With autotuning on, the end of an epoch waits for a tuning thread that sleeps for doubling periods: an epoch of
     # 12 s was seen to last 20 s (TensorFlow 2.21). There is nothing here to tune.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import chain
+from typing import NamedTuple
 
 from s2s_runtime.vocabulary.sentencepiece import PieceModel
 from s2s_runtime.vocabulary.vocabulary_file import PaddingPolicy, Unit, Vocabulary, VocabularyFile
@@ -28,6 +28,23 @@ ZERO_ROW = -1
 BLANK, BLANK_ID = "<blank>", 0  # of CTC
 
 
+class SymbolCounts(NamedTuple):
+    """What a vocabulary is built from: how often each symbol of a side occurs, and those of its longest text."""
+
+    counts: Counter[str]
+    longest: int
+
+    @classmethod
+    def of(cls, texts: Iterable[Sequence[str]]) -> SymbolCounts:
+        """Count the symbols of texts, which are gone through once."""
+        counts: Counter[str] = Counter()
+        longest = 0
+        for symbols in texts:
+            counts.update(symbols)
+            longest = max(longest, len(symbols))
+        return cls(counts, longest)
+
+
 def build_vocabulary(corpus: Corpus, config: TrainingConfig, pieces: PieceModels | None = None) -> VocabularyFile:
     """Return the vocabularies of both sides, the padding policy and the length of the longest target.
 
@@ -42,9 +59,47 @@ def build_vocabulary(corpus: Corpus, config: TrainingConfig, pieces: PieceModels
     Raises:
         DataError: a named symbol occurs in the texts.
     """
+    pieces = pieces or piece_models(corpus.train, config.data)
+    examples = corpus.train if reads_training_alone(config) else [*corpus.train, *corpus.valid, *corpus.test]
+    source, target = cutters(config.data, pieces)
+    return vocabulary_of(
+        SymbolCounts.of(source.split(example.source) for example in examples),
+        SymbolCounts.of(target.split(example.targets[0]) for example in examples),
+        config,
+        pieces,
+        some_shorter=config.model.kind == "same-length"
+        and any(len(target.split(one.targets[0])) < len(source.split(one.source)) for one in examples),
+    )
+
+
+def reads_training_alone(config: TrainingConfig) -> bool:
+    """Return whether symbols are those of the training part; else they are those of all parts."""
+    return config.model.padding == "mask"
+
+
+def vocabulary_of(
+    sources: SymbolCounts,
+    targets: SymbolCounts,
+    config: TrainingConfig,
+    pieces: PieceModels,
+    *,
+    some_shorter: bool = True,
+) -> VocabularyFile:
+    """Return what `build_vocabulary` does, from the symbols of both sides.
+
+    Args:
+        sources: symbols of the sources.
+        targets: symbols of the first targets.
+        config: see `build_vocabulary`.
+        pieces: likewise.
+        some_shorter: whether some target is shorter than its source, as a tagger asks.
+
+    Raises:
+        DataError: a named symbol occurs in the texts.
+    """
     if config.model.padding == "mask":
-        return _masked(corpus.train, config.data, config.model, pieces or piece_models(corpus.train, config.data))
-    return _published([*corpus.train, *corpus.valid, *corpus.test], config)
+        return _masked(sources, targets, config, pieces, some_shorter=some_shorter)
+    return _published(sources, targets, config)
 
 
 def drop_long(corpus: Corpus, data: DataConfig, pieces: PieceModels | None = None) -> Corpus:
@@ -58,40 +113,43 @@ def drop_long(corpus: Corpus, data: DataConfig, pieces: PieceModels | None = Non
     Raises:
         DataError: no training pair is left.
     """
-    models = pieces or piece_models(corpus.train, data)
+    source, target = cutters(data, pieces or piece_models(corpus.train, data))
 
     def measure(examples: Sequence[Example]) -> tuple[list[int], list[int]]:
-        sources, targets = _cut(examples, data, models)
-        return [len(source) for source in sources], [len(target) for target in targets]
+        return (
+            [len(source.split(example.source)) for example in examples],
+            [len(target.split(example.targets[0])) for example in examples],
+        )
 
     return within_lengths(corpus, data, measure)
 
 
-def _masked(examples: Sequence[Example], data: DataConfig, model: ModelConfig, pieces: PieceModels) -> VocabularyFile:
+def _masked(
+    sources: SymbolCounts, targets: SymbolCounts, config: TrainingConfig, pieces: PieceModels, *, some_shorter: bool
+) -> VocabularyFile:
     # Padding needs an id of its own where embeddings look it up; one-hot rows of it are zeros.
+    data, model = config.data, config.model
     padding = [PADDING] if model.embedding else []
-    sources, targets = _cut(examples, data, pieces)
-    cutter, target_cutter = _cutters(data, pieces)
+    cutter, target_cutter = cutters(data, pieces)
     source = dataclasses.replace(
         cutter,
         symbols=named_first((*padding, UNKNOWN), cutter, sources, data),
         padding=PADDING if padding else None,
         reverse=data.reverse,
     )
-    target = _masked_target(target_cutter, (sources, targets), data, model)
+    target = _masked_target(target_cutter, targets, data, model, some_shorter=some_shorter)
     policy = PaddingPolicy(masked=True, id=0 if padding else ZERO_ROW)
     fed = model.kind == "encoder-decoder"  # else targets are as long as sources let them be
-    return VocabularyFile(source, target, policy, max_length=max(map(len, targets)) + 1 if fed else None)
+    return VocabularyFile(source, target, policy, max_length=targets.longest + 1 if fed else None)
 
 
 def _masked_target(
-    cutter: Vocabulary, texts: tuple[list[list[str]], list[list[str]]], data: DataConfig, model: ModelConfig
+    cutter: Vocabulary, targets: SymbolCounts, data: DataConfig, model: ModelConfig, *, some_shorter: bool
 ) -> Vocabulary:
-    """Return the target's vocabulary, given how it is cut and the symbols of all sources and targets.
+    """Return the target's vocabulary, given how it is cut, its symbols, and whether some are shorter than their source.
 
     A tagger has an end symbol only where some target is shorter than its source, and CTC a blank in place of padding.
     """
-    sources, targets = texts
     if model.kind == "ctc":
         return dataclasses.replace(cutter, symbols=named_first((BLANK, UNKNOWN), cutter, targets, data))
     padding = (PADDING,) if model.embedding else ()
@@ -99,7 +157,7 @@ def _masked_target(
     end: tuple[str, ...] = (END,)
     if model.kind == "same-length":
         start = ()
-        end = end if any(map(_is_shorter, targets, sources)) else ()
+        end = end if some_shorter else ()
     return dataclasses.replace(
         cutter,
         symbols=named_first((*padding, UNKNOWN, *start, *end), cutter, targets, data),
@@ -109,19 +167,14 @@ def _masked_target(
     )
 
 
-def _is_shorter(one: Sequence[str], other: Sequence[str]) -> bool:
-    return len(one) < len(other)
-
-
-def _published(examples: Sequence[Example], config: TrainingConfig) -> VocabularyFile:
+def _published(sources: SymbolCounts, targets: SymbolCounts, config: TrainingConfig) -> VocabularyFile:
     data = config.data
     source_form, target_form = data.normalizations
     fed = config.model.kind != "repeat-vector"
-    sources, targets = _cut(examples, data, PieceModels())
     wrappers = (TAB, LINE_FEED) if fed else ()
-    filler = [[SPACE]] if config.model.padding == "space" else []
-    source_symbols = _symbols([*sources, *filler], data, ())
-    target_symbols = sorted([*_symbols([*targets, *filler], data, wrappers), *wrappers])
+    filler = Counter([SPACE] if config.model.padding == "space" else [])
+    source_symbols = _symbols(sources.counts + filler, data, ())
+    target_symbols = sorted([*_symbols(targets.counts + filler, data, wrappers), *wrappers])
     if not fed:  # one table for both sides, as published for addition
         source_symbols = target_symbols = sorted({*source_symbols, *target_symbols})
     source = Vocabulary(
@@ -146,26 +199,17 @@ def _published(examples: Sequence[Example], config: TrainingConfig) -> Vocabular
         masked=False,
         id=source_symbols.index(SPACE) if filler else ZERO_ROW,
         side="left" if data.reverse else "right",  # padded at the end, then reversed as a whole
-        length=max(map(len, sources)),
+        length=sources.longest,
     )
-    return VocabularyFile(source, target, policy, max_length=max(map(len, targets)) + len(wrappers))
-
-
-def _cut(examples: Sequence[Example], data: DataConfig, pieces: PieceModels) -> tuple[list[list[str]], list[list[str]]]:
-    """Return the symbols of every source and of every first target."""
-    source, target = _cutters(data, pieces)
-    return (
-        [source.split(example.source) for example in examples],
-        [target.split(example.targets[0]) for example in examples],
-    )
+    return VocabularyFile(source, target, policy, max_length=targets.longest + len(wrappers))
 
 
 def target_cutter(data: DataConfig, pieces: PieceModels) -> Vocabulary:
     """Return a vocabulary that cuts targets; which symbols it knows plays no part in that."""
-    return _cutters(data, pieces)[1]
+    return cutters(data, pieces)[1]
 
 
-def _cutters(data: DataConfig, pieces: PieceModels) -> tuple[Vocabulary, Vocabulary]:
+def cutters(data: DataConfig, pieces: PieceModels) -> tuple[Vocabulary, Vocabulary]:
     """Return a vocabulary for each side that cuts its texts; which symbols it knows plays no part in that."""
     source, target = (
         Vocabulary(
@@ -189,28 +233,25 @@ def _word_rule(unit: Unit) -> int:
     return WORD_RULES[-1] if unit == "word" else WORD_RULES[0]
 
 
-def named_first(
-    named: Sequence[str], cutter: Vocabulary, texts: Iterable[Sequence[str]], data: DataConfig
-) -> tuple[str, ...]:
+def named_first(named: Sequence[str], cutter: Vocabulary, texts: SymbolCounts, data: DataConfig) -> tuple[str, ...]:
     """Return the named symbols, then those of the texts, or every piece into which a text can be cut.
 
     Args:
         named: symbols with a meaning of their own.
         cutter: how texts are cut.
-        texts: the symbols of each, gone through once; pieces don't depend on them.
+        texts: the symbols of all; pieces don't depend on them.
         data: which symbols are kept.
 
     Raises:
         DataError: a named symbol occurs in the texts.
     """
     if cutter.model is None:
-        return (*named, *_symbols(texts, data, named))
+        return (*named, *_symbols(texts.counts, data, named))
     return tuple(dict.fromkeys([*named, *PieceModel(cutter.model).written()]))
 
 
-def _symbols(texts: Iterable[Sequence[str]], data: DataConfig, named: Sequence[str]) -> list[str]:
-    """Return the symbols of texts that are frequent enough, in the order of their code points."""
-    counts = Counter(chain.from_iterable(texts))
+def _symbols(counts: Counter[str], data: DataConfig, named: Sequence[str]) -> list[str]:
+    """Return the symbols that are frequent enough, in the order of their code points."""
     clash = [symbol for symbol in named if symbol in counts]
     if clash:
         raise DataError(f"the texts hold {clash[0]!r}, which names a special symbol; replace it in the data")

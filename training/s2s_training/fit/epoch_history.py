@@ -93,6 +93,7 @@ class KeepHistory(keras.callbacks.Callback):
         config: epochs and patience.
         folder: where the history and the best weights go.
         averaging: of the weights, which are saved averaged then; or None.
+        seconds: that the first epoch took before it was interrupted.
     """
 
     def __init__(
@@ -102,8 +103,11 @@ class KeepHistory(keras.callbacks.Callback):
         config: FitConfig,
         folder: RunFolder,
         averaging: Averaging | None = None,
+        *,
+        seconds: float = 0.0,
     ) -> None:
         super().__init__()
+        self._seconds = seconds
         self.history = history
         self._schedule = schedule
         self._config = config
@@ -113,7 +117,8 @@ class KeepHistory(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Start the clock."""
-        self._begun = time.monotonic()
+        self._begun = time.monotonic() - self._seconds
+        self._seconds = 0.0
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Record the epoch.

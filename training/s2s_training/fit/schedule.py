@@ -56,10 +56,12 @@ class Before(NamedTuple):
     Attributes:
         progress: how far the schedule was, 0 to 1.
         seconds: of training.
+        steps: of the epoch in which it was interrupted.
     """
 
     progress: float = 0.0
     seconds: float = 0.0
+    steps: int = 0
 
 
 _NOTHING = Before()
@@ -98,6 +100,7 @@ class Schedule(keras.callbacks.Callback):
         self._planned = config.epochs * steps_per_epoch
         self._clock = clock
         self._step = 0  # of the whole run
+        self._skipped = before.steps
         self._fitting = self._planned  # steps that fit into the budget
         self._started = clock()
         self._budget = config.max_minutes * 60 - before.seconds if config.max_minutes else math.inf
@@ -107,7 +110,8 @@ class Schedule(keras.callbacks.Callback):
         """Count from the first step of this epoch, and see whether the validation figure still gets better."""
         if self._config.schedule == "plateau":
             self._scale = plateau_scale(self._watched(), self._config)
-        self._step = epoch * self._steps_per_epoch
+        self._step = epoch * self._steps_per_epoch + self._skipped
+        self._skipped = 0
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Set the learning rate of this step."""

@@ -58,13 +58,13 @@ class SeriesTask:
 
         def batches() -> Any:
             rows = order.generator().permutation(len(self._windows.sources))
-            for start in range(0, len(rows), self._batch_size):
+            for start in range(order.skip * self._batch_size, len(rows), self._batch_size):
                 yield self._batch(rows[start : start + self._batch_size])
 
         inputs, targets = self._batch(np.arange(1))
         specs = [tf.TensorSpec((None, *array.shape[1:]), tf.float32) for array in (*inputs, targets)]
         dataset = tf.data.Dataset.from_generator(batches, output_signature=((specs[0], specs[1]), specs[2]))
-        return dataset.apply(tf.data.experimental.assert_cardinality(self.steps))
+        return dataset.apply(tf.data.experimental.assert_cardinality(self.steps - order.skip))
 
     def validation(self) -> tf.data.Dataset:
         """Return the batches of all windows, with the true values as decoder input."""

@@ -11,13 +11,14 @@ import tensorflow as tf
 
 from s2s_runtime.error_rates import error_rates
 from s2s_training.config.fit import FitConfig
+from s2s_training.config.model import ModelConfig
 from s2s_training.config.training import TrainingConfig
 from s2s_training.data.arrays import BucketedPairs, Layout, encode_pairs
 from s2s_training.data.corpus import Example, write_tsv
 from s2s_training.data.datasets import load_corpus
 from s2s_training.data.fitting_pairs import that_fit, with_frames
 from s2s_training.data.sentencepiece_training import piece_models
-from s2s_training.data.tf_datasets import EpochOrder, make_dataset
+from s2s_training.data.tf_datasets import Batches, EpochOrder, make_dataset
 from s2s_training.data.vocabulary_builder import build_vocabulary, drop_long
 from s2s_training.fit.compiling import compile_model, monitored
 from s2s_training.fit.greedy_decoder import GreedyDecoder
@@ -60,18 +61,23 @@ class TextTask:
         described = with_frames(config.model, self.corpus, self.vocabulary)
         fitting = that_fit(self.corpus, self.vocabulary, described)
         self.layout = Layout.of(self.vocabulary, described)
+        self._build(described, config.fit, stages)
+        self._readings = self.corpus.readings
+        stages("turning texts into numbers")
+        self._pairs: Batches = self.bucketed(fitting.train, config.fit)
+        self._valid: Batches = self.bucketed(fitting.valid, config.fit)
+
+    def _build(self, described: ModelConfig, config: FitConfig, stages: Stages) -> None:
+        """Build the model for the layout, and compile it."""
         stages("building the model")
         self._plain = build_model(described, self.layout)
         self.model = self._plain if self.layout.frames is None else up_to_logits(self._plain)
-        self.model = training_twin(self.model, config.fit)
-        compile_model(self.model, config.fit, self.layout)
+        self.model = training_twin(self.model, config)
+        compile_model(self.model, config, self.layout)
         sizes = (self.layout.source_size, self.layout.target_size, f"{self.model.count_params():,}")
         logger.info("%d source and %d target symbols, %s parameters", *sizes)
-        self.monitored = monitored(config.fit, self.layout)
-        self._config = config.fit
-        stages("turning texts into numbers")
-        self._pairs = self.bucketed(fitting.train, config.fit)
-        self._valid = self.bucketed(fitting.valid, config.fit)
+        self.monitored = monitored(config, self.layout)
+        self._config = config
         self._decoder: GreedyDecoder | None = None
 
     def bucketed(self, examples: Sequence[Example], config: FitConfig) -> BucketedPairs:
@@ -97,7 +103,15 @@ class TextTask:
         most = self._config.decode_valid
         if self._config.select == "loss" and not most:
             return None
-        return self._error_rates(self.corpus.merged(self.corpus.valid)[: most or None])["plain"]["sequence_error_rate"]
+        return self._error_rates(self._validation_examples(most or None))["plain"]["sequence_error_rate"]
+
+    def _validation_examples(self, most: int | None) -> list[Example]:
+        """Return the first sources to be decoded of the validation part, each with all its targets; None = all."""
+        return self.corpus.merged(self.corpus.valid)[:most]
+
+    def _held_out(self, most: int) -> list[Example]:
+        """Return the first examples to score."""
+        return self.corpus.held_out()[:most]
 
     def check(self, folder: RunFolder) -> None:
         """Check that pairs and symbols are those with which the run in the folder began; see `Task.check`."""
@@ -111,7 +125,7 @@ class TextTask:
 
     def errors(self) -> dict[str, dict[str, Any]]:
         """Return the error rates of held-out sources, as they are and under each further reading of the corpus."""
-        examples = self.corpus.held_out()[: self._config.score]
+        examples = self._held_out(self._config.score)
         if not examples:
             return {}
         logger.info("decoding %d held-out sources", len(examples))
@@ -130,7 +144,7 @@ class TextTask:
         decoded = [target.split_whole(text) for text in self._decoder.decode([example.source for example in examples])]
         references = [[target.split_whole(text) for text in example.targets] for example in examples]
         rates = {"plain": error_rates(decoded, references)}
-        for name, reading in self.corpus.readings.items():
+        for name, reading in self._readings.items():
             read = [[reading(tokens) for tokens in right] for right in references]
             rates[name] = error_rates([reading(tokens) for tokens in decoded], read)
         return {name: figures.to_dict() for name, figures in rates.items()}

@@ -57,7 +57,7 @@ def write_ids(
     for part, writer in writers.items():
         if writer.count:
             ids = np.memmap(id_file(folder, part), np.dtype(code), "r")
-            mapped[part] = IdFile(ids, np.array(writer.starts, np.int64))
+            mapped[part] = IdFile(ids, np.frombuffer(writer.starts, np.int64))
     return mapped
 
 
@@ -72,7 +72,7 @@ class _Writer:
         self._lines_per_block = -(-lines // _MOST_BLOCKS) or 1
         self._lines = 0
         self._waiting = array(code)
-        self.starts: list[int] = []
+        self.starts = array("q")
         self.count = 0
 
     def add(self, ids: list[int]) -> None:

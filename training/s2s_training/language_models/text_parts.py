@@ -23,7 +23,15 @@ from s2s_training.data.corpus import Example, hash_share, source_key
 from s2s_training.data.record_files import list_files
 from s2s_training.data.sentencepiece_training import piece_models
 from s2s_training.data.text_files import Reading
-from s2s_training.data.vocabulary_builder import END, LINE_FEED, START, UNKNOWN, named_first, target_cutter
+from s2s_training.data.vocabulary_builder import (
+    END,
+    LINE_FEED,
+    START,
+    UNKNOWN,
+    SymbolCounts,
+    named_first,
+    target_cutter,
+)
 from s2s_training.errors import DataError
 from s2s_training.runs.data_digests import Digest
 from s2s_training.stages import Stages, unseen
@@ -67,7 +75,7 @@ class TextParts:
         self._longest = 0
         named = (UNKNOWN, LINE_FEED) if self._running else (UNKNOWN, START, END)
         training = self._cut_training(cutter)
-        symbols = named_first(named, cutter, training, config)
+        symbols = named_first(named, cutter, SymbolCounts.of(training), config)
         deque(training, maxlen=0)  # what is left: all of it where symbols are pieces
         self._refuse_empty()
         ends = {} if self._running else {"start": START, "end": END}

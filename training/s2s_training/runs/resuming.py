@@ -10,6 +10,7 @@ from s2s_runtime.files.json_fields import read_json, write_json
 from s2s_training.config.toml_file import read_config
 from s2s_training.config.training import TrainingConfig
 from s2s_training.errors import RunFolderError
+from s2s_training.runs.variations import begun_variations
 
 
 def has_begun(path: Path) -> bool:
@@ -54,6 +55,8 @@ def begun_seeds(path: Path) -> list[int]:
 def _configs(path: Path) -> Iterator[Path]:
     yield from path.glob("config.toml")
     yield from sorted(path.glob("seed-*/config.toml"))
+    if begun_variations(path) is not None:
+        yield from sorted([*path.glob("*/config.toml"), *path.glob("*/seed-*/config.toml")])
 
 
 def _seeds_file(path: Path) -> Path:

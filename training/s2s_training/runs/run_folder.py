@@ -14,7 +14,7 @@ from s2s_training.errors import RunFolderError
 if TYPE_CHECKING:
     import keras  # heavy: the folder is looked at before anything is loaded
 
-RESUMABLE = frozenset({"max_minutes", "tensorboard"})  # options that may differ when a run is resumed
+RESUMABLE = frozenset({"max_minutes", "tensorboard", "backup_steps"})  # options that may differ when a run is resumed
 FILES_READ = ("data", "target_file", "valid_data", "test_data", "source_model", "target_model")  # options of `[data]`
 
 IDS = ("train.ids", "valid.ids", "test.ids")  # of a text, while it is trained on
@@ -30,8 +30,17 @@ WRITTEN = tuple(
     for pattern in (name, f"tmp-{name}", f"{name}.tmp", f"{name}.tmp-*")  # the last of version 0.1.0
 )
 EVENTS = ("tensorboard/train/events.out.tfevents.*", "tensorboard/validation/events.out.tfevents.*")
-BACKUP = ("backup/epoch-*.weights.h5", "backup/tmp.weights.h5")
-FOLDERS = ("tensorboard/train", "tensorboard/validation", "tensorboard", "backup")  # removed where nothing is left
+BACKUP = ("backup/epoch-*.weights.h5", "backup/epoch-*.npz", "backup/tmp.weights.h5")
+PAIRS = tuple(
+    f"pairs/{name}"
+    for name in (
+        *(f"{part}.{file}" for part in ("train", "valid", "test") for file in ("ids", "lengths")),
+        *("held-out.sqlite", "held-out.sqlite-journal", "pieces.json", "read.json"),
+    )
+)
+FOLDERS = (  # removed where nothing is left
+    *("tensorboard/train", "tensorboard/validation", "tensorboard", "backup", "pairs"),
+)
 
 
 class RunFolder:
@@ -40,8 +49,8 @@ class RunFolder:
     `config.toml` (the whole configuration), `vocab.json`, `test.tsv` (held-out pairs), `test.txt` (held-out lines) or
     `windows.npz` (continuous data), `history.json`, `loss.png`, `tensorboard/` where asked for, `summary.json`
     (results) and `model.keras`, which comes last: a folder that holds it is complete. While training also `backup/`,
-    `best.weights.h5`, the ids of a text, and `data-digests.json`, which tells whether the data is still the same when
-    the run is resumed.
+    `best.weights.h5`, the ids of a text, `pairs/`, where they aren't all in memory, and `data-digests.json`, which
+    tells whether the data is still the same when the run is resumed.
 
     Args:
         path: the folder, existing or not.
@@ -60,6 +69,7 @@ class RunFolder:
         self.summary = path / "summary.json"
         self.model = path / "model.keras"
         self.backup = path / "backup"
+        self.pairs = path / "pairs"
         self.best_weights = path / "best.weights.h5"
         self.data_digests = path / "data-digests.json"
 
@@ -98,7 +108,7 @@ class RunFolder:
         What an old run wrote is removed unless that run is resumed; nothing else is.
         """
         if not resume:
-            self._remove(*WRITTEN, *EVENTS, *BACKUP)
+            self._remove(*WRITTEN, *EVENTS, *BACKUP, *PAIRS)
         self.path.mkdir(parents=True, exist_ok=True)
         write_config(self.config, config)
 
@@ -107,7 +117,13 @@ class RunFolder:
         write_json(self.summary, summary)
         with replacing(self.model) as beside:
             model.save(beside)
-        self._remove(*BACKUP, *IDS, self.best_weights.name, self.data_digests.name)
+        self._remove(*BACKUP, *PAIRS, *IDS, self.best_weights.name, self.data_digests.name)
+
+    def discard(self) -> None:
+        """Remove what a run wrote that can't begin, and the folder where nothing else is in it."""
+        self._remove(*WRITTEN, *EVENTS, *BACKUP, *PAIRS)
+        if self.path.is_dir() and not any(self.path.iterdir()):
+            self.path.rmdir()
 
     def read_summary(self) -> dict[str, Any]:
         """Return the results of a complete run."""
@@ -126,7 +142,9 @@ class RunFolder:
                 folder.rmdir()
 
     def _check_files_read(self, config: TrainingConfig) -> None:
-        written = {path.resolve() for pattern in (*WRITTEN, *EVENTS, *BACKUP) for path in self.path.glob(pattern)}
+        written = {
+            path.resolve() for pattern in (*WRITTEN, *EVENTS, *BACKUP, *PAIRS) for path in self.path.glob(pattern)
+        }
         for name in FILES_READ:
             file = getattr(config.data, name)
             if file is not None and Path(file).resolve() in written:

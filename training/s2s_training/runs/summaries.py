@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from s2s_training.runs.variations import mean
+
 
 def describe(summary: Mapping[str, Any], run: Path) -> str:
-    """Return in a few lines what came of a run, or of several with different seeds.
+    """Return in a few lines what came of a run, or of several with different seeds or options.
 
     Args:
         summary: the content of `summary.json`.
         run: the folder, to be named.
     """
+    if "runs" in summary:
+        return _describe_varied(summary["runs"], run)
     return _describe_seeds(summary, run) if "seeds" in summary else _describe_run(summary, run)
 
 
@@ -47,6 +51,19 @@ def _describe_seeds(summary: Mapping[str, Any], run: Path) -> str:
             if figure in figures:
                 lines.append(f"{name}: {figure.replace('_', ' ')} {_mean(figures[figure])}")
     return "\n".join(lines)
+
+
+def _describe_varied(runs: Sequence[Mapping[str, Any]], run: Path) -> str:
+    """Return a table of runs, the best first."""
+    rows = [["validation loss", "wrong", *runs[0]["options"]]]
+    for one in runs:
+        plain = one["errors"].get("plain", {})
+        wrong = f"{mean(plain['sequence_error_rate']):.1%}" if "sequence_error_rate" in plain else ""
+        rows.append([f"{mean(one['best']['val_loss']):.4f}", wrong, *map(str, one["options"].values())])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    each = f" of {len(runs[0]['seeds'])} seeds each, means" if "seeds" in runs[0] else ""
+    return "\n".join([f"{run}: {len(runs)} runs{each}, best first", *lines])
 
 
 def _mean(figure: Mapping[str, float]) -> str:
