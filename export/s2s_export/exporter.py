@@ -232,6 +232,8 @@ def widths(model: keras.Model, options: ExportOptions) -> Widths | None:
     if text.layers:
         return None
     joined, options, _ = with_joined_outputs(text.model, options)
+    if options.first_token is None and not options.start_zeros:
+        options = replace(options, start_id=0)  # any: the pairs have yet to tell, and a model saved unrolled asks
     parts = split_by_kind(ChosenOutput.of(joined, options).model, options, options.source_input)
     source, size = parts.sources[0], parts.decoder.outputs[0].shape[-1]
     if size is None:

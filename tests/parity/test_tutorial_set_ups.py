@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import pytest
 from tutorial_script import Script
+from tutorial_variants import FreeScript
 from typer.testing import CliRunner
 
 import s2s_runtime
@@ -119,3 +120,15 @@ def test_without_evidence_it_is_assumed_or_refused(saved: Saved, tmp_path: Path)
     setup, _ = made(saved, "assumed.s2s", **given)
     assert "assumed: padding, padding side (padding, padding_side settle them)" in setup.summary
     assert "given by you: source length, start and end, longest output" in setup.summary
+
+
+def test_without_teacher_forcing_from_its_pairs(pairs: Path, tmp_path: Path) -> None:
+    """A model saved unrolled asks for its start, which its pairs tell too: texts are those of its own predictions."""
+    keras.utils.set_random_seed(3)
+    script = FreeScript(pairs, 60)
+    model = script.train(units=16, epochs=12, batch_size=8, optimizer=keras.optimizers.RMSprop(0.02))
+    length = script.longest_input
+    export(model, tmp_path / "m.s2s", pairs=pairs, rows=60, source_length=length, padding=" ", verify_sources=2)
+    texts = [result.text for result in s2s_runtime.load(tmp_path / "m.s2s").generate(script.input_texts)]
+    assert texts == [output.removesuffix("\n") for output in script.decode(model, script.input_texts)]
+    assert len(set(texts)) > 1

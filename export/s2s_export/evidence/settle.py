@@ -145,11 +145,13 @@ def _start(
             origin = "assumed" if file.target.start is None else "recorded"
         elif name == "longest output" and name not in given and file is not None and file.max_length is not None:
             origin = "recorded"
+        elif name == "longest output" and name not in given and file is None and facts.target.max_length is not None:
+            origin = "model"
         state.origins[name] = origin
     if rows is not None and state.origins.get("source length") in ("pairs", "assumed"):
         longest = Sign("longest source of these rows", str(state.setup.padding.length), str(state.setup.padding.length))
         state.signs["source length"] = (longest,)
-    if rows is not None and rows.rebuilt and "longest output" not in given:
+    if rows is not None and rows.rebuilt and state.origins.get("longest output") == "assumed":
         longest_target = rows.pairs.longest_target(rows.count)
         state.setup = replace(state.setup, max_length=longest_target + 3)
         what = "longest target of these rows with start and end; the published loop stops once more symbols are out"
