@@ -25,7 +25,7 @@ DRY_RUN: Final = "--dry-run"  # as a verb: what writes and verifies nothing
 
 
 def _are_texts(value: object) -> bool:
-    return is_list(value) and not is_symbolic(value) and all(isinstance(text, str) for text in value)
+    return isinstance(value, Sequence) and is_list(value) and all(isinstance(text, str) for text in value)
 
 
 def _are_ids(value: object) -> bool:

@@ -206,7 +206,7 @@ def import_objects(names: Sequence[str], option: str = "custom objects") -> dict
     for name in names:
         module, separator, attribute = name.partition(":")
         if not separator or not attribute:
-            raise ModelFileError(f"{option}: expected module:Name, got {name!r}")
+            raise ModelFileError(f"{option}: expected module:Name, got {shown(name)}")
         try:
             objects[attribute] = getattr(importlib.import_module(module), attribute)
         except (ImportError, AttributeError) as error:
