@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 from keras import tree
@@ -23,6 +24,10 @@ from s2s_runtime.vocabulary.padding import PaddingPolicy
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary, VocabularyFile
 from s2s_training.splitting.attention_weights import noise_for
 from s2s_training.splitting.splitter import SplitModel
+
+_STEPS: Final = 3
+_MANY_STEPS: Final = 16
+"""Of what a whole model is run on: convolutions without padding read no fewer than their kernels have."""
 
 
 @dataclass(frozen=True)
@@ -177,8 +182,8 @@ def _longest(split: SplitModel, policies: Sequence[PaddingPolicy]) -> tuple[int 
 
 def _gives_probabilities(split: SplitModel) -> bool:
     """Return whether the output of one step is a distribution, as a run on noise shows."""
-    model = split.models[-1]
-    output = np.asarray(tree.flatten(model(noise_for(model.inputs), training=False))[0], dtype=np.float64)
+    model, steps = split.models[-1], _MANY_STEPS if split.one_graph else _STEPS
+    output = np.asarray(tree.flatten(model(noise_for(model.inputs, steps), training=False))[0], dtype=np.float64)
     return bool(output.shape[-1] > 1 and (output >= 0).all() and np.allclose(output.sum(axis=-1), 1, atol=1e-3))
 
 
