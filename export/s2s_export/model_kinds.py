@@ -12,7 +12,7 @@ from s2s_export.one_pass.reading import read_one_pass, why_not_one_pass
 from s2s_export.options import ExportOptions
 from s2s_export.steps.pair_matching import half_of_a_pair
 from s2s_runtime.spelling import option
-from s2s_training.errors import SplitError
+from s2s_training.errors import SplitError, UnsaidError
 from s2s_training.splitting.graph import flatten_model
 from s2s_training.splitting.splitter import SplitModel, split
 
@@ -67,6 +67,8 @@ def _one_pass(model: keras.Model, options: ExportOptions, source_input: str | No
     if options.decoder_input is not None or options.feeds:
         raise error
     asked = None if options.feedback == "none" else why_not_one_pass(model)
+    if asked is not None and isinstance(error, UnsaidError):
+        raise error
     if asked is not None:
         raise SplitError(f"{error}; {asked}") from error
     refuse_unclear_feedback(model, options)

@@ -255,14 +255,19 @@ class ExportOptions:
         if self.rows is not None and self.pairs is None:
             problems.append(f"{option('rows')}: expected {option('pairs')} beside it, whose rows it counts")
         if self.start_zeros and self.start_id is not None:
-            problems.append(f"start_zeros: expected no start_id beside it, got {self.start_id}")
+            problems.append(
+                f"{option('start_zeros', '')}: expected no {option('start_id')} beside it, got {self.start_id}; "
+                "leave it out"
+            )
         if self.references and len(self.references) != len(self.verify_with):
             problems.append(
                 f"references: expected one for each text of verify_with ({len(self.verify_with)}), "
                 f"got {len(self.references)}"
             )
         if self.quantize and self.dtype != "float32":
-            problems.append(f"dtype: expected 'float32' with quantize {self.quantize!r}, got {self.dtype!r}")
+            problems.append(
+                f"{option('dtype', self.dtype)}: expected none beside {option('quantize', self.quantize)}; leave it out"
+            )
         if self.time_batch is not None and self.quantize is None:
             problems.append(f"{option('time_batch')}: expected {option('quantize')} beside it, got none")
         unsound = next(

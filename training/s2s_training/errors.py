@@ -15,6 +15,10 @@ class SplitError(S2SError, ValueError):
     """The model can't be split into an encoder and a single-step decoder; the message names the layer and says why."""
 
 
+class UnsaidError(SplitError):
+    """The model is understood, and something has to be said, or said otherwise; the message tells the option."""
+
+
 class ConfigError(S2SError, ValueError):
     """Training options are out of range or contradict each other; the message names every one."""
 

@@ -15,7 +15,9 @@ import tensorflow as tf
 
 from s2s_export.errors import ExportError
 from s2s_runtime.errors import S2SError
+from s2s_runtime.spelling import option
 from s2s_training.errors import IN_A_LAYER
+from s2s_training.splitting.feeding import WithoutAxis
 
 # tf2onnx's handlers fail in whatever way Python can, Keras's layers while they are traced too.
 _FAILURES = (
@@ -73,6 +75,13 @@ def call_errors() -> Iterator[None]:
         kept = IN_A_LAYER.search(str(error))
         if kept is None or isinstance(error, S2SError):
             raise
+        if kept["kind"] == WithoutAxis.__name__:
+            raise ExportError(
+                "the decoder gives several steps where it reads one, as one of its layers puts the source's steps "
+                "beside the target's, one by one: this can't be done step by step. Where source and target always have "
+                f"one length and nothing is fed back, say so with {option('feedback', 'none')}; else let the decoder "
+                "attend to the source"
+            ) from error
         raise ExportError(
             f"a {kept['kind']} of this model can't be called as a bundle calls it, one step at a time and on sources "
             f"of other lengths ({_line(kept['said'])}): rebuild that part of the model from other layers, or give the "

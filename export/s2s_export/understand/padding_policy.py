@@ -61,7 +61,8 @@ class PaddingFinder:
         length = options.source_length or recorded_length or fixed_length or options.longest_source
         width = self.split.encoder.inputs[0].shape[1]
         if width is not None and length != width:
-            raise ExportError(f"{option('source_length')}: the model takes sources of {width} steps only, got {length}")
+            told = option("source_length") if options.source_length else "padding.length of the vocabulary"
+            raise ExportError(f"{told}: the model takes sources of {width} steps only, got {length}; leave it out")
         self._note_odd_masks()
         padding_id = self._filler(0)
         said_masked = recorded is not None and recorded.masked
@@ -120,8 +121,8 @@ class PaddingFinder:
         if not ignored:
             raise ExportError(
                 f"{option('padding_side', 'left')}: the model masks padding on the right, but padding on the left "
-                "changes what it gives, and ONNX's recurrent layers can't skip leading steps: leave "
-                f"{option('padding_side')} out and decode unpadded sources"
+                "changes what it gives, and ONNX's recurrent layers can't skip leading steps; "
+                "leave it out and decode unpadded sources"
             )
         self.notes.append("the model masks its padding wherever it stands: sources are padded on the right")
 

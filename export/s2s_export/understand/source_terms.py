@@ -41,15 +41,15 @@ def source_terms(
     if split.kind == "decoder-only":
         if vocabulary is not None:
             raise ExportError(
-                f"{option('source_vocab')}: a language model has no source; give its symbols as those of the target "
-                f"({option('target_vocab', 'FILE')})"
+                f"{option('source_vocab')}: a language model has no source; leave it out, and give its symbols as "
+                f"those of the target ({option('target_vocab', 'FILE')})"
             )
         return SourceSpec("ids", 1, (TensorSpec("source", "int64", (None, None)),))
     if split.vectors[0]:
         if vocabulary is not None or options.source_kind != "auto":
             raise ExportError(
-                f"the source input has shape {tensor.shape}, numbers of a whole sentence: it takes neither "
-                f"{option('source_vocab')} nor {option('source_kind')}; leave them out"
+                f"{option('source_vocab' if vocabulary is not None else 'source_kind')}: the source input has shape "
+                f"{tensor.shape}, numbers of a whole sentence, which are no symbols; leave it out"
             )
         shape = tuple(int(size) for size in tensor.shape[1:])
         return SourceSpec("vector", math.prod(shape), (TensorSpec("source", "float32", (None, *shape)),))
@@ -85,7 +85,8 @@ def source_terms(
         return SourceSpec("one-hot", size, (TensorSpec("source", "int64", (None, None)),))
     if vocabulary is not None:
         raise ExportError(
-            f"a source vocabulary was given, but the source is values ({option('source_kind', 'one-hot')} if it is not)"
+            f"{option('source_vocab')}: the source has rows of {size} values, and symbols are for ids and one-hot "
+            f"rows; leave it out, or give {option('source_kind', 'one-hot')} where they are such rows"
         )
     return SourceSpec("values", size, (TensorSpec("source", "float32", (None, None, size)),), step=step)
 

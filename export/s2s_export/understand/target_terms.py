@@ -62,8 +62,8 @@ def target_terms(
         _ask_for_feed(split, size)
         if vocabulary is not None:
             raise ExportError(
-                f"a target vocabulary was given, but the decoder reads {fed_size} features and gives {size} values: "
-                "a continuous model has no tokens; leave the target vocabulary out"
+                f"{option('target_vocab')}: the decoder reads {fed_size} features and gives {size} values, and a "
+                "continuous model has no tokens; leave it out"
             )
         return TargetSpec("value", size, max_length=max_length), False
     if vocabulary is not None and len(vocabulary) != size:
@@ -167,7 +167,8 @@ def _max_length(model: keras.Model, split: SplitModel, options: ExportOptions) -
     fixed = split.steps or (1 if len(shape) == 2 else shape[1])
     chosen = options.max_length or recorded or fixed
     if fixed is not None and chosen is not None and chosen > fixed:
-        raise ExportError(f"max_length: the model's graph is fixed to {fixed} target steps, got {chosen}")
+        told = option("max_length") if options.max_length else "max_length of the vocabulary"
+        raise ExportError(f"{told}: the model's graph is fixed to {fixed} target steps, got {chosen}; leave it out")
     return None if chosen is None else int(chosen)
 
 

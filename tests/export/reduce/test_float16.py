@@ -91,7 +91,7 @@ def test_refusals(tmp_path: Path) -> None:
         export(
             continuous(), tmp_path / "v.s2s", ExportOptions(max_length=3, dtype="float16", feed={"shifted": "previous"})
         )
-    with pytest.raises(ExportError, match="dtype: expected 'float32' with quantize 'int8', got 'float16'"):
+    with pytest.raises(ExportError, match="dtype=float16: expected none beside quantize=int8; leave it out"):
         ExportOptions(quantize="int8", dtype="float16")
     with pytest.raises(ExportError, match="dtype: expected 'float32' or 'float16', got 'bfloat16'"):
         ExportOptions(dtype="bfloat16")  # type: ignore[arg-type]

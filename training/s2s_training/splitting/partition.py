@@ -14,7 +14,7 @@ from typing import Final
 import keras
 
 from s2s_runtime.spelling import option, option_by_name, shown
-from s2s_training.errors import SplitError
+from s2s_training.errors import SplitError, UnsaidError
 from s2s_training.layers.cells import feeds_itself
 from s2s_training.layers.conditioned_rnn import ConditionedRNN
 from s2s_training.splitting.attention_layers import ATTENTION, attention_problems
@@ -142,7 +142,9 @@ def named_inputs(graph: Graph, name: str | None) -> list[Value]:
     chosen = [value for value in graph.inputs if value.name == name]
     if not chosen:
         known = ", ".join(value.name for value in graph.inputs)
-        raise SplitError(f"no input is called {shown(name)}; the model's inputs are {known}")
+        raise UnsaidError(
+            f"{option('decoder_input')}: no input is called {shown(name)}; the model's inputs are {known}"
+        )
     return chosen
 
 

@@ -17,7 +17,7 @@ import tensorflow as tf
 from keras import ops
 
 from s2s_runtime.spelling import option
-from s2s_training.errors import SplitError
+from s2s_training.errors import SplitError, UnsaidError
 from s2s_training.splitting.assemble import Crossing, Step
 from s2s_training.splitting.feeding import AtPosition, StepFeeder
 from s2s_training.splitting.graph import Call, Graph, Value, ancestors, replay
@@ -63,7 +63,7 @@ def find_prefix(graph: Graph, decoder_input: str | None, fed: Sequence[Value], l
     fixed = [value.shape[1] for value in reading.decoder_inputs if value.shape[1] is not None]
     most = min([*fixed, *([] if longest is None else [longest])], default=None)
     if most is None:
-        raise SplitError(
+        raise UnsaidError(
             "the decoder has no state of a fixed size and is run on its whole prefix again at every step "
             f"({'; '.join(reading.problems)}): give {option('max_length', 'N')}, the most steps that it may take"
         )

@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras import ops, tree
 
 from s2s_runtime.spelling import option, shown
-from s2s_training.errors import SplitError
+from s2s_training.errors import UnsaidError
 from s2s_training.splitting.graph import Call, Graph, Value, ancestors, replay
 
 _STEPS, _MORE_STEPS = 5, 7
@@ -48,9 +48,8 @@ def order_sources(
     sources = [value for value in graph.inputs if value not in decoder_inputs and value in read]
     if first is not None and first not in [value.name for value in sources]:
         known = ", ".join(value.name for value in sources) or "none"
-        raise SplitError(
-            f"no source input is called {shown(first)} ({option('source_input')}); the model's source inputs are "
-            f"{known}"
+        raise UnsaidError(
+            f"{option('source_input')}: no source input is called {shown(first)}; the model's source inputs are {known}"
         )
     ranked = sorted(sources, key=lambda value: (not holds_ids(graph, value), is_vector(graph, value)))
     chosen = next((value for value in sources if value.name == first), next(iter(ranked), None))

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops, tree
 
 from s2s_runtime.spelling import option
-from s2s_training.errors import SplitError
+from s2s_training.errors import SplitError, UnsaidError
 from s2s_training.splitting.assemble import Assembled, Crossing, Step, assemble, step_outputs
 from s2s_training.splitting.feeding import ConstantInput
 from s2s_training.splitting.graph import Call, Graph, Value, replay
@@ -133,7 +133,7 @@ def _input(value: Value) -> Any:
 def _start_row(value: Value, start: Start) -> np.ndarray:
     """Return the decoder input of one sentence: the start token's one-hot row, or its id, or zeros."""
     if start is None:
-        raise SplitError(
+        raise UnsaidError(
             f"this model was saved unrolled and feeds its own output back, so the first step's input {value.name!r} "
             "becomes part of the encoder: give the target's symbols and its start, or "
             f"{option('start_id', 'N')}, or {option('start_zeros', '')} for a row of zeros"
@@ -141,15 +141,17 @@ def _start_row(value: Value, start: Start) -> np.ndarray:
     shape = tuple(1 if size is None else size for size in value.shape[1:])
     if value.dtype.startswith(("int", "uint")):
         if start == "zeros":
-            raise SplitError(
+            raise UnsaidError(
                 f"{option('start_zeros', '')}: the first step's input {value.name!r} holds ids; give "
-                f"{option('start_id', 'N')}"
+                f"{option('start_id', 'N')} in its place"
             )
         return np.full(shape, start)
     row = np.zeros(shape)
     if start == "zeros":
         return row
     if start >= shape[-1]:
-        raise SplitError(f"start_id: expected 0 to {shape[-1] - 1} (the size of {value.name!r}), got {start}")
+        raise UnsaidError(
+            f"{option('start_id')}: expected 0 to {shape[-1] - 1} (the size of {value.name!r}), got {start}"
+        )
     row[..., start] = 1
     return row
