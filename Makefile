@@ -13,7 +13,7 @@ PROJECTS := $(wildcard */pyproject.toml)
 JAVASCRIPT := runtime/javascript
 JAVASCRIPT_CASES := .cache/javascript
 
-.PHONY: help setup test official fuzz lint types demo docs tables architecture pictures screenshots clean test-runtime test-lowest test-newest test-javascript test-browser test-ray bench-batch wheels parity bench bench-export bench-peers bench-serve \
+.PHONY: help setup test official fuzz lint types demo docs tables architecture pictures screenshots clean test-runtime test-lowest test-newest test-lowest-export test-newest-export test-javascript test-browser test-ray bench-batch wheels parity bench bench-export bench-peers bench-serve \
 	recipe-translator recipe-words recipe-words-baseline recipe-pronunciation recipe-cmudict recipe-addition \
 	recipe-curves
 
@@ -72,6 +72,20 @@ test-lowest test-newest: test-%: .venv-%/.installed ## Run the runtime's tests w
 	.venv-$*/bin/python -m pip install --quiet --no-deps --force-reinstall ./runtime
 	.venv-$*/bin/python -m pip freeze | grep -iE "^(numpy|onnxruntime|typer|rich|matplotlib)=="
 	.venv-$*/bin/python -m pytest $(or $(TESTS),tests/runtime) --numprocesses 2 --dist loadfile -W ignore::DeprecationWarning
+
+# Training and export likewise, whose Keras and converters have to fit one another: by what a person does, and the doors.
+$(LOWEST_VENV)-export/.installed $(NEWEST_VENV)-export/.installed: %/.installed: constraints.txt $(PROJECTS)
+	$(PYTHON) -m venv $*
+	$*/bin/python -m pip install --quiet --constraint constraints.txt uv
+	VIRTUAL_ENV=$* $*/bin/uv pip install --quiet --resolution $(if $(findstring lowest,$*),lowest-direct,highest) "./runtime[cpu,cli]" ./training ./export
+	$*/bin/python -m pip install --quiet pytest pytest-xdist hypothesis
+	touch $@
+
+test-lowest-export test-newest-export: test-%-export: .venv-%-export/.installed ## Train and export with the lowest versions allowed, or the newest (TESTS=paths)
+	.venv-$*-export/bin/python -m pip install --quiet --no-deps --force-reinstall ./runtime ./training ./export
+	.venv-$*-export/bin/python -m pip freeze | grep -iE "^(numpy|onnxruntime|tensorflow|keras|tf2onnx|onnx)=="
+	.venv-$*-export/bin/python -m pytest -W ignore::DeprecationWarning \
+		$(or $(TESTS),tests/export/test_tutorial_in_python.py tests/export/test_given_arguments.py tests/export/test_zip_bundle.py)
 
 # Scripts that packages would run stay unrun: onnxruntime-node's fetches what only a GPU needs.
 $(JAVASCRIPT)/node_modules/.installed: $(JAVASCRIPT)/package.json
@@ -241,4 +255,4 @@ need-%: # said before an environment is built
 	@test -n "$($*)" || { echo "$(MAKECMDGOALS) needs $*: give $*=PATH, as the README shows" >&2; exit 1; }
 
 clean: ## Remove environments, builds and runs
-	rm -rf $(VENV) $(RUNTIME_VENV) $(DOCS_VENV) $(LOWEST_VENV) $(NEWEST_VENV) $(RAY_VENV) dist runs site .cache $(JAVASCRIPT)/node_modules $(JAVASCRIPT)/types
+	rm -rf $(VENV) $(RUNTIME_VENV) $(DOCS_VENV) $(LOWEST_VENV)* $(NEWEST_VENV)* $(RAY_VENV) dist runs site .cache $(JAVASCRIPT)/node_modules $(JAVASCRIPT)/types

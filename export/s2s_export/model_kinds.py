@@ -11,6 +11,7 @@ from s2s_export.one_pass.loss_layers import refuse_unsaid_loss
 from s2s_export.one_pass.reading import read_one_pass, why_not_one_pass
 from s2s_export.options import ExportOptions
 from s2s_export.steps.pair_matching import half_of_a_pair
+from s2s_runtime.spelling import option
 from s2s_training.errors import SplitError, UnsaidError
 from s2s_training.splitting.graph import flatten_model
 from s2s_training.splitting.splitter import SplitModel, split
@@ -50,8 +51,12 @@ def split_by_kind(model: keras.Model, options: ExportOptions, source_input: str 
             return read_one_pass(model, source_input)
         return replace(parts, kind="decoder-only") if options.feedback == "token" else parts
     except SplitError as error:
-        if half is not None:
-            raise SplitError(f"{told}; taken for a training model, {error}") from error
+        whole = options.feedback == "none" or options.decoder_output is not None  # what is decoded is said to be here
+        if half is not None and not whole:
+            raise SplitError(
+                f"{told}; where it is a model by itself, to which nothing is fed back, say so with "
+                f"{option('feedback', 'none')}; taken for a training model, {error}"
+            ) from error
         if options.feedback == "token":
             raise
         return _one_pass(model, options, source_input, error)

@@ -13,7 +13,7 @@ from s2s_export.pass_names import named
 from s2s_runtime.bundle.manifest import Precision
 from s2s_runtime.declared_options import Need, Option, declares_options, option_problems
 from s2s_runtime.declared_options.checks import is_integer, is_list
-from s2s_runtime.spelling import did_you_mean, option
+from s2s_runtime.spelling import did_you_mean, option, shown
 from s2s_runtime.vocabulary.padding import Side
 from s2s_runtime.vocabulary.vocabulary_file import Unit, VocabularyFile
 from s2s_training.given import is_symbolic
@@ -25,17 +25,25 @@ DRY_RUN: Final = "--dry-run"  # as a verb: what writes and verifies nothing
 
 
 def _are_texts(value: object) -> bool:
-    return is_list(value) and not is_symbolic(value) and all(isinstance(text, str) for text in value)
+    return isinstance(value, Sequence) and is_list(value) and all(isinstance(text, str) for text in value)
 
 
 def _are_ids(value: object) -> bool:
-    return is_list(value) and not is_symbolic(value) and all(is_integer(token) and token >= 0 for token in value)
+    return isinstance(value, Sequence) and all(is_integer(token) and token >= 0 for token in value)
 
 
 def _is_file_or_pairs(value: object) -> bool:
     if isinstance(value, str | os.PathLike):
         return True
     return is_list(value) and not is_symbolic(value) and all(_are_texts(pair) and len(pair) > 1 for pair in value)
+
+
+def _are_passes(value: object) -> bool:
+    return value in ("none", "default") if isinstance(value, str) else isinstance(value, Sequence) and _are_texts(value)
+
+
+def _are_feeds(value: object) -> bool:
+    return _are_texts([*value, *value.values()] if isinstance(value, Mapping) else value)
 
 
 def _is_given(value: object) -> bool:
@@ -140,7 +148,13 @@ class ExportOptions:
 
     feed: Annotated[
         Mapping[str, str] | Sequence[str],
-        Option(panel=GRAPH, typed=list[str], metavar="NAME=WHAT", expected="a mapping of names of inputs to texts"),
+        Option(
+            panel=GRAPH,
+            typed=list[str],
+            metavar="NAME=WHAT",
+            expected="a mapping of names of inputs to texts",
+            allowed=_are_feeds,
+        ),
     ] = ()
     """What an input that the decoder reads at every step is fed: previous (the output before), known (in advance: give
     it as `known` when decoding), zeros, constant (the start token), or features of these joined, such as
@@ -213,7 +227,12 @@ class ExportOptions:
 
     optimize: Annotated[
         Literal["none", "default"] | tuple[str, ...],
-        Option(panel=FILES, typed=Literal["none", "default"], expected="'none', 'default' or names of passes"),
+        Option(
+            panel=FILES,
+            typed=Literal["none", "default"],
+            expected="'none', 'default' or names of passes",
+            allowed=_are_passes,
+        ),
     ] = "default"
     """Passes over the graphs: all, or the plain conversion."""
 
@@ -237,7 +256,7 @@ class ExportOptions:
         """Return one line for each group of options that contradict each other, where each is sound by itself."""
         problems = []
         if self.ctc is not None and self.ctc not in ("last", "first") and not str(self.ctc).isdecimal():
-            problems.append(f"{option('ctc')}: expected last, first, or the id of the blank, got {self.ctc!r}")
+            problems.append(f"{option('ctc')}: expected last, first, or the id of the blank, got {shown(self.ctc)}")
         if self.ctc is not None and self.feedback == "token":
             problems.append(
                 f"{option('ctc')}: expected no {option('feedback', 'token')} beside it: nothing is fed back"

@@ -39,10 +39,18 @@ def is_symbolic(value: object) -> bool:
     return hasattr(value, "_keras_history")
 
 
+def is_path(value: object) -> bool:
+    """Return whether a value is a path that the system can be asked about."""
+    try:
+        return isinstance(value, str | os.PathLike) and b"\0" not in os.fsencode(value)
+    except UnicodeEncodeError:  # half a character
+        return False
+
+
 NONE: Final = Expected("None", lambda value: value is None)
 TRUTH: Final = an(bool, "True or False")
 TEXT: Final = an(str, "a text")
-PATH: Final = Expected("a path", lambda value: isinstance(value, str | os.PathLike) and "\0" not in os.fspath(value))
+PATH: Final = Expected("a path", is_path)
 INTEGER: Final = Expected("an integer", is_integer)
 FUNCTION: Final = Expected("a function", callable)
 TEXTS_BY_NAME: Final = Expected(

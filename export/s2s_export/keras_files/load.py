@@ -33,6 +33,7 @@ from s2s_export.keras_files.keras2_config import as_keras_3, keras_version, tran
 from s2s_export.keras_files.lambda_layers import lambda_names, provide_globals, with_given_functions
 from s2s_export.keras_files.saved_optimizer import restore_optimizer
 from s2s_export.keras_files.tracked_weights import assign_checkpoint
+from s2s_runtime.spelling import shown
 from s2s_training import layers as _  # noqa: F401  (registers the layers that s2s-train's models hold)
 from s2s_training.given import BY_NAME, NONE, PATH, TEXT, TRUTH, Expected, check_given
 
@@ -80,8 +81,8 @@ def load_model(
         raise ModelFileError(f"{path}: a configuration without weights; give them too: {path} --weights FILE")
     if not in_parts and weights is not None:
         raise ModelFileError(
-            f"{path}: holds weights of its own, so those of {weights} would be passed over; to decode with these, load "
-            "the model without weights=, and call its model.load_weights(...)"
+            f"{path}: holds weights of its own, so those of {shown(str(weights))} would be passed over; to decode with "
+            "these, load the model without weights=, and call its model.load_weights(...)"
         )
     if not in_parts and not zipfile.is_zipfile(path) and not h5py.is_hdf5(path):
         raise ModelFileError(f"{path}: no Keras model: expected a .keras archive or an .h5 file, saved by model.save()")
@@ -205,7 +206,7 @@ def import_objects(names: Sequence[str], option: str = "custom objects") -> dict
     for name in names:
         module, separator, attribute = name.partition(":")
         if not separator or not attribute:
-            raise ModelFileError(f"{option}: expected module:Name, got {name!r}")
+            raise ModelFileError(f"{option}: expected module:Name, got {shown(name)}")
         try:
             objects[attribute] = getattr(importlib.import_module(module), attribute)
         except (ImportError, AttributeError) as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 import keras
+import tensorflow as tf
 from keras import ops, tree
 
 from s2s_export.errors import IN_CODE
@@ -118,7 +119,10 @@ def gives_one_for_each_step(split: SplitModel) -> bool:
         for tensor, vector, aligned in zip(inputs, split.vectors, split.aligned, strict=True):
             shape = [1, *(steps if size is None and not vector and aligned else size or 1 for size in tensor.shape[1:])]
             given.append(ops.ones(shape, dtype=tensor.dtype))
-        (made,) = tree.flatten(split.encoder(given, training=False))
+        try:
+            (made,) = tree.flatten(split.encoder(given, training=False))
+        except (ValueError, tf.errors.InvalidArgumentError):  # fewer than a convolution without padding reads
+            return False
         if made.shape[1] != steps:
             return False
     return True

@@ -18,7 +18,7 @@ from s2s_export.understand.unnamed_ids import free_name, with_names
 from s2s_export.understand.vocabularies import unescape
 from s2s_runtime.errors import VocabularyError
 from s2s_runtime.files.text_source import read_text
-from s2s_runtime.spelling import option
+from s2s_runtime.spelling import option, shown
 from s2s_runtime.vocabulary.vocabulary_file import FORMAT, Unit, Vocabulary, VocabularyFile
 
 SideName = Literal["source", "target"]
@@ -173,7 +173,9 @@ def _in_order(given: object, side: SideName) -> list[str]:
     symbols = list(given)
     wrong = next((i for i, symbol in enumerate(symbols) if not isinstance(symbol, str)), None)
     if wrong is not None:
-        raise ExportError(f"{where}[{wrong}]: expected a symbol (a string), got {symbols[wrong]!r}; expected {_FORMS}")
+        raise ExportError(
+            f"{where}[{wrong}]: expected a symbol (a string), got {shown(symbols[wrong])}; expected {_FORMS}"
+        )
     return symbols
 
 

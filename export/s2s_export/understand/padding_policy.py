@@ -14,7 +14,7 @@ from keras import tree
 from s2s_export.errors import ExportError
 from s2s_export.options import ExportOptions
 from s2s_runtime.bundle.manifest_file import OtherSource
-from s2s_runtime.spelling import option
+from s2s_runtime.spelling import option, shown
 from s2s_runtime.vocabulary.padding import PaddingPolicy
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
 from s2s_training.splitting.splitter import SplitModel
@@ -249,7 +249,7 @@ def _named_padding(given: str | int, vocabulary: Vocabulary | None, size: int) -
     if isinstance(given, str) and given.isdecimal() and int(given) < size:
         return int(given)
     raise ExportError(
-        f"{option('padding')}: expected 'zeros', a source symbol, or an id from 0 to {size - 1}, got {given!r}"
+        f"{option('padding')}: expected 'zeros', a source symbol, or an id from 0 to {size - 1}, got {shown(given)}"
     )
 
 

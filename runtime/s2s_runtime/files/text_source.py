@@ -116,7 +116,11 @@ def check_path(path: object) -> None:
     Raises:
         InputError: it is none.
     """
-    if not isinstance(path, str | os.PathLike) or "\0" in str(path):
+    try:
+        sound = isinstance(path, str | os.PathLike) and b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:  # half a character
+        sound = False
+    if not sound:
         raise InputError(f"expected the path of a file, got {shown(path)}")
 
 

@@ -95,15 +95,15 @@ def distributions(inputs: Sequence[Any], candidates: Sequence[Candidate]) -> lis
     ]
 
 
-def noise_for(inputs: Sequence[Any]) -> list[Any]:
+def noise_for(inputs: Sequence[Any], steps: int = 3) -> list[Any]:
     """Return an array for each model input to run the model on.
 
-    Inputs that hold vectors of floats get normal noise, all others (ids, masks) ones. Free dimensions become 3.
+    Inputs that hold vectors of floats get normal noise, all others (ids, masks) ones. Free dimensions become `steps`.
     """
     rng = np.random.default_rng(0)
     made = []
     for tensor in inputs:
-        shape = tuple(3 if size is None else size for size in tensor.shape)
+        shape = tuple(steps if size is None else size for size in tensor.shape)
         dtype = keras.backend.standardize_dtype(tensor.dtype)
         noise = rng.normal(size=shape) if dtype.startswith("float") and len(shape) > 1 else np.ones(shape)
         made.append(ops.convert_to_tensor(noise.astype(dtype)))
