@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from report.markdown import README, RESULTS, has_place, write_tables
-from report.own_tables import breakdown_tables, export_tables, growth_tables, own_tables
+from report.own_tables import breakdown_tables, eight_bits_tables, export_tables, growth_tables, own_tables
 from report.peer_tables import peer_tables
 from report.targets import renew
 
@@ -23,6 +23,8 @@ def tables_of(results: dict[str, Any]) -> dict[str, str]:
         return breakdown_tables(results)
     if "exports" in results:
         return export_tables(results)
+    if "eight_bits" in results:
+        return eight_bits_tables(results)
     return peer_tables(results) if "case" in results else {}
 
 

@@ -124,3 +124,16 @@ def export_tables(results: dict[str, Any]) -> dict[str, str]:
     used = f"; other programs used up to {max(others):.2f} cores" if others else ""
     about = f"{results['date']}; {results['cpu']}, {results['cores']} cores{used}."
     return {"export": f"{table(head, rows)}\n\n{about}"}
+
+
+def eight_bits_tables(results: dict[str, Any]) -> dict[str, str]:
+    """Return the table of what 8 bits gain, times in milliseconds a batch, and on what it was measured."""
+    head, rows = ["model", "batch", "beam", "float32, ms", "int8", "int8-weights"], []
+    for row in results["eight_bits"]:
+        float32, *others = (row["milliseconds"][kind] for kind in ("float32", "int8", "int8-weights"))
+        cells = [f"{figure(value)} ({value / float32:.2f} times)" for value in others]
+        rows.append([row["model"], str(row["batch"]), str(row["beam"]), figure(float32), *cells])
+    used = "" if results["foreign"] is None else f"; other programs used {results['foreign']:.2f} cores"
+    return {
+        "eight-bits": f"{table(head, rows)}\n\n{results['date']}; {results['cpu']}, {results['cores']} cores{used}."
+    }

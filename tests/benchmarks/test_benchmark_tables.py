@@ -7,7 +7,7 @@ import pytest
 from measuring.cases import CASES
 from redraw import tables_of
 from report.markdown import README, has_place, write_tables
-from report.own_tables import breakdown_tables, export_tables, growth_tables, own_tables
+from report.own_tables import breakdown_tables, eight_bits_tables, export_tables, growth_tables, own_tables
 from report.peer_tables import peer_tables
 from report.targets import targets_table
 
@@ -199,5 +199,16 @@ def test_the_table_of_exports() -> None:
     made = export_tables(results)
     assert "| 8 words, one layer of 2 | 1.0 million | 4.00 | 2.50 | 12.3 | 608 | 8.00 (2.0 times) |" in made["export"]
     assert made["export"].endswith("today; a CPU, 2 cores.")
+    assert has_place(README, made)
+    assert tables_of(results) == made
+
+
+def test_the_table_of_8_bits() -> None:
+    """Milliseconds, and how many times float32's they are; it has its place."""
+    row = {"model": "it", "batch": 8, "beam": 1, "milliseconds": {"float32": 4.0, "int8": 1.0, "int8-weights": 5.0}}
+    results = {"date": "today", "cpu": "a CPU", "cores": 2, "foreign": 0.1, "eight_bits": [row]}
+    made = eight_bits_tables(results)
+    assert "| it | 8 | 1 | 4.00 | 1.00 (0.25 times) | 5.00 (1.25 times) |" in made["eight-bits"]
+    assert made["eight-bits"].endswith("today; a CPU, 2 cores; other programs used 0.10 cores.")
     assert has_place(README, made)
     assert tables_of(results) == made
