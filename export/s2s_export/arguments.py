@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import keras
-
 from s2s_export.errors import ExportError
 from s2s_export.options import ExportOptions
 from s2s_export.understand.given_vocabularies import GivenSide, SideName, likely_ends, read_side
@@ -17,7 +15,6 @@ from s2s_runtime.vocabulary.padding import PaddingPolicy
 from s2s_runtime.vocabulary.vocabulary_file import Unit, Vocabulary, VocabularyFile
 from s2s_training.given import NONE, an
 
-MODEL: Final = an(keras.Model, "a keras.Model")
 OPTIONS: Final = an(ExportOptions, "ExportOptions") | NONE
 
 

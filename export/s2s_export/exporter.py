@@ -15,7 +15,7 @@ from typing import Any
 
 import keras
 
-from s2s_export.arguments import MODEL, OPTIONS, Words
+from s2s_export.arguments import OPTIONS, Words
 from s2s_export.convert.conversion_errors import call_errors
 from s2s_export.errors import ExportError
 from s2s_export.evidence.expected_outputs import with_expected
@@ -23,7 +23,7 @@ from s2s_export.evidence.settle import Bundle, settle
 from s2s_export.evidence.training_pairs import Widths, with_pairs
 from s2s_export.graphs.bundle_graphs import Graphs, build_graphs, with_searches
 from s2s_export.keras_files.dtypes import in_float32, refuse_infinite_weights, refuse_other_dtypes
-from s2s_export.model_kinds import split_by_kind
+from s2s_export.model_kinds import MODEL, split_by_kind
 from s2s_export.notebook import Progress, in_cell
 from s2s_export.one_pass.loss_layers import without_loss
 from s2s_export.options import ExportOptions

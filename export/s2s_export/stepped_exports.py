@@ -9,10 +9,11 @@ from typing import Any
 
 import keras
 
-from s2s_export.arguments import MODEL, OPTIONS
+from s2s_export.arguments import OPTIONS
 from s2s_export.errors import ExportError
 from s2s_export.exporter import export
 from s2s_export.keras_files.dtypes import in_float32
+from s2s_export.model_kinds import MODEL
 from s2s_export.options import ExportOptions
 from s2s_export.report import Exported
 from s2s_export.steps.function_steps import Encode, TakeStep, steps_model

@@ -79,7 +79,7 @@ def test_a_wrong_option_is_one_line(name: str) -> None:
 
 def test_packages_are_commands_too(folder: Path) -> None:
     """`python -m` a package is its command; the runtime, which has several, takes the command's name first."""
-    place = Place(100, 600, folder=folder)
+    place = Place(120, 600, folder=folder)
 
     def python(arguments: str) -> list[str]:
         return seen(f"{sys.executable} -m {arguments}", place).lines

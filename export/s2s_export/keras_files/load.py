@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import h5py
 import keras
@@ -35,11 +35,7 @@ from s2s_export.keras_files.saved_optimizer import restore_optimizer
 from s2s_export.keras_files.tracked_weights import assign_checkpoint
 from s2s_runtime.spelling import shown
 from s2s_training import layers as _  # noqa: F401  (registers the layers that s2s-train's models hold)
-from s2s_training.given import BY_NAME, NONE, PATH, TEXT, TRUTH, Expected, check_given
-
-_FUNCTIONS: Final = Expected(
-    "functions by name", lambda value: BY_NAME.test(value) and all(map(callable, value.values()))
-)
+from s2s_training.given import BY_NAME, NONE, PATH, TEXT, TRUTH, check_given
 
 
 @in_float32()
@@ -72,7 +68,7 @@ def load_model(
         trust_lambda=(trust_lambda, TRUTH),
         weights=(weights, PATH | NONE),
         custom_objects=(custom_objects, BY_NAME | NONE),
-        lambdas=(lambdas, _FUNCTIONS | NONE),
+        lambdas=(lambdas, BY_NAME | NONE),
     )
     path = Path(path)
     refuse_missing_model(path)
