@@ -52,7 +52,7 @@ CASES: dict[str, tuple[Any, list[Any], dict[str, Any], type[S2SError], str]] = {
         "states: expected a mapping of names to texts or None, got [1]",
     ),
     "a file": (s2s_export.load_model, [["m.keras"]], {}, ModelFileError, "path: expected a path, got ['m.keras']"),
-    "lambdas": (s2s_export.load_model, ["m.keras"], {"lambdas": {"a": 1}}, ModelFileError, "lambdas: expected functio"),
+    "lambdas": (s2s_export.load_model, ["m.keras"], {"lambdas": ["a"]}, ModelFileError, "lambdas: expected a mapping"),
     "a name": (
         s2s_export.build_model,
         [nothing, "w.h5"],
