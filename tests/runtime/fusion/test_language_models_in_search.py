@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 import s2s_runtime
 from s2s_runtime import Model, OptionError, Vocabulary
 from s2s_runtime.commands import decode, evaluate
+from s2s_runtime.fusion import companion
 from s2s_runtime.language_models.begun_model import BegunModel
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.serving.options import ServingOptions
@@ -255,6 +256,22 @@ def test_a_path_is_opened_once_for_all_who_use_it(tiny: Model, writer: Model, tm
     assert third._guides.companions[0]._given is not companions[0]  # type: ignore[union-attr]
     with pytest.raises(s2s_runtime.BundleNotFoundError):
         tiny.generate(SOURCES, language_model=tmp_path / "none.s2s")
+
+
+def test_calls_one_after_the_other_open_a_path_once(
+    tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two language models by their paths, which nothing but the calls refers to."""
+    paths = [tmp_path / "one.s2s", tmp_path / "two.s2s"]
+    opened: list[Path] = []
+    for path in paths:
+        shutil.copytree(WRITER, path)
+    open_bundle = companion.open_bundle
+    monkeypatch.setattr(companion, "open_bundle", lambda path: (opened.append(path), open_bundle(path))[1])
+    for _ in range(3):
+        tiny.score(["abc"], ["BBD"], language_model=paths[0], internal_language_model=paths[1])
+        tiny.generate(["abc"], language_model=paths[0], internal_language_model=paths[1])
+    assert opened == paths
 
 
 def test_symbols_that_it_lacks_are_its_unknown_symbol_or_an_error(random_model: Callable[..., Model]) -> None:
