@@ -170,4 +170,5 @@ def command_line(bundle: Path, loaded: LoadOptions, fixed: Mapping[str, Any], va
 
 
 def _spelled(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    """Return a value as it can be typed, with all its digits."""
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
