@@ -39,6 +39,7 @@ from s2s_export.understand.flat_steps import FlatSteps
 from s2s_export.understand.sampling_layers import at_their_mean
 from s2s_export.understand.source_terms import embedding_size
 from s2s_export.understand.text_layers import without_text_layers
+from s2s_export.verify.longest_read import longest_read
 from s2s_export.verify.verify import Subject, refuse_failed, verify
 from s2s_export.write import refuse_existing, replacing_bundle, write_graphs
 from s2s_runtime.bundle.manifest_file import Manifest, write_manifest
@@ -130,6 +131,7 @@ def _export(model: keras.Model, path: Path, options: ExportOptions, progress: Pr
         facts, manifest = settled.facts, settled.in_manifest(manifest)
         write_manifest(folder, manifest)
         progress("verifying")
+        facts = facts if options.verify_with else replace(facts, most_read=longest_read(parts, facts))
         report = verify(folder, Subject(model, parts, facts, manifest), options)
         refuse_failed(report)
         report = replace(report, facts=_facts(parts, facts, graphs))

@@ -69,7 +69,7 @@ def reduce_bundle(
                     measured_times = times({**models, other: third}, inputs, options.time_batch, longest)
                 timed = {"timed": {"batch": options.time_batch, "milliseconds": measured_times}}
     measured = {
-        "inputs": in_words(given, options),
+        "inputs": in_words(given, options, facts),
         "bytes_before": sum(file.bytes for file in (*manifest.graphs.values(), manifest.weights) if file),
         "searches": [search.to_dict() for search in searches],
         **({"largest": told} if options.precision == "int8" else {}),

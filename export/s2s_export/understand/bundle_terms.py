@@ -43,6 +43,8 @@ class Understanding:
         longest: how many steps the training model can read of each source, in their order; None where any number.
         notes: what a person should know, a sentence each.
         without_source: whether there is no source, as of a language model; one input of no meaning stands for it.
+        most_read: how many steps of sources of any length the encoder takes, as trying showed: a table of places has
+            an end; None where it takes all that are generated, or nobody tried.
     """
 
     source: SourceSpec
@@ -56,6 +58,7 @@ class Understanding:
     longest: tuple[int | None, ...]
     notes: tuple[str, ...]
     without_source: bool = False
+    most_read: int | None = None
 
     @property
     def without_start(self) -> bool:
