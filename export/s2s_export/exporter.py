@@ -23,7 +23,7 @@ from s2s_export.evidence.settle import Bundle, settle
 from s2s_export.evidence.training_pairs import Widths, with_pairs
 from s2s_export.graphs.bundle_graphs import Graphs, build_graphs, with_searches
 from s2s_export.keras_files.dtypes import in_float32, refuse_infinite_weights, refuse_other_dtypes
-from s2s_export.model_kinds import MODEL, split_by_kind
+from s2s_export.model_kinds import split_by_kind
 from s2s_export.notebook import Progress, in_cell
 from s2s_export.one_pass.loss_layers import without_loss
 from s2s_export.options import ExportOptions
@@ -48,7 +48,7 @@ from s2s_runtime.vocabulary.vocabulary_file import Unit
 from s2s_training.given import FUNCTION, NONE, PATH, check_given
 from s2s_training.quiet_import import native_messages_held
 from s2s_training.splitting.graph import distinct_names, flatten_model
-from s2s_training.splitting.splitter import SplitModel
+from s2s_training.splitting.splitter import MODEL, SplitModel
 
 logger = logging.getLogger(__name__)
 
