@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-import numpy as np
 import tensorflow as tf
 from keras import tree
 
@@ -23,7 +22,7 @@ from s2s_runtime.bundle.manifest_file import OtherSource, SourceSpec, TargetSpec
 from s2s_runtime.spelling import option
 from s2s_runtime.vocabulary.padding import PaddingPolicy
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary, VocabularyFile
-from s2s_training.splitting.attention_weights import noise_for
+from s2s_training.splitting.attention_weights import is_distribution, noise_for
 from s2s_training.splitting.splitter import SplitModel
 
 _MANY_STEPS: Final = 16
@@ -190,8 +189,7 @@ def _gives_probabilities(split: SplitModel) -> bool:
         made = tree.flatten(model(noise_for(model.inputs), training=False))
     except (ValueError, tf.errors.InvalidArgumentError):
         made = tree.flatten(model(noise_for(model.inputs, _MANY_STEPS), training=False))
-    output = np.asarray(made[0], dtype=np.float64)
-    return bool(output.shape[-1] > 1 and (output >= 0).all() and np.allclose(output.sum(axis=-1), 1, atol=1e-3))
+    return made[0].shape[-1] > 1 and is_distribution(made[0])
 
 
 def _alone(source: SourceSpec) -> OtherSource:
