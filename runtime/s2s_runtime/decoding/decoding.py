@@ -92,7 +92,7 @@ class Decoding:
         """Return what keeps the search from the graph, with prefixes or without; empty where nothing does."""
         if self.manifest.one_graph:
             return []
-        return graph_obstacles(self.model, self.plan, self.options, prefix=prefix)
+        return graph_obstacles(self.model, self.plan, prefix=prefix)
 
     def read(self, inputs: Inputs, prefixes: Sequence[Prefix | None] | None, first: int = 0) -> Request:
         """Read and check what is to be decoded.

@@ -15,7 +15,6 @@ from s2s_runtime.errors import OptionError
 from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.options import DecodingOptions
-from s2s_runtime.options.terms import BEAM_GRAPH, GREEDY_GRAPH
 from s2s_runtime.search.graph_search import SentenceHypotheses
 from s2s_runtime.search.plan import SearchPlan
 from s2s_runtime.search.step_model import StepModel, WritingModel, can_write
@@ -52,7 +51,7 @@ def check_engine(
     Raises:
         OptionError: something keeps it from the graph, and `engine` is "graph".
     """
-    obstacles = graph_obstacles(model, plan, options, prefix=prefix)
+    obstacles = graph_obstacles(model, plan, prefix=prefix)
     if obstacles and options.engine == "graph":
         raise OptionError(
             f"engine: 'graph' can't do what was asked for ({', '.join(obstacles)}); leave it out, or give 'steps'"
@@ -60,10 +59,9 @@ def check_engine(
     return obstacles
 
 
-def graph_obstacles(model: StepModel[Any], plan: SearchPlan, options: DecodingOptions, *, prefix: bool) -> list[str]:
+def graph_obstacles(model: StepModel[Any], plan: SearchPlan, *, prefix: bool) -> list[str]:
     """Return the options that keep a search from the graph; an empty list where the graph can do it."""
-    asked_for = ["engine 'steps'"] if options.engine == "steps" else []
-    asked_for += options.obstacles(GREEDY_GRAPH if plan.beam_size == 1 else BEAM_GRAPH)
+    asked_for = list(plan.beyond_graph)
     if prefix:
         asked_for.append("prefix")
     if plan.rules.needs_an_end:  # a step in which nothing may follow

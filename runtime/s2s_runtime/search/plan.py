@@ -17,6 +17,7 @@ from s2s_runtime.constraints.token_rules import TokenRules
 from s2s_runtime.errors import OptionError
 from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.options import DecodingOptions, Prefix
+from s2s_runtime.options.terms import BEAM_GRAPH, GREEDY_GRAPH
 from s2s_runtime.search.sampling import Sampler
 from s2s_runtime.search.scoring import LengthPenalty, coverage_score
 from s2s_runtime.search.step_model import StatesT, StepModel
@@ -54,6 +55,7 @@ class SearchPlan:
         guide: returns a model around the one that searches, whose steps say too what others add to log-probabilities.
         notify: called with (sentence in the caller's inputs, step, token, log-probability, is last) for each token;
             True stops the sentence.
+        beyond_graph: the options asked for that the graph for it can't serve.
     """
 
     beam_size: int
@@ -75,6 +77,7 @@ class SearchPlan:
     stochastic: bool = False
     guide: Guide | None = None
     notify: Notify | None = None
+    beyond_graph: tuple[str, ...] = ()
     goes_on: Floats = field(init=False, repr=False)
     ending: Floats = field(init=False, repr=False)
 
@@ -135,7 +138,13 @@ def make_plan(options: DecodingOptions, manifest: Manifest) -> SearchPlan:
         beam_groups=options.beam_groups,
         diversity_penalty=options.diversity_penalty,
         stochastic=options.stochastic_beams,
+        beyond_graph=_beyond_graph(options),
     )
+
+
+def _beyond_graph(options: DecodingOptions) -> tuple[str, ...]:
+    by_steps = ["engine 'steps'"] if options.engine == "steps" else []
+    return (*by_steps, *options.obstacles(GREEDY_GRAPH if options.beam_size == 1 else BEAM_GRAPH))
 
 
 def _lacking(options: DecodingOptions, manifest: Manifest, *, has_ends: bool) -> list[str]:
