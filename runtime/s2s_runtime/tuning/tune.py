@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from s2s_runtime.commands.command_options import flags_of
 from s2s_runtime.commands.decode_options import LoadOptions
 from s2s_runtime.commands.evaluate import read_warning
 from s2s_runtime.console.app import UsageError, warn
@@ -161,7 +162,7 @@ def command_line(bundle: Path, loaded: LoadOptions, fixed: Mapping[str, Any], va
         words += ["--ensemble-weight", _spelled(weight)]
     known = declared(DecodingOptions)
     for name, value in {**fixed, **decoding_values(values)}.items():
-        flag = (known[name].option.flags or [f"--{name.replace('_', '-')}"])[0]
+        flag = flags_of(known[name])[0]
         if value is True:
             words.append(flag)
         elif differs(value, known[name].default) and value is not False:
@@ -170,4 +171,5 @@ def command_line(bundle: Path, loaded: LoadOptions, fixed: Mapping[str, Any], va
 
 
 def _spelled(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    """Return a value as it can be typed, with all its digits."""
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)

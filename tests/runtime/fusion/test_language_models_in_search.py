@@ -23,6 +23,7 @@ from s2s_runtime.commands import decode, evaluate
 from s2s_runtime.fusion import companion
 from s2s_runtime.language_models.begun_model import BegunModel
 from s2s_runtime.options import DecodingOptions
+from s2s_runtime.results import TargetScore
 from s2s_runtime.serving.options import ServingOptions
 from s2s_runtime.serving.request_options import OptionReader
 
@@ -352,6 +353,7 @@ def test_perplexity_counts_what_was_predicted(writer: Model) -> None:
     [behind] = writer.score(["A"], ["BCD"])
     assert behind.given == 0
     assert behind.perplexity == pytest.approx(alone.perplexity)
+    assert TargetScore(-800.0, -800.0, [-800.0]).perplexity == np.inf  # more than a number can be
 
 
 def test_commands_take_paths(tmp_path: Path) -> None:

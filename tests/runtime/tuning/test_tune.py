@@ -16,9 +16,11 @@ from typer.testing import CliRunner
 import s2s_runtime
 from s2s_runtime import OptionError
 from s2s_runtime.commands.decode import app as decode
+from s2s_runtime.commands.decode_options import LoadOptions
 from s2s_runtime.tuning import trials as trials_of
 from s2s_runtime.tuning.command import app
 from s2s_runtime.tuning.space import combinations, read_axis
+from s2s_runtime.tuning.tune import command_line
 
 WRITER = str(FIXTURES / "tiny-writer.s2s")
 PAIRS = {
@@ -129,6 +131,13 @@ def test_weights_of_an_ensemble_are_options_too(pairs: str) -> None:
         "--ensemble-weight 1 --ensemble-weight 1 --ensemble-weight 0.5"
     )
     assert len(found["trials"]) == 2
+
+
+def test_the_line_has_all_digits_of_a_value() -> None:
+    """So that it decodes with what was tried, however many these are."""
+    tried = {"length_penalty": 0.12345678, "patience": 2.0, "max_length": 1234567}
+    line = command_line(TINY, LoadOptions(), {}, tried)
+    assert line == f"s2s-decode {TINY} --length-penalty 0.12345678 --patience 2 --max-length 1234567"
 
 
 def test_random_trials_depend_on_the_seed(pairs: str) -> None:
