@@ -92,10 +92,10 @@ def read_axis(text: str, others: int) -> Axis:
 
 
 def _weight_axis(name: str, given: str, others: int) -> Axis:
-    number = name.removeprefix(WEIGHT).removeprefix(".") or "1"
-    if not number.isdigit() or not 1 <= int(number) <= others or (name == WEIGHT and others > 1):
-        names = [WEIGHT] if others == 1 else [f"{WEIGHT}.{i + 1}" for i in range(others)]
-        wanted = f"expected {' or '.join(names)}" if others else "needs --ensemble-with"
+    names = [f"{WEIGHT}.{i + 1}" for i in range(others)]
+    if name not in names and not (name == WEIGHT and others == 1):
+        spelled = [WEIGHT] if others == 1 else names
+        wanted = f"expected {' or '.join(spelled)}" if others else "needs --ensemble-with"
         raise OptionError(f"{name}: {wanted}")
     axis = _axis(WEIGHT if others == 1 else name, given, (float,))
     for value in [*axis.values, *(axis.bounds or ())]:

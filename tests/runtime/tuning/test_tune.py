@@ -192,6 +192,24 @@ def test_bad_values_are_named(text: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "others", "wanted"),
+    [
+        ("ensemble_weight", 2, "expected ensemble_weight.1 or ensemble_weight.2"),
+        ("ensemble_weight.3", 2, "expected ensemble_weight.1 or ensemble_weight.2"),
+        ("ensemble_weight.01", 2, "expected ensemble_weight.1 or ensemble_weight.2"),
+        ("ensemble_weight.²", 2, "expected ensemble_weight.1 or ensemble_weight.2"),
+        ("ensemble_weight.2", 1, "expected ensemble_weight"),
+    ],
+)
+def test_weights_are_named_by_the_number_of_the_model(name: str, others: int, wanted: str) -> None:
+    """One spelling of each, so that none is tried twice; of two bundles the number may be left out."""
+    with pytest.raises(OptionError) as caught:
+        read_axis(f"{name}=1,2", others)
+    assert str(caught.value) == f"{name}: {wanted}"
+    assert read_axis("ensemble_weight.1=1,2", 1) == read_axis("ensemble-weight=1,2", 1)
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         ([], "--try: expected values of at least one option"),
