@@ -24,6 +24,7 @@ WEIGHT: Final = "ensemble_weight"
 """The weight of the only other model of an ensemble; `ensemble_weight.2` is that of the second."""
 
 MOST: Final = 10_000  # combinations of a grid
+_LARGEST: Final = 30  # zeros of a number: more would be written out, digit for digit
 _TRIES: Final = 50  # draws for each combination that is wanted, as some are there already or make no sense
 
 TUNABLE: Final = tuple(
@@ -129,7 +130,7 @@ def _number(name: str, text: str) -> Decimal:
         number = Decimal(text.strip())
     except InvalidOperation:
         number = Decimal("nan")
-    if not number.is_finite():
+    if not number.is_finite() or abs(number.adjusted()) > _LARGEST:
         raise OptionError(f"{name}: expected a number, got {text!r}")
     return number
 

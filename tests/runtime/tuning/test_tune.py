@@ -179,6 +179,8 @@ def test_ranges_are_what_they_say() -> None:
         ("length_penalty=1:0:0.5", "length_penalty: expected FROM:TO:STEP or FROM:TO, the step above 0"),
         ("length_penalty=0:1:0", "length_penalty: expected FROM:TO:STEP or FROM:TO, the step above 0"),
         ("length_penalty=0:1:0.00001", "length_penalty: expected at most 10,000 values, got 100,001"),
+        ("length_penalty=0:1:1e-5000", "length_penalty: expected a number, got '1e-5000'"),
+        ("beam_size=1e99999999", "beam_size: expected a number, got '1e99999999'"),
         ("beam_size=1:4:0.5", "beam_size: expected whole numbers, got '1:4:0.5'"),
         ("length_penalty_kind=mean", "length_penalty_kind: expected 'average' or 'gnmt', got 'mean'"),
         ("ensemble_weight=1,2", "ensemble_weight: needs --ensemble-with"),
