@@ -46,6 +46,7 @@ class ReadPairs:
         symbols: of each side, by number.
         counts: of each part and side, how often each symbol occurs in it.
         pieces: the sentencepiece models by which texts were cut.
+        files: their number and digest; see `files_digest`.
     """
 
     folder: Path
@@ -53,6 +54,7 @@ class ReadPairs:
     symbols: tuple[list[str], list[str]]
     counts: dict[str, tuple[Counts, Counts]]
     pieces: PieceModels
+    files: dict[str, Any]
 
     def counter(self, side: int, parts: Iterable[str], dropped: Counts) -> Counter[str]:
         """Return how often each symbol of a side occurs in some parts, without the `dropped` occurrences.
@@ -61,10 +63,8 @@ class ReadPairs:
         """
         if self.pieces[side] is not None:
             return Counter()
-        total = -dropped
-        for part in parts:
-            total = _added(total, self.counts[part][side])
-        return named(self.symbols[side], total)
+        counts = np.sum([self.counts[part][side] for part in parts], axis=0)
+        return named(self.symbols[side], counts - dropped)
 
     def held_out(self) -> HeldOut:
         """Return the texts of the validation and test parts."""
@@ -196,14 +196,8 @@ def _reopen(folder: Path, left: dict[str, Any], data: DataConfig) -> ReadPairs:
             f"larger shares to hold out"
         )
     counts = {part: tuple(np.array(side, np.int64) for side in left["counts"][part]) for part in PARTS}
-    return ReadPairs(folder, stores, tuple(left["symbols"]), counts, _unpacked(_pieces_file(folder).read_bytes()))  # type: ignore[arg-type]
-
-
-def _added(one: Counts, other: Counts) -> Counts:
-    total = np.zeros(max(len(one), len(other)), np.int64)
-    total[: len(one)] += one
-    total[: len(other)] += other
-    return total
+    pieces = _unpacked(_pieces_file(folder).read_bytes())
+    return ReadPairs(folder, stores, tuple(left["symbols"]), counts, pieces, left["files"])  # type: ignore[arg-type]
 
 
 def _packed(pieces: PieceModels) -> bytes:
