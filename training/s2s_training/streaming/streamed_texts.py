@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from s2s_training.config.fit import FitConfig
 from s2s_training.config.training import TrainingConfig
 from s2s_training.data.arrays import Layout
-from s2s_training.data.corpus import Example
+from s2s_training.data.corpus import PARTS, Example
 from s2s_training.data.lengths import OFTEN, TooLong, limits_and_bounds, say_longer, warn
 from s2s_training.data.vocabulary_builder import SymbolCounts, cutters, reads_training_alone, vocabulary_of
 from s2s_training.stages import Stages, unseen
 from s2s_training.streaming.drawing import Side, StreamedPairs
 from s2s_training.streaming.pair_store import PairRows, Sizes
-from s2s_training.streaming.pass_over_files import PARTS, read_into, sides
+from s2s_training.streaming.pass_over_files import read_into, sides
 from s2s_training.streaming.symbol_table import Counts, counted, translation
 
 _NAMED = 3  # outliers whose text is kept for the warning
@@ -60,13 +60,10 @@ class StreamedTexts:
             translation(symbols, side)
             for symbols, side in zip(self._read.symbols, (vocabulary.source, vocabulary.target), strict=True)
         ]
-        target_length = layout.target_length
-        if target_length is not None and layout.fed:  # as in `BucketedPairs`
-            target_length += 1
         source = Side.of(
             vocabulary.source, ids[0], layout.source_padding, layout.source_length, on_left=layout.source_side == "left"
         )
-        target = Side.of(vocabulary.target, ids[1], layout.target_padding, target_length)
+        target = Side.of(vocabulary.target, ids[1], layout.target_padding, layout.target_row)
         return StreamedPairs(
             self._read.stores[part],
             partial(_within, self._most(part)),
