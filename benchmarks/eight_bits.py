@@ -7,7 +7,6 @@ Writes `results/eight-bits.json` and the table of README.md. Random weights: wha
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
 import tempfile
@@ -18,8 +17,9 @@ from typing import Annotated, Any
 import typer
 from measuring.quiet import Usage, foreign_cores
 from passes import LENGTH, MODELS, STEPS, sentences, timed
-from report.markdown import README, RESULTS, write_tables
+from report.markdown import RESULTS
 from report.own_tables import eight_bits_tables
+from report.targets import publish
 
 from s2s_runtime import Model, load
 from s2s_runtime.bench.machine import cpu_name
@@ -84,12 +84,7 @@ def measure(
         "foreign": foreign_cores(before, Usage.read(os.getpid())),
         "eight_bits": rows,
     }
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "eight-bits.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    made = eight_bits_tables(results)
-    if tables:
-        write_tables(README, made)
-    print(made["eight-bits"])
+    publish(results, RESULTS / "eight-bits.json", eight_bits_tables(results), renew_readme=tables)
 
 
 if __name__ == "__main__":

@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from measuring.quiet import Usage, foreign_cores
-from report.markdown import README, RESULTS, write_tables
+from report.markdown import RESULTS
 from report.own_tables import export_tables
+from report.targets import publish
 
 from s2s_runtime.bench.axes import numbers
 from s2s_runtime.bench.machine import cpu_name
@@ -145,12 +146,7 @@ def growth(
         "cores": os.cpu_count(),
         "exports": exports,
     }
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "export.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    made = export_tables(results)
-    if tables:
-        write_tables(README, made)
-    print(made["export"])
+    publish(results, RESULTS / "export.json", export_tables(results), renew_readme=tables)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from s2s_export.evidence.settle import Bundle, settle
 from s2s_export.evidence.training_pairs import Widths, with_pairs
 from s2s_export.graphs.bundle_graphs import Graphs, build_graphs, with_searches
 from s2s_export.keras_files.dtypes import in_float32, refuse_infinite_weights, refuse_other_dtypes
-from s2s_export.model_kinds import MODEL, split_by_kind
+from s2s_export.model_kinds import split_by_kind
 from s2s_export.notebook import Progress, in_cell
 from s2s_export.one_pass.loss_layers import without_loss
 from s2s_export.options import ExportOptions
@@ -39,6 +39,7 @@ from s2s_export.understand.flat_steps import FlatSteps
 from s2s_export.understand.sampling_layers import at_their_mean
 from s2s_export.understand.source_terms import embedding_size
 from s2s_export.understand.text_layers import without_text_layers
+from s2s_export.verify.longest_read import longest_read
 from s2s_export.verify.verify import Subject, refuse_failed, verify
 from s2s_export.write import refuse_existing, replacing_bundle, write_graphs
 from s2s_runtime.bundle.manifest_file import Manifest, write_manifest
@@ -47,7 +48,7 @@ from s2s_runtime.vocabulary.vocabulary_file import Unit
 from s2s_training.given import FUNCTION, NONE, PATH, check_given
 from s2s_training.quiet_import import native_messages_held
 from s2s_training.splitting.graph import distinct_names, flatten_model
-from s2s_training.splitting.splitter import SplitModel
+from s2s_training.splitting.splitter import MODEL, SplitModel
 
 logger = logging.getLogger(__name__)
 
@@ -130,6 +131,7 @@ def _export(model: keras.Model, path: Path, options: ExportOptions, progress: Pr
         facts, manifest = settled.facts, settled.in_manifest(manifest)
         write_manifest(folder, manifest)
         progress("verifying")
+        facts = facts if options.verify_with else replace(facts, most_read=longest_read(parts, facts))
         report = verify(folder, Subject(model, parts, facts, manifest), options)
         refuse_failed(report)
         report = replace(report, facts=_facts(parts, facts, graphs))

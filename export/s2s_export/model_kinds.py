@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
 
 import keras
 
@@ -14,11 +13,8 @@ from s2s_export.options import ExportOptions
 from s2s_export.steps.pair_matching import half_of_a_pair
 from s2s_runtime.spelling import option
 from s2s_training.errors import SplitError, UnsaidError
-from s2s_training.given import an
 from s2s_training.splitting.graph import flatten_model
 from s2s_training.splitting.splitter import SplitModel, split
-
-MODEL: Final = an(keras.Model, "a keras.Model")
 
 
 def split_by_kind(model: keras.Model, options: ExportOptions, source_input: str | None) -> SplitModel:

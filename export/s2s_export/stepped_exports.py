@@ -13,12 +13,12 @@ from s2s_export.arguments import OPTIONS
 from s2s_export.errors import ExportError
 from s2s_export.exporter import export
 from s2s_export.keras_files.dtypes import in_float32
-from s2s_export.model_kinds import MODEL
 from s2s_export.options import ExportOptions
 from s2s_export.report import Exported
 from s2s_export.steps.function_steps import Encode, TakeStep, steps_model
 from s2s_export.steps.model_pairs import pair_models
 from s2s_training.given import FUNCTION, INTEGER, NONE, PATH, TEXTS_BY_NAME, an, check_given, list_of
+from s2s_training.splitting.splitter import MODEL
 
 _WORDS = ("source", "target", "start", "end", "unit", "progress")  # arguments of `export` that are no options
 

@@ -120,12 +120,11 @@ def perplexity(
     """
     if model.manifest.kind != "decoder-only" or model.target_vocabulary is None:
         raise InputError("perplexity: expected the bundle of a language model with a vocabulary")
-    given = 1 if model.manifest.target.start_id is None else 0  # the first symbol of a line, whose score is 0
     total, symbols = 0.0, 0
     for start in range(0, len(lines), CHUNK):
         part = lines[start : start + CHUNK]
         for scored in model.score([""] * len(part), part):
-            total, symbols = total + scored.log_probability, symbols + len(scored.token_scores) - given
+            total, symbols = total + scored.log_probability, symbols + len(scored.token_scores) - scored.given
         progress(len(part))
     if not symbols:
         raise InputError("perplexity: expected a line with a symbol to predict, got none")

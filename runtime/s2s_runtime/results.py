@@ -186,9 +186,12 @@ class TargetScore(ComparedByValue):
 
     @property
     def perplexity(self) -> float:
-        """The exponential of the mean negative log-probability of the tokens that were predicted; 1 of none."""
+        """The exponential of the mean negative log-probability of the tokens predicted; 1 of none, at most infinity."""
         predicted = len(self.token_scores) - self.given
-        return math.exp(-self.log_probability / predicted) if predicted > 0 else 1.0
+        try:
+            return math.exp(-self.log_probability / predicted) if predicted > 0 else 1.0
+        except OverflowError:
+            return math.inf
 
     def __repr__(self) -> str:
         numbers = f"score={self.score:.4g}, log_probability={self.log_probability:.4g}"

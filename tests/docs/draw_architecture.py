@@ -33,6 +33,11 @@ STEPS: Final = (
 )
 BOX: Final = (2.3, 0.42)
 GAP: Final = 0.62
+APART: Final = 4.3
+HIGHEST: Final = 1.1
+INCHES: Final = 0.85
+Place = tuple[float, float, float]
+"""The centre of a room, and its width."""
 COLOURS: Final = {"s2s_export": "#f3dfc1", "s2s_training": "#d5e5d0", "s2s_runtime": "#d3e0f0"}
 
 
@@ -70,60 +75,63 @@ def reduced(arrows: set[tuple[str, str]]) -> set[tuple[str, str]]:
 def draw() -> Figure:
     """The picture."""
     arrows = imports()
-    figure = Figure(figsize=(15, 12.5), layout="constrained")
+    lowest = -max(len(floors(package)) for package in PACKAGES) * GAP
+    figure = Figure(figsize=(15, INCHES * (HIGHEST - lowest)), layout="constrained")
     axes = figure.add_subplot()
-    places: dict[str, tuple[float, float]] = {}
+    places: dict[str, Place] = {}
     for column, (package, folder) in enumerate(PACKAGES.items()):
-        left = column * 4.3
+        left = column * APART
         axes.text(left, 0.6, f"{folder}/  ({package})", fontsize=13, fontweight="bold", ha="center")
         for floor, rooms in enumerate(floors(package)):
             width = BOX[0] / len(rooms) - (0.06 if len(rooms) > 1 else 0)
             for i, room in enumerate(rooms):
                 x = left + (i - (len(rooms) - 1) / 2) * BOX[0] / len(rooms)
-                places[f"{package}.{room}"] = x, -floor * GAP
-                _room(axes, (x, -floor * GAP), width, room, COLOURS[package])
+                places[f"{package}.{room}"] = x, -floor * GAP, width
+                _room(axes, places[f"{package}.{room}"], room, COLOURS[package])
     known = {(a, b) for a, b in arrows if a in places and b in places and a.split(".")[0] == b.split(".")[0]}
     inside = {(a, b) for a, b in known if places[a][1] > places[b][1]}  # others are for annotations alone
     for importer, imported in sorted(reduced(inside)):
         _arrow(axes, places[importer], places[imported])
     _way(axes, places, arrows)
     for (one, other), label in ((("s2s_export", "s2s_training"), "splits"), (("s2s_training", "s2s_runtime"), "reads")):
-        x = [list(PACKAGES).index(package) * 4.3 for package in (one, other)]
+        x = [list(PACKAGES).index(package) * APART for package in (one, other)]
         axes.annotate("", (x[1] - 1.9, 0.66), (x[0] + 1.9, 0.66), arrowprops={"arrowstyle": "-|>", "color": "#555555"})
         axes.text(sum(x) / 2, 0.72, label, ha="center", fontsize=9, color="#555555")
     axes.set_xlim(-2.2, 13.2)
-    axes.set_ylim(-22 * GAP, 1.1)
+    axes.set_ylim(lowest, HIGHEST)
     axes.set_axis_off()
     return figure
 
 
-def _room(axes: Any, place: tuple[float, float], width: float, name: str, colour: str) -> None:
-    (x, y), height = place, BOX[1]
+def _room(axes: Any, place: Place, name: str, colour: str) -> None:
+    (x, y, width), height = place, BOX[1]
     corner = x - width / 2, y - height / 2
     axes.add_patch(FancyBboxPatch(corner, width, height, boxstyle="round,pad=0.02", fc=colour, ec="#777777", zorder=3))
     axes.text(x, y, name, ha="center", va="center", fontsize=min(10, 95 * width / len(name)), zorder=4)
 
 
-def _arrow(axes: Any, start: tuple[float, float], end: tuple[float, float]) -> None:
+def _arrow(axes: Any, start: Place, end: Place) -> None:
     """An import: straight to the next floor, in a bow past the floors between."""
     style: dict[str, Any] = {"arrowstyle": "-|>", "mutation_scale": 9, "lw": 0.9, "color": "#777777", "zorder": 2}
     fallen = start[1] - end[1]
     if fallen <= GAP + 1e-6:
         ends, bow = ((start[0], start[1] - BOX[1] / 2), (end[0], end[1] + BOX[1] / 2)), 0.0
     else:
-        left = min(start[0], end[0]) - (BOX[0] / 2 if start[0] == end[0] else 0)
-        ends, bow = ((left, start[1]), (left, end[1])), 0.5 / fallen + 0.12
+        left = min(start[0], end[0])
+        edges = [left - (place[2] / 2 if start[0] == end[0] else 0) for place in (start, end)]
+        ends, bow = ((edges[0], start[1]), (edges[1], end[1])), 0.5 / fallen + 0.12
     axes.add_patch(FancyArrowPatch(*ends, connectionstyle=f"arc3,rad={bow}", **style))
 
 
-def _way(axes: Any, places: dict[str, tuple[float, float]], arrows: set[tuple[str, str]]) -> None:
+def _way(axes: Any, places: dict[str, Place], arrows: set[tuple[str, str]]) -> None:
     """The way of a sentence, numbered, on the right of the runtime's rooms."""
     missing = [step for step in STEPS if tuple(f"s2s_runtime.{room}" for room in step) not in arrows]
     if missing:
         raise ValueError(f"the way of a sentence takes arrows that the code doesn't have: {missing}")
+    right = list(PACKAGES).index("s2s_runtime") * APART + BOX[0] / 2 + 0.12
     for room, words in WAY:
-        x, y = places[f"s2s_runtime.{room}"]
-        axes.text(x + BOX[0] / 2 + 0.12, y, words, fontsize=9, va="center", color="#a03020", zorder=5)
+        y = places[f"s2s_runtime.{room}"][1]
+        axes.text(right, y, words, fontsize=9, va="center", color="#a03020", zorder=5)
 
 
 def write(path: Path) -> None:

@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-from draw_architecture import PACKAGES, PICTURE, ROOT, floors, write
+from draw_architecture import PACKAGES, PICTURE, ROOT, WAY, draw, floors, write
+from matplotlib.patches import FancyBboxPatch
 
 MOST_MODULES = 15
 
@@ -15,6 +16,20 @@ def test_the_picture_is_drawn_from_the_code(tmp_path: Path) -> None:
     """`make architecture` has been run since an import between rooms last changed."""
     write(tmp_path / "now.svg")
     assert (tmp_path / "now.svg").read_text(encoding="utf-8") == PICTURE.read_text(encoding="utf-8")
+
+
+def test_the_picture_shows_all_and_no_words_over_a_room() -> None:
+    """Every room's box lies within the picture, and the way of a sentence beside them."""
+    figure = draw()
+    figure.draw_without_rendering()
+    [axes] = figure.axes
+    rooms = [patch.get_window_extent() for patch in axes.patches if isinstance(patch, FancyBboxPatch)]
+    assert len(rooms) == sum(len(floor) for package in PACKAGES for floor in floors(package))
+    assert all(axes.bbox.y0 <= room.y0 and room.y1 <= axes.bbox.y1 for room in rooms)
+    way = dict(WAY).values()
+    words = [text.get_window_extent() for text in axes.texts if text.get_text() in way]
+    assert len(words) == len(WAY)
+    assert not any(text.overlaps(room) for text in words for room in rooms)
 
 
 def test_every_place_that_the_page_names_is_there() -> None:

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from rich.progress import track
+from tutorial_script import restored
 
 import s2s_runtime
 from s2s_export import ExportOptions, load_model
@@ -42,35 +43,19 @@ def distinct_sources(path: Path, count: int) -> list[str]:
 
 def published_decoder(model: Any, file: VocabularyFile) -> Callable[[np.ndarray], list[int]]:
     """The tutorial's inference: encoder states, then one character at a time, one sentence at a time."""
-    import keras
-    import tensorflow as tf
-
-    encoder_lstm, trained = (layer for layer in model.layers if isinstance(layer, keras.layers.LSTM))
-    decoder_lstm = keras.layers.LSTM(trained.units, return_sequences=True, return_state=True)
-    decoder_lstm.build((None, None, model.output_shape[-1]))
-    decoder_lstm.set_weights(trained.get_weights())
-    dense = next(layer for layer in model.layers if isinstance(layer, keras.layers.Dense))
-    size = dense.units
-
-    @tf.function(reduce_retracing=True)
-    def encode(rows: Any) -> Any:
-        return encoder_lstm(rows)[1:]
-
-    @tf.function(reduce_retracing=True)
-    def step(character: Any, h: Any, c: Any) -> Any:
-        output, h, c = decoder_lstm(character, initial_state=[h, c])
-        return dense(output), h, c
+    encode, step = restored(model)
+    size = model.output_shape[-1]
 
     def decode(ids: np.ndarray) -> list[int]:
         padded = np.full(file.padding.length, file.padding.id)
         padded[: len(ids)] = ids
         rows = (padded[:, None] == np.arange(len(file.source))).astype(np.float32)[None]
-        h, c = encode(tf.constant(rows))
+        states = encode(rows)
         made: list[int] = []
         token = file.target.start_id
         while len(made) < file.max_length and token != file.target.end_id:
             character = (np.arange(size) == token).astype(np.float32)[None, None]
-            output, h, c = step(tf.constant(character), h, c)
+            output, *states = step(character, *states)
             likely = output[0, -1].numpy()
             likely[file.target.start_id] = -1  # the runtime never generates the start token; a trained model doesn't
             token = int(likely.argmax())

@@ -29,28 +29,6 @@ class GruScript(Script):
             [sources, targets], keras.layers.Dense(len(self.target_index), activation="softmax")(written)
         )
 
-    def inference(self, model: Any) -> tuple[Any, Any]:
-        """Return the encoder and the step: the published page rebuilds the decoder with its state returned."""
-        import keras
-        import tensorflow as tf
-
-        encoder, trained = (layer for layer in model.layers if isinstance(layer, keras.layers.GRU))
-        decoder = keras.layers.GRU(trained.units, return_sequences=True, return_state=True)
-        decoder.build((None, None, len(self.target_index)))
-        decoder.set_weights(trained.get_weights())
-        dense = next(layer for layer in model.layers if isinstance(layer, keras.layers.Dense))
-
-        @tf.function(reduce_retracing=True)
-        def encode(rows: Any) -> Any:
-            return [encoder(rows)[1]]
-
-        @tf.function(reduce_retracing=True)
-        def step(token: Any, state: Any) -> Any:
-            output, state = decoder(token, initial_state=state)
-            return dense(output), state
-
-        return encode, step
-
 
 class IdsScript(Script):
     """Ids that embeddings look up; what is written stays one-hot for the loss."""
@@ -79,29 +57,6 @@ class IdsScript(Script):
     def fed(self, ids: np.ndarray) -> np.ndarray:
         """Return what the step reads: (texts, 1) ids."""
         return ids[:, None]
-
-    def inference(self, model: Any) -> tuple[Any, Any]:
-        """Return the encoder and the step."""
-        import keras
-        import tensorflow as tf
-
-        source_embedding, target_embedding = (x for x in model.layers if isinstance(x, keras.layers.Embedding))
-        encoder, trained = (layer for layer in model.layers if isinstance(layer, keras.layers.LSTM))
-        decoder = keras.layers.LSTM(trained.units, return_sequences=True, return_state=True)
-        decoder.build((None, None, trained.units))
-        decoder.set_weights(trained.get_weights())
-        dense = next(layer for layer in model.layers if isinstance(layer, keras.layers.Dense))
-
-        @tf.function(reduce_retracing=True)
-        def encode(ids: Any) -> Any:
-            return encoder(source_embedding(ids))[1:]
-
-        @tf.function(reduce_retracing=True)
-        def step(token: Any, h: Any, c: Any) -> Any:
-            output, h, c = decoder(target_embedding(token), initial_state=[h, c])
-            return dense(output), h, c
-
-        return encode, step
 
 
 class FreeScript(Script):

@@ -114,21 +114,16 @@ def group_gates(editor: GraphEditor) -> int:
     return count
 
 
-def join_gates(editor: GraphEditor) -> int:
+def join_gates(editor: GraphEditor) -> None:
     """Put the columns of gates that have one activation beside each other, in one product, with one activation each.
 
     For products of 8 bits, which are so quick that the number of nodes counts for many rows too.
 
     Args:
         editor: a step graph, its tokens tabulated.
-
-    Returns:
-        How many activations were removed.
     """
-    count = 0
     for whole, ranges, groups in _sharing_activations(editor):
         editor.remove([node for node, _ in ranges])
-        count += _saved(groups)
         parts = [("", [gate]) for gate in groups.pop("", [])] + list(groups.items())
         columns = [np.arange(*bounds) for _, gates in parts for _, bounds in gates]
         joined = _columns(editor, whole, np.concatenate(columns))
@@ -139,7 +134,6 @@ def join_gates(editor: GraphEditor) -> int:
             if kind:
                 _activated(editor, kind, name, gates)
         editor.prune(whole)
-    return count
 
 
 _ACTIVATIONS = ("Sigmoid", "Tanh", "Relu")  # without parameters

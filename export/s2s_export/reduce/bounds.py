@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 
 from s2s_export.convert.graph_editor import GraphEditor
+from s2s_export.reduce.recurrent_loops import ACTIVATIONS, activations
 
 Bounds = dict[str, float]
 """Largest absolute values by tensor name; a tensor of which nothing is known is left out."""
@@ -64,7 +65,7 @@ def state_bounds(editor: GraphEditor, initial: Mapping[str, float]) -> Bounds:
 
 def _made(editor: GraphEditor, node: onnx.NodeProto, known: Bounds) -> Bounds:
     """Return the bounds of what a node makes."""
-    if node.op_type in ("LSTM", "GRU", "RNN"):
+    if node.op_type in ACTIVATIONS:
         return _recurrent(node, known)
     bound = _bound(editor, node, known)
     return {} if bound is None else dict.fromkeys((name for name in node.output if name), bound)
@@ -101,13 +102,8 @@ def _combined(how: Callable[[list[float]], Any], names: Iterable[str], known: Bo
 
 def _recurrent(node: onnx.NodeProto, known: Bounds) -> Bounds:
     """Return the bounds of outputs and last state of a recurrent node; an LSTM's cells have none."""
-    count = {"LSTM": 3, "GRU": 2, "RNN": 1}[node.op_type]
-    named = next(([name.decode() for name in a.strings] for a in node.attribute if a.name == "activations"), None)
-    activations = (
-        named or {"LSTM": ["Sigmoid", "Tanh", "Tanh"], "GRU": ["Sigmoid", "Tanh"], "RNN": ["Tanh"]}[node.op_type]
-    )
-    last = activations[count - 1 :: count]
-    gates = [name for index, name in enumerate(activations) if index % count == 0] if count > 1 else []
+    named, count = activations(node), len(ACTIVATIONS[node.op_type])
+    last, gates = named[count - 1 :: count], named[::count] if count > 1 else []
     if any(name not in _UP_TO_ONE for name in last) or any(name not in _GATES for name in gates):
         return {}
     first = node.input[5] if len(node.input) > 5 else ""

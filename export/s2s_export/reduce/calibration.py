@@ -43,7 +43,8 @@ def scales(graphs: Graphs, facts: Understanding, folder: Path, given: Sequence[S
     """
     if facts.target.feedback == "value":  # it is refused
         return {}
-    known, wanted = _known(graphs), {name: _multiplied(graphs.models[name]) for name in _computing(graphs)}
+    editors = {name: GraphEditor(graphs.models[name]) for name in COMPUTING if name in graphs.models}
+    known, wanted = _known(graphs, editors), {name: _multiplied(editor) for name, editor in editors.items()}
     seen = _seen(graphs, facts, folder, given[:_SOURCES], wanted)
     return {
         name: {t: largest for t in tensors if (largest := _settled(known[name].get(t), seen.get(name, {}).get(t)))}
@@ -59,13 +60,8 @@ def _settled(bound: float | None, largest_seen: float | None) -> float | None:
     return min(given, default=None)
 
 
-def _computing(graphs: Graphs) -> list[str]:
-    return [name for name in COMPUTING if name in graphs.models]
-
-
-def _known(graphs: Graphs) -> dict[str, Bounds]:
+def _known(graphs: Graphs, editors: Mapping[str, GraphEditor]) -> dict[str, Bounds]:
     """Return what the operations of each graph tell."""
-    editors = {name: GraphEditor(graphs.models[name].copy()) for name in _computing(graphs)}
     known = {name: bounds(editor, {}) for name, editor in editors.items() if name in ("encoder", "model")}
     first = known.get("encoder", {})
     crossing = {tensor.name: first[tensor.name] for tensor in (*graphs.states, *graphs.memory) if tensor.name in first}
@@ -76,9 +72,8 @@ def _known(graphs: Graphs) -> dict[str, Bounds]:
     return known
 
 
-def _multiplied(model: WeightedModel) -> list[str]:
+def _multiplied(editor: GraphEditor) -> list[str]:
     """Return the names of what is multiplied by constant kernels."""
-    editor = GraphEditor(model.copy())
     names = [given for _, given in products(editor)]
     return list(dict.fromkeys([*names, *(name for node in recurrent_nodes(editor) for name in read(node))]))
 

@@ -19,9 +19,10 @@ from s2s_export.convert.graph_editor import GraphEditor
 from s2s_export.passes.step_passes import MAX_TABLE_BYTES
 from s2s_export.reduce.products import Kind, Writer
 
-KINDS: Final = ("LSTM", "GRU", "RNN")
+ACTIVATIONS: Final = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh"), "RNN": ("Tanh",)}
+"""The recurrent operators, and what one direction of each applies where the node doesn't say."""
+
 _GATES: Final = {"LSTM": 4, "GRU": 3, "RNN": 1}
-_ACTIVATIONS: Final = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh"), "RNN": ("Tanh",)}
 _WITHOUT_PARAMETERS: Final = ("Sigmoid", "Tanh", "Relu", "Softsign", "Softplus")
 
 
@@ -52,7 +53,7 @@ class Cell:
 
 def recurrent_nodes(editor: GraphEditor) -> list[onnx.NodeProto]:
     """Return the recurrent nodes of a graph that can become loops."""
-    return [node for node in editor.nodes if node.op_type in KINDS and _can_loop(editor, node)]
+    return [node for node in editor.nodes if node.op_type in ACTIVATIONS and _can_loop(editor, node)]
 
 
 def read(node: onnx.NodeProto) -> list[str]:
@@ -310,14 +311,14 @@ def _can_loop(editor: GraphEditor, node: onnx.NodeProto) -> bool:
     weights = [name in editor.constants for name in node.input[1:3]]
     peeps = len(node.input) > 7 and bool(node.input[7])
     bias = len(node.input) <= 3 or not node.input[3] or node.input[3] in editor.constants
-    plain = set(_activations(node)) <= set(_WITHOUT_PARAMETERS)
+    plain = set(activations(node)) <= set(_WITHOUT_PARAMETERS)
     return all(weights) and bias and plain and not peeps and not given & {"clip", "input_forget", "layout"}
 
 
-def _activations(node: onnx.NodeProto) -> list[str]:
+def activations(node: onnx.NodeProto) -> list[str]:
     """Return the names of a node's activations, of all directions."""
     named = next(([name.decode() for name in a.strings] for a in node.attribute if a.name == "activations"), None)
-    return named or [*_ACTIVATIONS[node.op_type]] * (2 if _direction(node) == "bidirectional" else 1)
+    return named or [*ACTIVATIONS[node.op_type]] * (2 if _direction(node) == "bidirectional" else 1)
 
 
 def _direction(node: onnx.NodeProto) -> str:
@@ -332,7 +333,7 @@ def _cells(editor: GraphEditor, node: onnx.NodeProto) -> list[Cell]:
     units = editor.constants[node.input[2]].shape[-1]
     wide, given = _GATES[kind] * units, len(node.input) > 3 and bool(node.input[3])
     bias = node.input[3] if given else editor.constant(np.zeros((count, 2 * wide), np.float32))
-    named = _activations(node)
+    named = activations(node)
     each = len(named) // count
     cells = []
     for way in range(count):

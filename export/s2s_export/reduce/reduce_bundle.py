@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from s2s_export.errors import ExportError
 from s2s_export.graphs.bundle_graphs import Graphs
@@ -25,6 +25,8 @@ from s2s_runtime.bundle.manifest import Precision
 from s2s_runtime.bundle.manifest_file import Manifest, write_manifest
 from s2s_runtime.error_rates import edit_distance, error_rates
 from s2s_runtime.spelling import option
+
+_OTHER: Final[Mapping[Precision, Precision]] = {"int8": "int8-weights", "int8-weights": "int8"}
 
 
 def reduce_bundle(
@@ -53,23 +55,23 @@ def reduce_bundle(
         shutil.copytree(folder, original)
         for file in [*manifest.graphs.values(), *([manifest.weights] if manifest.weights else [])]:
             (folder / file.file).unlink()
-        told = scales(graphs, facts, original, given) if options.quantize else {}
+        beside = None if options.time_batch is None else _OTHER[options.precision]  # what is timed too
+        told = scales(graphs, facts, original, given) if "int8" in (options.precision, beside) else {}
         reduced = _reduced(graphs, facts, options.precision, told)
         changed = _written(folder, reduced, manifest, options.precision)
         with load(original) as before, load(folder) as after:
             searches = quality((before, after), inputs, references, longest)
             models = {"float32": before, options.precision: after}
             timed: dict[str, object] = {}
-            if options.time_batch is not None:
-                other = "int8" if options.precision == "int8-weights" else "int8-weights"
-                beside = Path(temporary) / other
-                beside.mkdir()
-                _written(beside, _reduced(graphs, facts, other, told), manifest, other)
-                with load(beside) as third:
-                    measured_times = times({**models, other: third}, inputs, options.time_batch, longest)
+            if options.time_batch is not None and beside is not None:
+                place = Path(temporary) / beside
+                place.mkdir()
+                _written(place, _reduced(graphs, facts, beside, told), manifest, beside)
+                with load(place) as third:
+                    measured_times = times({**models, beside: third}, inputs, options.time_batch, longest)
                 timed = {"timed": {"batch": options.time_batch, "milliseconds": measured_times}}
     measured = {
-        "inputs": in_words(given, options),
+        "inputs": in_words(given, options, facts),
         "bytes_before": sum(file.bytes for file in (*manifest.graphs.values(), manifest.weights) if file),
         "searches": [search.to_dict() for search in searches],
         **({"largest": told} if options.precision == "int8" else {}),

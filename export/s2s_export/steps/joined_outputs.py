@@ -22,7 +22,7 @@ from s2s_export.options import ExportOptions
 from s2s_runtime.spelling import option, option_by_name
 from s2s_runtime.vocabulary.padding import PaddingPolicy
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary, VocabularyFile
-from s2s_training.splitting.attention_weights import noise_for
+from s2s_training.splitting.attention_weights import is_distribution, noise_for
 from s2s_training.splitting.decoded_output import JOINT, output_name, widths_read
 from s2s_training.splitting.graph import Graph, Value, flatten_model
 from s2s_training.splitting.partition import fed_readings
@@ -135,7 +135,7 @@ def _joined(
     made = keras.tree.flatten(model([parts.get(value, fresh.get(value)) for value in graph.inputs]))
     logs = []
     for place, size in zip([graph.outputs.index(value) for value in chosen], sizes, strict=True):
-        logs.append((ops.log(made[place]) if _is_distribution(model, place) else made[place], size))
+        logs.append((ops.log(made[place]) if _gives_probabilities(model, place) else made[place], size))
     whole, count = logs[0]
     for log, size in logs[1:]:
         count *= size
@@ -143,10 +143,9 @@ def _joined(
     return keras.Model([*fresh.values(), token], layers.Softmax()(whole), name=model.name)
 
 
-def _is_distribution(model: keras.Model, place: int) -> bool:
+def _gives_probabilities(model: keras.Model, place: int) -> bool:
     """Return whether an output gives probabilities, as a run on noise shows; logits elsewhere."""
-    output = np.asarray(keras.tree.flatten(model(noise_for(model.inputs), training=False))[place], np.float64)
-    return bool((output >= 0).all() and np.allclose(output.sum(axis=-1), 1, atol=1e-3))
+    return is_distribution(keras.tree.flatten(model(noise_for(model.inputs), training=False))[place])
 
 
 def _in_joined_symbols(options: ExportOptions, sizes: Sequence[int]) -> tuple[ExportOptions, list[str]]:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-import numpy as np
 import tensorflow as tf
 from keras import tree
 
@@ -23,7 +22,7 @@ from s2s_runtime.bundle.manifest_file import OtherSource, SourceSpec, TargetSpec
 from s2s_runtime.spelling import option
 from s2s_runtime.vocabulary.padding import PaddingPolicy
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary, VocabularyFile
-from s2s_training.splitting.attention_weights import noise_for
+from s2s_training.splitting.attention_weights import is_distribution, noise_for
 from s2s_training.splitting.splitter import SplitModel
 
 _MANY_STEPS: Final = 16
@@ -43,6 +42,8 @@ class Understanding:
         longest: how many steps the training model can read of each source, in their order; None where any number.
         notes: what a person should know, a sentence each.
         without_source: whether there is no source, as of a language model; one input of no meaning stands for it.
+        most_read: how many steps of sources of any length the encoder takes, as trying showed: a table of places has
+            an end; None where it takes all that are generated, or nobody tried.
     """
 
     source: SourceSpec
@@ -56,6 +57,7 @@ class Understanding:
     longest: tuple[int | None, ...]
     notes: tuple[str, ...]
     without_source: bool = False
+    most_read: int | None = None
 
     @property
     def without_start(self) -> bool:
@@ -187,8 +189,7 @@ def _gives_probabilities(split: SplitModel) -> bool:
         made = tree.flatten(model(noise_for(model.inputs), training=False))
     except (ValueError, tf.errors.InvalidArgumentError):
         made = tree.flatten(model(noise_for(model.inputs, _MANY_STEPS), training=False))
-    output = np.asarray(made[0], dtype=np.float64)
-    return bool(output.shape[-1] > 1 and (output >= 0).all() and np.allclose(output.sum(axis=-1), 1, atol=1e-3))
+    return made[0].shape[-1] > 1 and is_distribution(made[0])
 
 
 def _alone(source: SourceSpec) -> OtherSource:

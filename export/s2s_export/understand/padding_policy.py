@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -273,7 +273,12 @@ def _row(rng: np.random.Generator, source: OtherSource, steps: int, padding_id: 
     """Return random content for some steps, none of it padding."""
     if source.kind == "values":
         return rng.normal(size=(steps, source.size))
-    return rng.choice([i for i in range(source.size) if i != padding_id or source.size == 1], size=steps)
+    return rng.choice(ordinary_ids(source.size, {padding_id}), size=steps)
+
+
+def ordinary_ids(size: int, special: Collection[int | None]) -> list[int]:
+    """Return the ids below a size that have no special meaning; all, where none is left."""
+    return [i for i in range(size) if i not in special] or list(range(size))
 
 
 def for_encoder(split: SplitModel, sources: Sequence[OtherSource], batch: Sequence[np.ndarray]) -> list[Any]:

@@ -259,8 +259,10 @@ class Oracle:
         if self._facts.target.feedback == "probabilities":
             return self._first_steps(len(prefixes), max(len(prefix) for prefix in prefixes) + 1)
         longest = max(len(prefix) for prefix in prefixes) + 1
-        most = self._facts.target.most  # a table of places may end there
-        width = self.target_width or max(longest, min(-(-longest // _TIME_STEP) * _TIME_STEP, most or _TIME_STEP**3))
+        rounded, most = -(-longest // _TIME_STEP) * _TIME_STEP, self._facts.target.most
+        if most is not None:  # a table of places may end there
+            rounded = max(longest, min(rounded, most))
+        width = self.target_width or rounded
         ids = np.zeros((len(prefixes), width), dtype=np.int64)
         for row, prefix in zip(ids, prefixes, strict=True):
             fed = prefix if self._facts.without_start else [self._facts.target.start_id, *prefix]

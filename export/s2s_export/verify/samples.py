@@ -13,6 +13,7 @@ import numpy as np
 from s2s_export.errors import ExportError
 from s2s_export.options import ExportOptions
 from s2s_export.understand.bundle_terms import Understanding
+from s2s_export.understand.padding_policy import ordinary_ids
 from s2s_export.verify.coverage import LONGEST_SOURCE, SOURCES, UNKNOWN_LENGTH
 from s2s_runtime.bundle.manifest_file import OtherSource
 from s2s_runtime.spelling import option
@@ -22,54 +23,46 @@ Sentence = tuple[np.ndarray, ...]
 _SHOWN = 60
 
 
-def sentences(
-    options: ExportOptions, facts: Understanding, count: int | None = None, most: int | None = None
-) -> list[Sentence]:
+def sentences(options: ExportOptions, facts: Understanding, count: int | None = None) -> list[Sentence]:
     """Return sentences to verify with: of texts that were given, or generated.
 
     Args:
         options: the texts, or how many sentences to generate.
         facts: how the model was understood.
         count: how many to generate, where the options don't say.
-        most: steps of the longest to generate, where the model's own length isn't known.
 
     Raises:
         ExportError: as `encoded`.
     """
     if options.verify_with:
         return encoded(options.verify_with, facts)
-    return generated(facts, options.verify_sources or count or SOURCES, most)
+    return generated(facts, options.verify_sources or count or SOURCES)
 
 
-def in_words(compared: Sequence[Sentence], options: ExportOptions, most: int | None = None) -> str:
+def in_words(compared: Sequence[Sentence], options: ExportOptions, facts: Understanding) -> str:
     """Tell how many sentences there are, where they come from, and their steps where the model reads no more."""
-    one, several = (
-        ("sentence given", "sentences given") if options.verify_with else ("generated source", "generated sources")
-    )
+    several = len(compared) > 1
+    if options.verify_with:
+        return f"{len(compared)} {'sentences' if several else 'sentence'} given"
+    most = facts.most_read
     bound = "" if most is None else f" of at most {most} steps, as the model reads no longer ones"
-    return f"{len(compared)} {one if len(compared) == 1 else several}{bound}"
+    return f"{len(compared)} generated {'sources' if several else 'source'}{bound}"
 
 
-def generated(facts: Understanding, count: int, most: int | None = None) -> list[Sentence]:
-    """Return so many random sentences of several lengths, of ordinary symbols where a vocabulary tells which are.
-
-    Args:
-        facts: how the model was understood.
-        count: how many sentences.
-        most: steps of the longest source whose length nobody told; None = `LONGEST_SOURCE`.
-    """
+def generated(facts: Understanding, count: int) -> list[Sentence]:
+    """Return so many random sentences of several lengths, of ordinary symbols where a vocabulary tells which are."""
     rng = np.random.default_rng(0)
     if facts.source.kind == "vector":
         return _beside(rng, facts, _vectors(rng, facts, 0, count))
     if facts.without_source:
         size = facts.target.size if facts.without_start else 1
         special = {facts.target.padding_id, facts.target.unknown_id, *facts.target.end_ids}
-        return [(rng.choice([i for i in range(size) if i not in special or size == 1], size=1),) for _ in range(count)]
-    lengths = _lengths(rng, facts, 0, count, most)
+        return [(rng.choice(ordinary_ids(size, special), size=1),) for _ in range(count)]
+    lengths = _lengths(rng, facts, 0, count)
     vocabulary = facts.source_vocabulary
     special = set() if vocabulary is None else {vocabulary.padding_id, vocabulary.start_id, vocabulary.end_id}
     first = [_row(rng, facts.sources[0], length, special) for length in lengths]
-    return _beside(rng, facts, first, most)
+    return _beside(rng, facts, first)
 
 
 def encoded(texts: Sequence[str], facts: Understanding) -> list[Sentence]:
@@ -92,29 +85,25 @@ def encoded(texts: Sequence[str], facts: Understanding) -> list[Sentence]:
     return _beside(np.random.default_rng(0), facts, first)
 
 
-def _beside(
-    rng: np.random.Generator, facts: Understanding, first: list[np.ndarray], most: int | None = None
-) -> list[Sentence]:
+def _beside(rng: np.random.Generator, facts: Understanding, first: list[np.ndarray]) -> list[Sentence]:
     columns = [first]
     for index, other in list(enumerate(facts.sources))[1:]:
         if other.kind == "vector":
             columns.append(_vectors(rng, facts, index, len(first)))
             continue
-        lengths = [len(row) for row in first] if other.aligned else _lengths(rng, facts, index, len(first), most)
+        lengths = [len(row) for row in first] if other.aligned else _lengths(rng, facts, index, len(first))
         columns.append([_row(rng, other, length, set()) for length in lengths])
     return list(zip(*columns, strict=True))
 
 
-def _lengths(
-    rng: np.random.Generator, facts: Understanding, index: int, count: int, most: int | None = None
-) -> list[int]:
+def _lengths(rng: np.random.Generator, facts: Understanding, index: int, count: int) -> list[int]:
     """Return random lengths up to the greatest; a fixed number of values has no padding of its own."""
     source = facts.sources[index]
     if source.known:
         return [facts.target.max_length or UNKNOWN_LENGTH] * count
     if source.kind == "values" and source.padding.length:
         return [source.padding.length] * count
-    return [int(n) for n in rng.integers(1, (facts.longest[index] or most or LONGEST_SOURCE) + 1, count)]
+    return [int(n) for n in rng.integers(1, (facts.longest[index] or facts.most_read or LONGEST_SOURCE) + 1, count)]
 
 
 def _vectors(rng: np.random.Generator, facts: Understanding, index: int, count: int) -> list[np.ndarray]:
@@ -125,8 +114,7 @@ def _vectors(rng: np.random.Generator, facts: Understanding, index: int, count: 
 def _row(rng: np.random.Generator, source: OtherSource, length: int, special: set[int | None]) -> np.ndarray:
     if source.kind == "values":
         return rng.normal(size=(length, source.size)).astype(np.float32)
-    special = special | {source.padding.id} if source.size > 1 else set()
-    return rng.choice([i for i in range(source.size) if i not in special], size=length)
+    return rng.choice(ordinary_ids(source.size, special | {source.padding.id}), size=length)
 
 
 def by_lengths(sentences: Sequence[Sentence]) -> list[list[int]]:

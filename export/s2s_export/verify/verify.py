@@ -22,11 +22,10 @@ from s2s_export.errors import VerificationError
 from s2s_export.options import ExportOptions
 from s2s_export.understand.bundle_terms import Understanding
 from s2s_export.understand.given_vocabularies import usual_padding
-from s2s_export.understand.padding_policy import for_encoder
+from s2s_export.understand.padding_policy import for_encoder, ordinary_ids
 from s2s_export.verify.checks import TIMES, UNLIKELY, Check, compare_tokens, largest, log_softmax
 from s2s_export.verify.coverage import BEAM_SIZE, Coverage, coverage
 from s2s_export.verify.ctc_checks import ctc_checks
-from s2s_export.verify.longest_read import longest_read
 from s2s_export.verify.one_pass_checks import one_pass_checks
 from s2s_export.verify.oracle import Oracle
 from s2s_export.verify.samples import Sentence, by_lengths, for_runtime, in_words, padded, sentences
@@ -92,9 +91,8 @@ def verify(folder: Path, subject: Subject, options: ExportOptions) -> Report:
     """
     oracle = Oracle(subject.model, subject.split, subject.facts)
     covered = coverage(subject.model, subject.facts, options)
-    most = None if options.verify_with else longest_read(subject.split, subject.facts)
-    sources, atol = sentences(options, subject.facts, covered.sources, most), options.atol
-    told = in_words(sources, options, most)
+    sources, atol = sentences(options, subject.facts, covered.sources), options.atol
+    told = in_words(sources, options, subject.facts)
     if subject.split.one_graph:
         compare = ctc_checks if subject.split.kind == "ctc" else one_pass_checks
         with s2s_runtime.load(folder) as runtime:
@@ -165,8 +163,7 @@ def _training_outputs(
         width = oracle.target_width or steps
         padded = np.pad(fed, [(0, 0), (0, width - steps), (0, 0)])
         return oracle.outputs(sources, padded, width)[:, :steps], fed
-    unread = {facts.target.padding_id, _filler(facts)}
-    ordinary = [i for i in range(facts.target.size) if i not in unread]
+    ordinary = ordinary_ids(facts.target.size, {facts.target.padding_id, _filler(facts)})
     tokens = rng.choice(ordinary, size=(count, steps))
     if facts.target.feedback == "token" and not facts.without_start:
         tokens[:, 0] = facts.target.start_id
@@ -177,9 +174,8 @@ def _training_outputs(
 
 def _filler(facts: Understanding) -> int | None:
     """Return the id that is named as what fills texts: nothing feeds it back, and a layer may mask it."""
-    symbols = () if facts.target_vocabulary is None else facts.target_vocabulary.symbols
-    named = usual_padding(symbols)
-    return None if named is None else symbols.index(named)
+    vocabulary = facts.target_vocabulary
+    return None if vocabulary is None else vocabulary.id_of(usual_padding(vocabulary.symbols))
 
 
 def _stepped(

@@ -118,7 +118,7 @@ def _parameter(declaration: DeclaredOption, text: str, unset: bool) -> Parameter
     if declaration.option.panel:
         settings["rich_help_panel"] = declaration.option.panel
     is_argument = declaration.option.positional
-    made = typer.Argument(**settings) if is_argument else typer.Option(*_flags(declaration, unset), **settings)
+    made = typer.Argument(**settings) if is_argument else typer.Option(*flags_of(declaration, unset), **settings)
     missing = Parameter.empty if required else default
     kind = Parameter.POSITIONAL_OR_KEYWORD if is_argument else Parameter.KEYWORD_ONLY
     return Parameter(declaration.name, kind, default=missing, annotation=Annotated[hint, made])
@@ -141,8 +141,8 @@ def _list_of(name: str, element: Any) -> Any:
     return list[element]
 
 
-def _flags(declaration: DeclaredOption, unset: bool) -> Sequence[str]:
-    """Return the spellings of an option on the command line."""
+def flags_of(declaration: DeclaredOption, unset: bool = False) -> Sequence[str]:
+    """Return the spellings of an option on the command line; `unset` as `takes` has it."""
     name = declaration.name.replace("_", "-")
     if declaration.option.flags or bool not in declaration.types:
         return declaration.option.flags or (f"--{name}",)

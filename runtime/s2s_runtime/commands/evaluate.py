@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Unpack
@@ -18,6 +19,7 @@ from s2s_runtime.options import DecodingOptions
 
 if TYPE_CHECKING:
     from s2s_runtime.evaluation import Decoded, Evaluation
+    from s2s_runtime.files.pair_rows import LeftOut
     from s2s_runtime.model import Model
     from s2s_runtime.options import OptionValues
     from s2s_runtime.report.significance import Compared
@@ -155,17 +157,13 @@ def _predict_lines(model: Model, options: EvaluateOptions, typed: Mapping[str, s
     """
     from s2s_runtime.console.progress import advancing
     from s2s_runtime.evaluation import perplexity, read_lines
-    from s2s_runtime.files.pair_rows import LeftOut
 
     taken = {"bundle", "pairs", "as_json", *declared(PairOptions), *declared(LoadOptions)}
     others = [flag for name, flag in typed.items() if name not in taken]
     if others:
         raise UsageError(f"{', '.join(others)}: no meaning for a language model, which is asked for perplexity alone")
-    left_out = LeftOut(options.strict)
-    lines = read_lines(options.pairs, options.rows, options.encoding, left_out)
-    message = left_out.message(str(options.pairs))
-    if message is not None:
-        warn(f"warning: {message}")
+    with _left_out(options.pairs, strict=options.strict) as left_out:
+        lines = read_lines(options.pairs, options.rows, options.encoding, left_out)
     with advancing("scoring", len(lines)) as advance:
         found = perplexity(model, lines, advance)
     if options.as_json:
@@ -181,14 +179,21 @@ def read_warning(
 ) -> dict[str, list[str]]:
     """Read a file of pairs; see `read_references`. Say on stderr which lines were left out."""
     from s2s_runtime.evaluation import read_references
+
+    with _left_out(pairs, strict=strict) as left_out:
+        return read_references(pairs, rows, first_only=first_only, encoding=encoding, left_out=left_out)
+
+
+@contextmanager
+def _left_out(path: Path, *, strict: bool) -> Iterator[LeftOut]:
+    """Yield what counts the lines left out of a file; say on stderr which they were, once the file is read."""
     from s2s_runtime.files.pair_rows import LeftOut
 
     left_out = LeftOut(strict)
-    references = read_references(pairs, rows, first_only=first_only, encoding=encoding, left_out=left_out)
-    message = left_out.message(str(pairs))
+    yield left_out
+    message = left_out.message(str(path))
     if message is not None:
         warn(f"warning: {message}")
-    return references
 
 
 def decode_all(

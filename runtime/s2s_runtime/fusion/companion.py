@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from dataclasses import dataclass
 from typing import Any, Final
 from weakref import WeakValueDictionary
@@ -106,10 +107,11 @@ class _Opened:
 
 
 _OPENED: WeakValueDictionary[tuple[object, ...], _Opened] = WeakValueDictionary()
+_LAST: Final[deque[_Opened]] = deque(maxlen=2)  # stay open: a call that follows mostly asks for the same, two at most
 
 
 def _opened(path: str | os.PathLike[str]) -> _Opened:
-    """Return the bundle at a path, opened once for all who use it as it is now."""
+    """Return the bundle at a path, opened once for all who use it as it is now, one call after the other too."""
     whole = os.path.abspath(path)
     place = os.path.join(whole, MANIFEST) if os.path.isdir(whole) else whole
     state = os.stat(place) if os.path.exists(place) else None
@@ -117,6 +119,8 @@ def _opened(path: str | os.PathLike[str]) -> _Opened:
     known = _OPENED.get(key)
     if known is None:
         known = _OPENED[key] = _Opened(*open_bundle(path))
+    if known not in _LAST:
+        _LAST.append(known)
     return known
 
 

@@ -63,13 +63,17 @@ class Guides:
         return [added[row, : len(sequence)] for row, sequence in enumerate(sequences)]
 
     def rescored(self, found: Iterable[SentenceHypotheses], plan: SearchPlan) -> Iterator[SentenceHypotheses]:
-        """Yield the hypotheses of each sentence with the scores that they have with the language models, best first."""
-        for each in found:
-            if not each.hypotheses:
-                yield each
-                continue
-            parts = self.added([ended.ids for ended in each.hypotheses])
-            hypotheses = [_with(ended, part, plan) for ended, part in zip(each.hypotheses, parts, strict=True)]
+        """Yield hypotheses with the scores that they have with the language models, best first, once all are there.
+
+        Args:
+            found: the hypotheses of the sentences of a batch, which the language models read together.
+            plan: how they were searched for.
+        """
+        members = list(found)
+        sequences = [ended.ids for each in members for ended in each.hypotheses]
+        parts = iter(self.added(sequences) if sequences else ())
+        for each in members:
+            hypotheses = [_with(ended, next(parts), plan) for ended in each.hypotheses]
             yield each._replace(hypotheses=sorted(hypotheses, key=lambda ended: -(ended.score or 0.0)))
 
 

@@ -74,7 +74,6 @@ def tags_figure(words: Sequence[str], tags: Sequence[str]) -> Any:
     lower = [axes.text(0, 0, visible(tag), ha="center", va="center", fontsize="small") for tag in tags]
     draw_as_it_is([*upper, *lower])
     widths = [max(text_size(word)[0], text_size(tag)[0]) + _AIR for word, tag in zip(upper, lower, strict=True)]
-    colours = {tag: _COLOURS[i % len(_COLOURS)] for i, tag in enumerate(dict.fromkeys(tags))}
     places, x, row = [], 0.0, 0
     for width in widths:
         if x and x + width + _AIR > _WIDEST_ROW:
@@ -86,12 +85,14 @@ def tags_figure(words: Sequence[str], tags: Sequence[str]) -> Any:
     figure.set_size_inches(whole + _AIR, height)
     axes.set(xlim=(0, whole + _AIR), ylim=(0, height))
     leftward = runs_leftward(words)
-    for (place, line), width, word, tag, name in zip(places, widths, upper, lower, tags, strict=True):
+    corners = []
+    for (place, line), width, word, tag in zip(places, widths, upper, lower, strict=True):
         middle = (whole - place - _AIR if leftward else place) + _AIR
         top = height - line * _ROW
         word.set_position((middle, top - _LINE))
         tag.set_position((middle, top - 2 * _LINE))
-        _box(axes, (middle - width / 2, top - 2.45 * _LINE, width, 0.9 * _LINE), colours[name])
+        corners.append((middle - width / 2, top - 2.45 * _LINE))
+    _boxes(axes, tags, corners, widths, 0.9 * _LINE)
     return figure
 
 
@@ -109,11 +110,7 @@ def alignment_figure(tokens: Sequence[str], alignment: Sequence[tuple[int, int]]
         frame = min(_frame_width(labels, spans), _WIDEST / frames)
     for label, (first, behind) in zip(labels, alignment, strict=True):
         label.set_x((first + behind) / 2)
-    colours = {token: _COLOURS[i % len(_COLOURS)] for i, token in enumerate(dict.fromkeys(tokens))}
-    starts, filled = [first for first, _ in alignment], [colours[token] for token in tokens]
-    axes.bar(
-        starts, 1.0, spans, align="edge", color=filled, edgecolor="#888888", linewidth=0.5, zorder=0, clip_on=False
-    )
+    _boxes(axes, tokens, [(first, 0) for first, _ in alignment], spans, 1.0)
     box = max(text_size(label)[1] for label in labels) + _AIR
     width, height = max(frame * frames, _SMALLEST) + 2 * _EDGE, box + _AXIS + _AIR
     figure.set_size_inches(width, height)
@@ -140,16 +137,18 @@ def _canvas() -> tuple[Any, Any]:
     return figure, axes
 
 
-def _box(axes: Any, place: tuple[float, float, float, float], colour: str) -> None:
-    """Draw a filled box behind the texts: left, bottom, width, height."""
-    left, bottom, width, height = place
+def _boxes(
+    axes: Any, names: Sequence[str], corners: Sequence[tuple[float, float]], widths: Sequence[float], height: float
+) -> None:
+    """Draw a filled box behind each text, those of one name in one colour; corners are the lower left ones."""
+    colours = {name: _COLOURS[i % len(_COLOURS)] for i, name in enumerate(dict.fromkeys(names))}
     axes.bar(
-        left,
+        [left for left, _ in corners],
         height,
-        width,
-        bottom,
+        widths,
+        [bottom for _, bottom in corners],
         align="edge",
-        color=colour,
+        color=[colours[name] for name in names],
         edgecolor="#888888",
         linewidth=0.5,
         zorder=0,

@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from s2s_runtime.commands.command_options import flags_of
 from s2s_runtime.commands.decode_options import LoadOptions
 from s2s_runtime.commands.evaluate import read_warning
+from s2s_runtime.commands.load_bundles import check_weights
 from s2s_runtime.console.app import UsageError, warn
 from s2s_runtime.console.progress import advancing
 from s2s_runtime.declared_options import declared, differs
@@ -41,6 +43,7 @@ def run(options: TuneOptions, loaded: LoadOptions, fixed: Mapping[str, Any]) -> 
         UsageError, S2SError, OSError: something is wrong; the message says it in one line.
     """
     _check_files(options)
+    check_weights(loaded)
     axes = _axes(options.tried, len(loaded.ensemble_with))
     limit = (options.trials or _DRAWN) if options.search == "random" else None
     found = combinations(axes, options.search, limit, options.seed)
@@ -161,7 +164,7 @@ def command_line(bundle: Path, loaded: LoadOptions, fixed: Mapping[str, Any], va
         words += ["--ensemble-weight", _spelled(weight)]
     known = declared(DecodingOptions)
     for name, value in {**fixed, **decoding_values(values)}.items():
-        flag = (known[name].option.flags or [f"--{name.replace('_', '-')}"])[0]
+        flag = flags_of(known[name])[0]
         if value is True:
             words.append(flag)
         elif differs(value, known[name].default) and value is not False:
@@ -170,4 +173,5 @@ def command_line(bundle: Path, loaded: LoadOptions, fixed: Mapping[str, Any], va
 
 
 def _spelled(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    """Return a value as it can be typed, with all its digits."""
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)

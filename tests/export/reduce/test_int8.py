@@ -177,3 +177,35 @@ def test_refusals(tmp_path: Path, saved: Path) -> None:
         "'X'",
     )
     assert not list(tmp_path.glob("*.s2s"))
+
+
+class Places(keras.layers.Layer):
+    """Adds an embedding of their places to what is read, of which its table knows no more than so many."""
+
+    def __init__(self, most: int, **kwargs: Any) -> None:
+        """Make the table."""
+        super().__init__(**kwargs)
+        self.supports_masking = True
+        self.table = keras.layers.Embedding(most, 16)
+
+    def call(self, read: Any) -> Any:
+        """Return (batch, time, 16)."""
+        return read + self.table(keras.ops.arange(keras.ops.shape(read)[1]))
+
+    def compute_output_shape(self, shape: Any) -> Any:
+        """Return the shape of what is read."""
+        return shape
+
+
+@pytest.mark.parametrize("options", [{"quantize": "int8"}, {"dtype": "float16"}], ids=str)
+def test_what_is_generated_is_no_longer_than_the_model_reads(options: dict[str, Any], tmp_path: Path) -> None:
+    """A table of places ends; what is measured stays below as what is verified does, and both say so."""
+    source, target = keras.Input((None,), name="source"), keras.Input((None,), name="target")
+    read = Places(12)(keras.layers.Embedding(9, 16, mask_zero=True)(source))
+    _, *states = keras.layers.LSTM(16, return_state=True)(read)
+    made = keras.layers.LSTM(16, return_sequences=True)(keras.layers.Embedding(7, 16)(target), initial_state=states)
+    model = keras.Model([source, target], keras.layers.Dense(7)(made))
+    exported = export(model, tmp_path / "m.s2s", start_id=1, end_ids=(2,), max_length=4, verify_sources=3, **options)
+    told = "3 generated sources of at most 12 steps, as the model reads no longer ones"
+    assert exported.report.inputs == told
+    assert exported.manifest.verification["quantization"]["inputs"] == told

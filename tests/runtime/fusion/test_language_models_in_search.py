@@ -20,8 +20,10 @@ from typer.testing import CliRunner
 import s2s_runtime
 from s2s_runtime import Model, OptionError, Vocabulary
 from s2s_runtime.commands import decode, evaluate
+from s2s_runtime.fusion import companion
 from s2s_runtime.language_models.begun_model import BegunModel
 from s2s_runtime.options import DecodingOptions
+from s2s_runtime.results import TargetScore
 from s2s_runtime.serving.options import ServingOptions
 from s2s_runtime.serving.request_options import OptionReader
 
@@ -214,6 +216,31 @@ def test_rescoring_puts_the_same_hypotheses_in_another_order(tiny: Model, writer
     assert changed
 
 
+def test_rescoring_a_batch_reads_once_and_gives_what_each_source_gives_alone(
+    tiny: Model, writer: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scores and order are the same whatever the batch: sources and hypotheses of several lengths, failed ones too."""
+    read: list[int] = []
+    encode = writer.step_model.encode
+    monkeypatch.setattr(writer.step_model, "encode", lambda given: (read.append(len(given)), encode(given))[1])
+    options = {"language_model": writer, "language_model_weight": 1.5, "rescore": True, "on_error": "return"}
+    found: dict[str, Any] = {**options, "beam_size": 6, "num_hypotheses": 6, "return_token_scores": True}
+    sources = [*SOURCES, "a", "?", "ededededed"]
+    alone = tiny.generate(sources, **found, max_batch_size=1)
+    assert read == [6] * 6
+    for size in (2, 4, 6):
+        read.clear()
+        together = tiny.generate(sources, **found, max_batch_size=size)
+        assert sorted(read, reverse=True) == {2: [12, 12, 12], 4: [24, 12], 6: [36]}[size]
+        assert [r.error is None for r in together] == [r.error is None for r in alone] == [s != "?" for s in sources]
+        pairs = [(one, other) for one, other in zip(alone, together, strict=True) if one.error is None]
+        for one, other in pairs:
+            assert [h.ids for h in one.hypotheses] == [h.ids for h in other.hypotheses]
+            assert [h.score for h in one.hypotheses] == pytest.approx([h.score for h in other.hypotheses], rel=1e-6)
+            for h, again in zip(one.hypotheses, other.hypotheses, strict=True):
+                assert h.token_scores == pytest.approx(again.token_scores, rel=1e-5, abs=1e-6)
+
+
 def test_a_path_is_opened_once_for_all_who_use_it(tiny: Model, writer: Model, tmp_path: Path) -> None:
     """It gives what the loaded bundle gives; a bundle that replaces it is seen."""
     path = tmp_path / "writer.s2s"
@@ -230,6 +257,22 @@ def test_a_path_is_opened_once_for_all_who_use_it(tiny: Model, writer: Model, tm
     assert third._guides.companions[0]._given is not companions[0]  # type: ignore[union-attr]
     with pytest.raises(s2s_runtime.BundleNotFoundError):
         tiny.generate(SOURCES, language_model=tmp_path / "none.s2s")
+
+
+def test_calls_one_after_the_other_open_a_path_once(
+    tiny: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two language models by their paths, which nothing but the calls refers to."""
+    paths = [tmp_path / "one.s2s", tmp_path / "two.s2s"]
+    opened: list[Path] = []
+    for path in paths:
+        shutil.copytree(WRITER, path)
+    open_bundle = companion.open_bundle
+    monkeypatch.setattr(companion, "open_bundle", lambda path: (opened.append(path), open_bundle(path))[1])
+    for _ in range(3):
+        tiny.score(["abc"], ["BBD"], language_model=paths[0], internal_language_model=paths[1])
+        tiny.generate(["abc"], language_model=paths[0], internal_language_model=paths[1])
+    assert opened == paths
 
 
 def test_symbols_that_it_lacks_are_its_unknown_symbol_or_an_error(random_model: Callable[..., Model]) -> None:
@@ -310,6 +353,7 @@ def test_perplexity_counts_what_was_predicted(writer: Model) -> None:
     [behind] = writer.score(["A"], ["BCD"])
     assert behind.given == 0
     assert behind.perplexity == pytest.approx(alone.perplexity)
+    assert TargetScore(-800.0, -800.0, [-800.0]).perplexity == np.inf  # more than a number can be
 
 
 def test_commands_take_paths(tmp_path: Path) -> None:

@@ -16,9 +16,11 @@ from typer.testing import CliRunner
 import s2s_runtime
 from s2s_runtime import OptionError
 from s2s_runtime.commands.decode import app as decode
+from s2s_runtime.commands.decode_options import LoadOptions
 from s2s_runtime.tuning import trials as trials_of
 from s2s_runtime.tuning.command import app
 from s2s_runtime.tuning.space import combinations, read_axis
+from s2s_runtime.tuning.tune import command_line
 
 WRITER = str(FIXTURES / "tiny-writer.s2s")
 PAIRS = {
@@ -131,6 +133,13 @@ def test_weights_of_an_ensemble_are_options_too(pairs: str) -> None:
     assert len(found["trials"]) == 2
 
 
+def test_the_line_has_all_digits_of_a_value() -> None:
+    """So that it decodes with what was tried, however many these are."""
+    tried = {"length_penalty": 0.12345678, "patience": 2.0, "max_length": 1234567}
+    line = command_line(TINY, LoadOptions(), {}, tried)
+    assert line == f"s2s-decode {TINY} --length-penalty 0.12345678 --patience 2 --max-length 1234567"
+
+
 def test_random_trials_depend_on_the_seed(pairs: str) -> None:
     """So many different ones, those that make no sense not among them; of ranges too."""
     options = ["--search", "random", "--trials", "6", "--try", "beam_size=1:6", "--try", "patience=1,1.5"]
@@ -194,6 +203,10 @@ def test_bad_values_are_named(text: str, message: str) -> None:
         (["--try", "beam_size=1:100:1", "--try", "length_penalty=0:1:0.001"], "expected at most 10,000 combinations"),
         (["--try", "beam_size=1", "--picture", "trials.doc"], "expected a file name that ends in .png, .svg or .pdf"),
         (["--try", "beam_size=1", "-o", "nowhere/trials.jsonl"], "--output: expected a file in a folder that is there"),
+        (
+            ["--try", "ensemble_weight=1,2", "--ensemble-with", str(TINY), "--ensemble-weight", "1"],
+            "--ensemble-weight: expected a number above 0 for each of 2 bundles, got 1",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused(pairs: str, options: list[str], message: str) -> None:
@@ -201,3 +214,11 @@ def test_what_makes_no_sense_is_refused(pairs: str, options: list[str], message:
     found = CliRunner().invoke(app, [str(TINY), pairs, *options])
     assert found.exit_code in {1, 2}
     assert message in " ".join(found.stderr.split())
+
+
+def test_a_bundle_that_is_not_there_is_one_line(pairs: str, tmp_path: Path) -> None:
+    """From processes of their own, too."""
+    options = ["--try", "beam_size=1,2", "--jobs", "2"]
+    found = CliRunner().invoke(app, [str(tmp_path / "none.s2s"), pairs, *options])
+    expected = f"error: {tmp_path / 'none.s2s'}: no such folder; expected a bundle written by s2s-export\n"
+    assert (found.exit_code, found.stderr) == (1, expected)

@@ -87,12 +87,16 @@ def distributions(inputs: Sequence[Any], candidates: Sequence[Candidate]) -> lis
     if not candidates:
         return []
     probe = keras.Model(list(inputs), [candidate.tensor for candidate in candidates])
-    values = [np.asarray(value) for value in tree.flatten(probe(noise_for(inputs), training=False))]
+    values = tree.flatten(probe(noise_for(inputs), training=False))
     return [
-        candidate
-        for candidate, value in zip(candidates, values, strict=True)
-        if (value >= 0).all() and np.allclose(value.sum(axis=candidate.axis), 1, atol=1e-3)
+        candidate for candidate, value in zip(candidates, values, strict=True) if is_distribution(value, candidate.axis)
     ]
+
+
+def is_distribution(values: Any, axis: int = -1) -> bool:
+    """Return whether no value of an array or tensor is negative, and they sum to one along an axis."""
+    values = np.asarray(values, np.float64)
+    return bool((values >= 0).all() and np.allclose(values.sum(axis=axis), 1, atol=1e-3))
 
 
 def noise_for(inputs: Sequence[Any], steps: int = 3) -> list[Any]:

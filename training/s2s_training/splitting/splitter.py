@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import keras
 
@@ -50,6 +50,9 @@ from s2s_training.splitting.split_unrolled import split_unrolled, with_first_sta
 from s2s_training.splitting.step import EmptyWindow
 from s2s_training.splitting.stepped_model import SteppedModel
 from s2s_training.splitting.unrolled import Unrolled, roll_up, why_not_rolled_up
+
+MODEL: Final = an(keras.Model, "a keras.Model")
+"""What `split`, and whatever exports, takes as a model."""
 
 Fed = Literal["token", "value", "none", "probabilities"]
 
@@ -147,7 +150,7 @@ def split(
     """
     check_given(
         SplitError,
-        model=(model, an(keras.Model, "a keras.Model")),
+        model=(model, MODEL),
         decoder_input=(decoder_input, TEXT | NONE),
         start=(start, INTEGER | NONE | one_of("zeros")),
         source_input=(source_input, TEXT | NONE),
