@@ -29,7 +29,7 @@ def _are_texts(value: object) -> bool:
 
 
 def _are_ids(value: object) -> bool:
-    return isinstance(value, Sequence) and all(is_integer(token) and token >= 0 for token in value)
+    return isinstance(value, Sequence) and is_list(value) and all(is_integer(token) and token >= 0 for token in value)
 
 
 def _is_file_or_pairs(value: object) -> bool:
@@ -39,7 +39,7 @@ def _is_file_or_pairs(value: object) -> bool:
 
 
 def _are_passes(value: object) -> bool:
-    return value in ("none", "default") if isinstance(value, str) else isinstance(value, Sequence) and _are_texts(value)
+    return value in ("none", "default") if isinstance(value, str) else _are_texts(value)
 
 
 def _are_feeds(value: object) -> bool:

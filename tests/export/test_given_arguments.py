@@ -68,6 +68,7 @@ CASES: dict[str, tuple[Any, list[Any], dict[str, Any], type[S2SError], str]] = {
         ExportError,
         "end_ids: expected a list of ids from 0, got",
     ),
+    "bytes": (ExportOptions, [], {"end_ids": b"ab"}, ExportError, "end_ids: expected a list of ids from 0, got b'ab'"),
     "a tensor": (
         ExportOptions,
         [],

@@ -42,10 +42,12 @@ def _kind(name: str) -> type | None:
     """Return the optimizer of Keras that a class is, or is derived from as its name tells; None where it names none.
 
     A class of somebody's own, such as `ClippedAdam`, keeps what Keras's keeps; where it doesn't, its arrays won't fit.
+    What Keras itself calls an optimizer, as `Optimizer` and `LossScaleOptimizer`, is what all derive from, or stands
+    around another one: that tells nothing.
     """
-    known = {known: kind for known, kind in vars(keras.optimizers).items() if isinstance(kind, type)}
-    named = [known for known in known if known in name]
-    return known[max(named, key=len)] if named else None
+    kinds = {known: kind for known, kind in vars(keras.optimizers).items() if isinstance(kind, type)}
+    named = [known for known in kinds if known in name and not known.endswith("Optimizer")]
+    return kinds[max(named, key=len)] if named else None
 
 
 def _of_archive(path: Path) -> tuple[dict[str, Any], Sequence[np.ndarray]] | None:

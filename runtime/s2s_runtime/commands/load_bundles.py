@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,15 +20,30 @@ else:
 
 def load_together(bundle: Path, options: LoadOptions, **how: Any) -> Model:
     """Return one model, or an ensemble of several; `how` holds further arguments of `s2s_runtime.load`."""
-    how |= {"providers": options.provider, "allow_fallback": options.allow_fallback}
-    bundles = [bundle, *options.ensemble_with]
+    check_weights(options)
+    models = load_each([bundle, *options.ensemble_with], options, **how)
     weights = options.ensemble_weight or None
-    if weights is not None and (len(weights) != len(bundles) or min(weights) <= 0):
+    return models[0] if len(models) == 1 else ensembles.ensemble(models, mean=options.ensemble_mean, weights=weights)
+
+
+def check_weights(options: LoadOptions) -> None:
+    """Check the weights of an ensemble.
+
+    Raises:
+        UsageError: there are some, but not one above 0 for each bundle.
+    """
+    weights, count = options.ensemble_weight, 1 + len(options.ensemble_with)
+    if weights and (len(weights) != count or min(weights) <= 0):
         raise UsageError(
-            f"--ensemble-weight: expected a number above 0 for each of {len(bundles)} bundles, got "
+            f"--ensemble-weight: expected a number above 0 for each of {count} bundles, got "
             f"{', '.join(format(weight, 'g') for weight in weights)}"
         )
+
+
+def load_each(bundles: Sequence[Path], options: LoadOptions, **how: Any) -> list[Model]:
+    """Return the models of bundles; say on stderr where --allow-fallback took another provider."""
+    how |= {"providers": options.provider, "allow_fallback": options.allow_fallback}
     models = [loading.load(path, intra_op_threads=options.threads, **how) for path in bundles]
     if warning := fallback_warning(options.provider, models[0].provider):
         warn(warning)
-    return models[0] if len(models) == 1 else ensembles.ensemble(models, mean=options.ensemble_mean, weights=weights)
+    return models

@@ -33,11 +33,11 @@ from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.options import Callback, CancelSignal, DecodingOptions, Prefix, TokenEvent
 from s2s_runtime.results import Result, Results
 from s2s_runtime.search.cancellation import cancellable, stoppable
-from s2s_runtime.search.engines import check_engine, graph_obstacles, search_batch
+from s2s_runtime.search.engines import check_engine, graph_obstacles
 from s2s_runtime.search.graph_search import SentenceHypotheses
 from s2s_runtime.search.plan import Notify, SearchPlan, check_targets, make_plan, prefix_ids
 from s2s_runtime.search.step_model import StepModel
-from s2s_runtime.varied_beams.step_searches import step_search
+from s2s_runtime.varied_beams.searches import search_batch
 
 if TYPE_CHECKING:
     from s2s_runtime.ctc import search as frame_search
@@ -194,9 +194,6 @@ class Decoding:
             return frame_search.search_frames(model, batch, plan, self.manifest)
         if self.manifest.kind == "one-pass":
             return position_search.search_positions(model, batch, plan, self.options)
-        if plan.varied:
-            found = step_search(plan)(model, batch, plan)
-            return (SentenceHypotheses(batch, sentence, hypotheses) for sentence, hypotheses in enumerate(found))
         return search_batch(model, batch, plan, self.options)
 
     @property

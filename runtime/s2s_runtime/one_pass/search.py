@@ -19,7 +19,7 @@ from s2s_runtime.search.graph_search import SentenceHypotheses
 from s2s_runtime.search.plan import SearchPlan, check_targets
 from s2s_runtime.search.scoring import log_normalizer
 from s2s_runtime.search.step_model import StepModel
-from s2s_runtime.varied_beams.step_searches import step_search
+from s2s_runtime.varied_beams.searches import step_search
 
 if TYPE_CHECKING:
     from s2s_runtime.one_pass import best_sequences, exact_search

@@ -8,39 +8,12 @@ says which engines can do it where it is declared, in `s2s_runtime.options`; pre
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 from s2s_runtime.errors import OptionError
-from s2s_runtime.inputs.batch import Batch
-from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.options import DecodingOptions
-from s2s_runtime.search.graph_search import SentenceHypotheses
 from s2s_runtime.search.plan import SearchPlan
-from s2s_runtime.search.step_model import StepModel, WritingModel, can_write
-
-if TYPE_CHECKING:
-    from s2s_runtime.search import beam, graph_beam, graph_greedy, greedy
-else:  # a call uses one of the four
-    beam, graph_beam = LazyModule("search.beam"), LazyModule("search.graph_beam")
-    greedy, graph_greedy = LazyModule("search.greedy"), LazyModule("search.graph_greedy")
-
-
-def search_batch(
-    model: StepModel[Any], batch: Batch, plan: SearchPlan, options: DecodingOptions
-) -> Iterator[SentenceHypotheses]:
-    """Yield the hypotheses of each sentence of a batch, in no order to rely on.
-
-    Raises:
-        OptionError: `engine` is "graph", and something else is asked for that the graph can't do.
-    """
-    if check_engine(model, plan, options, prefix=batch.prefix is not None):
-        search_steps = greedy.greedy_search if plan.beam_size == 1 else beam.beam_search
-        for sentence, hypotheses in enumerate(search_steps(model, batch, plan)):
-            yield SentenceHypotheses(batch, sentence, hypotheses)
-    else:
-        search_graph = graph_greedy.GraphGreedy if plan.beam_size == 1 else graph_beam.GraphBeam
-        yield from search_graph(cast("WritingModel[Any]", model), batch, plan).run()
+from s2s_runtime.search.step_model import StepModel, can_write
 
 
 def check_engine(

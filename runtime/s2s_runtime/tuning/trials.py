@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from multiprocessing import active_children, get_context
 from pathlib import Path
 from signal import SIG_DFL, SIGINT, signal
 from typing import Any, Final
 
 from s2s_runtime.commands.decode_options import LoadOptions
+from s2s_runtime.commands.load_bundles import load_each
 from s2s_runtime.ensembles import ensemble
 from s2s_runtime.evaluation import decode_pairs, evaluate
-from s2s_runtime.loading import load
 from s2s_runtime.model import Model
 from s2s_runtime.tuning.space import decoding_values, ensemble_weights
 from s2s_runtime.tuning.terms import BETTER_HIGH, FIGURES, Metric
@@ -77,10 +78,10 @@ class Bench:
     models: list[Model] = field(init=False)
 
     def __post_init__(self) -> None:
-        loaded = self.setting.loaded
-        how: dict[str, Any] = {"providers": loaded.provider, "allow_fallback": loaded.allow_fallback}
-        how |= {"intra_op_threads": loaded.threads} if self.alone else {"intra_op_threads": 1, "workers": 1}
-        self.models = [load(path, **how) for path in self.setting.bundles]
+        bundles, loaded = self.setting.bundles, self.setting.loaded
+        self.models = (
+            load_each(bundles, loaded) if self.alone else load_each(bundles, replace(loaded, threads=1), workers=1)
+        )
 
     def figures(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return the figures of a trial."""
@@ -125,14 +126,20 @@ def run_trials(setting: Setting, wanted: Sequence[tuple[int, dict[str, Any]]], j
     pool.shutdown()
 
 
-_BENCHES: Final[list[Bench]] = []  # of a process that makes trials, its own
+_SETTINGS: Final[list[Setting]] = []  # of a process that makes trials, its own
 
 
 def _begin(setting: Setting) -> None:
-    """Load the models of a process."""
+    """Take in, at the start of a process, what its trials have in common."""
     signal(SIGINT, SIG_DFL)  # Ctrl-C reaches all processes of a terminal; the first of them says so
-    _BENCHES.append(Bench(setting, alone=False))
+    _SETTINGS.append(setting)
+
+
+@cache
+def _bench() -> Bench:
+    """Return the models of this process, loaded by its first trial: an error of a trial is told, with its message."""
+    return Bench(_SETTINGS[0], alone=False)
 
 
 def _try(values: dict[str, Any]) -> dict[str, Any]:
-    return _BENCHES[0].figures(values)
+    return _bench().figures(values)

@@ -12,6 +12,7 @@ from typing import Any, Final
 from s2s_runtime.commands.command_options import flags_of
 from s2s_runtime.commands.decode_options import LoadOptions
 from s2s_runtime.commands.evaluate import read_warning
+from s2s_runtime.commands.load_bundles import check_weights
 from s2s_runtime.console.app import UsageError, warn
 from s2s_runtime.console.progress import advancing
 from s2s_runtime.declared_options import declared, differs
@@ -42,6 +43,7 @@ def run(options: TuneOptions, loaded: LoadOptions, fixed: Mapping[str, Any]) -> 
         UsageError, S2SError, OSError: something is wrong; the message says it in one line.
     """
     _check_files(options)
+    check_weights(loaded)
     axes = _axes(options.tried, len(loaded.ensemble_with))
     limit = (options.trials or _DRAWN) if options.search == "random" else None
     found = combinations(axes, options.search, limit, options.seed)

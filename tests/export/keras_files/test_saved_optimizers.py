@@ -17,6 +17,23 @@ class Patient(keras.optimizers.SGD):
     """An optimizer that keeps more than the one whose name it doesn't bear."""
 
 
+class PatientOptimizer(keras.optimizers.SGD):
+    """One whose name holds that of the class all optimizers derive from."""
+
+
+@pytest.mark.parametrize("ending", [".keras", ".h5"])
+@pytest.mark.parametrize(
+    "optimizer", [PatientOptimizer, lambda: keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam())]
+)
+def test_what_any_optimizer_is_called_names_none(optimizer: object, ending: str, tmp_path: Path) -> None:
+    """The model loads, without what its file's optimizer remembers."""
+    model = keras.Sequential([keras.Input((2,)), layers.Dense(3)])
+    model.compile(optimizer=optimizer(), loss="mse", run_eagerly=True)  # type: ignore[operator]
+    model.train_on_batch(np.ones((4, 2)), np.ones((4, 3)))
+    model.save(tmp_path / f"m{ending}")
+    assert getattr(load_model(tmp_path / f"m{ending}"), "optimizer", None) is None
+
+
 @pytest.mark.parametrize("ending", [".keras", ".h5"])
 @pytest.mark.parametrize(
     "optimizer", [lambda: ClippedAdam(global_norm=1.0), lambda: ClippedRMSprop(global_norm=1.0), Patient]

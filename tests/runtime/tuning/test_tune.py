@@ -203,6 +203,10 @@ def test_bad_values_are_named(text: str, message: str) -> None:
         (["--try", "beam_size=1:100:1", "--try", "length_penalty=0:1:0.001"], "expected at most 10,000 combinations"),
         (["--try", "beam_size=1", "--picture", "trials.doc"], "expected a file name that ends in .png, .svg or .pdf"),
         (["--try", "beam_size=1", "-o", "nowhere/trials.jsonl"], "--output: expected a file in a folder that is there"),
+        (
+            ["--try", "ensemble_weight=1,2", "--ensemble-with", str(TINY), "--ensemble-weight", "1"],
+            "--ensemble-weight: expected a number above 0 for each of 2 bundles, got 1",
+        ),
     ],
 )
 def test_what_makes_no_sense_is_refused(pairs: str, options: list[str], message: str) -> None:
@@ -210,3 +214,11 @@ def test_what_makes_no_sense_is_refused(pairs: str, options: list[str], message:
     found = CliRunner().invoke(app, [str(TINY), pairs, *options])
     assert found.exit_code in {1, 2}
     assert message in " ".join(found.stderr.split())
+
+
+def test_a_bundle_that_is_not_there_is_one_line(pairs: str, tmp_path: Path) -> None:
+    """From processes of their own, too."""
+    options = ["--try", "beam_size=1,2", "--jobs", "2"]
+    found = CliRunner().invoke(app, [str(tmp_path / "none.s2s"), pairs, *options])
+    expected = f"error: {tmp_path / 'none.s2s'}: no such folder; expected a bundle written by s2s-export\n"
+    assert (found.exit_code, found.stderr) == (1, expected)
