@@ -15,10 +15,10 @@ JAVASCRIPT_CASES := .cache/javascript
 
 .PHONY: help setup test official fuzz lint types demo docs tables architecture pictures screenshots clean test-runtime test-lowest test-newest test-lowest-export test-newest-export test-javascript test-browser test-ray bench-batch wheels parity bench bench-export bench-peers bench-serve \
 	recipe-translator recipe-words recipe-words-baseline recipe-pronunciation recipe-cmudict recipe-addition \
-	recipe-curves
+	recipe-curves recipe-language-model recipe-tagger recipe-pronunciation-one-pass
 
 help: ## Show what can be made
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 24
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 32
 
 setup: $(VENV)/.installed ## Create .venv with all three packages, editable, and the development tools
 

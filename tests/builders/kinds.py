@@ -119,7 +119,7 @@ KINDS = (
     ),
     Kind(
         "several outputs, all fed back (a note and its duration)",
-        "yes, as one token that is both, `5|1`",
+        "yes, as one token that is both",
         f"s2s-export m.keras {_TOKENS} --decoder-output note+duration",
         "test_joined_outputs.py::test_both_are_those_of_the_authors_loop",
     ),

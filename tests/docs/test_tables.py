@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from itertools import groupby
 
 import pytest
 from architectures import ARCHITECTURES
@@ -28,6 +29,18 @@ def test_table_is_up_to_date(table: Callable[[], str]) -> None:
 def test_commands_are_up_to_date() -> None:
     """`make tables` has been run since an option of a command last changed."""
     assert PAGE.read_text(encoding="utf-8") == page()
+
+
+def test_rows_of_tables_have_the_columns_of_their_heads() -> None:
+    """A bar within a cell, in code too, divides it: what stands behind it is shown in the next column, or nowhere."""
+    folders = (".", "docs", "benchmarks", "export", "runtime", "training")
+    paths = [path for folder in folders for path in (ROOT / folder).glob("*.md")]
+    assert len(paths) > 20
+    for path in paths:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        for is_table, table in groupby(lines, lambda line: line.startswith("|")):
+            bars = [len(re.findall(r"(?<!\\)\|", row)) for row in table]
+            assert not is_table or len(set(bars)) == 1, path
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.what)

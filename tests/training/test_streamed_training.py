@@ -128,6 +128,17 @@ def test_outliers_are_shown_as_in_memory(read, caplog):
     assert on_disk == in_memory
 
 
+def test_too_few_pairs_are_refused_as_in_memory(tmp_path):
+    """In the same words, which name the parts and say which way the shares should go."""
+    (tmp_path / "pairs.tsv").write_text("a\tb\n", encoding="utf-8")
+    data = default_config(str(tmp_path / "pairs.tsv")).override(valid_fraction=0.5, test_fraction=0.4)
+    with pytest.raises(DataError, match=r"too few pairs: 1 leave none for the training and") as in_memory:
+        load_corpus(data.data, seed=1)
+    with pytest.raises(DataError) as on_disk:
+        StreamedTexts(data.override(shuffle_buffer=5), tmp_path / "read")
+    assert str(on_disk.value) == str(in_memory.value)
+
+
 def test_what_a_buffer_has_no_meaning_for_is_refused(data):
     """Data sets that need no file, and the last rows, which nobody knows before all are read."""
     from s2s_training.data.datasets import require_data

@@ -59,6 +59,11 @@ class Layout:
     aligned: bool = False
     frames: int | None = None
 
+    @property
+    def target_row(self) -> int | None:
+        """Fixed length of target rows, or None. The input of a fed decoder drops the last id, its labels the first."""
+        return self.target_length if self.target_length is None or not self.fed else self.target_length + 1
+
     @classmethod
     def of(cls, vocabulary: VocabularyFile, model: ModelConfig) -> Layout:
         """Return the layout for a model of this configuration with these vocabularies."""
@@ -147,12 +152,8 @@ class BucketedPairs:
         self._side = layout.source_side
         self._source_lengths = np.array([len(ids) for ids in pairs.sources])
         self._target_lengths = np.array([len(ids) for ids in pairs.targets])
-        # One more than the steps of a fed decoder: its input drops the last id and its labels drop the first.
-        target_length = layout.target_length
-        if target_length is not None and layout.fed:
-            target_length += 1
         self._sources = pad(pairs.sources, layout.source_padding, layout.source_length, layout.source_side)
-        self._targets = pad(pairs.targets, layout.target_padding, target_length)
+        self._targets = pad(pairs.targets, layout.target_padding, layout.target_row)
         total = self._source_lengths + self._target_lengths
         self.buckets = [np.flatnonzero(group) for group in _groups(total, buckets)]
 

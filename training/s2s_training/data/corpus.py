@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, Literal, NamedTuple, get_args
 
 from s2s_runtime.files.atomic_write import replacing
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
@@ -14,6 +14,9 @@ from s2s_training.config.data import DataConfig, Normalization, Split
 from s2s_training.errors import DataError
 
 Tokens = Sequence[str]
+Part = Literal["train", "valid", "test"]
+PARTS: Final[tuple[Part, ...]] = get_args(Part)
+PART_NAMES: Final[Mapping[Part, str]] = {"train": "training", "valid": "validation", "test": "test"}
 
 
 class Example(NamedTuple):
@@ -83,6 +86,12 @@ def hash_share(text: str, salt: str = "") -> float:
     return int.from_bytes(digest, "big") / 2**64
 
 
+def part_of(key: str, valid_fraction: float, test_fraction: float) -> Part:
+    """Return the part of the source with this key: by its hash, so that a larger share contains every smaller one."""
+    share = hash_share(key)
+    return "test" if share < test_fraction else "valid" if share < test_fraction + valid_fraction else "train"
+
+
 def split_corpus(
     examples: Iterable[Example],
     split: Split,
@@ -106,26 +115,22 @@ def split_corpus(
         DataError: too few examples: a part that should hold some holds none.
     """
     examples = list(examples)
-    parts: dict[str, list[Example]] = {"train": [], "valid": [], "test": []}
+    parts: dict[Part, list[Example]] = {part: [] for part in PARTS}
     if split == "last":
         kept = int(len(examples) * (1 - valid_fraction))
         parts["train"], parts["valid"] = examples[:kept], examples[kept:]
     else:
         for example in examples:
-            share = hash_share(key(example.source))
-            held_out = "test" if share < test_fraction else "valid" if share < test_fraction + valid_fraction else ""
-            parts[held_out or "train"].append(example)
-    wanted = ("train", "valid", "test") if test_fraction else ("train", "valid")
-    empty = [name for name in wanted if not parts[name]]
+            parts[part_of(key(example.source), valid_fraction, test_fraction)].append(example)
+    empty = [part for part in PARTS if not parts[part] and (part != "test" or test_fraction)]
     if empty:
         raise DataError(_too_few(examples, empty, split, key))
     return Corpus(**parts, readings=readings or {}, key=key)
 
 
-def _too_few(examples: Sequence[Example], empty: Sequence[str], split: Split, key: Callable[[str], str]) -> str:
+def _too_few(examples: Sequence[Example], empty: Sequence[Part], split: Split, key: Callable[[str], str]) -> str:
     """Return the message that says why parts that should hold some pairs hold none."""
-    names = {"train": "training", "valid": "validation", "test": "test"}
-    none = f"none for the {' and '.join(names[part] for part in empty)} part"
+    none = none_for(empty)
     sources = list({key(example.source): example.source for example in examples}.values())
     count = f"{len(examples):,} pairs"
     if split == "hash" and len(examples) > 1 and len(set(examples)) == 1:
@@ -140,8 +145,22 @@ def _too_few(examples: Sequence[Example], empty: Sequence[str], split: Split, ke
             f"{count} hold only {different} ({shown}): a source stands on one side only, which leaves {none}; give "
             f"more of them, or split 'last'"
         )
+    return too_few(len(examples), empty)
+
+
+def too_few(count: int, empty: Sequence[Part]) -> str:
+    """Return the message that says that so many pairs leave none for some parts."""
     shares = "smaller" if "train" in empty else "larger"
-    return f"too few pairs: {len(examples)} leave {none}; give more pairs or {shares} shares to hold out"
+    return f"too few pairs: {count} leave {none_for(empty)}; give more pairs or {shares} shares to hold out"
+
+
+def none_for(empty: Sequence[Part]) -> str:
+    """Return the words for parts that nothing is left for.
+
+    >>> none_for(["train", "test"])
+    'none for the training and test part'
+    """
+    return f"none for the {' and '.join(PART_NAMES[part] for part in empty)} part"
 
 
 def write_tsv(path: Path, examples: Iterable[Example]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import compress, pairwise
 
 import numpy as np
 
@@ -45,13 +45,14 @@ def that_fit(corpus: Corpus, vocabulary: VocabularyFile, model: ModelConfig) -> 
     if model.kind not in ("same-length", "ctc"):
         return corpus
     frames = model.upsample or 1
-    kept = {}
+    kept, left_out = {}, list[Example]()
     for name, part in (("train", corpus.train), ("valid", corpus.valid)):
         lengths = [_lengths(example, vocabulary, model) for example in part]
-        kept[name] = [example for example, (read, needed) in zip(part, lengths, strict=True) if needed <= read * frames]
+        fits = [needed <= read * frames for read, needed in lengths]
+        kept[name] = list(compress(part, fits))
         if not kept[name]:
             raise DataError(_none_fits(part, lengths, model))
-    left_out = [example for name in kept for example in _missing(getattr(corpus, name), kept[name])]
+        left_out += compress(part, (not fit for fit in fits))
     if left_out:
         first = left_out[0]
         logger.warning(
@@ -64,11 +65,6 @@ def that_fit(corpus: Corpus, vocabulary: VocabularyFile, model: ModelConfig) -> 
             "" if model.kind == "same-length" else "; --upsample gives more of them",
         )
     return dataclasses.replace(corpus, **kept)
-
-
-def _missing(part: Sequence[Example], kept: Sequence[Example]) -> list[Example]:
-    keeping = {id(example) for example in kept}
-    return [example for example in part if id(example) not in keeping]
 
 
 def _lengths(example: Example, vocabulary: VocabularyFile, model: ModelConfig) -> tuple[int, int]:

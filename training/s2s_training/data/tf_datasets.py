@@ -40,15 +40,18 @@ class EpochOrder(keras.callbacks.Callback):
         """Move to this epoch, and give every dropout layer its seed for it."""
         self.epoch = epoch
         generator = np.random.default_rng((self._seed, epoch, 1))
-        for layer in self.model._flatten_layers():  # also cells inside layers
-            seeds = getattr(layer, "seed_generator", None)
-            if seeds is not None:
-                state = seeds.state
-                state.assign(generator.integers(2**32, size=state.shape, dtype=np.uint32))
+        for state in random_states(self.model):
+            state.assign(generator.integers(2**32, size=state.shape, dtype=np.uint32))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Leave out no batches any more."""
         self.skip = 0
+
+
+def random_states(model: keras.Model) -> list[Any]:
+    """Return the states of what draws at random, such as dropout: Keras saves none with the weights."""
+    seeds = [getattr(layer, "seed_generator", None) for layer in model._flatten_layers()]  # also cells inside layers
+    return [seed.state for seed in seeds if seed is not None]
 
 
 class Batches(Protocol):
@@ -84,13 +87,19 @@ def make_dataset(pairs: Batches, layout: Layout, order: EpochOrder | None = None
         return pairs.batches() if order is None else islice(pairs.batches(order.generator()), order.skip, None)
 
     shape = tf.TensorSpec((None, None), tf.int32)
-    dataset = tf.data.Dataset.from_generator(batches, output_signature=(shape, shape))
-    dataset = dataset.apply(tf.data.experimental.assert_cardinality(pairs.steps - (0 if order is None else order.skip)))
+    steps = pairs.steps - (0 if order is None else order.skip)
+    return generated(batches, (shape, shape), steps).map(features(layout)).prefetch(4)
+
+
+def generated(batches: Callable[[], Iterator[Any]], signature: Any, steps: int) -> tf.data.Dataset:
+    """Return what a generator yields, so many elements of these shapes and types, as a dataset."""
+    dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(steps))
     options = tf.data.Options()
     # With autotuning on, the end of an epoch waits for a tuning thread that sleeps for doubling periods: an epoch of
     # 12 s was seen to last 20 s (TensorFlow 2.21). There is nothing here to tune.
     options.autotune.enabled = False
-    return dataset.map(features(layout)).prefetch(4).with_options(options)
+    return dataset.with_options(options)
 
 
 def features(layout: Layout) -> Callable[[tf.Tensor, tf.Tensor], tuple[object, ...]]:

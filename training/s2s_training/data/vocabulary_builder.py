@@ -204,11 +204,6 @@ def _published(sources: SymbolCounts, targets: SymbolCounts, config: TrainingCon
     return VocabularyFile(source, target, policy, max_length=targets.longest + len(wrappers))
 
 
-def target_cutter(data: DataConfig, pieces: PieceModels) -> Vocabulary:
-    """Return a vocabulary that cuts targets; which symbols it knows plays no part in that."""
-    return cutters(data, pieces)[1]
-
-
 def cutters(data: DataConfig, pieces: PieceModels) -> tuple[Vocabulary, Vocabulary]:
     """Return a vocabulary for each side that cuts its texts; which symbols it knows plays no part in that."""
     source, target = (

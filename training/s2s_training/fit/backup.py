@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2s_runtime.files.atomic_write import replacing
+from s2s_training.data.tf_datasets import random_states
 
 _NAME = re.compile(r"epoch-(\d+)(?:-step-(\d+))?\.weights\.h5")
 
@@ -80,7 +81,7 @@ class Backup(keras.callbacks.Callback):
         self._epoch, self._begun = epoch, time.monotonic()
         if self._place.epochs != epoch or not self._place.step:
             self._place = Place(epoch)
-        seeds = self._seeds()
+        seeds = random_states(self.model)
         if self._place.step:
             for variable, value in zip(seeds, self._place.variables, strict=False):
                 variable.assign(value)
@@ -95,7 +96,8 @@ class Backup(keras.callbacks.Callback):
         step = self._place.step + batch + 1
         if self._every and step % self._every == 0:
             seconds = self._place.seconds + time.monotonic() - self._begun
-            numbers = [keras.ops.convert_to_numpy(variable) for variable in (*self._seeds(), *self._figures())]
+            variables = (*random_states(self.model), *self._figures())
+            numbers = [keras.ops.convert_to_numpy(variable) for variable in variables]
             self._save(f"epoch-{self._epoch}-step-{step}.weights.h5", (self._progress(), seconds, *numbers))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -118,11 +120,6 @@ class Backup(keras.callbacks.Callback):
     def _figures(self) -> list[Any]:
         """Return the variables of the losses and metrics of an epoch."""
         return [variable for metric in self.model.metrics for variable in metric.variables]
-
-    def _seeds(self) -> list[Any]:
-        """Return the states of what draws at random, such as dropout: Keras saves none with the weights."""
-        seeds = [getattr(layer, "seed_generator", None) for layer in self.model._flatten_layers()]
-        return [seed.state for seed in seeds if seed is not None]
 
     def _states(self) -> list[tuple[int, int, Path]]:
         """Return the number of epochs and of steps behind them, and the file, of every state that is whole."""

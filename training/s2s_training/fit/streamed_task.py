@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
+from functools import cached_property
 
 from s2s_runtime.vocabulary.vocabulary_file import VocabularyFile
 from s2s_training.config.training import TrainingConfig
 from s2s_training.data.arrays import Layout
-from s2s_training.data.corpus import Example, write_tsv
+from s2s_training.data.corpus import Example
 from s2s_training.fit.text_task import TextTask
-from s2s_training.runs.data_digests import Digest, require_same_data, write_digests
+from s2s_training.runs.data_digests import Digest, Digests
 from s2s_training.runs.run_folder import RunFolder
 from s2s_training.stages import Stages, unseen
-from s2s_training.streaming.pass_over_files import files_digest
 from s2s_training.streaming.streamed_texts import StreamedTexts
 
 logger = logging.getLogger(__name__)
@@ -32,7 +33,6 @@ class StreamedTextTask(TextTask):
     """
 
     def __init__(self, config: TrainingConfig, folder: RunFolder, stages: Stages = unseen) -> None:
-        self._data = config.data
         self._texts = StreamedTexts(config, folder.pairs, stages)
         self.vocabulary: VocabularyFile = self._texts.vocabulary
         self.layout = Layout.of(self.vocabulary, config.model)
@@ -47,18 +47,9 @@ class StreamedTextTask(TextTask):
     def _validation_examples(self, most: int | None) -> list[Example]:
         return list(self._texts.merged("valid", most))
 
-    def _held_out(self, most: int) -> list[Example]:
-        return list(self._texts.held_out(most))
+    def _held_out(self, most: int | None = None) -> Iterable[Example]:
+        return self._texts.held_out(most)
 
-    def check(self, folder: RunFolder) -> None:
-        """Check that files and symbols are those with which the run in the folder began; see `Task.check`."""
-        require_same_data(folder, self._digests())
-
-    def write(self, folder: RunFolder) -> None:
-        """Write the digests of the data, then `vocab.json` and `test.tsv`."""
-        write_digests(folder, self._digests())
-        self.vocabulary.write(folder.vocabulary)
-        write_tsv(folder.held_out, self._texts.held_out())
-
-    def _digests(self) -> dict[str, dict[str, object]]:
-        return {"files": files_digest(self._data), "symbols": Digest.of([self.vocabulary.to_dict()]).to_dict()}
+    @cached_property
+    def _digests(self) -> Digests:
+        return {"files": self._texts.files, "symbols": Digest.of([self.vocabulary.to_dict()]).to_dict()}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
 import keras
@@ -25,7 +26,7 @@ from s2s_training.fit.greedy_decoder import GreedyDecoder
 from s2s_training.fit.precision import training_twin
 from s2s_training.models.encoder_decoder import build_model
 from s2s_training.models.one_pass import up_to_logits
-from s2s_training.runs.data_digests import digests_of_pairs, require_same_data, write_digests
+from s2s_training.runs.data_digests import Digests, digests_of_pairs, require_same_data, write_digests
 from s2s_training.runs.run_folder import RunFolder
 from s2s_training.stages import Stages, unseen
 
@@ -109,23 +110,28 @@ class TextTask:
         """Return the first sources to be decoded of the validation part, each with all its targets; None = all."""
         return self.corpus.merged(self.corpus.valid)[:most]
 
-    def _held_out(self, most: int) -> list[Example]:
-        """Return the first examples to score."""
+    def _held_out(self, most: int | None = None) -> Iterable[Example]:
+        """Return the first examples to score; None = all."""
         return self.corpus.held_out()[:most]
 
+    @cached_property
+    def _digests(self) -> Digests:
+        """What the data and the symbols are known by."""
+        return digests_of_pairs(self.corpus, self.vocabulary)
+
     def check(self, folder: RunFolder) -> None:
-        """Check that pairs and symbols are those with which the run in the folder began; see `Task.check`."""
-        require_same_data(folder, digests_of_pairs(self.corpus, self.vocabulary))
+        """Check that data and symbols are those with which the run in the folder began; see `Task.check`."""
+        require_same_data(folder, self._digests)
 
     def write(self, folder: RunFolder) -> None:
         """Write the digests of the data, then `vocab.json` and `test.tsv`."""
-        write_digests(folder, digests_of_pairs(self.corpus, self.vocabulary))
+        write_digests(folder, self._digests)
         self.vocabulary.write(folder.vocabulary)
-        write_tsv(folder.held_out, self.corpus.held_out())
+        write_tsv(folder.held_out, self._held_out())
 
     def errors(self) -> dict[str, dict[str, Any]]:
         """Return the error rates of held-out sources, as they are and under each further reading of the corpus."""
-        examples = self._held_out(self._config.score)
+        examples = list(self._held_out(self._config.score))
         if not examples:
             return {}
         logger.info("decoding %d held-out sources", len(examples))

@@ -13,7 +13,7 @@ from typing import IO, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from s2s_training.language_models.text_parts import PARTS, Part
+from s2s_training.data.corpus import PARTS, Part
 
 Ids = NDArray[np.uint16] | NDArray[np.uint32]
 Starts = NDArray[np.int64]

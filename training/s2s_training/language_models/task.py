@@ -11,12 +11,13 @@ import tensorflow as tf
 
 from s2s_runtime.files.atomic_write import replacing
 from s2s_training.config.training import TrainingConfig
-from s2s_training.data.tf_datasets import EpochOrder
+from s2s_training.data.corpus import Part
+from s2s_training.data.tf_datasets import EpochOrder, generated
 from s2s_training.fit.compiling import CrossEntropy, StepMean, make_optimizer, step_metrics
 from s2s_training.fit.epoch_history import MONITORED
 from s2s_training.language_models.id_files import IdFile, Windows, write_ids
 from s2s_training.language_models.model import build_carrying_model, build_language_model
-from s2s_training.language_models.text_parts import Part, TextParts
+from s2s_training.language_models.text_parts import TextParts
 from s2s_training.runs.data_digests import require_same_data, write_digests
 from s2s_training.runs.run_folder import RunFolder
 from s2s_training.stages import Stages, unseen
@@ -137,11 +138,7 @@ class LanguageTask:
 
         ids, floats = (tf.TensorSpec((windows.rows, windows.length), dtype) for dtype in (tf.int32, tf.float32))
         signature = ((ids, tf.TensorSpec((windows.rows, 1), tf.float32)), ids, floats)
-        dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
-        dataset = dataset.apply(tf.data.experimental.assert_cardinality(windows.steps))
-        options = tf.data.Options()
-        options.autotune.enabled = False  # see `s2s_training.data.tf_datasets`
-        return dataset.prefetch(4).with_options(options)
+        return generated(batches, signature, windows.steps).prefetch(4)
 
 
 class Perplexity(StepMean):

@@ -8,38 +8,26 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections import deque
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import Final
 
 from s2s_runtime.errors import raised_as
 from s2s_runtime.files.pair_rows import EMPTY, LeftOut
 from s2s_runtime.vocabulary.padding import PaddingPolicy
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary, VocabularyFile
 from s2s_training.config.data import DataConfig
-from s2s_training.data.corpus import Example, hash_share, source_key
+from s2s_training.data.corpus import PART_NAMES, PARTS, Example, Part, none_for, part_of, source_key
 from s2s_training.data.record_files import list_files
 from s2s_training.data.sentencepiece_training import piece_models
 from s2s_training.data.text_files import Reading
-from s2s_training.data.vocabulary_builder import (
-    END,
-    LINE_FEED,
-    START,
-    UNKNOWN,
-    SymbolCounts,
-    named_first,
-    target_cutter,
-)
+from s2s_training.data.vocabulary_builder import END, LINE_FEED, START, UNKNOWN, SymbolCounts, cutters, named_first
 from s2s_training.errors import DataError
 from s2s_training.runs.data_digests import Digest
 from s2s_training.stages import Stages, unseen
 
 logger = logging.getLogger(__name__)
-Part = Literal["train", "valid", "test"]
-PARTS: Final[tuple[Part, ...]] = get_args(Part)
-_NAMES: Final = {"train": "training", "valid": "validation", "test": "test"}
 _WRITTEN: Final = 200  # symbols that a bundle writes of a text without end, unless it is told
 _MOST_FOR_PIECES: Final = 1_000_000  # lines that a sentencepiece model is trained on
 
@@ -70,28 +58,26 @@ class TextParts:
         texts = (Example("", (line,)) for part, line in self.of_parts() if part == "train")
         some = islice(texts, _MOST_FOR_PIECES if config.target_unit == "sentencepiece" else 0)
         pieces = piece_models(list(some), config)
-        cutter = target_cutter(config, pieces)
+        _, cutter = cutters(config, pieces)
         self._digests = {part: Digest() for part in PARTS}
-        self._longest = 0
         named = (UNKNOWN, LINE_FEED) if self._running else (UNKNOWN, START, END)
-        training = self._cut_training(cutter)
-        symbols = named_first(named, cutter, SymbolCounts.of(training), config)
-        deque(training, maxlen=0)  # what is left: all of it where symbols are pieces
-        self._refuse_empty()
+        training = SymbolCounts.of(self._cut_training(cutter))
+        symbols = named_first(named, cutter, training, config)
+        self._refuse_empty(training.longest)
         ends = {} if self._running else {"start": START, "end": END}
         target = dataclasses.replace(cutter, symbols=symbols, **ends)
-        longest = _WRITTEN if self._running else self._longest + 1
+        longest = _WRITTEN if self._running else training.longest + 1
         self.vocabulary = VocabularyFile(None, target, PaddingPolicy(masked=False), max_length=longest)
         self.lines = {part: digest.count for part, digest in self._digests.items()}
 
     @property
     def digests(self) -> dict[str, dict[str, object]]:
         """What the parts and the symbols are known by."""
-        parts = {f"{_NAMES[part]} lines": digest.to_dict() for part, digest in self._digests.items()}
+        parts = {f"{PART_NAMES[part]} lines": digest.to_dict() for part, digest in self._digests.items()}
         return {**parts, "symbols": Digest.of([self.vocabulary.to_dict()]).to_dict()}
 
     def of_parts(self) -> Iterator[tuple[Part, str]]:
-        """Yield each line of the text in its order, with its part; longer ones than allowed are no training lines."""
+        """Yield each line of the text in its order, with its part."""
         config = self._config
         if config.valid_data is not None:
             yield from (("train", line) for line in self._read(config.data, config.rows))
@@ -102,9 +88,7 @@ class TextParts:
         at = 0
         for line in self._read(config.data, config.rows):
             if self._ends is None:
-                share = hash_share(self._key(line))
-                held_out = share < config.test_fraction + config.valid_fraction
-                yield ("test" if share < config.test_fraction else "valid") if held_out else "train", line
+                yield part_of(self._key(line), config.valid_fraction, config.test_fraction), line
                 continue
             yield "train" if at < self._ends[0] else "valid" if at < self._ends[1] else "test", line
             at += self._size(line)
@@ -124,14 +108,13 @@ class TextParts:
                 yield part, [*ids, *behind] if self._running else target.wrap(ids)
 
     def _cut_training(self, cutter: Vocabulary) -> Iterator[list[str]]:
-        """Yield the symbols of each training line, and take note of all lines."""
+        """Yield the symbols of each training line that is not longer than allowed, and take note of all lines."""
         for part, line in self.of_parts():
             self._digests[part].add(line)
             if part == "train":
                 symbols = cutter.split(line)
                 most = self._config.max_target_length
                 if most is None or len(symbols) <= most:
-                    self._longest = max(self._longest, len(symbols))
                     yield symbols
 
     def _read(self, path: str, rows: int | None = None) -> Iterator[str]:
@@ -159,17 +142,17 @@ class TextParts:
         total = sum(map(self._size, self._read(config.data, config.rows)))
         return total * (1 - config.valid_fraction - config.test_fraction), total * (1 - config.test_fraction)
 
-    def _refuse_empty(self) -> None:
+    def _refuse_empty(self, longest: int) -> None:
         config = self._config
         test = config.test_data if config.valid_data is not None else config.test_fraction
-        empty = [_NAMES[part] for part in PARTS if not self._digests[part].count and (part != "test" or test)]
+        empty = [part for part in PARTS if not self._digests[part].count and (part != "test" or test)]
         if empty:
-            counted = ", ".join(f"{digest.count:,} {_NAMES[part]}" for part, digest in self._digests.items())
+            counted = ", ".join(f"{digest.count:,} {PART_NAMES[part]}" for part, digest in self._digests.items())
             raise DataError(
-                f"{config.data}: too few lines: none for the {' and '.join(empty)} part ({counted}); give more lines, "
+                f"{config.data}: too few lines: {none_for(empty)} ({counted}); give more lines, "
                 "or other shares to hold out"
             )
-        if not self._running and not self._longest:
+        if not self._running and not longest:
             raise DataError(
                 f"{config.data}: no training line has at most {config.max_target_length} symbols: raise "
                 "max_target_length"

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from s2s_runtime.ort.thread_rule import usable_cores
 from s2s_training.config.toml_file import write_config
 from s2s_training.config.training import TrainingConfig
 from s2s_training.errors import RunsError
@@ -67,7 +68,7 @@ def train_side_by_side(runs: Mapping[Path, TrainingConfig], jobs: int, arguments
 def _start(config: TrainingConfig, folder: Path, file: Path, arguments: list[str], jobs: int) -> subprocess.Popen[str]:
     write_config(file, config)
     command = [*COMMAND, "--config", str(file), "--output", str(folder), *arguments]
-    threads = str(max(1, (os.cpu_count() or 1) // jobs))
+    threads = str(max(1, usable_cores() // jobs))
     shares = dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"), threads)
     return subprocess.Popen(
         command,

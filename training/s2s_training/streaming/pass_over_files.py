@@ -19,7 +19,7 @@ from s2s_runtime.files.json_fields import read_json, write_json
 from s2s_runtime.vocabulary.sentencepiece import PieceModel
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
 from s2s_training.config.data import DataConfig
-from s2s_training.data.corpus import Example, hash_share, source_key
+from s2s_training.data.corpus import PARTS, Example, Part, part_of, source_key, too_few
 from s2s_training.data.pair_files import read_pairs
 from s2s_training.data.record_files import list_files
 from s2s_training.data.sentencepiece_training import PieceModels, piece_models
@@ -30,7 +30,6 @@ from s2s_training.streaming.held_out import HeldOut
 from s2s_training.streaming.pair_store import PairStore, PairWriter
 from s2s_training.streaming.symbol_table import Counts, SymbolTable, counted, named
 
-PARTS: Final = ("train", "valid", "test")
 _CHUNK: Final = 1024  # pairs that stay neighbours
 _DIGEST_SIZE: Final = 16
 Numbering = Callable[[str], list[int]]
@@ -46,6 +45,7 @@ class ReadPairs:
         symbols: of each side, by number.
         counts: of each part and side, how often each symbol occurs in it.
         pieces: the sentencepiece models by which texts were cut.
+        files: their number and digest; see `files_digest`.
     """
 
     folder: Path
@@ -53,6 +53,7 @@ class ReadPairs:
     symbols: tuple[list[str], list[str]]
     counts: dict[str, tuple[Counts, Counts]]
     pieces: PieceModels
+    files: dict[str, Any]
 
     def counter(self, side: int, parts: Iterable[str], dropped: Counts) -> Counter[str]:
         """Return how often each symbol of a side occurs in some parts, without the `dropped` occurrences.
@@ -61,10 +62,8 @@ class ReadPairs:
         """
         if self.pieces[side] is not None:
             return Counter()
-        total = -dropped
-        for part in parts:
-            total = _added(total, self.counts[part][side])
-        return named(self.symbols[side], total)
+        counts = np.sum([self.counts[part][side] for part in parts], axis=0)
+        return named(self.symbols[side], counts - dropped)
 
     def held_out(self) -> HeldOut:
         """Return the texts of the validation and test parts."""
@@ -130,17 +129,15 @@ class _Pass:
         symbols = [list(table) for table in self._tables]
         return {"symbols": symbols, "counts": self._counts(symbols)}
 
-    def _divided(self) -> Iterator[tuple[str, str, Example]]:
+    def _divided(self) -> Iterator[tuple[Part, str, Example]]:
         """Yield each pair with its part and the key of its source."""
         data = self._data
-        test, held_out = data.test_fraction, data.test_fraction + data.valid_fraction
-        if data.valid_data is not None:
-            test = held_out = 0.0
+        shares = (data.valid_fraction, data.test_fraction) if data.valid_data is None else (0.0, 0.0)
         for example in self._read(data.data, data.target_file, data.rows):
             key = self._key(example.source)
-            share = hash_share(key)
-            yield "test" if share < test else "valid" if share < held_out else "train", key, example
-        for part, name in (("valid", data.valid_data), ("test", data.test_data)):
+            yield part_of(key, *shares), key, example
+        beside: tuple[tuple[Part, str | None], ...] = (("valid", data.valid_data), ("test", data.test_data))
+        for part, name in beside:
             for example in [] if name is None else self._read(name):
                 yield part, self._key(example.source), example
 
@@ -187,23 +184,13 @@ def _numbering(cutter: Vocabulary, table: SymbolTable) -> Numbering:
 def _reopen(folder: Path, left: dict[str, Any], data: DataConfig) -> ReadPairs:
     chunk_size = min(_CHUNK, data.shuffle_buffer or _CHUNK)
     stores = {part: PairStore(folder / part, chunk_size) for part in PARTS}
-    wanted = ("train", "valid", "test") if data.test_fraction and data.valid_data is None else ("train", "valid")
-    empty = [part for part in wanted if not stores[part].rows]
+    test = data.test_fraction if data.valid_data is None else 0.0
+    empty = [part for part in PARTS if not stores[part].rows and (part != "test" or test)]
     if empty:
-        count = sum(store.rows for store in stores.values())
-        raise DataError(
-            f"too few pairs: {count} leave none for the {' and '.join(empty)} part; give more different sources, or "
-            f"larger shares to hold out"
-        )
+        raise DataError(too_few(sum(store.rows for store in stores.values()), empty))
     counts = {part: tuple(np.array(side, np.int64) for side in left["counts"][part]) for part in PARTS}
-    return ReadPairs(folder, stores, tuple(left["symbols"]), counts, _unpacked(_pieces_file(folder).read_bytes()))  # type: ignore[arg-type]
-
-
-def _added(one: Counts, other: Counts) -> Counts:
-    total = np.zeros(max(len(one), len(other)), np.int64)
-    total[: len(one)] += one
-    total[: len(other)] += other
-    return total
+    pieces = _unpacked(_pieces_file(folder).read_bytes())
+    return ReadPairs(folder, stores, tuple(left["symbols"]), counts, pieces, left["files"])  # type: ignore[arg-type]
 
 
 def _packed(pieces: PieceModels) -> bytes:

@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from s2s_training.config.fit import FitConfig
 from s2s_training.config.training import TrainingConfig
 from s2s_training.data.arrays import Layout
-from s2s_training.data.corpus import Example
+from s2s_training.data.corpus import PARTS, Example
 from s2s_training.data.lengths import OFTEN, TooLong, limits_and_bounds, say_longer, warn
 from s2s_training.data.vocabulary_builder import SymbolCounts, cutters, reads_training_alone, vocabulary_of
 from s2s_training.stages import Stages, unseen
 from s2s_training.streaming.drawing import Side, StreamedPairs
 from s2s_training.streaming.pair_store import PairRows, Sizes
-from s2s_training.streaming.pass_over_files import PARTS, read_into, sides
+from s2s_training.streaming.pass_over_files import read_into, sides
 from s2s_training.streaming.symbol_table import Counts, counted, translation
 
 _NAMED = 3  # outliers whose text is kept for the warning
@@ -48,6 +48,11 @@ class StreamedTexts:
         self._limits, self._bounds = self._lengths(config)
         self.vocabulary = vocabulary_of(*self._symbols(config), config, self._read.pieces)
 
+    @property
+    def files(self) -> dict[str, Any]:
+        """How many files were read, and the digest of their content."""
+        return self._read.files
+
     def batches(self, part: str, layout: Layout, config: FitConfig) -> StreamedPairs:
         """Return the pairs of a part, to draw batches from."""
         vocabulary = self.vocabulary
@@ -55,13 +60,10 @@ class StreamedTexts:
             translation(symbols, side)
             for symbols, side in zip(self._read.symbols, (vocabulary.source, vocabulary.target), strict=True)
         ]
-        target_length = layout.target_length
-        if target_length is not None and layout.fed:  # as in `BucketedPairs`
-            target_length += 1
         source = Side.of(
             vocabulary.source, ids[0], layout.source_padding, layout.source_length, on_left=layout.source_side == "left"
         )
-        target = Side.of(vocabulary.target, ids[1], layout.target_padding, target_length)
+        target = Side.of(vocabulary.target, ids[1], layout.target_padding, layout.target_row)
         return StreamedPairs(
             self._read.stores[part],
             partial(_within, self._most(part)),
@@ -110,23 +112,22 @@ class StreamedTexts:
     def _too_long(self, part: str, bounds: Sequence[float], config: TrainingConfig) -> Iterator[TooLong]:
         """Yield the outliers of a part, the first of them with their texts."""
         cutter = cutters(config.data, self._read.pieces)
-        for named, (rows, row) in enumerate(self._beyond(part, bounds)):
-            lengths = rows.lengths[row]
+        single = (rows.select(np.array([row])) for rows in self._beyond(part, bounds) for row in range(len(rows)))
+        for number, pair in enumerate(single):
+            lengths = pair.lengths[0]
             side = 0 if lengths[0] > bounds[0] else 1
             text = ""
-            if named < _NAMED:
-                own = sides(rows.select(np.array([row])))[side]
-                text = cutter[side].join([self._read.symbols[side][number] for number in own])
+            if number < _NAMED:
+                text = cutter[side].join([self._read.symbols[side][symbol] for symbol in sides(pair)[side]])
             yield TooLong(side, int(lengths[side]), text)
 
-    def _beyond(self, part: str, most: Sequence[float]) -> Iterator[tuple[PairRows, int]]:
-        """Yield the pairs of a part that are longer than this on some side: the rows of its chunk, and which it is."""
+    def _beyond(self, part: str, most: Sequence[float]) -> Iterator[PairRows]:
+        """Yield the pairs of a part that are longer than this on some side, those of each chunk that has such."""
         store = self._read.stores[part]
         for chunk in range(store.chunks):
             beyond = np.flatnonzero(~_within(most, store.lengths(chunk)))
             if len(beyond):
-                rows = store.chunk(chunk)
-                yield from ((rows, int(row)) for row in beyond)
+                yield store.chunk(chunk).select(beyond)
 
     def _symbols(self, config: TrainingConfig) -> tuple[SymbolCounts, SymbolCounts]:
         """Return the symbols of both sides, without those of pairs that are left out."""
@@ -135,9 +136,8 @@ class StreamedTexts:
         longest = np.zeros(2, np.int64)
         for part in parts:
             most, store = self._most(part), self._read.stores[part]
-            for rows, row in self._beyond(part, most):
-                both = sides(rows.select(np.array([row])))
-                dropped = [counted(counts, own) for counts, own in zip(dropped, both, strict=True)]
+            for rows in self._beyond(part, most):
+                dropped = [counted(counts, own) for counts, own in zip(dropped, sides(rows), strict=True)]
             for chunk in range(store.chunks):
                 lengths = store.lengths(chunk)
                 longest = np.maximum(longest, lengths[_within(most, lengths)].max(axis=0, initial=0))
