@@ -70,6 +70,7 @@ def test_a_case_without_end_ends_its_process_and_is_known(tmp_path: Path) -> Non
     assert json.loads((tmp_path / ".running-endless.json").read_text(encoding="utf-8"))["case"] == {"a": 1}
 
 
+@pytest.mark.filterwarnings("ignore:.*does not support masking")
 @pytest.mark.parametrize("path", sorted(CASES.glob("*.json")), ids=lambda path: path.stem)
 def test_cases_that_failed_once_hold(path: Path) -> None:
     """What a harness found and somebody mended stays mended."""
