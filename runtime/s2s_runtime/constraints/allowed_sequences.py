@@ -70,7 +70,8 @@ class SequenceTrie:
         left = self._ends.astype(np.int64)
         for first, stop in zip(levels[-2:0:-1], levels[:1:-1], strict=True):
             np.add.at(left, parent[first - 1 : stop - 1], left[first:stop])
-        return left == 1
+        alone: NDArray[np.bool_] = left == 1
+        return alone
 
     def _follow(self, parent: Ints, token: Ints) -> None:
         """List what may follow each node, its children's tokens and then the end's, those of a node side by side."""
@@ -85,7 +86,8 @@ class SequenceTrie:
 
     def decided(self, places: Ints) -> NDArray[np.bool_]:
         """Return at which nodes one sequence alone is left, bool (rows,), so that no model has to be asked."""
-        return self._alone[places]
+        decided: NDArray[np.bool_] = self._alone[places]
+        return decided
 
     def rest(self, place: int) -> list[int]:
         """Return the tokens that are left of the one sequence that a node leads to, its end not counted."""
