@@ -55,9 +55,8 @@ class ModelConfig:
     """Share of activations dropped. Dropout stands before, between and after recurrent layers."""
 
     attention: Annotated[AttentionForm, Option(panel=PANEL)] = "none"
-    """How the decoder looks at the source. "dot" (where the encoder's outputs have another size than the decoder's they
-    are projected), "general" (Luong et al. 2015), "additive" (Bahdanau et al. 2014), "multi-head" (Vaswani et al. 2017)
-    or "none"."""
+    """How the decoder looks at the source. "dot" (encoder outputs of another size than the decoder's are projected),
+    "general" (Luong et al. 2015), "additive" (Bahdanau et al. 2014), "multi-head" (Vaswani et al. 2017) or "none"."""
 
     heads: Annotated[int, Option(panel=PANEL, at_least=1)] = 4
     """Heads of multi-head attention."""
