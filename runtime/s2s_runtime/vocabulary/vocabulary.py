@@ -13,7 +13,7 @@ from s2s_runtime.errors import UnknownSymbolError, VocabularyError
 from s2s_runtime.files.json_fields import Fields
 from s2s_runtime.options.types import UnknownPolicy
 from s2s_runtime.spelling import shown
-from s2s_runtime.vocabulary.given import check_policy, check_text, listed_ids, listed_symbols
+from s2s_runtime.vocabulary.given import check_policy, check_text, listed_ids, listed_symbols, symbols_at
 from s2s_runtime.vocabulary.padding import without_padding
 from s2s_runtime.vocabulary.phones import cut_phones, join_phones
 from s2s_runtime.vocabulary.sentencepiece import PieceModel, read_model, to_base64, with_pieces
@@ -243,11 +243,7 @@ class Vocabulary:
         Raises:
             VocabularyError: an id is outside the vocabulary.
         """
-        listed, symbols = listed_ids(ids), self.symbols
-        if listed and not 0 <= min(listed) <= max(listed) < len(symbols):
-            wrong = next(token for token in listed if not 0 <= token < len(symbols))
-            raise VocabularyError(f"id {wrong} is outside the vocabulary: expected 0 to {len(symbols) - 1}")
-        return [symbols[token] for token in listed]
+        return symbols_at(ids, self.symbols)
 
     def decode(self, ids: Iterable[int], tokens: Sequence[str] | None = None) -> str:
         """Return the text of a sequence of ids.
@@ -263,10 +259,10 @@ class Vocabulary:
         Raises:
             VocabularyError: an id is outside the vocabulary.
         """
-        start, end = self.start_id, self.end_id
-        bare = listed_ids(ids)
+        bare = listed_ids(ids) if tokens is None else list(ids)
         if self._left_out.isdisjoint(bare) and not self.reverse:
             return self.join(self.tokens(bare) if tokens is None else tokens)
+        start, end = self.start_id, self.end_id
         bare = [token for token in bare if token not in (start, end)]
         bare = bare[::-1] if self.reverse else bare
         return self.join(self.tokens(without_padding(bare, self.padding_id)))
