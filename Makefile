@@ -8,13 +8,14 @@ LOWEST_VENV := .venv-lowest
 NEWEST_VENV := .venv-newest
 RAY_VENV := .venv-ray
 SPARK_VENV := .venv-spark
+PLATFORMS_VENV := .venv-platforms
 BIN := $(VENV)/bin
 RUNTIME_BIN := $(RUNTIME_VENV)/bin
 PROJECTS := $(wildcard */pyproject.toml)
 JAVASCRIPT := runtime/javascript
 JAVASCRIPT_CASES := .cache/javascript
 
-.PHONY: help setup test official fuzz lint types demo docs tables architecture pictures screenshots clean test-runtime test-lowest test-newest test-lowest-export test-newest-export test-javascript test-browser test-ray test-spark bench-batch wheels parity bench bench-export bench-peers bench-serve \
+.PHONY: help setup test official fuzz lint types demo docs tables architecture pictures screenshots clean test-runtime test-lowest test-newest test-lowest-export test-newest-export test-javascript test-browser test-ray test-spark test-platforms bench-batch wheels parity bench bench-export bench-peers bench-serve \
 	recipe-translator recipe-words recipe-words-baseline recipe-pronunciation recipe-cmudict recipe-addition \
 	recipe-curves recipe-language-model recipe-tagger recipe-pronunciation-one-pass
 
@@ -130,6 +131,17 @@ $(SPARK_VENV)/.installed: constraints.txt runtime/pyproject.toml
 
 test-spark: need-java $(SPARK_VENV)/.installed ## Run the tests of Spark's tables in an environment with Spark (needs Java 17)
 	$(SPARK_VENV)/bin/python -m pytest tests/runtime/spark
+
+# Without constraints: KServe's client holds others to versions of its own.
+$(PLATFORMS_VENV)/.installed: runtime/pyproject.toml pyproject.toml
+	$(PYTHON) -m venv $(PLATFORMS_VENV)
+	$(PLATFORMS_VENV)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(PLATFORMS_VENV)/bin/python -m pip install --quiet --group platforms --editable "runtime[cpu,cli,serve]" pytest hypothesis
+	touch $@
+
+test-platforms: $(PLATFORMS_VENV)/.installed ## Try a bundle on the platforms of others: Ray Serve, KServe's client and classes, Kubernetes' schema
+	$(PLATFORMS_VENV)/bin/python -m pytest $(addprefix tests/runtime/serving/test_,ray_serve.py kserve.py deployment.py) \
+		-W ignore::ResourceWarning -W ignore::pytest.PytestUnraisableExceptionWarning
 
 bench-batch: $(RAY_VENV)/.installed ## Decode 200,000 rows by s2s-batch while its workers, and it itself, are killed; then time it
 	$(RAY_VENV)/bin/python benchmarks/batch_faults.py tests/fixtures/tiny.s2s
@@ -265,4 +277,4 @@ need-%: # said before an environment is built
 	@test -n "$($*)" || { echo "$(MAKECMDGOALS) needs $*: give $*=PATH, as the README shows" >&2; exit 1; }
 
 clean: ## Remove environments, builds and runs
-	rm -rf $(VENV) $(RUNTIME_VENV) $(DOCS_VENV) $(LOWEST_VENV)* $(NEWEST_VENV)* $(RAY_VENV) $(SPARK_VENV) dist runs site .cache $(JAVASCRIPT)/node_modules $(JAVASCRIPT)/types
+	rm -rf $(VENV) $(RUNTIME_VENV) $(DOCS_VENV) $(LOWEST_VENV)* $(NEWEST_VENV)* $(RAY_VENV) $(SPARK_VENV) $(PLATFORMS_VENV) dist runs site .cache $(JAVASCRIPT)/node_modules $(JAVASCRIPT)/types
