@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from s2s_runtime.array_types import Floats
+from s2s_runtime.array_types import Floats, Ints
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.confidence.confidences import ConfidenceFields, word_confidences
 from s2s_runtime.errors import S2SError
@@ -18,12 +18,13 @@ from s2s_runtime.inputs.sources import Source
 from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.options.types import Utility
-from s2s_runtime.results import Hypothesis, Result
+from s2s_runtime.results import FinishReason, Hypothesis, Result, best_alone
 from s2s_runtime.search.finished import NO_CONFIDENCES, Confidences, EndedSequence
 from s2s_runtime.search.scoring import LengthPenalty
 
 if TYPE_CHECKING:
     from s2s_runtime.decoding import min_bayes_risk
+    from s2s_runtime.one_pass.plain_pass import BestSymbols, Rows
 else:  # where it is asked for
     min_bayes_risk = LazyModule("decoding.min_bayes_risk")
 
@@ -55,12 +56,29 @@ class ResultBuilder:
             columns: bool (source time,), False at padding.
             unknown: its symbols that the vocabulary lacks.
         """
-        spelled = self._spelled(source_tokens, unknown or [])
+        spelled = self._spelled(source_tokens, unknown) if unknown and self.options.replace_unknown else source_tokens
         if self.options.min_bayes_risk is not None and len(ended) > 1:
             ended = self._by_utility(ended, self.options.min_bayes_risk)
         return Result(
             [self._hypothesis(sequence, spelled, columns) for sequence in ended], source_tokens, unknown or []
         )
+
+    def plain(self, rows: Rows, best: BestSymbols) -> list[Result]:
+        """Return the results of plain rows; symbols and texts are made when somebody asks for them."""
+        spell, read, lengths = self._spelling, self._read, rows.lengths.tolist()
+        return [
+            best_alone(ids, reason, spell, read, (rows.ids, row, lengths[row]))
+            for row, (ids, reason) in enumerate(zip(best.ids, best.reasons(), strict=True))
+        ]
+
+    def _spelling(self, ids: list[int], reason: FinishReason) -> tuple[list[str], str]:
+        """Return symbols and text of ids as they are shown."""
+        tokens = self.tokens(ids)
+        bare = len(ids) - (reason == "end" and self.options.return_end_token)
+        return tokens, self.text(ids[:bare], tokens[:bare])
+
+    def _read(self, ids: Ints, row: int, length: int) -> list[str]:
+        return self.source_tokens(ids[row, :length])
 
     def _by_utility(self, ended: Sequence[EndedSequence], utility: Utility) -> list[EndedSequence]:
         """Return sequences in the order of their expected utility: see `s2s_runtime.decoding.min_bayes_risk`."""
@@ -121,17 +139,28 @@ class ResultBuilder:
         vocabulary = self.manifest.source_vocabulary
         if vocabulary is None:
             return [str(token) for token in source]
-        return ["" if token < 0 else vocabulary.symbols[token] for token in source.tolist()]
+        symbols = vocabulary.symbols
+        return ["" if token < 0 else symbols[token] for token in source.tolist()]
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
         """Return the symbols of target ids; the ids as strings where there is no vocabulary."""
         vocabulary = self.manifest.target_vocabulary
-        return [str(token) for token in ids] if vocabulary is None else vocabulary.tokens(ids)
+        if vocabulary is None:
+            return [str(token) for token in ids]
+        symbols = vocabulary.symbols
+        try:
+            return [symbols[token] for token in ids]
+        except IndexError:  # a search may write more symbols than the vocabulary has
+            return vocabulary.tokens(ids)  # raises the error
 
     def text(self, ids: Sequence[int], tokens: Sequence[str] | None = None) -> str:
         """Return the text of target ids, or the ids between spaces; `tokens` are their symbols, if known already."""
         vocabulary = self.manifest.target_vocabulary
-        return " ".join(str(token) for token in ids) if vocabulary is None else vocabulary.decode(ids, tokens)
+        if vocabulary is None:
+            return " ".join(str(token) for token in ids)
+        if tokens is not None and vocabulary.decodes_whole(ids):
+            return vocabulary.join(tokens)
+        return vocabulary.decode(ids)
 
     def _hypothesis(self, ended: EndedSequence, source_tokens: list[str], columns: NDArray[np.bool_]) -> Hypothesis:
         options = self.options
@@ -139,11 +168,13 @@ class ResultBuilder:
         ids = ended.ids if options.return_end_token else bare
         attention = None if ended.attention is None else ended.attention[: len(ids), columns]
         tokens = self.tokens(ids)
-        text = self.text(bare, tokens[: len(bare)])
+        written = tokens if len(tokens) == len(bare) else tokens[: len(bare)]
+        text = self.text(bare, written)
         vocabulary = self.manifest.target_vocabulary
         if options.replace_unknown and attention is not None and vocabulary is not None:
             tokens = self._replaced(ids, tokens, attention, source_tokens)
-            text = vocabulary.join(tokens[: len(bare)])
+            written = tokens[: len(bare)]
+            text = vocabulary.join(written)
         scores = None
         if options.return_token_scores and ended.token_scores is not None:
             scores = [float(score) for score in ended.token_scores[: len(ids)]]
@@ -156,24 +187,24 @@ class ResultBuilder:
             token_scores=scores,
             attention=attention if options.return_attention else None,
             alignment=ended.alignment,
-            **self._confidences(ended.confidences, len(ids), tokens[: len(bare)]),
+            **({} if ended.confidences is None else self._confidences(ended.confidences, len(ids), written)),
         )
 
-    def _confidences(self, found: Confidences | None, count: int, written: Sequence[str]) -> ConfidenceFields:
+    def _confidences(self, found: Confidences, count: int, written: Sequence[str]) -> ConfidenceFields:
         """Return what is told of how sure the model is of a sequence.
 
         Args:
-            found: what is known; None = nothing was asked for.
+            found: what is known.
             count: how many ids are returned.
             written: symbols of those that aren't the end token.
         """
         fields: ConfidenceFields = {}
-        if found is not None and self.options.return_confidence:
+        if self.options.return_confidence:
             sure = np.exp(found.tokens.astype(np.float64)).tolist()
             fields["confidence"] = math.prod(sure)
             fields["token_confidences"] = sure[:count]
             fields["word_confidences"] = word_confidences(written, sure, self.manifest.target_vocabulary)
-        if found is not None and self.options.return_top_tokens:
+        if self.options.return_top_tokens:
             ranked = zip(found.likeliest.tolist(), np.exp(found.likeliest_scores).tolist(), strict=True)
             pairs = [list(zip(self.tokens(ids), shares, strict=True)) for ids, shares in ranked]
             fields["top_tokens"] = pairs[:count]
@@ -182,7 +213,7 @@ class ResultBuilder:
     def _spelled(self, source_tokens: list[str], unknown: Sequence[str]) -> list[str]:
         """Return the source's tokens; those that the vocabulary lacks are spelled as in the text."""
         vocabulary = self.manifest.source_vocabulary
-        if not (self.options.replace_unknown and unknown and vocabulary):
+        if vocabulary is None:
             return source_tokens
         positions = [i for i, token in enumerate(source_tokens) if token == vocabulary.unknown]
         if len(positions) != len(unknown):  # left out, or the text holds the unknown symbol itself
