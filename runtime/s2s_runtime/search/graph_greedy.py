@@ -5,6 +5,7 @@ The graph comes back when enough rows have ended to be worth dropping, or when a
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 
 import numpy as np
@@ -31,7 +32,7 @@ class GraphGreedy(GraphSearch[StatesT]):
 
     def __init__(self, model: WritingModel[StatesT], batch: Batch, plan: SearchPlan) -> None:
         super().__init__(model, batch, plan)
-        self._ended: list[list[EndedSequence]] = [[] for _ in range(len(batch))]
+        self._ended: dict[int, list[EndedSequence]] = defaultdict(list)  # of sentences with several samples
         self._draws = None if plan.sampler is None else Draws(plan.sampler, len(batch), plan.num_hypotheses)
         if plan.num_hypotheses > 1:
             self.sentences = self.sentences.repeat(plan.num_hypotheses)
@@ -58,11 +59,16 @@ class GraphGreedy(GraphSearch[StatesT]):
         done = np.flatnonzero(ended | full)
         if self.plan.num_hypotheses > 1:  # of equal ones, the one that ended first comes first
             done = done[lengths[done].argsort(kind="stable")]
-        for row in done:
-            total = None if totals is None else float(totals[lengths[row] - before, row])
+        told = zip(done.tolist(), lengths[done].tolist(), ended[done].tolist(), strict=True)
+        for row, length, has_end in told:
+            total = None if totals is None else float(totals[length - before, row])
+            sequence = self._sequence(row, length, "end" if has_end else "length", total)
             sentence = int(self.sentences[row])
+            if self.plan.num_hypotheses == 1:
+                yield SentenceHypotheses(self.batch, sentence, [sequence])
+                continue
             hypotheses = self._ended[sentence]
-            hypotheses.append(self._sequence(row, int(lengths[row]), "end" if ended[row] else "length", total))
+            hypotheses.append(sequence)
             if len(hypotheses) == self.plan.num_hypotheses:
                 yield SentenceHypotheses(self.batch, sentence, rank(hypotheses, len(hypotheses)))
 
@@ -113,7 +119,7 @@ class GraphGreedy(GraphSearch[StatesT]):
         self._totals = totals[-1]
         return totals
 
-    def _sequence(self, row: np.intp, length: int, reason: FinishReason, total: float | None) -> EndedSequence:
+    def _sequence(self, row: int, length: int, reason: FinishReason, total: float | None) -> EndedSequence:
         """Return what a row wrote."""
         number = self._numbers[row]
         score = None if total is None else self.plan.score(total, length, None)
