@@ -61,4 +61,4 @@ def _halved(model: WeightedModel, name: str, kept: list[str]) -> WeightedModel:
 
 
 def _halves(tensors: Sequence[TensorSpec]) -> tuple[TensorSpec, ...]:
-    return tuple(replace(tensor, dtype="float16") if tensor.dtype == "float32" else tensor for tensor in tensors)
+    return tuple(tensor._replace(dtype="float16") if tensor.dtype == "float32" else tensor for tensor in tensors)

@@ -117,6 +117,7 @@ def promised(manifest: Manifest) -> dict[str, tuple[list[str], list[str]]]:
     fed = {"token": ["token"], "value": ["value"]}.get(manifest.target.feedback, [])
     given = "output" if manifest.target.feedback == "value" else "logits"
     read = "value" if manifest.source.kind == "values" else "token"
+    chosen = ["steps", "mask", "goes_on", "least", "live", *fed, *states, *memory]
     return {
         "step": ([read, *states], [given, *following]),
         "model": ([tensor.name for tensor in manifest.source.inputs], [given]),
@@ -124,7 +125,9 @@ def promised(manifest: Manifest) -> dict[str, tuple[list[str], list[str]]]:
         "decoder": ([*fed, *states, *memory], [given, *following, *(["attention"] if manifest.attention else [])]),
         "select_state": (["rows", *states], following),
         "select_memory": (["rows", *memory], [f"next_{name}" for name in memory]),
-        "greedy": (["steps", "mask", "goes_on", "least", "live", *fed, *states, *memory], ["tokens", *following]),
+        "greedy": (chosen, ["tokens", *following]),
+        "greedy_scores": (chosen, ["tokens", "token_scores", *following]),
+        "sample": (["temperature", "numbers", *chosen], ["tokens", "token_scores", *following]),
         "beam": (
             ["steps", "width", "examined", "mask", "ending", "scores", *fed, *states, *memory],
             [*BeamSteps._fields, "next_scores", *following],
