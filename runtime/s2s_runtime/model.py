@@ -17,7 +17,6 @@ from s2s_runtime.loaded_bundle import LoadedBundle
 from s2s_runtime.options import READ_AHEAD, CancelSignal, DecodingOptions, Prefix
 from s2s_runtime.options.types import UnknownPolicy
 from s2s_runtime.results import Result, Results, TargetScore
-from s2s_runtime.search.cancellation import cancellable
 
 if TYPE_CHECKING:
     from s2s_runtime.decoding import decoder_state, predict_values, score_targets, streaming, text_files
@@ -266,9 +265,9 @@ class Model(LoadedBundle):
             sequence.
         """
         self._need_values("predict")
-        parts = self._manifest, cancellable(self.step_model, cancel)
-        given = with_known(inputs, known, self._manifest)
-        sequences = predict_values.predict(*parts, given, start, steps=steps, max_batch_size=max_batch_size, stop=stop)
+        parts = self._manifest, self.step_model, with_known(inputs, known, self._manifest), start
+        most = max_batch_size
+        sequences = predict_values.predict(*parts, steps=steps, max_batch_size=most, stop=stop, cancel=cancel)
         if stop is not None:
             return sequences
         return predict_values.stacked(sequences, self._manifest, steps)

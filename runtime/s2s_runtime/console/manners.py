@@ -14,7 +14,7 @@ import shutil
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import IO, TYPE_CHECKING, Annotated, Any, Final, NamedTuple, TypeVar
 
@@ -169,10 +169,9 @@ def one_line_errors() -> Iterator[None]:
     """
     try:
         yield
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        _flush_output()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains again while leaving
+        _drop_output()
         raise typer.Exit(1) from None
     except BaseException as error:
         if _is_interrupt(error):
@@ -186,7 +185,32 @@ def one_line_errors() -> Iterator[None]:
         if manners().verbose and not isinstance(error, UsageError):
             typer.echo("".join(traceback.format_exception(error)).rstrip(), err=True)
         warn(f"error: {error}")
+        with suppress(ValueError):  # closed
+            try:
+                _flush_output()
+            except OSError:  # on a full disk, which the error told of
+                _drop_output()
         raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
+
+
+def _flush_output() -> None:
+    """Write out what standard output holds back.
+
+    Raises:
+        OSError: it can't be written; names standard output.
+    """
+    if sys.stdout is not None:
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, "standard output") from error
+
+
+def _drop_output() -> None:
+    """Let go of what standard output holds back and can't be written: Python tries again while leaving, and complains."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager

@@ -27,7 +27,6 @@ from s2s_runtime.inputs.sources import Inputs, read_sources
 from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.options import Callback, CancelSignal, DecodingOptions, Prefix, TokenEvent
 from s2s_runtime.results import Result, Results
-from s2s_runtime.search.cancellation import cancellable, stoppable
 from s2s_runtime.search.engines import check_engine, graph_obstacles
 from s2s_runtime.search.graph_search import SentenceHypotheses
 from s2s_runtime.search.plan import Notify, SearchPlan, check_targets, make_plan, prefix_ids
@@ -44,13 +43,13 @@ if TYPE_CHECKING:
     from s2s_runtime.language_models import prompts
     from s2s_runtime.one_pass import plain_pass
     from s2s_runtime.one_pass import search as position_search
-    from s2s_runtime.search import forced
+    from s2s_runtime.search import cancellation, forced
 else:  # each call needs some of them at most, most need none
     confidences, ctc_options = LazyModule("confidence.confidences"), LazyModule("ctc.options")
     frame_search, position_search = LazyModule("ctc.search"), LazyModule("one_pass.search")
     joined_parts, looked_up = LazyModule("decoding.joined_parts"), LazyModule("inputs.looked_up")
     forced, guides, prompts = map(LazyModule, ("search.forced", "fusion.guides", "language_models.prompts"))
-    plain_pass = LazyModule("one_pass.plain_pass")
+    plain_pass, cancellation = LazyModule("one_pass.plain_pass"), LazyModule("search.cancellation")
 
 
 class Decoding:
@@ -70,7 +69,7 @@ class Decoding:
         self, manifest: Manifest, model: StepModel[Any], workers: Workers | None, options: DecodingOptions
     ) -> None:
         self.manifest = manifest
-        self.model = cancellable(model, options.cancel)
+        self.model = model if options.cancel is None else cancellation.cancellable(model, options.cancel)
         self.options = options
         self._workers = workers if allow_sharing(options) else None
         self.plan = make_plan(options, manifest)
@@ -172,7 +171,7 @@ class Decoding:
     def stoppable(self, signal: CancelSignal) -> Decoding:
         """Return the same, but that a search ends with an error once a signal is set."""
         other = copy.copy(self)
-        other.model = stoppable(self.model, signal)
+        other.model = cancellation.stoppable(self.model, signal)
         return other
 
     def plan_from(self, first: int) -> SearchPlan:
@@ -282,7 +281,7 @@ class Decoding:
             return self.search(batches, plan, apart=apart)
         parts, theirs = shared
         stop = Event()
-        model = stoppable(cancellable(theirs, self.options.cancel), stop)
+        model = cancellation.stoppable(cancellation.cancellable(theirs, self.options.cancel), stop)
         return iter(workers.map(lambda batch: list(self.search([batch], plan, apart=apart, model=model)), parts, stop))
 
     def _alternatives(self, request: Request, plan: SearchPlan) -> list[Result]:

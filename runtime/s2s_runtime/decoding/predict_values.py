@@ -16,7 +16,8 @@ from s2s_runtime.decoding.run_failures import failures_of
 from s2s_runtime.errors import InputError, OptionError
 from s2s_runtime.inputs.batches import check_most, make_batches
 from s2s_runtime.inputs.sources import Inputs, Sources, read_sources
-from s2s_runtime.options import DecodingOptions
+from s2s_runtime.options import CancelSignal, DecodingOptions
+from s2s_runtime.search.cancellation import cancellable
 from s2s_runtime.search.step_model import StatesT, StepModel
 from s2s_runtime.spelling import shown
 
@@ -86,10 +87,12 @@ def predict(
     steps: int | None,
     max_batch_size: int,
     stop: Stop | None = None,
+    cancel: CancelSignal | None = None,
 ) -> list[Floats]:
     """Predict float32 (steps, ...) for each input, or fewer steps by `stop`; see `Model.predict`."""
     if stop is not None and not callable(stop):
         raise OptionError(f"stop: expected a function of the values so far or None, got {shown(stop)}")
+    model = cancellable(model, cancel)
     sources = read_sources(inputs, manifest)
     empty = [i for i, source in enumerate(sources.arrays) if len(source) == 0]
     if empty:
