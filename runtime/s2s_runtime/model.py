@@ -262,15 +262,12 @@ class Model(LoadedBundle):
 
         Returns:
             float32 (sentences, steps, features); with `stop` a list of float32 (steps, features), one array for each
-            sequence.
+            sequence. Of a model of several outputs a dictionary of these, by their names.
         """
         self._need_values("predict")
         parts = self._manifest, cancellable(self.step_model, cancel)
         given = with_known(inputs, known, self._manifest)
-        sequences = predict_values.predict(*parts, given, start, steps=steps, max_batch_size=max_batch_size, stop=stop)
-        if stop is not None:
-            return sequences
-        return predict_values.stacked(sequences, self._manifest, steps)
+        return predict_values.predicted(*parts, given, start, steps=steps, max_batch_size=max_batch_size, stop=stop)
 
     @known_keywords
     def encode(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,10 +35,12 @@ class ResultBuilder:
     Args:
         manifest: manifest of the bundle.
         options: say what results have to hold.
+        further: builders of what is given beside, by the names of the outputs.
     """
 
     manifest: Manifest
     options: DecodingOptions
+    further: Mapping[str, ResultBuilder] = field(default_factory=dict)
 
     def result(
         self,
@@ -46,6 +48,7 @@ class ResultBuilder:
         source_tokens: list[str],
         columns: NDArray[np.bool_],
         unknown: list[str] | None = None,
+        further: Mapping[str, list[EndedSequence] | Floats] | None = None,
     ) -> Result:
         """Return the result of one sentence.
 
@@ -54,13 +57,33 @@ class ResultBuilder:
             source_tokens: its symbols, as `source_tokens` gives them.
             columns: bool (source time,), False at padding.
             unknown: its symbols that the vocabulary lacks.
+            further: what a model of several outputs gave beside, by name.
         """
         spelled = self._spelled(source_tokens, unknown or [])
         if self.options.min_bayes_risk is not None and len(ended) > 1:
             ended = self._by_utility(ended, self.options.min_bayes_risk)
-        return Result(
-            [self._hypothesis(sequence, spelled, columns) for sequence in ended], source_tokens, unknown or []
-        )
+        hypotheses = [self._hypothesis(sequence, spelled, columns) for sequence in ended]
+        result = Result(hypotheses, source_tokens, unknown or [])
+        for name, found in (further or {}).items():
+            builder = self.further[name]
+            result.outputs[name] = (
+                builder.result(found, source_tokens, columns) if isinstance(found, list) else builder.values(found)
+            )
+        return result
+
+    def values(self, found: Floats) -> Floats:
+        """Return values of an output, float32 (steps, size), with its steps in the shape that the model's have."""
+        step = self.manifest.target.step
+        return found.reshape(len(found), *step) if step else found
+
+    def _without(self, result: Callable[[ResultBuilder], Result]) -> dict[str, Result | Floats]:
+        """Return what every further output is where nothing was decoded: a result, or no values."""
+        return {
+            name: builder.values(np.zeros((0, builder.manifest.target.size), np.float32))
+            if builder.manifest.target.feedback == "value"
+            else result(builder)
+            for name, builder in self.further.items()
+        }
 
     def _by_utility(self, ended: Sequence[EndedSequence], utility: Utility) -> list[EndedSequence]:
         """Return sequences in the order of their expected utility: see `s2s_runtime.decoding.min_bayes_risk`."""
@@ -87,11 +110,13 @@ class ResultBuilder:
             ],
             source_tokens=[],
             unknown_symbols=unknown or [],
+            outputs=self._without(ResultBuilder.empty),
         )
 
     def failed(self, error: S2SError) -> Result:
         """Return the result of a source that can't be read: an empty hypothesis without a score, and why."""
-        return Result([Hypothesis("", [], [], None, "error")], [], error=error)
+        hypotheses = [Hypothesis("", [], [], None, "error")]
+        return Result(hypotheses, [], error=error, outputs=self._without(lambda builder: builder.failed(error)))
 
     def with_listed(self, outputs: Sequence[str], result: Result) -> Result:
         """Return a result with the outputs of a lexicon before its hypotheses, or, where nothing was decoded, alone."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from threading import Lock
 from typing import Any
 
+from s2s_runtime.bundle.further_outputs import tensor_name
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.bundle.storage import BundleFiles
 from s2s_runtime.errors import BundleError, ClosedModelError
@@ -116,10 +117,11 @@ def promised(manifest: Manifest) -> dict[str, tuple[list[str], list[str]]]:
     following = [f"next_{name}" for name in states]
     fed = {"token": ["token"], "value": ["value"]}.get(manifest.target.feedback, [])
     given = "output" if manifest.target.feedback == "value" else "logits"
+    further = [tensor_name(output.target, place) for place, output in enumerate(manifest.outputs, 1)]
     read = "value" if manifest.source.kind == "values" else "token"
     return {
         "step": ([read, *states], [given, *following]),
-        "model": ([tensor.name for tensor in manifest.source.inputs], [given]),
+        "model": ([tensor.name for tensor in manifest.source.inputs], [given, *further]),
         "encoder": ([tensor.name for tensor in manifest.source.inputs], [*states, *memory]),
         "decoder": ([*fed, *states, *memory], [given, *following, *(["attention"] if manifest.attention else [])]),
         "select_state": (["rows", *states], following),
