@@ -77,11 +77,12 @@ def further_searches(manifest: Manifest, model: StepModel[Any], options: Decodin
         options: how the first output is decoded.
     """
     shared = {name: getattr(options, name) for name in _OF_ALL}
-    own = DecodingOptions(**shared, beam_size=options.num_hypotheses)
     searches = []
     for place, output in enumerate(manifest.outputs):
         view = manifest.of_output(str(output.target.name))
-        values = output.target.feedback == "value"
+        values, ends = output.target.feedback == "value", bool(output.target.end_ids)
+        told = {**shared, "return_end_token": options.return_end_token and ends, "beam_size": options.num_hypotheses}
+        own = DecodingOptions(**told)
         plan, rule = (None, None) if values else (make_plan(own, view), confidence_rule(own, view))
         alone = cast("OnePassModel", model).of_output(place + 1)
         searches.append(FurtherSearch(str(output.target.name), view, own, place, plan, rule, alone))
