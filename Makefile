@@ -158,9 +158,10 @@ parity: need-RUN need-PAIRS $(VENV)/.installed ## Compare RUN's bundle with Kera
 	$(BIN)/python tests/parity/compare_with_keras.py "$(RUN)" "$(PAIRS)" --sentences 1000 --beam 5
 	$(BIN)/python tests/parity/tutorial_and_its_variants.py "$(PAIRS)"
 
-bench: $(VENV)/.installed ## Time the runtime alone: latency and throughput, greedy and beam, and how they grow
+bench: $(VENV)/.installed ## Time the runtime alone: latency and throughput, greedy and beam, how they grow, what options cost
 	$(BIN)/python benchmarks/own.py
 	$(BIN)/python benchmarks/growth.py
+	$(BIN)/python benchmarks/option_costs.py
 
 bench-export: $(VENV)/.installed ## How time and memory of an export grow with the model, over four sizes
 	$(BIN)/python benchmarks/export_growth.py

@@ -4,28 +4,36 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from report.markdown import README, RESULTS, has_place, write_tables
-from report.own_tables import breakdown_tables, eight_bits_tables, export_tables, growth_tables, own_tables
+from report.own_tables import (
+    breakdown_tables,
+    eight_bits_tables,
+    export_tables,
+    growth_tables,
+    option_tables,
+    own_tables,
+)
 from report.peer_tables import peer_tables
 from report.targets import renew
+
+TABLES: dict[str, Callable[[dict[str, Any]], dict[str, str]]] = {  # by what a result has that no other has
+    "load_seconds": own_tables,
+    "lists": growth_tables,
+    "shares": breakdown_tables,
+    "exports": export_tables,
+    "eight_bits": eight_bits_tables,
+    "option_costs": option_tables,
+    "case": peer_tables,
+}
 
 
 def tables_of(results: dict[str, Any]) -> dict[str, str]:
     """Return the tables of any result; none for what other programs keep there."""
-    if "load_seconds" in results:
-        return own_tables(results)
-    if "lists" in results:
-        return growth_tables(results)
-    if "shares" in results:
-        return breakdown_tables(results)
-    if "exports" in results:
-        return export_tables(results)
-    if "eight_bits" in results:
-        return eight_bits_tables(results)
-    return peer_tables(results) if "case" in results else {}
+    return next((make(results) for name, make in TABLES.items() if name in results), {})
 
 
 def main() -> None:

@@ -137,3 +137,20 @@ def eight_bits_tables(results: dict[str, Any]) -> dict[str, str]:
     return {
         "eight-bits": f"{table(head, rows)}\n\n{results['date']}; {results['cpu']}, {results['cores']} cores{used}."
     }
+
+
+def option_tables(results: dict[str, Any]) -> dict[str, str]:
+    """Return the table of what options cost, beside the plain run of their search, and on what it was measured."""
+    rows = results["option_costs"]
+    batches = sorted({row["batch"] for row in rows})
+    head, made = ["", *(f"batch {batch}: times as long" for batch in batches)], []
+    for beam in sorted({row["beam"] for row in rows}):
+        search = "greedy search" if beam == 1 else f"beam {beam}"
+        own = {(row["title"], row["batch"]): row for row in rows if row["beam"] == beam}
+        titles = list(dict.fromkeys(title for title, _ in own))
+        plain = [figure(own[titles[0], batch]["plain"]) for batch in batches]
+        made.append([f"**{search}**, plain", *(f"{value} ms" for value in plain)])
+        made += [[title, *(spread(own[title, batch]["ratios"]) for batch in batches)] for title in titles]
+    used = "" if results["foreign"] is None else f"; other programs used {results['foreign']:.2f} cores"
+    about = f"{results['date']}; {results['rounds']} rounds; {results['cpu']}, {results['cores']} cores{used}."
+    return {"option-costs": f"{table(head, made)}\n\n{about}"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 
@@ -19,7 +20,10 @@ class LazyModule:
     """
 
     def __init__(self, name: str) -> None:
-        self._module = f"{__package__}.{name}"
+        self._name = f"{__package__}.{name}"
+        self._module: ModuleType | None = None
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(import_module(self._module), name)
+        if self._module is None:
+            self._module = import_module(self._name)
+        return getattr(self._module, name)

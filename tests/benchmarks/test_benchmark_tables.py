@@ -11,6 +11,10 @@ from report.own_tables import breakdown_tables, eight_bits_tables, export_tables
 from report.peer_tables import peer_tables
 from report.targets import targets_table
 
+from s2s_runtime.declared_options.declared import declared, names_where
+from s2s_runtime.options import DecodingOptions
+from s2s_runtime.options.terms import ONLY_STEPS
+
 CELLS = [{"batch": 1, "beam": 1, "sentences": 0}, {"batch": 32, "beam": 1, "sentences": 0}]
 
 
@@ -212,3 +216,23 @@ def test_the_table_of_8_bits() -> None:
     assert made["eight-bits"].endswith("today; a CPU, 2 cores; other programs used 0.10 cores.")
     assert has_place(README, made)
     assert tables_of(results) == made
+
+
+def test_what_goes_step_by_step_has_its_cost_measured() -> None:
+    """An option that keeps a search from the graphs has a row in the table of costs, and a row names options alone."""
+    from option_costs import SEARCHES
+
+    timed = {name for _, rows in SEARCHES for row in rows for name in row.options}
+    assert timed <= declared(DecodingOptions).keys()
+    assert set(names_where(DecodingOptions, engines=ONLY_STEPS)) <= timed
+
+
+def test_costs_of_options_are_ratios_of_a_round() -> None:
+    """A row is how many times as long as the plain run of the same round an option takes, at each batch."""
+    row = {"beam": 1, "title": "`bias`", "batch": 1, "plain": 2.0, "milliseconds": 6.0, "ratios": [3.0, 3.0, 3.0]}
+    rows = [row, {**row, "batch": 32, "plain": 5.0, "ratios": [2.0, 2.0, 2.0]}]
+    result = {"date": "today", "cpu": "a CPU", "cores": 2, "rounds": 3, "foreign": None, "option_costs": rows}
+    [made] = tables_of(result).values()
+    assert "| **greedy search**, plain | 2.00 ms | 5.00 ms |" in made
+    assert "| `bias` | 3.00 (3.00 to 3.00) | 2.00 (2.00 to 2.00) |" in made
+    assert has_place(README, tables_of(result))

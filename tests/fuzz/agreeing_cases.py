@@ -6,6 +6,7 @@ A new option is tried as soon as it is declared. A case is a JSON document: what
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from random import Random
@@ -35,6 +36,19 @@ def model_named(name: str) -> Model:
     return numpy_model(int(name))
 
 
+@cache
+def language_model_beside(name: str, number: int) -> Model:
+    """Return a language model whose tokens a model's are matched with: a bundle of the fixtures, or one in numpy.
+
+    Only "tiny" and the models in numpy have one; where another is given the writer of "tiny", its tokens don't fit.
+    """
+    if not name.isdigit():
+        return s2s_runtime.load(FIXTURES / "tiny-writer.s2s", workers=1)
+    size = model_named(name).manifest.target.size
+    steps = numpy_model(1000 + number, source=size, target=size)
+    return Model(replace(steps.manifest, kind="decoder-only"), steps.step_model)
+
+
 def make(random: Random) -> Case:
     """Draw a model, sources, options that go together, and an order."""
     names = [*BUNDLES, *map(str, range(NUMPY_MODELS))]
@@ -45,7 +59,7 @@ def make(random: Random) -> Case:
     while True:
         options = _options(model, random, len(sources))
         try:
-            prepared = {key: value for key, value in realised(options, len(sources)).items() if key != "prefix"}
+            prepared = {key: value for key, value in realised(options, name).items() if key != "prefix"}
             model.prepare(**prepared)
         except OptionError:
             continue
@@ -93,13 +107,20 @@ def _options(model: Model, random: Random, count: int) -> Options:
         chosen += [known["sampling_temperature"], known["seed"]]
     if random.random() < 0.3:
         chosen += [known["no_repeat_ngram_size"]]
-    options = {declaration.name: _value(declaration, model, random, count) for declaration in chosen}
+    if random.random() < 0.1:
+        chosen += [known["language_model"], known["language_model_weight"]]
+    options = {declaration.name: drawn_value(declaration, model, random, count) for declaration in chosen}
     if any(name.startswith("sampling") for name in options):
         options.setdefault("seed", random.randrange(1000))  # without one nobody promises anything
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _value(declaration: DeclaredOption, model: Model, random: Random, count: int) -> Any:
+def drawn_value(declaration: DeclaredOption, model: Model, random: Random, count: int) -> Any:
+    """Draw a value of an option for some sources, None where it is left out.
+
+    Raises:
+        TypeError: the option is of a type that has to be drawn on purpose.
+    """
     name, option = declaration.name, declaration.option
     size, vocabulary = model.manifest.target.size, model.target_vocabulary
     tokens = list(range(size)) if vocabulary is None else list(vocabulary.symbols)
@@ -117,6 +138,8 @@ def _value(declaration: DeclaredOption, model: Model, random: Random, count: int
         "required_phrases": lambda: [_phrase(model, random)[:3] or [1] for _ in range(random.randrange(1, 3))],
         "bias": lambda: [[_phrase(model, random)[:3] or [1], random.uniform(-2, 4)] for _ in range(3)],
         "lexicon": lambda: {_text(model, random, random.randrange(1, 3)): random.choice(["B", ["A", ["B B", 2]]])},
+        "language_model": lambda: random.randrange(8),
+        "internal_language_model": lambda: random.randrange(8),
         "allowed_sequences": lambda: [_phrase(model, random) for _ in range(random.randrange(1, 30))],
     }
     if name in drawn:
@@ -147,9 +170,12 @@ def _phrase(model: Model, random: Random) -> list[int]:
     return random.choices(ids, k=random.randrange(6))
 
 
-def realised(options: Options, count: int) -> Options:
-    """Return options as Python takes them."""
+def realised(options: Options, name: str) -> Options:
+    """Return options as Python takes them, for the model of a name."""
     values = dict(options)
+    for key in ("language_model", "internal_language_model"):
+        if key in values:
+            values[key] = language_model_beside(name, values[key])
     if "allowed_next" in values:
         number = values["allowed_next"]
         values["allowed_next"] = lambda step, ids: [i for i in range(5) if (i * 7 + step + sum(ids) + number) % 3]

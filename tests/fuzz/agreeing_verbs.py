@@ -35,7 +35,7 @@ class Decoded:
         self.model = model
         self.sources: list[Any] = case["sources"]
         self.order: list[int] = case["order"]
-        self.options = realised(case["options"], len(self.sources))
+        self.options = realised(case["options"], case["model"])
         self.prefixes: list[Any] | None = self.options.pop("prefix", None)
 
     def generate(self, indices: Sequence[int], **more: Any) -> list[Result]:
@@ -150,6 +150,8 @@ def verbs(case: Case, decoded: Decoded) -> Iterator[tuple[str, Callable[[], list
         "allowed_sequences",
         "bias",
         "callback",
+        "internal_language_model",
+        "language_model",
         "lexicon",
         "logits_processor",
         "suppress_sequences",

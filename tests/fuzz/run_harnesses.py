@@ -80,7 +80,7 @@ def report(name: str, outcomes: Counter[str]) -> None:
 def run_all(chosen: dict[str, Harness], seed: int, minutes: float, jobs: int, cases: Path = CASES) -> int:
     """Run harnesses beside each other, and print the counts of each; return how many cases failed."""
     known = len(list(cases.glob("*.json")))
-    shares, failed = sum(harness.share for harness in chosen.values()), 0
+    shares, failed, jobs = sum(harness.share for harness in chosen.values()), 0, min(jobs, len(chosen))
     with ThreadPoolExecutor(jobs) as pool:
         runs = {
             name: pool.submit(run_apart, harness, seed, minutes * 60 * jobs * harness.share / shares, cases)

@@ -12,9 +12,20 @@ from pathlib import Path
 from random import Random
 
 import pytest
+from agreeing_cases import drawn_value, model_named
 from altered_manifests import HARNESS as ALTERED_MANIFESTS
 from harness import CASES, Case, Harness, harnesses
 from run_harnesses import run_apart
+
+from s2s_runtime import DecodingOptions
+from s2s_runtime.declared_options import declared
+from s2s_runtime.declared_options.declared import DeclaredOption
+
+
+@pytest.mark.parametrize("declaration", declared(DecodingOptions).values(), ids=lambda declaration: declaration.name)
+def test_every_option_is_drawn_for_the_verbs_that_have_to_agree(declaration: DeclaredOption) -> None:
+    """One that is declared anew and can't be drawn would end the harness, which a short run may not come to."""
+    drawn_value(declaration, model_named("tiny"), Random(1), 2)
 
 
 def _check_number(case: Case) -> str:
@@ -59,6 +70,7 @@ def test_a_case_without_end_ends_its_process_and_is_known(tmp_path: Path) -> Non
     assert json.loads((tmp_path / ".running-endless.json").read_text(encoding="utf-8"))["case"] == {"a": 1}
 
 
+@pytest.mark.filterwarnings("ignore:.*does not support masking")
 @pytest.mark.parametrize("path", sorted(CASES.glob("*.json")), ids=lambda path: path.stem)
 def test_cases_that_failed_once_hold(path: Path) -> None:
     """What a harness found and somebody mended stays mended."""

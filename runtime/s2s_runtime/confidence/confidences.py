@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypedDict
 
 import numpy as np
@@ -60,7 +60,7 @@ class ConfidenceRule:
             )
         for each in members:
             hypotheses = [
-                replace(ended, confidences=next(weighed) if ended.ids else NO_CONFIDENCES) for ended in each.hypotheses
+                ended._replace(confidences=next(weighed) if ended.ids else NO_CONFIDENCES) for ended in each.hypotheses
             ]
             yield each._replace(hypotheses=hypotheses)
 

@@ -54,6 +54,8 @@ class SequenceTrie:
         self._ends: NDArray[np.bool_] = np.append(np.concatenate(ends), False)
         self._dead = len(self._ends) - 1  # where no sequence goes on from, the last node
         self._least = self._least_left(parent, levels)
+        self._token = np.append(token, 0)
+        self._alone = self._lead_to_one(parent, levels)
         self._follow(parent, token)
 
     def _least_left(self, parent: Ints, levels: Sequence[int]) -> Ints:
@@ -62,6 +64,14 @@ class SequenceTrie:
         for first, stop in zip(levels[-2:0:-1], levels[:1:-1], strict=True):
             np.minimum.at(least, parent[first - 1 : stop - 1], least[first:stop] + 1)
         return least
+
+    def _lead_to_one(self, parent: Ints, levels: Sequence[int]) -> NDArray[np.bool_]:
+        """Return from which nodes on there is one sequence left, which is then known to its end."""
+        left = self._ends.astype(np.int64)
+        for first, stop in zip(levels[-2:0:-1], levels[:1:-1], strict=True):
+            np.add.at(left, parent[first - 1 : stop - 1], left[first:stop])
+        alone: NDArray[np.bool_] = left == 1
+        return alone
 
     def _follow(self, parent: Ints, token: Ints) -> None:
         """List what may follow each node, its children's tokens and then the end's, those of a node side by side."""
@@ -74,8 +84,36 @@ class SequenceTrie:
         self._first: Ints = nodes[order].searchsorted(np.arange(self._dead + 2))
         self._most_needed = int(self._needs.max())
 
+    def decided(self, places: Ints) -> NDArray[np.bool_]:
+        """Return at which nodes one sequence alone is left, bool (rows,), so that no model has to be asked."""
+        decided: NDArray[np.bool_] = self._alone[places]
+        return decided
+
+    def rest(self, place: int) -> list[int]:
+        """Return the tokens that are left of the one sequence that a node leads to, its end not counted."""
+        tokens: list[int] = []
+        while not self._ends[place]:
+            place = int(self._keys.searchsorted(place * self._size)) + 1
+            tokens.append(int(self._token[place - 1]))
+        return tokens
+
+    def best(self, logits: Floats, place: int, left: int) -> Ints:
+        """Return the likeliest token, int64 (1,), that leads from a node to a whole sequence within what is left.
+
+        Args:
+            logits: float32 (1, vocabulary).
+            place: the node.
+            left: most tokens that may still be written.
+        """
+        tokens = self._listed(place, left)
+        return tokens if len(tokens) == 1 else tokens[logits[0].take(tokens).argmax(keepdims=True)]
+
     def advance(self, places: Ints, tokens: Ints) -> Ints:
         """Return the nodes after one more token. See `Automaton.advance`."""
+        if len(places) == 1:  # half the time of what follows
+            key = int(places[0]) * self._size + int(tokens[0])
+            found = int(self._keys.searchsorted(key))
+            return np.array([found + 1 if self._keys[found] == key else self._dead])
         keys = places * self._size + tokens
         index = self._keys.searchsorted(keys)
         return np.where(self._keys[index] == keys, index + 1, self._dead)
@@ -83,11 +121,7 @@ class SequenceTrie:
     def apply(self, logits: Floats, places: Ints, left: Ints) -> None:
         """Leave the tokens that lead to a whole sequence within what is left. See `Automaton.apply`."""
         if len(places) == 1:  # half the time of what follows
-            node = int(places[0])
-            own = slice(int(self._first[node]), int(self._first[node + 1]))
-            tokens, row = self._tokens[own], logits[0]
-            if left[0] < self._most_needed:
-                tokens = tokens[self._needs[own] <= left[0]]
+            tokens, row = self._listed(int(places[0]), int(left[0])), logits[0]
             kept = row[tokens]
             row.fill(_NEVER)
             row[tokens] = kept
@@ -102,6 +136,12 @@ class SequenceTrie:
         kept = logits.take(cells)
         logits.fill(_NEVER)
         logits.put(cells, kept)
+
+    def _listed(self, node: int, left: int) -> Ints:
+        """Return the tokens that lead from a node to a whole sequence within what is left."""
+        own = slice(int(self._first[node]), int(self._first[node + 1]))
+        tokens = self._tokens[own]
+        return tokens if left >= self._most_needed else tokens[self._needs[own] <= left]
 
     def problem(self, written: Sequence[int], limit: int) -> str:
         """Return why no sequence begins like this and fits, or "". See `Automaton.problem`."""

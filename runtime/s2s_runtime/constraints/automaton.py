@@ -49,7 +49,7 @@ def start_places(automata: Sequence[Automaton], rows: int) -> Places:
 
 def advance_places(automata: Sequence[Automaton], places: Places, tokens: Ints) -> Places:
     """Return the places of rows after one more token each, int64 (rows,)."""
-    return tuple(automaton.advance(place, tokens) for automaton, place in zip(automata, places, strict=True))
+    return tuple([automaton.advance(place, tokens) for automaton, place in zip(automata, places, strict=True)])
 
 
 def walk(automata: Sequence[Automaton], tokens: Ints) -> Places:

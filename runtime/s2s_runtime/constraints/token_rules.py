@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2s_runtime.array_types import Floats, Ints
+from s2s_runtime.constraints.allowed_sequences import SequenceTrie
 from s2s_runtime.constraints.automaton import Automaton, Places
 from s2s_runtime.constraints.phrase_weights import PhraseWeights
 from s2s_runtime.constraints.required_phrases import RequiredPhrases
@@ -43,6 +44,8 @@ class TokenRules:
         always: float32 (vocabulary,), what is added to the logits at every step: -inf at `banned`.
         early: float32 (vocabulary,), likewise until `min_length` tokens stand: -inf at `end_ids` too.
         may_block: whether a row may be left with no token that may follow.
+        listed: the list of what may be written, where it alone says what may follow; else None. What its sequences
+            hold may be written: those for which that isn't so are left out of it.
     """
 
     size: int
@@ -59,6 +62,7 @@ class TokenRules:
     always: Floats = field(init=False, repr=False)
     early: Floats = field(init=False, repr=False)
     may_block: bool = field(init=False, repr=False)
+    listed: SequenceTrie | None = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         always = np.zeros(self.size, np.float32)  # adding a row is much quicker than writing into a few columns
@@ -69,6 +73,8 @@ class TokenRules:
         object.__setattr__(self, "early", early)
         by_history = self.ngram_size > 0 or bool(self.sequences) or any(each.restricts for each in self.automata)
         by_caller = self.allowed_next is not None or self.processor is not None
+        alone = not by_caller and len(self.automata) == 1 and isinstance(self.automata[0], SequenceTrie)
+        object.__setattr__(self, "listed", self.automata[0] if alone else None)
         object.__setattr__(self, "may_block", by_history or by_caller or self.min_length > 0)  # asked at every step
 
     @property

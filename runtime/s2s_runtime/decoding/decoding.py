@@ -27,6 +27,7 @@ from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.inputs.batches import make_batches
 from s2s_runtime.inputs.long_rows import LengthLimit
 from s2s_runtime.inputs.looked_up import looked_up
+from s2s_runtime.inputs.row_reader import RowReader
 from s2s_runtime.inputs.sources import Inputs, read_sources
 from s2s_runtime.language_models.prompts import begin, read_prompts
 from s2s_runtime.lazy_modules import LazyModule
@@ -82,6 +83,7 @@ class Decoding:
             self._further = output_search.further_searches(manifest, model, options)
         builders = {search.name: ResultBuilder(search.manifest, search.options) for search in self._further}
         self.result_builder = ResultBuilder(manifest, options, builders)
+        self._readers = RowReader.of(manifest, LengthLimit(options.max_source_length, options.on_long))
         self._lexicon = looked_up(options, manifest.source_vocabulary)
         if manifest.kind == "ctc":
             check_ctc_options(options)
@@ -120,7 +122,7 @@ class Decoding:
             self.manifest,
             options.unknown_symbols,
             first,
-            limit=LengthLimit(options.max_source_length, options.on_long),
+            readers=self._readers,
             errors=errors if options.on_error == "return" else None,
             lexicon=self._lexicon,
         )

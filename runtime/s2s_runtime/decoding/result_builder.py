@@ -59,7 +59,7 @@ class ResultBuilder:
             unknown: its symbols that the vocabulary lacks.
             further: what a model of several outputs gave beside, by name.
         """
-        spelled = self._spelled(source_tokens, unknown or [])
+        spelled = self._spelled(source_tokens, unknown) if unknown and self.options.replace_unknown else source_tokens
         if self.options.min_bayes_risk is not None and len(ended) > 1:
             ended = self._by_utility(ended, self.options.min_bayes_risk)
         hypotheses = [self._hypothesis(sequence, spelled, columns) for sequence in ended]
@@ -146,17 +146,28 @@ class ResultBuilder:
         vocabulary = self.manifest.source_vocabulary
         if vocabulary is None:
             return [str(token) for token in source]
-        return ["" if token < 0 else vocabulary.symbols[token] for token in source.tolist()]
+        symbols = vocabulary.symbols
+        return ["" if token < 0 else symbols[token] for token in source.tolist()]
 
     def tokens(self, ids: Sequence[int]) -> list[str]:
         """Return the symbols of target ids; the ids as strings where there is no vocabulary."""
         vocabulary = self.manifest.target_vocabulary
-        return [str(token) for token in ids] if vocabulary is None else vocabulary.tokens(ids)
+        if vocabulary is None:
+            return [str(token) for token in ids]
+        symbols = vocabulary.symbols
+        try:
+            return [symbols[token] for token in ids]
+        except IndexError:  # a search may write more symbols than the vocabulary has
+            return vocabulary.tokens(ids)  # raises the error
 
     def text(self, ids: Sequence[int], tokens: Sequence[str] | None = None) -> str:
         """Return the text of target ids, or the ids between spaces; `tokens` are their symbols, if known already."""
         vocabulary = self.manifest.target_vocabulary
-        return " ".join(str(token) for token in ids) if vocabulary is None else vocabulary.decode(ids, tokens)
+        if vocabulary is None:
+            return " ".join(str(token) for token in ids)
+        if tokens is not None and vocabulary.decodes_whole(ids):
+            return vocabulary.join(tokens)
+        return vocabulary.decode(ids)
 
     def _hypothesis(self, ended: EndedSequence, source_tokens: list[str], columns: NDArray[np.bool_]) -> Hypothesis:
         options = self.options
@@ -164,11 +175,13 @@ class ResultBuilder:
         ids = ended.ids if options.return_end_token else bare
         attention = None if ended.attention is None else ended.attention[: len(ids), columns]
         tokens = self.tokens(ids)
-        text = self.text(bare, tokens[: len(bare)])
+        written = tokens if len(tokens) == len(bare) else tokens[: len(bare)]
+        text = self.text(bare, written)
         vocabulary = self.manifest.target_vocabulary
         if options.replace_unknown and attention is not None and vocabulary is not None:
             tokens = self._replaced(ids, tokens, attention, source_tokens)
-            text = vocabulary.join(tokens[: len(bare)])
+            written = tokens[: len(bare)]
+            text = vocabulary.join(written)
         scores = None
         if options.return_token_scores and ended.token_scores is not None:
             scores = [float(score) for score in ended.token_scores[: len(ids)]]
@@ -181,24 +194,24 @@ class ResultBuilder:
             token_scores=scores,
             attention=attention if options.return_attention else None,
             alignment=ended.alignment,
-            **self._confidences(ended.confidences, len(ids), tokens[: len(bare)]),
+            **({} if ended.confidences is None else self._confidences(ended.confidences, len(ids), written)),
         )
 
-    def _confidences(self, found: Confidences | None, count: int, written: Sequence[str]) -> ConfidenceFields:
+    def _confidences(self, found: Confidences, count: int, written: Sequence[str]) -> ConfidenceFields:
         """Return what is told of how sure the model is of a sequence.
 
         Args:
-            found: what is known; None = nothing was asked for.
+            found: what is known.
             count: how many ids are returned.
             written: symbols of those that aren't the end token.
         """
         fields: ConfidenceFields = {}
-        if found is not None and self.options.return_confidence:
+        if self.options.return_confidence:
             sure = np.exp(found.tokens.astype(np.float64)).tolist()
             fields["confidence"] = math.prod(sure)
             fields["token_confidences"] = sure[:count]
             fields["word_confidences"] = word_confidences(written, sure, self.manifest.target_vocabulary)
-        if found is not None and self.options.return_top_tokens:
+        if self.options.return_top_tokens:
             ranked = zip(found.likeliest.tolist(), np.exp(found.likeliest_scores).tolist(), strict=True)
             pairs = [list(zip(self.tokens(ids), shares, strict=True)) for ids, shares in ranked]
             fields["top_tokens"] = pairs[:count]
@@ -207,7 +220,7 @@ class ResultBuilder:
     def _spelled(self, source_tokens: list[str], unknown: Sequence[str]) -> list[str]:
         """Return the source's tokens; those that the vocabulary lacks are spelled as in the text."""
         vocabulary = self.manifest.source_vocabulary
-        if not (self.options.replace_unknown and unknown and vocabulary):
+        if vocabulary is None:
             return source_tokens
         positions = [i for i, token in enumerate(source_tokens) if token == vocabulary.unknown]
         if len(positions) != len(unknown):  # left out, or the text holds the unknown symbol itself

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -80,7 +80,7 @@ class Guides:
 def _with(ended: EndedSequence, added: Floats, plan: SearchPlan) -> EndedSequence:
     more = float(added.sum(dtype=np.float32)) / plan.length_penalty.divisor(len(ended.ids))
     scores = None if ended.token_scores is None else ended.token_scores + added
-    return replace(ended, score=(ended.score or 0.0) + more, token_scores=scores)
+    return ended._replace(score=(ended.score or 0.0) + more, token_scores=scores)
 
 
 def guides_of(options: DecodingOptions, manifest: Manifest, *, steps: int | None = None) -> Guides | None:

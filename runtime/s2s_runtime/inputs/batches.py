@@ -32,18 +32,13 @@ def make_batches(
         OptionError: a prefix is as long as its sentence may get, or longer.
     """
     arrays = sources.arrays
-    limits = [
-        target_limit(len(source), options, manifest, others)
-        for source, others in zip(arrays, sources.others, strict=True)
-    ]
+    limits, alike, steps = _told(sources, options, manifest)
     for i, prefix in enumerate(prefixes):
         if len(prefix) > limits[i]:
             raise OptionError(f"prefix[{i}]: {len(prefix)} tokens, but the target may have {limits[i]}; shorten it")
-    alike = [lengths_to_share(arrays[i], sources.others[i], manifest) for i in range(len(arrays))]
     indices = [i for i in range(len(arrays)) if len(arrays[i])]
     indices.sort(key=lambda i: (-len(arrays[i]), alike[i]))
     batches = []
-    steps = [steps_of(source, others) for source, others in zip(arrays, sources.others, strict=True)]
     for group in _cut(indices, steps, alike, options, manifest):
         array, columns = pad([arrays[i] for i in group], manifest.padding)
         batches.append(
@@ -57,6 +52,26 @@ def make_batches(
             )
         )
     return batches
+
+
+def _told(
+    sources: Sources, options: DecodingOptions, manifest: Manifest
+) -> tuple[list[int], list[tuple[int, ...]], list[int]]:
+    """Return the `target_limit`, the `lengths_to_share` and the `steps_of` each sentence.
+
+    Where nothing is read beside a source they depend on its length alone, and are found once for each length.
+    """
+    limits: list[int] = []
+    alike: list[tuple[int, ...]] = []
+    steps: list[int] = []
+    seen: dict[int, int] = {}  # the first sentence of each length
+    for i, (source, others) in enumerate(zip(sources.arrays, sources.others, strict=True)):
+        first = i if others else seen.setdefault(len(source), i)
+        is_new = first == i
+        limits.append(target_limit(len(source), options, manifest, others) if is_new else limits[first])
+        alike.append(lengths_to_share(source, others, manifest) if is_new else alike[first])
+        steps.append(steps_of(source, others) if is_new else steps[first])
+    return limits, alike, steps
 
 
 def target_limit(
@@ -152,11 +167,10 @@ def pad(sources: Sequence[Source], policy: PaddingPolicy) -> tuple[NDArray[np.ge
     first = sources[0]
     fill = 0 if first.ndim == 2 or policy.id is None else policy.id
     array = np.full((len(sources), time, *first.shape[1:]), fill, first.dtype)
-    columns = np.zeros((len(sources), time), np.bool_)
-    for row, source in enumerate(sources):
-        steps = slice(0, len(source)) if policy.side == "right" else slice(time - len(source), time)
-        array[row, steps] = source
-        columns[row, steps] = True
+    lengths = np.array([[len(source)] for source in sources])
+    steps = np.arange(time)
+    columns = steps < lengths if policy.side == "right" else steps >= time - lengths
+    array[columns] = np.concatenate(sources)
     return array, columns
 
 

@@ -29,6 +29,8 @@ def rows_in(given: object, label: str = "inputs") -> list[Any] | np.ndarray[Any,
     Raises:
         InputError: one text, bytes, a table, a set, a mapping, a masked array, or nothing with rows.
     """
+    if type(given) is list:
+        return given.copy()
     refuse_unlisted(given, label)
     if isinstance(given, np.ndarray):
         texts = given.dtype.kind in _TEXT_KINDS and given.ndim == 1
@@ -55,7 +57,7 @@ def refuse_unlisted(given: object, label: str) -> None:
             f"{label}: expected a list, an array or a column, got a table ({_type(given)}); give a column of it, "
             f"such as table[{name!r}]"
         )
-    if isinstance(given, np.ma.MaskedArray):
+    if _is_masked(given):
         raise InputError(f"{label}: expected a list, an array or a column, {_MASKED}")
     if isinstance(given, Set):
         raise InputError(f"{label}: expected a list, got a {_type(given)}, which has no order; give sorted(...)")
@@ -93,7 +95,7 @@ def row_in(given: object) -> object:
         return given
     if hasattr(given, "as_py"):
         return row_in(given.as_py())
-    problem = _bytes_problem(given) or (_MASKED if isinstance(given, np.ma.MaskedArray) else "")
+    problem = _bytes_problem(given) or (_MASKED if _is_masked(given) else "")
     if problem:
         raise InputError(problem)
     if given is None or (isinstance(given, float) and math.isnan(given)) or _type(given) in ("NAType", "NaTType"):
@@ -101,6 +103,11 @@ def row_in(given: object) -> object:
     if isinstance(given, Set | Mapping):
         raise InputError(f"got {_short(given)}")
     return given
+
+
+def _is_masked(given: object) -> bool:
+    # np.ma is imported when it is named, which takes as long as reading a bundle: not for what can't be one
+    return isinstance(given, np.ndarray) and type(given) is not np.ndarray and isinstance(given, np.ma.MaskedArray)
 
 
 def _bytes_problem(given: object) -> str:

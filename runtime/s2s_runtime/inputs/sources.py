@@ -26,6 +26,7 @@ Known = Mapping[str, Rows]
 Inputs = Iterable[Row | Mapping[str, Row]] | NDArray[Any] | Mapping[str, Rows]
 
 _NOTHING: Final = np.zeros(0, np.int64)
+_ROWS: Final = {str, list, np.ndarray}  # types that are no mapping: asking that takes longer, of every row
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ def read_sources(
     policy: UnknownPolicy | None = None,
     first: int = 0,
     *,
-    limit: LengthLimit | None = None,
+    readers: Sequence[RowReader] | None = None,
     errors: dict[int, S2SError] | None = None,
     lexicon: LookedUp | None = None,
 ) -> Sources:
@@ -115,7 +116,7 @@ def read_sources(
         manifest: of the bundle.
         policy: what becomes of symbols that the vocabulary lacks; None = the vocabulary's own way.
         first: how many inputs came before these, for messages.
-        limit: most tokens of the first input, and what becomes of a longer one; None = no limit but the bundle's.
+        readers: what reads the rows of each input, for who asks often; None = with no limit but the bundle's.
         errors: takes the errors of single rows by their index, which are empty then; None = they are raised.
         lexicon: what rows may be found in; None = nothing.
 
@@ -124,7 +125,7 @@ def read_sources(
             between tokens of a model that masks it; names that the bundle lacks, or not as many rows for each name.
         UnknownSymbolError: a text holds a symbol that the vocabulary doesn't.
     """
-    readers = RowReader.of(manifest, limit or LengthLimit())
+    readers = RowReader.of(manifest, LengthLimit()) if readers is None else readers
     columns = _columns(inputs, manifest.source.names)
     for reader, column in zip(readers, columns, strict=True):
         reader.check_rank(column)
@@ -140,7 +141,10 @@ def read_sources(
                 _add(sources, *nothing)
                 continue
         try:
-            read, beside = _read_row(first + i, row, readers, policy, manifest)
+            read = readers[0].read(first + i, row[0], policy)
+            others = zip(readers[1:], row[1:], strict=True)
+            arrays = [reader.read(first + i, item, policy).parts[0].array for reader, item in others]
+            beside = _beside(first + i, row_in(row[0]), read, arrays, manifest) if arrays else ()
         except (InputError, UnknownSymbolError) as error:
             if errors is None:
                 raise
@@ -148,18 +152,6 @@ def read_sources(
             read, beside = nothing
         _add(sources, read, beside)
     return sources
-
-
-def _read_row(
-    index: int, row: Sequence[Any], readers: Sequence[RowReader], policy: UnknownPolicy | None, manifest: Manifest
-) -> tuple[ReadRow, tuple[Source, ...]]:
-    """Return what a row was read as, and what the other inputs have beside it."""
-    own, *others = row
-    read = readers[0].read(index, own, policy)
-    if not others:
-        return read, ()
-    arrays = [reader.read(index, item, policy).parts[0].array for reader, item in zip(readers[1:], others, strict=True)]
-    return read, _beside(index, row_in(own), read, arrays, manifest)
 
 
 def _add(sources: Sources, read: ReadRow, beside: tuple[Source, ...]) -> None:
@@ -180,7 +172,7 @@ def _columns(inputs: Inputs, names: Sequence[str]) -> list[Any]:
     if isinstance(given, np.ndarray) and len(names) == 1:
         return [given]
     if not isinstance(given, Mapping):
-        rows = [row for row in given if isinstance(row, Mapping)]
+        rows = [] if {*map(type, given)} <= _ROWS else [row for row in given if isinstance(row, Mapping)]
         if len(names) == 1 and not rows:
             return [given]
         if len(rows) < len(given):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -32,8 +31,7 @@ class Confidences(NamedTuple):
 NO_CONFIDENCES: Final = Confidences(np.zeros(0, np.float32), np.zeros((0, 0), np.int64), np.zeros((0, 0), np.float32))
 
 
-@dataclass(frozen=True, slots=True)
-class EndedSequence:
+class EndedSequence(NamedTuple):
     """A sequence that has ended.
 
     Attributes:

@@ -45,12 +45,11 @@ class GraphGreedy(GraphSearch[StatesT]):
         full = (self.batch.limits[self.sentences] <= self.length) & self.going & ~ended
         self.going = self.going & ~ended & ~full
         lengths = np.where(ended, before + ends.argmax(axis=0) + 1, self.length)
-        for row in np.flatnonzero(ended | full):
-            sentence = int(self.sentences[row])
-            ids = self._written[sentence, : lengths[row]].tolist()
-            yield SentenceHypotheses(
-                self.batch, sentence, [EndedSequence(ids, "end" if ended[row] else "length", None)]
-            )
+        rows = np.flatnonzero(ended | full)
+        told = zip(self.sentences[rows].tolist(), lengths[rows].tolist(), ended[rows].tolist(), strict=True)
+        for sentence, length, has_end in told:
+            ids = self._written[sentence, :length].tolist()
+            yield SentenceHypotheses(self.batch, sentence, [EndedSequence(ids, "end" if has_end else "length", None)])
 
     def drop(self, kept: NDArray[np.intp]) -> None:
         """See `GraphSearch.drop`."""

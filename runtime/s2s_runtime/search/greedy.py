@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2s_runtime.array_types import Floats, Ints
+from s2s_runtime.constraints.allowed_sequences import SequenceTrie
 from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.results import FinishReason
 from s2s_runtime.search.finished import EndedSequence, rank
@@ -81,6 +82,8 @@ class _GreedySearch(Generic[StatesT]):
         self.plan = plan
         self.ended: list[list[EndedSequence]] = [[] for _ in range(len(batch))]
         self.first_limit = int(batch.limits.min())
+        told = plan.scores or plan.attention or plan.notify is not None
+        self.decided = None if told or plan.ends != 1 else plan.rules.listed  # of which no step has to be looked at
 
     def run(self) -> list[list[EndedSequence]]:
         for _ in self.steps():
@@ -133,6 +136,10 @@ class _GreedySearch(Generic[StatesT]):
         if output.added is not None:
             logits += output.added
         forced = self.batch.forced(rows.sentences, rows.history.length)
+        if rules.listed is not None and len(logits) == 1 and forced is None and rows.draws is None:
+            left_here = int(self.batch.limits[rows.sentences[0]]) - rows.history.length
+            best = rules.listed.best(logits, int(rows.history.places[0][0]), left_here)
+            return _Choice(best, None if normalizer is None else logits[0, best] - normalizer, None)
         left = self.batch.limits[rows.sentences] - rows.history.length if rules.automata else None
         rules.mask(logits, written, forced, rows.live, places=rows.history.places, left=left, nothing=nothing)
         tokens: Ints = logits.argmax(axis=1) if rows.draws is None else rows.draws.tokens(logits)
@@ -152,6 +159,8 @@ class _GreedySearch(Generic[StatesT]):
             done |= choice.blocked
         if rows.history.length >= self.first_limit:
             done |= self.batch.limits[rows.sentences] <= rows.history.length
+        if self.decided is not None:
+            done |= self.decided.decided(rows.history.places[0])
         if self.plan.notify is not None:
             done |= self.stopped(self.plan.notify, rows, choice, done)
         done &= rows.live
@@ -182,4 +191,15 @@ class _GreedySearch(Generic[StatesT]):
                 reason = "length"
             score = self.plan.score(float(rows.totals[row]), length, None) if self.plan.scores else None
             ids, scores, attention = rows.history.of(row, length)
+            if reason == "stopped" and self.decided is not None:
+                ids, reason = self.completed(self.decided, ids, rows.history.places[0][row], rows.sentences[row])
             self.ended[rows.sentences[row]].append(EndedSequence(ids, reason, score, scores, attention))
+
+    def completed(
+        self, decided: SequenceTrie, ids: list[int], place: np.int64, sentence: np.int64
+    ) -> tuple[list[int], FinishReason]:
+        """Return the whole target of a row of which one sequence alone is left, and why it ends."""
+        whole = [*ids, *decided.rest(int(place))]
+        if len(whole) >= self.batch.limits[sentence]:
+            return whole, "length"
+        return [*whole, int(self.plan.rules.end_ids[0])], "end"

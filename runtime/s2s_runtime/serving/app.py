@@ -14,9 +14,9 @@ from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.declared_options import known_keywords
 from s2s_runtime.errors import MissingExtraError, OptionError
 from s2s_runtime.serving.options import ServingOptions
-from s2s_runtime.serving.requests import Endpoint
 
 try:
+    import orjson  # noqa: F401 - which the endpoints below need
     from fastapi import FastAPI, Response
     from fastapi.openapi.utils import get_openapi
     from starlette.exceptions import HTTPException
@@ -25,10 +25,11 @@ try:
 
     from s2s_runtime.serving.metrics import CONTENT_TYPE, Metrics
 except ModuleNotFoundError as error:
-    raise MissingExtraError("fastapi or uvicorn is not installed: pip install 's2s-runtime[serve]'") from error
+    raise MissingExtraError("fastapi, orjson or uvicorn is not installed: pip install 's2s-runtime[serve]'") from error
 
 from s2s_runtime.serving.endpoints import Endpoints
 from s2s_runtime.serving.gate import ServingApp
+from s2s_runtime.serving.requests import Endpoint
 from s2s_runtime.serving.schema import generate_path, infer_path
 from s2s_runtime.serving.served_model import Defaults, ServedModel
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -81,7 +80,7 @@ class OptionReader:
             OptionError: an option doesn't exist, is out of range, beyond the limits, or contradicts another.
         """
         try:
-            key = json.dumps(given, sort_keys=True) if given else ""
+            key = repr(sorted(given.items())) if given else ""
         except RecursionError as error:
             raise OptionError("options: nested too deeply") from error
         known = self._known.get(key)

@@ -113,7 +113,7 @@ class ServedModel:
         self._failure = ""  # of the last try to load anew
         self._closing: set[asyncio.Future[None]] = set()  # the loop holds tasks only weakly
         self._loading = asyncio.Lock()
-        self._queue = metrics.queue.labels(name)
+        metrics.queue.labels(name).set_function(lambda: self._waiting)
 
     @property
     def current(self) -> LoadedModel:
@@ -184,12 +184,10 @@ class ServedModel:
         loaded = self.current
         loaded.users += 1
         self._waiting += texts
-        self._queue.set(self._waiting)
         try:
             yield loaded
         finally:
             self._waiting -= texts
-            self._queue.set(self._waiting)
             loaded.users -= 1
             if loaded.replaced and not loaded.users:
                 self._closing.add(task := asyncio.ensure_future(loaded.close()))

@@ -86,7 +86,7 @@ class _GroupedBeamSearch(BeamSearch[StatesT]):
         penalty = own - log_probability
         score = counted + penalty / self.plan.length_penalty.divisor(len(ended.ids))
         self.pool.add(sentence, ended, counted)
-        self.found[sentence].append((counted, replace(ended, score=score)))
+        self.found[sentence].append((counted, ended._replace(score=score)))
 
     def best(self) -> list[list[EndedSequence]]:
         """Return the hypotheses that count most in their groups, in the order of the model's scores."""

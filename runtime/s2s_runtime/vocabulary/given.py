@@ -46,7 +46,8 @@ def listed_symbols(symbols: Iterable[str]) -> list[str]:
         listed = list(symbols)
     except TypeError:
         raise InputError(f"expected a list of symbols, got {shown(symbols)}") from None
-    for symbol in listed:
-        if not isinstance(symbol, str):
-            raise InputError(f"expected symbols, which are texts, got {shown(symbol)}")
+    if {*map(type, listed)} - {str}:  # seldom: what a search writes is looked at every time
+        wrong = [symbol for symbol in listed if not isinstance(symbol, str)]
+        if wrong:
+            raise InputError(f"expected symbols, which are texts, got {shown(wrong[0])}")
     return listed

@@ -243,33 +243,32 @@ class Vocabulary:
         Raises:
             VocabularyError: an id is outside the vocabulary.
         """
-        listed, symbols = listed_ids(ids), self.symbols
-        if listed and not 0 <= min(listed) <= max(listed) < len(symbols):
-            wrong = next(token for token in listed if not 0 <= token < len(symbols))
-            raise VocabularyError(f"id {wrong} is outside the vocabulary: expected 0 to {len(symbols) - 1}")
-        return [symbols[token] for token in listed]
+        listed, size = listed_ids(ids), len(self.symbols)
+        for token in listed:
+            if not 0 <= token < size:
+                raise VocabularyError(f"id {token} is outside the vocabulary: expected 0 to {size - 1}")
+        return [self.symbols[token] for token in listed]
 
-    def decode(self, ids: Iterable[int], tokens: Sequence[str] | None = None) -> str:
-        """Return the text of a sequence of ids.
+    def decode(self, ids: Iterable[int]) -> str:
+        """Return the text of a sequence of ids of target symbols.
 
         Start and end symbols and the padding at either end are left out; unknown symbols stay, spelled as in
         `symbols` (by sentencepiece as " \u2047 "). This is the inverse of `encode` where the unit allows: white space
         between words is not remembered.
 
-        Args:
-            ids: ids of target symbols.
-            tokens: what `tokens` gives for them, where that is known already.
-
         Raises:
             VocabularyError: an id is outside the vocabulary.
         """
-        start, end = self.start_id, self.end_id
         bare = listed_ids(ids)
-        if self._left_out.isdisjoint(bare) and not self.reverse:
-            return self.join(self.tokens(bare) if tokens is None else tokens)
-        bare = [token for token in bare if token not in (start, end)]
-        bare = bare[::-1] if self.reverse else bare
+        if self.decodes_whole(bare):
+            return self.join(self.tokens(bare))
+        start, end = self.start_id, self.end_id
+        bare = [token for token in bare if token not in (start, end)][:: -1 if self.reverse else 1]
         return self.join(self.tokens(without_padding(bare, self.padding_id)))
+
+    def decodes_whole(self, ids: Iterable[int]) -> bool:
+        """Return whether `decode` joins the symbols of all these ids, in their order."""
+        return not self.reverse and self._left_out.isdisjoint(ids)
 
     def join(self, symbols: Sequence[str]) -> str:
         """Join symbols to a text, as the unit says.
@@ -277,14 +276,14 @@ class Vocabulary:
         >>> Vocabulary("word", ("<unk>",)).join(["He", "(", "Tom", ")", "left", "."])
         'He (Tom) left.'
         """
-        symbols = listed_symbols(symbols)
+        listed = listed_symbols(symbols)
         if self._pieces is not None:
-            return self._pieces.join(symbols)
+            return self._pieces.join(listed)
         if self.unit in ("char", "symbol"):
-            return ("" if self.unit == "char" else " ").join(symbols)
+            return ("" if self.unit == "char" else " ").join(listed)
         if self.unit == "phone":
-            return join_phones(symbols)
-        return join_words(symbols, self.word_rule)
+            return join_phones(listed)
+        return join_words(listed, self.word_rule)
 
     def to_dict(self) -> dict[str, object]:
         """Return this side as it stands in `vocab.json`."""

@@ -45,6 +45,19 @@ def test_outputs_are_among_them_whatever_the_search(random_model: Callable[..., 
     assert tuple(result.ids) == max(scores, key=lambda ids: scores[ids])
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_what_is_decided_is_what_the_model_would_be_asked_for(random_model: Callable[..., Model], seed: int) -> None:
+    """Greedy search without scores leaves out the steps in which a single output is left; alone and in a batch."""
+    model = random_model(seed, 6, max_length=3 + seed % 3)
+    allowed, sources = drawn_sequences(seed, 12, 6), [[1], [2, 3], [4], [1, 2, 3]]
+    for more in ({}, {"prefix": [next(ids for ids in allowed if 1 < len(ids) < 4)[:1]] * 4}, {"min_length": 2}):
+        asked = model.generate(sources, allowed_sequences=allowed, return_scores=True, **more)
+        expected = [(result.ids, result.hypotheses[0].finish_reason) for result in asked]
+        for batch in (1, 4):
+            found = model.generate(sources, allowed_sequences=allowed, max_batch_size=batch, **more)
+            assert [(result.ids, result.hypotheses[0].finish_reason) for result in found] == expected
+
+
 @pytest.mark.parametrize("beam_size", [1, 3])
 def test_a_function_that_allows_the_same_gives_the_same(tiny: Model, beam_size: int) -> None:
     """Texts, symbols and ids mean the same, ended or not, in any order."""

@@ -94,9 +94,21 @@ def test_an_interrupted_run_says_how_to_go_on(monkeypatch, capsys, tmp_path):
         raise KeyboardInterrupt
 
     (tmp_path / "x.tsv").touch()
+
+    def interrupt_all(runs, *_):
+        for folder, config in runs.items():
+            RunFolder(folder).prepare(config, resume=False)
+        raise KeyboardInterrupt
+
     monkeypatch.setattr("s2s_training.train.train", interrupt)
-    monkeypatch.setattr(sys, "argv", ["s2s-train", str(tmp_path / "x.tsv"), "-o", str(run)])
-    for left in ("nothing was written yet", f"s2s-train --resume -o '{run}' goes on with the last whole epoch"):
+    monkeypatch.setattr("s2s_training.runs.side_by_side.train_side_by_side", interrupt_all)
+    several, goes_on = tmp_path / "several", "goes on with the last whole epoch"
+    for left, folder, jobs in (
+        ("nothing was written yet", run, []),
+        (f"s2s-train --resume -o '{run}' {goes_on}", run, []),
+        (f"s2s-train --resume --jobs 2 -o {several} {goes_on}", several, ["--seeds", "1,2", "--jobs", "2"]),
+    ):
+        monkeypatch.setattr(sys, "argv", ["s2s-train", str(tmp_path / "x.tsv"), "-o", str(folder), *jobs])
         with pytest.raises(SystemExit) as exit_info:
             cli.main()
         assert exit_info.value.code == 130

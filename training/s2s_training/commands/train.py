@@ -73,7 +73,7 @@ def train(given: Given) -> None:
     except ConfigError as error:
         raise UsageError(str(error)) from error
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(_how_to_go_on(settings.run)) from None
+        raise KeyboardInterrupt(_how_to_go_on(settings.run, settings.jobs)) from None
     typer.echo(json.dumps(summary, indent=1) if settings.as_json else describe(summary, settings.run))
 
 
@@ -134,14 +134,15 @@ def _vary(settings: TrainSettings, typed: Mapping[str, Any]) -> str | None:
     return settings.vary
 
 
-def _how_to_go_on(run: Path) -> str:
+def _how_to_go_on(run: Path, jobs: int) -> str:
     """Return the advice that is printed after the word "interrupted"."""
     from s2s_training.runs.resuming import has_begun
 
     if not has_begun(run):
         return "nothing was written yet"
     within = ", or the last state in it" if any(run.glob("**/backup/epoch-*-step-*.weights.h5")) else ""
-    return f"s2s-train --resume -o {shlex.quote(str(run))} goes on with the last whole epoch{within}"
+    side_by_side = f" --jobs {jobs}" if jobs > 1 else ""
+    return f"s2s-train --resume{side_by_side} -o {shlex.quote(str(run))} goes on with the last whole epoch{within}"
 
 
 def _run(config: TrainingConfig, settings: TrainSettings, seeds: list[int] | None, vary: str | None) -> dict[str, Any]:

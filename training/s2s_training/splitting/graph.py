@@ -8,12 +8,13 @@ what it holds. Layer names play no part.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import tree
 
 from s2s_training.errors import SplitError
@@ -102,6 +103,23 @@ class Graph:
             if any(value in reached for value in call.inputs):
                 reached.update(call.outputs)
         return reached
+
+
+@keras.saving.register_keras_serializable(package="s2s")
+class Masked(keras.layers.Layer):
+    """Puts a mask on a tensor, for the layers that find it there."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def call(self, x: Any, mask: Any = None) -> Any:
+        """Return the tensor as one of its own, on which Keras leaves the mask (batch, time) that was given."""
+        return tf.identity(x)
+
+    def compute_output_spec(self, x: Any, mask: Any = None) -> keras.KerasTensor:
+        """Return the spec of the tensor."""
+        return keras.KerasTensor(x.shape, x.dtype)
 
 
 def is_recurrent(operation: object) -> bool:
@@ -298,10 +316,24 @@ class _Builder:
         """Add the calls of a nested model; a model that is called twice is read twice, over other values."""
         inner = _functional(node.operation)
         args, kwargs = self.resolve(node.arguments.args), self.resolve(node.arguments.kwargs)
-        given = values_in(Call(node.operation, tuple(args), dict(kwargs), ()).arguments()["inputs"])
+        arguments = Call(node.operation, tuple(args), dict(kwargs), ()).arguments()
+        given = self.masked(values_in(arguments["inputs"]), arguments.get("mask"))
         nested = _Builder(self.calls, {})
         for tensor, value in zip(tree.flatten(inner.inputs), given, strict=True):
             nested.values[id(tensor)] = value
         nested.add_model(inner)
         for outer, tensor in zip(node.outputs, tree.flatten(inner.outputs), strict=True):
             self.values[id(outer)] = nested.value_of(tensor)
+
+    def masked(self, given: Sequence[Value], masks: Any) -> list[Value]:
+        """Return the inputs of a nested model with the masks that it is called with, as its layers find them on those.
+
+        They may ride on the inputs as well, but attention layers outside of it take off those that they have read.
+        """
+        flat = tree.flatten(masks) if masks is not None else []
+        made = list(given)
+        for index, (value, mask) in enumerate(zip(given, flat, strict=False)):
+            if mask is not None:
+                made[index] = Value(value.name, value.shape, value.dtype)
+                self.calls.append(Call(Masked(), (value,), {"mask": mask}, (made[index],)))
+        return made
