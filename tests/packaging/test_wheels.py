@@ -49,6 +49,7 @@ def test_imports_without_the_source_tree(wheel: Path, tmp_path: Path) -> None:
 
 
 FOR_PEOPLE = {
+    "arrow_tables",
     "bench",
     "calibrating",
     "commands",
@@ -57,6 +58,7 @@ FOR_PEOPLE = {
     "ray",
     "report",
     "serving",
+    "spark",
     "tuning",
 }  # rooms that decoding never imports
 

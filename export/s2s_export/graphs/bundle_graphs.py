@@ -28,6 +28,7 @@ from s2s_export.passes.step_passes import cancel_reshapes, free_name, look_up_ke
 from s2s_export.understand.bundle_terms import Understanding
 from s2s_runtime.bundle.further_outputs import tensor_name
 from s2s_runtime.bundle.manifest_file import TensorSpec
+from s2s_runtime.search.step_model import CHOICES
 from s2s_training.splitting.splitter import SplitModel
 
 COMPUTING: Final = ("encoder", "decoder", "model", "step")
@@ -87,7 +88,7 @@ def with_searches(graphs: Graphs, facts: Understanding) -> Graphs:
         return graphs
     carried = Carried(graphs.states, graphs.memory, facts.target.size, fed=facts.target.feedback == "token")
     searches = {
-        "greedy": greedy_graph(decoder, carried, graphs.passes, folds),
+        **{choice: greedy_graph(decoder, carried, graphs.passes, folds, choice) for choice in CHOICES},
         "beam": beam_graph(decoder, carried, graphs.passes, folds),
     }
     return replace(graphs, models={**graphs.models, **searches})

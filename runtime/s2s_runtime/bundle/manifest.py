@@ -10,7 +10,8 @@
                                              or "ctc" (one pass that gives blanks)
       "graphs": {"encoder": {"file": "encoder.onnx", "sha256": "...", "bytes": 123456},
                  "decoder": {...}, "select_state": {...}, "select_memory": {... only where there is memory},
-                 "greedy": {...}, "beam": {... where the target is tokens; older bundles lack them}},
+                 "greedy": {...}, "greedy_scores": {...}, "sample": {...},
+                 "beam": {... where the target is tokens; older bundles lack them, or some}},
       "weights": {"file": "weights.bin", ...},  large constants of all graphs, null where each holds its own
       "source": {"kind": "ids",              "ids", "one-hot" (ids too; -1 = a row of zeros), "values", or
                                              "vector" (no time axis: numbers of a fixed shape, that of its input)
@@ -71,6 +72,8 @@ In shapes, null is a free dimension; batch comes first, then time. The graphs:
   float32 (size,), added to the logits; `goes_on` float32 (size,), 0 at tokens that end a sequence and 1 elsewhere;
   `live` float32 (batch,), 0 at rows that have ended; `least` float32, stop once no more rows than this are live ->
   `tokens` int64 (steps taken, batch); `next_state.*`.
+- `greedy_scores`, the same -> `token_scores` float32 (steps taken, batch) too, log-probabilities. `sample`, likewise,
+  with tokens drawn: `temperature` float32 (), `numbers` float32 (steps, batch, 1), at random from 0 to below 1.
 - `beam`, `steps` (int64) steps of beam search, the rows of a sentence one after the other: `token`, `state.*`,
   `memory.*`; `width` and `examined` int64 (1,), beams kept and extensions shown per sentence; `mask` float32 (size,),
   added to the log-probabilities; `ending` float32 (size,), -inf at tokens that end a sequence and 0 elsewhere; `scores`

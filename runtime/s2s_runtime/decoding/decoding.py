@@ -43,11 +43,13 @@ from s2s_runtime.varied_beams.searches import search_batch
 if TYPE_CHECKING:
     from s2s_runtime.ctc import search as frame_search
     from s2s_runtime.fusion import guides
+    from s2s_runtime.one_pass import plain_pass
     from s2s_runtime.one_pass import search as position_search
     from s2s_runtime.search import forced
     from s2s_runtime.several_outputs import search as output_search
 else:  # each model needs some of them at most
     frame_search, position_search = LazyModule("ctc.search"), LazyModule("one_pass.search")
+    plain_pass = LazyModule("one_pass.plain_pass")
     forced, guides = LazyModule("search.forced"), LazyModule("fusion.guides")
     output_search = LazyModule("several_outputs.search")
 
@@ -85,16 +87,27 @@ class Decoding:
         self.result_builder = ResultBuilder(manifest, options, builders)
         self._readers = RowReader.of(manifest, LengthLimit(options.max_source_length, options.on_long))
         self._lexicon = looked_up(options, manifest.source_vocabulary)
+        self._plain: plain_pass.PlainPass | None = None
         if manifest.kind == "ctc":
             check_ctc_options(options)
         elif manifest.kind != "one-pass":  # there, one graph gives all positions whichever engine is asked for
             check_engine(self.model, self.plan, options)
+        elif plain_pass.is_plain(manifest, options):
+            self._plain = plain_pass.PlainPass(manifest, self.model, self.plan, options)
 
     def decode(self, inputs: Inputs, prefixes: Sequence[Prefix | None] | None, first: int = 0) -> Results:
         """Decode a list of sources; see `read`."""
+        rows = self._plain.read(inputs) if self._plain is not None and prefixes is None else None
+        if self._plain is not None and rows is not None:
+            return Results(self._plain_results(self._plain, rows, first)).by("graph", [])
         request = self.read(inputs, prefixes, first)
         obstacles = self.obstacles(any(request.prefixes))
         return Results(self.results(request)).by("steps" if obstacles else "graph", obstacles)
+
+    def _plain_results(self, plain: plain_pass.PlainPass, rows: plain_pass.Rows, first: int) -> list[Result]:
+        with failures_of(range(first, first + len(rows.ids)), rows.ids.shape[1]):
+            best = plain.best(rows)
+        return self.result_builder.plain(rows, best)
 
     def obstacles(self, prefix: bool) -> list[str]:
         """Return what keeps the search from the graph, with prefixes or without; empty where nothing does."""

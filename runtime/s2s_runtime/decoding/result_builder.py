@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from s2s_runtime.array_types import Floats
+from s2s_runtime.array_types import Floats, Ints
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.confidence.confidences import ConfidenceFields, word_confidences
 from s2s_runtime.errors import S2SError
@@ -18,12 +18,13 @@ from s2s_runtime.inputs.sources import Source
 from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.options.types import Utility
-from s2s_runtime.results import Hypothesis, Result
+from s2s_runtime.results import FinishReason, Hypothesis, Result, best_alone
 from s2s_runtime.search.finished import NO_CONFIDENCES, Confidences, EndedSequence
 from s2s_runtime.search.scoring import LengthPenalty
 
 if TYPE_CHECKING:
     from s2s_runtime.decoding import min_bayes_risk
+    from s2s_runtime.one_pass.plain_pass import BestSymbols, Rows
 else:  # where it is asked for
     min_bayes_risk = LazyModule("decoding.min_bayes_risk")
 
@@ -84,6 +85,23 @@ class ResultBuilder:
             else result(builder)
             for name, builder in self.further.items()
         }
+
+    def plain(self, rows: Rows, best: BestSymbols) -> list[Result]:
+        """Return the results of plain rows; symbols and texts are made when somebody asks for them."""
+        spell, read, lengths = self._spelling, self._read, rows.lengths.tolist()
+        return [
+            best_alone(ids, reason, spell, read, (rows.ids, row, lengths[row]))
+            for row, (ids, reason) in enumerate(zip(best.ids, best.reasons(), strict=True))
+        ]
+
+    def _spelling(self, ids: list[int], reason: FinishReason) -> tuple[list[str], str]:
+        """Return symbols and text of ids as they are shown."""
+        tokens = self.tokens(ids)
+        bare = len(ids) - (reason == "end" and self.options.return_end_token)
+        return tokens, self.text(ids[:bare], tokens[:bare])
+
+    def _read(self, ids: Ints, row: int, length: int) -> list[str]:
+        return self.source_tokens(ids[row, :length])
 
     def _by_utility(self, ended: Sequence[EndedSequence], utility: Utility) -> list[EndedSequence]:
         """Return sequences in the order of their expected utility: see `s2s_runtime.decoding.min_bayes_risk`."""

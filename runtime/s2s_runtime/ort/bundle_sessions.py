@@ -119,6 +119,7 @@ def promised(manifest: Manifest) -> dict[str, tuple[list[str], list[str]]]:
     given = "output" if manifest.target.feedback == "value" else "logits"
     further = [tensor_name(output.target, place) for place, output in enumerate(manifest.outputs, 1)]
     read = "value" if manifest.source.kind == "values" else "token"
+    chosen = ["steps", "mask", "goes_on", "least", "live", *fed, *states, *memory]
     return {
         "step": ([read, *states], [given, *following]),
         "model": ([tensor.name for tensor in manifest.source.inputs], [given, *further]),
@@ -126,7 +127,9 @@ def promised(manifest: Manifest) -> dict[str, tuple[list[str], list[str]]]:
         "decoder": ([*fed, *states, *memory], [given, *following, *(["attention"] if manifest.attention else [])]),
         "select_state": (["rows", *states], following),
         "select_memory": (["rows", *memory], [f"next_{name}" for name in memory]),
-        "greedy": (["steps", "mask", "goes_on", "least", "live", *fed, *states, *memory], ["tokens", *following]),
+        "greedy": (chosen, ["tokens", *following]),
+        "greedy_scores": (chosen, ["tokens", "token_scores", *following]),
+        "sample": (["temperature", "numbers", *chosen], ["tokens", "token_scores", *following]),
         "beam": (
             ["steps", "width", "examined", "mask", "ending", "scores", *fed, *states, *memory],
             [*BeamSteps._fields, "next_scores", *following],

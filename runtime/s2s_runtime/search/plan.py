@@ -20,7 +20,7 @@ from s2s_runtime.options import DecodingOptions, Prefix
 from s2s_runtime.options.terms import BEAM_GRAPH, GREEDY_GRAPH
 from s2s_runtime.search.sampling import Sampler
 from s2s_runtime.search.scoring import LengthPenalty, coverage_score
-from s2s_runtime.search.step_model import StatesT, StepModel
+from s2s_runtime.search.step_model import Choice, StatesT, StepModel
 
 DROP_SHARE: Final = 8  # ended rows are dropped once they are an eighth (measured): dropping copies, keeping computes
 
@@ -88,6 +88,13 @@ class SearchPlan:
     def guided(self, model: StepModel[StatesT]) -> StepModel[StatesT]:
         """Return the model as search is to see it; its states are its own matter."""
         return model if self.guide is None else self.guide(model)
+
+    @property
+    def choice(self) -> Choice:
+        """How a graph has to choose tokens, where it writes them; beams choose by themselves."""
+        if self.beam_size > 1:
+            return "greedy"
+        return "sample" if self.sampler is not None else "greedy_scores" if self.scores else "greedy"
 
     @property
     def varied(self) -> bool:

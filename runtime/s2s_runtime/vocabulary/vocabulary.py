@@ -13,7 +13,7 @@ from s2s_runtime.errors import UnknownSymbolError, VocabularyError
 from s2s_runtime.files.json_fields import Fields
 from s2s_runtime.options.types import UnknownPolicy
 from s2s_runtime.spelling import shown
-from s2s_runtime.vocabulary.given import check_policy, check_text, listed_ids, listed_symbols
+from s2s_runtime.vocabulary.given import check_policy, check_text, listed_ids, listed_symbols, symbols_at
 from s2s_runtime.vocabulary.padding import without_padding
 from s2s_runtime.vocabulary.phones import cut_phones, join_phones
 from s2s_runtime.vocabulary.sentencepiece import PieceModel, read_model, to_base64, with_pieces
@@ -243,11 +243,7 @@ class Vocabulary:
         Raises:
             VocabularyError: an id is outside the vocabulary.
         """
-        listed, size = listed_ids(ids), len(self.symbols)
-        for token in listed:
-            if not 0 <= token < size:
-                raise VocabularyError(f"id {token} is outside the vocabulary: expected 0 to {size - 1}")
-        return [self.symbols[token] for token in listed]
+        return symbols_at(ids, self.symbols)
 
     def decode(self, ids: Iterable[int]) -> str:
         """Return the text of a sequence of ids of target symbols.
