@@ -310,10 +310,16 @@ def _read(_: Result, name: str, given: tuple[Callable[..., list[str]], Any]) -> 
     if name == "source_tokens":
         read, row = given
         return read(*row)
-    return [] if name in ("unknown_symbols", "parts") else _NOTHING[name]
+    return _NOTHING[name]()
 
 
-_NOTHING: Final = {"error": None, "left_out": 0}
+_NOTHING: Final[dict[str, Callable[[], Any]]] = {
+    "error": lambda: None,
+    "left_out": int,
+    "unknown_symbols": list,
+    "parts": list,
+    "outputs": dict,
+}
 
 
 def _quoted(text: str) -> str:
