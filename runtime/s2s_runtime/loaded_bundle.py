@@ -12,17 +12,19 @@ from s2s_runtime.decoding.last_options import LastDecoding
 from s2s_runtime.decoding.workers import Workers
 from s2s_runtime.errors import ClosedModelError, OptionError
 from s2s_runtime.lazy_modules import LazyModule
-from s2s_runtime.one_pass.options import for_positions
-from s2s_runtime.options import DecodingOptions, OptionValues, merged_values
+from s2s_runtime.options import DecodingOptions, merged_values
 from s2s_runtime.search.step_model import StepModel
 from s2s_runtime.spelling import shown
 from s2s_runtime.vocabulary.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from s2s_runtime.one_pass import following
+    from s2s_runtime.one_pass import options as one_pass_options
     from s2s_runtime.one_pass.pass_model import OnePassModel
+    from s2s_runtime.options import values as option_values
 else:
-    following = LazyModule("one_pass.following")
+    following, one_pass_options = LazyModule("one_pass.following"), LazyModule("one_pass.options")
+    option_values = LazyModule("options.values")
 
 
 class LoadedBundle(AbstractContextManager["LoadedBundle"]):
@@ -132,13 +134,13 @@ class LoadedBundle(AbstractContextManager["LoadedBundle"]):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _decoding(self, verb: str, options: DecodingOptions | None, values: OptionValues) -> Decoding:
+    def _decoding(self, verb: str, options: DecodingOptions | None, values: option_values.OptionValues) -> Decoding:
         """Return what decodes with these options, the one that did last where they are the same."""
         self._need_tokens(verb)
         parts = (self._manifest, self.step_model, self._workers)
         merged = merged_values(options, values)
         if self._manifest.kind == "one-pass":
-            merged = for_positions(merged)
+            merged = one_pass_options.for_positions(merged)
         return self._last.get(merged, lambda given: Decoding(*parts, DecodingOptions(**given)))
 
     def _need_values(self, verb: str) -> None:
@@ -157,5 +159,5 @@ class LoadedBundle(AbstractContextManager["LoadedBundle"]):
                 f"{verb}: this bundle's model carries nothing from token to token, as nothing is fed back; use generate"
             )
 
-    def _chosen(self, options: DecodingOptions | None, values: OptionValues) -> DecodingOptions:
+    def _chosen(self, options: DecodingOptions | None, values: option_values.OptionValues) -> DecodingOptions:
         return DecodingOptions(**merged_values(options, values))

@@ -26,8 +26,8 @@ from s2s_export.passes.gate_passes import take_gates_apart
 from s2s_export.passes.registry import Passes
 from s2s_export.passes.step_passes import cancel_reshapes, free_name, look_up_kernels, strip_softmax, tabulate_tokens
 from s2s_export.understand.bundle_terms import Understanding
-from s2s_runtime.bundle.further_outputs import tensor_name
 from s2s_runtime.bundle.manifest_file import TensorSpec
+from s2s_runtime.bundle.specs import tensor_name
 from s2s_runtime.search.step_model import CHOICES
 from s2s_training.splitting.splitter import SplitModel
 

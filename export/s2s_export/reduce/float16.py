@@ -16,8 +16,8 @@ from s2s_export.convert.weighted_model import WeightedModel
 from s2s_export.errors import ExportError
 from s2s_export.graphs.bundle_graphs import COMPUTING, Graphs, select_graph, with_searches
 from s2s_export.understand.bundle_terms import Understanding
-from s2s_runtime.bundle.further_outputs import tensor_name
 from s2s_runtime.bundle.manifest_file import TensorSpec
+from s2s_runtime.bundle.specs import tensor_name
 from s2s_runtime.spelling import option
 
 
@@ -63,4 +63,4 @@ def _halved(model: WeightedModel, name: str, kept: list[str]) -> WeightedModel:
 
 
 def _halves(tensors: Sequence[TensorSpec]) -> tuple[TensorSpec, ...]:
-    return tuple(replace(tensor, dtype="float16") if tensor.dtype == "float32" else tensor for tensor in tensors)
+    return tuple(tensor._replace(dtype="float16") if tensor.dtype == "float32" else tensor for tensor in tensors)

@@ -39,12 +39,6 @@ class FurtherOutput:
         return cls(target, vocabulary)
 
 
-def tensor_name(target: TargetSpec, place: int) -> str:
-    """Return the name of an output of the graph `model`, the first being at place 0."""
-    name = "output" if target.feedback == "value" else "logits"
-    return f"{name}.{place}" if place else name
-
-
 def output_problems(kind: Kind, first: TargetSpec, further: Sequence[FurtherOutput]) -> list[str]:
     """Return what the outputs of a bundle contradict, one line for each."""
     names = [first.name, *(output.target.name for output in further)]

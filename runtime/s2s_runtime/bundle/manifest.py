@@ -86,12 +86,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 
-from s2s_runtime.bundle.calibration import Calibration
 from s2s_runtime.bundle.contradictions import graph_problems, source_problems, vocabulary_problems
-from s2s_runtime.bundle.further_outputs import FurtherOutput, output_problems
-from s2s_runtime.bundle.provenance import Provenance
 from s2s_runtime.bundle.specs import (
     KINDS,
     Feedback,
@@ -105,8 +102,16 @@ from s2s_runtime.bundle.specs import (
 )
 from s2s_runtime.errors import BundleError, VocabularyError
 from s2s_runtime.files.json_fields import Fields, digest
+from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.vocabulary.padding import PaddingPolicy
-from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
+from s2s_runtime.vocabulary.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from s2s_runtime.bundle import calibration as calibrations
+    from s2s_runtime.bundle import further_outputs, provenance
+else:  # what a manifest may have
+    calibrations, provenance = LazyModule("bundle.calibration"), LazyModule("bundle.provenance")
+    further_outputs = LazyModule("bundle.further_outputs")
 
 __all__ = [
     "Feedback",
@@ -150,16 +155,17 @@ class Manifest:
     target_vocabulary: Vocabulary | None = None
     verification: Mapping[str, object] = field(default_factory=dict)
     producers: Mapping[str, str] = field(default_factory=dict)
-    setup: Provenance | None = None
+    setup: provenance.Provenance | None = None
     kind: Kind = "encoder-decoder"
-    calibration: Calibration | None = None
-    outputs: tuple[FurtherOutput, ...] = ()
+    calibration: calibrations.Calibration | None = None
+    outputs: tuple[further_outputs.FurtherOutput, ...] = ()
 
     def __post_init__(self) -> None:
         problems = graph_problems(self.kind, self.graphs, self.target, self.states, self.memory)
         problems += [*source_problems(self.source, self.padding), *self.target.problems(self.kind)]
         problems += vocabulary_problems(self.source, self.target, self.source_vocabulary, self.target_vocabulary)
-        problems += output_problems(self.kind, self.target, self.outputs)
+        if self.outputs or self.target.name is not None:
+            problems += further_outputs.output_problems(self.kind, self.target, self.outputs)
         if problems:
             raise BundleError("; ".join(problems))
 
@@ -269,9 +275,9 @@ class Manifest:
             "target_vocabulary": _read_vocabulary(vocabulary, "target", problems),
             "verification": fields.mapping("verification", {}),
             "producers": _read_producers(fields, problems),
-            "setup": _read_part(fields, "setup", Provenance.read, problems),
-            "calibration": _read_part(fields, "calibration", Calibration.read, problems),
-            "outputs": tuple(FurtherOutput.read(item) for item in fields.children("outputs", [])),
+            "setup": _read_part(fields, "setup", _read_setup, problems),
+            "calibration": _read_part(fields, "calibration", _read_calibration, problems),
+            "outputs": tuple(further_outputs.FurtherOutput.read(item) for item in fields.children("outputs", [])),
         }
         own = fields.text("sha256") if "sha256" in fields.to_dict() else None  # not so in older bundles
         vocabulary.refuse_others()
@@ -306,6 +312,14 @@ def _check_format(fields: Fields) -> None:
 def _read_part(fields: Fields, name: str, read: Callable[[Fields], Part], problems: list[str]) -> Part | None:
     data = fields.raw(name, None)
     return None if data is None else read(Fields(data, name, problems))
+
+
+def _read_setup(fields: Fields) -> provenance.Provenance:
+    return provenance.Provenance.read(fields)
+
+
+def _read_calibration(fields: Fields) -> calibrations.Calibration:
+    return calibrations.Calibration.read(fields)
 
 
 def _read_producers(fields: Fields, problems: list[str]) -> dict[str, str]:

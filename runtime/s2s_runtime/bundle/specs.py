@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Final, Literal, cast
+from typing import Final, Literal, NamedTuple, cast
 
 from s2s_runtime.errors import VocabularyError
 from s2s_runtime.files.json_fields import Fields
@@ -25,8 +25,7 @@ _ELSEWHERE: Final = re.compile(r"[/\\:\0]")  # on whichever system the bundle is
 _STATE_DTYPES: Final = ("float32", "float64", "float16", "int64", "int32", "bool")
 
 
-@dataclass(frozen=True, slots=True)
-class TensorSpec:
+class TensorSpec(NamedTuple):
     """Name, dtype and shape of a graph input or output; None in the shape is a free dimension."""
 
     name: str
@@ -49,8 +48,7 @@ class TensorSpec:
         return cls(name, dtype, cast("tuple[int | None, ...]", tuple(shape)))
 
 
-@dataclass(frozen=True, slots=True)
-class GraphFile:
+class GraphFile(NamedTuple):
     """One ONNX file of a bundle: its name, the SHA-256 of its content in hexadecimal, its size in bytes."""
 
     file: str
@@ -297,6 +295,12 @@ class TargetSpec:
             if token is not None and not 0 <= token < self.size:
                 problems.append(f"target.{name}: expected 0 to {self.size - 1} (target.size), got {token}")
         return problems
+
+
+def tensor_name(target: TargetSpec, place: int) -> str:
+    """Return the name of an output of the graph `model`, the first being at place 0."""
+    name = "output" if target.feedback == "value" else "logits"
+    return f"{name}.{place}" if place else name
 
 
 def _written_step(step: tuple[int, ...]) -> dict[str, object]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from s2s_runtime.array_types import Floats, Ints
 from s2s_runtime.bundle.manifest import Manifest
-from s2s_runtime.confidence.confidences import ConfidenceFields, word_confidences
 from s2s_runtime.errors import S2SError
 from s2s_runtime.inputs.sources import Source
 from s2s_runtime.lazy_modules import LazyModule
@@ -23,13 +22,13 @@ from s2s_runtime.search.finished import NO_CONFIDENCES, Confidences, EndedSequen
 from s2s_runtime.search.scoring import LengthPenalty
 
 if TYPE_CHECKING:
+    from s2s_runtime.confidence import confidences
     from s2s_runtime.decoding import min_bayes_risk
     from s2s_runtime.one_pass.plain_pass import BestSymbols, Rows
-else:  # where it is asked for
-    min_bayes_risk = LazyModule("decoding.min_bayes_risk")
+else:  # where they are asked for
+    confidences, min_bayes_risk = LazyModule("confidence.confidences"), LazyModule("decoding.min_bayes_risk")
 
 
-@dataclass(frozen=True, slots=True)
 class ResultBuilder:
     """A builder of the results that callers see.
 
@@ -39,9 +38,12 @@ class ResultBuilder:
         further: builders of what is given beside, by the names of the outputs.
     """
 
-    manifest: Manifest
-    options: DecodingOptions
-    further: Mapping[str, ResultBuilder] = field(default_factory=dict)
+    def __init__(
+        self, manifest: Manifest, options: DecodingOptions, further: Mapping[str, ResultBuilder] | None = None
+    ) -> None:
+        self.manifest = manifest
+        self.options = options
+        self.further = further or {}
 
     def result(
         self,
@@ -215,7 +217,7 @@ class ResultBuilder:
             **({} if ended.confidences is None else self._confidences(ended.confidences, len(ids), written)),
         )
 
-    def _confidences(self, found: Confidences, count: int, written: Sequence[str]) -> ConfidenceFields:
+    def _confidences(self, found: Confidences, count: int, written: Sequence[str]) -> confidences.ConfidenceFields:
         """Return what is told of how sure the model is of a sequence.
 
         Args:
@@ -223,12 +225,12 @@ class ResultBuilder:
             count: how many ids are returned.
             written: symbols of those that aren't the end token.
         """
-        fields: ConfidenceFields = {}
+        fields: confidences.ConfidenceFields = {}
         if self.options.return_confidence:
             sure = np.exp(found.tokens.astype(np.float64)).tolist()
             fields["confidence"] = math.prod(sure)
             fields["token_confidences"] = sure[:count]
-            fields["word_confidences"] = word_confidences(written, sure, self.manifest.target_vocabulary)
+            fields["word_confidences"] = confidences.word_confidences(written, sure, self.manifest.target_vocabulary)
         if self.options.return_top_tokens:
             ranked = zip(found.likeliest.tolist(), np.exp(found.likeliest_scores).tolist(), strict=True)
             pairs = [list(zip(self.tokens(ids), shares, strict=True)) for ids, shares in ranked]

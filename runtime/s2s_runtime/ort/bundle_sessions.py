@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from threading import Lock
 from typing import Any
 
-from s2s_runtime.bundle.further_outputs import tensor_name
 from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.bundle.specs import tensor_name
 from s2s_runtime.bundle.storage import BundleFiles
 from s2s_runtime.errors import BundleError, ClosedModelError
 from s2s_runtime.forks import watch_forks

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2s_runtime.array_types import Floats
-from s2s_runtime.bundle.further_outputs import tensor_name
 from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.bundle.specs import tensor_name
 
 
 class WholeGraph:
