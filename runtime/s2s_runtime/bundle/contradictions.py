@@ -8,7 +8,7 @@ from typing import Final
 from s2s_runtime.bundle.specs import GraphFile, Kind, OtherSource, SourceSpec, TargetSpec, TensorSpec
 from s2s_runtime.spelling import did_you_mean
 from s2s_runtime.vocabulary.padding import PaddingPolicy
-from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
+from s2s_runtime.vocabulary.vocabulary import Vocabulary
 
 Tensors = Sequence[TensorSpec]
 
