@@ -21,10 +21,12 @@ from s2s_runtime.results import Result, Results, TargetScore
 if TYPE_CHECKING:
     from s2s_runtime.decoding import decoder_state, predict_values, score_targets, streaming, text_files
     from s2s_runtime.options import values as option_values
+    from s2s_runtime.search import cancellation
 else:  # what one verb alone needs is imported with its first call
     decoder_state, predict_values = LazyModule("decoding.decoder_state"), LazyModule("decoding.predict_values")
     score_targets, streaming = LazyModule("decoding.score_targets"), LazyModule("decoding.streaming")
     text_files, option_values = LazyModule("decoding.text_files"), LazyModule("options.values")
+    cancellation = LazyModule("search.cancellation")
 
 
 class Model(LoadedBundle):
@@ -262,15 +264,12 @@ class Model(LoadedBundle):
 
         Returns:
             float32 (sentences, steps, features); with `stop` a list of float32 (steps, features), one array for each
-            sequence.
+            sequence. Of a model of several outputs a dictionary of these, by their names.
         """
         self._need_values("predict")
-        parts = self._manifest, self.step_model, with_known(inputs, known, self._manifest), start
-        most = max_batch_size
-        sequences = predict_values.predict(*parts, steps=steps, max_batch_size=most, stop=stop, cancel=cancel)
-        if stop is not None:
-            return sequences
-        return predict_values.stacked(sequences, self._manifest, steps)
+        parts = self._manifest, cancellation.cancellable(self.step_model, cancel)
+        given = with_known(inputs, known, self._manifest)
+        return predict_values.predicted(*parts, given, start, steps=steps, max_batch_size=max_batch_size, stop=stop)
 
     @known_keywords
     def encode(

@@ -214,6 +214,7 @@ class TargetSpec:
         step: the shape of a step of values where it has several axes, whose numbers the graph writes as one row.
         blank_id: the class that stands for nothing, of a model trained with CTC; None for all others.
         aligned: whether there is one output for each step of the source, as a model has that feeds nothing back.
+        name: what callers call this output, where there are several; else None.
     """
 
     feedback: Feedback
@@ -227,6 +228,7 @@ class TargetSpec:
     step: tuple[int, ...] = ()
     aligned: bool = False
     blank_id: int | None = None
+    name: str | None = None
 
     def to_dict(self) -> dict[str, object]:
         """Return this part as it stands in the manifest."""
@@ -241,6 +243,7 @@ class TargetSpec:
         }
         made |= {} if self.most is None else {"most": self.most}
         made |= {} if self.blank_id is None else {"blank_id": self.blank_id}
+        made |= {} if self.name is None else {"name": self.name}
         return made | ({"aligned": True} if self.aligned else {}) | _written_step(self.step)
 
     @classmethod
@@ -264,6 +267,7 @@ class TargetSpec:
             step=_read_step(fields),
             aligned=fields.boolean("aligned", False),
             blank_id=fields.optional_counted("blank_id", 0, None),
+            name=fields.optional_text("name", None),
         )
         fields.refuse_others()
         return made
@@ -291,6 +295,12 @@ class TargetSpec:
             if token is not None and not 0 <= token < self.size:
                 problems.append(f"target.{name}: expected 0 to {self.size - 1} (target.size), got {token}")
         return problems
+
+
+def tensor_name(target: TargetSpec, place: int) -> str:
+    """Return the name of an output of the graph `model`, the first being at place 0."""
+    name = "output" if target.feedback == "value" else "logits"
+    return f"{name}.{place}" if place else name
 
 
 def _written_step(step: tuple[int, ...]) -> dict[str, object]:

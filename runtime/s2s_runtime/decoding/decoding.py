@@ -44,12 +44,14 @@ if TYPE_CHECKING:
     from s2s_runtime.one_pass import plain_pass
     from s2s_runtime.one_pass import search as position_search
     from s2s_runtime.search import cancellation, forced
+    from s2s_runtime.several_outputs import search as output_search
 else:  # each call needs some of them at most, most need none
     confidences, ctc_options = LazyModule("confidence.confidences"), LazyModule("ctc.options")
     frame_search, position_search = LazyModule("ctc.search"), LazyModule("one_pass.search")
     joined_parts, looked_up = LazyModule("decoding.joined_parts"), LazyModule("inputs.looked_up")
     forced, guides, prompts = map(LazyModule, ("search.forced", "fusion.guides", "language_models.prompts"))
     plain_pass, cancellation = LazyModule("one_pass.plain_pass"), LazyModule("search.cancellation")
+    output_search = LazyModule("several_outputs.search")
 
 
 class Decoding:
@@ -78,7 +80,11 @@ class Decoding:
             self._guides = guides.guides_of(options, manifest, steps=options.max_length or manifest.target.max_length)
         if self._guides is not None and not options.rescore:
             self.plan = replace(self.plan, guide=self._guides.around)
-        self.result_builder = ResultBuilder(manifest, options)
+        self._further: list[output_search.FurtherSearch] = []
+        if manifest.outputs:
+            self._further = output_search.further_searches(manifest, model, options)
+        builders = {search.name: ResultBuilder(search.manifest, search.options) for search in self._further}
+        self.result_builder = ResultBuilder(manifest, options, builders)
         self._readers = RowReader.of(manifest, LengthLimit(options.max_source_length, options.on_long))
         self._lexicon = None
         if options.lexicon is not None:
@@ -212,7 +218,8 @@ class Decoding:
         if self.manifest.kind == "ctc":
             return frame_search.search_frames(model, batch, plan, self.manifest)
         if self.manifest.kind == "one-pass":
-            return position_search.search_positions(model, batch, plan, self.options)
+            further = partial(output_search.found_by_sentence, self._further) if self._further else None
+            return position_search.search_positions(model, batch, plan, self.options, further)
         return search_batch(model, batch, plan, self.options)
 
     @property
@@ -235,7 +242,8 @@ class Decoding:
         if ended.error is not None:
             return builder.failed(RunError.at(request.places([index]), ended.error.reason))
         columns, unknown = ended.batch.columns[ended.sentence], sources.unknown.get(index)
-        return builder.result(ended.hypotheses, builder.source_tokens(sources.arrays[index]), columns, unknown)
+        tokens = builder.source_tokens(sources.arrays[index])
+        return builder.result(ended.hypotheses, tokens, columns, unknown, ended.further)
 
     def empty(self, request: Request, index: int) -> Result:
         """Return the result of a source without tokens."""
@@ -263,7 +271,8 @@ class Decoding:
         error = next((part.error for part in parts if part.error is not None), None)
         if error is not None:
             return self.result_builder.failed(error)
-        return joined_parts.join_parts(parts, joints, self.manifest.target_vocabulary)
+        further = {search.name: search.manifest.target_vocabulary for search in self._further}
+        return joined_parts.join_parts(parts, joints, self.manifest.target_vocabulary, further)
 
     def _results(self, request: Request, plan: SearchPlan) -> list[Result]:
         """Return the result of each source of a request."""
@@ -303,7 +312,7 @@ class Decoding:
                 results.append(self.result_builder.failed(RunError.at(request.places([index]), failure.reason)))
             elif alternatives:
                 hypotheses = [result.hypotheses[0] for result in alternatives]
-                results.append(Result(hypotheses, alternatives[0].source_tokens, unknown or []))
+                results.append(replace(alternatives[0], hypotheses=hypotheses, unknown_symbols=unknown or []))
             elif len(request.sources.arrays[index]):  # no token is likely enough
                 tokens = self.result_builder.source_tokens(request.sources.arrays[index])
                 results.append(self.result_builder.unfollowed(request.prefixes[index], tokens, unknown))

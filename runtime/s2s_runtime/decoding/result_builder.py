@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -35,11 +35,15 @@ class ResultBuilder:
     Args:
         manifest: manifest of the bundle.
         options: say what results have to hold.
+        further: builders of what is given beside, by the names of the outputs.
     """
 
-    def __init__(self, manifest: Manifest, options: DecodingOptions) -> None:
+    def __init__(
+        self, manifest: Manifest, options: DecodingOptions, further: Mapping[str, ResultBuilder] | None = None
+    ) -> None:
         self.manifest = manifest
         self.options = options
+        self.further = further or {}
 
     def result(
         self,
@@ -47,6 +51,7 @@ class ResultBuilder:
         source_tokens: list[str],
         columns: NDArray[np.bool_],
         unknown: list[str] | None = None,
+        further: Mapping[str, list[EndedSequence] | Floats] | None = None,
     ) -> Result:
         """Return the result of one sentence.
 
@@ -55,13 +60,33 @@ class ResultBuilder:
             source_tokens: its symbols, as `source_tokens` gives them.
             columns: bool (source time,), False at padding.
             unknown: its symbols that the vocabulary lacks.
+            further: what a model of several outputs gave beside, by name.
         """
         spelled = self._spelled(source_tokens, unknown) if unknown and self.options.replace_unknown else source_tokens
         if self.options.min_bayes_risk is not None and len(ended) > 1:
             ended = self._by_utility(ended, self.options.min_bayes_risk)
-        return Result(
-            [self._hypothesis(sequence, spelled, columns) for sequence in ended], source_tokens, unknown or []
-        )
+        hypotheses = [self._hypothesis(sequence, spelled, columns) for sequence in ended]
+        result = Result(hypotheses, source_tokens, unknown or [])
+        for name, found in (further or {}).items():
+            builder = self.further[name]
+            result.outputs[name] = (
+                builder.result(found, source_tokens, columns) if isinstance(found, list) else builder.values(found)
+            )
+        return result
+
+    def values(self, found: Floats) -> Floats:
+        """Return values of an output, float32 (steps, size), with its steps in the shape that the model's have."""
+        step = self.manifest.target.step
+        return found.reshape(len(found), *step) if step else found
+
+    def _without(self, result: Callable[[ResultBuilder], Result]) -> dict[str, Result | Floats]:
+        """Return what every further output is where nothing was decoded: a result, or no values."""
+        return {
+            name: builder.values(np.zeros((0, builder.manifest.target.size), np.float32))
+            if builder.manifest.target.feedback == "value"
+            else result(builder)
+            for name, builder in self.further.items()
+        }
 
     def plain(self, rows: Rows, best: BestSymbols) -> list[Result]:
         """Return the results of plain rows; symbols and texts are made when somebody asks for them."""
@@ -105,11 +130,13 @@ class ResultBuilder:
             ],
             source_tokens=[],
             unknown_symbols=unknown or [],
+            outputs=self._without(ResultBuilder.empty),
         )
 
     def failed(self, error: S2SError) -> Result:
         """Return the result of a source that can't be read: an empty hypothesis without a score, and why."""
-        return Result([Hypothesis("", [], [], None, "error")], [], error=error)
+        hypotheses = [Hypothesis("", [], [], None, "error")]
+        return Result(hypotheses, [], error=error, outputs=self._without(lambda builder: builder.failed(error)))
 
     def with_listed(self, outputs: Sequence[str], result: Result) -> Result:
         """Return a result with the outputs of a lexicon before its hypotheses, or, where nothing was decoded, alone."""
