@@ -14,7 +14,7 @@ import shutil
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import IO, TYPE_CHECKING, Annotated, Any, Final, NamedTuple, TypeVar
 
@@ -169,9 +169,10 @@ def one_line_errors() -> Iterator[None]:
     """
     try:
         yield
-        _flush_output()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BrokenPipeError:
-        _drop_output()
+        _drop_unwritten()
         raise typer.Exit(1) from None
     except BaseException as error:
         if _is_interrupt(error):
@@ -184,33 +185,21 @@ def one_line_errors() -> Iterator[None]:
             raise
         if manners().verbose and not isinstance(error, UsageError):
             typer.echo("".join(traceback.format_exception(error)).rstrip(), err=True)
+        _drop_unwritten()
         warn(f"error: {error}")
-        with suppress(ValueError):  # closed
-            try:
-                _flush_output()
-            except OSError:  # on a full disk, which the error told of
-                _drop_output()
         raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
 
 
-def _flush_output() -> None:
-    """Write out what standard output holds back.
+def _drop_unwritten() -> None:
+    """Let go of what standard output can't take: its reader has ended, or its disk is full.
 
-    Raises:
-        OSError: it can't be written; names standard output.
+    Python tries to write it once more while it leaves, and complains.
     """
     if sys.stdout is not None:
         try:
             sys.stdout.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, "standard output") from error
-
-
-def _drop_output() -> None:
-    """Let go of what standard output holds back and can't be written: Python tries again while leaving, and complains."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager
