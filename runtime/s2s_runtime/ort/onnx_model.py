@@ -72,6 +72,12 @@ class OnnxStepModel:
         """See `WritingModel.can_write`."""
         return "greedy" in self._sessions and "beam" in self._sessions
 
+    def open_graphs(self) -> None:
+        """Open every graph now: processes that are forked afterwards may share them, see `BundleSessions`."""
+        for sessions in (self._sessions, self.alone or {}):
+            for name in sessions:
+                sessions[name]
+
     def _session(self, name: str, rows: int) -> Session:
         """Return the session that runs a graph on so many rows: see `s2s_runtime.ort.thread_rule`."""
         return self._sessions[name] if self.alone is None or rows > self.rows_alone else self.alone[name]
