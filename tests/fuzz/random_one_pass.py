@@ -22,7 +22,7 @@ CELLS = ("LSTM", "GRU", "SimpleRNN", "RNN(LSTMCell)", "RNN(stacked)")
 PARTS = (
     *("one", "both", "both", "back"),
     *("dense", "norm", "dropout", "time_distributed", "conv", "causal_conv", "batch_norm", "residual", "gated"),
-    *("attention", "nested", "separable_conv", "two_ways"),
+    *("attention", "nested", "separable_conv", "grouped_conv", "two_ways"),
 )
 ENDS = ("none", "none", "none", "none", "repeat", "flat", "last", "pooled")
 

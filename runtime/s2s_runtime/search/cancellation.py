@@ -19,11 +19,13 @@ from s2s_runtime.options import CancelSignal
 from s2s_runtime.search.step_model import (
     BeamSteps,
     BeamWriting,
+    Choice,
     StatesT,
     StepModel,
     StepOutput,
     Writing,
     WritingModel,
+    Written,
     can_write,
 )
 from s2s_runtime.spelling import shown
@@ -60,7 +62,12 @@ class CancellableModel(Generic[StatesT]):
         """See `WritingModel.can_write`."""
         return can_write(self._model)
 
-    def write(self, states: StatesT, tokens: NDArray[np.int64], writing: Writing) -> NDArray[np.int64]:
+    @property
+    def choices(self) -> frozenset[Choice]:
+        """See `WritingModel.choices`."""
+        return getattr(self._model, "choices", frozenset())
+
+    def write(self, states: StatesT, tokens: NDArray[np.int64], writing: Writing) -> Written:
         """See `WritingModel.write`."""
         self._check()
         model = cast("WritingModel[StatesT]", self._model)
