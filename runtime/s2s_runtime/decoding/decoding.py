@@ -37,7 +37,7 @@ from s2s_runtime.search.cancellation import cancellable, stoppable
 from s2s_runtime.search.engines import check_engine, graph_obstacles
 from s2s_runtime.search.graph_search import SentenceHypotheses
 from s2s_runtime.search.plan import Notify, SearchPlan, check_targets, make_plan, prefix_ids
-from s2s_runtime.search.step_model import StepModel
+from s2s_runtime.search.step_model import StepModel, nominators
 from s2s_runtime.varied_beams.searches import search_batch
 
 if TYPE_CHECKING:
@@ -46,10 +46,12 @@ if TYPE_CHECKING:
     from s2s_runtime.one_pass import plain_pass
     from s2s_runtime.one_pass import search as position_search
     from s2s_runtime.search import forced
+    from s2s_runtime.varied_beams import union_search
 else:  # each model needs some of them at most
     frame_search, position_search = LazyModule("ctc.search"), LazyModule("one_pass.search")
     plain_pass = LazyModule("one_pass.plain_pass")
     forced, guides = LazyModule("search.forced"), LazyModule("fusion.guides")
+    union_search = LazyModule("varied_beams.union_search")
 
 
 class Decoding:
@@ -82,6 +84,8 @@ class Decoding:
         self._readers = RowReader.of(manifest, LengthLimit(options.max_source_length, options.on_long))
         self._lexicon = looked_up(options, manifest.source_vocabulary)
         self._plain: plain_pass.PlainPass | None = None
+        if nominators(self.model):
+            union_search.check_union(options)
         if manifest.kind == "ctc":
             check_ctc_options(options)
         elif manifest.kind != "one-pass":  # there, one graph gives all positions whichever engine is asked for

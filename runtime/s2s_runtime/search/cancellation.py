@@ -9,7 +9,7 @@ dropped, because half of a batch is seldom what the caller waits for (to keep wh
 from __future__ import annotations
 
 import sys
-from typing import Final, Generic, cast
+from typing import Any, Final, Generic, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from s2s_runtime.search.step_model import (
     Writing,
     WritingModel,
     can_write,
+    nominators,
 )
 from s2s_runtime.spelling import shown
 
@@ -59,6 +60,11 @@ class CancellableModel(Generic[StatesT]):
     def can_write(self) -> bool:
         """See `WritingModel.can_write`."""
         return can_write(self._model)
+
+    @property
+    def nominators(self) -> list[StepModel[Any]]:
+        """See `s2s_runtime.search.step_model.nominators`."""
+        return [CancellableModel(member, self._signal, self._steps) for member in nominators(self._model)]
 
     def write(self, states: StatesT, tokens: NDArray[np.int64], writing: Writing) -> NDArray[np.int64]:
         """See `WritingModel.write`."""

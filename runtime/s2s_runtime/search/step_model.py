@@ -7,7 +7,7 @@ allow it. `s2s_runtime.ort.onnx_model` implements it over a bundle; tests fake i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
@@ -209,6 +209,12 @@ class BeamSteps(NamedTuple):
 def can_write(model: StepModel[Any]) -> bool:
     """Return whether a model is a `WritingModel` that can write; the attribute is looked up at every call."""
     return getattr(model, "can_write", False)
+
+
+def nominators(model: StepModel[Any]) -> Sequence[StepModel[Any]]:
+    """Return the models that search each by itself for what a model then chooses among; none where it searches."""
+    found: Sequence[StepModel[Any]] = getattr(model, "nominators", ())
+    return found
 
 
 @runtime_checkable
