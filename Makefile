@@ -15,7 +15,7 @@ PROJECTS := $(wildcard */pyproject.toml)
 JAVASCRIPT := runtime/javascript
 JAVASCRIPT_CASES := .cache/javascript
 
-.PHONY: help setup test official fuzz lint types demo docs tables architecture pictures screenshots clean test-runtime test-lowest test-newest test-lowest-export test-newest-export test-javascript test-browser test-ray test-spark test-platforms test-load bench-batch wheels parity bench bench-export bench-peers bench-serve \
+.PHONY: help setup test official fuzz lint types demo docs tables architecture pictures screenshots clean test-runtime test-lowest test-newest test-lowest-export test-newest-export test-javascript test-browser test-ray test-spark test-platforms test-load bench-batch wheels parity bench bench-export bench-peers bench-serve bench-streaming \
 	recipe-translator recipe-words recipe-words-baseline recipe-pronunciation recipe-cmudict recipe-addition \
 	recipe-curves recipe-language-model recipe-tagger recipe-pronunciation-one-pass
 
@@ -191,6 +191,9 @@ bench-export: $(VENV)/.installed ## How time and memory of an export grow with t
 bench-serve: ROUNDS ?= 3
 bench-serve: $(VENV)/.installed ## Time s2s-serve beside generate and a naive server
 	$(BIN)/python benchmarks/serve.py --rounds $(ROUNDS)
+
+bench-streaming: $(VENV)/.installed ## Time training on pairs that lie on the disk beside the same pairs in memory
+	$(BIN)/python benchmarks/streamed_training.py train --pairs 60000
 
 test-load: $(VENV)/.installed ## Kill and reload s2s-serve under 100,000 requests; then let thousands of clients go before they are answered
 	$(BIN)/python benchmarks/serve_faults.py tests/fixtures/tiny.s2s tests/fixtures/tiny-onehot.s2s

@@ -133,7 +133,7 @@ def _joined(members: Sequence[StepModel[Any]], vote: _Vote, manifest: Manifest) 
     if not manifest.one_graph:
         return together
 
-    def run(*sources: NDArray[np.generic]) -> Floats:
+    def run(*sources: NDArray[np.generic]) -> list[Floats]:
         outputs = [positions.outputs for positions in together.encode(*sources)]
         if len({output.shape for output in outputs}) > 1:
             counts = ", ".join(str(output.shape[1]) for output in outputs)
@@ -144,7 +144,7 @@ def _joined(members: Sequence[StepModel[Any]], vote: _Vote, manifest: Manifest) 
                 for output in outputs
             ]
         )
-        return together.averaged(scores)
+        return [together.averaged(scores)]
 
     return OnePassModel(run)
 
@@ -153,6 +153,9 @@ def _differences(first: Manifest, other: Manifest) -> list[str]:
     """Return why two models can't write together, one line for each difference."""
     if other.target.feedback == "value":
         return ["gives values, not tokens"]
+    if other.outputs:
+        names = ", ".join(map(repr, other.output_names))
+        return [f"gives several outputs ({names}), where an ensemble writes one: take one of them, model.output(NAME)"]
     parts = {
         "kind": (first.kind, other.kind),
         "number of outputs": (first.target.aligned, other.target.aligned),

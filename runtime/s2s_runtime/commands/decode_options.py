@@ -40,6 +40,9 @@ class LoadOptions:
     threads: Annotated[int | None, Option(at_least=1, panel=RUNNING)] = None
     """Threads inside an operator; default: one per core, one alone where a step is short."""
 
+    output_name: Annotated[str | None, Option(panel=RUNNING, metavar="NAME")] = None
+    """Of a model of several outputs this one alone; all options then mean it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class LineOptions(LoadOptions):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from s2s_runtime.console.app import UsageError, warn
+from s2s_runtime.errors import OptionError
 from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.ort.sessions import fallback_warning
 
@@ -46,6 +47,11 @@ def load_each(bundles: Sequence[Path], options: LoadOptions, **how: Any) -> list
     """Return the models of bundles; say on stderr where --allow-fallback took another provider."""
     how |= {"providers": options.provider, "allow_fallback": options.allow_fallback}
     models = [loading.load(path, intra_op_threads=options.threads, **how) for path in bundles]
+    if options.output_name is not None:
+        try:
+            models = [model.output(options.output_name) for model in models]
+        except OptionError as error:
+            raise OptionError(f"--output-name: {str(error).removeprefix('output: ')}") from error
     if warning := fallback_warning(options.provider, models[0].provider):
         warn(warning)
     return models

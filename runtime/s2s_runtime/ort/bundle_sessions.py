@@ -7,6 +7,7 @@ from threading import Lock
 from typing import Any
 
 from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.bundle.specs import tensor_name
 from s2s_runtime.bundle.storage import BundleFiles
 from s2s_runtime.errors import BundleError, ClosedModelError
 from s2s_runtime.forks import watch_forks
@@ -116,15 +117,19 @@ def promised(manifest: Manifest) -> dict[str, tuple[list[str], list[str]]]:
     following = [f"next_{name}" for name in states]
     fed = {"token": ["token"], "value": ["value"]}.get(manifest.target.feedback, [])
     given = "output" if manifest.target.feedback == "value" else "logits"
+    further = [tensor_name(output.target, place) for place, output in enumerate(manifest.outputs, 1)]
     read = "value" if manifest.source.kind == "values" else "token"
+    chosen = ["steps", "mask", "goes_on", "least", "live", *fed, *states, *memory]
     return {
         "step": ([read, *states], [given, *following]),
-        "model": ([tensor.name for tensor in manifest.source.inputs], [given]),
+        "model": ([tensor.name for tensor in manifest.source.inputs], [given, *further]),
         "encoder": ([tensor.name for tensor in manifest.source.inputs], [*states, *memory]),
         "decoder": ([*fed, *states, *memory], [given, *following, *(["attention"] if manifest.attention else [])]),
         "select_state": (["rows", *states], following),
         "select_memory": (["rows", *memory], [f"next_{name}" for name in memory]),
-        "greedy": (["steps", "mask", "goes_on", "least", "live", *fed, *states, *memory], ["tokens", *following]),
+        "greedy": (chosen, ["tokens", *following]),
+        "greedy_scores": (chosen, ["tokens", "token_scores", *following]),
+        "sample": (["temperature", "numbers", *chosen], ["tokens", "token_scores", *following]),
         "beam": (
             ["steps", "width", "examined", "mask", "ending", "scores", *fed, *states, *memory],
             [*BeamSteps._fields, "next_scores", *following],

@@ -19,11 +19,13 @@ from s2s_runtime.options import CancelSignal
 from s2s_runtime.search.step_model import (
     BeamSteps,
     BeamWriting,
+    Choice,
     StatesT,
     StepModel,
     StepOutput,
     Writing,
     WritingModel,
+    Written,
     can_write,
     nominators,
 )
@@ -62,11 +64,16 @@ class CancellableModel(Generic[StatesT]):
         return can_write(self._model)
 
     @property
+    def choices(self) -> frozenset[Choice]:
+        """See `WritingModel.choices`."""
+        return getattr(self._model, "choices", frozenset())
+
+    @property
     def nominators(self) -> list[StepModel[Any]]:
         """See `s2s_runtime.search.step_model.nominators`."""
         return [CancellableModel(member, self._signal, self._steps) for member in nominators(self._model)]
 
-    def write(self, states: StatesT, tokens: NDArray[np.int64], writing: Writing) -> NDArray[np.int64]:
+    def write(self, states: StatesT, tokens: NDArray[np.int64], writing: Writing) -> Written:
         """See `WritingModel.write`."""
         self._check()
         model = cast("WritingModel[StatesT]", self._model)

@@ -8,12 +8,17 @@ allow it. `s2s_runtime.ort.onnx_model` implements it over a bundle; tests fake i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeVar, get_args, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 StatesT = TypeVar("StatesT")
+
+Choice = Literal["greedy", "greedy_scores", "sample"]
+"""How a model that writes chooses tokens: the likeliest, the likeliest with its score, or at random with its score."""
+
+CHOICES: Final[tuple[Choice, ...]] = get_args(Choice)
 
 
 class StepOutput(NamedTuple):
@@ -82,6 +87,9 @@ class Writing(NamedTuple):
         live: float32 (rows,): 0 at rows that have ended before, 1 at the others.
         least: writing stops once no more rows than this are live.
         steps: most tokens to write.
+        choice: how tokens are chosen.
+        temperature: to draw, the softmax is taken of logits / temperature.
+        numbers: to draw, float32 (at least `steps`, rows), at random from 0 to below 1; else None.
     """
 
     mask: NDArray[np.float32]
@@ -89,18 +97,38 @@ class Writing(NamedTuple):
     live: NDArray[np.float32]
     least: int
     steps: int
+    choice: Choice = "greedy"
+    temperature: float = 1.0
+    numbers: NDArray[np.float32] | None = None
+
+
+class Written(NamedTuple):
+    """The tokens that `WritingModel.write` wrote.
+
+    Attributes:
+        tokens: int64 (steps, rows). Rows that have ended are written on like the others.
+        scores: float32 (steps, rows), log-probability of each; None where the choice gives none.
+    """
+
+    tokens: NDArray[np.int64]
+    scores: NDArray[np.float32] | None = None
 
 
 class WritingModel(StepModel[StatesT], Protocol[StatesT]):
-    """A step model that can also write many tokens by itself, always the likeliest."""
+    """A step model that can also write many tokens by itself."""
 
     @property
     def can_write(self) -> bool:
-        """Whether it can: older bundles lack the graph that writes."""
+        """Whether it can: older bundles lack the graphs that write."""
         ...
 
-    def write(self, states: StatesT, tokens: NDArray[np.int64], writing: Writing) -> NDArray[np.int64]:
-        """Feed the token of each row, take the likeliest, and so on; advance `states` in place.
+    @property
+    def choices(self) -> frozenset[Choice]:
+        """The ways in which it can choose."""
+        ...
+
+    def write(self, states: StatesT, tokens: NDArray[np.int64], writing: Writing) -> Written:
+        """Feed the token of each row, choose the next, and so on; advance `states` in place.
 
         Args:
             states: advanced by as many steps as tokens were written.
@@ -108,8 +136,7 @@ class WritingModel(StepModel[StatesT], Protocol[StatesT]):
             writing: how many, and which.
 
         Returns:
-            int64 (steps, rows), at least one and at most `writing.steps` steps. Rows that have ended are written on
-            like the others.
+            At least one and at most `writing.steps` steps.
         """
         ...
 
@@ -206,9 +233,10 @@ class BeamSteps(NamedTuple):
         return Candidates(self.beam_scores[step], self.beam_parents[step], self.beam_tokens[step])
 
 
-def can_write(model: StepModel[Any]) -> bool:
-    """Return whether a model is a `WritingModel` that can write; the attribute is looked up at every call."""
-    return getattr(model, "can_write", False)
+def can_write(model: StepModel[Any], choice: Choice = "greedy") -> bool:
+    """Return whether a model is a `WritingModel` that can write so; the attributes are looked up at every call."""
+    able: bool = getattr(model, "can_write", False)
+    return able and (choice == "greedy" or choice in getattr(model, "choices", ()))
 
 
 def nominators(model: StepModel[Any]) -> Sequence[StepModel[Any]]:

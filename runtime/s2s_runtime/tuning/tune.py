@@ -164,6 +164,8 @@ def command_line(bundle: Path, loaded: LoadOptions, fixed: Mapping[str, Any], va
         words += ["--ensemble-combine", loaded.ensemble_combine]
     for weight in ensemble_weights(values, loaded.ensemble_weight, len(loaded.ensemble_with)) or ():
         words += ["--ensemble-weight", _spelled(weight)]
+    if loaded.output_name is not None:
+        words += ["--output-name", loaded.output_name]
     known = declared(DecodingOptions)
     for name, value in {**fixed, **decoding_values(values)}.items():
         flag = flags_of(known[name])[0]
