@@ -12,7 +12,7 @@ from s2s_runtime.vocabulary.vocabulary import Vocabulary
 
 Tensors = Sequence[TensorSpec]
 
-_SEARCHES: Final = ("greedy", "greedy_scores", "sample", "beam")
+_SEARCHES: Final = ("greedy", "greedy_scores", "sample", "sample_top", "beam")
 _STEPPED: Final = ("decoder", "select_state", "select_memory", *_SEARCHES)
 _GRAPHS: Final[Mapping[Kind, tuple[str, ...]]] = {
     "encoder-decoder": ("encoder", *_STEPPED),

@@ -11,7 +11,7 @@
       "graphs": {"encoder": {"file": "encoder.onnx", "sha256": "...", "bytes": 123456},
                  "decoder": {...}, "select_state": {...}, "select_memory": {... only where there is memory},
                  "greedy": {...}, "greedy_scores": {...}, "sample": {...},
-                 "beam": {... where the target is tokens; older bundles lack them, or some}},
+                 "sample_top": {...}, "beam": {... where the target is tokens; older bundles lack them, or some}},
       "weights": {"file": "weights.bin", ...},  large constants of all graphs, null where each holds its own
       "source": {"kind": "ids",              "ids", "one-hot" (ids too; -1 = a row of zeros), "values", or
                                              "vector" (no time axis: numbers of a fixed shape, that of its input)
@@ -74,6 +74,8 @@ In shapes, null is a free dimension; batch comes first, then time. The graphs:
   `tokens` int64 (steps taken, batch); `next_state.*`.
 - `greedy_scores`, the same -> `token_scores` float32 (steps taken, batch) too, log-probabilities. `sample`, likewise,
   with tokens drawn: `temperature` float32 (), `numbers` float32 (steps, batch, 1), at random from 0 to below 1.
+  `sample_top`, that among the likeliest: `candidates` int64 (1,), how many, and `mass` float32 (), what these of them
+  have to reach together, above 1 for all.
 - `beam`, `steps` (int64) steps of beam search, the rows of a sentence one after the other: `token`, `state.*`,
   `memory.*`; `width` and `examined` int64 (1,), beams kept and extensions shown per sentence; `mask` float32 (size,),
   added to the log-probabilities; `ending` float32 (size,), -inf at tokens that end a sequence and 0 elsewhere; `scores`

@@ -134,6 +134,10 @@ def promised(manifest: Manifest) -> dict[str, tuple[list[str], list[str]]]:
         "greedy": (chosen, ["tokens", *following]),
         "greedy_scores": (chosen, ["tokens", "token_scores", *following]),
         "sample": (["temperature", "numbers", *chosen], ["tokens", "token_scores", *following]),
+        "sample_top": (
+            ["temperature", "numbers", "candidates", "mass", *chosen],
+            ["tokens", "token_scores", *following],
+        ),
         "beam": (
             ["steps", "width", "examined", "mask", "ending", "scores", *fed, *states, *memory],
             [*BeamSteps._fields, "next_scores", *following],

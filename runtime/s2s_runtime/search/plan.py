@@ -99,7 +99,9 @@ class SearchPlan:
         """How a graph has to choose tokens, where it writes them; beams choose by themselves."""
         if self.beam_size > 1:
             return "greedy"
-        return "sample" if self.sampler is not None else "greedy_scores" if self.scores else "greedy"
+        if self.sampler is not None:
+            return "sample" if self.sampler.is_open else "sample_top"
+        return "greedy_scores" if self.scores else "greedy"
 
     @property
     def varied(self) -> bool:
