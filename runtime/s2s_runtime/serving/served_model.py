@@ -130,7 +130,7 @@ class ServedModel:
         return self._current is not None
 
     def preload(self) -> None:
-        """Load the bundle and the graphs it decodes by, for the first `load` in this process or in those forked from it.
+        """Load the bundle and its graphs for the first `load` in this process, or in those forked from it.
 
         Raises:
             S2SError: it can't be loaded.
