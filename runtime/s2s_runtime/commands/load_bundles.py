@@ -24,7 +24,9 @@ def load_together(bundle: Path, options: LoadOptions, **how: Any) -> Model:
     check_weights(options)
     models = load_each([bundle, *options.ensemble_with], options, **how)
     weights = options.ensemble_weight or None
-    return models[0] if len(models) == 1 else ensembles.ensemble(models, mean=options.ensemble_mean, weights=weights)
+    if len(models) == 1:
+        return models[0]
+    return ensembles.ensemble(models, mean=options.ensemble_mean, weights=weights, combine=options.ensemble_combine)
 
 
 def check_weights(options: LoadOptions) -> None:

@@ -30,7 +30,7 @@ from s2s_runtime.results import Result, Results
 from s2s_runtime.search.engines import check_engine, graph_obstacles
 from s2s_runtime.search.graph_search import SentenceHypotheses
 from s2s_runtime.search.plan import Notify, SearchPlan, check_targets, make_plan, prefix_ids
-from s2s_runtime.search.step_model import StepModel
+from s2s_runtime.search.step_model import StepModel, nominators
 from s2s_runtime.varied_beams.searches import search_batch
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from s2s_runtime.one_pass import search as position_search
     from s2s_runtime.search import cancellation, forced
     from s2s_runtime.several_outputs import search as output_search
+    from s2s_runtime.varied_beams import union_search
 else:  # each call needs some of them at most, most need none
     confidences, ctc_options = LazyModule("confidence.confidences"), LazyModule("ctc.options")
     frame_search, position_search = LazyModule("ctc.search"), LazyModule("one_pass.search")
@@ -52,6 +53,7 @@ else:  # each call needs some of them at most, most need none
     forced, guides, prompts = map(LazyModule, ("search.forced", "fusion.guides", "language_models.prompts"))
     plain_pass, cancellation = LazyModule("one_pass.plain_pass"), LazyModule("search.cancellation")
     output_search = LazyModule("several_outputs.search")
+    union_search = LazyModule("varied_beams.union_search")
 
 
 class Decoding:
@@ -93,6 +95,8 @@ class Decoding:
         if options.return_confidence or options.return_top_tokens:
             self._confidence = confidences.confidence_rule(options, manifest)
         self._plain: plain_pass.PlainPass | None = None
+        if nominators(self.model):
+            union_search.check_union(options)
         if manifest.kind == "ctc":
             ctc_options.check_ctc_options(options)
         elif manifest.kind != "one-pass":  # there, one graph gives all positions whichever engine is asked for

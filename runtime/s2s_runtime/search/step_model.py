@@ -7,7 +7,7 @@ allow it. `s2s_runtime.ort.onnx_model` implements it over a bundle; tests fake i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeVar, get_args, runtime_checkable
 
 import numpy as np
@@ -252,6 +252,12 @@ def can_write(model: StepModel[Any], choice: Choice = "greedy") -> bool:
     """Return whether a model is a `WritingModel` that can write so; the attributes are looked up at every call."""
     able: bool = getattr(model, "can_write", False)
     return able and (choice == "greedy" or choice in getattr(model, "choices", ()))
+
+
+def nominators(model: StepModel[Any]) -> Sequence[StepModel[Any]]:
+    """Return the models that search each by itself for what a model then chooses among; none where it searches."""
+    found: Sequence[StepModel[Any]] = getattr(model, "nominators", ())
+    return found
 
 
 @runtime_checkable

@@ -160,6 +160,8 @@ def command_line(bundle: Path, loaded: LoadOptions, fixed: Mapping[str, Any], va
         words += ["--ensemble-with", str(path)]
     if loaded.ensemble_mean != "probabilities":
         words += ["--ensemble-mean", loaded.ensemble_mean]
+    if loaded.ensemble_combine != "steps":
+        words += ["--ensemble-combine", loaded.ensemble_combine]
     for weight in ensemble_weights(values, loaded.ensemble_weight, len(loaded.ensemble_with)) or ():
         words += ["--ensemble-weight", _spelled(weight)]
     if loaded.output_name is not None:
