@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import io
 import logging
 import os
 import shutil
@@ -114,6 +115,8 @@ def with_manners(run: Run) -> Run:
         del version  # its callback has answered
         outer = _MANNERS.get()  # of the group
         token = _MANNERS.set(Manners(verbose or outer.verbose, quiet or outer.quiet))
+        if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+            sys.stdout.reconfigure(errors="backslashreplace")  # of names that the terminal has no letters for
         try:
             with one_line_errors():
                 if verbose and quiet:

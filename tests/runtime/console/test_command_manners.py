@@ -69,3 +69,16 @@ def test_a_full_disk_is_one_line() -> None:
         command = [sys.executable, "-m", "s2s_runtime", "decode", str(TINY), "abc"]
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=buffered, check=False)
     assert (done.returncode, done.stderr.splitlines()) == (1, [f"error: {OSError(28, os.strerror(28), '<stdout>')}"])
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_names_that_the_terminal_lacks_letters_for(encoding: str) -> None:
+    """What can't be written as it is, such as the name of a file that isn't UTF-8, is written escaped."""
+    code = (
+        "from s2s_runtime.console.manners import typer, with_manners\n"
+        "def run() -> None: typer.echo('\\xe9 t\\udce9')\n"
+        "typer.run(with_manners(run))"
+    )
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment, check=False)
+    assert (done.returncode, done.stdout.decode(encoding), done.stderr) == (0, "é t\\udce9\n", b"")
