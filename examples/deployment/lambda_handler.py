@@ -10,28 +10,29 @@ from __future__ import annotations
 import base64
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 import s2s_runtime
 
-model = s2s_runtime.load(os.environ.get("BUNDLE", "model.s2s"), workers=1)
+model = s2s_runtime.load(os.environ.get("BUNDLE", Path(__file__).with_name("model.s2s")), workers=1)
 
 
 def handler(event: dict[str, Any], context: object = None) -> dict[str, Any]:
     """Return the outputs of an event's texts; for an HTTP request, an answer with them, or with what is wrong."""
     if "requestContext" not in event:
-        return {"outputs": decoded(event)}
+        return decoded(event)
     try:
-        status, content = 200, {"outputs": decoded(json.loads(body_of(event)))}
+        status, content = 200, decoded(json.loads(body_of(event)))
     except (s2s_runtime.S2SError, TypeError, ValueError, KeyError) as error:
         status, content = 400, {"error": str(error)}
     headers = {"content-type": "application/json"}
     return {"statusCode": status, "headers": headers, "body": json.dumps(content, ensure_ascii=False)}
 
 
-def decoded(asked: dict[str, Any]) -> list[str]:
+def decoded(asked: dict[str, Any]) -> dict[str, Any]:
     """Return the best output of each text."""
-    return [result.text for result in model.generate(asked["texts"], **asked.get("options", {}))]
+    return {"outputs": [result.text for result in model.generate(asked["texts"], **asked.get("options", {}))]}
 
 
 def body_of(event: dict[str, Any]) -> str:
