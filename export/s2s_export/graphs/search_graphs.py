@@ -17,7 +17,7 @@ from onnx import helper
 from s2s_export.convert.graph_editor import GraphEditor, reads
 from s2s_export.convert.weighted_model import Folds, WeightedModel
 from s2s_export.graphs.onnx_loop import GO, OneRow, Search, hold_constants, looped
-from s2s_export.graphs.token_choice import DRAWN, SCORES, choose_token
+from s2s_export.graphs.token_choice import READ, SCORES, choose_token
 from s2s_export.passes.gate_passes import group_gates, take_gates_apart
 from s2s_export.passes.registry import Passes
 from s2s_runtime.bundle.manifest_file import TensorSpec
@@ -66,7 +66,8 @@ def greedy_graph(
     never follow. `goes_on` float32 (size,): 0 at tokens that end a sequence, 1 at the others. `least` float32 (): stop
     once no more rows than this are live. `token` int64 (batch,): the last token of each row; only where tokens are fed
     back. `live` float32 (batch,): 0 at rows that have ended before, 1 at the others. `state.*`, `memory.*`. To draw:
-    `temperature` float32 (), `numbers` float32 (steps, batch, 1), at random from 0 to below 1.
+    `temperature` float32 (), `numbers` float32 (steps, batch, 1), at random from 0 to below 1; among the likeliest:
+    `candidates` int64 (1,), how many, `mass` float32 (), above 1 for all of these.
 
     Outputs: `tokens` int64 (steps taken, batch), rows that have ended written on like the others; `next_state.*`. With
     scores, and of draws: `token_scores` float32 (steps taken, batch).
@@ -95,7 +96,7 @@ def greedy_graph(
         inputs=[
             *(carried.per_token(name) for name in ("mask", "goes_on")),
             TensorSpec("least", "float32", ()),
-            *(DRAWN if choice == "sample" else ()),
+            *READ[choice],
             *carried.memory,
         ],
         carried=[TensorSpec("live", "float32", (None,)), *carried.token, *carried.states],

@@ -233,10 +233,11 @@ def _sequence_checks(
     with s2s_runtime.load(folder) as runtime:
         scored = runtime.generate(mixed, **options, return_scores=True, engine=whole)
         drawn = runtime.generate(mixed, **options, sampling_temperature=_COLD, engine=whole)
+        one = runtime.generate(mixed, **options, sampling_top_k=1, engine=whole)
     return [
         *checks,
         compare_tokens("greedy, step by step", stepped, greedy),
         compare_tokens("greedy, with scores", scored, greedy),
-        compare_tokens("draws that can't but be greedy", drawn, greedy),
+        compare_tokens("draws that can't but be greedy", [*drawn, *one], greedy * 2),
         compare_tokens(f"beam {BEAM_SIZE}, step by step", extended, beams),
     ]

@@ -8,11 +8,11 @@ from typing import Final
 from s2s_runtime.bundle.specs import GraphFile, Kind, OtherSource, SourceSpec, TargetSpec, TensorSpec
 from s2s_runtime.spelling import did_you_mean
 from s2s_runtime.vocabulary.padding import PaddingPolicy
-from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
+from s2s_runtime.vocabulary.vocabulary import Vocabulary
 
 Tensors = Sequence[TensorSpec]
 
-_SEARCHES: Final = ("greedy", "greedy_scores", "sample", "beam")
+_SEARCHES: Final = ("greedy", "greedy_scores", "sample", "sample_top", "beam")
 _STEPPED: Final = ("decoder", "select_state", "select_memory", *_SEARCHES)
 _GRAPHS: Final[Mapping[Kind, tuple[str, ...]]] = {
     "encoder-decoder": ("encoder", *_STEPPED),

@@ -31,6 +31,7 @@ class SamplingOptions:
     sampling_top_k: Annotated[
         int | None,
         _drawn(
+            engines=NOT_BEAM_GRAPH,
             at_least=1,
             elsewhere=named("sampling_topk", "--sampling-topk", "top_k"),
         ),
@@ -40,6 +41,7 @@ class SamplingOptions:
     sampling_top_p: Annotated[
         float | None,
         _drawn(
+            engines=NOT_BEAM_GRAPH,
             above=0,
             at_most=1,
             elsewhere=named("sampling_topp", "--sampling-topp", "top_p"),

@@ -21,7 +21,7 @@ from s2s_runtime.ort.device import Device, Session, bound
 from s2s_runtime.ort.pace import Pace
 from s2s_runtime.ort.step_buffers import HostBuffers, Ports
 from s2s_runtime.ort.tensors import States, Tensor
-from s2s_runtime.search.step_model import CHOICES, BeamSteps, BeamWriting, Choice, StepOutput, Writing, Written
+from s2s_runtime.search.step_model import CHOICES, BeamSteps, BeamWriting, Choice, Drawing, StepOutput, Writing, Written
 
 
 class OnnxStepModel:
@@ -77,6 +77,11 @@ class OnnxStepModel:
         """See `WritingModel.choices`."""
         return frozenset(choice for choice in CHOICES if choice in self._sessions)
 
+    def open_graphs(self) -> None:
+        """Open the graphs of greedy and beam search now: forked processes may share them, see `BundleSessions`."""
+        for name in ("encoder", "greedy", "beam") if self.can_write else ("encoder", "decoder"):
+            self._session(name, 1)
+
     def _session(self, name: str, rows: int) -> Session:
         """Return the session that runs a graph on so many rows: see `s2s_runtime.ort.thread_rule`."""
         return self._sessions[name] if self.alone is None or rows > self.rows_alone else self.alone[name]
@@ -113,9 +118,8 @@ class OnnxStepModel:
             "live": writing.live,
             "least": np.array(writing.least, np.float32),
         }
-        if writing.numbers is not None:
-            inputs["temperature"] = np.array(writing.temperature, np.float32)
-            inputs["numbers"] = writing.numbers[:steps, :, None]
+        if writing.drawing is not None:
+            inputs |= _drawing_inputs(writing.choice, writing.drawing, steps)
         begun = perf_counter()
         outputs = ["tokens"] if writing.choice == "greedy" else ["tokens", "token_scores"]
         written = Written(*self._search(writing.choice, states, tokens, inputs, outputs))
@@ -229,3 +233,15 @@ class OnnxStepModel:
 
     def _like(self, tensor: Tensor) -> Tensor:
         return Tensor(np.empty_like(tensor.host)) if self._device is None else self._device.like(tensor)
+
+
+def _drawing_inputs(choice: Choice, drawing: Drawing, steps: int) -> dict[str, NDArray[Any]]:
+    """Return what a graph that draws reads of how it does."""
+    inputs = {
+        "temperature": np.array(drawing.temperature, np.float32),
+        "numbers": drawing.numbers[:steps, :, None],
+    }
+    if choice == "sample_top":
+        inputs["candidates"] = np.array([drawing.candidates], np.int64)
+        inputs["mass"] = np.array(drawing.mass, np.float32)
+    return inputs

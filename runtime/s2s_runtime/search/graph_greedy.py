@@ -88,15 +88,11 @@ class GraphGreedy(GraphSearch[StatesT]):
         live = self.going.astype(np.float32)
         mask, holds = self.plan.rules.fixed(self.length)
         writing = Writing(mask, self.plan.goes_on, live, least, steps if holds is None else min(holds, steps))
-        if self._draws is None or self.plan.sampler is None:
+        if self._draws is None:
             return self.model.write(states, self._tokens, writing._replace(choice=self.plan.choice))
-        numbers = self._draws.ahead()
-        writing = writing._replace(
-            steps=min(writing.steps, len(numbers)),
-            choice="sample",
-            temperature=self.plan.sampler.temperature,
-            numbers=numbers,
-        )
+        drawing = self._draws.drawing(len(self.plan.is_end))
+        steps = min(writing.steps, len(drawing.numbers))
+        writing = writing._replace(steps=steps, choice=self.plan.choice, drawing=drawing)
         written = self.model.write(states, self._tokens, writing)
         self._draws.skip(len(written.tokens))
         return written

@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from s2s_runtime.array_types import Floats, Ints
 from s2s_runtime.search.scoring import pick, top_candidates
+from s2s_runtime.search.step_model import Drawing
 
 _HIGHEST = np.float32(1 - 2**-22)  # a larger number times a sum could be rounded to the sum
+_ALL = 2.0  # a mass that no rounding reaches
 _LOWEST = np.finfo(np.float32).min
 _AHEAD = 64  # numbers that a row's generator gives at a time: one at a time costs a microsecond each
 
@@ -167,6 +169,12 @@ class Draws:
         if self._used == len(self._block):
             self._block, self._used = np.minimum(self._drawn(), _HIGHEST), 0
         return self._block[self._used :]
+
+    def drawing(self, vocabulary: int) -> Drawing:
+        """Return how a graph draws the next steps, of a vocabulary of so many tokens."""
+        sampler = self._sampler
+        candidates = min(sampler.top_k or vocabulary, vocabulary)
+        return Drawing(self.ahead(), sampler.temperature, candidates, sampler.top_p if sampler.top_p < 1 else _ALL)
 
     def skip(self, steps: int) -> None:
         """Go on behind so many steps, whose numbers were used."""

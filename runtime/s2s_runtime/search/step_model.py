@@ -7,7 +7,7 @@ allow it. `s2s_runtime.ort.onnx_model` implements it over a bundle; tests fake i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeVar, get_args, runtime_checkable
 
 import numpy as np
@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 StatesT = TypeVar("StatesT")
 
-Choice = Literal["greedy", "greedy_scores", "sample"]
-"""How a model that writes chooses tokens: the likeliest, the likeliest with its score, or at random with its score."""
+Choice = Literal["greedy", "greedy_scores", "sample", "sample_top"]
+"""How a model that writes chooses tokens: the likeliest, without or with its score, or one that is drawn, with its
+score, from all or from the likeliest."""
 
 CHOICES: Final[tuple[Choice, ...]] = get_args(Choice)
 
@@ -88,8 +89,7 @@ class Writing(NamedTuple):
         least: writing stops once no more rows than this are live.
         steps: most tokens to write.
         choice: how tokens are chosen.
-        temperature: to draw, the softmax is taken of logits / temperature.
-        numbers: to draw, float32 (at least `steps`, rows), at random from 0 to below 1; else None.
+        drawing: how tokens are drawn; else None.
     """
 
     mask: NDArray[np.float32]
@@ -98,8 +98,23 @@ class Writing(NamedTuple):
     least: int
     steps: int
     choice: Choice = "greedy"
-    temperature: float = 1.0
-    numbers: NDArray[np.float32] | None = None
+    drawing: Drawing | None = None
+
+
+class Drawing(NamedTuple):
+    """The way in which `WritingModel.write` draws.
+
+    Attributes:
+        numbers: float32 (at least as many steps as are written, rows), at random from 0 to below 1.
+        temperature: the softmax is taken of logits / temperature.
+        candidates: draw among so many of the likeliest tokens; with "sample_top".
+        mass: draw among the likeliest of these that together reach this probability; above 1 = all of them.
+    """
+
+    numbers: NDArray[np.float32]
+    temperature: float
+    candidates: int
+    mass: float
 
 
 class Written(NamedTuple):
@@ -237,6 +252,12 @@ def can_write(model: StepModel[Any], choice: Choice = "greedy") -> bool:
     """Return whether a model is a `WritingModel` that can write so; the attributes are looked up at every call."""
     able: bool = getattr(model, "can_write", False)
     return able and (choice == "greedy" or choice in getattr(model, "choices", ()))
+
+
+def nominators(model: StepModel[Any]) -> Sequence[StepModel[Any]]:
+    """Return the models that search each by itself for what a model then chooses among; none where it searches."""
+    found: Sequence[StepModel[Any]] = getattr(model, "nominators", ())
+    return found
 
 
 @runtime_checkable

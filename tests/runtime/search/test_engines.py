@@ -123,6 +123,11 @@ def test_both_engines_give_the_same(fixtures: Path, name: str, options: dict[str
         {"sampling_temperature": 0.6, "seed": 3, "return_token_scores": True, "min_length": 2, "end_tokens": [1]},
         {"sampling_temperature": 2.5, "seed": 1, "num_hypotheses": 4, "end_tokens": [1, 4]},
         {"sampling_temperature": 1.5, "seed": 2, "max_length": 150, "end_tokens": []},
+        {"sampling_top_k": 3, "seed": 5, "return_token_scores": True},
+        {"sampling_top_k": 99, "sampling_temperature": 2.0, "seed": 5, "suppress_tokens": [3]},
+        {"sampling_top_p": 0.7, "sampling_temperature": 1.5, "seed": 4, "num_hypotheses": 3},
+        {"sampling_top_k": 4, "sampling_top_p": 0.9, "sampling_temperature": 3.0, "seed": 6},
+        {"sampling_top_p": 1.0, "seed": 6},
     ],
     ids="-".join,
 )
@@ -229,7 +234,7 @@ def test_min_length_takes_a_run_of_its_own(tiny: Model) -> None:
 
 
 OBSTACLES = {
-    "sampling": {"sampling_top_k": 2, "seed": 1},
+    "sampling": {"sampling_min_p": 0.1, "seed": 1},
     "attention": {"beam_size": 2, "coverage_penalty": 0.1},
     "callback": {"callback": lambda event: False},
     "prefix": {"prefix": ["A", None]},
