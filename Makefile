@@ -15,7 +15,7 @@ PROJECTS := $(wildcard */pyproject.toml)
 JAVASCRIPT := runtime/javascript
 JAVASCRIPT_CASES := .cache/javascript
 
-.PHONY: help setup test official fuzz lint types demo docs tables architecture pictures screenshots clean test-runtime test-lowest test-newest test-lowest-export test-newest-export test-javascript test-browser test-ray test-spark test-platforms test-load bench-batch wheels parity bench bench-export bench-peers bench-serve \
+.PHONY: help setup test official fuzz lint types demo docs tables architecture pictures screenshots clean test-runtime test-lowest test-newest test-lowest-export test-newest-export test-javascript test-browser test-ray test-spark test-platforms test-load bench-batch bench-deploy wheels parity bench bench-export bench-peers bench-serve bench-streaming \
 	recipe-translator recipe-words recipe-words-baseline recipe-pronunciation recipe-cmudict recipe-addition \
 	recipe-curves recipe-language-model recipe-tagger recipe-pronunciation-one-pass
 
@@ -146,6 +146,9 @@ test-platforms: $(PLATFORMS_VENV)/.installed ## Try a bundle on the platforms of
 bench-batch: $(RAY_VENV)/.installed ## Decode 200,000 rows by s2s-batch while its workers, and it itself, are killed; then time it
 	$(RAY_VENV)/bin/python benchmarks/batch_faults.py tests/fixtures/tiny.s2s
 
+bench-deploy: $(VENV)/.installed ## Time fresh processes to their first answer, and measure the memory of several with one model
+	$(BIN)/python benchmarks/deployment.py tests/fixtures/tiny.s2s --large .cache/deployment/words.s2s
+
 wheels: $(VENV)/.installed ## Build the three wheels into dist/ and check what an index would show of them
 	rm -rf dist
 	for project in runtime training export; do $(BIN)/python -m build --quiet --no-isolation --wheel --outdir dist $$project; done
@@ -191,6 +194,9 @@ bench-export: $(VENV)/.installed ## How time and memory of an export grow with t
 bench-serve: ROUNDS ?= 3
 bench-serve: $(VENV)/.installed ## Time s2s-serve beside generate and a naive server
 	$(BIN)/python benchmarks/serve.py --rounds $(ROUNDS)
+
+bench-streaming: $(VENV)/.installed ## Time training on pairs that lie on the disk beside the same pairs in memory
+	$(BIN)/python benchmarks/streamed_training.py train --pairs 60000
 
 test-load: $(VENV)/.installed ## Kill and reload s2s-serve under 100,000 requests; then let thousands of clients go before they are answered
 	$(BIN)/python benchmarks/serve_faults.py tests/fixtures/tiny.s2s tests/fixtures/tiny-onehot.s2s

@@ -18,6 +18,7 @@ import typer
 from measuring.cases import CASES, Case
 from measuring.measure import HERE, PeerError, Worker, measure
 from peers.interface import BUNDLE_FOLDER, Problem
+from report.machines import keep, machine_table
 from report.markdown import README, RESULTS, has_place
 from report.peer_tables import peer_tables
 from report.targets import publish
@@ -58,7 +59,9 @@ def compare(
     ] = None,
     pairs: Annotated[Path | None, typer.Option(help="Sentence pairs (TSV), such as fra.txt, for case text.")] = None,
     output: Annotated[Path, typer.Option(help="Folder to write JSON into.", file_okay=False)] = RESULTS,
-    tables: Annotated[bool, typer.Option(help="Renew the tables of README.md.")] = True,
+    tables: Annotated[
+        bool, typer.Option(help="Renew the tables of README.md, and what is kept of this kind of machine.")
+    ] = True,
 ) -> None:
     """Time all peers, interleaved, case after case, and write JSON and tables.
 
@@ -81,6 +84,9 @@ def compare(
             continue
         suffix = "" if cores is None else f"-{cores}-core"
         made = peer_tables(results)
+        if tables and peers is None and batch_size is None:  # all of a case
+            keep(results)
+            made |= machine_table()
         publish(results, output / f"{name}{suffix}.json", made, renew_readme=tables and has_place(README, made))
     if failed:
         raise typer.Exit(1)

@@ -124,6 +124,12 @@ _UNITS: dict[str, tuple[str, Callable[[float, dict[str, int], int], float]]] = {
 }
 
 
+def times_of(results: dict[str, Any], cell: dict[str, int]) -> tuple[str, Callable[[float], float]]:
+    """Return the words for what is told of a cell, and a function that makes it of seconds."""
+    words, convert = _UNITS[results["unit"]]
+    return words, lambda seconds: convert(seconds, cell, results["steps"])
+
+
 def _setting(results: dict[str, Any]) -> str:
     machine = results["machine"]
     foreign = [value for series in results["series"] for value in series["foreign"] if value is not None]

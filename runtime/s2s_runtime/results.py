@@ -122,6 +122,8 @@ class Result(_MadeLater):
         parts: the results of the parts that a source longer than allowed was cut into by `on_long="split"`. The one
             hypothesis is theirs joined; its score is their mean by the number of tokens.
         left_out: how many tokens of the source's end were left out by `on_long="truncate"`.
+        outputs: what a model of several outputs gives beside the first, by name: a result of the same source for
+            tokens, float32 (steps, features) for values.
     """
 
     hypotheses: list[Hypothesis]
@@ -130,6 +132,7 @@ class Result(_MadeLater):
     error: S2SError | None = None
     parts: list[Result] = field(default_factory=list)
     left_out: int = 0
+    outputs: dict[str, Result | NDArray[np.float32]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         if self.error is not None:
@@ -139,6 +142,7 @@ class Result(_MadeLater):
             parts.append(f"hypotheses={len(self.hypotheses)}")
         if self.unknown_symbols:
             parts.append(f"unknown_symbols={_shortened(repr(self.unknown_symbols))}")
+        parts += [f"outputs={', '.join(self.outputs)}"] if self.outputs else []
         parts += [
             f"{name}={count}" for name, count in (("parts", len(self.parts)), ("left_out", self.left_out)) if count
         ]
@@ -174,7 +178,7 @@ class Result(_MadeLater):
         return self.hypotheses[0].confidence
 
     def to_dict(self) -> dict[str, object]:
-        """Return plain values for JSON; errors, unknown symbols, parts and `left_out` only where there are any."""
+        """Return plain values for JSON; what there isn't (errors, unknown symbols, parts, outputs) is left out."""
         return {
             **({} if self.error is None else {"error": str(self.error)}),
             "source_tokens": self.source_tokens,
@@ -182,7 +186,15 @@ class Result(_MadeLater):
             **({"parts": [part.to_dict() for part in self.parts]} if self.parts else {}),
             **({"left_out": self.left_out} if self.left_out else {}),
             "hypotheses": [hypothesis.to_dict() for hypothesis in self.hypotheses],
+            **({"outputs": {name: _plain(each) for name, each in self.outputs.items()}} if self.outputs else {}),
         }
+
+
+def _plain(output: Result | NDArray[np.float32]) -> object:
+    """Return a further output for JSON: its hypotheses, or its values."""
+    if isinstance(output, Result):
+        return {"hypotheses": [hypothesis.to_dict() for hypothesis in output.hypotheses]}
+    return {"values": output.tolist()}
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -298,10 +310,16 @@ def _read(_: Result, name: str, given: tuple[Callable[..., list[str]], Any]) -> 
     if name == "source_tokens":
         read, row = given
         return read(*row)
-    return [] if name in ("unknown_symbols", "parts") else _NOTHING[name]
+    return _NOTHING[name]()
 
 
-_NOTHING: Final = {"error": None, "left_out": 0}
+_NOTHING: Final[dict[str, Callable[[], Any]]] = {
+    "error": lambda: None,
+    "left_out": int,
+    "unknown_symbols": list,
+    "parts": list,
+    "outputs": dict,
+}
 
 
 def _quoted(text: str) -> str:

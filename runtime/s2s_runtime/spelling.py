@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-import difflib
+import importlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -72,6 +72,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     >>> did_you_mean("beamsize", ["beam_size", "max_length"])
     "; did you mean 'beam_size'?"
     """
+    difflib = importlib.import_module("difflib")  # here: a cold start without a mistake doesn't wait for it
     near = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
 

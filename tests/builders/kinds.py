@@ -113,7 +113,13 @@ KINDS = (
         "understand/test_text_layers.py::test_text_vectorization",
     ),
     Kind(
-        "several outputs",
+        "slots and an intent, two sets of tags: several outputs of one pass",
+        "yes, [all in one bundle](one-pass.md#several-outputs)",
+        "s2s-export m.keras --target-vocab slots=tags.json --target-vocab intent=intents.json",
+        "several_outputs/test_one_bundle.py::test_command",
+    ),
+    Kind(
+        "an encoder-decoder of several outputs",
         "yes, one of them",
         f"s2s-export m.keras {_TOKENS} --decoder-output words",
         "understand/test_several_outputs.py::test_command",

@@ -45,25 +45,32 @@ class ChosenOutput:
     index: int | None = None
 
     @classmethod
-    def of(cls, model: keras.Model, options: ExportOptions) -> ChosenOutput:
+    def of(cls, model: keras.Model, options: ExportOptions, first: str | None = None) -> ChosenOutput:
         """Choose the output that is named, or else the only one that is as wide as the target vocabulary given.
+
+        Args:
+            model: the training model.
+            options: of the export; of several names the first counts here.
+            first: the name of an output that counts before those.
 
         Raises:
             ExportError: the name is none of the outputs', or of several.
         """
-        model = with_steps_joined(model)
+        wanted = first or next(iter(options.output_names), None)
+        several = first is not None or len(options.output_names) > 1
+        model = model if several else with_steps_joined(model)
         graph = flatten_model(model)
         with distinct_names(graph):
             names = tuple(output_name(graph, value) for value in graph.outputs)
         target = None if options.vocabulary is None else options.vocabulary.target
         places: list[int] = []
-        if options.decoder_output is not None:
-            places = [i for i, name in enumerate(names) if name == options.decoder_output]
+        if wanted is not None:
+            places = [i for i, name in enumerate(names) if name == wanted]
             if len(places) != 1:
                 instead = "; export keras.Model(model.inputs, the_output)" if places else ""
                 raise ExportError(
                     f"{option('decoder_output')}: expected the name of one of the model's outputs "
-                    f"({', '.join(names)}), got {options.decoder_output!r}{instead}"
+                    f"({', '.join(names)}), got {wanted!r}{instead}"
                 )
         elif target is not None:
             shapes = [value.shape for value in graph.outputs]
@@ -71,6 +78,12 @@ class ChosenOutput:
         if len(names) == 1 or len(places) != 1:
             return cls(model, names)
         return cls(keras.Model(model.inputs, model.outputs[places[0]], name=model.name), names, places[0])
+
+    def name(self, split: SplitModel) -> str | None:
+        """Return the name of the output that is decoded; None where it is none of the training model's as it is."""
+        if split.steps is not None or (self.index is None and len(self.model.outputs) != len(self.names)):
+            return None
+        return self.names[split.output_index if self.index is None else self.index]
 
     def notes(self, split: SplitModel) -> list[str]:
         """Return a sentence on which output is decoded, where there are several.

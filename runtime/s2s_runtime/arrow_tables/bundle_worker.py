@@ -76,13 +76,18 @@ def read_bundle(bundle: BundleSource) -> tuple[dict[str, bytes], Manifest]:
 
     Raises:
         BundleNotFoundError, BundleError: as `s2s_runtime.load`.
-        OptionError: the bundle writes values, or reads several sources.
+        OptionError: the bundle writes values, gives several outputs, or reads several sources.
     """
     files = find_files(bundle)
     with checked_bundle(files, verify_hashes=True, without=()) as manifest:
         if manifest.target.feedback == "value":
             raise OptionError(
                 f"{files.name}: expected a bundle that writes tokens; of values, Model.predict gives rows"
+            )
+        if manifest.outputs:
+            raise OptionError(
+                f"{files.name}: expected a bundle of one output, got one of {', '.join(manifest.output_names)}: export "
+                "one of them by itself (--decoder-output NAME), or decode with Model.generate"
             )
         if manifest.source.others:
             raise OptionError(f"{files.name}: expected a bundle that reads one source; Model.generate takes several")

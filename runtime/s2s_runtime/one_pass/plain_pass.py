@@ -185,9 +185,10 @@ def _around(manifest: Manifest) -> tuple[list[int], list[int]]:
 
 
 def is_plain(manifest: Manifest, options: DecodingOptions) -> bool:
-    """Return whether calls with these options may be plain, of a bundle of one pass that reads one source of ids."""
+    """Return whether calls with these options may be plain, of a bundle of one pass: one source of ids, one output."""
     source, padding, target = manifest.source, manifest.padding, manifest.target
     reads_ids = source.kind in ("ids", "one-hot") and not source.others
+    gives_one = not manifest.outputs
     fits = options.max_length is None or target.most is None or options.max_length <= target.most
     on_the_right = padding.side == "right" and not (padding.masked and padding.id is None)
-    return reads_ids and fits and on_the_right and given_values(options).keys() <= _PLAIN
+    return reads_ids and gives_one and fits and on_the_right and given_values(options).keys() <= _PLAIN

@@ -21,7 +21,7 @@ from s2s_runtime.ort.device import Device, Session, bound
 from s2s_runtime.ort.pace import Pace
 from s2s_runtime.ort.step_buffers import HostBuffers, Ports
 from s2s_runtime.ort.tensors import States, Tensor
-from s2s_runtime.search.step_model import BeamSteps, BeamWriting, StepOutput, Writing
+from s2s_runtime.search.step_model import CHOICES, BeamSteps, BeamWriting, Choice, Drawing, StepOutput, Writing, Written
 
 
 class OnnxStepModel:
@@ -72,6 +72,16 @@ class OnnxStepModel:
         """See `WritingModel.can_write`."""
         return "greedy" in self._sessions and "beam" in self._sessions
 
+    @property
+    def choices(self) -> frozenset[Choice]:
+        """See `WritingModel.choices`."""
+        return frozenset(choice for choice in CHOICES if choice in self._sessions)
+
+    def open_graphs(self) -> None:
+        """Open the graphs of greedy and beam search now: forked processes may share them, see `BundleSessions`."""
+        for name in ("encoder", "greedy", "beam") if self.can_write else ("encoder", "decoder"):
+            self._session(name, 1)
+
     def _session(self, name: str, rows: int) -> Session:
         """Return the session that runs a graph on so many rows: see `s2s_runtime.ort.thread_rule`."""
         return self._sessions[name] if self.alone is None or rows > self.rows_alone else self.alone[name]
@@ -97,19 +107,23 @@ class OnnxStepModel:
         states.current ^= 1
         return output
 
-    def write(self, states: States, tokens: NDArray[np.int64], writing: Writing) -> NDArray[np.int64]:
+    def write(self, states: States, tokens: NDArray[np.int64], writing: Writing) -> Written:
         """Write many tokens in one run; see `WritingModel.write`."""
         rows = len(tokens)
+        steps = min(writing.steps, self._pace.steps(rows))
         inputs: dict[str, NDArray[Any]] = {
-            "steps": np.array(min(writing.steps, self._pace.steps(rows)), np.int64),
+            "steps": np.array(steps, np.int64),
             "mask": writing.mask,
             "goes_on": writing.goes_on,
             "live": writing.live,
             "least": np.array(writing.least, np.float32),
         }
+        if writing.drawing is not None:
+            inputs |= _drawing_inputs(writing.choice, writing.drawing, steps)
         begun = perf_counter()
-        [written] = self._search("greedy", states, tokens, inputs, ["tokens"])
-        self._pace.note(rows, len(written), perf_counter() - begun)
+        outputs = ["tokens"] if writing.choice == "greedy" else ["tokens", "token_scores"]
+        written = Written(*self._search(writing.choice, states, tokens, inputs, outputs))
+        self._pace.note(rows, len(written.tokens), perf_counter() - begun)
         return written
 
     def write_beams(self, states: States, tokens: NDArray[np.int64], beams: BeamWriting) -> BeamSteps:
@@ -219,3 +233,15 @@ class OnnxStepModel:
 
     def _like(self, tensor: Tensor) -> Tensor:
         return Tensor(np.empty_like(tensor.host)) if self._device is None else self._device.like(tensor)
+
+
+def _drawing_inputs(choice: Choice, drawing: Drawing, steps: int) -> dict[str, NDArray[Any]]:
+    """Return what a graph that draws reads of how it does."""
+    inputs = {
+        "temperature": np.array(drawing.temperature, np.float32),
+        "numbers": drawing.numbers[:steps, :, None],
+    }
+    if choice == "sample_top":
+        inputs["candidates"] = np.array([drawing.candidates], np.int64)
+        inputs["mass"] = np.array(drawing.mass, np.float32)
+    return inputs

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -15,8 +14,7 @@ from s2s_runtime.ort.tensors import States, Tensor
 from s2s_runtime.search.step_model import StepOutput
 
 
-@dataclass(frozen=True, slots=True)
-class Ports:
+class Ports(NamedTuple):
     """The names of what the decoder's graph reads and writes.
 
     Attributes:

@@ -71,7 +71,7 @@ class StepBuffers(Protocol):
         ...
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class States:
     """The recurrent states and memory of some rows. Only `OnnxStepModel` makes, advances and reads them.
 

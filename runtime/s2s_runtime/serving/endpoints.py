@@ -56,7 +56,8 @@ class Endpoints:
             named = {"model": model.name, "version": loaded.version}
             if loaded.manifest.target.feedback == "value":
                 values = await loaded.predict(rows, inference.value_steps(parameters))
-                return json_answer({**named, "values": values.tolist()})
+                plain = {name: array.tolist() for name, (_, array) in inference.value_arrays(values).items()}
+                return json_answer({**named, **plain})
             results = await self._decoded(call, model.name, loaded, rows, parameters)
         return json_answer({**named, "results": [{"text": result.text, **result.to_dict()} for result in results]})
 
@@ -77,9 +78,10 @@ class Endpoints:
             _check_version(model, loaded, call.scope["path_params"].get("version"))
             if loaded.manifest.target.feedback == "value":
                 values = await loaded.predict(request.rows, inference.value_steps(request.parameters))
-                arrays: Any = {"values": ("FP32", values)}
+                arrays = inference.value_arrays(values)
             else:
-                scores = {"return_scores": True} if "score" in request.outputs else {}
+                asked = any(name.rpartition(".")[2] == "score" for name in request.outputs)
+                scores = {"return_scores": True} if asked else {}
                 results = await self._decoded(call, model.name, loaded, request.rows, {**scores, **request.parameters})
                 arrays = inference.token_arrays(results, request.outputs)
         parts, json_bytes = inference.write_answer(model.name, loaded.version, request, arrays)

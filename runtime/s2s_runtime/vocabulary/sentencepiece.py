@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -70,6 +70,19 @@ class PieceModel:
         """The piece that pads, or None."""
         number: int = self._processor.pad_id()
         return None if number < 0 else self.pieces[number]
+
+    def check_all_in(self, symbols: Collection[str]) -> None:
+        """Make sure that whatever text is cut into is among the symbols of a vocabulary.
+
+        Raises:
+            VocabularyError: some of it isn't.
+        """
+        missing = [piece for piece in self.written() if piece not in symbols]
+        if missing:
+            raise VocabularyError(
+                f"symbols: expected every piece of the sentencepiece model, {len(missing)} are missing, such as "
+                f"{missing[0]!r}; leave symbols out to take the model's pieces in its order"
+            )
 
     def written(self) -> list[str]:
         """Return the pieces that a text can be cut into: not control pieces, and not the piece for the unknown."""

@@ -21,9 +21,9 @@ TAGS = Vocabulary("symbol", tuple("abcdef"), end="b")
 TABLE = np.random.default_rng(0).normal(size=(60, SIZE)).astype(np.float32)
 
 
-def outputs(source: np.ndarray) -> np.ndarray:
+def outputs(source: np.ndarray) -> list[np.ndarray]:
     """What a row gives at a position, whatever it is padded with: what it read up to there tells."""
-    return TABLE[source.cumsum(axis=1) % len(TABLE)]
+    return [TABLE[source.cumsum(axis=1) % len(TABLE)]]
 
 
 def manifest(*, masked: bool, length: int | None, texts: bool, **target: object) -> Manifest:
@@ -135,7 +135,7 @@ def test_a_length_beyond_the_model_is_refused() -> None:
 def test_a_run_that_fails_says_of_which_rows() -> None:
     """No memory is one error that names the rows, as on the long way."""
 
-    def fails(source: np.ndarray) -> np.ndarray:
+    def fails(source: np.ndarray) -> list[np.ndarray]:
         raise MemoryError
 
     model = Model(manifest(masked=False, length=7, texts=False), OnePassModel(fails))

@@ -38,7 +38,6 @@ def test_unknown_options_are_errors():
         ("dropout", 1.0, "dropout: expected a number of at least 0 and below 1, got 1.0"),
         ("learning_rate", 0.0, "learning_rate: expected a number above 0, got 0.0"),
         ("valid_fraction", 0.97, "sum to less than 1, got 0.97 and 0.05"),
-        ("padding", "zeros", "padding: 'zeros' needs one-hot input, expected embedding 0, got 64"),
         ("split", "last", "test_fraction: split 'last' has no test part, expected 0, got 0.05"),
         ("learning_rate", float("nan"), "learning_rate: expected a number above 0, got nan"),
         ("clip_norm", float("inf"), "clip_norm: expected a number of at least 0, got inf"),
@@ -58,8 +57,7 @@ def test_values_out_of_range_name_the_option_the_value_and_what_is_allowed(optio
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"attention": "dot", "decoder_units": 100}, "needs as many as the encoder's outputs have, 128, got 100"),
-        ({"kind": "repeat-vector"}, "expected attention 'none' and padding 'space', got 'none' and 'mask'"),
+        ({"kind": "repeat-vector", "attention": "dot"}, "attention: no meaning with model 'repeat-vector', as its dec"),
         ({"padding": "space", "source_unit": "word"}, "'space' needs characters on both sides, got units 'word'"),
     ],
 )

@@ -25,7 +25,8 @@ _MEANINGLESS: Final[Mapping[Kind, Mapping[str, tuple[str, ...]]]] = {
         "its targets may be longer than their sources": ("upsample",),
     },
     "repeat-vector": {
-        "no target is fed to its decoder": _FEEDING,
+        "no target is fed to its decoder": (*_FEEDING, "sampling_steps"),
+        "its decoder sees the source's last output alone": ("attention", "heads"),
         "it reads pairs, each from the beginning": _STREAM,
         "it writes a fixed number of symbols": ("upsample",),
     },

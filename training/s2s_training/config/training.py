@@ -53,13 +53,6 @@ class TrainingConfig:
                 f"padding: 'space' needs characters on both sides, got units {self.data.source_unit!r} and "
                 f"{self.data.target_unit!r}"
             )
-        if self.model.padding != "mask" and "sentencepiece" in (self.data.source_unit, self.data.target_unit):
-            problems.append(f"padding: expected 'mask' with pieces of sentencepiece, got {self.model.padding!r}")
-        if self.model.padding != "mask" and (self.data.min_count > 1 or self.data.vocabulary_size is not None):
-            problems.append(
-                f"min_count, vocabulary_size: a model that reads its padding has no unknown symbol, expected padding "
-                f"'mask', got {self.model.padding!r}"
-            )
         if problems:
             raise ConfigError("; ".join(problems))
 
