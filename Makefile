@@ -15,7 +15,7 @@ PROJECTS := $(wildcard */pyproject.toml)
 JAVASCRIPT := runtime/javascript
 JAVASCRIPT_CASES := .cache/javascript
 
-.PHONY: help setup test official fuzz lint types demo docs tables architecture pictures screenshots clean test-runtime test-lowest test-newest test-lowest-export test-newest-export test-javascript test-browser test-ray test-spark test-platforms test-load bench-batch wheels parity bench bench-export bench-peers bench-serve bench-streaming \
+.PHONY: help setup test official fuzz lint types demo docs tables architecture pictures screenshots clean test-runtime test-lowest test-newest test-lowest-export test-newest-export test-javascript test-browser test-ray test-spark test-platforms test-load bench-batch bench-deploy wheels parity bench bench-export bench-peers bench-serve bench-streaming \
 	recipe-translator recipe-words recipe-words-baseline recipe-pronunciation recipe-cmudict recipe-addition \
 	recipe-curves recipe-language-model recipe-tagger recipe-pronunciation-one-pass
 
@@ -145,6 +145,9 @@ test-platforms: $(PLATFORMS_VENV)/.installed ## Try a bundle on the platforms of
 
 bench-batch: $(RAY_VENV)/.installed ## Decode 200,000 rows by s2s-batch while its workers, and it itself, are killed; then time it
 	$(RAY_VENV)/bin/python benchmarks/batch_faults.py tests/fixtures/tiny.s2s
+
+bench-deploy: $(VENV)/.installed ## Time fresh processes to their first answer, and measure the memory of several with one model
+	$(BIN)/python benchmarks/deployment.py tests/fixtures/tiny.s2s --large .cache/deployment/words.s2s
 
 wheels: $(VENV)/.installed ## Build the three wheels into dist/ and check what an index would show of them
 	rm -rf dist

@@ -77,6 +77,11 @@ class OnnxStepModel:
         """See `WritingModel.choices`."""
         return frozenset(choice for choice in CHOICES if choice in self._sessions)
 
+    def open_graphs(self) -> None:
+        """Open the graphs of greedy and beam search now: forked processes may share them, see `BundleSessions`."""
+        for name in ("encoder", "greedy", "beam") if self.can_write else ("encoder", "decoder"):
+            self._session(name, 1)
+
     def _session(self, name: str, rows: int) -> Session:
         """Return the session that runs a graph on so many rows: see `s2s_runtime.ort.thread_rule`."""
         return self._sessions[name] if self.alone is None or rows > self.rows_alone else self.alone[name]

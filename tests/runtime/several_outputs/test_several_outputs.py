@@ -8,13 +8,19 @@ import numpy as np
 import pytest
 from fake_models import number_manifest
 
-from s2s_runtime import Vocabulary
+from s2s_runtime import Decoder, Vocabulary
 from s2s_runtime.bundle.further_outputs import FurtherOutput
 from s2s_runtime.bundle.manifest_file import Manifest, TargetSpec
+from s2s_runtime.decoding.line_format import LineFormat
+from s2s_runtime.decoding.records import RecordLines
+from s2s_runtime.decoding.text_files import DecodeLines
 from s2s_runtime.ensembles import ensemble
-from s2s_runtime.errors import BundleError, OptionError
+from s2s_runtime.errors import BundleError, InputError, OptionError
 from s2s_runtime.model import Model
 from s2s_runtime.one_pass.pass_model import OnePassModel
+from s2s_runtime.serving import inference
+from s2s_runtime.serving.options import ServingOptions
+from s2s_runtime.serving.request_options import OptionReader
 
 TAGS, INTENTS, SOURCES = 5, 3, 8
 RNG = np.random.default_rng(0)
@@ -175,3 +181,48 @@ def test_values_alone_are_a_dictionary() -> None:
     np.testing.assert_array_equal(predicted["first"][1, :3], TABLES[2][2, :3])
     np.testing.assert_array_equal(predicted["second"], TABLES[2][[1, 2, 3, 7], 1:2])
     assert model.predict([])["first"].shape == (0, 0, 2)
+
+
+def test_lines_and_records_hold_every_output() -> None:
+    """Behind the first, with tabs between; named where fields have names; other formats have no place for them."""
+    decoding = tagger().prepare()
+    [result] = decoding.decode([[1]], None)
+    intent, level = result.outputs["intent"].text, " ".join(f"{value:.9g}" for value in TABLES[2][1, 0])
+    work = DecodeLines(decoding, LineFormat(outputs=True))
+    assert work(["1"], 0) == f"{result.text}\t{intent}\t{level}\n"
+    assert DecodeLines(decoding, LineFormat())(["1"], 0) == f"{result.text}\n"
+    rows = RecordLines(work, "tsv", "words")
+    assert rows(["words", "1"], 0) == f"words\toutput\tintent\tlevel\n1\t{result.text}\t{intent}\t{level}\n"
+    made = json.loads(RecordLines(work, "jsonl", "text")(['{"text": "1"}'], 0))
+    assert (made["output"], made["intent"]) == (result.text, intent)
+    assert made["level"] == TABLES[2][1, :1].tolist()
+    with pytest.raises(InputError, match="has a field 'intent' already"):
+        RecordLines(work, "tsv", "words")(["words\tintent", "1\t2"], 0)
+
+
+def test_a_server_gives_every_output() -> None:
+    """Tensors of the Open Inference Protocol are named by their outputs, and shorter rows are filled."""
+    results = tagger().generate([[3, 3], [1]], num_hypotheses=2, return_scores=True)
+    names = [str(spec["name"]) for spec in inference.output_specs(manifest())]
+    assert names[3:] == ["intent.text", "intent.score", "intent.tokens", "level.values"]
+    arrays = inference.token_arrays(results, names)
+    assert arrays["intent.text"][1].tolist() == [
+        [hypothesis.text for hypothesis in result.outputs["intent"].hypotheses] for result in results
+    ]
+    np.testing.assert_array_equal(arrays["level.values"][1][0], TABLES[2][3, :2])
+    np.testing.assert_array_equal(arrays["level.values"][1][1], [TABLES[2][1, 0], [0, 0]])
+    reader = OptionReader(manifest(), {}, ServingOptions())
+    assert reader.read({"num_hypotheses": 3}).options.beam_size == 3  # no beam has to be asked for
+
+
+def test_other_ways_to_decode_give_every_output() -> None:
+    """One by one, in the place of a batch of others, and with likely first tokens."""
+    model, wanted = tagger(), [result.outputs["intent"].ids for result in tagger().generate(ROWS)]
+    assert [result.outputs["intent"].ids for result in model.generate_iter(ROWS)] == wanted
+    with Decoder(model) as decoder:
+        assert [decoder.submit(row).result().outputs["intent"].ids for row in ROWS] == wanted
+    [result] = model.generate(ROWS[:1], return_alternatives=True, num_hypotheses=2)
+    assert result.outputs["intent"].ids == wanted[0]
+    assert "".join(model.stream([2, 2, 2, 2], max_source_length=2, on_long="split")) == " ".join(
+        str(token) for _ in range(2) for token in TABLES[0][2, :2].argmax(-1)
+    )
