@@ -206,7 +206,7 @@ test-load: $(VENV)/.installed ## Kill and reload s2s-serve under 100,000 request
 	$(BIN)/python benchmarks/serve_faults.py tests/fixtures/tiny.s2s tests/fixtures/tiny-onehot.s2s
 	$(BIN)/python benchmarks/serve_leavers.py tests/fixtures/tiny.s2s
 
-bench-peers: ONLY ?= canonical,large,attention,words,text
+bench-peers: ONLY ?= canonical,large,attention,words,tagger,text
 bench-peers: ROUNDS ?= 7
 bench-peers: $(VENV)/.installed ## Time it beside what people would use instead (ONLY=cases ROUNDS=n MODEL=translator PAIRS=tsv)
 	$(BIN)/python benchmarks/compare.py --only $(ONLY) --rounds $(ROUNDS) $(if $(MODEL),--model "$(MODEL)") $(if $(PAIRS),--pairs "$(PAIRS)")

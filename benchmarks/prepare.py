@@ -12,9 +12,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 from measuring.cases import BEAM_SIZE
-from peers.interface import BUNDLE_FOLDER, FLOAT16_FOLDER, INT8_FOLDER, PRODUCTS_FILE, Problem
+from peers.interface import (
+    BUNDLE_FOLDER,
+    FLOAT16_FOLDER,
+    INT8_FOLDER,
+    PLAIN_FILE,
+    PRODUCTS_FILE,
+    SOURCE_SYMBOL,
+    TARGET_SYMBOL,
+    Problem,
+)
 from peers.weights import AttentionWeights, Weights
-from problems import attentional, canonical
+from problems import attentional, canonical, tagger
 
 if TYPE_CHECKING:
     from s2s_runtime.vocabulary.vocabulary_file import VocabularyFile
@@ -40,7 +49,7 @@ def prepare(
     pairs: Annotated[Path | None, typer.Option(help="Pairs (TSV) whose sources are decoded; for case text.")] = None,
     fewer_bits: Annotated[str, typer.Option(help="Of the second bundle: int8, float16 or none.")] = "int8",
 ) -> None:
-    """Write weights.npz, problem.json, model.s2s, one of fewer bits and, for canonical models, products.onnx."""
+    """Write weights.npz, problem.json, model.s2s, one of fewer bits (no tagger) and, where asked of, other graphs."""
     fewer = REDUCED[fewer_bits]
     from s2s_training.quiet_import import import_quietly
 
@@ -51,6 +60,8 @@ def prepare(
         _prepare_text(folder, model, pairs, fewer)
     elif case in ("attention", "words"):
         _prepare_attention(folder, ATTENTION if case == "attention" else WORDS, fewer)
+    elif case == "tagger":
+        _prepare_tagger(folder)
     else:
         _prepare_canonical(folder, 1024 if case == "large" else 256, fewer)
 
@@ -75,6 +86,41 @@ def _prepare_canonical(folder: Path, units: int, fewer: Reduced) -> None:
     problem.write(folder)
     _write_products(products, folder / PRODUCTS_FILE)
     _export_canonical(weights, problem, canonical.END_ID, folder, fewer)
+
+
+def _prepare_tagger(folder: Path) -> None:
+    import tensorflow as tf
+    import tf2onnx
+    from peers.tagger_keras import build_tagger
+
+    from s2s_runtime import PaddingPolicy, Vocabulary, VocabularyFile
+
+    weights = tagger.random_weights(seed=1)
+    weights.write(folder)
+    sources, expected = tagger.random_sources(weights, SENTENCES, seed=2)
+    Problem(
+        model="random weights",
+        shape=f"{tagger.WORDS:,} words, an embedding and a bidirectional LSTM of {tagger.UNITS} units, "
+        f"{tagger.TAGS} tags, sentences of {tagger.LENGTH} words",
+        start_id=0,
+        end_id=None,
+        padding_id=0,
+        steps=tagger.LENGTH,
+        sources=sources,
+        expected={1: expected},
+    ).write(folder)
+    sides = (SOURCE_SYMBOL, tagger.WORDS), (TARGET_SYMBOL, tagger.TAGS)
+    symbols = [tuple(form.format(i) for i in range(size)) for form, size in sides]
+    vocabulary = VocabularyFile(
+        Vocabulary("symbol", symbols[0], padding=symbols[0][0]),
+        Vocabulary("symbol", symbols[1]),
+        PaddingPolicy(masked=False, id=0, length=tagger.LENGTH),
+    )
+    _export(lambda: build_tagger(weights), folder, {}, vocabulary=vocabulary)
+    model, signature = build_tagger(weights), [tf.TensorSpec((None, None), tf.int32, name="words")]
+    called = tf.function(lambda words: model(words, training=False), input_signature=signature)
+    plain, _ = tf2onnx.convert.from_function(called, signature, opset=18)
+    (folder / PLAIN_FILE).write_bytes(plain.SerializeToString())
 
 
 def _prepare_text(folder: Path, model: Path, pairs: Path, fewer: Reduced) -> None:

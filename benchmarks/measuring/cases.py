@@ -18,11 +18,13 @@ class Cell:
         batch: sentences decoded at once.
         beam: 1 = greedy.
         sentences: the first so many are decoded, batch after batch, in what is timed as one; 0 = one batch.
+        texts: whether texts are given and asked for, instead of ids.
     """
 
     batch: int
     beam: int = 1
     sentences: int = 0
+    texts: bool = False
 
     @property
     def count(self) -> int:
@@ -57,6 +59,8 @@ _PRODUCTS = ("products:numpy", "products:torch", "products:onnxruntime")
 # At batch 1 eight sentences are timed together: their lengths differ.
 _SEARCHES = (Cell(1, sentences=8), Cell(32), Cell(1, BEAM_SIZE, 8), Cell(32, BEAM_SIZE))
 
+_TAGGERS = ("tagger_keras:predict", "tagger_keras:function", "tagger_keras:xla", "tagger_xla", "tagger_jax")
+
 CASES = {
     "canonical": Case(
         "the canonical translator, 256 units", ("keras_predict", *_COMPILED, *_OURS, *_PRODUCTS), _BATCHES, "step"
@@ -76,6 +80,12 @@ CASES = {
         ("torch_eager", "torch_compile", "xla", "jax_scan", "tf2onnx_loop", *_OURS),
         (Cell(256, sentences=10_000),),
         "sentences",
+    ),
+    "tagger": Case(
+        "a tagger of one pass",
+        (*_TAGGERS, "tagger_jax:apart", "tagger_onnx:plain", "tagger_onnx:graph", "ours"),
+        (*_BATCHES, *(Cell(cell.batch, texts=True) for cell in _BATCHES)),
+        "batch",
     ),
 }
 

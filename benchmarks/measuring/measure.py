@@ -80,7 +80,8 @@ class Worker:
         Raises:
             PeerError: some do, and the peer has no reason to.
         """
-        answer = self.ask(do="decode", batch=cell.batch, beam=cell.beam, count=cell.count, repeats=repeats)
+        how = {"batch": cell.batch, "beam": cell.beam, "count": cell.count, "texts": cell.texts}
+        answer = self.ask(do="decode", repeats=repeats, **how)
         wrong: int = answer["wrong_rows"]
         if wrong and str(cell.beam) not in self._about["may_differ"]:
             raise PeerError(

@@ -83,7 +83,7 @@ def _heads(results: dict[str, Any]) -> list[str]:
     heads = []
     for cell in results["cells"]:
         search = "" if not beams else "greedy, " if cell["beam"] == 1 else f"beam {cell['beam']}, "
-        heads.append(f"{search}batch {cell['batch']}")
+        heads.append(f"{search}{'texts, ' if cell.get('texts') else ''}batch {cell['batch']}")
     return heads
 
 

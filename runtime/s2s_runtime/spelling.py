@@ -42,6 +42,20 @@ def option(name: str, value: str | None = None) -> str:
     return argument if value is None else f"{argument}={value or 'True'}"
 
 
+def option_each(name: str, values: Iterable[str]) -> str:
+    """Spell an option that is given several values.
+
+    >>> option_each("end", ["a", "b"])
+    "end=['a', 'b']"
+    >>> with as_flags():
+    ...     option_each("end", ["a", "b"])
+    '--end a --end b'
+    """
+    if _FLAGS.get():
+        return " ".join(option(name, value) for value in values)
+    return f"{option(name)}={list(values)}"
+
+
 def option_by_name(name: str, values: Mapping[str, str]) -> str:
     """Spell an option that says something of each of several things, by their names.
 

@@ -25,12 +25,13 @@ def halved(graphs: Graphs, facts: Understanding) -> Graphs:
     """Return the same graphs, computing in float16.
 
     Raises:
-        ExportError: the model gives values, whose loss isn't measured, or a graph has no float16 form.
+        ExportError: the model, or an output of it, gives values, whose loss isn't measured, or a graph has no float16
+            form.
     """
-    if facts.target.feedback == "value":
+    if facts.what_gives_values:
         raise ExportError(
-            f"{option('dtype', 'float16')}: this model gives values, whose loss by float16 isn't measured here; "
-            "export it in float32"
+            f"{option('dtype', 'float16')}: {facts.what_gives_values} gives values, whose loss by float16 isn't "
+            "measured here; export it in float32"
         )
     sources = [tensor.name for tensor in facts.source.inputs]
     further = [tensor_name(output.target, place) for place, output in enumerate(facts.further, 1)]

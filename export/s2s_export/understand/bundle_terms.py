@@ -77,6 +77,12 @@ class Understanding:
     further: tuple[FurtherTerms, ...] = ()
 
     @property
+    def what_gives_values(self) -> str:
+        """What of the model gives values, in words; empty where all that it gives is tokens."""
+        named = [own.name for own in (self.target, *(each.target for each in self.further)) if own.feedback == "value"]
+        return "" if not named else "this model" if named == [None] else f"the output {named[0]!r}"
+
+    @property
     def without_start(self) -> bool:
         """Whether a language model has no start token: it goes on from a token at least."""
         return self.without_source and self.target.feedback == "token" and self.target.start_id is None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import io
 import logging
 import os
 import shutil
@@ -114,6 +115,8 @@ def with_manners(run: Run) -> Run:
         del version  # its callback has answered
         outer = _MANNERS.get()  # of the group
         token = _MANNERS.set(Manners(verbose or outer.verbose, quiet or outer.quiet))
+        if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+            sys.stdout.reconfigure(errors="backslashreplace")  # of names that the terminal has no letters for
         try:
             with one_line_errors():
                 if verbose and quiet:
@@ -172,7 +175,7 @@ def one_line_errors() -> Iterator[None]:
         if sys.stdout is not None:
             sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains again while leaving
+        _drop_unwritten()
         raise typer.Exit(1) from None
     except BaseException as error:
         if _is_interrupt(error):
@@ -185,8 +188,21 @@ def one_line_errors() -> Iterator[None]:
             raise
         if manners().verbose and not isinstance(error, UsageError):
             typer.echo("".join(traceback.format_exception(error)).rstrip(), err=True)
+        _drop_unwritten()
         warn(f"error: {error}")
         raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
+
+
+def _drop_unwritten() -> None:
+    """Let go of what standard output can't take: its reader has ended, or its disk is full.
+
+    Python tries to write it once more while it leaves, and complains.
+    """
+    if sys.stdout is not None:
+        try:
+            sys.stdout.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager

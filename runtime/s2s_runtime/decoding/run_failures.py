@@ -31,10 +31,16 @@ def failures_of(sources: Sequence[int] | Ints, time: int) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        reason = _reason(error)
-        if reason is None:
+        failure = failure_of(error, sources, time)
+        if failure is None:
             raise
-        raise RunError.of([int(source) for source in sources], time, reason) from error
+        raise failure from error
+
+
+def failure_of(error: Exception, sources: Sequence[int] | Ints, time: int) -> RunError | None:
+    """Return what `failures_of` raises for an error; None where it is another error than these."""
+    reason = _reason(error)
+    return None if reason is None else RunError.of([int(source) for source in sources], time, reason)
 
 
 def search_apart(search: Search, batch: Batch, *, trim: bool) -> Iterator[SentenceHypotheses]:

@@ -14,6 +14,8 @@ from random_weights import randomise
 import s2s_runtime
 from s2s_export import ExportError, ExportOptions, export
 from s2s_export.exporter import take_apart
+from s2s_export.graphs.bundle_graphs import Graphs
+from s2s_export.reduce.int8 import quantized
 
 pytestmark = pytest.mark.tensorflow
 
@@ -171,3 +173,29 @@ def test_command(tmp_path: Path, model: keras.Model) -> None:
     code, _, errors = run(tmp_path / "m.keras", "--target-vocab", "slots.json", *named, "--dry-run")
     assert code == 2
     assert "--target-vocab: expected NAME=FILE for each output" in " ".join(errors.split())
+
+
+def test_outputs_that_are_alike() -> None:
+    """They are the steps of one sequence, as those of unrolled models are, and the note says so; named, they aren't."""
+    window = keras.Input((4, 3))
+    last = layers.LSTM(4)(window)
+    model = keras.Model(window, [layers.Dense(2, activation="softmax", name=name)(last) for name in "pqr"])
+    randomise(model)
+    _, _, facts = take_apart(model, ExportOptions())
+    assert (facts.target.max_length, facts.further) == (3, ())
+    assert "p, q, r are alike" in facts.notes[0]
+    assert "decoder_output=['p', 'q', 'r'] says they are not" in facts.notes[0]
+    _, _, facts = take_apart(model, ExportOptions(decoder_output=["p", "q", "r"]))
+    assert (facts.target.name, len(facts.further)) == ("p", 2)
+
+
+def test_fewer_bits_are_measured_of_each(tmp_path: Path, model: keras.Model) -> None:
+    """What int8 changes is said of each output of tokens; of values it isn't measured, and the output is named."""
+    _, _, facts = take_apart(model, ExportOptions())
+    assert facts.what_gives_values == "the output 'level'"
+    with pytest.raises(ExportError, match="the output 'level' gives values, whose loss by int8 isn't measured"):
+        quantized(Graphs({}, (), ()), facts, "int8", {})
+    tokens = ["slots", "intent"]
+    done = export(model, tmp_path / "m.s2s", quantize="int8", decoder_output=tokens, verify_sources=2)
+    measured = done.manifest.verification["quantization"]["searches"]
+    assert [each["search"] for each in measured] == ["slots: best symbols", "intent: best symbols"]

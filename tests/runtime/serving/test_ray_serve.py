@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from http.client import HTTPConnection
 from typing import Any
 
+import numpy as np
 import pytest
 from places import ROOT, TINY
 
@@ -40,14 +42,20 @@ def app() -> Iterator[Any]:
     sys.path.remove(str(ROOT))
 
 
-def ask(content: object, path: str = "/generate") -> tuple[int, Any]:
-    """The status and content of an answer."""
+def asked(content: object, path: str = "/generate") -> tuple[int, bytes]:
+    """The status and body of an answer."""
     connection = HTTPConnection("127.0.0.1", 18765, timeout=120)
     connection.request("POST", path, json.dumps(content))
     answer = connection.getresponse()
     body = answer.read()
     connection.close()
-    return answer.status, json.loads(body)
+    return answer.status, body
+
+
+def ask(content: object, path: str = "/generate") -> tuple[int, Any]:
+    """The status and content of an answer."""
+    status, body = asked(content, path)
+    return status, json.loads(body)
 
 
 def replicas() -> list[int]:
@@ -75,6 +83,19 @@ def test_replicas_answer_over_http(app: Any) -> None:
     status, content = ask(given, "/v2/models/tiny/infer")
     [texts] = [output["data"] for output in content["outputs"] if output["name"] == "text"]
     assert (status, texts) == (200, [result.text for result in model.generate(TEXTS[:2])])
+
+    triton = pytest.importorskip("tritonclient.http", reason="needs tritonclient")
+    tensor = triton.InferInput("text", [2], "BYTES")
+    tensor.set_data_from_numpy(np.array(TEXTS[:2], object))
+    with triton.InferenceServerClient("127.0.0.1:18765") as client:
+        answer = client.infer("tiny", [tensor], parameters={"beam_size": 3}).as_numpy("text")
+    assert [text.decode() for text in answer[:, 0]] == [
+        result.text for result in model.generate(TEXTS[:2], beam_size=3)
+    ]
+    pieces = re.findall(
+        r'data: {"text":"(.*?)"}', asked({"text": TEXTS[1], "stream": True})[1].decode().partition("event:")[0]
+    )
+    assert "".join(pieces) == model.generate(TEXTS[1:2])[0].text
 
     before = replicas()
     assert len(before) == 2

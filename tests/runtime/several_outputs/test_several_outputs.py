@@ -18,9 +18,6 @@ from s2s_runtime.ensembles import ensemble
 from s2s_runtime.errors import BundleError, InputError, OptionError
 from s2s_runtime.model import Model
 from s2s_runtime.one_pass.pass_model import OnePassModel
-from s2s_runtime.serving import inference
-from s2s_runtime.serving.options import ServingOptions
-from s2s_runtime.serving.request_options import OptionReader
 
 TAGS, INTENTS, SOURCES = 5, 3, 8
 RNG = np.random.default_rng(0)
@@ -202,6 +199,9 @@ def test_lines_and_records_hold_every_output() -> None:
 
 def test_a_server_gives_every_output() -> None:
     """Tensors of the Open Inference Protocol are named by their outputs, and shorter rows are filled."""
+    inference, options, readers = (
+        pytest.importorskip(f"s2s_runtime.serving.{name}") for name in ("inference", "options", "request_options")
+    )
     results = tagger().generate([[3, 3], [1]], num_hypotheses=2, return_scores=True)
     names = [str(spec["name"]) for spec in inference.output_specs(manifest())]
     assert names[3:] == ["intent.text", "intent.score", "intent.tokens", "level.values"]
@@ -211,7 +211,7 @@ def test_a_server_gives_every_output() -> None:
     ]
     np.testing.assert_array_equal(arrays["level.values"][1][0], TABLES[2][3, :2])
     np.testing.assert_array_equal(arrays["level.values"][1][1], [TABLES[2][1, 0], [0, 0]])
-    reader = OptionReader(manifest(), {}, ServingOptions())
+    reader = readers.OptionReader(manifest(), {}, options.ServingOptions())
     assert reader.read({"num_hypotheses": 3}).options.beam_size == 3  # no beam has to be asked for
 
 
