@@ -16,7 +16,7 @@ from s2s_export.convert.weighted_model import WeightedModel
 from s2s_export.errors import ExportError
 from s2s_runtime.bundle.manifest_file import GraphFile, describe_file
 from s2s_runtime.files.atomic_write import finish_exchange, replacing, replacing_folder
-from s2s_runtime.spelling import option
+from s2s_runtime.spelling import option, shown
 
 WEIGHTS: Final = "weights.bin"
 MANIFEST: Final = "manifest.json"
@@ -27,8 +27,11 @@ def refuse_existing(path: Path, *, force: bool) -> None:
     """Check the place of a bundle before any work is done.
 
     Raises:
-        ExportError: something is there and may not be replaced, or the folder above is missing.
+        ExportError: something is there and may not be replaced, or the folder above is missing, or the name isn't
+            UTF-8, which onnxruntime doesn't open.
     """
+    if str(path) != str(path).encode(errors="replace").decode():
+        raise ExportError(f"{shown(str(path))}: expected a name in UTF-8; give another with {option('output', 'NAME')}")
     if path.parent.is_dir():
         finish_exchange(path)
     if path.exists() and not force:

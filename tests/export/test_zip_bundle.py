@@ -9,6 +9,7 @@ import pytest
 
 import s2s_runtime
 from s2s_export import ExportError, ExportOptions, export
+from s2s_export.write import refuse_existing
 
 pytestmark = pytest.mark.tensorflow
 OPTIONS = ExportOptions(start_id=1, end_ids=(2,), max_length=6)
@@ -48,3 +49,9 @@ def test_only_a_bundle_is_replaced(model: keras.Model, tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="exists and is no bundle"):
         export(model, path, OPTIONS, force=True)
     assert path.read_bytes() == b"somebody's letters"
+
+
+def test_a_place_whose_name_is_not_utf8(tmp_path: Path) -> None:
+    """It is refused before any work is done, as onnxruntime can't open it."""
+    with pytest.raises(ExportError, match=r"b\\udce9.s2s': expected a name in UTF-8; give another with output="):
+        refuse_existing(tmp_path / "b\udce9.s2s", force=False)

@@ -124,3 +124,10 @@ def test_the_command_line_wins_and_a_kept_configuration_repeats_the_run(tmp_path
     for history in histories:
         del history["seconds"]
     assert histories[0] == histories[1]
+
+
+def test_names_that_are_not_utf8(tmp_path):
+    """A configuration can't hold the name of such a file, and says so; nothing is written."""
+    with pytest.raises(ConfigError, match=r"expected names in UTF-8, got .*w\\udce9"):
+        write_config(tmp_path / "config.toml", default_config("w\udce9.tsv"))
+    assert not list(tmp_path.iterdir())

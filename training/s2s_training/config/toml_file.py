@@ -16,7 +16,7 @@ import tomli_w
 from s2s_runtime.declared_options import declared
 from s2s_runtime.errors import S2SError
 from s2s_runtime.files.atomic_write import write_text
-from s2s_runtime.spelling import did_you_mean
+from s2s_runtime.spelling import did_you_mean, shown
 from s2s_training.config.data import DataConfig
 from s2s_training.config.fit import FitConfig
 from s2s_training.config.model import ModelConfig
@@ -28,10 +28,18 @@ SECTIONS: Mapping[str, type] = {"data": DataConfig, "model": ModelConfig, "fit":
 
 
 def write_config(path: Path, config: TrainingConfig) -> None:
-    """Write every field of a configuration; the file appears whole, or not at all."""
+    """Write every field of a configuration; the file appears whole, or not at all.
+
+    Raises:
+        ConfigError: a value can't be written as UTF-8: the name of a file that isn't.
+    """
     sections = config.to_dict().items()
     content = {section: {name: _spell(value) for name, value in values.items()} for section, values in sections}
-    write_text(path, tomli_w.dumps(content))
+    try:
+        write_text(path, tomli_w.dumps(content))
+    except UnicodeEncodeError as error:
+        line = error.object[: error.start].rpartition("\n")[2] + error.object[error.start :].partition("\n")[0]
+        raise ConfigError(f"{path}: expected names in UTF-8, got {shown(line)}; rename the file") from error
 
 
 def read_options(path: Path) -> dict[str, Any]:
