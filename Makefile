@@ -7,13 +7,15 @@ DOCS_VENV := .venv-docs
 LOWEST_VENV := .venv-lowest
 NEWEST_VENV := .venv-newest
 RAY_VENV := .venv-ray
+SPARK_VENV := .venv-spark
+PLATFORMS_VENV := .venv-platforms
 BIN := $(VENV)/bin
 RUNTIME_BIN := $(RUNTIME_VENV)/bin
 PROJECTS := $(wildcard */pyproject.toml)
 JAVASCRIPT := runtime/javascript
 JAVASCRIPT_CASES := .cache/javascript
 
-.PHONY: help setup test official fuzz lint types demo docs tables architecture pictures screenshots clean test-runtime test-lowest test-newest test-lowest-export test-newest-export test-javascript test-browser test-ray bench-batch wheels parity bench bench-export bench-peers bench-serve \
+.PHONY: help setup test official fuzz lint types demo docs tables architecture pictures screenshots clean test-runtime test-lowest test-newest test-lowest-export test-newest-export test-javascript test-browser test-ray test-spark test-platforms test-load bench-batch bench-deploy wheels parity bench bench-export bench-gpu bench-peers bench-serve bench-streaming \
 	recipe-translator recipe-words recipe-words-baseline recipe-pronunciation recipe-cmudict recipe-addition \
 	recipe-curves recipe-language-model recipe-tagger recipe-pronunciation-one-pass
 
@@ -109,8 +111,8 @@ test-javascript: need-npm $(JAVASCRIPT)/node_modules/.installed $(JAVASCRIPT_CAS
 test-browser: need-npm need-chromium $(JAVASCRIPT)/node_modules/.installed $(JAVASCRIPT_CASES)/compared/cases.json ## The same in chromium, and try the example page there (needs npm and Debian's chromium)
 	cd $(JAVASCRIPT) && npm run --silent test:browser -- $(CURDIR)/$(JAVASCRIPT_CASES)/compared $(CURDIR)/$(JAVASCRIPT_CASES)/page.png
 
-need-npm need-chromium: need-%: # programs, said before anything is installed
-	@command -v $* >/dev/null || { echo "$(MAKECMDGOALS) needs $*, which isn't here: apt-get install $*" >&2; exit 1; }
+need-npm need-chromium need-java: need-%: # programs, said before anything is installed
+	@command -v $* >/dev/null || { echo "$(MAKECMDGOALS) needs $*, which isn't here: apt-get install $(if $(filter java,$*),openjdk-17-jre-headless,$*)" >&2; exit 1; }
 
 # Ray and pyarrow are large, and only batch jobs need them.
 $(RAY_VENV)/.installed: constraints.txt runtime/pyproject.toml
@@ -121,8 +123,31 @@ $(RAY_VENV)/.installed: constraints.txt runtime/pyproject.toml
 test-ray: $(RAY_VENV)/.installed ## Run the tests of batch jobs in an environment with Ray
 	$(RAY_VENV)/bin/python -m pytest tests/runtime/ray
 
+# So are Spark and its Java.
+$(SPARK_VENV)/.installed: constraints.txt runtime/pyproject.toml
+	$(PYTHON) -m venv $(SPARK_VENV)
+	$(SPARK_VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable "runtime[cpu,spark]" pytest hypothesis
+	touch $@
+
+test-spark: need-java $(SPARK_VENV)/.installed ## Run the tests of Spark's tables in an environment with Spark (needs Java 17)
+	$(SPARK_VENV)/bin/python -m pytest tests/runtime/spark
+
+# Without constraints: KServe's client holds others to versions of its own.
+$(PLATFORMS_VENV)/.installed: runtime/pyproject.toml pyproject.toml
+	$(PYTHON) -m venv $(PLATFORMS_VENV)
+	$(PLATFORMS_VENV)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(PLATFORMS_VENV)/bin/python -m pip install --quiet --group platforms --editable "runtime[cpu,cli,serve]" pytest hypothesis
+	touch $@
+
+test-platforms: $(PLATFORMS_VENV)/.installed ## Try a bundle on the platforms of others: Ray Serve, KServe's client and classes, Kubernetes' schema
+	$(PLATFORMS_VENV)/bin/python -m pytest $(addprefix tests/runtime/serving/test_,ray_serve.py kserve.py deployment.py) \
+		-W ignore::ResourceWarning -W ignore::pytest.PytestUnraisableExceptionWarning
+
 bench-batch: $(RAY_VENV)/.installed ## Decode 200,000 rows by s2s-batch while its workers, and it itself, are killed; then time it
 	$(RAY_VENV)/bin/python benchmarks/batch_faults.py tests/fixtures/tiny.s2s
+
+bench-deploy: $(VENV)/.installed ## Time fresh processes to their first answer, and measure the memory of several with one model
+	$(BIN)/python benchmarks/deployment.py tests/fixtures/tiny.s2s --large .cache/deployment/words.s2s
 
 wheels: $(VENV)/.installed ## Build the three wheels into dist/ and check what an index would show of them
 	rm -rf dist
@@ -163,15 +188,25 @@ bench: $(VENV)/.installed ## Time the runtime alone: latency and throughput, gre
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/option_costs.py
 
+bench-gpu: ROUNDS ?= 7
+bench-gpu: $(VENV)/.installed ## Time the paths of GPUs beside PyTorch on CUDA; without a GPU, try them on the CPU
+	$(BIN)/python benchmarks/gpu.py --rounds $(ROUNDS)
+
 bench-export: $(VENV)/.installed ## How time and memory of an export grow with the model, over four sizes
 	$(BIN)/python benchmarks/export_growth.py
 
 bench-serve: ROUNDS ?= 3
-bench-serve: $(VENV)/.installed ## Time s2s-serve beside generate and a naive server; then kill and reload it under 100,000 requests
+bench-serve: $(VENV)/.installed ## Time s2s-serve beside generate and a naive server
 	$(BIN)/python benchmarks/serve.py --rounds $(ROUNDS)
-	$(BIN)/python benchmarks/serve_faults.py tests/fixtures/tiny.s2s
 
-bench-peers: ONLY ?= canonical,large,attention,words,text
+bench-streaming: $(VENV)/.installed ## Time training on pairs that lie on the disk beside the same pairs in memory
+	$(BIN)/python benchmarks/streamed_training.py train --pairs 60000
+
+test-load: $(VENV)/.installed ## Kill and reload s2s-serve under 100,000 requests; then let thousands of clients go before they are answered
+	$(BIN)/python benchmarks/serve_faults.py tests/fixtures/tiny.s2s tests/fixtures/tiny-onehot.s2s
+	$(BIN)/python benchmarks/serve_leavers.py tests/fixtures/tiny.s2s
+
+bench-peers: ONLY ?= canonical,large,attention,words,tagger,text
 bench-peers: ROUNDS ?= 7
 bench-peers: $(VENV)/.installed ## Time it beside what people would use instead (ONLY=cases ROUNDS=n MODEL=translator PAIRS=tsv)
 	$(BIN)/python benchmarks/compare.py --only $(ONLY) --rounds $(ROUNDS) $(if $(MODEL),--model "$(MODEL)") $(if $(PAIRS),--pairs "$(PAIRS)")
@@ -256,4 +291,4 @@ need-%: # said before an environment is built
 	@test -n "$($*)" || { echo "$(MAKECMDGOALS) needs $*: give $*=PATH, as the README shows" >&2; exit 1; }
 
 clean: ## Remove environments, builds and runs
-	rm -rf $(VENV) $(RUNTIME_VENV) $(DOCS_VENV) $(LOWEST_VENV)* $(NEWEST_VENV)* $(RAY_VENV) dist runs site .cache $(JAVASCRIPT)/node_modules $(JAVASCRIPT)/types
+	rm -rf $(VENV) $(RUNTIME_VENV) $(DOCS_VENV) $(LOWEST_VENV)* $(NEWEST_VENV)* $(RAY_VENV) $(SPARK_VENV) $(PLATFORMS_VENV) dist runs site .cache $(JAVASCRIPT)/node_modules $(JAVASCRIPT)/types

@@ -16,12 +16,14 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from pathlib import Path
 from typing import Annotated, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import typer
+from measuring.marked_processes import MARK, marked_processes
 
 import s2s_runtime
 
@@ -79,13 +81,16 @@ def _killed(command: list[str], output: Path, every: float, drivers: int, rows: 
 
     Where an n-th of the rows is written, the command itself is killed too, `drivers` times.
     """
-    chance, killed, before = random.Random(2), 0, _workers()
+    chance, killed, mark = random.Random(2), 0, uuid.uuid4().hex
+    environment = {**os.environ, MARK: mark}
     for attempt in range(drivers + 1):
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
+        )
         last = time.monotonic()
         while process.poll() is None:
             time.sleep(0.05)
-            if time.monotonic() - last > every and (workers := sorted(_workers() - before)):
+            if time.monotonic() - last > every and (workers := sorted(marked_processes(mark, "ray::_Decoder"))):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(chance.choice(workers), signal.SIGKILL)
                     killed += 1
@@ -97,13 +102,6 @@ def _killed(command: list[str], output: Path, every: float, drivers: int, rows: 
         if attempt == drivers and process.returncode:
             raise RuntimeError(f"the command failed: {said}")
     return killed, said.strip()
-
-
-def _workers() -> set[int]:
-    """Return the processes of this machine that decode for Ray."""
-    listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout
-    rows = (line.split(None, 1) for line in listed.splitlines()[1:])
-    return {int(pid) for pid, words in rows if "ray::_Decoder" in words}
 
 
 def _wrong(output: Path, texts: list[str], expected: Any) -> int:

@@ -18,6 +18,7 @@ import typer
 from measuring.cases import CASES, Case
 from measuring.measure import HERE, PeerError, Worker, measure
 from peers.interface import BUNDLE_FOLDER, Problem
+from report.machines import keep, machine_table
 from report.markdown import README, RESULTS, has_place
 from report.peer_tables import peer_tables
 from report.targets import publish
@@ -58,7 +59,9 @@ def compare(
     ] = None,
     pairs: Annotated[Path | None, typer.Option(help="Sentence pairs (TSV), such as fra.txt, for case text.")] = None,
     output: Annotated[Path, typer.Option(help="Folder to write JSON into.", file_okay=False)] = RESULTS,
-    tables: Annotated[bool, typer.Option(help="Renew the tables of README.md.")] = True,
+    tables: Annotated[
+        bool, typer.Option(help="Renew the tables of README.md, and what is kept of this kind of machine.")
+    ] = True,
 ) -> None:
     """Time all peers, interleaved, case after case, and write JSON and tables.
 
@@ -81,6 +84,9 @@ def compare(
             continue
         suffix = "" if cores is None else f"-{cores}-core"
         made = peer_tables(results)
+        if tables and peers is None and batch_size is None:  # all of a case
+            keep(results)
+            made |= machine_table()
         publish(results, output / f"{name}{suffix}.json", made, renew_readme=tables and has_place(README, made))
     if failed:
         raise typer.Exit(1)
@@ -121,14 +127,13 @@ def missing_files(plan: Plan) -> str:
     return ""
 
 
-def prepare_in_process(folder: Path, case: str, plan: Plan | None = None, *, int8: bool = True) -> None:
+def prepare_in_process(folder: Path, case: str, plan: Plan | None = None, *, fewer_bits: str = "int8") -> None:
     """Run `prepare.py` in a process of its own: TensorFlow's threads must not stay beside what is timed.
 
     Raises:
         subprocess.CalledProcessError: it failed, and has said why.
     """
-    command = [sys.executable, str(HERE / "prepare.py"), str(folder), "--case", case]
-    command += [] if int8 else ["--no-int8"]
+    command = [sys.executable, str(HERE / "prepare.py"), str(folder), "--case", case, "--fewer-bits", fewer_bits]
     given = [("--model", plan.model), ("--pairs", plan.pairs)] if plan and case == "text" else []
     for option, path in given:
         command += [] if path is None else [option, str(path.resolve())]
@@ -144,7 +149,7 @@ def canonical_bundle() -> Iterator[Path]:
     """
     with tempfile.TemporaryDirectory() as folder:
         try:
-            prepare_in_process(Path(folder), "canonical", int8=False)
+            prepare_in_process(Path(folder), "canonical", fewer_bits="none")
         except subprocess.CalledProcessError as error:
             raise typer.Exit(1) from error
         yield Path(folder) / BUNDLE_FOLDER
@@ -165,7 +170,8 @@ def compare_case(folder: Path, name: str, case: Case, plan: Plan, progress: Call
         subprocess.CalledProcessError: an environment or the model could not be made.
     """
     progress("preparing the model and its bundles")
-    prepare_in_process(folder, name, plan)
+    fewer = "float16" if any("float16" in peer for peer in case.peers) else "int8"
+    prepare_in_process(folder, case.prepared or name, plan, fewer_bits=fewer)
     problem = Problem.read(folder)
     workers, described = [], {}
     with ExitStack() as stack:

@@ -1,4 +1,7 @@
-"""Draws the tables of README.md again: `python benchmarks/redraw.py [RESULT.json ...]`, else from all kept results."""
+"""Draws the tables of README.md again: `python benchmarks/redraw.py [RESULT.json ...]`, else from all kept results.
+
+The table of machines is always drawn from all files of `machines/`.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from report.machines import machine_table
 from report.markdown import README, RESULTS, has_place, write_tables
 from report.own_tables import (
     breakdown_tables,
@@ -42,6 +46,7 @@ def main() -> None:
         made = tables_of(json.loads(path.read_text(encoding="utf-8")))
         if has_place(README, made):
             write_tables(README, made)
+    write_tables(README, machine_table())
     renew()
 
 

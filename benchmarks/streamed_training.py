@@ -4,8 +4,9 @@
     python benchmarks/streamed_training.py train --pairs 100000
 
 `read` makes up pairs, does what a run does before its first step, draws every batch of two epochs, and prints the
-peak of memory, TensorFlow's included. `train` trains an epoch with the pairs in memory and on the disk, in turn and
-each in a process of its own, and prints how many pairs a second each took behind the first steps.
+peak of memory, TensorFlow's included. `train` trains an epoch with the pairs in memory and on the disk, at the same
+time, as a machine is quicker at one time than at another; each in a process on a core of its own, the cores swapped
+from round to round. It prints how many pairs a second each took behind the first steps.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+import os
 import random
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -90,12 +93,25 @@ def train(data: str, buffer: int | None, run: str) -> dict[str, float]:
     return {"pairs a second": clock.steps * 256 / (clock.ended - clock.begun), "peak MB": peak()}
 
 
-def in_a_process(kind: str, data: Path, buffer: int | None, folder: Path) -> dict[str, float]:
-    """Return what `read` or `train` measured in a process of its own."""
+def in_a_process(kind: str, data: Path, buffer: int | None, folder: Path, cores: set[int]) -> subprocess.Popen[bytes]:
+    """Start measuring by `read` or `train` in a process of its own, on some cores."""
     call = f"{kind}({str(data)!r}, {buffer!r}, {str(folder)!r})"
-    code = f"import json, streamed_training; print(json.dumps(streamed_training.{call}))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent, stdout=subprocess.PIPE, check=True)
-    return json.loads(done.stdout.splitlines()[-1])
+    code = f"import json, os; os.sched_setaffinity(0, {cores}); import streamed_training"
+    code += f"; print(json.dumps(streamed_training.{call}))"
+    return subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parent, stdout=subprocess.PIPE)
+
+
+def measured(process: subprocess.Popen[bytes]) -> dict[str, float]:
+    """Return what a process measured, once it has.
+
+    Raises:
+        subprocess.CalledProcessError: it failed.
+    """
+    said, _ = process.communicate()
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, process.args)
+    figures: dict[str, float] = json.loads(said.splitlines()[-1])
+    return figures
 
 
 def main() -> None:
@@ -104,7 +120,7 @@ def main() -> None:
     parser.add_argument("kind", choices=["read", "train"])
     parser.add_argument("--pairs", type=int, default=100_000)
     parser.add_argument("--shuffle-buffer", type=int, default=None, help="default: a tenth of the pairs")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=4, help="even, so that each has each core as often")
     given = parser.parse_args()
     buffer = given.shuffle_buffer or given.pairs // 10
     with tempfile.TemporaryDirectory() as name:
@@ -112,18 +128,25 @@ def main() -> None:
         data = folder / "pairs"
         data.mkdir()
         write_pairs(data, given.pairs)
+        cores = sorted(os.sched_getaffinity(0))
         if given.kind == "read":
-            for figure, value in in_a_process("read", data, buffer, folder / "run").items():
+            for figure, value in measured(in_a_process("read", data, buffer, folder / "run", set(cores))).items():
                 print(f"{figure}: {value:,.0f}")
             return
-        measured: dict[str, list[float]] = {"in memory": [], f"{buffer:,} in memory": []}
+        sizes = {"in memory": None, f"{buffer:,} in memory": buffer}
+        ratios = []
         for number in range(given.rounds):
-            for how, size in zip(measured, (None, buffer), strict=True):
-                figures = in_a_process("train", data, size, folder / f"{number}-{size}")
-                measured[how].append(figures["pairs a second"])
-                print(f"{how}: " + ", ".join(f"{value:,.0f} {name}" for name, value in figures.items()), flush=True)
-        whole, part = (max(values) for values in measured.values())
-        print(f"ratio of the best: {part / whole:.2f}")
+            own = (cores[0], cores[-1]) if number % 2 else (cores[-1], cores[0])
+            processes = [
+                in_a_process("train", data, size, folder / f"{number}-{size}", {core})
+                for size, core in zip(sizes.values(), own, strict=True)
+            ]
+            figures = [measured(process) for process in processes]
+            for how, each in zip(sizes, figures, strict=True):
+                print(f"{how}: " + ", ".join(f"{value:,.0f} {name}" for name, value in each.items()), flush=True)
+            ratios.append(figures[1]["pairs a second"] / figures[0]["pairs a second"])
+        told = ", ".join(f"{ratio:.3f}" for ratio in ratios)
+        print(f"of the speed with all in memory: {statistics.geometric_mean(ratios):.3f} ({told})")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ MOST_SECONDS: Final = 600.0
 _PAUSE: Final = 0.05  # seconds of a patient client between two tries
 _FINE: Final = 200
 _BUSY: Final = 503
-_END_OF_HEAD: Final = b"\r\n\r\n"
+END_OF_HEAD: Final = b"\r\n\r\n"
+_LENGTH: Final = b"content-length:"
 
 
 @dataclass(slots=True)
@@ -40,8 +41,7 @@ class Load:
 
     def percentile(self, share: float) -> float:
         """Return the seconds that a share of the requests took at most."""
-        ordered = sorted(self.seconds)
-        return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
+        return percentile(self.seconds, share)
 
 
 class _Client(asyncio.Protocol):
@@ -69,12 +69,10 @@ class _Client(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._held += data
-        head, found, body = self._held.partition(_END_OF_HEAD)
+        head, found, body = self._held.partition(END_OF_HEAD)
         if not found:
             return
-        lower = head.lower()
-        start = lower.index(b"content-length:") + len(b"content-length:")
-        length = int(lower[start:].partition(b"\r\n")[0])
+        length = answer_length(head)
         if len(body) >= length and self._answer is not None and not self._answer.done():
             self._held = body[length:]
             self._answer.set_result((int(head[9:12]), body[:length]))
@@ -123,7 +121,7 @@ async def send_load(
     Raises:
         ValueError: the address isn't of this machine.
     """
-    _refuse_others(address[0])
+    refuse_others(address[0])
     load, indices = Load(), iter(range(count))
     began = time.perf_counter()
 
@@ -169,6 +167,24 @@ async def send_load(
     return load
 
 
-def _refuse_others(host: str) -> None:
+def percentile(values: Sequence[float], share: float) -> float:
+    """Return what a share of some values is at most; NaN of none."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
+
+
+def answer_length(head: bytes) -> int:
+    """Return the bytes of the body that follows the head of an answer."""
+    lower = head.lower()
+    start = lower.index(_LENGTH) + len(_LENGTH)
+    return int(lower[start:].partition(b"\r\n")[0])
+
+
+def refuse_others(host: str) -> None:
+    """Refuse to send anything to another machine.
+
+    Raises:
+        ValueError: the address isn't of this machine.
+    """
     if not ipaddress.ip_address(host).is_loopback:
         raise ValueError(f"{host}: load is sent to loopback addresses only")

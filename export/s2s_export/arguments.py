@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from s2s_export.errors import ExportError
 from s2s_export.options import ExportOptions
@@ -23,7 +23,8 @@ class Words:
     """Symbols and tokens as a caller has them.
 
     Args:
-        source, target: what `read_side` takes; None = that side is ids.
+        source, target: what `read_side` takes; None = that side is ids. For a model of several outputs, `target` may be
+            a mapping from their names to such.
         start: symbol or id that is fed first.
         end: symbol or id that ends a target, or several.
         unit: how text is cut, where the symbols don't tell it.
@@ -55,10 +56,20 @@ class Words:
                 f"{option('target_vocab')}"
             )
         source = self._side("source", self.source, options)
+        if by_name(self.target):
+            return self._with_outputs(options, source, self.target)
         target = self._side("target", self.target, options)
         file = VocabularyFile(source.vocabulary, target.vocabulary, PaddingPolicy(masked=False))
         notes = (*options.notes, *source.notes, *target.notes, *self._ends(target.vocabulary, options))
         return replace(options, vocabulary=file, unnamed_ids=True, notes=notes)
+
+    def _with_outputs(self, options: ExportOptions, source: GivenSide, targets: Mapping[str, object]) -> ExportOptions:
+        """Return the options with the symbols of several outputs, each given by the output's name."""
+        sides = {name: self._side("target", given, options) for name, given in targets.items()}
+        known = {name: side.vocabulary for name, side in sides.items() if side.vocabulary is not None}
+        file = VocabularyFile(source.vocabulary, None, PaddingPolicy(masked=False))
+        notes = (*options.notes, *source.notes, *(note for side in sides.values() for note in side.notes))
+        return replace(options, vocabulary=file, target_vocabularies=known, unnamed_ids=True, notes=notes)
 
     def _side(self, name: SideName, given: object, options: ExportOptions) -> GivenSide:
         return GivenSide(None) if given is None else read_side(given, name, self.unit, options.encoding)
@@ -77,6 +88,16 @@ class Words:
             return replace(options, **_one("end", ends[0]))
         known = None if options.vocabulary is None else options.vocabulary.target
         return replace(options, end_ids=tuple(_id("end", end, known) for end in ends))
+
+
+def by_name(given: object) -> TypeGuard[Mapping[str, object]]:
+    """Return whether symbols are given for several outputs by their names, rather than ids for symbols.
+
+    A dictionary of symbols holds an id for each symbol, or a symbol for each id; neither is a vocabulary by itself.
+    """
+    if not isinstance(given, Mapping) or not given or not all(isinstance(name, str) for name in given):
+        return False
+    return not any(hasattr(value, "__index__") for value in given.values()) and not all(map(str.isdecimal, given))
 
 
 def _one(name: str, given: object) -> dict[str, Any]:

@@ -26,11 +26,14 @@ from s2s_export.keras_files.dtypes import in_float32, refuse_infinite_weights, r
 from s2s_export.model_kinds import split_by_kind
 from s2s_export.notebook import Progress, in_cell
 from s2s_export.one_pass.loss_layers import without_loss
+from s2s_export.one_pass.reading import read_one_pass
 from s2s_export.options import ExportOptions
 from s2s_export.pass_names import named
 from s2s_export.passes.registry import Passes
 from s2s_export.reduce.reduce_bundle import reduce_bundle
 from s2s_export.report import Exported
+from s2s_export.several_outputs.choice import Outputs
+from s2s_export.several_outputs.terms import with_further
 from s2s_export.steps.joined_outputs import with_joined_outputs
 from s2s_export.steps.language_models import language_model
 from s2s_export.understand.bundle_terms import Understanding, understand
@@ -42,6 +45,7 @@ from s2s_export.understand.text_layers import without_text_layers
 from s2s_export.verify.longest_read import longest_read
 from s2s_export.verify.verify import Subject, refuse_failed, verify
 from s2s_export.write import refuse_existing, replacing_bundle, write_graphs
+from s2s_runtime.bundle.further_outputs import FurtherOutput
 from s2s_runtime.bundle.manifest_file import Manifest, write_manifest
 from s2s_runtime.declared_options import takes_options
 from s2s_runtime.vocabulary.vocabulary_file import Unit
@@ -78,7 +82,7 @@ def export(
         path: folder to write, or a zip file where it ends in .zip; it appears whole, or not at all.
         options: what the graph can't tell, as one object; what is given by itself overrides it.
         source: the source's symbols.
-        target: the target's symbols.
+        target: the target's symbols; of a model of several outputs a dictionary of their names to these.
         start: symbol or id that the decoder reads first.
         end: symbol or id that ends a target, or several.
         unit: how text is cut, "char", "word" or "symbol" (at white space), where the symbols don't tell it; None =
@@ -159,6 +163,7 @@ def write_unverified(folder: Path, parts: SplitModel, facts: Understanding, grap
         target_vocabulary=facts.target_vocabulary,
         passes=graphs.passes.applied,
         kind=parts.kind,
+        outputs=tuple(FurtherOutput(each.target, each.vocabulary) for each in facts.further),
     )
     write_manifest(folder, manifest)
     return manifest
@@ -204,8 +209,9 @@ def _take_apart(model: keras.Model, options: ExportOptions) -> tuple[keras.Model
     model, drawn = at_their_mean(model)
     text, notes = without_text_layers(model), list[str]()
     joined, options, said = with_joined_outputs(text.model, options)
+    outputs, options = Outputs.of(joined, options).with_first(options)
     options = options if text.layers else options.with_vocabulary(options.vocabulary)
-    chosen = ChosenOutput.of(joined, options)
+    chosen = ChosenOutput.of(joined, options, outputs.first)
     read_model = chosen.model if options.ctc is None else without_loss(chosen.model)
     read_model = language_model(read_model, options) if options.feedback == "token" else read_model
     parts = split_by_kind(read_model, options, options.source_input)
@@ -216,11 +222,18 @@ def _take_apart(model: keras.Model, options: ExportOptions) -> tuple[keras.Model
         target = None if parts.target_index is None else read_model.inputs[parts.target_index].name
         vocabulary, notes = text.merged(options.vocabulary, parts.sources[0].name, target, texts=options.verify_with)
         options = replace(options.with_vocabulary(vocabulary), unnamed_ids=True)  # layers of max_tokens, not of words
+    together = outputs.together(parts.kind, chosen.name(parts), options)
+    split_again = partial(split_by_kind, options=options)
+    if together is not None:
+        read_model, split_again = together.model, partial(read_one_pass, every=True)
+        parts = split_again(read_model, source_input=parts.sources[0].name)
     flat = FlatSteps.of(read_model, parts)
     if flat.model is not read_model:
-        parts = split_by_kind(flat.model, options, parts.sources[0].name)
+        parts = split_again(flat.model, source_input=parts.sources[0].name)
     facts = understand(flat, parts, options)
-    notes = [*chosen.notes(parts), *said, *options.notes, *drawn, *notes, *facts.notes]
+    if together is not None:
+        facts = with_further(facts, together, (flat, parts), options)
+    notes = [*([] if together else chosen.notes(parts)), *said, *options.notes, *drawn, *notes, *facts.notes]
     return flat.model, parts, replace(facts, notes=tuple(notes))
 
 

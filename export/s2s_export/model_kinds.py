@@ -29,7 +29,7 @@ def split_by_kind(model: keras.Model, options: ExportOptions, source_input: str 
         SplitError: it can't be taken apart, or may be one kind or another.
     """
     if options.ctc is not None:
-        return replace(read_one_pass(model, source_input, None), kind="ctc")
+        return replace(read_one_pass(model, source_input), kind="ctc")
     refuse_unsaid_loss(model)
     half = half_of_a_pair(flatten_model(model))
     told = (
@@ -51,7 +51,7 @@ def split_by_kind(model: keras.Model, options: ExportOptions, source_input: str 
             return read_one_pass(model, source_input)
         return replace(parts, kind="decoder-only") if options.feedback == "token" else parts
     except SplitError as error:
-        whole = options.feedback == "none" or options.decoder_output is not None  # what is decoded is said to be here
+        whole = options.feedback == "none" or bool(options.output_names)  # what is decoded is said to be here
         if half is not None and not whole:
             raise SplitError(
                 f"{told}; where it is a model by itself, to which nothing is fed back, say so with "
@@ -72,4 +72,4 @@ def _one_pass(model: keras.Model, options: ExportOptions, source_input: str | No
     if asked is not None:
         raise SplitError(f"{error}; {asked}") from error
     refuse_unclear_feedback(model, options)
-    return read_one_pass(model, source_input, None)
+    return read_one_pass(model, source_input)

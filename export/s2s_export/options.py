@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -15,7 +15,7 @@ from s2s_runtime.declared_options import Need, Option, declares_options, option_
 from s2s_runtime.declared_options.checks import is_integer, is_list
 from s2s_runtime.spelling import did_you_mean, option, shown
 from s2s_runtime.vocabulary.padding import Side
-from s2s_runtime.vocabulary.vocabulary_file import Unit, VocabularyFile
+from s2s_runtime.vocabulary.vocabulary_file import Unit, Vocabulary, VocabularyFile
 from s2s_training.given import is_symbolic
 
 GRAPH: Final = "What the graph can't tell"
@@ -40,6 +40,10 @@ def _is_file_or_pairs(value: object) -> bool:
 
 def _are_passes(value: object) -> bool:
     return value in ("none", "default") if isinstance(value, str) else _are_texts(value)
+
+
+def _is_name_or_names(value: object) -> bool:
+    return isinstance(value, str) or _are_texts(value)
 
 
 def _are_feeds(value: object) -> bool:
@@ -169,9 +173,22 @@ class ExportOptions:
     """The model was trained with CTC, and which class is the blank: last (as `ctc_batch_cost` has it), first, or its
     id. A layer that computes the loss, and the labels that it reads, are left out."""
 
-    decoder_output: Annotated[str | None, Option(panel=GRAPH, metavar="NAME")] = None
+    decoder_output: Annotated[
+        str | Sequence[str] | None,
+        Option(
+            panel=GRAPH,
+            typed=list[str],
+            metavar="NAME",
+            expected="a name, or a list of names",
+            allowed=_is_name_or_names,
+        ),
+    ] = None
     """Name of the output that is decoded (of the layer that makes it), where there are several. By default the only one
-    that is as wide as what the decoder reads. Several that are all fed back, joined by +, come out as one token."""
+    that is as wide as what the decoder reads. Several that are all fed back, joined by +, come out as one token. A
+    model of one pass gives all of its outputs unless some are named here; may be repeated."""
+
+    target_vocabularies: Annotated[Mapping[str, Vocabulary], Option(typed=None)] = field(default_factory=dict)
+    """Symbols of outputs by their names, of a model that gives several."""
 
     source_input: Annotated[str | None, Option(panel=GRAPH, metavar="NAME")] = None
     """Name of the input that gets the text, where there are several. By default the first that holds ids."""
@@ -318,6 +335,18 @@ class ExportOptions:
                     )
             vocabulary = replace(vocabulary, target=replace(vocabulary.target, **named))
         return replace(self, vocabulary=vocabulary)
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Names of the outputs that are decoded, where they were said."""
+        given = self.decoder_output
+        return () if given is None else (given,) if isinstance(given, str) else tuple(given)
+
+    @property
+    def one_output(self) -> str | None:
+        """Name of the output that is decoded, where one was said."""
+        names = self.output_names
+        return names[0] if len(names) == 1 else None
 
     @property
     def feeds(self) -> dict[str, str]:

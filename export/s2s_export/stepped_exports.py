@@ -123,6 +123,6 @@ def paired(
         encoder,
         decoder,
         decoder_input=options.decoder_input,
-        decoder_output=options.decoder_output,
+        decoder_output=options.one_output,
         states=states,
     )

@@ -1,4 +1,4 @@
-"""Ensembles: several models that write one target together, each token chosen by the mean of their probabilities."""
+"""Ensembles: several models that write one target together, each token, or hypothesis, chosen by the mean of all."""
 
 from __future__ import annotations
 
@@ -18,14 +18,20 @@ from s2s_runtime.decoding.workers import MOST_WEIGHTS, Workers
 from s2s_runtime.errors import BundleError, InputError, OptionError
 from s2s_runtime.model import Model
 from s2s_runtime.one_pass.pass_model import OnePassModel
-from s2s_runtime.options.types import Mean
+from s2s_runtime.options.types import Combination, Mean
 from s2s_runtime.search.scoring import log_normalizer
 from s2s_runtime.search.step_model import StepModel, StepOutput
 from s2s_runtime.spelling import shown
 
 
 @known_keywords
-def ensemble(models: Sequence[Model], *, mean: Mean = "probabilities", weights: Sequence[float] | None = None) -> Model:
+def ensemble(
+    models: Sequence[Model],
+    *,
+    mean: Mean = "probabilities",
+    weights: Sequence[float] | None = None,
+    combine: Combination = "steps",
+) -> Model:
     """Make one model of several that decode together.
 
     Args:
@@ -34,19 +40,24 @@ def ensemble(models: Sequence[Model], *, mean: Mean = "probabilities", weights: 
             nobody asked for them, as long as the members together are no larger than a model with workers may be.
         mean: what is averaged at each step: "probabilities", or "log_probabilities" (the geometric mean, normalised
             again). The first follows whichever member is sure, the second avoids what any member rules out.
-
         weights: how much each model counts, a number above 0 for each; only their ratios matter. None = all the same.
+        combine: where the models meet. "steps": at each token, which the search then takes. "hypotheses": each model
+            searches by itself, in its graph where it can, and of all that they find the ones are returned that have the
+            best scores by the means of their steps. Scores are the same ones.
 
     Returns:
         A model with all verbs that token models have. Attention is the mean over members, where all have it; the
         longest target is the first member's.
 
     Raises:
-        OptionError: there are no models, they predict values, or they don't fit; the message names what differs.
+        OptionError: there are no models, they predict values, or they don't fit; the message names what differs. Or
+            they give all positions at once, where nothing is searched for that they could combine.
         ClosedModelError: a member is closed.
     """
     if not (isinstance(mean, str) and mean in get_args(Mean)):
         raise OptionError(f"mean: expected {' or '.join(map(repr, get_args(Mean)))}, got {shown(mean)}")
+    if not (isinstance(combine, str) and combine in get_args(Combination)):
+        raise OptionError(f"combine: expected {' or '.join(map(repr, get_args(Combination)))}, got {shown(combine)}")
     if not is_list(models) or not all(isinstance(model, Model) for model in models):
         raise OptionError(f"models: expected a list of loaded models, got {shown(models)}")
     if not len(models):
@@ -59,7 +70,9 @@ def ensemble(models: Sequence[Model], *, mean: Mean = "probabilities", weights: 
     ]
     if problems:
         raise OptionError("; ".join(problems))
-    vote = _Vote(mean, _checked_weights(weights, len(models)))
+    if combine == "hypotheses" and first.one_graph:
+        raise OptionError("combine: expected 'steps' for models that give all positions at once, got 'hypotheses'")
+    vote = _Vote(mean, _checked_weights(weights, len(models)), combine)
     members = [model.step_model for model in models]
     attention = all(model.manifest.attention for model in models)
     manifest = replace(first, attention=attention, calibration=None)  # which is that of one model
@@ -74,10 +87,11 @@ def ensemble(models: Sequence[Model], *, mean: Mean = "probabilities", weights: 
 
 @dataclass(frozen=True, slots=True)
 class _Vote:
-    """What is averaged, and the share of each member, float32 (members,), together 1."""
+    """What is averaged, the share of each member, float32 (members,), together 1, and where members meet."""
 
     mean: Mean
     shares: Floats
+    combine: Combination
 
 
 def _checked_weights(weights: Sequence[float] | None, count: int) -> Floats:
@@ -114,10 +128,12 @@ def _workers(models: Sequence[Model], vote: _Vote) -> Workers | None:
 def _joined(members: Sequence[StepModel[Any]], vote: _Vote, manifest: Manifest) -> StepModel[Any]:
     """Return one model of several, of their kind."""
     together = EnsembleModel(members, vote)
+    if vote.combine == "hypotheses":
+        return ChoosingModel(members, vote)
     if not manifest.one_graph:
         return together
 
-    def run(*sources: NDArray[np.generic]) -> Floats:
+    def run(*sources: NDArray[np.generic]) -> list[Floats]:
         outputs = [positions.outputs for positions in together.encode(*sources)]
         if len({output.shape for output in outputs}) > 1:
             counts = ", ".join(str(output.shape[1]) for output in outputs)
@@ -128,7 +144,7 @@ def _joined(members: Sequence[StepModel[Any]], vote: _Vote, manifest: Manifest) 
                 for output in outputs
             ]
         )
-        return together.averaged(scores)
+        return [together.averaged(scores)]
 
     return OnePassModel(run)
 
@@ -137,6 +153,9 @@ def _differences(first: Manifest, other: Manifest) -> list[str]:
     """Return why two models can't write together, one line for each difference."""
     if other.target.feedback == "value":
         return ["gives values, not tokens"]
+    if other.outputs:
+        names = ", ".join(map(repr, other.output_names))
+        return [f"gives several outputs ({names}), where an ensemble writes one: take one of them, model.output(NAME)"]
     parts = {
         "kind": (first.kind, other.kind),
         "number of outputs": (first.target.aligned, other.target.aligned),
@@ -221,3 +240,12 @@ class EnsembleModel:
         highest = scores.max(axis=0)
         mean: Floats = highest + np.log((np.exp(scores - highest) * shares).sum(axis=0, dtype=np.float32))
         return mean
+
+
+class ChoosingModel(EnsembleModel):
+    """An ensemble whose members search each by themselves, and which then scores what they found."""
+
+    @property
+    def nominators(self) -> list[StepModel[Any]]:
+        """See `s2s_runtime.search.step_model.nominators`."""
+        return self._members

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 from functools import cache
 from typing import Protocol
 from weakref import WeakValueDictionary
@@ -19,6 +20,14 @@ class Forked(Protocol):
 
 _watched: WeakValueDictionary[int, Forked] = WeakValueDictionary()
 _left_alone: WeakValueDictionary[int, object] = WeakValueDictionary()
+
+
+_forked_alone = False
+
+
+def forked_alone() -> bool:
+    """Return whether this process was forked by the only thread of its parent: then no call was under way there."""
+    return _forked_alone
 
 
 def watch_forks(thing: Forked) -> None:
@@ -40,7 +49,12 @@ def leave_alone(thing: object) -> None:
 @cache
 def _register() -> None:
     if hasattr(os, "register_at_fork"):  # Windows has no fork
-        os.register_at_fork(after_in_child=_after_fork)
+        os.register_at_fork(before=_before_fork, after_in_child=_after_fork)
+
+
+def _before_fork() -> None:
+    global _forked_alone  # noqa: PLW0603 - the child finds it as it was when the parent forked
+    _forked_alone = len(sys._current_frames()) == 1
 
 
 def _after_fork() -> None:

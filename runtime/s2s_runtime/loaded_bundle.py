@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.declared_options import known_keywords
@@ -12,15 +12,19 @@ from s2s_runtime.decoding.last_options import LastDecoding
 from s2s_runtime.decoding.workers import Workers
 from s2s_runtime.errors import ClosedModelError, OptionError
 from s2s_runtime.lazy_modules import LazyModule
-from s2s_runtime.one_pass.options import for_positions
-from s2s_runtime.options import DecodingOptions, OptionValues, merged_values
+from s2s_runtime.options import DecodingOptions, merged_values
 from s2s_runtime.search.step_model import StepModel
+from s2s_runtime.spelling import shown
 from s2s_runtime.vocabulary.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from s2s_runtime.one_pass import following
+    from s2s_runtime.one_pass import options as one_pass_options
+    from s2s_runtime.one_pass.pass_model import OnePassModel
+    from s2s_runtime.options import values as option_values
 else:
-    following = LazyModule("one_pass.following")
+    following, one_pass_options = LazyModule("one_pass.following"), LazyModule("one_pass.options")
+    option_values = LazyModule("options.values")
 
 
 class LoadedBundle(AbstractContextManager["LoadedBundle"]):
@@ -101,6 +105,24 @@ class LoadedBundle(AbstractContextManager["LoadedBundle"]):
             raise OptionError(f"start: this bundle's model can't follow readings as they come, as {whole}")
         return following.Following(self._manifest, self.step_model, rows)
 
+    @known_keywords
+    def output(self, name: str) -> Self:
+        """Return this model with one of its several outputs alone: all verbs and options then mean that one.
+
+        Args:
+            name: which output, among `manifest.output_names`.
+
+        Raises:
+            OptionError: the model gives no such output.
+            ClosedModelError: the model was closed.
+        """
+        names = self._manifest.output_names
+        if name not in names:
+            expected = f"one of {', '.join(map(repr, names))}" if names else "none, as this bundle's model gives one"
+            raise OptionError(f"output: expected {expected}; got {shown(name)}")
+        alone = cast("OnePassModel", self.step_model).of_output(names.index(name))
+        return type(self)(self._manifest.of_output(name), alone, self._provider, None, f"{self._name}: {name}")
+
     def close(self) -> None:
         """Release the graphs, not the manifest; calls under way end as usual, later ones raise. Twice is no error."""
         self._steps = self._workers = None
@@ -112,18 +134,20 @@ class LoadedBundle(AbstractContextManager["LoadedBundle"]):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _decoding(self, verb: str, options: DecodingOptions | None, values: OptionValues) -> Decoding:
+    def _decoding(self, verb: str, options: DecodingOptions | None, values: option_values.OptionValues) -> Decoding:
         """Return what decodes with these options, the one that did last where they are the same."""
         self._need_tokens(verb)
         parts = (self._manifest, self.step_model, self._workers)
         merged = merged_values(options, values)
         if self._manifest.kind == "one-pass":
-            merged = for_positions(merged)
+            merged = one_pass_options.for_positions(merged)
         return self._last.get(merged, lambda given: Decoding(*parts, DecodingOptions(**given)))
 
     def _need_values(self, verb: str) -> None:
         if self._manifest.target.feedback != "value":
-            raise OptionError(f"{verb}: this bundle's model generates tokens, not values; use generate")
+            values = [each.target.name for each in self._manifest.outputs if each.target.feedback == "value"]
+            held = f": the values of {', '.join(map(repr, values))} are in the outputs of its results" if values else ""
+            raise OptionError(f"{verb}: this bundle's model generates tokens, not values; use generate{held}")
 
     def _need_tokens(self, verb: str) -> None:
         if self._manifest.target.feedback == "value":
@@ -135,5 +159,5 @@ class LoadedBundle(AbstractContextManager["LoadedBundle"]):
                 f"{verb}: this bundle's model carries nothing from token to token, as nothing is fed back; use generate"
             )
 
-    def _chosen(self, options: DecodingOptions | None, values: OptionValues) -> DecodingOptions:
+    def _chosen(self, options: DecodingOptions | None, values: option_values.OptionValues) -> DecodingOptions:
         return DecodingOptions(**merged_values(options, values))

@@ -87,7 +87,8 @@ def load(
 
 def _check_vocabularies(manifest: Manifest) -> None:
     """Check now, and not with the first text, that sentencepiece takes the models of the vocabularies."""
-    for vocabulary in (manifest.source_vocabulary, manifest.target_vocabulary):
+    further = (output.vocabulary for output in manifest.outputs)
+    for vocabulary in (manifest.source_vocabulary, manifest.target_vocabulary, *further):
         if vocabulary is not None:
             vocabulary.check_model()
 

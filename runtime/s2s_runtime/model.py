@@ -14,17 +14,19 @@ from s2s_runtime.decoding.decoding import Decoding
 from s2s_runtime.inputs.sources import Inputs, Known, Row, with_known
 from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.loaded_bundle import LoadedBundle
-from s2s_runtime.options import READ_AHEAD, CancelSignal, DecodingOptions, OptionValues, Prefix, ScoreValues
+from s2s_runtime.options import READ_AHEAD, CancelSignal, DecodingOptions, Prefix
 from s2s_runtime.options.types import UnknownPolicy
 from s2s_runtime.results import Result, Results, TargetScore
-from s2s_runtime.search.cancellation import cancellable
 
 if TYPE_CHECKING:
     from s2s_runtime.decoding import decoder_state, predict_values, score_targets, streaming, text_files
+    from s2s_runtime.options import values as option_values
+    from s2s_runtime.search import cancellation
 else:  # what one verb alone needs is imported with its first call
     decoder_state, predict_values = LazyModule("decoding.decoder_state"), LazyModule("decoding.predict_values")
     score_targets, streaming = LazyModule("decoding.score_targets"), LazyModule("decoding.streaming")
-    text_files = LazyModule("decoding.text_files")
+    text_files, option_values = LazyModule("decoding.text_files"), LazyModule("options.values")
+    cancellation = LazyModule("search.cancellation")
 
 
 class Model(LoadedBundle):
@@ -50,7 +52,7 @@ class Model(LoadedBundle):
     """
 
     @takes_options(DecodingOptions)
-    def prepare(self, options: DecodingOptions | None = None, **values: Unpack[OptionValues]) -> Decoding:
+    def prepare(self, options: DecodingOptions | None = None, **values: Unpack[option_values.OptionValues]) -> Decoding:
         """Check options once and return what decodes list after list with them: `prepare(...).decode(inputs, None)`."""
         return self._decoding("generate", options, values)
 
@@ -61,7 +63,7 @@ class Model(LoadedBundle):
         *,
         known: Known | None = None,
         options: DecodingOptions | None = None,
-        **values: Unpack[OptionValues],
+        **values: Unpack[option_values.OptionValues],
     ) -> Results:
         """Decode sources, all at once or in batches, greedily or by beam search.
 
@@ -90,7 +92,7 @@ class Model(LoadedBundle):
         prefixes: Iterable[Prefix | None] | None = None,
         read_ahead: int = READ_AHEAD,
         options: DecodingOptions | None = None,
-        **values: Unpack[OptionValues],
+        **values: Unpack[option_values.OptionValues],
     ) -> Iterator[Result]:
         """Decode any number of sources, in memory that doesn't grow with their number.
 
@@ -122,7 +124,7 @@ class Model(LoadedBundle):
         on_progress: Callable[[int, int], None] | None = None,
         encoding: str | None = None,
         options: DecodingOptions | None = None,
-        **values: Unpack[OptionValues],
+        **values: Unpack[option_values.OptionValues],
     ) -> text_files.FileReport:
         """Decode the lines of a file into a file of as many lines, the best hypothesis of each.
 
@@ -161,7 +163,7 @@ class Model(LoadedBundle):
         *,
         known: Mapping[str, Row] | None = None,
         options: DecodingOptions | None = None,
-        **values: Unpack[OptionValues],
+        **values: Unpack[option_values.OptionValues],
     ) -> Iterator[str]:
         """Decode one source greedily (or by sampling) and yield its text piece by piece as it is written.
 
@@ -186,7 +188,7 @@ class Model(LoadedBundle):
         known: Known | None = None,
         add_end: bool = True,
         options: DecodingOptions | None = None,
-        **values: Unpack[ScoreValues],
+        **values: Unpack[option_values.ScoreValues],
     ) -> list[TargetScore]:
         """Score how likely given targets are, by forced decoding.
 
@@ -262,15 +264,12 @@ class Model(LoadedBundle):
 
         Returns:
             float32 (sentences, steps, features); with `stop` a list of float32 (steps, features), one array for each
-            sequence.
+            sequence. Of a model of several outputs a dictionary of these, by their names.
         """
         self._need_values("predict")
-        parts = self._manifest, cancellable(self.step_model, cancel)
+        parts = self._manifest, cancellation.cancellable(self.step_model, cancel)
         given = with_known(inputs, known, self._manifest)
-        sequences = predict_values.predict(*parts, given, start, steps=steps, max_batch_size=max_batch_size, stop=stop)
-        if stop is not None:
-            return sequences
-        return predict_values.stacked(sequences, self._manifest, steps)
+        return predict_values.predicted(*parts, given, start, steps=steps, max_batch_size=max_batch_size, stop=stop)
 
     @known_keywords
     def encode(
@@ -315,7 +314,7 @@ class Model(LoadedBundle):
         state: decoder_state.DecoderState,
         *,
         options: DecodingOptions | None = None,
-        **values: Unpack[OptionValues],
+        **values: Unpack[option_values.OptionValues],
     ) -> Results:
         """Decode on from a state, all its rows at once.
 

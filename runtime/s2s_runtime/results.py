@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal, SupportsIndex, overload
+from typing import TYPE_CHECKING, Any, Final, Literal, SupportsIndex, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,28 @@ _LONGEST: Final = 70  # characters of a text that a repr shows
 FinishReason = Literal["end", "length", "stopped", "error", "lexicon"]
 
 
+class _MadeLater(ComparedByValue):
+    """Base of results that may be made in part: fields that are left out are made when somebody asks for them.
+
+    A thousand results are made in a moment so, and whoever wants their texts alone doesn't wait for symbols and lists.
+    """
+
+    __slots__ = ("_later",)
+
+    if not TYPE_CHECKING:  # which would let every attribute pass
+
+        def __getattr__(self, name: str) -> Any:
+            """Return a field that was left out, once made, as Python asks for those that aren't there."""
+            if name not in self.__dataclass_fields__:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
+            make, given = self._later
+            value = make(self, name, given)
+            object.__setattr__(self, name, value)
+            return value
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Hypothesis(ComparedByValue):
+class Hypothesis(_MadeLater):
     """One decoded sequence.
 
     Attributes:
@@ -89,7 +109,7 @@ class Hypothesis(ComparedByValue):
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Result(ComparedByValue):
+class Result(_MadeLater):
     """The hypotheses that one source was decoded to.
 
     Attributes:
@@ -102,6 +122,8 @@ class Result(ComparedByValue):
         parts: the results of the parts that a source longer than allowed was cut into by `on_long="split"`. The one
             hypothesis is theirs joined; its score is their mean by the number of tokens.
         left_out: how many tokens of the source's end were left out by `on_long="truncate"`.
+        outputs: what a model of several outputs gives beside the first, by name: a result of the same source for
+            tokens, float32 (steps, features) for values.
     """
 
     hypotheses: list[Hypothesis]
@@ -110,6 +132,7 @@ class Result(ComparedByValue):
     error: S2SError | None = None
     parts: list[Result] = field(default_factory=list)
     left_out: int = 0
+    outputs: dict[str, Result | NDArray[np.float32]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         if self.error is not None:
@@ -119,6 +142,7 @@ class Result(ComparedByValue):
             parts.append(f"hypotheses={len(self.hypotheses)}")
         if self.unknown_symbols:
             parts.append(f"unknown_symbols={_shortened(repr(self.unknown_symbols))}")
+        parts += [f"outputs={', '.join(self.outputs)}"] if self.outputs else []
         parts += [
             f"{name}={count}" for name, count in (("parts", len(self.parts)), ("left_out", self.left_out)) if count
         ]
@@ -154,7 +178,7 @@ class Result(ComparedByValue):
         return self.hypotheses[0].confidence
 
     def to_dict(self) -> dict[str, object]:
-        """Return plain values for JSON; errors, unknown symbols, parts and `left_out` only where there are any."""
+        """Return plain values for JSON; what there isn't (errors, unknown symbols, parts, outputs) is left out."""
         return {
             **({} if self.error is None else {"error": str(self.error)}),
             "source_tokens": self.source_tokens,
@@ -162,7 +186,15 @@ class Result(ComparedByValue):
             **({"parts": [part.to_dict() for part in self.parts]} if self.parts else {}),
             **({"left_out": self.left_out} if self.left_out else {}),
             "hypotheses": [hypothesis.to_dict() for hypothesis in self.hypotheses],
+            **({"outputs": {name: _plain(each) for name, each in self.outputs.items()}} if self.outputs else {}),
         }
+
+
+def _plain(output: Result | NDArray[np.float32]) -> object:
+    """Return a further output for JSON: its hypotheses, or its values."""
+    if isinstance(output, Result):
+        return {"hypotheses": [hypothesis.to_dict() for hypothesis in output.hypotheses]}
+    return {"values": output.tolist()}
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -235,6 +267,59 @@ class Results(list[Result]):
 
     def _repr_html_(self) -> str:
         return notebook.results_table(self)
+
+
+Spell = Callable[[list[int], FinishReason], tuple[list[str], str]]
+
+_NEW: Final = object.__new__
+# The fields themselves, which are set without what `frozen` does for each: a third of the time.
+_SET_IDS, _SET_REASON, _SET_SPELLING = (
+    getattr(Hypothesis, each).__set__ for each in ("ids", "finish_reason", "_later")
+)
+_SET_HYPOTHESES, _SET_READ = (getattr(Result, each).__set__ for each in ("hypotheses", "_later"))
+
+
+def best_alone(ids: list[int], reason: FinishReason, spell: Spell, read: Callable[..., list[str]], row: Any) -> Result:
+    """Return a result of one hypothesis without scores, whose symbols and texts are made when they are asked for.
+
+    Args:
+        ids: of the hypothesis, as they are shown.
+        reason: why it ended.
+        spell: returns symbols and text of such ids.
+        read: called with the items of `row`, returns the source's symbols.
+        row: what tells the source.
+    """
+    hypothesis, result = _NEW(Hypothesis), _NEW(Result)
+    _SET_IDS(hypothesis, ids)
+    _SET_REASON(hypothesis, reason)
+    _SET_SPELLING(hypothesis, (_spelled, spell))
+    _SET_HYPOTHESES(result, [hypothesis])
+    _SET_READ(result, (_read, (read, row)))
+    return result
+
+
+def _spelled(hypothesis: Hypothesis, name: str, spell: Spell) -> Any:
+    if name not in ("tokens", "text"):
+        return None  # a score, or what else nobody asked for
+    tokens, text = spell(hypothesis.ids, hypothesis.finish_reason)
+    object.__setattr__(hypothesis, "tokens", tokens)
+    return tokens if name == "tokens" else text
+
+
+def _read(_: Result, name: str, given: tuple[Callable[..., list[str]], Any]) -> Any:
+    if name == "source_tokens":
+        read, row = given
+        return read(*row)
+    return _NOTHING[name]()
+
+
+_NOTHING: Final[dict[str, Callable[[], Any]]] = {
+    "error": lambda: None,
+    "left_out": int,
+    "unknown_symbols": list,
+    "parts": list,
+    "outputs": dict,
+}
 
 
 def _quoted(text: str) -> str:

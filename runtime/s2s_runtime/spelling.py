@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-import difflib
+import importlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -42,6 +42,20 @@ def option(name: str, value: str | None = None) -> str:
     return argument if value is None else f"{argument}={value or 'True'}"
 
 
+def option_each(name: str, values: Iterable[str]) -> str:
+    """Spell an option that is given several values.
+
+    >>> option_each("end", ["a", "b"])
+    "end=['a', 'b']"
+    >>> with as_flags():
+    ...     option_each("end", ["a", "b"])
+    '--end a --end b'
+    """
+    if _FLAGS.get():
+        return " ".join(option(name, value) for value in values)
+    return f"{option(name)}={list(values)}"
+
+
 def option_by_name(name: str, values: Mapping[str, str]) -> str:
     """Spell an option that says something of each of several things, by their names.
 
@@ -72,6 +86,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     >>> did_you_mean("beamsize", ["beam_size", "max_length"])
     "; did you mean 'beam_size'?"
     """
+    difflib = importlib.import_module("difflib")  # here: a cold start without a mistake doesn't wait for it
     near = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
 

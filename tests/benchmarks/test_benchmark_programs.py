@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from places import ROOT, TINY
 
 
 @pytest.mark.tensorflow
@@ -35,3 +38,15 @@ def test_node_times_are_those_inside_the_loop(tmp_path: Path) -> None:
     expected = {"products": 10.0, "gates": 3.0, "look-ups": 2.0, "choice of the token": 0.0, "other nodes": 1.0}
     assert found == expected
     assert not profile.exists()
+
+
+def test_costs_of_deployment_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fresh process tells each stage, whose sum is the time to its first answer; one that forks, its memory."""
+    import deployment
+
+    monkeypatch.setattr(deployment, "MANY", 1)
+    found = deployment.cold(TINY)
+    assert min(found["ms"]) > 0
+    assert found["first"] == pytest.approx(sum(found["ms"][:4]))
+    command = [sys.executable, str(ROOT / "benchmarks" / "deployment.py"), str(TINY), "--alone", "[1, true]"]
+    assert 2**20 < int(subprocess.run(command, check=True, capture_output=True).stdout) < 2**30

@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gpu import gpu_tables
 from measuring.cases import CASES
 from redraw import tables_of
+from report.machines import keep, machine_table
 from report.markdown import README, has_place, write_tables
 from report.own_tables import breakdown_tables, eight_bits_tables, export_tables, growth_tables, own_tables
 from report.peer_tables import peer_tables
@@ -236,3 +238,38 @@ def test_costs_of_options_are_ratios_of_a_round() -> None:
     assert "| **greedy search**, plain | 2.00 ms | 5.00 ms |" in made
     assert "| `bias` | 3.00 (3.00 to 3.00) | 2.00 (2.00 to 2.00) |" in made
     assert has_place(README, tables_of(result))
+
+
+def test_every_kind_of_machine_has_a_row_with_its_own_spread(tmp_path: Path) -> None:
+    """A file for each kind, a case measured again replaced, cores that weren't used told, busy machines too."""
+    other_kind = {"cpu": "Another (R) CPU", "cores": 8, "cores_used": 1, "system": "Linux"}
+    busy = [series("other", CELLS[0], [4.0, 4.0, 4.0]), series("ours", CELLS[0], [1.0, 2.0, 4.0])]
+    for each in busy:
+        each["foreign"] = [1.5]
+    first = keep(results(title="a model", date="2020-01-01 00:00 UTC"), tmp_path)
+    assert keep(results(title="a model", date="2026-11-28 14:00 UTC"), tmp_path) == first
+    second = keep(results(title="a model", date="2026-11-28", machine=other_kind, series=busy), tmp_path)
+    assert (first.name, second.name) == ("a-cpu-2-cores.json", "another-r-cpu-8-cores.json")
+    lines = machine_table(tmp_path)["machines"].splitlines()[2:]
+    assert [line.split(" | ")[1] for line in lines] == [
+        "a CPU, 2 of 2, 2026-11-28",
+        "Another (R) CPU, 1 of 8, 2026-11-28; **busy: others used 1.50 cores**",
+    ]
+    assert [line.split(" | ")[5] for line in lines] == ["3.00 (3.00 to 3.00)", "2.00 (1.50 to 3.00)"]
+
+
+def test_the_table_of_machines_is_that_of_the_files_kept() -> None:
+    """README.md shows what lies in `machines/`."""
+    assert machine_table()["machines"].strip() in README.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("device", "is_told"), [("host", True), ("cuda", False)])
+def test_what_was_not_run_on_a_gpu_says_so(device: str, *, is_told: bool) -> None:
+    """Times of a rehearsal on the CPU can't be taken for those of a GPU; ratios are to our own whole graphs."""
+    peers = {"torch_eager:it": described("PyTorch"), f"ours:{device}": described("s2s_runtime, there")}
+    timed = [series("torch_eager:it", CELLS[0], [4.0]), series(f"ours:{device}", CELLS[0], [1.0])]
+    more = {"own": [f"ours:{device}"], "device": device}
+    made = gpu_tables(results(case="gpu-canonical", peers=peers, series=timed) | more)
+    assert has_place(README, made)
+    assert ("Not yet run on a GPU" in made["gpu-canonical-times"]) is is_told
+    assert "| PyTorch | 4.00 (4.00 to 4.00) |" in made["gpu-canonical-ratios"]

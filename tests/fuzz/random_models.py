@@ -104,6 +104,7 @@ class Parts:
             "time_distributed": lambda: layers.TimeDistributed(layers.Dense(size, activation="relu")),
             "conv": lambda: layers.Conv1D(size, 3, padding="same"),
             "separable_conv": lambda: layers.SeparableConv1D(size, 3, padding="same"),
+            "grouped_conv": lambda: layers.Conv1D(size, 3, padding="same", groups=size),
             "causal_conv": lambda: layers.Conv1D(size, 3, padding="causal"),
             "batch_norm": layers.BatchNormalization,
             "activation": lambda: layers.Activation("relu"),

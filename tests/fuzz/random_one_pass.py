@@ -2,8 +2,8 @@
 
 A case says how the model is built, part by part: what its sources are, the layers from there on (recurrent ones in one
 direction or both, convolutions, attention over itself, what pools and repeats), how they are merged and nested, masks,
-and what comes out. Sources of several lengths go through the bundle together and one by one; causal models are
-followed reading by reading too.
+and what comes out: one output, or several, of all positions and of the whole source. Sources of several lengths go
+through the bundle together and one by one; causal models are followed reading by reading too.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ CELLS = ("LSTM", "GRU", "SimpleRNN", "RNN(LSTMCell)", "RNN(stacked)")
 PARTS = (
     *("one", "both", "both", "back"),
     *("dense", "norm", "dropout", "time_distributed", "conv", "causal_conv", "batch_norm", "residual", "gated"),
-    *("attention", "nested", "separable_conv", "two_ways"),
+    *("attention", "nested", "separable_conv", "grouped_conv", "two_ways"),
 )
+HEADS = ("tokens", "values", "tokens of all", "values of all", "states")
 ENDS = ("none", "none", "none", "none", "repeat", "flat", "last", "pooled")
 
 
@@ -41,6 +42,7 @@ def make(random: Random) -> Case:
         "after": [random.choice(PARTS) for _ in range(random.choice([0, 0, 1]))],
         "nested": random.random() < 0.15,
         "output": random.choice(["softmax", "softmax", "logits", "time_distributed", "activation", "values", "two"]),
+        "beside": [random.choice(HEADS) for _ in range(random.choice([0, 0, 1, 2]))],
     }
 
 
@@ -65,7 +67,10 @@ class Builder(Parts):
             inner = keras.Model(inputs, x, name="inner")
             inputs = [keras.Input(one.shape[1:], dtype=one.dtype, name=f"outer_{one.name}") for one in inputs]
             x = inner(inputs if len(inputs) > 1 else inputs[0])
-        return keras.Model(inputs, self.output(x))
+        first = self.output(x)
+        return keras.Model(
+            inputs, [first, *made] if (made := self.beside(x)) and not isinstance(first, list) else first
+        )
 
     def source(self) -> tuple[list[Any], Any, Any]:
         """Return the inputs, their sequence, and the vector among them, or None."""
@@ -123,6 +128,19 @@ class Builder(Parts):
         last = layers.Dense(TARGET, activation=None if kind == "logits" else "softmax", name="main")(x)
         return [last, layers.Dense(3, name="other")(x)] if kind == "two" else last
 
+    def beside(self, x: Any) -> list[Any]:
+        """Return the outputs beside the first."""
+        layers, made = self.layers, []
+        for i, kind in enumerate(self.case.get("beside", ())):
+            whole = layers.GlobalAveragePooling1D()(x) if kind.endswith("of all") and len(x.shape) == 3 else x
+            if kind == "states":
+                made.append(layers.LayerNormalization(name=f"beside{i}")(x))
+            elif kind.startswith("tokens"):
+                made.append(layers.Dense(3 + i, activation="softmax", name=f"beside{i}")(whole))
+            else:
+                made.append(layers.Dense(1 + i, name=f"beside{i}")(whole))
+        return made
+
 
 def check(case: Case) -> str:
     """Build the model, save, load and export it, and compare what its bundle gives with `predict`."""
@@ -148,7 +166,8 @@ def check(case: Case) -> str:
     if exported.manifest.kind != "one-pass":
         return f"right, {exported.manifest.kind}"
     _compare(case, model, bundle)
-    return "right, causal" if "step" in exported.manifest.graphs else "right"
+    several = ", several outputs" if exported.manifest.outputs else ""
+    return ("right, causal" if "step" in exported.manifest.graphs else "right") + several
 
 
 def _compare(case: Case, model: Any, bundle: Any) -> None:
@@ -156,36 +175,55 @@ def _compare(case: Case, model: Any, bundle: Any) -> None:
     rng = np.random.default_rng(case["seed"])
     lengths = [int(n) for n in rng.integers(1, LENGTH + 1, 5)] if "values" not in case["source"] else [LENGTH] * 3
     rows = [_row(rng, case, length) for length in lengths]
-    masked = bundle.manifest.padding.masked
-    wanted = []
+    made = []  # of each row, what each output is
     for row in rows:
         filled = LENGTH if case["fixed"] else bundle.manifest.padding.length or 0
         arrays = [_for_keras(column, case, filled) for column in row]
-        output = model.predict(arrays if len(arrays) > 1 else arrays[0], verbose=0)
-        output = np.asarray(output[0] if isinstance(output, list) else output)[0]
-        output = output[None] if output.ndim == 1 else output
-        wanted.append(output[: len(row[0])] if masked and bundle.manifest.target.aligned else output)
+        outputs = model.predict(arrays if len(arrays) > 1 else arrays[0], verbose=0)
+        outputs = [np.asarray(output)[0] for output in (outputs if isinstance(outputs, list) else [outputs])]
+        made.append([output[None] if output.ndim == 1 else output for output in outputs])
     names = bundle.manifest.source.names
     columns = [list(column) for column in zip(*rows, strict=True)]
     given = dict(zip(names, columns, strict=True)) if len(names) > 1 else columns[0]
-    values = bundle.manifest.target.feedback == "value"
-    together = bundle.predict(given) if values else bundle.generate(given, return_token_scores=True)
-    for index, (output, row) in enumerate(zip(wanted, rows, strict=True)):
+    calls = [(given, list(enumerate(rows)))]
+    for index, row in enumerate(rows):
         alone = {name: [column] for name, column in zip(names, row, strict=True)} if len(names) > 1 else [row[0]]
-        for results, at in ((together, index), (bundle.predict(alone) if values else bundle.generate(alone), 0)):
-            if values:
-                if not np.allclose(results[at][: len(output)], output, atol=1e-4):
-                    raise BrokenPromiseError(f"values differ by {np.abs(results[at][: len(output)] - output).max()}")
-            else:
-                _compare_tokens(case, results[at], output)
+        calls.append((alone, [(index, row)]))
+    for inputs, decoded in calls:
+        found = _all_outputs(bundle, inputs)
+        for name, results in found.items():
+            target = (bundle.manifest if name is None else bundle.manifest.of_output(name)).target
+            place = (
+                0 if name is None else [output._keras_history.operation.name for output in model.outputs].index(name)
+            )
+            for result, (index, row) in zip(results, decoded, strict=True):
+                own = made[index][place]
+                cut = own[: len(row[0])] if bundle.manifest.padding.masked and target.aligned else own
+                _compare_output(target, result, cut)
 
 
-def _compare_tokens(case: Case, result: Any, output: np.ndarray) -> None:
+def _all_outputs(bundle: Any, inputs: Any) -> dict[str | None, Any]:
+    """Return what a call gives for each output by its name; None stands for the one of bundles that give one."""
+    names = bundle.manifest.output_names or (None,)
+    if bundle.manifest.target.feedback == "value":
+        found = bundle.predict(inputs)
+        return found if names[0] is not None else {None: found}
+    results = bundle.generate(inputs, return_token_scores=True)
+    return {names[0]: results, **{name: [result.outputs[name] for result in results] for name in names[1:]}}
+
+
+def _compare_output(target: Any, result: Any, output: np.ndarray) -> None:
+    """Raise where an output of a row is another than Keras's."""
+    if target.feedback == "value":
+        if not np.allclose(result[: len(output)], output, atol=1e-4):
+            raise BrokenPromiseError(f"values differ by {np.abs(result[: len(output)] - output).max()}")
+        return
+    shares = (output >= 0).all() and np.allclose(output.sum(-1), 1, atol=1e-3)
     shifted = output - output.max(axis=-1, keepdims=True)
-    scores = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True)) if case["output"] == "logits" else np.log(output)
+    scores = np.log(output) if shares else shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
     best = scores.argmax(-1).tolist()
-    ends = 2 if case["output"] == "logits" else None
-    best = best[: best.index(ends)] if ends in best else best
+    ends = [position for position, token in enumerate(best) if token in target.end_ids]
+    best = best[: ends[0]] if ends else best
     for position, (token, expected) in enumerate(zip(result.ids, best, strict=False)):
         if token != expected and scores[position, expected] - scores[position, token] > 1e-4:
             raise BrokenPromiseError(f"position {position}: {token} in place of {expected}")

@@ -50,6 +50,25 @@ def test_import_pulls_in_no_framework() -> None:
     assert (found.returncode, found.stdout, found.stderr) == (0, "[]\n", "")
 
 
+def test_a_plain_call_imports_what_it_needs() -> None:
+    """Whoever loads a bundle and decodes doesn't wait for what other calls and other bundles need.
+
+    A module takes a tenth of a millisecond to import, a dataclass three: a cold start is counted, not timed.
+    """
+    code = (
+        "import sys, s2s_runtime\n"
+        f"model = s2s_runtime.load({str(TINY)!r})\n"
+        "model.generate(['abc'])\n"
+        "print(*sys.modules)"
+    )
+    modules = _python(code).stdout.split()
+    own = [name.split(".")[1:] for name in modules if name.startswith("s2s_runtime.")]
+    others = {"confidence", "ctc", "fusion", "language_models", "lexicon", "one_pass", "plots"}
+    assert not others & {room for room, *_ in own}
+    assert not {"numpy.ma", "difflib", "glob", "tempfile", "zipfile"} & {*modules}
+    assert 40 < len(own) <= 85
+
+
 def test_help_needs_neither_numpy_nor_onnxruntime() -> None:
     """A command answers --help before it imports what takes time."""
     code = (

@@ -77,7 +77,12 @@ class CountedSignal:
     [
         {"engine": "steps"},
         {"beam_size": 3, "engine": "steps"},
-        {"sampling_top_k": 3, "num_hypotheses": 2, "seed": 1},  # unseeded draws may both end before the last look
+        {
+            "sampling_top_k": 3,
+            "num_hypotheses": 2,
+            "seed": 1,
+            "engine": "steps",
+        },  # unseeded draws may both end before the last look
     ],
 )
 @pytest.mark.parametrize("looks", [0, 1, 3])

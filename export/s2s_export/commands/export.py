@@ -183,7 +183,7 @@ def _vocabulary(model: Path, settings: ExportSettings, pairs: Path | None) -> Vo
     """Return the vocabularies of a file; None where pairs, or files of one side each, tell them."""
     from s2s_runtime.vocabulary.vocabulary_file import VocabularyFile
 
-    sides = settings.source_vocab is not None or settings.target_vocab is not None
+    sides = settings.source_vocab is not None or bool(settings.target_vocab)
     if settings.vocab is not None and (sides or pairs is not None):
         raise UsageError("expected one of --vocab, --pairs, and --source-vocab with --target-vocab")
     beside = model.parent / "vocab.json"
@@ -212,7 +212,7 @@ def _options(model: Path, settings: ExportSettings, values: dict[str, Any]) -> E
         raise FileNotFoundError(f"--expect: {expect}: no such file; expected outputs of your own loop")
     if not options.feeds and options.feedback is None and options.ctc is None:
         options = replace(options, **told_by_run(model.parent))
-    options = Words(settings.source_vocab, settings.target_vocab, unit=options.unit).added_to(options)
+    options = Words(settings.source_vocab, _by_output(settings.target_vocab), unit=options.unit).added_to(options)
     if settings.verify_texts is None:
         return options
     texts = _lines(settings.verify_texts, options.encoding)
@@ -224,6 +224,18 @@ def _options(model: Path, settings: ExportSettings, values: dict[str, Any]) -> E
     if options.precision != "float32":
         texts, references = _pairs(texts)
     return replace(options, verify_with=tuple(text for text in texts if text.strip()), references=tuple(references))
+
+
+def _by_output(given: Sequence[str]) -> Path | dict[str, Path] | None:
+    """Return the file of the target's symbols, or those of several outputs by name; None where none was given."""
+    if not given or (len(given) == 1 and ("=" not in given[0] or Path(given[0]).is_file())):
+        return Path(given[0]) if given else None
+    unnamed = next((each for each in given if not each.partition("=")[2]), None)
+    if unnamed is not None:
+        raise UsageError(
+            f"--target-vocab: expected NAME=FILE for each output, such as intent=intents.json, got {unnamed!r}"
+        )
+    return {name: Path(file) for name, _, file in (each.partition("=") for each in given)}
 
 
 def _lines(path: Path, encoding: str | None) -> list[str]:

@@ -33,8 +33,8 @@ class ExportSettings:
     source_vocab: Annotated[Path | None, Option(panel=TEXT)] = None
     """Symbols of the source: a Tokenizer's JSON, a JSON dictionary or list, or text with a symbol a line."""
 
-    target_vocab: Annotated[Path | None, Option(panel=TEXT)] = None
-    """Those of the target, likewise."""
+    target_vocab: Annotated[Sequence[str], Option(panel=TEXT, metavar="[NAME=]FILE")] = ()
+    """Those of the target, likewise; NAME=FILE for an output of that name, may be repeated then."""
 
     trust_lambda: Annotated[bool, Option(panel=GRAPH)] = False
     """Run the Python code of Lambda layers; what is going to run is said first."""

@@ -13,7 +13,7 @@ import keras
 import onnx
 import tensorflow as tf
 
-from s2s_export.errors import ExportError
+from s2s_export.errors import IN_CODE, ExportError
 from s2s_runtime.errors import S2SError
 from s2s_runtime.spelling import option
 from s2s_training.errors import IN_A_LAYER
@@ -81,6 +81,12 @@ def call_errors() -> Iterator[None]:
                 "beside the target's, one by one: this can't be done step by step. Where source and target always have "
                 f"one length and nothing is fed back, say so with {option('feedback', 'none')}; else let the decoder "
                 "attend to the source"
+            ) from error
+        if kept["kind"] == "Softmax" and "mask" in kept["said"]:
+            raise ExportError(
+                "the layer Softmax stands behind a mask of steps and takes it for one over symbols, so that Keras "
+                "itself runs this model on nothing else than sources as long as there are symbols; put "
+                f"Activation('softmax') in its place (the weights stay: {IN_CODE})"
             ) from error
         raise ExportError(
             f"a {kept['kind']} of this model can't be called as a bundle calls it, one step at a time and on sources "

@@ -218,7 +218,7 @@ def emit(editor: GraphEditor, layer: NativeLayer, call: Emission) -> list[str]:
     last = states[-2] if layer.forward[-1].kind == "LSTM" else states[-1]
     output = last
     if layer.return_sequences:
-        output = _batch_first(editor, sequence, 0)
+        output = _side_by_side(editor, sequence, layer.forward[-1].units)
         if layer.go_backwards:
             output = _flip(editor, output)
         elif call.mask is not None and not layer.zero_output_for_mask:
@@ -233,9 +233,13 @@ def _emit_bidirectional(editor: GraphEditor, layer: NativeLayer, call: Emission,
     sequence, finals = _node(editor, [layer.forward[0], backward], steps, lengths, call.states, reverse=False)
     states = [_row(editor, final, way) for way in (0, 1) for final in finals]
     ends = [states[0], states[len(finals)]]
+    repeats = call.mask is not None and not layer.zero_output_for_mask
+    if layer.return_sequences and layer.merge_mode == "concat" and not repeats:
+        outputs = [_side_by_side(editor, sequence, 2 * backward.units)]
+        return [*outputs, *(states if layer.return_state else [])]
     if layer.return_sequences:
         ways = [_batch_first(editor, sequence, way) for way in (0, 1)]
-        if call.mask is not None and not layer.zero_output_for_mask:
+        if call.mask is not None and repeats:
             ways[0] = _repeat_last(editor, ways[0], ends[0], call.mask)
     else:
         ways = ends
@@ -318,6 +322,12 @@ def _batch_first(editor: GraphEditor, sequence: str, way: int) -> str:
     """Return one direction of (time, directions, batch, units) as (batch, time, units)."""
     (steps,) = editor.add("Gather", [sequence, editor.constant(np.int64(way).reshape(()))], axis=1)
     return editor.add("Transpose", [steps], perm=[1, 0, 2])[0]
+
+
+def _side_by_side(editor: GraphEditor, sequence: str, width: int) -> str:
+    """Return all directions of (time, directions, batch, units) side by side, as (batch, time, width)."""
+    (rows,) = editor.add("Transpose", [sequence], perm=[2, 0, 1, 3])
+    return editor.add("Reshape", [rows, editor.integers([0, 0, width])])[0]
 
 
 def _flip(editor: GraphEditor, sequence: str) -> str:

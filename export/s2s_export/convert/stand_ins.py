@@ -3,8 +3,13 @@
 A recurrent layer that ONNX has a node for becomes an opaque function, which is written as that node afterwards. A
 `TimeDistributed` layer calls what it wraps once, on its time axis folded into the batch: Keras maps over time with a
 loop of TensorFlow's whose ONNX form onnxruntime can't run. Layers are found wherever they stand: in the model, inside
-wrappers, nested models, and layers of a user's own. `ops.scan` keeps what it carries in an array of TensorFlow's that
-tf2onnx can't read, and scans by plain tensors here.
+wrappers, nested models, and layers of a user's own.
+
+Some of Keras's operations stand in for themselves too, in whatever layer they are called. `ops.scan` keeps what it
+carries in an array of TensorFlow's that tf2onnx can't read, and scans by plain tensors here. `ops.conv` compiles a
+convolution in groups by XLA, which tf2onnx can't read either, and is the plain one here, as ONNX's takes groups.
+`ops.take` counts negative indices from the end, as ONNX's Gather does by itself, and `ops.matmul` flattens what has
+steps, as onnxruntime does by itself: without the nodes for that, a tagger's graph has 10 where it had 29.
 """
 
 from __future__ import annotations
@@ -12,13 +17,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from inspect import signature
 from typing import Any
 from unittest.mock import patch
 
 import keras
 import tensorflow as tf
 from keras import ops, tree
-from keras.src.backend import core  # `keras.ops.scan` calls what stands there
+from keras.src.backend import core, nn, numpy  # `keras.ops` calls what stands there
 
 from s2s_export.convert.recurrent_nodes import NativeLayer, native_layer
 
@@ -40,7 +46,12 @@ def stand_ins(model: keras.Model) -> Iterator[Hidden]:
             if (call := _stand_in(layer, hidden)) is not None:
                 layer.__dict__["call"] = call  # past Keras's own __setattr__, which tracks what it is given
                 replaced.append(layer)
-        with patch.object(core, "scan", _scan):
+        with (
+            patch.object(core, "scan", _scan),
+            patch.object(nn, "conv", partial(_convolution, nn.conv)),
+            patch.object(numpy, "take", partial(_take, numpy.take)),
+            patch.object(numpy, "matmul", partial(_product, numpy.matmul)),
+        ):
             yield hidden
     finally:
         for layer in replaced:
@@ -90,6 +101,34 @@ def _with_time_in_the_batch(layer: Any, inputs: Any, training: bool | None = Non
         given["training"] = training
     outputs = inner.call(ops.reshape(inputs, (-1, *shape[2:])), **given)
     return tree.map_structure(lambda tensor: ops.reshape(tensor, (*shape[:2], *ops.shape(tensor)[1:])), outputs)
+
+
+def _convolution(keras_own: Callable[..., Any], *given: Any, **named: Any) -> Any:
+    """Do what `keras.ops.conv` does; a convolution in groups, channels last, is left to TensorFlow as it is."""
+    bound = signature(keras_own).bind(*given, **named)
+    bound.apply_defaults()
+    asked = bound.arguments
+    inputs, kernel = asked["inputs"], asked["kernel"]
+    last = (asked["data_format"] or keras.config.image_data_format()) == "channels_last"
+    if not last or inputs.shape[-1] == kernel.shape[-2]:
+        return keras_own(*given, **named)
+    padding = asked["padding"].upper()
+    return tf.nn.convolution(inputs, kernel, asked["strides"], padding, dilations=asked["dilation_rate"])
+
+
+def _take(keras_own: Callable[..., Any], x: Any, indices: Any, axis: int | None = None) -> Any:
+    """Do what `keras.ops.take` does; negative indices of a dense tensor are ONNX's own matter."""
+    if axis is None or isinstance(indices, tf.SparseTensor | tf.RaggedTensor):
+        return keras_own(x, indices, axis)
+    return tf.gather(tf.convert_to_tensor(x), tf.convert_to_tensor(indices), axis=axis)
+
+
+def _product(keras_own: Callable[..., Any], x1: Any, x2: Any) -> Any:
+    """Do what `keras.ops.matmul` does; rows with steps times a matrix stay as they are."""
+    rows, matrix = tf.convert_to_tensor(x1), tf.convert_to_tensor(x2)
+    if rows.dtype == matrix.dtype == tf.float32 and matrix.shape.rank == 2 and (rows.shape.rank or 0) > 2:
+        return tf.matmul(rows, matrix)
+    return keras_own(x1, x2)
 
 
 def _scan(

@@ -21,11 +21,21 @@ from s2s_export.errors import ExportError
 from s2s_export.graphs.onnx_loop import DTYPES
 from s2s_export.graphs.search_graphs import Carried, beam_graph, greedy_graph
 from s2s_export.one_pass.causal_step import causal_step
+from s2s_export.one_pass.reading import of_output
 from s2s_export.passes.gate_passes import take_gates_apart
 from s2s_export.passes.registry import Passes
-from s2s_export.passes.step_passes import cancel_reshapes, free_name, look_up_kernels, strip_softmax, tabulate_tokens
+from s2s_export.passes.step_passes import (
+    cancel_reshapes,
+    free_name,
+    look_up_kernels,
+    put_steps_first,
+    strip_softmax,
+    tabulate_tokens,
+)
 from s2s_export.understand.bundle_terms import Understanding
 from s2s_runtime.bundle.manifest_file import TensorSpec
+from s2s_runtime.bundle.specs import tensor_name
+from s2s_runtime.search.step_model import CHOICES
 from s2s_training.splitting.splitter import SplitModel
 
 COMPUTING: Final = ("encoder", "decoder", "model", "step")
@@ -85,7 +95,7 @@ def with_searches(graphs: Graphs, facts: Understanding) -> Graphs:
         return graphs
     carried = Carried(graphs.states, graphs.memory, facts.target.size, fed=facts.target.feedback == "token")
     searches = {
-        "greedy": greedy_graph(decoder, carried, graphs.passes, folds),
+        **{choice: greedy_graph(decoder, carried, graphs.passes, folds, choice) for choice in CHOICES},
         "beam": beam_graph(decoder, carried, graphs.passes, folds),
     }
     return replace(graphs, models={**graphs.models, **searches})
@@ -108,7 +118,8 @@ def _one_pass(split: SplitModel, facts: Understanding, opset: int, passes: Passe
     """Return the graph of a model of one pass, and that of its step where it is causal."""
     models = {"model": _whole(split, facts, opset, passes)}
     stepped = facts.target.aligned or split.encoder.inputs[0].shape[1] is not None
-    causal = causal_step(split) if stepped and split.kind == "one-pass" else None  # frames are read together
+    first = of_output(split, 0) if facts.further else split
+    causal = causal_step(first) if stepped and split.kind == "one-pass" else None  # frames are read together
     if causal is None:
         return Graphs(models, (), (), passes)
     states = _specs("state", causal.states)
@@ -132,10 +143,12 @@ def _one_pass(split: SplitModel, facts: Understanding, opset: int, passes: Passe
 
 def _whole(split: SplitModel, facts: Understanding, opset: int, passes: Passes) -> WeightedModel:
     """Return the one graph of a model of one pass."""
-    output = "output" if facts.target.feedback == "value" else "logits"
-    editor, inputs = _read_sources(split, facts, [output], opset, passes)
-    _give_logits(editor, facts, output, passes)
-    return _finished("model", editor, inputs, [output])
+    outputs = [facts.of_output(place) for place in range(1 + len(facts.further))]
+    names = [tensor_name(own.target, place) for place, own in enumerate(outputs)]
+    editor, inputs = _read_sources(split, facts, names, opset, passes)
+    for name, own in zip(names, outputs, strict=True):
+        _give_logits(editor, own, name, passes)
+    return _finished("model", editor, inputs, names)
 
 
 def _encoder(
@@ -163,6 +176,7 @@ def _read_sources(
     signature = [tf.TensorSpec(spec.shape, spec.dtype, name=spec.name) for spec in facts.source.inputs]
     editor = GraphEditor(convert(split.encoder, prepare, signature, outputs, opset))
     passes.apply("kernel_rows", look_up_kernels, editor)
+    passes.apply("steps_first", put_steps_first, editor)
     return editor, [spec.name for spec in facts.source.inputs]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -39,7 +39,7 @@ class Search:
         shown: which of the carried are outputs, as `next_NAME`, as the last step left them.
         collected: what the steps make and the graph shows of each, the step as first axis.
         going: the bool () or (1,) that the steps make: whether to go on.
-        per_sentence: names of those of the above that have a first axis of sentences, not of rows.
+        first_axes: by name of one of the above what its first axis is called, where that isn't one of rows.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Search:
     shown: Sequence[TensorSpec]
     collected: Sequence[TensorSpec]
     going: TensorSpec
-    per_sentence: frozenset[str] = frozenset()
+    first_axes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def made(self) -> list[str]:
@@ -68,7 +68,7 @@ class Search:
         """
         shape = [f"{tensor.name}.{axis}" if size is None else size for axis, size in enumerate(tensor.shape)]
         if shape and tensor.shape[0] is None:
-            shape[0] = "sentences" if tensor.name in self.per_sentence else "batch"
+            shape[0] = self.first_axes.get(tensor.name, "batch")
         return helper.make_tensor_value_info(
             prefix + tensor.name, DTYPES[tensor.dtype], ["steps_taken", *shape] if steps else shape
         )

@@ -17,9 +17,11 @@ from onnx import helper
 from s2s_export.convert.graph_editor import GraphEditor, reads
 from s2s_export.convert.weighted_model import Folds, WeightedModel
 from s2s_export.graphs.onnx_loop import GO, OneRow, Search, hold_constants, looped
+from s2s_export.graphs.token_choice import READ, SCORES, choose_token
 from s2s_export.passes.gate_passes import group_gates, take_gates_apart
 from s2s_export.passes.registry import Passes
 from s2s_runtime.bundle.manifest_file import TensorSpec
+from s2s_runtime.search.step_model import Choice
 
 BIAS_OF_8_BITS: Final = {"MatMulIntegerToFloat": 6, "MatMulNBits": 5}
 """Onnxruntime's products of 8 bits, and which of their inputs is added to each row of the result."""
@@ -52,52 +54,62 @@ class Carried:
 
 
 def greedy_graph(
-    decoder: WeightedModel, carried: Carried, passes: Passes | None = None, folds: Folds | None = None
+    decoder: WeightedModel,
+    carried: Carried,
+    passes: Passes | None = None,
+    folds: Folds | None = None,
+    choice: Choice = "greedy",
 ) -> WeightedModel:
-    """Return the graph of greedy search over up to `steps` tokens.
+    """Return the graph of greedy search, or of sampling, over up to `steps` tokens.
 
     Inputs: `steps` int64 (): most tokens to write. `mask` float32 (size,): added to the logits, -inf at tokens that
     never follow. `goes_on` float32 (size,): 0 at tokens that end a sequence, 1 at the others. `least` float32 (): stop
     once no more rows than this are live. `token` int64 (batch,): the last token of each row; only where tokens are fed
-    back. `live` float32 (batch,): 0 at rows that have ended before, 1 at the others. `state.*`, `memory.*`.
+    back. `live` float32 (batch,): 0 at rows that have ended before, 1 at the others. `state.*`, `memory.*`. To draw:
+    `temperature` float32 (), `numbers` float32 (steps, batch, 1), at random from 0 to below 1; among the likeliest:
+    `candidates` int64 (1,), how many, `mass` float32 (), above 1 for all of these.
 
-    Outputs: `tokens` int64 (steps taken, batch), rows that have ended written on like the others; `next_state.*`.
+    Outputs: `tokens` int64 (steps taken, batch), rows that have ended written on like the others; `next_state.*`. With
+    scores, and of draws: `token_scores` float32 (steps taken, batch).
 
     Args:
         decoder: the step graph, its passes applied; it is left as it is.
         carried: what it carries.
         passes: those wanted; default: all.
         folds: constants that were computed from others before, for other graphs.
+        choice: how tokens are chosen.
     """
-    passes = passes or Passes()
+    passes, plain = passes or Passes(), choice == "greedy"
     editor = GraphEditor(decoder, folds).copy()
     once = passes.apply("memory_once", _take_constant, editor, carried) or []
-    masked, before = passes.apply("mask_in_bias", _mask_bias, editor) or (_mask_logits(editor), [])
-    (token,) = editor.add("ArgMax", [masked], ["tokens"], axis=1, keepdims=0)
-    if carried.fed:  # a tensor can't be carried and collected under one name
-        editor.add("Identity", [token], ["next_token"])
+    biased = passes.apply("mask_in_bias", _mask_bias, editor) if plain else None  # scores are those of all tokens
+    masked, before = biased or (_mask_logits(editor), [])
+    choose_token(editor, choice, masked, fed=carried.fed)
     alone = editor.copy()
-    (going,) = editor.add("Gather", ["goes_on", token])
+    (going,) = editor.add("Gather", ["goes_on", "tokens"])
     editor.add("Mul", ["live", going], ["next_live"])
     (left,) = editor.add("ReduceSum", ["next_live"], keepdims=0)
     editor.add("Greater", [left, "least"], ["more"])
     search = Search(
-        name="greedy",
+        name=choice,
         before=[*once, *before],
         inputs=[
             *(carried.per_token(name) for name in ("mask", "goes_on")),
             TensorSpec("least", "float32", ()),
+            *READ[choice],
             *carried.memory,
         ],
         carried=[TensorSpec("live", "float32", (None,)), *carried.token, *carried.states],
         shown=carried.states,
-        collected=[TensorSpec("tokens", "int64", (None,))],
+        collected=[TensorSpec("tokens", "int64", (None,)), *(() if plain else (SCORES,))],
         going=TensorSpec("more", "bool", ()),
+        first_axes={"numbers": "numbers"},
     )
     one_row = passes.apply("one_row", _for_one_row, alone, search)
     take_gates_apart(editor, passes)
     model = looped(editor, search, one_row)
-    return passes.apply("inner_constants", hold_constants, model) or model
+    held = passes.apply("inner_constants", hold_constants, model) if plain else None  # each would hold them once more
+    return held or model
 
 
 def _for_one_row(editor: GraphEditor, search: Search) -> OneRow | None:
@@ -163,7 +175,7 @@ def beam_graph(
         shown=[per_sentence, *carried.states],
         collected=collected,
         going=TensorSpec("more", "bool", ()),
-        per_sentence=frozenset(tensor.name for tensor in (per_sentence, *collected)),
+        first_axes={tensor.name: "sentences" for tensor in (per_sentence, *collected)},
     )
     return looped(editor, search)
 

@@ -7,7 +7,8 @@ positions, size), of which its decoder only reads a position.
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import replace
+from typing import Any, Final
 
 import keras
 import tensorflow as tf
@@ -17,7 +18,7 @@ from s2s_export.errors import IN_CODE
 from s2s_runtime.spelling import option
 from s2s_training.errors import SplitError
 from s2s_training.splitting.assemble import run_encoder
-from s2s_training.splitting.decoded_output import named_outputs, output_name, widths_read
+from s2s_training.splitting.decoded_output import named_outputs, widths_read
 from s2s_training.splitting.graph import Graph, Value, ancestors, distinct_names, flatten_model, reserve_names
 from s2s_training.splitting.partition import Partition
 from s2s_training.splitting.source_inputs import aligned_with_first, holds_ids, is_vector, order_sources
@@ -61,39 +62,38 @@ def _words_so_far(graph: Graph) -> Value | None:
     )
 
 
-def read_one_pass(model: keras.Model, source_input: str | None = None, output: str | None = None) -> SplitModel:
+def read_one_pass(model: keras.Model, source_input: str | None = None, *, every: bool = False) -> SplitModel:
     """Read a model as one pass from its sources to what it gives at each position.
 
     Args:
         model: any model with a graph.
         source_input: name of the source that comes first, where there are several.
-        output: name of the output that is decoded, where there are several.
+        every: whether all outputs are read, the first being the one that is decoded; else one alone: the first with
+            positions, or the first at all.
 
     Raises:
-        SplitError: the model has no graph, no output that could be decoded, or several of them.
+        SplitError: the model has no graph, or no output that could be decoded.
     """
     graph = flatten_model(model)
     with distinct_names(graph):
         reserve_names(graph)
-        decoded = _decoded(graph, output)
-        calls = ancestors(graph.calls, [decoded])
+        outputs = list(graph.outputs) if every else [_decoded(graph)]
+        calls = ancestors(graph.calls, outputs)
         used = order_sources(graph, calls, (), source_input)
         if not used:
             raise SplitError("what is decoded depends on no input of the model")
         vectors = which_are_vectors(graph, used)
-        reading = Partition((), tuple(calls), (), frozenset(), decoded, ())
+        reading = Partition((), tuple(calls), (), frozenset(), outputs[0], ())
         sources, environment = run_encoder(used, vectors, reading)
-        made = environment[decoded]
-        if len(made.shape) == 2:
-            made = ops.expand_dims(made, axis=1)
-        encoder = keras.Model(list(sources), made, name="model")
-        positions = keras.Input(tuple(made.shape[1:]), dtype=keras.backend.standardize_dtype(made.dtype))
+        given = [environment[value] for value in outputs]
+        made = [ops.expand_dims(one, axis=1) if len(one.shape) == 2 else one for one in given]
+        encoder = keras.Model(list(sources), made if every else made[0], name="model")
         return SplitModel(
             encoder=encoder,
-            decoder=keras.Model(positions, positions[:, 0], name="position"),
+            decoder=_position(made[0]),
             fed="none",
             state_count=0,
-            memory_count=1,
+            memory_count=len(made),
             attention=False,
             source_indices=tuple(graph.inputs.index(value) for value in used),
             sources=used,
@@ -102,11 +102,24 @@ def read_one_pass(model: keras.Model, source_input: str | None = None, output: s
             target_index=None,
             fed_inputs=(),
             known=(False,) * len(used),
-            output_index=graph.outputs.index(decoded),
+            output_index=graph.outputs.index(outputs[0]),
             steps=None,
             reading=reading,
             kind="one-pass",
         )
+
+
+def _position(made: Any) -> keras.Model:
+    """Return a model that reads a position of an output."""
+    positions = keras.Input(tuple(made.shape[1:]), dtype=keras.backend.standardize_dtype(made.dtype))
+    return keras.Model(positions, positions[:, 0], name="position")
+
+
+def of_output(split: SplitModel, place: int) -> SplitModel:
+    """Return a model of one pass, of which every output was read, with one of them alone."""
+    made = split.encoder.outputs[place]
+    encoder = keras.Model(split.encoder.inputs, made, name="model")
+    return replace(split, encoder=encoder, decoder=_position(made), memory_count=1, output_index=place)
 
 
 def gives_one_for_each_step(split: SplitModel) -> bool:
@@ -120,7 +133,7 @@ def gives_one_for_each_step(split: SplitModel) -> bool:
             shape = [1, *(steps if size is None and not vector and aligned else size or 1 for size in tensor.shape[1:])]
             given.append(ops.ones(shape, dtype=tensor.dtype))
         try:
-            (made,) = tree.flatten(split.encoder(given, training=False))
+            made, *_ = tree.flatten(split.encoder(given, training=False))
         except (ValueError, tf.errors.InvalidArgumentError):  # fewer than a convolution without padding reads
             return False
         if made.shape[1] != steps:
@@ -128,18 +141,12 @@ def gives_one_for_each_step(split: SplitModel) -> bool:
     return True
 
 
-def _decoded(graph: Graph, name: str | None) -> Value:
-    """Return the output that is decoded: the one that is named, or else the only one with positions, or at all."""
-    if name is not None:
-        return next(value for value in graph.outputs if output_name(graph, value) == name)
+def _decoded(graph: Graph) -> Value:
+    """Return the output that is decoded where nothing says which: the first that has positions, or the first at all."""
     fitting = [value for value in dict.fromkeys(graph.outputs) if len(value.shape) in _AXES]
     chosen = [value for value in fitting if len(value.shape) == max(_AXES)] or fitting
     chosen = chosen or [value for value in dict.fromkeys(graph.outputs) if len(value.shape) > max(_AXES)]
-    if len(chosen) == 1:
-        return chosen[0]
-    named = named_outputs(graph, graph.outputs)
     if not chosen:
+        named = named_outputs(graph, graph.outputs)
         raise SplitError(f"no output has a time axis, (batch, time, ...), or is a vector, (batch, features): {named}")
-    raise SplitError(
-        f"which output is decoded can't be told: {named}; say which with {option('decoder_output', 'NAME')}"
-    )
+    return chosen[0]

@@ -41,7 +41,7 @@ def scales(graphs: Graphs, facts: Understanding, folder: Path, given: Sequence[S
         folder: the float32 bundle.
         given: the sources.
     """
-    if facts.target.feedback == "value":  # it is refused
+    if facts.what_gives_values:  # it is refused
         return {}
     editors = {name: GraphEditor(graphs.models[name]) for name in COMPUTING if name in graphs.models}
     known, wanted = _known(graphs, editors), {name: _multiplied(editor) for name, editor in editors.items()}

@@ -17,6 +17,7 @@ from s2s_export.errors import ExportError
 from s2s_export.graphs.bundle_graphs import COMPUTING, Graphs, select_graph, with_searches
 from s2s_export.understand.bundle_terms import Understanding
 from s2s_runtime.bundle.manifest_file import TensorSpec
+from s2s_runtime.bundle.specs import tensor_name
 from s2s_runtime.spelling import option
 
 
@@ -24,18 +25,20 @@ def halved(graphs: Graphs, facts: Understanding) -> Graphs:
     """Return the same graphs, computing in float16.
 
     Raises:
-        ExportError: the model gives values, whose loss isn't measured, or a graph has no float16 form.
+        ExportError: the model, or an output of it, gives values, whose loss isn't measured, or a graph has no float16
+            form.
     """
-    if facts.target.feedback == "value":
+    if facts.what_gives_values:
         raise ExportError(
-            f"{option('dtype', 'float16')}: this model gives values, whose loss by float16 isn't measured here; "
-            "export it in float32"
+            f"{option('dtype', 'float16')}: {facts.what_gives_values} gives values, whose loss by float16 isn't "
+            "measured here; export it in float32"
         )
     sources = [tensor.name for tensor in facts.source.inputs]
+    further = [tensor_name(output.target, place) for place, output in enumerate(facts.further, 1)]
     kept = {
         "encoder": sources,
         "decoder": ["logits", "attention"],
-        "model": [*sources, "logits"],
+        "model": [*sources, "logits", *further],
         "step": ["value", "logits"],
     }
     models = {name: _halved(graphs.models[name], name, kept[name]) for name in COMPUTING if name in graphs.models}
@@ -61,4 +64,4 @@ def _halved(model: WeightedModel, name: str, kept: list[str]) -> WeightedModel:
 
 
 def _halves(tensors: Sequence[TensorSpec]) -> tuple[TensorSpec, ...]:
-    return tuple(replace(tensor, dtype="float16") if tensor.dtype == "float32" else tensor for tensor in tensors)
+    return tuple(tensor._replace(dtype="float16") if tensor.dtype == "float32" else tensor for tensor in tensors)

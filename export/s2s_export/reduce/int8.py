@@ -32,9 +32,10 @@ def quantized(graphs: Graphs, facts: Understanding, kind: Kind, scales: Scales) 
     Raises:
         ExportError: there is no product that could be quantised, or the model gives values, whose loss isn't measured.
     """
-    if facts.target.feedback == "value":
+    if facts.what_gives_values:
         raise ExportError(
-            f"{option('quantize')}: this model gives values, whose loss by int8 isn't measured here; leave it out"
+            f"{option('quantize')}: {facts.what_gives_values} gives values, whose loss by int8 isn't measured "
+            "here; leave it out"
         )
     models, count = dict(graphs.models), 0
     for name in [name for name in COMPUTING if name in models]:

@@ -138,7 +138,7 @@ class Quality:
 def quality(
     models: tuple[Model, Model], inputs: Any, references: Sequence[Sequence[int]], max_length: int
 ) -> list[Quality]:
-    """Decode with both models and compare what they give.
+    """Decode with both models and compare what they give, each output by itself.
 
     Args:
         models: float32, fewer bits.
@@ -146,6 +146,15 @@ def quality(
         references: ids of the right target of each input; empty where there are none.
         max_length: longest target.
     """
+    names = models[0].manifest.output_names
+    if names:
+        before, after = models
+        told = [references, *[[]] * (len(names) - 1)]  # they are the first one's
+        return [
+            replace(found, search=f"{name}: {found.search}")
+            for name, right in zip(names, told, strict=True)
+            for found in quality((before.output(name), after.output(name)), inputs, right, max_length)
+        ]
     qualities = []
     kinds = [("greedy", 1), (f"beam {BEAM_SIZE}", BEAM_SIZE)]
     if models[0].manifest.kind == "one-pass":

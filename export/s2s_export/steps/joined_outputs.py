@@ -48,9 +48,9 @@ def with_joined_outputs(model: keras.Model, options: ExportOptions) -> tuple[ker
         ExportError: an output isn't one of the model's, or gives no distribution; or which inputs read them can't be
             told.
     """
-    names = [name.strip() for name in (options.decoder_output or "").split(JOINT)]
+    names = [name.strip() for name in (options.one_output or "").split(JOINT)]
     graph = flatten_model(model) if len(names) > 1 else None
-    if graph is None or options.decoder_output in [output_name(graph, value) for value in graph.outputs]:
+    if graph is None or options.one_output in [output_name(graph, value) for value in graph.outputs]:
         return model, options, []
     chosen = _chosen(graph, names)
     sizes = [int(value.shape[-1] or 0) for value in chosen]
@@ -69,7 +69,7 @@ def with_joined_outputs(model: keras.Model, options: ExportOptions) -> tuple[ker
 
 
 def _given(options: ExportOptions) -> str:
-    return option("decoder_output", str(options.decoder_output))
+    return option("decoder_output", str(options.one_output))
 
 
 def _chosen(graph: Graph, names: Sequence[str]) -> list[Value]:

@@ -30,6 +30,21 @@ _MANY_STEPS: Final = 16
 
 
 @dataclass(frozen=True)
+class FurtherTerms:
+    """An output beside the first in the bundle's terms.
+
+    Attributes:
+        target: as the manifest holds it, with the output's name.
+        vocabulary: its symbols, where known.
+        probabilities: whether the training model gives probabilities there rather than logits or values.
+    """
+
+    target: TargetSpec
+    vocabulary: Vocabulary | None
+    probabilities: bool
+
+
+@dataclass(frozen=True)
 class Understanding:
     """A training model in the bundle's terms.
 
@@ -44,6 +59,7 @@ class Understanding:
         without_source: whether there is no source, as of a language model; one input of no meaning stands for it.
         most_read: how many steps of sources of any length the encoder takes, as trying showed: a table of places has
             an end; None where it takes all that are generated, or nobody tried.
+        further: what a model of one pass gives beside, where there are several outputs.
     """
 
     source: SourceSpec
@@ -58,11 +74,28 @@ class Understanding:
     notes: tuple[str, ...]
     without_source: bool = False
     most_read: int | None = None
+    further: tuple[FurtherTerms, ...] = ()
+
+    @property
+    def what_gives_values(self) -> str:
+        """What of the model gives values, in words; empty where all that it gives is tokens."""
+        named = [own.name for own in (self.target, *(each.target for each in self.further)) if own.feedback == "value"]
+        return "" if not named else "this model" if named == [None] else f"the output {named[0]!r}"
 
     @property
     def without_start(self) -> bool:
         """Whether a language model has no start token: it goes on from a token at least."""
         return self.without_source and self.target.feedback == "token" and self.target.start_id is None
+
+    def of_output(self, place: int) -> Understanding:
+        """Return the same with one of several outputs, counted from 0, as if it were the only one."""
+        if place == 0:
+            return replace(self, target=replace(self.target, name=None), further=())
+        own = self.further[place - 1]
+        target = replace(own.target, name=None)
+        return replace(
+            self, target=target, target_vocabulary=own.vocabulary, probabilities=own.probabilities, further=()
+        )
 
     @property
     def sources(self) -> tuple[OtherSource, ...]:
@@ -86,7 +119,7 @@ def understand(flat: FlatSteps, split: SplitModel, options: ExportOptions) -> Un
     notes: list[str] = []
     vocabulary = options.vocabulary
     sides = (None, None) if vocabulary is None else _sides(split, vocabulary, options, notes)
-    probabilities = _gives_probabilities(split)
+    probabilities = gives_probabilities(split)
     target, one_hot_target = target_terms(flat, split, sides[1], options, probabilities=probabilities)
     source = source_terms(split, sides[0], options, flat.inputs, one_hot_target=one_hot_target)
     others = further_sources(split, options, flat.inputs)
@@ -94,9 +127,8 @@ def understand(flat: FlatSteps, split: SplitModel, options: ExportOptions) -> Un
     source = replace(source, inputs=(*source.inputs, *tensors))
     finder = PaddingFinder(split, (_alone(source), *others), options, notes)
     padding = PaddingPolicy(masked=False) if split.kind == "decoder-only" else finder.policy()
-    if split.kind == "one-pass" and target.padding_id is not None and not padding.masked:
-        # What fills short targets is given behind them too: there a text ends.
-        target = replace(target, end_ids=tuple(dict.fromkeys((*target.end_ids, target.padding_id))))
+    if split.kind == "one-pass":
+        target = ends_of_one_pass(target, padding)
     if others:
         padded = tuple(
             other if other.known else replace(other, padding=finder.beside(i, padding))
@@ -132,6 +164,13 @@ def understand(flat: FlatSteps, split: SplitModel, options: ExportOptions) -> Un
     if without_source and target.start_id is None:
         notes.append("the model has no start token: it goes on from a prompt of at least one symbol")
     return Understanding(source, target, padding, *sides, *fed, probabilities, longest, tuple(notes), without_source)
+
+
+def ends_of_one_pass(target: TargetSpec, padding: PaddingPolicy) -> TargetSpec:
+    """Return a target of one pass that ends at what fills short ones, where that is given behind them too."""
+    if target.padding_id is None or padding.masked:
+        return target
+    return replace(target, end_ids=tuple(dict.fromkeys((*target.end_ids, target.padding_id))))
 
 
 def unknown_length_note() -> str:
@@ -182,7 +221,7 @@ def _longest(split: SplitModel, policies: Sequence[PaddingPolicy]) -> tuple[int 
     return tuple(together if split.aligned[i] else length for i, length in enumerate(fixed))
 
 
-def _gives_probabilities(split: SplitModel) -> bool:
+def gives_probabilities(split: SplitModel) -> bool:
     """Return whether the output of one step is a distribution, as a run on noise shows."""
     model = split.models[-1]
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -33,10 +34,45 @@ def expected_rows(oracle: Oracle, facts: Understanding, sources: Sequence[Senten
 def one_pass_checks(
     subject: tuple[Any, Oracle, Understanding], sources: Sequence[Sentence], atol: float
 ) -> list[Check]:
-    """Compare outputs at every position, and the best symbols, of a whole batch and of sources one by one."""
+    """Compare outputs at every position, and the best symbols, of a whole batch and of sources one by one.
+
+    Of several outputs each is compared by itself, and all those beside the first together, as one call gives them.
+    """
     runtime, oracle, facts = subject
+    if facts.further:
+        return _checks_of_each(subject, sources, atol)
     expected = expected_rows(oracle, facts, sources)
     return [*_whole_checks(subject, sources, expected, atol), *_step_checks(runtime, sources, expected, atol)]
+
+
+def _checks_of_each(
+    subject: tuple[Any, Oracle, Understanding], sources: Sequence[Sentence], atol: float
+) -> list[Check]:
+    runtime, oracle, facts = subject
+    values, ends = facts.target.feedback == "value", bool(facts.target.end_ids)
+    given = for_runtime(sources, facts)
+    together = runtime.predict(given) if values else runtime.generate(given, return_end_token=ends)
+    checks = []
+    for place, name in enumerate(runtime.manifest.output_names):
+        own = facts.of_output(place)
+        alone = runtime.output(name), oracle.of_output(place, own), own
+        checks += [replace(check, what=f"{name}: {check.what}") for check in one_pass_checks(alone, sources, atol)]
+        if place == 0 and not values:  # that is what was compared
+            continue
+        rows, what = expected_rows(alone[1], own, sources), f"{name}: in one call with all outputs"
+        found = together[name] if values else [result.outputs[name] for result in together]
+        if own.target.feedback == "value":
+            differences = [largest(_rows(one[: len(row)]), row) for one, row in zip(found, rows, strict=True)]
+            checks.append(Check.of_numbers(what, differences, atol, sum(map(len, rows))))
+        else:
+            best = [_best(row, own) for row in rows]
+            bare = (
+                best
+                if ends
+                else [replace(one, tokens=[t for t in one.tokens if t not in own.target.end_ids]) for one in best]
+            )
+            checks.append(compare_tokens(what, found, bare))
+    return checks
 
 
 def _step_checks(runtime: Any, sources: Sequence[Sentence], expected: Sequence[np.ndarray], atol: float) -> list[Check]:

@@ -8,7 +8,7 @@ The searches are written for clarity, one hypothesis at a time.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
@@ -118,6 +118,10 @@ class Oracle:
         # One trace serves all shapes, but Keras's TimeDistributed mistakes a time dimension it can't see while tracing.
         self._sees_time = any(isinstance(layer, keras.layers.TimeDistributed) for layer in model._flatten_layers())
         self._forward = tf.function(self._output, input_signature=None if self._sees_time else signature)
+
+    def of_output(self, place: int, facts: Understanding) -> Oracle:
+        """Return an oracle of another of the training model's outputs."""
+        return Oracle(self._model, replace(self._split, output_index=place), facts)
 
     @property
     def model(self) -> keras.Model:

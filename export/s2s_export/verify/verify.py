@@ -34,6 +34,8 @@ from s2s_runtime.spelling import option
 from s2s_training.splitting.splitter import SplitModel
 from s2s_training.splitting.stepped_model import SteppedModel
 
+_COLD = 1e-6  # a temperature at which nothing but the likeliest token has a share
+
 _FORCED_STEPS = 8
 
 
@@ -228,8 +230,14 @@ def _sequence_checks(
     with s2s_runtime.load(folder) as runtime:
         stepped = runtime.generate(mixed, **options, engine="steps")
         extended = runtime.generate(searching, **searched, engine="steps")
+    with s2s_runtime.load(folder) as runtime:
+        scored = runtime.generate(mixed, **options, return_scores=True, engine=whole)
+        drawn = runtime.generate(mixed, **options, sampling_temperature=_COLD, engine=whole)
+        one = runtime.generate(mixed, **options, sampling_top_k=1, engine=whole)
     return [
         *checks,
         compare_tokens("greedy, step by step", stepped, greedy),
+        compare_tokens("greedy, with scores", scored, greedy),
+        compare_tokens("draws that can't but be greedy", [*drawn, *one], greedy * 2),
         compare_tokens(f"beam {BEAM_SIZE}, step by step", extended, beams),
     ]

@@ -59,6 +59,11 @@ export function readManifest(bytes) {
   if (!["ids", "one-hot"].includes(data.source.kind) || (data.source.others ?? []).length > 0) {
     throw new BundleError("this bundle reads values, or several sources; this module decodes bundles that read one of ids");
   }
+  if (data.graphs.model) {
+    throw new BundleError(
+      `this bundle is one graph (kind ${data.kind}); this module decodes those of an encoder and a decoder`,
+    );
+  }
   return data;
 }
 

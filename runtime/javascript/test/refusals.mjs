@@ -14,6 +14,7 @@ export async function refusals(folder, { bundles }) {
   const files = await openBundle(path);
   const model = await load(files, ort);
   const altered = { read: async (name) => flipped(await files.read(name), name) };
+  const whole = { read: async (name) => (name === "manifest.json" ? asOnePass(await files.read(name)) : files.read(name)) };
   const zip = new Uint8Array(await readFile(`${path}.zip`));
   const tries = [
     [() => model.generate("bad"), "inputs: expected a list"],
@@ -24,6 +25,7 @@ export async function refusals(folder, { bundles }) {
     [() => model.generate(["bad"], { beamSize: 2, numHypotheses: 3 }), "numHypotheses: expected at most beamSize (2), got 3"],
     [() => model.generate(["bad"], { maxLength: 0 }), "maxLength: expected an integer of at least 1, got 0"],
     [async () => (await load(altered, ort)).generate(["bad"]), "encoder.onnx: it was altered"],
+    [() => load(whole, ort), "this bundle is one graph (kind one-pass)"],
     [() => openBundle(`${path}.none`), "no such folder or file"],
     [async () => zipFiles(new Uint8Array(100)), "expected a zip file"],
     [async () => zipFiles(zip.slice(0, -30)), "expected a zip file"],
@@ -37,6 +39,11 @@ export async function refusals(folder, { bundles }) {
     if (!error?.message.includes(message)) lines.push(`expected a refusal with "${message}", got ${error}`);
   }
   return lines;
+}
+
+function asOnePass(bytes) {
+  const data = JSON.parse(new TextDecoder().decode(bytes));
+  return new TextEncoder().encode(JSON.stringify({ ...data, kind: "one-pass", graphs: { model: data.graphs.encoder } }));
 }
 
 function flipped(bytes, name) {

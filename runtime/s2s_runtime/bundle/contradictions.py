@@ -8,11 +8,12 @@ from typing import Final
 from s2s_runtime.bundle.specs import GraphFile, Kind, OtherSource, SourceSpec, TargetSpec, TensorSpec
 from s2s_runtime.spelling import did_you_mean
 from s2s_runtime.vocabulary.padding import PaddingPolicy
-from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
+from s2s_runtime.vocabulary.vocabulary import Vocabulary
 
 Tensors = Sequence[TensorSpec]
 
-_STEPPED: Final = ("decoder", "select_state", "select_memory", "greedy", "beam")
+_SEARCHES: Final = ("greedy", "greedy_scores", "sample", "sample_top", "beam")
+_STEPPED: Final = ("decoder", "select_state", "select_memory", *_SEARCHES)
 _GRAPHS: Final[Mapping[Kind, tuple[str, ...]]] = {
     "encoder-decoder": ("encoder", *_STEPPED),
     "one-pass": ("model", "step"),
@@ -27,7 +28,7 @@ def graph_problems(
     """Return which graphs, states and memory a model of that kind lacks, or has and can't have."""
     stepped = kind in ("encoder-decoder", "decoder-only")
     names = _GRAPHS[kind]
-    needed = [name for name in names if name not in ("select_memory", "greedy", "beam", "step")]
+    needed = [name for name in names if name not in ("select_memory", *_SEARCHES, "step")]
     needed += ["select_memory"] if memory and stepped else []
     problems = [f"graphs.{name}: missing" for name in needed if name not in graphs]
     problems += [

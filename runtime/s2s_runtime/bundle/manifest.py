@@ -10,7 +10,8 @@
                                              or "ctc" (one pass that gives blanks)
       "graphs": {"encoder": {"file": "encoder.onnx", "sha256": "...", "bytes": 123456},
                  "decoder": {...}, "select_state": {...}, "select_memory": {... only where there is memory},
-                 "greedy": {...}, "beam": {... where the target is tokens; older bundles lack them}},
+                 "greedy": {...}, "greedy_scores": {...}, "sample": {...},
+                 "sample_top": {...}, "beam": {... where the target is tokens; older bundles lack them, or some}},
       "weights": {"file": "weights.bin", ...},  large constants of all graphs, null where each holds its own
       "source": {"kind": "ids",              "ids", "one-hot" (ids too; -1 = a row of zeros), "values", or
                                              "vector" (no time axis: numbers of a fixed shape, that of its input)
@@ -29,8 +30,11 @@
                  "most": 80,                 most steps that the decoder can take, where it holds its prefix in states
                                              of that length and is run on all of it at every step; else left out
                  "blank_id": 41,             class that stands for nothing, of "ctc" alone; else left out
-                 "aligned": true},           whether a model that feeds nothing back has as many outputs as the source
+                 "aligned": true,            whether a model that feeds nothing back has as many outputs as the source
                                              has steps; left out where not
+                 "name": "slots"},           what callers call this output; left out where it is the only one
+      "outputs": [{"target": {...},            what a model of one pass gives beside that: each as "target" above, with
+                   "vocabulary": {...}}],    its own symbols, or null; left out where there is one output
       "states": [{"name": "state.0", "dtype": "float32", "shape": [null, 256]}],
       "memory": [{"name": "memory.0", "dtype": "float32", "shape": [null, null, 256]}],
       "attention": false,                    whether the decoder has the output `attention`
@@ -52,9 +56,11 @@ Fields of other names are errors, so that a misspelled one isn't silently none.
 In shapes, null is a free dimension; batch comes first, then time. The graphs:
 
 - `model`, of one pass: `source` (and `source.1`, ...) -> `logits` float32 (batch, positions, size), or `output` where
-  feedback is "value". It stands in place of all others.
+  feedback is "value"; where there are several outputs, `logits.1` or `output.1` and so on for the others, of positions
+  of their own: one, where an output is of the whole source. It stands in place of all others.
 - `step`, beside `model` where that is causal: `token` int64 (batch,), or `value` float32 (batch, features) where the
-  source is values; `state.*`, zeros before the first -> `logits` or `output` (batch, size); `next_state.*`.
+  source is values; `state.*`, zeros before the first -> `logits` or `output` (batch, size); `next_state.*`. Of several
+  outputs it gives the first.
 - `encoder`: `source` (and `source.1`, ... where there are others) -> `state.0`, ..., `memory.0`, ...
 - `decoder`, one step: `token` int64 (batch,) where feedback is "token", or `value` float32 (batch, features) where it
   is "value"; `state.*`; `memory.*` -> `logits` float32 (batch, size), or `output` (batch, features) where feedback is
@@ -66,6 +72,10 @@ In shapes, null is a free dimension; batch comes first, then time. The graphs:
   float32 (size,), added to the logits; `goes_on` float32 (size,), 0 at tokens that end a sequence and 1 elsewhere;
   `live` float32 (batch,), 0 at rows that have ended; `least` float32, stop once no more rows than this are live ->
   `tokens` int64 (steps taken, batch); `next_state.*`.
+- `greedy_scores`, the same -> `token_scores` float32 (steps taken, batch) too, log-probabilities. `sample`, likewise,
+  with tokens drawn: `temperature` float32 (), `numbers` float32 (steps, batch, 1), at random from 0 to below 1.
+  `sample_top`, that among the likeliest: `candidates` int64 (1,), how many, and `mass` float32 (), what these of them
+  have to reach together, above 1 for all.
 - `beam`, `steps` (int64) steps of beam search, the rows of a sentence one after the other: `token`, `state.*`,
   `memory.*`; `width` and `examined` int64 (1,), beams kept and extensions shown per sentence; `mask` float32 (size,),
   added to the log-probabilities; `ending` float32 (size,), -inf at tokens that end a sequence and 0 elsewhere; `scores`
@@ -76,13 +86,11 @@ In shapes, null is a free dimension; batch comes first, then time. The graphs:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Final, Literal, TypeVar
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final, Literal
 
-from s2s_runtime.bundle.calibration import Calibration
 from s2s_runtime.bundle.contradictions import graph_problems, source_problems, vocabulary_problems
-from s2s_runtime.bundle.provenance import Provenance
 from s2s_runtime.bundle.specs import (
     KINDS,
     Feedback,
@@ -96,8 +104,16 @@ from s2s_runtime.bundle.specs import (
 )
 from s2s_runtime.errors import BundleError, VocabularyError
 from s2s_runtime.files.json_fields import Fields, digest
+from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.vocabulary.padding import PaddingPolicy
-from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
+from s2s_runtime.vocabulary.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from s2s_runtime.bundle import calibration as calibrations
+    from s2s_runtime.bundle import further_outputs, provenance
+else:  # what a manifest may have
+    calibrations, provenance = LazyModule("bundle.calibration"), LazyModule("bundle.provenance")
+    further_outputs = LazyModule("bundle.further_outputs")
 
 __all__ = [
     "Feedback",
@@ -114,7 +130,6 @@ __all__ = [
 FORMAT: Final = "s2s-bundle"
 VERSION: Final = 1
 
-Part = TypeVar("Part")
 Precision = Literal["float32", "float16", "int8", "int8-weights"]
 _PRECISIONS: Final = ("float32", "float16", "int8", "int8-weights")
 
@@ -141,14 +156,17 @@ class Manifest:
     target_vocabulary: Vocabulary | None = None
     verification: Mapping[str, object] = field(default_factory=dict)
     producers: Mapping[str, str] = field(default_factory=dict)
-    setup: Provenance | None = None
+    setup: provenance.Provenance | None = None
     kind: Kind = "encoder-decoder"
-    calibration: Calibration | None = None
+    calibration: calibrations.Calibration | None = None
+    outputs: tuple[further_outputs.FurtherOutput, ...] = ()
 
     def __post_init__(self) -> None:
         problems = graph_problems(self.kind, self.graphs, self.target, self.states, self.memory)
         problems += [*source_problems(self.source, self.padding), *self.target.problems(self.kind)]
         problems += vocabulary_problems(self.source, self.target, self.source_vocabulary, self.target_vocabulary)
+        if self.outputs or self.target.name is not None:
+            problems += further_outputs.output_problems(self.kind, self.target, self.outputs)
         if problems:
             raise BundleError("; ".join(problems))
 
@@ -165,6 +183,7 @@ class Manifest:
         sizes = " + ".join(str(state.shape[-1]) for state in self.states)
         kind = [] if self.kind == "encoder-decoder" else [self.kind]
         between = target if self.kind == "decoder-only" else f"{source} to {target}"
+        between += f" and {len(self.outputs)} more" if self.outputs else ""
         stepped = [f"feedback {self.target.feedback}", f"states {sizes}"] if self.states else []
         parts = [*kind, between, *stepped]
         return ", ".join([*parts, *(["attention"] if self.attention else []), self.precision])
@@ -173,6 +192,28 @@ class Manifest:
     def one_graph(self) -> bool:
         """Whether the whole model is one graph, to which nothing is fed back."""
         return self.kind in ("one-pass", "ctc")
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The names of all outputs, the first one's first; empty where there is one."""
+        targets = (self.target, *(output.target for output in self.outputs))
+        return tuple(target.name for target in targets if target.name is not None)
+
+    def of_output(self, name: str) -> Manifest:
+        """Return the manifest as if one of several outputs were the only one."""
+        if name == self.target.name:
+            return replace(self, target=replace(self.target, name=None), outputs=())
+        output = next(each for each in self.outputs if each.target.name == name)
+        graphs = {graph: file for graph, file in self.graphs.items() if graph != "step"}  # which gives the first
+        return replace(
+            self,
+            graphs=graphs,
+            states=(),
+            target=replace(output.target, name=None),
+            target_vocabulary=output.vocabulary,
+            calibration=None,
+            outputs=(),
+        )
 
     @property
     def input_vocabulary(self) -> Vocabulary | None:
@@ -190,6 +231,7 @@ class Manifest:
             "weights": None if self.weights is None else self.weights.to_dict(),
             "source": self.source.to_dict(),
             "target": self.target.to_dict(),
+            **({"outputs": [output.to_dict() for output in self.outputs]} if self.outputs else {}),
             "states": [tensor.to_dict() for tensor in self.states],
             "memory": [tensor.to_dict() for tensor in self.memory],
             "attention": self.attention,
@@ -221,7 +263,7 @@ class Manifest:
         parts = {
             "kind": fields.choice("kind", KINDS, "encoder-decoder"),
             "graphs": {name: GraphFile.read(Fields(item, f"graphs.{name}", problems)) for name, item in graphs.items()},
-            "weights": _read_part(fields, "weights", GraphFile.read, problems),
+            "weights": GraphFile.read(part) if (part := _part(fields, "weights", problems)) else None,
             "source": SourceSpec.read(fields.child("source")),
             "target": TargetSpec.read(fields.child("target")),
             "states": tuple(TensorSpec.read(item) for item in fields.children("states")),
@@ -234,8 +276,11 @@ class Manifest:
             "target_vocabulary": _read_vocabulary(vocabulary, "target", problems),
             "verification": fields.mapping("verification", {}),
             "producers": _read_producers(fields, problems),
-            "setup": _read_part(fields, "setup", Provenance.read, problems),
-            "calibration": _read_part(fields, "calibration", Calibration.read, problems),
+            "setup": provenance.Provenance.read(part) if (part := _part(fields, "setup", problems)) else None,
+            "calibration": calibrations.Calibration.read(part)
+            if (part := _part(fields, "calibration", problems))
+            else None,
+            "outputs": tuple(further_outputs.FurtherOutput.read(item) for item in fields.children("outputs", [])),
         }
         own = fields.text("sha256") if "sha256" in fields.to_dict() else None  # not so in older bundles
         vocabulary.refuse_others()
@@ -267,9 +312,9 @@ def _check_format(fields: Fields) -> None:
         raise BundleError("; ".join(problems))
 
 
-def _read_part(fields: Fields, name: str, read: Callable[[Fields], Part], problems: list[str]) -> Part | None:
+def _part(fields: Fields, name: str, problems: list[str]) -> Fields | None:
     data = fields.raw(name, None)
-    return None if data is None else read(Fields(data, name, problems))
+    return None if data is None else Fields(data, name, problems)
 
 
 def _read_producers(fields: Fields, problems: list[str]) -> dict[str, str]:

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, cast
+from typing import Final, Literal, NamedTuple, cast
 
 from s2s_runtime.files.json_fields import Fields
 
@@ -40,8 +40,7 @@ ORIGINS: Final[Mapping[Origin, str]] = {
 UNKNOWN: Final = "unknown: this bundle was written before set-ups were recorded"
 
 
-@dataclass(frozen=True, slots=True)
-class Sign:
+class Sign(NamedTuple):
     """A measurement that speaks for or against a set-up.
 
     Attributes:
@@ -69,8 +68,7 @@ class Sign:
         return made
 
 
-@dataclass(frozen=True, slots=True)
-class SetUpItem:
+class SetUpItem(NamedTuple):
     """One thing that a model's graphs don't tell, and how it is known.
 
     Attributes:

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Final, Literal, cast
+from typing import Final, Literal, NamedTuple, cast
 
 from s2s_runtime.errors import VocabularyError
 from s2s_runtime.files.json_fields import Fields
@@ -25,8 +25,7 @@ _ELSEWHERE: Final = re.compile(r"[/\\:\0]")  # on whichever system the bundle is
 _STATE_DTYPES: Final = ("float32", "float64", "float16", "int64", "int32", "bool")
 
 
-@dataclass(frozen=True, slots=True)
-class TensorSpec:
+class TensorSpec(NamedTuple):
     """Name, dtype and shape of a graph input or output; None in the shape is a free dimension."""
 
     name: str
@@ -49,8 +48,7 @@ class TensorSpec:
         return cls(name, dtype, cast("tuple[int | None, ...]", tuple(shape)))
 
 
-@dataclass(frozen=True, slots=True)
-class GraphFile:
+class GraphFile(NamedTuple):
     """One ONNX file of a bundle: its name, the SHA-256 of its content in hexadecimal, its size in bytes."""
 
     file: str
@@ -216,6 +214,7 @@ class TargetSpec:
         step: the shape of a step of values where it has several axes, whose numbers the graph writes as one row.
         blank_id: the class that stands for nothing, of a model trained with CTC; None for all others.
         aligned: whether there is one output for each step of the source, as a model has that feeds nothing back.
+        name: what callers call this output, where there are several; else None.
     """
 
     feedback: Feedback
@@ -229,6 +228,7 @@ class TargetSpec:
     step: tuple[int, ...] = ()
     aligned: bool = False
     blank_id: int | None = None
+    name: str | None = None
 
     def to_dict(self) -> dict[str, object]:
         """Return this part as it stands in the manifest."""
@@ -243,6 +243,7 @@ class TargetSpec:
         }
         made |= {} if self.most is None else {"most": self.most}
         made |= {} if self.blank_id is None else {"blank_id": self.blank_id}
+        made |= {} if self.name is None else {"name": self.name}
         return made | ({"aligned": True} if self.aligned else {}) | _written_step(self.step)
 
     @classmethod
@@ -266,6 +267,7 @@ class TargetSpec:
             step=_read_step(fields),
             aligned=fields.boolean("aligned", False),
             blank_id=fields.optional_counted("blank_id", 0, None),
+            name=fields.optional_text("name", None),
         )
         fields.refuse_others()
         return made
@@ -293,6 +295,12 @@ class TargetSpec:
             if token is not None and not 0 <= token < self.size:
                 problems.append(f"target.{name}: expected 0 to {self.size - 1} (target.size), got {token}")
         return problems
+
+
+def tensor_name(target: TargetSpec, place: int) -> str:
+    """Return the name of an output of the graph `model`, the first being at place 0."""
+    name = "output" if target.feedback == "value" else "logits"
+    return f"{name}.{place}" if place else name
 
 
 def _written_step(step: tuple[int, ...]) -> dict[str, object]:

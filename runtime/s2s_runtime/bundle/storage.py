@@ -15,11 +15,16 @@ import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from s2s_runtime.errors import BundleError, BundleNotFoundError, InputError
-from s2s_runtime.files.atomic_write import left_by_exchange
+from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.spelling import shown
+
+if TYPE_CHECKING:
+    from s2s_runtime.files import atomic_write
+else:  # where a bundle is missing
+    atomic_write = LazyModule("files.atomic_write")
 
 BundleSource = str | os.PathLike[str] | bytes | Mapping[str, bytes]
 MANIFEST: Final = "manifest.json"
@@ -212,7 +217,8 @@ def find_files(bundle: BundleSource) -> BundleFiles:
             f"bundle: expected a path, bytes of a zip file or a mapping of names to bytes, got {shown(bundle)}"
         )
     path = Path(bundle)
-    path = left_by_exchange(path) or path
+    if not path.exists():
+        path = atomic_write.left_by_exchange(path) or path
     if path.is_dir():
         return FolderFiles(path)
     if not path.is_file():

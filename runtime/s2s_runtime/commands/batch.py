@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sys
 
 from s2s_runtime.commands.command_options import Given, takes
 from s2s_runtime.console.app import command, make_app, typer
@@ -38,7 +40,7 @@ def batch(given: Given) -> None:
     settings = BatchOptions(**given.of(BatchOptions))
     typed = {name: given.values[name] for name in DECODING}
     options = decoding_options(typed, read_manifest(settings.bundle), scores=True)
-    with stages() as stage:
+    with contextlib.redirect_stdout(sys.stderr), stages() as stage:  # where Ray tells of workers that died
         stage("starting")
         report = run_batch(settings, options, lambda rows: stage(f"{rows:,} rows done"))
     if settings.as_json:

@@ -203,7 +203,10 @@ def _decode_lines(model: Model, settings: Settings) -> DecodeLines:
     numbered = settings.num_hypotheses > 1
     decoding = model.prepare(**options)
     costs = decoding.plan.length_penalty if settings.phonetisaurus else None
-    written = LineFormat(settings.as_json, settings.shows_scores, numbered, settings.moses, costs, alignment)
+    several = not (
+        settings.moses or settings.alignment or settings.phonetisaurus
+    )  # formats that have no place for more
+    written = LineFormat(settings.as_json, settings.shows_scores, numbered, settings.moses, costs, alignment, several)
     prefix = settings.given.values["prefix"]
     if prefix is not None and model.target_vocabulary is None:
         prefix = numbers(prefix, "--prefix", "target")

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 from s2s_runtime.declared_options import Option
 from s2s_runtime.options import READ_AHEAD
 from s2s_runtime.options.terms import FILES, LISTS, RUNNING, SCORE
-from s2s_runtime.options.types import Mean
+from s2s_runtime.options.types import Combination, Mean
 
 RecordKind = Literal["jsonl", "tsv", "csv"]
 MODES: Final = "Instead of decoding"
@@ -24,6 +24,10 @@ class LoadOptions:
     ensemble_mean: Annotated[Mean, Option(panel=RUNNING)] = "probabilities"
     """What an ensemble averages."""
 
+    ensemble_combine: Annotated[Combination, Option(panel=RUNNING)] = "steps"
+    """Where the models of an ensemble meet: at each token, or each searches by itself and all choose among the
+    hypotheses."""
+
     ensemble_weight: Annotated[Sequence[float], Option(panel=RUNNING)] = ()
     """How much a model of an ensemble counts: once for BUNDLE, then for each --ensemble-with; default: the same."""
 
@@ -35,6 +39,9 @@ class LoadOptions:
 
     threads: Annotated[int | None, Option(at_least=1, panel=RUNNING)] = None
     """Threads inside an operator; default: one per core, one alone where a step is short."""
+
+    output_name: Annotated[str | None, Option(panel=RUNNING, metavar="NAME")] = None
+    """Of a model of several outputs this one alone; all options then mean it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +130,8 @@ def ensemble_problems(given: LoadOptions, typed: Mapping[str, str]) -> list[str]
         given: the settings.
         typed: the options that were typed, as `--help` spells them, by name.
     """
-    own = [typed[name] for name in ("ensemble_mean", "ensemble_weight") if name in typed and not given.ensemble_with]
+    names = ("ensemble_mean", "ensemble_combine", "ensemble_weight")
+    own = [typed[name] for name in names if name in typed and not given.ensemble_with]
     return [f"{option}: needs --ensemble-with" for option in own]
 
 

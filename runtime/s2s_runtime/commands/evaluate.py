@@ -141,7 +141,8 @@ def evaluate(given: Given) -> None:
     if options.as_json:
         setting: dict[str, object] = {"bundle": str(options.bundle), "pairs": str(options.pairs)}
         setting |= {"ensemble_with": [str(path) for path in loaded.ensemble_with]}
-        setting |= {"ensemble_mean": loaded.ensemble_mean} if loaded.ensemble_with else {}
+        together = {"ensemble_mean": loaded.ensemble_mean, "ensemble_combine": loaded.ensemble_combine}
+        setting |= together if loaded.ensemble_with else {}
         setting |= {"ensemble_weight": list(loaded.ensemble_weight)} if loaded.ensemble_weight else {}
         figures = evaluation.to_dict() | ({} if compared is None else {"compared": compared.to_dict()})
         typer.echo(json.dumps({**setting, **_told(searched), **figures}, indent=1, ensure_ascii=False))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from s2s_runtime.console.app import UsageError, warn
+from s2s_runtime.errors import OptionError
 from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.ort.sessions import fallback_warning
 
@@ -23,7 +24,9 @@ def load_together(bundle: Path, options: LoadOptions, **how: Any) -> Model:
     check_weights(options)
     models = load_each([bundle, *options.ensemble_with], options, **how)
     weights = options.ensemble_weight or None
-    return models[0] if len(models) == 1 else ensembles.ensemble(models, mean=options.ensemble_mean, weights=weights)
+    if len(models) == 1:
+        return models[0]
+    return ensembles.ensemble(models, mean=options.ensemble_mean, weights=weights, combine=options.ensemble_combine)
 
 
 def check_weights(options: LoadOptions) -> None:
@@ -44,6 +47,11 @@ def load_each(bundles: Sequence[Path], options: LoadOptions, **how: Any) -> list
     """Return the models of bundles; say on stderr where --allow-fallback took another provider."""
     how |= {"providers": options.provider, "allow_fallback": options.allow_fallback}
     models = [loading.load(path, intra_op_threads=options.threads, **how) for path in bundles]
+    if options.output_name is not None:
+        try:
+            models = [model.output(options.output_name) for model in models]
+        except OptionError as error:
+            raise OptionError(f"--output-name: {str(error).removeprefix('output: ')}") from error
     if warning := fallback_warning(options.provider, models[0].provider):
         warn(warning)
     return models

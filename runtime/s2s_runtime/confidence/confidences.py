@@ -77,10 +77,8 @@ def _by_batch(found: Iterable[SentenceHypotheses]) -> Iterator[tuple[Batch, list
         yield members[0].batch, members
 
 
-def confidence_rule(options: DecodingOptions, manifest: Manifest) -> ConfidenceRule | None:
-    """Return how confidences are computed; None where none are asked for."""
-    if not (options.return_confidence or options.return_top_tokens):
-        return None
+def confidence_rule(options: DecodingOptions, manifest: Manifest) -> ConfidenceRule:
+    """Return how confidences are computed where options ask for them."""
     calibration = manifest.calibration
     top = min(options.return_top_tokens, manifest.target.size)
     return ConfidenceRule(1.0 if calibration is None else calibration.temperature, top)

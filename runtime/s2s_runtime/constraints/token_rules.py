@@ -4,26 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from s2s_runtime.array_types import Floats, Ints
-from s2s_runtime.constraints.allowed_sequences import SequenceTrie
 from s2s_runtime.constraints.automaton import Automaton, Places
-from s2s_runtime.constraints.phrase_weights import PhraseWeights
-from s2s_runtime.constraints.required_phrases import RequiredPhrases
 from s2s_runtime.errors import OptionError
+from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.options import AllowedNext
 from s2s_runtime.options.types import LogitsProcessor
 from s2s_runtime.spelling import shown
+
+if TYPE_CHECKING:
+    from s2s_runtime.constraints import allowed_sequences, phrase_weights, required_phrases
+else:
+    allowed_sequences = LazyModule("constraints.allowed_sequences")
+    phrase_weights = LazyModule("constraints.phrase_weights")
+    required_phrases = LazyModule("constraints.required_phrases")
 
 NEVER_WRITTEN: Final = "with a token that is never written (see suppress_tokens and allow_unknown)"
 _NEVER = np.float32(-np.inf)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class TokenRules:
     """Masks and penalties over the next token.
 
@@ -62,7 +67,7 @@ class TokenRules:
     always: Floats = field(init=False, repr=False)
     early: Floats = field(init=False, repr=False)
     may_block: bool = field(init=False, repr=False)
-    listed: SequenceTrie | None = field(init=False, repr=False)
+    listed: allowed_sequences.SequenceTrie | None = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         always = np.zeros(self.size, np.float32)  # adding a row is much quicker than writing into a few columns
@@ -73,7 +78,9 @@ class TokenRules:
         object.__setattr__(self, "early", early)
         by_history = self.ngram_size > 0 or bool(self.sequences) or any(each.restricts for each in self.automata)
         by_caller = self.allowed_next is not None or self.processor is not None
-        alone = not by_caller and len(self.automata) == 1 and isinstance(self.automata[0], SequenceTrie)
+        alone = (
+            not by_caller and len(self.automata) == 1 and isinstance(self.automata[0], allowed_sequences.SequenceTrie)
+        )
         object.__setattr__(self, "listed", self.automata[0] if alone else None)
         object.__setattr__(self, "may_block", by_history or by_caller or self.min_length > 0)  # asked at every step
 
@@ -103,20 +110,22 @@ class TokenRules:
     @property
     def most_added(self) -> float:
         """The most that a token adds to the log-probability of a sequence, at least 0: see `PhraseWeights`."""
-        return sum(each.most_added for each in self.automata if isinstance(each, PhraseWeights))
+        return sum(each.most_added for each in self.automata if isinstance(each, phrase_weights.PhraseWeights))
 
     def banks(self, places: Places) -> Ints | None:
         """Return which bank each token leads to, int64 (rows, vocabulary), where beams are shared out among banks."""
         if not places:
             return None
         every = zip(self.automata, places, strict=True)
-        return next((each.banks(place) for each, place in every if isinstance(each, RequiredPhrases)), None)
+        return next(
+            (each.banks(place) for each, place in every if isinstance(each, required_phrases.RequiredPhrases)), None
+        )
 
     def added(self, tokens: Ints, places: Places, left: Ints) -> Floats:
         """Return what weights add to the scores of given tokens; all (rows,)."""
         total = np.zeros(len(tokens), np.float32)
         for automaton, place in zip(self.automata, places, strict=True):
-            if isinstance(automaton, PhraseWeights):
+            if isinstance(automaton, phrase_weights.PhraseWeights):
                 total += automaton.added(place, tokens, left)
         return total
 

@@ -8,15 +8,14 @@ from functools import cache
 from inspect import isclass
 from operator import attrgetter
 from types import MappingProxyType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from s2s_runtime.declared_options.option import Option
 
 MISSING = dataclasses.MISSING
 
 
-@dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class DeclaredOption:
+class DeclaredOption(NamedTuple):
     """A field that is an option.
 
     Attributes:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Need:
+class Need(NamedTuple):
     """Something that an option has no effect, or no meaning, without.
 
     Args:
@@ -22,8 +21,7 @@ class Need:
     got: Callable[[Any], str] | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Option:
+class Option(NamedTuple):
     """The metadata of an option: `name: Annotated[type, Option(...)] = default`.
 
     What it means stands below the field as a docstring, whose first sentence is the help of the command line.
@@ -65,7 +63,7 @@ class Option:
     engines: frozenset[str] = frozenset()
     obstacle: str = ""
     group: str = ""
-    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    elsewhere: Mapping[str, str] = MappingProxyType({})
     panel: str = ""
     flags: Sequence[str] = ()
     metavar: str | None = None
@@ -76,7 +74,7 @@ class Option:
     positional: bool = False
 
     def __repr__(self) -> str:
-        values = ((field.name, getattr(self, field.name), field.default) for field in fields(self))
+        values = zip(self._fields, self, self._field_defaults.values(), strict=True)
         return f"Option({', '.join(f'{name}={value!r}' for name, value, default in values if value != default)})"
 
     @property

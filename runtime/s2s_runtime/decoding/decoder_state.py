@@ -30,7 +30,7 @@ from s2s_runtime.language_models.prompts import begin, needs_prompt, read_prompt
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.results import Results
 from s2s_runtime.search.plan import check_targets, prefix_ids
-from s2s_runtime.search.step_model import PortableModel, StatesT, StepModel, StepOutput
+from s2s_runtime.search.step_model import PortableModel, StatesT, StepModel, StepOutput, nominators
 from s2s_runtime.spelling import shown
 
 
@@ -217,6 +217,8 @@ def _portable(model: StepModel[Any], *states: object) -> PortableModel[Any]:
     for state in states:
         if not isinstance(state, DecoderState):
             raise InputError(f"state: expected what `encode` gives, got {shown(state)}")
+    if nominators(model):
+        raise OptionError("an ensemble by hypotheses decodes whole targets: it has no state to go on from; use 'steps'")
     if not isinstance(model, PortableModel):
         raise OptionError(f"{type(model).__name__}: this step model can't give its states away (see PortableModel)")
     return model

@@ -15,39 +15,45 @@ from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from s2s_runtime.bundle.manifest import Manifest
-from s2s_runtime.confidence.confidences import confidence_rule
-from s2s_runtime.ctc.options import check_ctc_options
-from s2s_runtime.decoding.joined_parts import join_parts
 from s2s_runtime.decoding.request import Request
 from s2s_runtime.decoding.result_builder import ResultBuilder
-from s2s_runtime.decoding.run_failures import compute_apart, failures_of, search_apart
+from s2s_runtime.decoding.run_failures import compute_all, compute_apart, failures_of, search_apart
 from s2s_runtime.decoding.workers import Workers, allow_sharing
 from s2s_runtime.errors import OptionError, RunError, S2SError
 from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.inputs.batches import make_batches
-from s2s_runtime.inputs.long_rows import LengthLimit
-from s2s_runtime.inputs.looked_up import looked_up
-from s2s_runtime.inputs.row_reader import RowReader
+from s2s_runtime.inputs.row_reader import LengthLimit, RowReader
 from s2s_runtime.inputs.sources import Inputs, read_sources
-from s2s_runtime.language_models.prompts import begin, read_prompts
 from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.options import Callback, CancelSignal, DecodingOptions, Prefix, TokenEvent
 from s2s_runtime.results import Result, Results
-from s2s_runtime.search.cancellation import cancellable, stoppable
 from s2s_runtime.search.engines import check_engine, graph_obstacles
 from s2s_runtime.search.graph_search import SentenceHypotheses
 from s2s_runtime.search.plan import Notify, SearchPlan, check_targets, make_plan, prefix_ids
-from s2s_runtime.search.step_model import StepModel
+from s2s_runtime.search.step_model import StepModel, nominators
 from s2s_runtime.varied_beams.searches import search_batch
 
 if TYPE_CHECKING:
+    from s2s_runtime.confidence import confidences
+    from s2s_runtime.ctc import options as ctc_options
     from s2s_runtime.ctc import search as frame_search
+    from s2s_runtime.decoding import joined_parts
     from s2s_runtime.fusion import guides
+    from s2s_runtime.inputs import looked_up
+    from s2s_runtime.language_models import prompts
+    from s2s_runtime.one_pass import plain_pass
     from s2s_runtime.one_pass import search as position_search
-    from s2s_runtime.search import forced
-else:  # each model needs some of them at most
+    from s2s_runtime.search import cancellation, forced
+    from s2s_runtime.several_outputs import search as output_search
+    from s2s_runtime.varied_beams import union_search
+else:  # each call needs some of them at most, most need none
+    confidences, ctc_options = LazyModule("confidence.confidences"), LazyModule("ctc.options")
     frame_search, position_search = LazyModule("ctc.search"), LazyModule("one_pass.search")
-    forced, guides = LazyModule("search.forced"), LazyModule("fusion.guides")
+    joined_parts, looked_up = LazyModule("decoding.joined_parts"), LazyModule("inputs.looked_up")
+    forced, guides, prompts = map(LazyModule, ("search.forced", "fusion.guides", "language_models.prompts"))
+    plain_pass, cancellation = LazyModule("one_pass.plain_pass"), LazyModule("search.cancellation")
+    output_search = LazyModule("several_outputs.search")
+    union_search = LazyModule("varied_beams.union_search")
 
 
 class Decoding:
@@ -67,7 +73,7 @@ class Decoding:
         self, manifest: Manifest, model: StepModel[Any], workers: Workers | None, options: DecodingOptions
     ) -> None:
         self.manifest = manifest
-        self.model = cancellable(model, options.cancel)
+        self.model = model if options.cancel is None else cancellation.cancellable(model, options.cancel)
         self.options = options
         self._workers = workers if allow_sharing(options) else None
         self.plan = make_plan(options, manifest)
@@ -76,19 +82,37 @@ class Decoding:
             self._guides = guides.guides_of(options, manifest, steps=options.max_length or manifest.target.max_length)
         if self._guides is not None and not options.rescore:
             self.plan = replace(self.plan, guide=self._guides.around)
-        self.result_builder = ResultBuilder(manifest, options)
+        self._further: list[output_search.FurtherSearch] = []
+        if manifest.outputs:
+            self._further = output_search.further_searches(manifest, model, options)
+        builders = {search.name: ResultBuilder(search.manifest, search.options) for search in self._further}
+        self.result_builder = ResultBuilder(manifest, options, builders)
         self._readers = RowReader.of(manifest, LengthLimit(options.max_source_length, options.on_long))
-        self._lexicon = looked_up(options, manifest.source_vocabulary)
+        self._lexicon = None if options.lexicon is None else looked_up.looked_up(options, manifest.source_vocabulary)
+        weighs = options.return_confidence or options.return_top_tokens
+        self._confidence = confidences.confidence_rule(options, manifest) if weighs else None
+        self._plain: plain_pass.PlainPass | None = None
+        if nominators(self.model):
+            union_search.check_union(options)
         if manifest.kind == "ctc":
-            check_ctc_options(options)
+            ctc_options.check_ctc_options(options)
         elif manifest.kind != "one-pass":  # there, one graph gives all positions whichever engine is asked for
             check_engine(self.model, self.plan, options)
+        elif plain_pass.is_plain(manifest, options):
+            self._plain = plain_pass.PlainPass(manifest, self.model, self.plan, options)
 
     def decode(self, inputs: Inputs, prefixes: Sequence[Prefix | None] | None, first: int = 0) -> Results:
         """Decode a list of sources; see `read`."""
+        rows = self._plain.read(inputs) if self._plain is not None and prefixes is None else None
+        if self._plain is not None and rows is not None:
+            return Results(self._plain_results(self._plain, rows, first)).by("graph", [])
         request = self.read(inputs, prefixes, first)
         obstacles = self.obstacles(any(request.prefixes))
         return Results(self.results(request)).by("steps" if obstacles else "graph", obstacles)
+
+    def _plain_results(self, plain: plain_pass.PlainPass, rows: plain_pass.Rows, first: int) -> list[Result]:
+        best = compute_all(plain.best, rows, range(first, first + len(rows.ids)), rows.ids.shape[1])
+        return self.result_builder.plain(rows, best)
 
     def obstacles(self, prefix: bool) -> list[str]:
         """Return what keeps the search from the graph, with prefixes or without; empty where nothing does."""
@@ -133,10 +157,10 @@ class Decoding:
         """Read what a language model is given: what it writes begins with the input, and the prefix behind it."""
         taken = errors if self.options.on_error == "return" else None
         given = (inputs, self.manifest, self.options.unknown_symbols, first)
-        sources, prompts = read_prompts(*given, errors=taken, most=self.options.max_source_length)
-        behind = prefix_ids(prefixes, len(prompts), self.manifest, self.plan)
-        begun = [prompt + prefix for prompt, prefix in zip(prompts, behind, strict=True)]
-        begin(sources, begun, self.manifest, first, taken)
+        sources, texts = prompts.read_prompts(*given, errors=taken, most=self.options.max_source_length)
+        behind = prefix_ids(prefixes, len(texts), self.manifest, self.plan)
+        begun = [text + prefix for text, prefix in zip(texts, behind, strict=True)]
+        prompts.begin(sources, begun, self.manifest, first, taken)
         return Request(sources, begun, errors, first)
 
     def batches(self, request: Request) -> list[Batch]:
@@ -153,7 +177,7 @@ class Decoding:
     def stoppable(self, signal: CancelSignal) -> Decoding:
         """Return the same, but that a search ends with an error once a signal is set."""
         other = copy.copy(self)
-        other.model = stoppable(self.model, signal)
+        other.model = cancellation.stoppable(self.model, signal)
         return other
 
     def plan_from(self, first: int) -> SearchPlan:
@@ -185,17 +209,17 @@ class Decoding:
                     yield from self._search_batch(steps, batch, plan)
 
     def _search_batch(self, model: StepModel[Any], batch: Batch, plan: SearchPlan) -> Iterator[SentenceHypotheses]:
-        rule = confidence_rule(self.options, self.manifest)
         found = self._search(model, batch, plan)
         if self._guides is not None and self.options.rescore:
             found = self._guides.rescored(found, plan)
-        return found if rule is None else rule.weighed(model, plan, found)
+        return found if self._confidence is None else self._confidence.weighed(model, plan, found)
 
     def _search(self, model: StepModel[Any], batch: Batch, plan: SearchPlan) -> Iterator[SentenceHypotheses]:
         if self.manifest.kind == "ctc":
             return frame_search.search_frames(model, batch, plan, self.manifest)
         if self.manifest.kind == "one-pass":
-            return position_search.search_positions(model, batch, plan, self.options)
+            further = partial(output_search.found_by_sentence, self._further) if self._further else None
+            return position_search.search_positions(model, batch, plan, self.options, further)
         return search_batch(model, batch, plan, self.options)
 
     @property
@@ -218,7 +242,8 @@ class Decoding:
         if ended.error is not None:
             return builder.failed(RunError.at(request.places([index]), ended.error.reason))
         columns, unknown = ended.batch.columns[ended.sentence], sources.unknown.get(index)
-        return builder.result(ended.hypotheses, builder.source_tokens(sources.arrays[index]), columns, unknown)
+        tokens = builder.source_tokens(sources.arrays[index])
+        return builder.result(ended.hypotheses, tokens, columns, unknown, ended.further)
 
     def empty(self, request: Request, index: int) -> Result:
         """Return the result of a source without tokens."""
@@ -246,7 +271,8 @@ class Decoding:
         error = next((part.error for part in parts if part.error is not None), None)
         if error is not None:
             return self.result_builder.failed(error)
-        return join_parts(parts, joints, self.manifest.target_vocabulary)
+        further = {search.name: search.manifest.target_vocabulary for search in self._further}
+        return joined_parts.join_parts(parts, joints, self.manifest.target_vocabulary, further)
 
     def _results(self, request: Request, plan: SearchPlan) -> list[Result]:
         """Return the result of each source of a request."""
@@ -264,7 +290,7 @@ class Decoding:
             return self.search(batches, plan, apart=apart)
         parts, theirs = shared
         stop = Event()
-        model = stoppable(cancellable(theirs, self.options.cancel), stop)
+        model = cancellation.stoppable(cancellation.cancellable(theirs, self.options.cancel), stop)
         return iter(workers.map(lambda batch: list(self.search([batch], plan, apart=apart, model=model)), parts, stop))
 
     def _alternatives(self, request: Request, plan: SearchPlan) -> list[Result]:
@@ -286,7 +312,7 @@ class Decoding:
                 results.append(self.result_builder.failed(RunError.at(request.places([index]), failure.reason)))
             elif alternatives:
                 hypotheses = [result.hypotheses[0] for result in alternatives]
-                results.append(Result(hypotheses, alternatives[0].source_tokens, unknown or []))
+                results.append(replace(alternatives[0], hypotheses=hypotheses, unknown_symbols=unknown or []))
             elif len(request.sources.arrays[index]):  # no token is likely enough
                 tokens = self.result_builder.source_tokens(request.sources.arrays[index])
                 results.append(self.result_builder.unfollowed(request.prefixes[index], tokens, unknown))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -16,7 +16,12 @@ from s2s_runtime.vocabulary.vocabulary import Vocabulary
 Item = TypeVar("Item")
 
 
-def join_parts(parts: Sequence[Result], joints: Sequence[str | None], vocabulary: Vocabulary | None) -> Result:
+def join_parts(
+    parts: Sequence[Result],
+    joints: Sequence[str | None],
+    vocabulary: Vocabulary | None,
+    further: Mapping[str, Vocabulary | None] | None = None,
+) -> Result:
     """Return one result of those of a source's parts.
 
     Its score is the mean of theirs by the number of tokens; its attention looks from each part at that part alone.
@@ -25,6 +30,7 @@ def join_parts(parts: Sequence[Result], joints: Sequence[str | None], vocabulary
         parts: at least one, each with one hypothesis.
         joints: what stood before each part in the source.
         vocabulary: of the target.
+        further: that of each further output, by name; those are joined likewise.
     """
     best = [part.hypotheses[0] for part in parts]
     hypothesis = Hypothesis(
@@ -45,7 +51,21 @@ def join_parts(parts: Sequence[Result], joints: Sequence[str | None], vocabulary
         [token for part in parts for token in part.source_tokens],
         [symbol for part in parts for symbol in part.unknown_symbols],
         parts=list(parts),
+        outputs={
+            name: _output([part.outputs[name] for part in parts], joints, own)
+            for name, own in (further or {}).items()
+            if all(name in part.outputs for part in parts)  # a text that is written piece by piece has the first alone
+        },
     )
+
+
+def _output(
+    parts: Sequence[Result | Floats], joints: Sequence[str | None], vocabulary: Vocabulary | None
+) -> Result | Floats:
+    values = [part for part in parts if not isinstance(part, Result)]
+    if values:
+        return np.concatenate(values)
+    return join_parts([part for part in parts if isinstance(part, Result)], joints, vocabulary)
 
 
 def join_texts(texts: Sequence[str], joints: Sequence[str | None], vocabulary: Vocabulary | None) -> str:

@@ -22,6 +22,7 @@ class LineFormat:
         costs: makes costs of scores, each hypothesis being a line as Phonetisaurus writes them: source, cost, output,
             with tabs between them; None = not.
         alignment: who wrote what from where, as Pharaoh has it, behind each hypothesis; None = not.
+        outputs: whether what a model of several outputs gives beside stands behind each hypothesis, with tabs between.
     """
 
     as_json: bool = False
@@ -30,6 +31,7 @@ class LineFormat:
     moses: bool = False
     costs: LengthPenalty | None = None
     alignment: Alignment | None = None
+    outputs: bool = False
 
     def __call__(self, number: int, text: str, result: Result) -> str:
         """Return the lines of one result, with their ends. Line ends inside a text become spaces."""
@@ -50,13 +52,21 @@ class LineFormat:
         columns = [str(number)] if self.numbered and not self.moses else []
         if self.scores and hypothesis.score is not None:
             columns.append(f"{hypothesis.score:.4f}")
-        return "\t".join([*columns, written])
+        return "\t".join([*columns, written, *(further_texts(result) if self.outputs else [])])
 
 
 def _cost(hypothesis: Hypothesis, penalty: LengthPenalty) -> float:
     """Return the negative log-probability of a hypothesis whose ids lack the end token; 0 of one without a score."""
     length = len(hypothesis.ids) + (hypothesis.finish_reason == "end")
     return -(hypothesis.score or 0.0) * penalty.divisor(length) or 0.0  # no minus before a zero
+
+
+def further_texts(result: Result) -> list[str]:
+    """Return what the further outputs of a result are, each on one line: a text, or its values in their order."""
+    return [
+        on_one_line(output.text) if isinstance(output, Result) else " ".join(f"{value:.9g}" for value in output.flat)
+        for output in result.outputs.values()
+    ]
 
 
 def on_one_line(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,8 +14,9 @@ from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.declared_options.checks import is_integer
 from s2s_runtime.decoding.run_failures import failures_of
 from s2s_runtime.errors import InputError, OptionError
-from s2s_runtime.inputs.batches import check_most, make_batches
+from s2s_runtime.inputs.batches import check_most, make_batches, target_limit
 from s2s_runtime.inputs.sources import Inputs, Sources, read_sources
+from s2s_runtime.one_pass.pass_model import Positions
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.search.step_model import StatesT, StepModel
 from s2s_runtime.spelling import shown
@@ -90,12 +91,10 @@ def predict(
     """Predict float32 (steps, ...) for each input, or fewer steps by `stop`; see `Model.predict`."""
     if stop is not None and not callable(stop):
         raise OptionError(f"stop: expected a function of the values so far or None, got {shown(stop)}")
-    sources = read_sources(inputs, manifest)
-    empty = [i for i, source in enumerate(sources.arrays) if len(source) == 0]
-    if empty:
-        raise InputError.at("inputs", empty[0], "empty; there is nothing to predict from")
+    sources = _read_all(inputs, manifest)
     if manifest.kind == "one-pass":
-        return predict_positions(manifest, model, sources, (start, steps, stop), max_batch_size)
+        [predicted] = predict_outputs([manifest], model, sources, (start, steps, stop), max_batch_size)
+        return predicted
     count = count_steps(manifest, steps, _known_steps(sources, manifest, steps))
     first = first_values(manifest, start, len(sources))
     options = DecodingOptions(max_length=count, max_batch_size=max_batch_size)
@@ -113,6 +112,29 @@ def predict(
     return [in_steps(sequence, manifest) for sequence in predicted]
 
 
+def predicted(
+    manifest: Manifest,
+    model: StepModel[Any],
+    inputs: Inputs,
+    start: ArrayLike | None,
+    *,
+    steps: int | None,
+    max_batch_size: int,
+    stop: Stop | None,
+) -> Floats | list[Floats]:
+    """Return what `Model.predict` gives: an array, or with `stop` a list of arrays; of several outputs each by name."""
+    if not manifest.outputs:
+        sequences = predict(manifest, model, inputs, start, steps=steps, max_batch_size=max_batch_size, stop=stop)
+        return stacked(sequences, manifest, steps) if stop is None else sequences
+    views = [manifest.of_output(name) for name in manifest.output_names]
+    outputs = predict_outputs(views, model, _read_all(inputs, manifest), (start, steps, stop), max_batch_size)
+    named = {
+        name: stacked(sequences, view, steps)
+        for name, view, sequences in zip(manifest.output_names, views, outputs, strict=True)
+    }
+    return cast("Floats", named)  # most bundles give one output, and only the bundle tells: its caller knows
+
+
 def stacked(sequences: Sequence[Floats], manifest: Manifest, steps: int | None) -> Floats:
     """Return sequences as one array, float32 (sentences, steps, ...), zeros after the end of shorter ones."""
     if sequences:
@@ -124,14 +146,30 @@ def stacked(sequences: Sequence[Floats], manifest: Manifest, steps: int | None) 
     return in_steps(np.zeros((0, count, manifest.target.size), np.float32), manifest)
 
 
-def predict_positions(
-    manifest: Manifest,
+def _read_all(inputs: Inputs, manifest: Manifest) -> Sources:
+    """Read inputs of which none may be empty."""
+    sources = read_sources(inputs, manifest)
+    empty = [i for i, source in enumerate(sources.arrays) if len(source) == 0]
+    if empty:
+        raise InputError.at("inputs", empty[0], "empty; there is nothing to predict from")
+    return sources
+
+
+def predict_outputs(
+    manifests: Sequence[Manifest],
     model: StepModel[Any],
     sources: Sources,
     told: tuple[ArrayLike | None, int | None, Stop | None],
     max_batch_size: int,
-) -> list[Floats]:
-    """Return what one pass gives for each source, float32 (positions, ...).
+) -> list[list[Floats]]:
+    """Return what one pass gives for each output and each source, float32 (positions, ...).
+
+    Args:
+        manifests: the bundle's, as if each output were its only one.
+        model: the model of one pass.
+        sources: what it reads.
+        told: start, steps and stop; only the most steps have a meaning here.
+        max_batch_size: most sources computed at once.
 
     Raises:
         OptionError: something was told (start, steps, stop) that has no meaning where nothing is fed back.
@@ -140,15 +178,18 @@ def predict_positions(
     for name, value in (("start", start), ("stop", stop)):
         if value is not None:
             raise OptionError(f"{name}: has no meaning here, as this model gives all steps at once; leave it out")
-    most = None if steps is None else count_steps(manifest, steps)
+    most = None if steps is None else count_steps(manifests[0], steps)
     options = DecodingOptions(max_length=most, max_batch_size=max_batch_size)
-    predicted = [np.zeros((0, manifest.target.size), np.float32)] * len(sources)
-    for batch in make_batches(sources, [[]] * len(sources), options, manifest):
+    predicted = [[np.zeros((0, manifest.target.size), np.float32)] * len(sources) for manifest in manifests]
+    for batch in make_batches(sources, [[]] * len(sources), options, manifests[0]):
         with failures_of(batch.indices, batch.time):
-            positions = model.encode(batch.source, *batch.others)
-        for row, index in enumerate(batch.indices.tolist()):
-            predicted[index] = positions.outputs[row, : batch.limits[row]]
-    return [in_steps(sequence, manifest) for sequence in predicted]
+            positions: Positions = model.encode(batch.source, *batch.others)
+        for place, manifest in enumerate(manifests):
+            outputs = (positions.outputs, *positions.further)[place]
+            for row, index in enumerate(batch.indices.tolist()):
+                limit = target_limit(len(sources.arrays[index]), options, manifest, sources.others[index])
+                predicted[place][index] = in_steps(outputs[row, :limit], manifest)
+    return predicted
 
 
 def _known_steps(sources: Sources, manifest: Manifest, steps: int | None) -> list[int]:

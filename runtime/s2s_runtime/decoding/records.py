@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from s2s_runtime.decoding.line_format import on_one_line
+from s2s_runtime.decoding.line_format import further_texts, on_one_line
 from s2s_runtime.decoding.text_files import DecodeLines
 from s2s_runtime.errors import InputError
 from s2s_runtime.files.json_fields import parse_line
@@ -19,7 +19,7 @@ RecordKind = Literal["jsonl", "tsv", "csv"]
 OUTPUT: Final = "output"
 """Name of the field, and of the column, that is added."""
 
-_OF_JSON: Final = ("error", "source_tokens", "unknown_symbols", "parts", "left_out", "hypotheses")
+_OF_JSON: Final = ("error", "source_tokens", "unknown_symbols", "parts", "left_out", "hypotheses", "outputs")
 
 
 @dataclass(slots=True)
@@ -52,6 +52,11 @@ class RecordLines:
         """Names of the fields that are added, where they aren't all that is known of a result."""
         return ["score", OUTPUT] if self.scores else [OUTPUT]
 
+    @property
+    def _further(self) -> tuple[str, ...]:
+        """Names of the fields that a model of several outputs adds beside these."""
+        return self.work.decoding.manifest.output_names[1:]
+
     def __call__(self, lines: Sequence[str], first: int) -> str:
         """See `Work`."""
         head = ""
@@ -70,7 +75,7 @@ class RecordLines:
         if self.column not in self.names:
             raise InputError(f"text 1: expected the names of columns, {self.column!r} among them, got {given}")
         self._refuse_taken(self.names, "text 1")
-        return "" if self.as_json else self._row([*self.names, *self._added])
+        return "" if self.as_json else self._row([*self.names, *self._added, *self._further])
 
     def _record(self, line: str, place: str) -> Any:
         if self.kind != "jsonl":
@@ -82,7 +87,7 @@ class RecordLines:
         return record
 
     def _refuse_taken(self, names: Iterable[str], place: str) -> None:
-        added = _OF_JSON if self.as_json else self._added
+        added = _OF_JSON if self.as_json else (*self._added, *self._further)
         taken = next((name for name in names if name in added), None)
         if taken is not None:
             raise InputError(f"{place}: has a field {taken!r} already, which is to be added; rename it")
@@ -116,10 +121,14 @@ class RecordLines:
             fields = record if self.kind == "jsonl" else dict(zip(self.names, record, strict=True))
             best = [{"score": each.score, OUTPUT: each.text} for each in result.hypotheses]
             plain = {name: [each[name] for each in best] if len(best) > 1 else best[0][name] for name in self._added}
-            added = result.to_dict() if self.as_json else plain
+            further = {
+                name: output.text if isinstance(output, Result) else output.tolist()
+                for name, output in result.outputs.items()
+            }
+            added = result.to_dict() if self.as_json else plain | further
             return json.dumps({**fields, **added}, ensure_ascii=False) + "\n"
         score = [f"{result.score:.4f}" if result.score is not None else ""] if self.scores else []
-        return self._row([*record, *score, on_one_line(result.text)])
+        return self._row([*record, *score, on_one_line(result.text), *further_texts(result)])
 
     def _row(self, cells: Iterable[str]) -> str:
         if self.kind == "tsv":

@@ -9,7 +9,7 @@ from s2s_runtime.errors import S2SError
 from s2s_runtime.inputs.sources import Sources
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Request:
     """Sources with the first tokens of their targets.
 

@@ -3,42 +3,47 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from s2s_runtime.array_types import Floats
+from s2s_runtime.array_types import Floats, Ints
 from s2s_runtime.bundle.manifest import Manifest
-from s2s_runtime.confidence.confidences import ConfidenceFields, word_confidences
 from s2s_runtime.errors import S2SError
 from s2s_runtime.inputs.sources import Source
 from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.options.types import Utility
-from s2s_runtime.results import Hypothesis, Result
+from s2s_runtime.results import FinishReason, Hypothesis, Result, Spell, best_alone
 from s2s_runtime.search.finished import NO_CONFIDENCES, Confidences, EndedSequence
 from s2s_runtime.search.scoring import LengthPenalty
 
 if TYPE_CHECKING:
+    from s2s_runtime.confidence import confidences
     from s2s_runtime.decoding import min_bayes_risk
-else:  # where it is asked for
-    min_bayes_risk = LazyModule("decoding.min_bayes_risk")
+    from s2s_runtime.one_pass.plain_pass import BestSymbols, Rows
+else:  # where they are asked for
+    confidences, min_bayes_risk = LazyModule("confidence.confidences"), LazyModule("decoding.min_bayes_risk")
 
 
-@dataclass(frozen=True, slots=True)
 class ResultBuilder:
     """A builder of the results that callers see.
 
     Args:
         manifest: manifest of the bundle.
         options: say what results have to hold.
+        further: builders of what is given beside, by the names of the outputs.
     """
 
-    manifest: Manifest
-    options: DecodingOptions
+    def __init__(
+        self, manifest: Manifest, options: DecodingOptions, further: Mapping[str, ResultBuilder] | None = None
+    ) -> None:
+        self.manifest = manifest
+        self.options = options
+        self.further = further or {}
 
     def result(
         self,
@@ -46,6 +51,7 @@ class ResultBuilder:
         source_tokens: list[str],
         columns: NDArray[np.bool_],
         unknown: list[str] | None = None,
+        further: Mapping[str, list[EndedSequence] | Floats] | None = None,
     ) -> Result:
         """Return the result of one sentence.
 
@@ -54,13 +60,66 @@ class ResultBuilder:
             source_tokens: its symbols, as `source_tokens` gives them.
             columns: bool (source time,), False at padding.
             unknown: its symbols that the vocabulary lacks.
+            further: what a model of several outputs gave beside, by name.
         """
         spelled = self._spelled(source_tokens, unknown) if unknown and self.options.replace_unknown else source_tokens
         if self.options.min_bayes_risk is not None and len(ended) > 1:
             ended = self._by_utility(ended, self.options.min_bayes_risk)
-        return Result(
-            [self._hypothesis(sequence, spelled, columns) for sequence in ended], source_tokens, unknown or []
-        )
+        hypotheses = [self._hypothesis(sequence, spelled, columns) for sequence in ended]
+        result = Result(hypotheses, source_tokens, unknown or [])
+        for name, found in (further or {}).items():
+            builder = self.further[name]
+            result.outputs[name] = (
+                builder.result(found, source_tokens, columns) if isinstance(found, list) else builder.values(found)
+            )
+        return result
+
+    def values(self, found: Floats) -> Floats:
+        """Return values of an output, float32 (steps, size), with its steps in the shape that the model's have."""
+        step = self.manifest.target.step
+        return found.reshape(len(found), *step) if step else found
+
+    def _without(self, result: Callable[[ResultBuilder], Result]) -> dict[str, Result | Floats]:
+        """Return what every further output is where nothing was decoded: a result, or no values."""
+        return {
+            name: builder.values(np.zeros((0, builder.manifest.target.size), np.float32))
+            if builder.manifest.target.feedback == "value"
+            else result(builder)
+            for name, builder in self.further.items()
+        }
+
+    def plain(self, rows: Rows, best: BestSymbols) -> list[Result]:
+        """Return the results of plain rows; symbols and texts are made when somebody asks for them."""
+        spell, read, ids = self._speller(), self._read, rows.ids
+        lengths = rows.lengths if rows.lengths is None else rows.lengths.tolist()
+        return [
+            best_alone(written, reason, spell, read, (ids, row, lengths and lengths[row]))
+            for row, (written, reason) in enumerate(zip(best.ids, best.reasons, strict=True))
+        ]
+
+    def _speller(self) -> Spell:
+        """Return a function from ids as they are shown, and why they ended, to symbols and text."""
+        vocabulary = self.manifest.target_vocabulary
+        glue = None if vocabulary is None or self.options.return_end_token else vocabulary.glue
+        if vocabulary is None or glue is None:
+            return self._spelling
+        symbols, decodes_whole = vocabulary.symbols, vocabulary.decodes_whole
+
+        def spell(ids: list[int], reason: FinishReason) -> tuple[list[str], str]:
+            if ids and max(ids) < len(symbols) and decodes_whole(ids):
+                tokens = [symbols[token] for token in ids]
+                return tokens, glue.join(tokens)
+            return self._spelling(ids, reason)
+
+        return spell
+
+    def _spelling(self, ids: list[int], reason: FinishReason) -> tuple[list[str], str]:
+        tokens = self.tokens(ids)
+        bare = len(ids) - (reason == "end" and self.options.return_end_token)
+        return tokens, self.text(ids[:bare], tokens[:bare])
+
+    def _read(self, ids: Ints, row: int, length: int | None) -> list[str]:
+        return self.source_tokens(ids[row, :length])
 
     def _by_utility(self, ended: Sequence[EndedSequence], utility: Utility) -> list[EndedSequence]:
         """Return sequences in the order of their expected utility: see `s2s_runtime.decoding.min_bayes_risk`."""
@@ -87,11 +146,13 @@ class ResultBuilder:
             ],
             source_tokens=[],
             unknown_symbols=unknown or [],
+            outputs=self._without(ResultBuilder.empty),
         )
 
     def failed(self, error: S2SError) -> Result:
         """Return the result of a source that can't be read: an empty hypothesis without a score, and why."""
-        return Result([Hypothesis("", [], [], None, "error")], [], error=error)
+        hypotheses = [Hypothesis("", [], [], None, "error")]
+        return Result(hypotheses, [], error=error, outputs=self._without(lambda builder: builder.failed(error)))
 
     def with_listed(self, outputs: Sequence[str], result: Result) -> Result:
         """Return a result with the outputs of a lexicon before its hypotheses, or, where nothing was decoded, alone."""
@@ -172,7 +233,7 @@ class ResultBuilder:
             **({} if ended.confidences is None else self._confidences(ended.confidences, len(ids), written)),
         )
 
-    def _confidences(self, found: Confidences, count: int, written: Sequence[str]) -> ConfidenceFields:
+    def _confidences(self, found: Confidences, count: int, written: Sequence[str]) -> confidences.ConfidenceFields:
         """Return what is told of how sure the model is of a sequence.
 
         Args:
@@ -180,12 +241,12 @@ class ResultBuilder:
             count: how many ids are returned.
             written: symbols of those that aren't the end token.
         """
-        fields: ConfidenceFields = {}
+        fields: confidences.ConfidenceFields = {}
         if self.options.return_confidence:
             sure = np.exp(found.tokens.astype(np.float64)).tolist()
             fields["confidence"] = math.prod(sure)
             fields["token_confidences"] = sure[:count]
-            fields["word_confidences"] = word_confidences(written, sure, self.manifest.target_vocabulary)
+            fields["word_confidences"] = confidences.word_confidences(written, sure, self.manifest.target_vocabulary)
         if self.options.return_top_tokens:
             ranked = zip(found.likeliest.tolist(), np.exp(found.likeliest_scores).tolist(), strict=True)
             pairs = [list(zip(self.tokens(ids), shares, strict=True)) for ids, shares in ranked]

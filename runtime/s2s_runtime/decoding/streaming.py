@@ -21,6 +21,7 @@ from s2s_runtime.results import Result
 from s2s_runtime.search.finished import EndedSequence
 from s2s_runtime.search.graph_search import SentenceHypotheses
 from s2s_runtime.search.greedy import greedy_stream
+from s2s_runtime.search.step_model import nominators
 from s2s_runtime.spelling import shown
 
 
@@ -99,6 +100,10 @@ def stream_pieces(
     problems = verb_problems(options, "stream")
     if problems:
         raise OptionError("; ".join(problems))
+    if nominators(decoding.model):
+        raise OptionError(
+            "stream: an ensemble by hypotheses knows a target when it has ended; use 'steps' to see it grow"
+        )
     if options.engine == "graph":
         raise OptionError(
             "engine: expected 'auto' or 'steps' for stream, which shows each token as it comes, got 'graph'"

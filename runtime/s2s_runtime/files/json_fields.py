@@ -6,13 +6,19 @@ import hashlib
 import json
 import os
 import re
+from codecs import BOM_UTF8
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from s2s_runtime.errors import InputError
-from s2s_runtime.files.atomic_write import write_text
+from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.spelling import did_you_mean, shown
+
+if TYPE_CHECKING:
+    from s2s_runtime.files import atomic_write
+else:  # whoever decodes writes nothing
+    atomic_write = LazyModule("files.atomic_write")
 
 _REQUIRED: Final = object()
 _MOST: Final = 2**53 - 1
@@ -185,7 +191,7 @@ def parse_json(content: bytes, name: str) -> Any:
         InputError: it isn't JSON in UTF-8, or an object names a field twice.
     """
     try:
-        found = json.loads(content.decode("utf-8-sig"), object_pairs_hook=_distinct)
+        found = json.loads(content.removeprefix(BOM_UTF8).decode(), object_pairs_hook=_distinct)
         _refuse_halves(found, content)
     except (ValueError, RecursionError) as error:  # of the library: no JSON, no UTF-8, a number or depth without end
         raise InputError(f"{name}: not a JSON file in UTF-8: {error}") from error
@@ -248,4 +254,4 @@ def read_json(path: str | os.PathLike[str]) -> Any:
 
 def write_json(path: str | os.PathLike[str], data: object) -> None:
     """Write a JSON file, whole or not at all; see `s2s_runtime.files.atomic_write.replacing`."""
-    write_text(path, json.dumps(data, ensure_ascii=False, indent=1) + "\n")
+    atomic_write.write_text(path, json.dumps(data, ensure_ascii=False, indent=1) + "\n")

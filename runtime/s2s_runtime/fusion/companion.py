@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -15,10 +15,13 @@ from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.bundle.storage import MANIFEST
 from s2s_runtime.declared_options.checks import is_integer
 from s2s_runtime.errors import OptionError
-from s2s_runtime.opening.step_models import AnyModel, open_bundle
+from s2s_runtime.opening.step_models import open_bundle
 from s2s_runtime.options.types import LanguageModel
 from s2s_runtime.search.scoring import log_normalizer
 from s2s_runtime.search.step_model import StepModel
+
+if TYPE_CHECKING:
+    from s2s_runtime.opening.step_models import AnyModel
 
 _SHOWN: Final = 5  # tokens that a message lists
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from s2s_runtime.array_types import Ints
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Batch:
     """Sources that are decoded together.
 

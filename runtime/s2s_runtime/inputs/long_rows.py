@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from s2s_runtime.options.types import LongPolicy
 from s2s_runtime.vocabulary.vocabulary import Unit
 
 _SENTENCE: Final = 2
@@ -25,25 +23,6 @@ _WIDE_ENDS: Final = frozenset("。！？｡")  # of scripts that write no spaces
 _CLOSING: Final = frozenset("\"')]}»”’」』）")
 _SPACE: Final = "\u2581"  # how sentencepiece spells a space
 WITHOUT_SPACES: Final = ("char", "sentencepiece")
-
-
-@dataclass(frozen=True, slots=True)
-class LengthLimit:
-    """The most tokens that a source may have, and what becomes of a longer one.
-
-    Args:
-        longest: as the model reads it, start and end symbols too; None = no limit.
-        policy: "error", "truncate" or "split".
-    """
-
-    longest: int | None = None
-    policy: LongPolicy = "error"
-
-    def within(self, padded: int | None) -> int | None:
-        """Return the most tokens for a model that reads sources padded to a length, or, with None, of any length."""
-        if self.longest is None or padded is None:
-            return padded if self.longest is None else self.longest
-        return min(self.longest, padded)
 
 
 class Cut(NamedTuple):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +11,16 @@ from s2s_runtime.array_types import Ints
 from s2s_runtime.bundle.manifest import Manifest, SourceKind
 from s2s_runtime.errors import InputError, UnknownSymbolError
 from s2s_runtime.inputs.given_rows import row_in
-from s2s_runtime.inputs.long_rows import Cut, LengthLimit, cut_evenly, cut_up
-from s2s_runtime.options.types import UnknownPolicy
+from s2s_runtime.lazy_modules import LazyModule
+from s2s_runtime.options.types import LongPolicy, UnknownPolicy
 from s2s_runtime.spelling import shown
 from s2s_runtime.vocabulary.padding import PaddingPolicy
-from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
+from s2s_runtime.vocabulary.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from s2s_runtime.inputs import long_rows
+else:
+    long_rows = LazyModule("inputs.long_rows")
 
 Source = NDArray[Any]  # int64 (time,), float32 (time, features), or float32 of any shape for a vector
 
@@ -41,8 +45,28 @@ class ReadRow(NamedTuple):
     left_out: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class RowReader:
+class LengthLimit(NamedTuple):
+    """The most tokens that a source may have, and what becomes of a longer one.
+
+    Args:
+        longest: as the model reads it, start and end symbols too; None = no limit.
+        policy: "error", "truncate" or "split".
+    """
+
+    longest: int | None = None
+    policy: LongPolicy = "error"
+
+    def within(self, padded: int | None) -> int | None:
+        """Return the most tokens for a model that reads sources padded to a length, or, with None, of any length."""
+        if self.longest is None or padded is None:
+            return padded if self.longest is None else self.longest
+        return min(self.longest, padded)
+
+
+_NO_LIMIT = LengthLimit()
+
+
+class RowReader(NamedTuple):
     """A reader of the rows of one input.
 
     Args:
@@ -61,7 +85,7 @@ class RowReader:
     padding: PaddingPolicy
     vocabulary: Vocabulary | None
     shape: tuple[int | None, ...] = ()
-    limit: LengthLimit = field(default_factory=LengthLimit)
+    limit: LengthLimit = _NO_LIMIT
 
     @classmethod
     def of(cls, manifest: Manifest, limit: LengthLimit) -> list[RowReader]:
@@ -160,13 +184,16 @@ class RowReader:
         """
         vocabulary = self.vocabulary
         if vocabulary is None or not isinstance(item, str):
-            return [Part(array[cut.first : cut.stop], [], cut.joint) for cut in cut_evenly(len(array), longest)]
+            return [
+                Part(array[cut.first : cut.stop], [], cut.joint) for cut in long_rows.cut_evenly(len(array), longest)
+            ]
         room = longest - len(vocabulary.wrap([]))
         if room < 1:
             return []
         symbols, ids = vocabulary.symbol_ids(item)
-        cuts = cut_up(symbols, vocabulary.unit, room) if self.limit.policy == "split" else [Cut(0, room, "")]
-        cuts = cuts or [Cut(0, 0, "")]  # nothing but white space
+        split = self.limit.policy == "split"
+        cuts = long_rows.cut_up(symbols, vocabulary.unit, room) if split else [long_rows.Cut(0, room, "")]
+        cuts = cuts or [long_rows.Cut(0, 0, "")]  # nothing but white space
         parts = []
         for first, stop, joint in cuts:
             own, missing = vocabulary.resolve(symbols[first:stop], ids[first:stop], policy, item)

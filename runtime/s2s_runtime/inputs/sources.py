@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.errors import InputError, S2SError, UnknownSymbolError
 from s2s_runtime.inputs.given_rows import row_in, rows_in
-from s2s_runtime.inputs.long_rows import LengthLimit
-from s2s_runtime.inputs.looked_up import LookedUp
-from s2s_runtime.inputs.row_reader import Part, ReadRow, RowReader, Source
+from s2s_runtime.inputs.row_reader import LengthLimit, Part, ReadRow, RowReader, Source
 from s2s_runtime.options.types import UnknownPolicy
+
+if TYPE_CHECKING:
+    from s2s_runtime.inputs.looked_up import LookedUp
 
 __all__ = ["Inputs", "Known", "Row", "Rows", "Source", "Sources", "read_sources", "with_known"]
 
@@ -29,7 +30,7 @@ _NOTHING: Final = np.zeros(0, np.int64)
 _ROWS: Final = {str, list, np.ndarray}  # types that are no mapping: asking that takes longer, of every row
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Sources:
     """The sources that were read: one for each of the caller's rows, or several where a long one was split.
 

@@ -13,7 +13,7 @@ from s2s_runtime.array_types import Floats
 from s2s_runtime.errors import InputError
 from s2s_runtime.search.step_model import StepOutput
 
-RunGraph = Callable[..., Floats]
+RunGraph = Callable[..., Sequence[Floats]]
 TakeStep = Callable[[NDArray[np.generic], Sequence[NDArray[Any]]], list[NDArray[Any]]]
 
 
@@ -24,10 +24,12 @@ class Positions:
     Attributes:
         outputs: float32 (rows, positions, size), logits, or values of value models.
         at: the position that is read next.
+        further: what the pass gave beside `outputs`, likewise, of positions of their own.
     """
 
     outputs: Floats
     at: int = 0
+    further: tuple[Floats, ...] = ()
 
     @property
     def count(self) -> int:
@@ -41,14 +43,15 @@ class OnePassModel:
     It is safe to share between threads: all that changes is in the `Positions`, which each call makes for itself.
 
     Args:
-        run: runs the graph on padded sources, and returns float32 (rows, positions, size).
+        run: runs the graph on padded sources, and returns its outputs, each float32 (rows, positions, size).
         provider: the execution provider that runs it, by onnxruntime's name.
         take_step: runs the graph of its step on a reading and the states; returns the output and the next states. None
             where the model isn't causal.
+        place: which of the outputs is decoded; the others count as further ones where it is the first.
     """
 
-    def __init__(self, run: RunGraph, provider: str = "", take_step: TakeStep | None = None) -> None:
-        self._run = run
+    def __init__(self, run: RunGraph, provider: str = "", take_step: TakeStep | None = None, place: int = 0) -> None:
+        self._run, self._place = run, place
         self.take_step = take_step
         self.provider = provider
         self.alone: Mapping[str, Any] | None = None
@@ -56,7 +59,12 @@ class OnePassModel:
 
     def encode(self, source: NDArray[np.generic], *others: NDArray[np.generic]) -> Positions:
         """Return the outputs of all positions; see `StepModel.encode`."""
-        return Positions(self._run(source, *others))
+        outputs = self._run(source, *others)
+        return Positions(outputs[self._place], further=() if self._place else tuple(outputs[1:]))
+
+    def of_output(self, place: int) -> OnePassModel:
+        """Return a model that decodes another output of the same pass; the step of a causal one is the first's."""
+        return OnePassModel(self._run, self.provider, None if place else self.take_step, place)
 
     def step(self, states: Positions, tokens: NDArray[np.int64], *, attention: bool = False) -> StepOutput:
         """Return the outputs of the next position; see `StepModel.step`. No token is fed back."""
@@ -70,4 +78,5 @@ class OnePassModel:
 
     def select(self, states: Positions, rows: NDArray[np.int64]) -> Positions:
         """Return the positions of some of the rows; see `StepModel.select`."""
-        return Positions(states.outputs.take(rows, axis=0), states.at)
+        further = tuple(each.take(rows, axis=0) for each in states.further)
+        return Positions(states.outputs.take(rows, axis=0), states.at, further)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +27,15 @@ else:  # most calls need none of them
     best_sequences, exact_search = LazyModule("one_pass.best_sequences"), LazyModule("one_pass.exact_search")
 
 
+Further = Callable[[Positions, Batch], Sequence[Mapping[str, list[EndedSequence] | Floats]]]
+
+
 def search_positions(
-    model: StepModel[Any], batch: Batch, plan: SearchPlan, options: DecodingOptions
+    model: StepModel[Any],
+    batch: Batch,
+    plan: SearchPlan,
+    options: DecodingOptions,
+    further: Further | None = None,
 ) -> Iterator[SentenceHypotheses]:
     """Yield the hypotheses of each sentence of a batch, in their order.
 
@@ -41,28 +48,41 @@ def search_positions(
         batch: the sentences; none gets more tokens than the pass gives positions.
         plan: how to search.
         options: what the plan was made of.
+        further: returns what the pass gave beside, by name, for each sentence; None = nothing.
 
     Raises:
         OptionError: no target of so many tokens meets what is asked of it.
     """
     positions: Positions = model.encode(batch.source, *batch.others)
+    beside = None if further is None else further(positions, batch)
     batch = replace(batch, limits=np.minimum(batch.limits, positions.count))
     check_targets(plan, batch)
     rules = plan.rules
     watched = any(each is not None for each in (plan.notify, plan.sampler, plan.guide))
     by_steps = watched or plan.varied or rules.changes_scores
     looks_back = rules.allowed_next is not None or rules.automata or rules.ngram_size or rules.sequences
+    found: Iterable[list[EndedSequence]]
     if by_steps or options.engine == "steps":
-        found = step_search(plan)(OnePassModel(lambda *_: positions.outputs), batch, plan)  # the pass is made
+        found = step_search(plan)(OnePassModel(lambda *_: [positions.outputs]), batch, plan)  # the pass is made
     elif looks_back:
         found = exact_search.exact_search(_scores(positions.outputs), positions.outputs, batch, plan)
-    elif plan.num_hypotheses > 1:
-        scores = _allowed(_scores(positions.outputs), batch, plan)
-        found = best_sequences.best_sequences(scores, batch, plan)
     else:
-        found = [[sequence] for sequence in _best(positions.outputs, batch, plan)]
+        found = best_of_positions(positions.outputs, batch, plan)
     for sentence, hypotheses in enumerate(found):
-        yield SentenceHypotheses(batch, sentence, hypotheses)
+        yield SentenceHypotheses(batch, sentence, hypotheses, further=None if beside is None else beside[sentence])
+
+
+def best_of_positions(logits: Floats, batch: Batch, plan: SearchPlan) -> Iterable[list[EndedSequence]]:
+    """Return the hypotheses of each sentence, best first, where nothing looks at what was written before.
+
+    Args:
+        logits: float32 (sentences, positions, size), of all positions.
+        batch: the sentences; none gets more tokens than its limit says, nor more than there are positions.
+        plan: how many are wanted, which tokens are allowed, and which end a sequence.
+    """
+    if plan.num_hypotheses > 1:
+        return best_sequences.best_sequences(_allowed(_scores(logits), batch, plan), batch, plan)
+    return ([sequence] for sequence in _best(logits, batch, plan))
 
 
 def _scores(logits: Floats) -> Floats:

@@ -5,21 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.bundle.manifest_file import checked_bundle
 from s2s_runtime.bundle.storage import BundleFiles, BundleSource, find_files
-from s2s_runtime.language_models.begun_model import BegunModel
-from s2s_runtime.language_models.prompts import needs_prompt
-from s2s_runtime.one_pass.pass_model import OnePassModel
+from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.ort.bundle_sessions import BundleSessions
 from s2s_runtime.ort.onnx_model import OnnxStepModel
 from s2s_runtime.ort.sessions import SessionSettings, settings_like
 from s2s_runtime.ort.thread_rule import rows_for_one_thread
-from s2s_runtime.ort.whole_graph import StepGraph, WholeGraph
 
-AnyModel = OnnxStepModel | OnePassModel | BegunModel[Any]
+if TYPE_CHECKING:
+    from s2s_runtime.language_models import begun_model, prompts
+    from s2s_runtime.one_pass import pass_model
+    from s2s_runtime.ort import whole_graph
+
+    AnyModel = OnnxStepModel | pass_model.OnePassModel | begun_model.BegunModel[Any]
+else:  # each bundle needs those of its kind
+    begun_model, prompts = LazyModule("language_models.begun_model"), LazyModule("language_models.prompts")
+    pass_model, whole_graph = LazyModule("one_pass.pass_model"), LazyModule("ort.whole_graph")
 
 
 def open_bundle(path: BundleSource) -> tuple[Manifest, AnyModel]:
@@ -46,15 +51,17 @@ def opener(
     return lambda: _begun(manifest, OnnxStepModel(manifest, sessions))
 
 
-def _begun(manifest: Manifest, model: OnnxStepModel) -> OnnxStepModel | BegunModel[Any]:
+def _begun(manifest: Manifest, model: OnnxStepModel) -> OnnxStepModel | begun_model.BegunModel[Any]:
     """Return the model, or, where a language model has no start token, one that begins with its prompt's first."""
-    return BegunModel(model, manifest.target.size) if needs_prompt(manifest) else model
+    if manifest.kind == "decoder-only" and prompts.needs_prompt(manifest):
+        return begun_model.BegunModel(model, manifest.target.size)
+    return model
 
 
-def _one_pass_model(manifest: Manifest, sessions: Mapping[str, Any]) -> OnePassModel:
-    graph = WholeGraph(manifest, sessions)
-    step = StepGraph(manifest, sessions) if "step" in manifest.graphs else None
-    return OnePassModel(graph, graph.provider, step)
+def _one_pass_model(manifest: Manifest, sessions: Mapping[str, Any]) -> pass_model.OnePassModel:
+    graph = whole_graph.WholeGraph(manifest, sessions)
+    step = whole_graph.StepGraph(manifest, sessions) if "step" in manifest.graphs else None
+    return pass_model.OnePassModel(graph, graph.provider, step)
 
 
 def open_step_model(

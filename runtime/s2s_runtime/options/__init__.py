@@ -6,11 +6,14 @@ A module holds the options of one kind: what is searched for (`search`), what ma
 fairseq, OpenNMT and Marian; what these call an option stands beside it.
 """
 
-from typing import Final
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
 
 from s2s_runtime.options.decoding import DecodingOptions, merged_values
 from s2s_runtime.options.types import AllowedNext, Callback, CancelSignal, Engine, Phrase, Prefix, Token, TokenEvent
-from s2s_runtime.options.values import OptionValues, ScoreValues
+
+if TYPE_CHECKING:
+    from s2s_runtime.options.values import OptionValues, ScoreValues
 
 READ_AHEAD: Final = 4096  # sources of a stream that are sorted and decoded together
 
@@ -29,3 +32,9 @@ __all__ = [
     "TokenEvent",
     "merged_values",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in ("OptionValues", "ScoreValues"):  # what type checkers read, and seldom anybody else
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.values"), name)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from s2s_runtime.declared_options import Need, Option
-from s2s_runtime.options.terms import FILES, GREEDY, JSON, NOT_GREEDY_GRAPH, ONLY_STEPS, SCORE, named
+from s2s_runtime.options.terms import FILES, GREEDY, JSON, ONLY_STEPS, SCORE, named
 from s2s_runtime.options.types import (
     Callback,
     CancelSignal,
@@ -28,8 +28,6 @@ class OutputOptions:
             panel=FILES,
             flags=["--scores"],
             help="Write the score before each hypothesis.",
-            engines=NOT_GREEDY_GRAPH,
-            obstacle="scores",
             elsewhere=named("return_scores", "", "output_scores"),
         ),
     ] = False
@@ -42,8 +40,6 @@ class OutputOptions:
             panel=FILES,
             flags=["--token-scores"],
             help="With --json: log-probability of each token.",
-            engines=NOT_GREEDY_GRAPH,
-            obstacle="scores",
             elsewhere=named("", "", "output_scores"),
         ),
     ] = False

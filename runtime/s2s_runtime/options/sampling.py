@@ -5,7 +5,7 @@ from functools import partial
 from typing import Annotated
 
 from s2s_runtime.declared_options import Option
-from s2s_runtime.options.terms import GREEDY_OR_STOCHASTIC, ONLY_STEPS, SAMPLES, SAMPLING, named
+from s2s_runtime.options.terms import GREEDY_OR_STOCHASTIC, NOT_BEAM_GRAPH, ONLY_STEPS, SAMPLES, SAMPLING, named
 
 _drawn = partial(
     Option, panel=SAMPLING, group=SAMPLING, needs=[GREEDY_OR_STOCHASTIC], engines=ONLY_STEPS, obstacle="sampling"
@@ -20,6 +20,7 @@ class SamplingOptions:
         float | None,
         _drawn(
             above=0,
+            engines=NOT_BEAM_GRAPH,
             help="Draw tokens from the softmax of logits / temperature.",
             elsewhere=named("sampling_temperature", "--temperature", "temperature"),
         ),
@@ -30,6 +31,7 @@ class SamplingOptions:
     sampling_top_k: Annotated[
         int | None,
         _drawn(
+            engines=NOT_BEAM_GRAPH,
             at_least=1,
             elsewhere=named("sampling_topk", "--sampling-topk", "top_k"),
         ),
@@ -39,6 +41,7 @@ class SamplingOptions:
     sampling_top_p: Annotated[
         float | None,
         _drawn(
+            engines=NOT_BEAM_GRAPH,
             above=0,
             at_most=1,
             elsewhere=named("sampling_topp", "--sampling-topp", "top_p"),

@@ -17,7 +17,7 @@ GREEDY_GRAPH: Final = "greedy graph"
 BEAM_GRAPH: Final = "beam graph"
 STEPS: Final = "steps"
 ONLY_STEPS: Final = frozenset({STEPS})  # what neither graph can do
-NOT_GREEDY_GRAPH: Final = frozenset({BEAM_GRAPH, STEPS})
+NOT_BEAM_GRAPH: Final = frozenset({GREEDY_GRAPH, STEPS})
 
 SCORE: Final = ("score",)
 JSON: Final = "shown by --json alone"

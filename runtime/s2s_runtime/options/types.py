@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from os import PathLike
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 BatchUnit = Literal["sentences", "tokens"]
 Engine = Literal["auto", "graph", "steps"]
 LengthPenaltyKind = Literal["average", "gnmt"]
 Mean = Literal["probabilities", "log_probabilities"]
+Combination = Literal["steps", "hypotheses"]
 Utility = Literal["bleu", "chrf", "edit_distance"]
 LexiconUse = Literal["first", "merge"]
 ErrorPolicy = Literal["raise", "return"]
@@ -22,8 +22,7 @@ LexiconOutputs = str | Sequence[str | tuple[str, float]]
 Phrase = str | Sequence[Token]
 
 
-@dataclass(frozen=True, slots=True)
-class TokenEvent:
+class TokenEvent(NamedTuple):
     """A token that greedy search or sampling just chose: what `callback` is called with.
 
     Attributes:

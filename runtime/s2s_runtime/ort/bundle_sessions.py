@@ -7,11 +7,12 @@ from threading import Lock
 from typing import Any
 
 from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.bundle.specs import tensor_name
 from s2s_runtime.bundle.storage import BundleFiles
 from s2s_runtime.errors import BundleError, ClosedModelError
-from s2s_runtime.forks import watch_forks
+from s2s_runtime.forks import forked_alone, watch_forks
 from s2s_runtime.ort.open_session import open_session
-from s2s_runtime.ort.sessions import SessionSettings
+from s2s_runtime.ort.sessions import CPU, SessionSettings
 from s2s_runtime.search.step_model import BeamSteps
 
 
@@ -20,7 +21,8 @@ class BundleSessions(Mapping[str, Any]):
 
     Which graphs are needed depends on the options of each call: those that decode greedily alone never pay for the
     graph of beam search. Safe to share between threads. A forked child opens its own: what lies in onnxruntime's
-    sessions (threads that aren't there, locks that someone held) is left alone there.
+    sessions (threads that aren't there, locks that someone held) is left alone there. Where a session has no threads
+    and nothing was under way in the parent, the child goes on with it, in memory that the two share.
 
     Args:
         files: files of the bundle.
@@ -46,8 +48,11 @@ class BundleSessions(Mapping[str, Any]):
         watch_forks(self)
 
     def after_fork(self) -> None:
-        """Let the parent's sessions lie."""
-        self._open = {}
+        """Let the parent's sessions lie, but for those that nothing is missing of."""
+        settings = self._settings
+        own_threads = settings.intra_op_threads != 1 or settings.inter_op_threads is not None or settings.shared_threads
+        goes_on = forked_alone() and not own_threads and settings.requested == (CPU,)
+        self._open = {name: self._open[name] for name in self._open if goes_on and name not in self._given}
         self._opening = Lock()
         self._forked = True
 
@@ -116,15 +121,23 @@ def promised(manifest: Manifest) -> dict[str, tuple[list[str], list[str]]]:
     following = [f"next_{name}" for name in states]
     fed = {"token": ["token"], "value": ["value"]}.get(manifest.target.feedback, [])
     given = "output" if manifest.target.feedback == "value" else "logits"
+    further = [tensor_name(output.target, place) for place, output in enumerate(manifest.outputs, 1)]
     read = "value" if manifest.source.kind == "values" else "token"
+    chosen = ["steps", "mask", "goes_on", "least", "live", *fed, *states, *memory]
     return {
         "step": ([read, *states], [given, *following]),
-        "model": ([tensor.name for tensor in manifest.source.inputs], [given]),
+        "model": ([tensor.name for tensor in manifest.source.inputs], [given, *further]),
         "encoder": ([tensor.name for tensor in manifest.source.inputs], [*states, *memory]),
         "decoder": ([*fed, *states, *memory], [given, *following, *(["attention"] if manifest.attention else [])]),
         "select_state": (["rows", *states], following),
         "select_memory": (["rows", *memory], [f"next_{name}" for name in memory]),
-        "greedy": (["steps", "mask", "goes_on", "least", "live", *fed, *states, *memory], ["tokens", *following]),
+        "greedy": (chosen, ["tokens", *following]),
+        "greedy_scores": (chosen, ["tokens", "token_scores", *following]),
+        "sample": (["temperature", "numbers", *chosen], ["tokens", "token_scores", *following]),
+        "sample_top": (
+            ["temperature", "numbers", "candidates", "mass", *chosen],
+            ["tokens", "token_scores", *following],
+        ),
         "beam": (
             ["steps", "width", "examined", "mask", "ending", "scores", *fed, *states, *memory],
             [*BeamSteps._fields, "next_scores", *following],

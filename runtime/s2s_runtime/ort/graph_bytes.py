@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -65,8 +66,7 @@ class _Field(NamedTuple):
     end: int
 
 
-@dataclass
-class PlacedGraph:
+class PlacedGraph(NamedTuple):
     """A graph and where onnxruntime finds its constants.
 
     Attributes:
@@ -78,11 +78,11 @@ class PlacedGraph:
     """
 
     content: bytes
-    constants: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    constants: Mapping[str, NDArray[Any]] = MappingProxyType({})
     in_memory: bool = True
 
 
-@dataclass
+@dataclass(eq=False, repr=False)
 class _Walk:
     """The state of reading a graph."""
 

@@ -10,18 +10,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.errors import InputError
-from s2s_runtime.ort.device import Device, Session, bound
+from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.ort.pace import Pace
 from s2s_runtime.ort.step_buffers import HostBuffers, Ports
-from s2s_runtime.ort.tensors import States, Tensor
-from s2s_runtime.search.step_model import BeamSteps, BeamWriting, StepOutput, Writing
+from s2s_runtime.ort.tensors import Session, States, Tensor
+from s2s_runtime.search.step_model import CHOICES, BeamSteps, BeamWriting, Choice, Drawing, StepOutput, Writing, Written
+
+if TYPE_CHECKING:
+    from s2s_runtime.ort import device as devices
+else:
+    devices = LazyModule("ort.device")
 
 
 class OnnxStepModel:
@@ -50,7 +55,7 @@ class OnnxStepModel:
         rows_alone: int = 0,
     ) -> None:
         stays = device[0] != "cpu" if on_device is None else on_device
-        self._device = Device(device) if stays else None
+        self._device = devices.Device(device) if stays else None
         self._ports = Ports.of(manifest)
         self._source_names = [tensor.name for tensor in manifest.source.inputs]
         self._carried = {tensor.name: tuple(tensor.shape) for tensor in (*manifest.states, *manifest.memory)}
@@ -71,6 +76,16 @@ class OnnxStepModel:
     def can_write(self) -> bool:
         """See `WritingModel.can_write`."""
         return "greedy" in self._sessions and "beam" in self._sessions
+
+    @property
+    def choices(self) -> frozenset[Choice]:
+        """See `WritingModel.choices`."""
+        return frozenset(choice for choice in CHOICES if choice in self._sessions)
+
+    def open_graphs(self) -> None:
+        """Open the graphs of greedy and beam search now: forked processes may share them, see `BundleSessions`."""
+        for name in ("encoder", "greedy", "beam") if self.can_write else ("encoder", "decoder"):
+            self._session(name, 1)
 
     def _session(self, name: str, rows: int) -> Session:
         """Return the session that runs a graph on so many rows: see `s2s_runtime.ort.thread_rule`."""
@@ -97,19 +112,23 @@ class OnnxStepModel:
         states.current ^= 1
         return output
 
-    def write(self, states: States, tokens: NDArray[np.int64], writing: Writing) -> NDArray[np.int64]:
+    def write(self, states: States, tokens: NDArray[np.int64], writing: Writing) -> Written:
         """Write many tokens in one run; see `WritingModel.write`."""
         rows = len(tokens)
+        steps = min(writing.steps, self._pace.steps(rows))
         inputs: dict[str, NDArray[Any]] = {
-            "steps": np.array(min(writing.steps, self._pace.steps(rows)), np.int64),
+            "steps": np.array(steps, np.int64),
             "mask": writing.mask,
             "goes_on": writing.goes_on,
             "live": writing.live,
             "least": np.array(writing.least, np.float32),
         }
+        if writing.drawing is not None:
+            inputs |= _drawing_inputs(writing.choice, writing.drawing, steps)
         begun = perf_counter()
-        [written] = self._search("greedy", states, tokens, inputs, ["tokens"])
-        self._pace.note(rows, len(written), perf_counter() - begun)
+        outputs = ["tokens"] if writing.choice == "greedy" else ["tokens", "token_scores"]
+        written = Written(*self._search(writing.choice, states, tokens, inputs, outputs))
+        self._pace.note(rows, len(written.tokens), perf_counter() - begun)
         return written
 
     def write_beams(self, states: States, tokens: NDArray[np.int64], beams: BeamWriting) -> BeamSteps:
@@ -141,7 +160,7 @@ class OnnxStepModel:
             held = {key: Tensor.of(array).value for key, array in inputs.items()}
             held |= {key: tensor.value for key, tensor in named}
             written = {key: tensor.value for key, tensor in zip(ports.next_states, states.free, strict=True)}
-            binding = bound(session, held, written)
+            binding = devices.bound(session, held, written)
             for key in outputs:
                 binding.bind_output(key, "cpu")
             session.run_with_iobinding(binding)
@@ -219,3 +238,15 @@ class OnnxStepModel:
 
     def _like(self, tensor: Tensor) -> Tensor:
         return Tensor(np.empty_like(tensor.host)) if self._device is None else self._device.like(tensor)
+
+
+def _drawing_inputs(choice: Choice, drawing: Drawing, steps: int) -> dict[str, NDArray[Any]]:
+    """Return what a graph that draws reads of how it does."""
+    inputs = {
+        "temperature": np.array(drawing.temperature, np.float32),
+        "numbers": drawing.numbers[:steps, :, None],
+    }
+    if choice == "sample_top":
+        inputs["candidates"] = np.array([drawing.candidates], np.int64)
+        inputs["mass"] = np.array(drawing.mass, np.float32)
+    return inputs

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import ModuleType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from s2s_runtime.errors import BundleError, OptionError, ProviderError
 from s2s_runtime.forks import leave_alone
+from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.ort.graph_bytes import placed
-from s2s_runtime.ort.private_copy import private_copy
 from s2s_runtime.ort.sessions import CPU, CUDA, ProviderOptions, SessionSettings, import_onnxruntime
+
+if TYPE_CHECKING:
+    from s2s_runtime.ort import private_copy
+else:  # hardly any model needs it
+    private_copy = LazyModule("ort.private_copy")
 
 _WEIGHTS_OF_8_BITS: Final = (1, 22)  # the first onnxruntime that multiplies by them
 _SPIN_MICROSECONDS: Final = "10"
@@ -48,7 +53,7 @@ def open_session(graph: bytes, settings: SessionSettings, name: str, weights: Ma
             session = _start(ort, placed_graph.content, first, session_options, name)
             session.held_constants = values  # it reads them where they are, and doesn't keep them alive itself
             return session
-        with private_copy(placed_graph.content, weights) as copy:
+        with private_copy.private_copy(placed_graph.content, weights) as copy:
             return _start(ort, str(copy), first, session_options, name)
     except ProviderError:
         if not others:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from s2s_runtime.bundle.manifest import Manifest
-from s2s_runtime.ort.device import Session, bound
-from s2s_runtime.ort.tensors import States, Tensor
+from s2s_runtime.lazy_modules import LazyModule
+from s2s_runtime.ort.tensors import Session, States, Tensor
 from s2s_runtime.search.step_model import StepOutput
 
+if TYPE_CHECKING:
+    from s2s_runtime.ort import device
+else:
+    device = LazyModule("ort.device")
 
-@dataclass(frozen=True, slots=True)
-class Ports:
+
+class Ports(NamedTuple):
     """The names of what the decoder's graph reads and writes.
 
     Attributes:
@@ -62,8 +65,8 @@ class Ports:
             inputs[self.feed] = fed.value
         first, second = states.sets
         return (
-            bound(session, inputs | _named(self.states, first), outputs | _named(self.next_states, second)),
-            bound(session, inputs | _named(self.states, second), outputs | _named(self.next_states, first)),
+            device.bound(session, inputs | _named(self.states, first), outputs | _named(self.next_states, second)),
+            device.bound(session, inputs | _named(self.states, second), outputs | _named(self.next_states, first)),
         )
 
 

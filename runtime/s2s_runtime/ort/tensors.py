@@ -12,6 +12,7 @@ from s2s_runtime.ort.sessions import import_onnxruntime
 from s2s_runtime.search.step_model import StepOutput
 
 OrtValue = Any  # onnxruntime ships no types
+Session = Any
 
 
 class Tensor:
@@ -71,7 +72,7 @@ class StepBuffers(Protocol):
         ...
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class States:
     """The recurrent states and memory of some rows. Only `OnnxStepModel` makes, advances and reads them.
 

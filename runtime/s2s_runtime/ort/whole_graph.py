@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from s2s_runtime.array_types import Floats
 from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.bundle.specs import tensor_name
 
 
 class WholeGraph:
@@ -22,7 +23,8 @@ class WholeGraph:
 
     def __init__(self, manifest: Manifest, sessions: Mapping[str, Any]) -> None:
         self._names = [tensor.name for tensor in manifest.source.inputs]
-        self._output = "output" if manifest.target.feedback == "value" else "logits"
+        targets = [manifest.target, *(output.target for output in manifest.outputs)]
+        self._outputs = [tensor_name(target, place) for place, target in enumerate(targets)]
         self._session = sessions["model"]
 
     @property
@@ -30,10 +32,10 @@ class WholeGraph:
         """The execution provider that runs it, by onnxruntime's name."""
         return str(self._session.get_providers()[0])
 
-    def __call__(self, *sources: NDArray[np.generic]) -> Floats:
-        """Return what the graph gives for padded sources, float32 (rows, positions, size)."""
-        outputs: list[Floats] = self._session.run([self._output], dict(zip(self._names, sources, strict=True)))
-        return outputs[0]
+    def __call__(self, *sources: NDArray[np.generic]) -> list[Floats]:
+        """Return what the graph gives for padded sources: for each output float32 (rows, positions, size)."""
+        outputs: list[Floats] = self._session.run(self._outputs, dict(zip(self._names, sources, strict=True)))
+        return outputs
 
 
 class StepGraph:

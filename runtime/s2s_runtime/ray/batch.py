@@ -17,10 +17,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from s2s_runtime.arrow_tables.arrow import import_arrow
+from s2s_runtime.arrow_tables.bundle_worker import BundleWorker, check_columns, check_options, read_bundle
 from s2s_runtime.errors import InputError, OptionError, RunError, S2SError
 from s2s_runtime.files.json_fields import digest
-from s2s_runtime.ray.bundle_worker import BundleWorker, check_columns, check_options, read_bundle
-from s2s_runtime.ray.extras import count_processes, import_arrow, import_ray
+from s2s_runtime.ray.extras import count_processes, import_ray
 from s2s_runtime.ray.input_tables import list_inputs, read_tables
 from s2s_runtime.ray.options import BatchOptions
 from s2s_runtime.ray.output_folder import OutputFolder, summarized

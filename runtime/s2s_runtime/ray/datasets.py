@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from s2s_runtime.arrow_tables.bundle_worker import BundleWorker, check_columns, check_options, read_bundle
 from s2s_runtime.bundle.storage import BundleSource
 from s2s_runtime.errors import OptionError
-from s2s_runtime.ray.bundle_worker import BundleWorker, check_columns, check_options, read_bundle
 from s2s_runtime.ray.extras import count_processes, import_ray
 from s2s_runtime.spelling import shown
 

@@ -1,4 +1,4 @@
-"""The libraries of the extra `ray`, imported where they are used."""
+"""The library of the extra `ray`, imported where it is used."""
 
 from __future__ import annotations
 
@@ -16,26 +16,12 @@ def import_ray(part: str = "ray") -> Any:
         MissingExtraError: it is not installed.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to anybody
-    return _imported(part)
-
-
-def import_arrow(part: str = "pyarrow") -> Any:
-    """Return pyarrow, or one of its modules, which aren't typed.
-
-    Raises:
-        MissingExtraError: it is not installed.
-    """
-    return _imported(part)
+    try:
+        return importlib.import_module(part)
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("ray is not installed: pip install 's2s-runtime[ray]'") from error
 
 
 def count_processes(ray: Any, threads: int) -> int:
     """Return how many processes of so many threads the cores of the cluster have room for, at least one."""
     return max(1, int(ray.cluster_resources().get("CPU", 1)) // threads)
-
-
-def _imported(name: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        package = name.partition(".")[0]
-        raise MissingExtraError(f"{package} is not installed: pip install 's2s-runtime[ray]'") from error

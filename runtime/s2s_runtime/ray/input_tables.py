@@ -8,10 +8,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
+from s2s_runtime.arrow_tables.arrow import import_arrow
 from s2s_runtime.errors import InputError
 from s2s_runtime.files.json_fields import parse_line
 from s2s_runtime.files.text_source import open_text
-from s2s_runtime.ray.extras import import_arrow
 
 _PACKED: Final = (".gz", ".bz2", ".xz")
 TEXT: Final = "text"

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from s2s_runtime.arrow_tables.arrow import import_arrow
 from s2s_runtime.errors import OptionError
-from s2s_runtime.files.atomic_write import replacing, write_text
+from s2s_runtime.files.atomic_write import clear_leftovers, replacing, write_text
 from s2s_runtime.files.json_fields import digest
-from s2s_runtime.ray.extras import import_arrow
 
 JOB: Final = "_job.json"  # readers of Parquet folders pass over names that begin so
 _MOST_SHOWN: Final = 200  # characters of an option's value
@@ -48,6 +48,7 @@ class OutputFolder:
                 )
             for part in parts:
                 part.unlink()
+        clear_leftovers(path, "part-*.parquet")  # of a killed process also where its file is there, and stays
         write_text(file, json.dumps(job, indent=1, ensure_ascii=False) + "\n")
 
     def part(self, file: int, block: int) -> Path:

@@ -9,7 +9,7 @@ dropped, because half of a batch is seldom what the caller waits for (to keep wh
 from __future__ import annotations
 
 import sys
-from typing import Final, Generic, cast
+from typing import Any, Final, Generic, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +19,15 @@ from s2s_runtime.options import CancelSignal
 from s2s_runtime.search.step_model import (
     BeamSteps,
     BeamWriting,
+    Choice,
     StatesT,
     StepModel,
     StepOutput,
     Writing,
     WritingModel,
+    Written,
     can_write,
+    nominators,
 )
 from s2s_runtime.spelling import shown
 
@@ -60,7 +63,17 @@ class CancellableModel(Generic[StatesT]):
         """See `WritingModel.can_write`."""
         return can_write(self._model)
 
-    def write(self, states: StatesT, tokens: NDArray[np.int64], writing: Writing) -> NDArray[np.int64]:
+    @property
+    def choices(self) -> frozenset[Choice]:
+        """See `WritingModel.choices`."""
+        return getattr(self._model, "choices", frozenset())
+
+    @property
+    def nominators(self) -> list[StepModel[Any]]:
+        """See `s2s_runtime.search.step_model.nominators`."""
+        return [CancellableModel(member, self._signal, self._steps) for member in nominators(self._model)]
+
+    def write(self, states: StatesT, tokens: NDArray[np.int64], writing: Writing) -> Written:
         """See `WritingModel.write`."""
         self._check()
         model = cast("WritingModel[StatesT]", self._model)

@@ -1,7 +1,7 @@
 """The choice of the engine: whether a graph decodes a batch, or a search goes step by step.
 
 All ways give the same tokens. The graphs choose tokens, or beams, by themselves and keep everything inside
-onnxruntime, which makes them the faster ones. They give no attention (and that of greedy search no scores), they can't
+onnxruntime, which makes them the faster ones. They give no attention, they can't
 look at what was written so far, and nobody can watch them: whatever needs one of these goes step by step. Each option
 says which engines can do it where it is declared, in `s2s_runtime.options`; prefixes come with the sentences.
 """
@@ -39,4 +39,4 @@ def graph_obstacles(model: StepModel[Any], plan: SearchPlan, *, prefix: bool) ->
         asked_for.append("prefix")
     if plan.rules.needs_an_end:  # a step in which nothing may follow
         asked_for.append("min_length")
-    return asked_for or ([] if can_write(model) else ["this model has no such graph"])
+    return asked_for or ([] if can_write(model, plan.choice) else ["this model has no such graph"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -135,7 +134,8 @@ class EndedPool:
         """Keep an ended sequence, and raise the score that later ones of its sentence need to be kept."""
         self._ended[sentence].append(ended)
         scores = self._scores[sentence]
-        bisect.insort(scores, score)
+        scores.append(score)
+        scores.sort()
         self._best[sentence] = scores[-1]
         if len(scores) >= self._capacity:
             self._needed[sentence] = scores[-self._capacity]

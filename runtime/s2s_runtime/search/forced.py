@@ -17,10 +17,17 @@ from s2s_runtime.search.step_model import StatesT, StepModel, StepOutput
 
 
 class ForcedScores(NamedTuple):
-    """The scores of a given target: log-probability of each token, float32 (tokens,), and its score by the plan."""
+    """The scores of a given target, and where the model looked.
+
+    Attributes:
+        token_scores: float32 (tokens,), log-probability of each.
+        score: by the plan.
+        attention: float32 (tokens, source time), where the plan wants it.
+    """
 
     token_scores: Floats
     score: float
+    attention: Floats | None = None
 
     def behind(self, prompt: int, plan: SearchPlan) -> ForcedScores:
         """Return the scores of what stands behind so many tokens, which were given too."""
@@ -124,7 +131,8 @@ def forced_steps(
 
 def _forced(scores: Floats, attended: Floats | None, batch: Batch, row: int, plan: SearchPlan) -> ForcedScores:
     looked = None if attended is None else attended.sum(axis=0)[batch.columns[row]]
-    return ForcedScores(scores, plan.score(float(scores.sum(dtype=np.float32)), len(scores), looked))
+    score = plan.score(float(scores.sum(dtype=np.float32)), len(scores), looked)
+    return ForcedScores(scores, score, attended if plan.attention else None)
 
 
 def likeliest_next(model: StepModel[StatesT], batch: Batch, plan: SearchPlan, count: int, least: float) -> list[Ints]:

@@ -7,13 +7,13 @@ keeping them computes what nobody reads.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Generic, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from s2s_runtime.array_types import Ints
+from s2s_runtime.array_types import Floats, Ints
 from s2s_runtime.errors import RunError
 from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.search.finished import EndedSequence
@@ -22,12 +22,16 @@ from s2s_runtime.search.step_model import StatesT, WritingModel
 
 
 class SentenceHypotheses(NamedTuple):
-    """The hypotheses of one sentence, best first; `sentence` is its index in the batch. Or why there are none."""
+    """The hypotheses of one sentence, best first; `sentence` is its index in the batch. Or why there are none.
+
+    `further` holds what a model of several outputs gives beside, by name: hypotheses likewise, or values.
+    """
 
     batch: Batch
     sentence: int
     hypotheses: list[EndedSequence]
     error: RunError | None = None
+    further: Mapping[str, list[EndedSequence] | Floats] | None = None
 
 
 class GraphSearch(ABC, Generic[StatesT]):

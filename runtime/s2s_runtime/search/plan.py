@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,15 +12,20 @@ from numpy.typing import NDArray
 from s2s_runtime.array_types import Floats, Ints
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.constraints.given_tokens import token_ids
-from s2s_runtime.constraints.make_automata import make_automata
 from s2s_runtime.constraints.token_rules import TokenRules
 from s2s_runtime.errors import OptionError
 from s2s_runtime.inputs.batch import Batch
+from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.options import DecodingOptions, Prefix
 from s2s_runtime.options.terms import BEAM_GRAPH, GREEDY_GRAPH
-from s2s_runtime.search.sampling import Sampler
 from s2s_runtime.search.scoring import LengthPenalty, coverage_score
-from s2s_runtime.search.step_model import StatesT, StepModel
+from s2s_runtime.search.step_model import Choice, StatesT, StepModel
+
+if TYPE_CHECKING:
+    from s2s_runtime.constraints import make_automata
+    from s2s_runtime.search import sampling
+else:
+    make_automata, sampling = LazyModule("constraints.make_automata"), LazyModule("search.sampling")
 
 DROP_SHARE: Final = 8  # ended rows are dropped once they are an eighth (measured): dropping copies, keeping computes
 
@@ -28,7 +33,7 @@ Notify = Callable[[int, int, int, float | None, bool], bool]
 Guide = Callable[[StepModel[Any]], StepModel[Any]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class SearchPlan:
     """Options made ready for a bundle: ids resolved, everything checked.
 
@@ -71,7 +76,7 @@ class SearchPlan:
     token_scores: bool = False
     attention: bool = False
     alignments: bool = False
-    sampler: Sampler | None = None
+    sampler: sampling.Sampler | None = None
     beam_groups: int = 1
     diversity_penalty: float = 0.0
     stochastic: bool = False
@@ -88,6 +93,15 @@ class SearchPlan:
     def guided(self, model: StepModel[StatesT]) -> StepModel[StatesT]:
         """Return the model as search is to see it; its states are its own matter."""
         return model if self.guide is None else self.guide(model)
+
+    @property
+    def choice(self) -> Choice:
+        """How a graph has to choose tokens, where it writes them; beams choose by themselves."""
+        if self.beam_size > 1:
+            return "greedy"
+        if self.sampler is not None:
+            return "sample" if self.sampler.is_open else "sample_top"
+        return "greedy_scores" if self.scores else "greedy"
 
     @property
     def varied(self) -> bool:
@@ -227,14 +241,16 @@ def _rules(options: DecodingOptions, manifest: Manifest, ends: Sequence[int]) ->
         allowed_next=options.allowed_next,
         processor=options.logits_processor,
     )
-    return replace(rules, automata=make_automata(options, manifest, rules))
+    if not (options.bias or len(options.required_phrases)) and options.allowed_sequences is None:
+        return rules
+    return replace(rules, automata=make_automata.make_automata(options, manifest, rules))
 
 
-def _sampler(options: DecodingOptions) -> Sampler | None:
+def _sampler(options: DecodingOptions) -> sampling.Sampler | None:
     if not options.sampling:
         return None
     temperature, top_p = options.sampling_temperature, options.sampling_top_p
-    return Sampler(
+    return sampling.Sampler(
         temperature=1.0 if temperature is None else temperature,
         top_k=options.sampling_top_k,
         top_p=1.0 if top_p is None else top_p,

@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 
 from s2s_runtime.array_types import Floats, Ints
 from s2s_runtime.search.scoring import pick, top_candidates
+from s2s_runtime.search.step_model import Drawing
 
+_HIGHEST = np.float32(1 - 2**-22)  # a larger number times a sum could be rounded to the sum
+_ALL = 2.0  # a mass that no rounding reaches
 _LOWEST = np.finfo(np.float32).min
-_AHEAD = 32  # numbers that a row's generator gives at a time: one at a time costs a microsecond each
+_AHEAD = 64  # numbers that a row's generator gives at a time: one at a time costs a microsecond each
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +55,18 @@ class Sampler:
         return [np.random.default_rng([self.seed, sample]) for _ in range(sentences) for sample in range(samples)]
 
     def draw(self, logits: Floats, numbers: Floats) -> Ints:
-        """Draw one token per row, int64 (rows,), by inverting the cumulative distribution, likeliest tokens first.
+        """Draw one token per row, int64 (rows,), by inverting the cumulative distribution.
+
+        Among all tokens that is done in the order of the vocabulary, else with the likeliest first.
 
         Args:
             logits: float32 (rows, vocabulary); tokens at -inf are never drawn, unless the whole row is -inf.
             numbers: float32 (rows,), at random from 0 to below 1.
         """
+        if self.is_open:
+            reached = self._scaled(logits).cumsum(axis=1)
+            among_all: Ints = (reached > (numbers * reached[:, -1])[:, None]).argmax(axis=1)
+            return among_all
         order, weights = self._weights(logits)
         reached = weights.cumsum(axis=1)
         rank = (reached <= (numbers * reached[:, -1])[:, None]).sum(axis=1)
@@ -67,6 +76,11 @@ class Sampler:
         else:
             last = np.maximum((weights > 0).sum(axis=1) - 1, 0)
         return pick(order, np.minimum(rank, last)[:, None])[:, 0]
+
+    @property
+    def is_open(self) -> bool:
+        """Whether every token may be drawn."""
+        return self.top_k is None and self.top_p >= 1.0 and self.min_p <= 0.0 and not self._thins_out
 
     @property
     def _thins_out(self) -> bool:
@@ -88,11 +102,8 @@ class Sampler:
 
     def _weights(self, logits: Floats) -> tuple[Ints, Floats]:
         """Return the tokens to draw among, likeliest first, and what each weighs there; both (rows, tokens)."""
-        scaled, order = top_candidates(logits, self.top_k or logits.shape[1])
-        if self.temperature != 1.0:
-            scaled = scaled / np.float32(self.temperature)
-        highest = np.maximum(scaled[:, :1], _LOWEST)  # a row of -inf: no -inf minus -inf
-        weights = np.exp(scaled - highest)
+        likeliest, order = top_candidates(logits, self.top_k or logits.shape[1])
+        weights = self._scaled(likeliest)
         if self.top_p < 1.0:
             reached = np.cumsum(weights, axis=1)
             before = reached - weights
@@ -102,6 +113,12 @@ class Sampler:
         if self._thins_out:
             weights = self._with_epsilon(self._typical(weights))
         return order, weights
+
+    def _scaled(self, logits: Floats) -> Floats:
+        """Return what tokens weigh at the temperature, the likeliest 1; float32 (rows, tokens) both."""
+        scaled = logits if self.temperature == 1.0 else logits / np.float32(self.temperature)
+        highest = np.maximum(np.maximum.reduce(scaled, axis=1, keepdims=True), _LOWEST)  # no -inf minus -inf
+        return np.exp(scaled - highest)
 
     def _typical(self, weights: Floats) -> Floats:
         """Return weights, float32 (rows, vocabulary), 0 at tokens that are not typical enough."""
@@ -143,10 +160,25 @@ class Draws:
 
     def tokens(self, logits: Floats) -> Ints:
         """Return the next token of each row, int64 (rows,); see `Sampler.draw`."""
+        tokens = self._sampler.draw(logits, self.ahead()[0])
+        self.skip(1)
+        return tokens
+
+    def ahead(self) -> Floats:
+        """Return the numbers of the next steps, float32 (steps, rows), of at least one."""
         if self._used == len(self._block):
-            self._block, self._used = self._drawn(), 0
-        self._used += 1
-        return self._sampler.draw(logits, self._block[self._used - 1])
+            self._block, self._used = np.minimum(self._drawn(), _HIGHEST), 0
+        return self._block[self._used :]
+
+    def drawing(self, vocabulary: int) -> Drawing:
+        """Return how a graph draws the next steps, of a vocabulary of so many tokens."""
+        sampler = self._sampler
+        candidates = min(sampler.top_k or vocabulary, vocabulary)
+        return Drawing(self.ahead(), sampler.temperature, candidates, sampler.top_p if sampler.top_p < 1 else _ALL)
+
+    def skip(self, steps: int) -> None:
+        """Go on behind so many steps, whose numbers were used."""
+        self._used += steps
 
     def select(self, rows: NDArray[np.intp]) -> None:
         """Go on with some of the rows."""

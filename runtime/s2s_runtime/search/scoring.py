@@ -5,8 +5,7 @@ All in float32, row by row, so that a row's numbers do not depend on the rows be
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +31,7 @@ def log_normalizer(logits: Floats) -> Floats:
     return highest
 
 
-@dataclass(frozen=True, slots=True)
-class LengthPenalty:
+class LengthPenalty(NamedTuple):
     """A rule that makes the log-probability of a whole sequence its score.
 
     "average" divides by length^alpha; "gnmt" by ((5 + length) / 6)^alpha (Wu et al. 2016, equation 14). Length counts

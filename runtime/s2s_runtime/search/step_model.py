@@ -7,13 +7,19 @@ allow it. `s2s_runtime.ort.onnx_model` implements it over a bundle; tests fake i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeVar, get_args, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 StatesT = TypeVar("StatesT")
+
+Choice = Literal["greedy", "greedy_scores", "sample", "sample_top"]
+"""How a model that writes chooses tokens: the likeliest, without or with its score, or one that is drawn, with its
+score, from all or from the likeliest."""
+
+CHOICES: Final[tuple[Choice, ...]] = get_args(Choice)
 
 
 class StepOutput(NamedTuple):
@@ -82,6 +88,8 @@ class Writing(NamedTuple):
         live: float32 (rows,): 0 at rows that have ended before, 1 at the others.
         least: writing stops once no more rows than this are live.
         steps: most tokens to write.
+        choice: how tokens are chosen.
+        drawing: how tokens are drawn; else None.
     """
 
     mask: NDArray[np.float32]
@@ -89,18 +97,53 @@ class Writing(NamedTuple):
     live: NDArray[np.float32]
     least: int
     steps: int
+    choice: Choice = "greedy"
+    drawing: Drawing | None = None
+
+
+class Drawing(NamedTuple):
+    """The way in which `WritingModel.write` draws.
+
+    Attributes:
+        numbers: float32 (at least as many steps as are written, rows), at random from 0 to below 1.
+        temperature: the softmax is taken of logits / temperature.
+        candidates: draw among so many of the likeliest tokens; with "sample_top".
+        mass: draw among the likeliest of these that together reach this probability; above 1 = all of them.
+    """
+
+    numbers: NDArray[np.float32]
+    temperature: float
+    candidates: int
+    mass: float
+
+
+class Written(NamedTuple):
+    """The tokens that `WritingModel.write` wrote.
+
+    Attributes:
+        tokens: int64 (steps, rows). Rows that have ended are written on like the others.
+        scores: float32 (steps, rows), log-probability of each; None where the choice gives none.
+    """
+
+    tokens: NDArray[np.int64]
+    scores: NDArray[np.float32] | None = None
 
 
 class WritingModel(StepModel[StatesT], Protocol[StatesT]):
-    """A step model that can also write many tokens by itself, always the likeliest."""
+    """A step model that can also write many tokens by itself."""
 
     @property
     def can_write(self) -> bool:
-        """Whether it can: older bundles lack the graph that writes."""
+        """Whether it can: older bundles lack the graphs that write."""
         ...
 
-    def write(self, states: StatesT, tokens: NDArray[np.int64], writing: Writing) -> NDArray[np.int64]:
-        """Feed the token of each row, take the likeliest, and so on; advance `states` in place.
+    @property
+    def choices(self) -> frozenset[Choice]:
+        """The ways in which it can choose."""
+        ...
+
+    def write(self, states: StatesT, tokens: NDArray[np.int64], writing: Writing) -> Written:
+        """Feed the token of each row, choose the next, and so on; advance `states` in place.
 
         Args:
             states: advanced by as many steps as tokens were written.
@@ -108,8 +151,7 @@ class WritingModel(StepModel[StatesT], Protocol[StatesT]):
             writing: how many, and which.
 
         Returns:
-            int64 (steps, rows), at least one and at most `writing.steps` steps. Rows that have ended are written on
-            like the others.
+            At least one and at most `writing.steps` steps.
         """
         ...
 
@@ -206,9 +248,16 @@ class BeamSteps(NamedTuple):
         return Candidates(self.beam_scores[step], self.beam_parents[step], self.beam_tokens[step])
 
 
-def can_write(model: StepModel[Any]) -> bool:
-    """Return whether a model is a `WritingModel` that can write; the attribute is looked up at every call."""
-    return getattr(model, "can_write", False)
+def can_write(model: StepModel[Any], choice: Choice = "greedy") -> bool:
+    """Return whether a model is a `WritingModel` that can write so; the attributes are looked up at every call."""
+    able: bool = getattr(model, "can_write", False)
+    return able and (choice == "greedy" or choice in getattr(model, "choices", ()))
+
+
+def nominators(model: StepModel[Any]) -> Sequence[StepModel[Any]]:
+    """Return the models that search each by itself for what a model then chooses among; none where it searches."""
+    found: Sequence[StepModel[Any]] = getattr(model, "nominators", ())
+    return found
 
 
 @runtime_checkable

@@ -14,9 +14,9 @@ from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.declared_options import known_keywords
 from s2s_runtime.errors import MissingExtraError, OptionError
 from s2s_runtime.serving.options import ServingOptions
-from s2s_runtime.serving.requests import Endpoint
 
 try:
+    import orjson  # noqa: F401 - which the endpoints below need
     from fastapi import FastAPI, Response
     from fastapi.openapi.utils import get_openapi
     from starlette.exceptions import HTTPException
@@ -25,10 +25,11 @@ try:
 
     from s2s_runtime.serving.metrics import CONTENT_TYPE, Metrics
 except ModuleNotFoundError as error:
-    raise MissingExtraError("fastapi or uvicorn is not installed: pip install 's2s-runtime[serve]'") from error
+    raise MissingExtraError("fastapi, orjson or uvicorn is not installed: pip install 's2s-runtime[serve]'") from error
 
 from s2s_runtime.serving.endpoints import Endpoints
 from s2s_runtime.serving.gate import ServingApp
+from s2s_runtime.serving.requests import Endpoint
 from s2s_runtime.serving.schema import generate_path, infer_path
 from s2s_runtime.serving.served_model import Defaults, ServedModel
 
@@ -42,8 +43,9 @@ def make_app(
     options: ServingOptions | None = None,
     defaults: Mapping[str, Any] | Defaults | None = None,
     api_key: str | None = None,
+    preload: bool = False,
 ) -> ServingApp:
-    """Make the ASGI application that serves bundles. They are loaded when a server starts it.
+    """Make the ASGI application that serves bundles. They are loaded when a server starts it, or at once.
 
     Args:
         *bundles: folders or zip files written by s2s-export; a model's name is its file's, without `.s2s`.
@@ -51,12 +53,15 @@ def make_app(
         defaults: decoding options of requests that don't give them, or a function of a bundle's manifest that returns
             them; `max_batch_size` and `batch_by` among them are the server's own.
         api_key: the key that requests have to have, in `Authorization: Bearer` or `X-API-Key`; None = none.
+        preload: whether the bundles are loaded now. Processes forked afterwards, such as gunicorn's with `--preload`,
+            share their weights, where graphs have one thread (`ServingOptions(workers=1, threads=1)`).
 
     Returns:
         The application, for uvicorn or another ASGI server.
 
     Raises:
         OptionError: no bundle, two of one name, or a key that is empty.
+        S2SError: a bundle that is to be loaded now can't be.
     """
     options = options or ServingOptions()
     if api_key is not None and not api_key.strip():
@@ -64,13 +69,17 @@ def make_app(
     paths = named_bundles(bundles)
     given = defaults if callable(defaults) else _same(defaults or {})
     metrics = Metrics()
+    named = {name: ServedModel(name, path, options, given, metrics) for name, path in paths.items()}
     models: dict[str, ServedModel] = {}
+    if preload:
+        for model in named.values():
+            model.preload()
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
-        for name, path in paths.items():
-            models[name] = ServedModel(name, path, options, given, metrics)
-            await models[name].load()
+        for name, model in named.items():
+            models[name] = model
+            await model.load()
         yield
         for model in models.values():
             await model.close()

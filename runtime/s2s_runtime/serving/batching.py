@@ -1,8 +1,8 @@
-"""Dynamic batching: the texts of all requests with the same options go to the same `Decoder`s.
+"""Dynamic batching: the texts of all requests with the same options are decoded together.
 
-A lane is a `Decoder` with its thread. There are as many lanes for the same options as the server has workers, each made
-when all before it are busy. Texts wait here until a lane is free, and what waits then is its next batch. All but the
-decoding itself happens in the thread of the event loop.
+A lane is a thread with a batch under way. There are as many lanes for the same options as the server has workers. A
+lane takes what waits as its next batch by itself, so that it never waits for the event loop, which has answers to
+write meanwhile; and it hands each result over as it is there.
 """
 
 from __future__ import annotations
@@ -10,14 +10,16 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from threading import Lock
 from typing import Any, Final
 
-from s2s_runtime.batch_decoder import Decoder
+from s2s_runtime.decoding.decoding import Decoding
+from s2s_runtime.decoding.request import Request
 from s2s_runtime.errors import InputError, UnknownSymbolError
+from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.model import Model
 from s2s_runtime.options import CancelSignal
 from s2s_runtime.results import Result
@@ -27,9 +29,58 @@ from s2s_runtime.serving.request_options import ChosenOptions
 _MOST_OPTIONS: Final = 16
 """Different options that are decoded at the same time; requests with others wait for one of these to be done."""
 
-_QUIET: Final = 0.001  # seconds without another request after which a free lane waits no longer
-_LONGEST_WAIT: Final = 0.008
 _SHARE: Final = 8  # sentences from which on it is worth another lane
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """One source of a caller, by its index."""
+
+    caller: _Caller
+    index: int
+
+    @property
+    def source(self) -> Any:
+        return self.caller.sources[self.index]
+
+
+class _Caller:
+    """A request that waits for the results of its sources.
+
+    Args:
+        sources: what it asks for.
+        name: what errors call a source.
+        loop: the event loop in which it waits.
+    """
+
+    def __init__(self, sources: Sequence[Any], name: Callable[[int], str], loop: asyncio.AbstractEventLoop) -> None:
+        self.sources, self._name = sources, name
+        self._results: list[Any] = [None] * len(sources)
+        self._left = len(sources)
+        self.answered: asyncio.Future[list[Result]] = loop.create_future()
+
+    @property
+    def has_left(self) -> bool:
+        """Whether nobody waits for the results any more; any thread may look."""
+        return self.answered.done()
+
+    def take(self, index: int, result: Result | Exception) -> None:
+        """Take a result, or the error in which it ended; the first error is the caller's."""
+        if self.answered.done():
+            return
+        error = result.error if isinstance(result, Result) else result
+        if error is not None:
+            self.answered.set_exception(self._named(error, index))
+            return
+        self._results[index] = result
+        self._left -= 1
+        if not self._left:
+            self.answered.set_result(self._results)
+
+    def _named(self, error: Exception, index: int) -> Exception:
+        if isinstance(error, InputError | UnknownSymbolError):
+            return InputError(f"{self._name(index)}: {error.reason or error}")
+        return error
 
 
 class _WatchedSteps(CancellableModel[Any]):
@@ -55,118 +106,157 @@ class _WatchedSteps(CancellableModel[Any]):
 
 
 class _Lane:
-    """A `Decoder`, and the futures of those who wait for it."""
+    """What decodes one batch after the other, in whichever thread calls it."""
 
     def __init__(self, model: Model, chosen: ChosenOptions, note: Callable[[int], None]) -> None:
         steps = _WatchedSteps(model.step_model, self, note)
         watched = Model(model.manifest, steps, model.provider)
-        self._decoder = Decoder(watched, max_waiting=2**31, options=chosen.options)
-        self.load = 0
-        self._submitting = Lock()  # what its thread begins is among the wanted before that thread looks
-        self._wanted: set[Future[Result]] = set()
-        self._unwanted: set[Future[Result]] = set()  # begun, and nobody waits for them any more
-
-    def submit(self, source: Any, done: Callable[[Future[Result]], None]) -> Future[Result]:
-        """Hand in a source; `done` is called, in any thread, once its future is done."""
-        with self._submitting:
-            future = self._decoder.submit(source)
-            self._wanted.add(future)
-        self.load += 1
-        future.add_done_callback(done)
-        return future
-
-    def abandon(self, future: Future[Result]) -> None:
-        """Forget that somebody waits for a future: it isn't begun any more, or ends with its batch."""
-        with self._submitting:
-            self._wanted.discard(future)
-            if not future.done():
-                self._unwanted.add(future)
-        future.cancel()
-
-    def finished(self, future: Future[Result]) -> None:
-        """Take note that a future is done."""
-        self.load -= 1
-        with self._submitting:
-            self._wanted.discard(future)
-            self._unwanted.discard(future)
-
-    def close(self) -> None:
-        """End the thread, once what was handed in is decoded."""
-        self._decoder.close()
+        self._decoding: Decoding = watched.prepare(replace(chosen.options, on_error="return"))
+        self._under_way: Sequence[_Part] = ()
 
     def is_set(self) -> bool:
-        """Return whether nobody waits for what runs now; the decoder's thread calls this, which begins all it runs."""
-        if not self._unwanted:
-            return False
-        with self._submitting:
-            wanted, unwanted = (any(future.running() for future in kind) for kind in (self._wanted, self._unwanted))
-            return unwanted and not wanted
+        """Return whether nobody waits for what is under way."""
+        return all(part.caller.has_left for part in self._under_way)
 
+    def decode(self, parts: Sequence[_Part], give: Callable[[_Part, Result | Exception], None]) -> None:
+        """Decode a batch, and give each result as it is there, or the error in its place. Raises nothing."""
+        given: set[_Part] = set()
 
-class _Caller:
-    """A request that waits for the results of its sources."""
+        def give_once(part: _Part, result: Result | Exception) -> None:
+            given.add(part)
+            give(part, result)
 
-    def __init__(self, sources: Sequence[Any], name: Callable[[int], str], loop: asyncio.AbstractEventLoop) -> None:
-        self.sources, self.name = sources, name
-        self._futures: list[tuple[_Lane, Future[Result]]] = []
-        self._left = len(sources)
-        self._all: asyncio.Future[None] = loop.create_future()
+        try:
+            for taken, request, batches in self._read(parts, give_once):
+                self._under_way = taken
+                self._decode(taken, request, batches, give_once)
+        except BaseException as error:  # whatever it is, those who wait must hear of it
+            failure = error if isinstance(error, Exception) else RuntimeError(f"decoding ended: {error!r}")
+            for part in parts:
+                if part not in given:
+                    give(part, failure)
+        self._under_way = ()
 
-    @property
-    def has_left(self) -> bool:
-        """Whether nobody waits for the results any more."""
-        return self._all.done()
+    def _read(
+        self, parts: Sequence[_Part], give: Callable[[_Part, Exception], None]
+    ) -> Iterator[tuple[Sequence[_Part], Request, list[Batch]]]:
+        """Yield the parts as they can be decoded together: all, or, where some are refused, without these.
 
-    def waits_for(self, lane: _Lane, future: Future[Result]) -> None:
-        """Wait for one more result."""
-        self._futures.append((lane, future))
+        Sources of different callers may be of kinds that don't go together: what is refused is halved and read again.
+        """
+        try:
+            request = self._decoding.read([part.source for part in parts], None)
+            batches = self._decoding.batches(request)
+        except Exception as error:
+            if len(parts) == 1:
+                give(parts[0], error)
+                return
+            middle = len(parts) // 2
+            yield from self._read(parts[:middle], give)
+            yield from self._read(parts[middle:], give)
+        else:
+            yield parts, request, batches
 
-    def finished(self) -> bool:
-        """Take note that a result is there; return whether it was the last."""
-        self._left -= 1
-        if self._left or self._all.done():
-            return False
-        self._all.set_result(None)
-        return True
-
-    def fail(self, error: Exception) -> None:
-        """End the waiting with an error."""
-        if not self._all.done():
-            self._all.set_exception(error)
-
-    async def results(self) -> list[Result]:
-        """Return the results, in order."""
-        await self._all
-        return [future.result() for _, future in self._futures]
-
-    def leave(self) -> None:
-        """Abandon what isn't decoded."""
-        self._all.cancel()
-        for lane, future in self._futures:
-            lane.abandon(future)
+    def _decode(
+        self,
+        parts: Sequence[_Part],
+        request: Request,
+        batches: Sequence[Batch],
+        give: Callable[[_Part, Result | Exception], None],
+    ) -> None:
+        decoding, sources = self._decoding, request.sources
+        is_plain = sources.are_whole and not request.errors  # each part is one source, with nothing to be said besides
+        results = {i: decoding.empty(request, i) for i, array in enumerate(sources.arrays) if not len(array)}
+        for ended in decoding.search(batches, decoding.plan, apart=True):
+            index = int(ended.batch.indices[ended.sentence])
+            results[index] = decoding.result(request, index, ended)
+            if is_plain:
+                give(parts[index], results.pop(index))
+        if is_plain:
+            for index, result in results.items():
+                give(parts[index], result)
+        else:
+            in_order = [results[index] for index in range(len(request))]
+            for part, result in zip(parts, decoding.rows(request, in_order), strict=True):
+                give(part, result)
 
 
 class _Group:
-    """The lanes for the same options, and the sources that wait for one of them: each a caller and an index."""
+    """The lanes for the same options, and what waits for one of them.
 
-    def __init__(self, chosen: ChosenOptions, lane: _Lane) -> None:
-        self.chosen = chosen
-        self.lanes = [lane]
-        self.waiting: deque[tuple[_Caller, int]] = deque()
-        self.expected = 0  # callers that were just answered, and may ask again
-        self.timer: asyncio.TimerHandle | None = None
+    Args:
+        make_lane: makes one more lane.
+        most: lanes.
+        batch: most sentences in a batch.
+        give: called, in the threads, with each result.
+        freed: called, in the threads, when a lane has nothing more to do.
+    """
+
+    def __init__(
+        self,
+        make_lane: Callable[[], _Lane],
+        most: int,
+        batch: int,
+        give: Callable[[_Part, Result | Exception], None],
+        freed: Callable[[], None],
+    ) -> None:
+        self._make_lane, self._most, self._batch, self._give, self._freed = make_lane, most, batch, give, freed
+        self._resting = [make_lane()]  # with a lane, as it is a lane that refuses what the model can't do
+        self._made, self._working = 1, 0
+        self._waiting: deque[_Part] = deque()
+        self._taking = Lock()  # guards all of these
+        self._threads = ThreadPoolExecutor(most, thread_name_prefix="s2s-lane")
 
     @property
     def is_busy(self) -> bool:
         """Whether somebody waits, or a lane works."""
-        return bool(self.waiting) or any(lane.load for lane in self.lanes)
+        return bool(self._waiting) or self._working > 0
+
+    def add(self, caller: _Caller) -> None:
+        """Let the sources of a caller wait, and wake a lane that rests."""
+        parts = [_Part(caller, index) for index in range(len(caller.sources))]
+        with self._taking:
+            self._waiting.extend(parts)
+            lane = self._rested()
+        if lane is not None:
+            self._threads.submit(self._work, lane)
+
+    def close(self) -> None:
+        """End the threads, once what waits is decoded."""
+        self._threads.shutdown()
+
+    def _rested(self) -> _Lane | None:
+        """Return a lane that is to work: where one rests or may be made, and so many wait that it is worth it."""
+        if self._working == self._most or len(self._waiting) < (_SHARE * self._working or 1):
+            return None
+        if not self._resting:
+            self._resting.append(self._make_lane())
+        self._working += 1
+        return self._resting.pop()
+
+    def _work(self, lane: _Lane) -> None:
+        """Decode what waits, batch after batch; rest when nothing waits."""
+        while parts := self._taken(lane):
+            lane.decode(parts, self._give)
+        self._freed()
+
+    def _taken(self, lane: _Lane) -> list[_Part]:
+        """Return the share of a lane in what waits; where that is nothing, it rests from now on."""
+        with self._taking:
+            share = max(_SHARE, -(-len(self._waiting) // (1 + self._most - self._working)))
+            parts: list[_Part] = []
+            while self._waiting and len(parts) < min(share, self._batch):
+                part = self._waiting.popleft()
+                if not part.caller.has_left:
+                    parts.append(part)
+            if not parts:
+                self._working -= 1
+                self._resting.append(lane)
+            return parts
 
 
 class Batcher:
     """A batcher for the requests to one loaded model.
-
-    Who was just answered often asks again at once. So, where several were answered together, a free lane waits a
-    moment for as many; otherwise it would decode the first alone, and the others in small batches after it.
 
     Args:
         model: decodes.
@@ -178,7 +268,7 @@ class Batcher:
         self._model, self._most, self._note = model, lanes, note
         self._groups: OrderedDict[str, _Group] = OrderedDict()  # by the key of their options, last used last
         self._freed = asyncio.Event()  # set for a moment when a group has become idle
-        self._finished: deque[tuple[_Lane, _Group, _Caller, Future[Result]]] = deque()
+        self._given: deque[tuple[_Part, Result | Exception]] = deque()
         self._woken = False
         self._loop = asyncio.get_running_loop()
 
@@ -186,7 +276,7 @@ class Batcher:
         """Return the results of sources, decoded together with those of other requests. Cancelling abandons them.
 
         Args:
-            sources: what `Decoder.submit` takes, each.
+            sources: rows that `Model.generate` takes.
             chosen: how to decode.
             name: what an error calls the source at an index.
 
@@ -197,20 +287,13 @@ class Batcher:
             return []
         group = await self._turn(chosen)
         caller = _Caller(sources, name, self._loop)
-        group.waiting.extend((caller, index) for index in range(len(sources)))
-        group.expected -= 1
-        self._hand_in_soon(group)
-        try:
-            return await caller.results()
-        except BaseException:
-            caller.leave()
-            raise
+        group.add(caller)
+        return await caller.answered
 
     def close(self) -> None:
         """End the threads. Waits until what was handed in is decoded."""
         for group in self._groups.values():
-            for lane in group.lanes:
-                lane.close()
+            group.close()
         self._groups.clear()
 
     async def _turn(self, chosen: ChosenOptions) -> _Group:
@@ -218,85 +301,38 @@ class Batcher:
         while chosen.key not in self._groups and len(self._groups) >= _MOST_OPTIONS:
             idle = next((key for key, group in self._groups.items() if not group.is_busy), None)
             if idle is not None:
-                for lane in self._groups.pop(idle).lanes:
-                    lane.close()
+                self._groups.pop(idle).close()
                 break
             await self._freed.wait()
-        if chosen.key not in self._groups:  # with a lane, as it is a lane that refuses what the model can't do
-            self._groups[chosen.key] = _Group(chosen, _Lane(self._model, chosen, self._note))
+        if chosen.key not in self._groups:
+            self._groups[chosen.key] = _Group(
+                lambda: _Lane(self._model, chosen, self._note),
+                self._most,
+                chosen.options.max_batch_size,
+                self._give,
+                self._rested,
+            )
         self._groups.move_to_end(chosen.key)
         return self._groups[chosen.key]
 
-    def _hand_in_soon(self, group: _Group) -> None:
-        """Hand in what waits where a lane is free, now or when those who are expected have come."""
-        if not self._free(group) or not group.waiting:
-            return
-        if group.expected <= 0 or len(group.waiting) >= group.chosen.options.max_batch_size:
-            self._hand_in(group)
-        elif group.timer is None:
-            self._wait(group, 0, self._loop.time() + _LONGEST_WAIT)
-
-    def _wait(self, group: _Group, before: int, until: float) -> None:
-        """Wait on while more come, but not beyond a time."""
-        if len(group.waiting) > before and self._loop.time() < until:
-            group.timer = self._loop.call_later(_QUIET, self._wait, group, len(group.waiting), until)
-        else:
-            self._hand_in(group)
-
-    def _hand_in(self, group: _Group) -> None:
-        """Share out what waits among the lanes that are free."""
-        if group.timer is not None:
-            group.timer.cancel()
-        group.timer, group.expected = None, 0
-        free, most = self._free(group), group.chosen.options.max_batch_size
-        while free and group.waiting:
-            share = min(most, max(_SHARE, -(-len(group.waiting) // free)))
-            lane = self._free_lane(group)
-            for _ in range(min(share, len(group.waiting))):
-                self._submit(lane, group, *group.waiting.popleft())
-            free -= 1
-
-    def _submit(self, lane: _Lane, group: _Group, caller: _Caller, index: int) -> None:
-        """Hand in a source of a caller; if it can't be read, that is the caller's error."""
-        if caller.has_left:
-            return
-        try:
-            future = lane.submit(caller.sources[index], partial(self._done, lane, group, caller))
-        except (InputError, UnknownSymbolError) as error:
-            caller.fail(InputError(f"{caller.name(index)}: {error.reason or error}"))
-        except Exception as error:  # whatever it is, its caller must hear of it
-            caller.fail(error)
-        else:
-            caller.waits_for(lane, future)
-
-    def _free(self, group: _Group) -> int:
-        """Return how many lanes are free, those that aren't made yet among them."""
-        return self._most - sum(1 for lane in group.lanes if lane.load)
-
-    def _free_lane(self, group: _Group) -> _Lane:
-        lane = next((lane for lane in group.lanes if not lane.load), None)
-        if lane is None:
-            lane = _Lane(self._model, group.chosen, self._note)
-            group.lanes.append(lane)
-        return lane
-
-    def _done(self, lane: _Lane, group: _Group, caller: _Caller, future: Future[Result]) -> None:
-        """Take what a lane has decoded, in its thread; the loop is woken once for all that comes before it looks."""
-        self._finished.append((lane, group, caller, future))
+    def _give(self, part: _Part, result: Result | Exception) -> None:
+        """Take a result, in the thread of a lane; the loop is woken once for all that come before it looks."""
+        self._given.append((part, result))
         if not self._woken:
             self._woken = True
             self._loop.call_soon_threadsafe(self._hand_out)
 
     def _hand_out(self) -> None:
         self._woken = False  # first: what comes from here on wakes the loop again
-        groups: dict[_Group, int] = {}
-        while self._finished:
-            lane, group, caller, future = self._finished.popleft()
-            lane.finished(future)
-            groups[group] = groups.get(group, 0) + caller.finished()
-        for group, answered in groups.items():
-            group.expected = max(group.expected, 0) + answered
-            self._hand_in_soon(group)
-        if any(not group.is_busy for group in self._groups.values()):
-            self._freed.set()  # all who wait look again, in turn
-            self._freed.clear()
+        while self._given:
+            part, result = self._given.popleft()
+            part.caller.take(part.index, result)
+
+    def _rested(self) -> None:
+        """Take note, in the thread of a lane, that it has nothing more to do."""
+        self._loop.call_soon_threadsafe(self._look_again)
+
+    def _look_again(self) -> None:
+        """Wake those who wait for a group to become idle, in turn."""
+        self._freed.set()
+        self._freed.clear()

@@ -52,11 +52,12 @@ class Endpoints:
             if len(rows) != 1:
                 raise InputError(f"stream: expected one text, got {len(rows)}")
             return self._streams.start(call, model, rows[0], parameters)
-        with model.used(len(rows)) as loaded, call.watched():
+        with model.used(len(rows)) as loaded:
             named = {"model": model.name, "version": loaded.version}
             if loaded.manifest.target.feedback == "value":
                 values = await loaded.predict(rows, inference.value_steps(parameters))
-                return json_answer({**named, "values": values.tolist()})
+                plain = {name: array.tolist() for name, (_, array) in inference.value_arrays(values).items()}
+                return json_answer({**named, **plain})
             results = await self._decoded(call, model.name, loaded, rows, parameters)
         return json_answer({**named, "results": [{"text": result.text, **result.to_dict()} for result in results]})
 
@@ -73,13 +74,14 @@ class Endpoints:
         request = inference.read_request(body, None if length is None else int(length), loaded.inputs, loaded.outputs)
         call.shorten(request.seconds)
         self._take_note(call, model.name, request.count)
-        with model.used(request.count) as loaded, call.watched():
+        with model.used(request.count) as loaded:
             _check_version(model, loaded, call.scope["path_params"].get("version"))
             if loaded.manifest.target.feedback == "value":
                 values = await loaded.predict(request.rows, inference.value_steps(request.parameters))
-                arrays: Any = {"values": ("FP32", values)}
+                arrays = inference.value_arrays(values)
             else:
-                scores = {"return_scores": True} if "score" in request.outputs else {}
+                asked = any(name.rpartition(".")[2] == "score" for name in request.outputs)
+                scores = {"return_scores": True} if asked else {}
                 results = await self._decoded(call, model.name, loaded, request.rows, {**scores, **request.parameters})
                 arrays = inference.token_arrays(results, request.outputs)
         parts, json_bytes = inference.write_answer(model.name, loaded.version, request, arrays)
@@ -133,8 +135,7 @@ class Endpoints:
         sources = _sources(rows) if isinstance(rows, dict) else rows
         results = await loaded.decode(sources, chosen, lambda index: f"input {index}")
         call.note.tokens = sum(len(result.ids) for result in results)
-        self._metrics.texts.labels(name).inc(len(results))
-        self._metrics.tokens.labels(name).inc(call.note.tokens)
+        self._metrics.decoded(name, len(results), call.note.tokens)
         return results
 
 

@@ -100,8 +100,7 @@ class ServingApp:
             await json_answer(error, HTTPStatus.METHOD_NOT_ALLOWED, (b"allow", b"POST"))(send)
 
     def _tell(self, scope: Scope, note: Note, status: int, seconds: float) -> None:
-        self.metrics.requests.labels(note.endpoint, note.model, status).inc()
-        self.metrics.seconds.labels(note.endpoint, note.model).observe(seconds)
+        self.metrics.answered(note.endpoint, note.model, status, seconds)
         if self._access_log:
             fields: dict[str, object] = {"id": note.id, "method": scope["method"], "path": scope["path"]}
             fields |= {"status": status, "ms": round(1000 * seconds, 2)}

@@ -2,7 +2,8 @@
 
 A model has the input `text` (BYTES), `ids` (INT64) or `values` (FP32), one row for each sequence; one that reads
 several sources has an input for each, by its name. Outputs are `text` (rows, hypotheses), `score`, `tokens`; where the
-model gives values, `values` (rows, steps, features). Decoding options are parameters of the request. Hypotheses and
+model gives values, `values` (rows, steps, features). Outputs beside the first have their names before these, such as
+`intent.text`, and so have all where all are values. Decoding options are parameters of the request. Hypotheses and
 tokens that a row lacks are empty texts, with the lowest score there is.
 """
 
@@ -11,12 +12,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
-from s2s_runtime.bundle.manifest import Manifest
+from s2s_runtime.bundle.manifest import Manifest, TargetSpec
 from s2s_runtime.errors import InputError, OptionError
 from s2s_runtime.results import Result
 from s2s_runtime.serving.requests import json_bytes
@@ -68,19 +71,31 @@ def input_specs(manifest: Manifest) -> list[dict[str, object]]:
 
 def output_specs(manifest: Manifest) -> list[dict[str, object]]:
     """Return name, datatype and shape of each output, -1 where it is free."""
-    if manifest.target.feedback == "value":
-        return [
-            {
-                "name": "values",
-                "datatype": "FP32",
-                "shape": [-1, -1, *(manifest.target.step or (manifest.target.size,))],
-            }
-        ]
+    values = manifest.target.feedback == "value"
+    first = (
+        f"{manifest.target.name}." if values and manifest.outputs else ""
+    )  # values have their names, as predict says
+    further = (_specs_of(output.target, f"{output.target.name}.") for output in manifest.outputs)
+    return [*_specs_of(manifest.target, first), *chain.from_iterable(further)]
+
+
+def _specs_of(target: TargetSpec, before: str) -> list[dict[str, object]]:
+    """Return the outputs of one target, whose names begin with `before`."""
+    if target.feedback == "value":
+        shape = [-1, -1, *(target.step or (target.size,))]
+        return [{"name": f"{before}values", "datatype": "FP32", "shape": shape}]
     return [
-        {"name": "text", "datatype": BYTES, "shape": [-1, -1]},
-        {"name": "score", "datatype": "FP32", "shape": [-1, -1]},
-        {"name": "tokens", "datatype": BYTES, "shape": [-1, -1, -1]},
+        {"name": f"{before}text", "datatype": BYTES, "shape": [-1, -1]},
+        {"name": f"{before}score", "datatype": "FP32", "shape": [-1, -1]},
+        {"name": f"{before}tokens", "datatype": BYTES, "shape": [-1, -1, -1]},
     ]
+
+
+def value_arrays(values: NDArray[Any] | Mapping[str, NDArray[Any]]) -> dict[str, tuple[str, NDArray[Any]]]:
+    """Return the datatype and the array of each output of a model that gives values."""
+    if isinstance(values, Mapping):
+        return {f"{name}.values": ("FP32", array) for name, array in values.items()}
+    return {"values": ("FP32", values)}
 
 
 def read_request(body: bytes, json_bytes: int | None, inputs: Specs, outputs: Specs) -> InferRequest:
@@ -115,25 +130,41 @@ def read_request(body: bytes, json_bytes: int | None, inputs: Specs, outputs: Sp
 
 def token_arrays(results: Sequence[Result], names: Iterable[str]) -> dict[str, tuple[str, NDArray[Any]]]:
     """Return the datatype and the array of each output asked for, of a model that writes tokens."""
+    arrays: dict[str, tuple[str, NDArray[Any]]] = {}
+    for name in names:
+        output, _, field = name.rpartition(".")
+        given: list[Any] = [result.outputs[output] for result in results] if output else list(results)
+        arrays[name] = ("FP32", _padded(given)) if field == "values" else _of_hypotheses(given, field)
+    return arrays
+
+
+def _padded(values: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Return values (steps, ...) of each row as one array, zeros behind those of shorter ones."""
+    longest = max((len(each) for each in values), default=0)
+    array = np.zeros((len(values), longest, *(values[0].shape[1:] if values else ())), np.float32)
+    for row, each in zip(array, values, strict=True):
+        row[: len(each)] = each
+    return array
+
+
+def _of_hypotheses(results: Sequence[Result], field: str) -> tuple[str, NDArray[Any]]:
+    """Return the datatype and the array of the texts, the scores or the tokens of all hypotheses."""
     rows, width = len(results), max((len(result.hypotheses) for result in results), default=1)
     hypotheses = [
         (row, rank, hypothesis)
         for row, result in enumerate(results)
         for rank, hypothesis in enumerate(result.hypotheses)
     ]
-    arrays: dict[str, tuple[str, NDArray[Any]]] = {}
-    for name in names:
-        longest = (max((len(found.tokens) for _, _, found in hypotheses), default=0),) if name == "tokens" else ()
-        kind, missing, dtype = ("FP32", _NO_SCORE, np.float32) if name == "score" else (BYTES, "", object)
-        array = np.full((rows, width, *longest), missing, dtype)
-        for row, rank, found in hypotheses:
-            if name == "tokens":
-                array[row, rank, : len(found.tokens)] = found.tokens
-            else:
-                value = getattr(found, name)
-                array[row, rank] = missing if value is None else value
-        arrays[name] = kind, array
-    return arrays
+    longest = (max((len(found.tokens) for _, _, found in hypotheses), default=0),) if field == "tokens" else ()
+    kind, missing, dtype = ("FP32", _NO_SCORE, np.float32) if field == "score" else (BYTES, "", object)
+    array = np.full((rows, width, *longest), missing, dtype)
+    for row, rank, found in hypotheses:
+        if field == "tokens":
+            array[row, rank, : len(found.tokens)] = found.tokens
+        else:
+            value = getattr(found, field)
+            array[row, rank] = missing if value is None else value
+    return kind, array
 
 
 def write_answer(
@@ -159,12 +190,14 @@ def parsed_object(body: bytes) -> dict[str, Any]:
         InputError: it is none.
     """
     try:
-        parsed: dict[str, Any] = _checked(json.loads(str(body, "utf-8")), dict, "the request's body")
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"expected JSON: {error}") from error
-    return parsed
+        parsed = orjson.loads(body)
+    except ValueError:  # nor does it read NaN, Infinity and half a character, which Python's clients may write
+        try:
+            parsed = json.loads(str(body, "utf-8"))
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"expected JSON: {error}") from error
+    given: dict[str, Any] = _checked(parsed, dict, "the request's body")
+    return given
 
 
 def _inputs(tensors: list[Any], blobs: memoryview) -> dict[str, NDArray[Any]]:

@@ -48,6 +48,26 @@ class Metrics:
             "s2s_loads", "Bundles loaded, at the start and anew, by outcome.", ["model", "outcome"], registry=registry
         )
 
+        self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._of_models: dict[str, tuple[Counter, Counter]] = {}
+
+    def answered(self, endpoint: str, model: str, status: int, seconds: float) -> None:
+        """Take note of an answer."""
+        key = (endpoint, model, status)
+        if key not in self._children:
+            self._children[key] = self.requests.labels(*key), self.seconds.labels(endpoint, model)
+        requests, times = self._children[key]
+        requests.inc()
+        times.observe(seconds)
+
+    def decoded(self, model: str, texts: int, tokens: int) -> None:
+        """Take note of texts that were decoded, and of the tokens of the best hypotheses."""
+        if model not in self._of_models:
+            self._of_models[model] = self.texts.labels(model), self.tokens.labels(model)
+        counted, written = self._of_models[model]
+        counted.inc(texts)
+        written.inc(tokens)
+
     def text(self) -> bytes:
         """Return all figures as Prometheus reads them."""
         return generate_latest(self._registry)

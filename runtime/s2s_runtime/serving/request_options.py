@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any, Final
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.declared_options import declared, names_where, unknown_name, verb_problems
 from s2s_runtime.errors import OptionError, UnknownOptionError
+from s2s_runtime.one_pass.options import for_positions
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.options.terms import BUNDLES, JSON
 from s2s_runtime.serving.options import ServingOptions
@@ -81,7 +81,7 @@ class OptionReader:
             OptionError: an option doesn't exist, is out of range, beyond the limits, or contradicts another.
         """
         try:
-            key = json.dumps(given, sort_keys=True) if given else ""
+            key = repr(sorted(given.items())) if given else ""
         except RecursionError as error:
             raise OptionError("options: nested too deeply") from error
         known = self._known.get(key)
@@ -100,6 +100,8 @@ class OptionReader:
         values = {**self._defaults, **given}
         if isinstance(values.get("max_length_ratio"), list):
             values["max_length_ratio"] = tuple(values["max_length_ratio"])  # JSON knows no tuples
+        if self._manifest.kind == "one-pass":
+            values = dict(for_positions(values))
         options = DecodingOptions(**values)
         self._check_limits(options)
         most, own = self._limits.max_target_tokens, self._manifest.target.max_length

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
+import orjson
+
 from s2s_runtime.errors import InputError, OptionError, QueueFullError, S2SError, UnknownSymbolError
 from s2s_runtime.serving.options import ServingOptions
 
@@ -27,7 +29,7 @@ NOTE: Final = "s2s.note"
 GONE: Final = 499  # as nginx has it: the client closed the connection; nobody sees this answer
 _JSON: Final = ((b"content-type", b"application/json; charset=utf-8"),)
 _MOST_DIGITS: Final = 12  # of a length: Python refuses to read numbers of thousands
-_LOOK_AFTER: Final = 0.03  # seconds from which on it is worth a task to know whether the client has left
+_LOOK: Final = 0.03  # seconds between two looks at the calls under way; most are answered before the first
 _RETRY: Final = (b"retry-after", b"1")
 
 
@@ -76,9 +78,9 @@ def json_answer(content: object, status: int = HTTPStatus.OK, *headers: tuple[by
 def json_bytes(content: object) -> bytes:
     """Return JSON in UTF-8; half a character, which a request may hold and UTF-8 can't, stays as it was escaped."""
     try:
-        return json.dumps(content, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return json.dumps(content).encode()
+        return orjson.dumps(content)
+    except TypeError:  # such as half a character, or an integer that has more than 64 bits
+        return json.dumps(content, separators=(",", ":")).encode()
 
 
 @dataclass(slots=True, eq=False)
@@ -91,18 +93,25 @@ class Call:
         limits: of the server.
         headers: the last of each name, in small letters.
         gone: whether the client has closed the connection.
-        deadline: the time at which the request ends unanswered.
+        late: whether its time was over before it was answered.
     """
 
     scope: Scope
     receive: Receive
     limits: ServingOptions
-    deadline: asyncio.Timeout
     headers: Mapping[bytes, bytes] = field(init=False)
     gone: bool = False
+    late: bool = False
+    _task: asyncio.Task[Any] | None = field(init=False)
+    _until: float = field(init=False)
+    _is_read: bool = False
+    _watching: asyncio.Task[None] | None = None
+    _timer: asyncio.TimerHandle | None = None
 
     def __post_init__(self) -> None:
         self.headers = dict(self.scope["headers"])
+        self._task = asyncio.current_task()
+        self._until = asyncio.get_running_loop().time() + self.limits.timeout
 
     @property
     def note(self) -> Note:
@@ -113,8 +122,42 @@ class Call:
     def shorten(self, seconds: float | None) -> None:
         """End the request so many seconds from now at the latest."""
         if seconds is not None:
-            at = asyncio.get_running_loop().time() + seconds
-            self.deadline.reschedule(min(at, self.deadline.when() or at))
+            self._timer = asyncio.get_running_loop().call_later(seconds, self._end)
+
+    def look(self, now: float) -> None:
+        """End the request if its time is over; else, once its body was read, see to it that it ends with its client."""
+        if now >= self._until:
+            self._end()
+        elif self._is_read and self._watching is None:
+            self._watching = asyncio.get_running_loop().create_task(self._watch())
+
+    def close(self) -> None:
+        """Look no more; whatever is left of the request has to be sent."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._watching is not None:
+            self._watching.cancel()
+
+    def _end(self) -> None:
+        self.late = True
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _watch(self) -> None:
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+        self.gone = True
+        if self._task is not None:
+            self._task.cancel()
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Cancel this task if the client goes away while the block runs, which sends what is left."""
+        watching = asyncio.get_running_loop().create_task(self._watch())
+        try:
+            yield
+        finally:
+            watching.cancel()
 
     async def body(self) -> bytes:
         """Return the body, unpacked.
@@ -138,32 +181,32 @@ class Call:
                 raise _too_long(most)
             parts.append(part)
             if not message.get("more_body"):
+                self._is_read = True
                 return _unpacked(b"".join(parts), self.headers.get(b"content-encoding", b"identity"), most)
 
-    @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Cancel this task if the client goes away while the block runs; to be used once the body was read."""
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
-        watching: asyncio.Task[None] | None = None
 
-        async def watch() -> None:
-            while (await self.receive())["type"] != "http.disconnect":
-                pass
-            self.gone = True
-            if task is not None:
-                task.cancel()
+class _Looks:
+    """Looks, now and then, at the calls under way: a timer for all of them costs less than timers of each."""
 
-        def begin() -> None:
-            nonlocal watching
-            watching = loop.create_task(watch())
+    def __init__(self) -> None:
+        self._calls: dict[Call, None] = {}
+        self._timer: asyncio.TimerHandle | None = None
 
-        begun = loop.call_later(_LOOK_AFTER, begin)
-        try:
-            yield
-        finally:
-            begun.cancel()
-            if watching is not None:
-                watching.cancel()
+    def add(self, call: Call) -> None:
+        """Look at a call from now on."""
+        self._calls[call] = None
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_LOOK, self._look)
+
+    def remove(self, call: Call) -> None:
+        """Look at it no more."""
+        del self._calls[call]
+
+    def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        for call in self._calls:
+            call.look(loop.time())
+        self._timer = loop.call_later(_LOOK, self._look) if self._calls else None
 
 
 class Endpoint:
@@ -179,23 +222,22 @@ class Endpoint:
         self, name: str, limits: ServingOptions, handle: Callable[[Call], Awaitable[Callable[[Send], Awaitable[None]]]]
     ) -> None:
         self._name, self._limits, self._handle = name, limits, handle
+        self._looks = _Looks()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; every error is an answer too."""
         scope[NOTE].endpoint = self._name
-        call = None
+        call = Call(scope, receive, self._limits)
+        self._looks.add(call)
+        answer: Callable[[Send], Awaitable[None]]
         try:
-            async with asyncio.timeout(self._limits.timeout) as deadline:
-                call = Call(scope, receive, self._limits, deadline)
-                answer = await self._handle(call)
+            answer = await self._handle(call)
         except asyncio.CancelledError:
-            if call is None or not call.gone:
+            if (task := asyncio.current_task()) is None or not (call.gone or call.late):
                 raise
-            if task := asyncio.current_task():
-                task.uncancel()
-            answer = _refusal(GONE, "the client left")
-        except TimeoutError:
-            answer = _refusal(HTTPStatus.GATEWAY_TIMEOUT, "the request took longer than it may; try again later")
+            task.uncancel()
+            late = "the request took longer than it may; try again later"
+            answer = _refusal(GONE, "the client left") if call.gone else _refusal(HTTPStatus.GATEWAY_TIMEOUT, late)
         except RefusedError as error:
             answer = _refusal(error.status, str(error), *error.headers)
         except QueueFullError as error:
@@ -205,6 +247,9 @@ class Endpoint:
         except Exception:
             logger.exception("failed", extra={"fields": {"id": scope[NOTE].id}})
             answer = _refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "this server failed; its log says why")
+        finally:
+            self._looks.remove(call)
+            call.close()
         await answer(send)
 
 

@@ -22,6 +22,7 @@ from s2s_runtime.errors import InputError, QueueFullError, S2SError, naming
 from s2s_runtime.files.json_fields import digest
 from s2s_runtime.loading import load
 from s2s_runtime.model import Model
+from s2s_runtime.ort.onnx_model import OnnxStepModel
 from s2s_runtime.ort.thread_rule import usable_cores
 from s2s_runtime.results import Result
 from s2s_runtime.serving.batching import Batcher
@@ -108,12 +109,13 @@ class ServedModel:
         self.name, self.path = name, path
         self._options, self._defaults, self._metrics = options, defaults, metrics
         self._current: LoadedModel | None = None
+        self._preloaded: tuple[object, tuple[Model, int]] | None = None  # the state of the file, and what `_open` gave
         self._waiting = 0
         self._seen: object = None  # the state of the file that was loaded
         self._failure = ""  # of the last try to load anew
         self._closing: set[asyncio.Future[None]] = set()  # the loop holds tasks only weakly
         self._loading = asyncio.Lock()
-        self._queue = metrics.queue.labels(name)
+        metrics.queue.labels(name).set_function(lambda: self._waiting)
 
     @property
     def current(self) -> LoadedModel:
@@ -127,6 +129,17 @@ class ServedModel:
         """Whether it can decode."""
         return self._current is not None
 
+    def preload(self) -> None:
+        """Load the bundle and its graphs for the first `load` in this process, or in those forked from it.
+
+        Raises:
+            S2SError: it can't be loaded.
+        """
+        self._preloaded = self._state(), self._open()
+        steps = self._preloaded[1][0].step_model
+        if isinstance(steps, OnnxStepModel):  # others have one graph, or prompts before it
+            steps.open_graphs()
+
     async def load(self) -> None:
         """Load the bundle, and let the one before go once its requests are answered.
 
@@ -136,7 +149,11 @@ class ServedModel:
         async with self._loading:
             seen = self._state()
             try:
-                model, lanes = await asyncio.to_thread(self._open)
+                preloaded, self._preloaded = self._preloaded, None
+                if preloaded is not None and seen in (None, preloaded[0]):  # gone, or as it was: not a newer one
+                    model, lanes = preloaded[1]
+                else:
+                    model, lanes = await asyncio.to_thread(self._open)
                 reader = OptionReader(model.manifest, self._defaults(model.manifest), self._options)
             except S2SError:
                 self._metrics.loads.labels(self.name, "failed").inc()
@@ -184,12 +201,10 @@ class ServedModel:
         loaded = self.current
         loaded.users += 1
         self._waiting += texts
-        self._queue.set(self._waiting)
         try:
             yield loaded
         finally:
             self._waiting -= texts
-            self._queue.set(self._waiting)
             loaded.users -= 1
             if loaded.replaced and not loaded.users:
                 self._closing.add(task := asyncio.ensure_future(loaded.close()))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import resource
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -18,7 +20,7 @@ try:
     import uvicorn
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 except ModuleNotFoundError as error:
-    raise MissingExtraError("fastapi or uvicorn is not installed: pip install 's2s-runtime[serve]'") from error
+    raise MissingExtraError("fastapi, orjson or uvicorn is not installed: pip install 's2s-runtime[serve]'") from error
 
 logger = logging.getLogger("s2s_runtime.serving")
 
@@ -26,6 +28,7 @@ _KEEP_ALIVE: Final = 75  # seconds that a connection may rest between requests: 
 _HEAD: Final = 10.0  # seconds that the head of a request may take
 _CONNECTIONS: Final = 65536
 _BACKLOG: Final = 2048
+_SWITCH: Final = 0.0003  # seconds that a thread may hold the interpreter where another has a batch to go on with
 
 
 class ServerError(S2SError, OSError):
@@ -36,6 +39,7 @@ class _TimedProtocol(HttpToolsProtocol):
     """A connection that is closed where the head of a request takes too long; bodies are timed by their endpoint."""
 
     _head_timer: asyncio.TimerHandle | None = None
+    _in_head = True
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -45,12 +49,17 @@ class _TimedProtocol(HttpToolsProtocol):
         self._stop_timer()
         super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._in_head and self._head_timer is None and not self.transport.is_closing():
+            self._expect_head()  # most heads come as a whole, and need no timer
+
     def on_message_begin(self) -> None:
-        if self._head_timer is None:
-            self._expect_head()
+        self._in_head = True
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
+        self._in_head = False
         self._stop_timer()
         super().on_headers_complete()
 
@@ -90,6 +99,8 @@ def serve(
     """
     listener = _listener(host, port)
     _raise_limit()
+    forget_modules()
+    sys.setswitchinterval(_SWITCH)
     config = uvicorn.Config(
         app,
         http=_TimedProtocol,
@@ -127,6 +138,16 @@ def serve(
         runner.run(run())
 
 
+def forget_modules() -> None:
+    """Let the garbage collector look no more at what was imported until now: it would find nothing in 0.1 seconds.
+
+    In these no request is answered, and a busy server is collected twice a second. Models are loaded afterwards, and
+    are garbage when others are loaded in their place.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 async def _watch(app: Any, seconds: float) -> None:
     while True:
         await asyncio.sleep(seconds)
@@ -148,6 +169,8 @@ def _listener(host: str, port: int) -> socket.socket:
     listener = socket.socket(family)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Connections have it from here: an answer's body isn't to wait until the client has acknowledged the head.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listener.bind((host, port))
         listener.listen(_BACKLOG)
     except OSError as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from s2s_runtime.bundle.manifest_file import read_manifest
+from s2s_runtime.commands.decode_options import LoadOptions
 from s2s_runtime.declared_options import names_where
 from s2s_runtime.errors import InputError, OptionError
 from s2s_runtime.files.json_fields import digest, parse_json
@@ -31,11 +32,17 @@ def setting_digest(setting: Setting) -> str:
     return digest(
         {
             "bundles": [read_manifest(path).to_dict() for path in setting.bundles],
-            "ensemble": [loaded.ensemble_mean, list(loaded.ensemble_weight)],
+            "ensemble": _ensemble(loaded),
             "references": {source: list(right) for source, right in setting.references.items()},
             "fixed": fixed,
         }
     )
+
+
+def _ensemble(loaded: LoadOptions) -> list[Any]:
+    """Return how the models of an ensemble are combined."""
+    combined = [] if loaded.ensemble_combine == "steps" else [loaded.ensemble_combine]
+    return [loaded.ensemble_mean, list(loaded.ensemble_weight), *combined]
 
 
 def read_trials(path: Path, own: str) -> list[Trial]:

@@ -88,7 +88,8 @@ class Bench:
         setting, model = self.setting, self.models[0]
         if len(self.models) > 1:
             weights = ensemble_weights(values, setting.loaded.ensemble_weight, len(self.models) - 1)
-            model = ensemble(self.models, mean=setting.loaded.ensemble_mean, weights=weights)
+            how = setting.loaded
+            model = ensemble(self.models, mean=how.ensemble_mean, weights=weights, combine=how.ensemble_combine)
         options = {**setting.fixed, **decoding_values(values)}
         decoded = decode_pairs(model, setting.references, **options)
         return evaluate(model, decoded, bleu=setting.scored).to_dict()

@@ -160,8 +160,12 @@ def command_line(bundle: Path, loaded: LoadOptions, fixed: Mapping[str, Any], va
         words += ["--ensemble-with", str(path)]
     if loaded.ensemble_mean != "probabilities":
         words += ["--ensemble-mean", loaded.ensemble_mean]
+    if loaded.ensemble_combine != "steps":
+        words += ["--ensemble-combine", loaded.ensemble_combine]
     for weight in ensemble_weights(values, loaded.ensemble_weight, len(loaded.ensemble_with)) or ():
         words += ["--ensemble-weight", _spelled(weight)]
+    if loaded.output_name is not None:
+        words += ["--output-name", loaded.output_name]
     known = declared(DecodingOptions)
     for name, value in {**fixed, **decoding_values(values)}.items():
         flag = flags_of(known[name])[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from s2s_runtime.inputs.batch import Batch
@@ -12,16 +13,17 @@ from s2s_runtime.search.engines import check_engine
 from s2s_runtime.search.finished import EndedSequence
 from s2s_runtime.search.graph_search import SentenceHypotheses
 from s2s_runtime.search.plan import SearchPlan
-from s2s_runtime.search.step_model import StepModel, WritingModel
+from s2s_runtime.search.step_model import StepModel, WritingModel, nominators
 
 if TYPE_CHECKING:
     from s2s_runtime.search import beam, graph_beam, graph_greedy, greedy
-    from s2s_runtime.varied_beams import grouped_beam, stochastic_beam
-else:  # a call uses one of the six
+    from s2s_runtime.varied_beams import grouped_beam, stochastic_beam, union_search
+else:  # a call uses one of them, or two
     beam, graph_beam = LazyModule("search.beam"), LazyModule("search.graph_beam")
     greedy, graph_greedy = LazyModule("search.greedy"), LazyModule("search.graph_greedy")
     grouped_beam = LazyModule("varied_beams.grouped_beam")
     stochastic_beam = LazyModule("varied_beams.stochastic_beam")
+    union_search = LazyModule("varied_beams.union_search")
 
 StepSearch = Callable[[StepModel[Any], Batch, SearchPlan], list[list[EndedSequence]]]
 
@@ -34,6 +36,16 @@ def search_batch(
     Raises:
         OptionError: `engine` is "graph", and something else is asked for that the graph can't do.
     """
+    if nominators(model):
+        search = partial(_search_alone, options=options)
+        yield from union_search.union_search(model, batch, plan, search)
+        return
+    yield from _search_alone(model, batch, plan, options)
+
+
+def _search_alone(
+    model: StepModel[Any], batch: Batch, plan: SearchPlan, options: DecodingOptions
+) -> Iterator[SentenceHypotheses]:
     if check_engine(model, plan, options, prefix=batch.prefix is not None):
         for sentence, hypotheses in enumerate(step_search(plan)(model, batch, plan)):
             yield SentenceHypotheses(batch, sentence, hypotheses)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import get_args
 
 from s2s_runtime.errors import InputError, OptionError, VocabularyError
@@ -34,6 +34,23 @@ def listed_ids(ids: Iterable[int]) -> list[int]:
         return list(map(operator.index, ids))
     except TypeError:
         raise VocabularyError(f"expected ids, which are integers, got {shown(ids)}") from None
+
+
+def symbols_at(ids: Iterable[int], symbols: Sequence[str]) -> list[str]:
+    """Return the symbol of each id.
+
+    Raises:
+        VocabularyError: an id is no integer, or there is no symbol of that number.
+    """
+    listed = ids if type(ids) is list else listed_ids(ids)
+    try:
+        found = [symbols[token] for token in listed]
+    except (IndexError, TypeError):
+        found = []
+    if len(found) < len(listed) or min(listed, default=0) < 0:
+        wrong = next(token for token in listed_ids(listed) if not 0 <= token < len(symbols))
+        raise VocabularyError(f"id {wrong} is outside the vocabulary: expected 0 to {len(symbols) - 1}")
+    return found
 
 
 def listed_symbols(symbols: Iterable[str]) -> list[str]:

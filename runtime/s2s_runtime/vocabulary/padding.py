@@ -1,9 +1,9 @@
 """The padding policy of a model: the way to make rows of source ids equally long."""
 
-from __future__ import annotations
+# Annotations are there as what they are: they are compared with what the fields hold, when a bundle is loaded.
 
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal, Self, cast
 
 from s2s_runtime.declared_options.field_types import field_problems
 from s2s_runtime.errors import VocabularyError
@@ -49,7 +49,7 @@ class PaddingPolicy:
         return {"masked": self.masked, "id": self.id, "side": self.side, "length": self.length}
 
     @classmethod
-    def from_dict(cls, data: object, default_id: int | None = None) -> PaddingPolicy:
+    def from_dict(cls, data: object, default_id: int | None = None) -> Self:
         """Read the `padding` object of `vocab.json`; `default_id` stands in where it has no `id`.
 
         Raises:

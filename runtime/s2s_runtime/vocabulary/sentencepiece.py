@@ -6,9 +6,8 @@ own: this module passes texts and pieces through and tells which of its ids is w
 
 from __future__ import annotations
 
-import base64
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -71,6 +70,19 @@ class PieceModel:
         number: int = self._processor.pad_id()
         return None if number < 0 else self.pieces[number]
 
+    def check_all_in(self, symbols: Collection[str]) -> None:
+        """Make sure that whatever text is cut into is among the symbols of a vocabulary.
+
+        Raises:
+            VocabularyError: some of it isn't.
+        """
+        missing = [piece for piece in self.written() if piece not in symbols]
+        if missing:
+            raise VocabularyError(
+                f"symbols: expected every piece of the sentencepiece model, {len(missing)} are missing, such as "
+                f"{missing[0]!r}; leave symbols out to take the model's pieces in its order"
+            )
+
     def written(self) -> list[str]:
         """Return the pieces that a text can be cut into: not control pieces, and not the piece for the unknown."""
         model = self._processor
@@ -114,7 +126,8 @@ class PieceModel:
 
 def to_base64(content: bytes) -> str:
     """Return a model as it stands in `vocab.json`."""
-    return base64.b64encode(content).decode("ascii")
+    encoded: bytes = importlib.import_module("base64").b64encode(content)  # here: most vocabularies have no model
+    return encoded.decode("ascii")
 
 
 def read_model(fields: Fields, folder: Path | None) -> bytes | None:
@@ -135,9 +148,11 @@ def read_model(fields: Fields, folder: Path | None) -> bytes | None:
             fields.problem("model_file", f"expected a sentencepiece model beside vocab.json: {error}")
     elif text is not None:
         try:
-            return base64.b64decode(text, validate=True)
+            content: bytes = importlib.import_module("base64").b64decode(text, validate=True)
         except ValueError as error:
             fields.problem("model", f"expected a sentencepiece model in base64: {error}")
+        else:
+            return content
     return None
 
 

@@ -1,23 +1,27 @@
 """One side of a vocabulary: text to token ids and back. `vocabulary_file` documents units and fields."""
 
-from __future__ import annotations
+# Annotations are there as what they are: they are compared with what the fields hold, when a bundle is loaded.
 
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal, cast, get_args
+from typing import TYPE_CHECKING, Final, Literal, Self, cast, get_args
 
 from s2s_runtime.declared_options.field_types import field_problems
 from s2s_runtime.errors import UnknownSymbolError, VocabularyError
 from s2s_runtime.files.json_fields import Fields
+from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.options.types import UnknownPolicy
 from s2s_runtime.spelling import shown
-from s2s_runtime.vocabulary.given import check_policy, check_text, listed_ids, listed_symbols
+from s2s_runtime.vocabulary.given import check_policy, check_text, listed_ids, listed_symbols, symbols_at
 from s2s_runtime.vocabulary.padding import without_padding
-from s2s_runtime.vocabulary.phones import cut_phones, join_phones
 from s2s_runtime.vocabulary.sentencepiece import PieceModel, read_model, to_base64, with_pieces
-from s2s_runtime.vocabulary.words import cut_words, join_words, word_rule_problems
+
+if TYPE_CHECKING:
+    from s2s_runtime.vocabulary import phones, words
+else:
+    phones, words = LazyModule("vocabulary.phones"), LazyModule("vocabulary.words")
 
 Unit = Literal["char", "word", "symbol", "phone", "sentencepiece"]
 Normalization = Literal["NFC", "NFKC", "NFD", "NFKD"]
@@ -90,15 +94,10 @@ class Vocabulary:
             VocabularyError: the model can't be loaded, or cuts text into pieces that aren't symbols.
         """
         if self._pieces is not None:
-            missing = [piece for piece in self._pieces.written() if piece not in self._ids]
-            if missing:
-                raise VocabularyError(
-                    f"symbols: expected every piece of the sentencepiece model, {len(missing)} are missing, such as "
-                    f"{missing[0]!r}; leave symbols out to take the model's pieces in its order"
-                )
+            self._pieces.check_all_in(self._ids)
 
     def _problems(self) -> list[str]:
-        problems = word_rule_problems(self.word_rule, self.unit)
+        problems = [] if self.word_rule == 1 else words.word_rule_problems(self.word_rule, self.unit)
         if (self.unit == "sentencepiece") != (self.model is not None):
             expected = "a sentencepiece model" if self.model is None else "none"
             problems.append(f"model: expected {expected}, as unit is {self.unit!r}")
@@ -126,6 +125,11 @@ class Vocabulary:
     def unit_name(self) -> str:
         """What one of the symbols is, in a word: "character", "word", "symbol", "phone" or "piece"."""
         return _UNIT_NAMES[self.unit]
+
+    @property
+    def glue(self) -> str | None:
+        """What `join` puts between symbols; None where they tell."""
+        return {"char": "", "symbol": " "}.get(self.unit)
 
     def __len__(self) -> int:
         return len(self.symbols)
@@ -174,10 +178,10 @@ class Vocabulary:
         if self._pieces is not None:
             return self._pieces.cut(text)
         if self.unit == "phone":
-            return cut_phones(text)
+            return phones.cut_phones(text)
         if self.separators:
             return [symbol for symbol in text.split(self.separators[0]) if symbol]
-        return cut_words(text, self.word_rule) if self.unit == "word" else text.split()
+        return words.cut_words(text, self.word_rule) if self.unit == "word" else text.split()
 
     def split_whole(self, text: str) -> list[str]:
         """Cut a text into the symbols that error rates count: those of `split`, but phones stay whole."""
@@ -243,11 +247,7 @@ class Vocabulary:
         Raises:
             VocabularyError: an id is outside the vocabulary.
         """
-        listed, size = listed_ids(ids), len(self.symbols)
-        for token in listed:
-            if not 0 <= token < size:
-                raise VocabularyError(f"id {token} is outside the vocabulary: expected 0 to {size - 1}")
-        return [self.symbols[token] for token in listed]
+        return symbols_at(ids, self.symbols)
 
     def decode(self, ids: Iterable[int]) -> str:
         """Return the text of a sequence of ids of target symbols.
@@ -279,11 +279,11 @@ class Vocabulary:
         listed = listed_symbols(symbols)
         if self._pieces is not None:
             return self._pieces.join(listed)
-        if self.unit in ("char", "symbol"):
-            return ("" if self.unit == "char" else " ").join(listed)
+        if self.glue is not None:
+            return self.glue.join(listed)
         if self.unit == "phone":
-            return join_phones(listed)
-        return join_words(listed, self.word_rule)
+            return phones.join_phones(listed)
+        return words.join_words(listed, self.word_rule)
 
     def to_dict(self) -> dict[str, object]:
         """Return this side as it stands in `vocab.json`."""
@@ -303,7 +303,7 @@ class Vocabulary:
         }
 
     @classmethod
-    def from_dict(cls, data: object, where: str = "vocabulary", folder: Path | None = None) -> Vocabulary:
+    def from_dict(cls, data: object, where: str = "vocabulary", folder: Path | None = None) -> Self:
         """Read one side of `vocab.json`.
 
         Args:

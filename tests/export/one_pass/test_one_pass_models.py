@@ -4,12 +4,13 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import onnx
 import pytest
 from keras import layers
 from random_weights import randomise
 
 import s2s_runtime
-from s2s_export import export
+from s2s_export import ExportError, export
 from s2s_training.errors import SplitError
 
 pytestmark = pytest.mark.tensorflow
@@ -55,6 +56,8 @@ def test_all_positions_are_kerass(build, tmp_path: Path) -> None:
     done = export(model, tmp_path / "m.s2s", source_length=STEPS)
     assert done.manifest.kind == "one-pass"
     assert list(done.manifest.graphs) == ["model"]
+    kinds = {node.op_type for node in onnx.load(tmp_path / "m.s2s" / "model.onnx").graph.node}
+    assert not kinds & {"Less", "Not", "Where"}, "a look-up is one node"
     bundle = s2s_runtime.load(tmp_path / "m.s2s")
     ids = np.random.default_rng(0).integers(0, SOURCE, (8, STEPS))
     wanted = model.predict(ids, verbose=0)
@@ -108,17 +111,20 @@ def test_what_reads_forwards_gives_all_its_positions(tmp_path: Path) -> None:
     assert bundle.generate([[3, 1]])[0].ids == best[0]
 
 
-def test_values_of_a_window(tmp_path: Path) -> None:
-    """A forecast in one shot, of convolutions and with a horizon of its own, is what `predict` gives."""
+@pytest.mark.parametrize("groups", [1, 2])
+def test_values_of_a_window(groups: int, tmp_path: Path) -> None:
+    """A forecast in one shot, of convolutions (also in groups) and with its own horizon, is what `predict` gives."""
     model = keras.Sequential([
         layers.Input((12, 2)),
-        layers.Conv1D(8, 3, activation="relu"),
+        layers.Conv1D(8, 3, activation="relu", groups=groups),
         layers.Flatten(),
         layers.Dense(4 * 3),
         layers.Reshape((4, 3)),
     ])  # fmt: skip
     randomise(model)
     export(model, tmp_path / "m.s2s")
+    nodes = onnx.load(tmp_path / "m.s2s" / "model.onnx").graph.node
+    assert [a.i for node in nodes if node.op_type == "Conv" for a in node.attribute if a.name == "group"] == [groups]
     windows = np.random.default_rng(0).normal(size=(5, 12, 2)).astype(np.float32)
     bundle = s2s_runtime.load(tmp_path / "m.s2s")
     np.testing.assert_allclose(bundle.predict(windows), model.predict(windows, verbose=0), atol=1e-5)
@@ -162,3 +168,15 @@ def test_several_inputs_of_steps_are_asked_about(tmp_path: Path) -> None:
     ]
     bundle = s2s_runtime.load(tmp_path / "m.s2s")
     assert [result.ids for result in bundle.generate(rows)] == wanted
+
+
+def test_a_softmax_that_keras_itself_cannot_run_behind_a_mask_is_told_so(tmp_path: Path) -> None:
+    """The layer takes the mask of steps for one over symbols; what the message says to put in its place exports."""
+    words = keras.Input((None,), dtype="int32")
+    hidden = layers.LSTM(5, return_sequences=True)(layers.Embedding(SOURCE, 4, mask_zero=True)(words))
+    hidden = layers.Dense(TARGET)(hidden)
+    with pytest.raises(ValueError, match="mask"):
+        keras.Model(words, layers.Softmax()(hidden)).predict(np.ones((2, 4)), verbose=0)
+    with pytest.raises(ExportError, match=r"layer Softmax .* put Activation\('softmax'\) in its place"):
+        export(keras.Model(words, layers.Softmax()(hidden)), tmp_path / "m.s2s")
+    export(keras.Model(words, layers.Activation("softmax")(hidden)), tmp_path / "m.s2s", verify_sources=4)

@@ -161,7 +161,7 @@ def test_results_say_that_one_graph_gave_them(beam_size: int) -> None:
     graphs = {"model": made.graphs["encoder"]}
     manifest = replace(made, kind="ctc", graphs=graphs, states=(), memory=(), target=target)
     logits = np.random.default_rng(0).normal(size=(3, 5, 4)).astype(np.float32)
-    results = Model(manifest, OnePassModel(lambda source: logits[source[:, 0]])).generate(
+    results = Model(manifest, OnePassModel(lambda source: [logits[source[:, 0]]])).generate(
         [[1], [2]], beam_size=beam_size
     )
     assert (results.engine, results.obstacles) == ("graph", [])

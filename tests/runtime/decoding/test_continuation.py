@@ -20,7 +20,7 @@ SOURCES = ["abcab", "edc", "a"]
     [
         {},
         {"beam_size": 3, "num_hypotheses": 3, "coverage_penalty": 0.2},
-        {"sampling_temperature": 2.0, "seed": 3, "num_hypotheses": 2},
+        {"sampling_temperature": 2.0, "seed": 3, "num_hypotheses": 2, "engine": "steps"},  # their scores are rounded so
         {"return_attention": True, "return_token_scores": True},
         {"prefix": ["B", None, [4]]},
         {"max_length_ratio": 0.5},

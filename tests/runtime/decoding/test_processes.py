@@ -94,6 +94,41 @@ def test_results_promised_in_the_parent_are_errors_in_the_child() -> None:
 
 
 @needs_fork
+@pytest.mark.parametrize("shares", ["shares", "a thread", "threads in operators", "given"])
+def test_a_child_goes_on_with_the_sessions_that_nothing_is_missing_of(shares: str) -> None:
+    """With one thread, forked by the only one of the parent, nothing is opened again; else everything is."""
+    program = f"""
+import os, threading, onnxruntime, s2s_runtime
+from s2s_runtime.ort import bundle_sessions
+given = {{"encoder": onnxruntime.InferenceSession({TINY!r} + "/encoder.onnx")}} if {shares!r} == "given" else None
+threads = 2 if {shares!r} == "threads in operators" else 1
+model = s2s_runtime.load({TINY!r}, workers=1, intra_op_threads=threads, sessions=given)
+expected = [[result.text for result in model.generate(["abc", "deed"], beam_size=size)] for size in (1, 3)]
+end = threading.Event()
+if {shares!r} == "a thread":
+    threading.Thread(target=end.wait, daemon=True).start()
+opened = []
+real = bundle_sessions.open_session
+bundle_sessions.open_session = lambda *arguments: opened.append(1) or real(*arguments)
+for _ in range(3):
+    child = os.fork()
+    if child == 0:
+        try:
+            found = [[result.text for result in model.generate(["abc", "deed"], beam_size=size)] for size in (1, 3)]
+        except s2s_runtime.ClosedModelError:
+            os._exit(9)
+        assert found == expected
+        model.close()
+        os._exit(len(opened))
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+assert [[result.text for result in model.generate(["abc", "deed"], beam_size=size)] for size in (1, 3)] == expected
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert done.returncode == 0, done.stderr
+    assert {int(line) for line in done.stdout.split()} == {{"shares": 0, "given": 9}.get(shares, 3)}
+
+
+@needs_fork
 def test_sessions_that_were_given_are_refused_in_a_child() -> None:
     """They can't be opened again; the message says what to do."""
     program = f"""

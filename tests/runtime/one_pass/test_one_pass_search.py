@@ -20,7 +20,7 @@ SIZE = 5
 def one_pass(logits: np.ndarray, **target: object) -> Model:
     """A model that gives every source, whatever it holds, the row of a table that its first id names."""
     manifest = one_pass_manifest(**target)
-    return Model(manifest, OnePassModel(lambda source: logits[source[:, 0]]))
+    return Model(manifest, OnePassModel(lambda source: [logits[source[:, 0]]]))
 
 
 def one_pass_manifest(**target: object) -> Manifest:
@@ -144,7 +144,7 @@ def test_values_of_several_axes_come_as_frames() -> None:
     outputs = np.random.default_rng(4).normal(size=(SIZE, 3, 4)).astype(np.float32)
     padding = replace(manifest.padding, id=0, masked=True)
     made = replace(manifest, target=framed, padding=padding)
-    model = Model(made, OnePassModel(lambda source: outputs[source[:, 0], : source.shape[1]]))
+    model = Model(made, OnePassModel(lambda source: [outputs[source[:, 0], : source.shape[1]]]))
     frames = model.predict([[1, 2, 3], [4, 2]])
     np.testing.assert_array_equal(frames[0], outputs[1].reshape(3, 2, 2))
     np.testing.assert_array_equal(frames[1], [*outputs[4, :2].reshape(2, 2, 2), np.zeros((2, 2))])

@@ -11,11 +11,14 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from measuring.marked_processes import MARK, marked_processes
 from places import TINY
 
 import s2s_runtime
@@ -36,15 +39,18 @@ except ImportError:
     HAS_RAY = False
 
 with_ray = pytest.mark.skipif(not HAS_RAY, reason="needs Ray, which only `make test-ray` installs")
+OWN = uuid.uuid4().hex
 pytestmark = pytest.mark.filterwarnings("ignore")  # Ray's own, of what it imports
 
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
     """Ray on this machine, for two workers."""
+    os.environ[MARK] = OWN
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()
+    del os.environ[MARK]
 
 
 def texts(count: int, seed: int = 0) -> list[str]:
@@ -108,14 +114,9 @@ def test_workers_that_are_killed_lose_no_row(tmp_path: Path, cluster: None) -> N
 
     def kill() -> None:
         while not ended.wait(0.3) and len(killed) < 3:
-            for line in subprocess.run(
-                ["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True
-            ).stdout.splitlines():
-                pid, _, words = line.strip().partition(" ")
-                if "ray::_Decoder.decode" in words:
-                    os.kill(int(pid), signal.SIGKILL)
-                    killed.append(int(pid))
-                    break
+            for pid in sorted(marked_processes(OWN, "ray::_Decoder.decode"))[:1]:
+                os.kill(pid, signal.SIGKILL)
+                killed.append(pid)
 
     killer = threading.Thread(target=kill)
     killer.start()
@@ -128,17 +129,69 @@ def test_workers_that_are_killed_lose_no_row(tmp_path: Path, cluster: None) -> N
 
 
 @with_ray
+def test_a_command_that_is_killed_goes_on_where_it_is_typed_again(tmp_path: Path) -> None:
+    """Killed as it begins, and with some files there, at any moment: each file is whole, and is written once.
+
+    In the end a worker is killed too; the counts in JSON stand alone all the same.
+    """
+    sources, output = texts(3000), tmp_path / "out"
+    (tmp_path / "a.txt").write_text("".join(f"{text}\n" for text in sources))
+    command = [sys.executable, "-m", "s2s_runtime", "batch", str(TINY), str(tmp_path / "a.txt"), "-o", str(output)]
+    command += ["--block-rows", "50", "--beam-size", "4", "--workers", "2", "--json"]
+    chance, mark = random.Random(5), uuid.uuid4().hex
+    environment = {**os.environ, MARK: mark}
+    expected = s2s_runtime.load(TINY).generate(sources, on_error="return", beam_size=4)
+    written: dict[str, int] = {}
+    for least in (0, 1, 12):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment)
+        while len([*output.glob("part-*.parquet")]) < least and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(chance.random() * (0.3 if least else 3))
+        process.kill()
+        process.communicate()
+        time.sleep(1)  # whatever the workers were doing
+        parts = sorted(output.glob("part-*.parquet"))
+        for part in parts:
+            rows = pq.read_table(part).to_pylist()
+            first = next(i for i in range(0, 3000, 50) if [row["text"] for row in rows] == sources[i : i + 50])
+            outputs = [None if result.error else result.text for result in expected[first : first + 50]]
+            assert [row["output"] for row in rows] == outputs
+        assert {name: when for name, when in times_of(parts).items() if name in written} == written
+        written = times_of(parts)
+    assert 12 <= len(written) < 60, "the kills came too late to be seen"
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
+    while not (workers := sorted(marked_processes(mark, "ray::_Decoder.decode"))):
+        assert process.poll() is None, "the command was over before a worker could be killed"
+    os.kill(workers[0], signal.SIGKILL)
+    told, errors = process.communicate()
+    assert process.returncode == 0, errors
+    report = json.loads(told)
+    assert (report["rows"], report["skipped"]) == (3000 - 50 * len(written), 50 * len(written))
+    parts = sorted(output.glob("part-*.parquet"))
+    assert len(parts) == 60
+    assert times_of(parts).items() >= written.items()
+    check_rows(pq.read_table(parts).to_pylist(), sources, beam_size=4)
+    assert not [path.name for path in output.rglob("*") if ".tmp" in path.name]
+
+
+def times_of(paths: list[Path]) -> dict[str, int]:
+    """When files were written, by their names."""
+    return {path.name: path.stat().st_mtime_ns for path in paths}
+
+
+@with_ray
 def test_a_job_goes_on_where_it_was_ended(tmp_path: Path, cluster: None) -> None:
     """Only what is missing is done again; another job isn't mixed with it."""
     source, output = tmp_path / "a.txt", tmp_path / "out"
     source.write_text("".join(f"{text}\n" for text in texts(200)))
     batch([source], output)
-    parts = sorted(output.glob("*.parquet"))
+    parts = sorted(output.glob("part-*.parquet"))
     before = {part: part.stat().st_mtime_ns for part in parts}
     parts[1].unlink()
-    (output / f"{parts[2].name}.tmp-1-x").write_text("half a file of a process that was killed")
+    (output / f".tmp-0123abcd-{parts[2].name}").mkdir()  # of a process that was killed once its file was there
     report = batch([source], output)
     assert (report.rows, report.skipped, report.files) == (50, 150, 4)
+    assert not list(output.glob(".tmp-*"))
     assert {part: part.stat().st_mtime_ns for part in parts if part != parts[1]} == {
         part: time_ for part, time_ in before.items() if part != parts[1]
     }
@@ -150,7 +203,7 @@ def test_a_job_goes_on_where_it_was_ended(tmp_path: Path, cluster: None) -> None
     with pytest.raises(OptionError, match="another job wrote"):
         batch([source], output)
     assert batch([source], output, {"beam_size": 2}, force=True).files == 1
-    assert len([*output.glob("*.parquet")]) == 1
+    assert len([*output.glob("part-*.parquet")]) == 1
 
 
 @with_ray

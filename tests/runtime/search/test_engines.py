@@ -36,6 +36,11 @@ class Watched:
         """Whether the model can."""
         return bool(self._model.can_write)
 
+    @property
+    def choices(self) -> Any:
+        """How the model can choose."""
+        return self._model.choices
+
     def step(self, *args: Any, **kwargs: Any) -> Any:
         """Count, and pass on."""
         self.stepped += 1
@@ -43,9 +48,9 @@ class Watched:
 
     def write(self, states: Any, tokens: Any, writing: Any) -> Any:
         """Note how many steps and rows were written, and pass on."""
-        block = self._model.write(states, tokens, writing)
-        self.written.append(block.shape)
-        return block
+        written = self._model.write(states, tokens, writing)
+        self.written.append(written.tokens.shape)
+        return written
 
     def write_beams(self, states: Any, tokens: Any, beams: Any) -> Any:
         """Note how many steps and rows were written, and pass on."""
@@ -105,6 +110,41 @@ def test_both_engines_give_the_same(fixtures: Path, name: str, options: dict[str
         sources = random_sources(model, count, seed=count)
         graph = [r.to_dict() for r in model.generate(sources, **options, engine="graph")]
         assert graph == [r.to_dict() for r in model.generate(sources, **options, engine="steps")]
+
+
+@pytest.mark.parametrize("name", TOKEN_BUNDLES)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"return_scores": True},
+        {"return_token_scores": True, "return_end_token": True, "min_length": 3, "end_tokens": [1, 4]},
+        {"return_token_scores": True, "suppress_tokens": [3], "length_penalty": 0.5},
+        {"sampling_temperature": 1.0, "seed": 5},
+        {"sampling_temperature": 0.6, "seed": 3, "return_token_scores": True, "min_length": 2, "end_tokens": [1]},
+        {"sampling_temperature": 2.5, "seed": 1, "num_hypotheses": 4, "end_tokens": [1, 4]},
+        {"sampling_temperature": 1.5, "seed": 2, "max_length": 150, "end_tokens": []},
+        {"sampling_top_k": 3, "seed": 5, "return_token_scores": True},
+        {"sampling_top_k": 99, "sampling_temperature": 2.0, "seed": 5, "suppress_tokens": [3]},
+        {"sampling_top_p": 0.7, "sampling_temperature": 1.5, "seed": 4, "num_hypotheses": 3},
+        {"sampling_top_k": 4, "sampling_top_p": 0.9, "sampling_temperature": 3.0, "seed": 6},
+        {"sampling_top_p": 1.0, "seed": 6},
+    ],
+    ids="-".join,
+)
+def test_both_engines_choose_and_score_the_same(fixtures: Path, name: str, options: dict[str, Any]) -> None:
+    """Tokens that are taken or drawn, all samples of a sentence, and their scores, in batches of any size."""
+    model = s2s_runtime.load(fixtures / f"{name}.s2s")
+    for count in (1, 2, 24):
+        sources = random_sources(model, count, seed=count)
+        graph = model.generate(sources, **options, engine="graph")
+        steps = model.generate(sources, **options, engine="steps")
+        for one, other in zip(graph, steps, strict=True):
+            assert [h.ids for h in one.hypotheses] == [h.ids for h in other.hypotheses]
+            assert [h.finish_reason for h in one.hypotheses] == [h.finish_reason for h in other.hypotheses]
+            for mine, theirs in zip(one.hypotheses, other.hypotheses, strict=True):
+                assert mine.score == (None if theirs.score is None else pytest.approx(theirs.score, abs=1e-5))
+                assert (mine.token_scores is None) == (theirs.token_scores is None)
+                assert mine.token_scores is None or mine.token_scores == pytest.approx(theirs.token_scores, abs=1e-5)
 
 
 @settings(max_examples=60)
@@ -194,8 +234,7 @@ def test_min_length_takes_a_run_of_its_own(tiny: Model) -> None:
 
 
 OBSTACLES = {
-    "sampling": {"sampling_top_k": 2, "seed": 1},
-    "scores": {"return_scores": True},
+    "sampling": {"sampling_min_p": 0.1, "seed": 1},
     "attention": {"beam_size": 2, "coverage_penalty": 0.1},
     "callback": {"callback": lambda event: False},
     "prefix": {"prefix": ["A", None]},
@@ -237,20 +276,28 @@ def test_graphs_are_opened_when_they_are_needed(fixtures: Path) -> None:
     model.generate(["abc"], beam_size=2)
     model.generate(["abc"], return_attention=True)
     assert opened == ["greedy", "encoder", "beam", "decoder"]
+    model.generate(["abc"], return_scores=True)
+    model.generate(["abc"], sampling_temperature=1.0, seed=1)
+    assert opened[4:] == ["greedy_scores", "sample"]
 
 
-def test_a_bundle_without_the_graph_still_decodes(fixtures: Path, tmp_path: Path, tiny: Model) -> None:
+@pytest.mark.parametrize("without", [("greedy", "beam", "greedy_scores", "sample"), ("greedy_scores", "sample")])
+def test_a_bundle_without_the_graph_still_decodes(
+    fixtures: Path, tmp_path: Path, tiny: Model, without: tuple[str, ...]
+) -> None:
     """Bundles written before there was one: step by step, and an error where the graph is asked for."""
     shutil.copytree(fixtures / "tiny.s2s", tmp_path / "old.s2s")
     manifest = read_manifest(tmp_path / "old.s2s")
-    graphs = {name: file for name, file in manifest.graphs.items() if name not in ("greedy", "beam")}
+    graphs = {name: file for name, file in manifest.graphs.items() if name not in without}
     s2s_runtime.bundle.manifest_file.write_manifest(
         tmp_path / "old.s2s", s2s_runtime.bundle.manifest_file.Manifest(**{**vars(manifest), "graphs": graphs})
     )
     old = s2s_runtime.load(tmp_path / "old.s2s")
     assert old.generate(["abc"])[0].to_dict() == tiny.generate(["abc"])[0].to_dict()
+    drawn: Any = old.generate(["abc"], sampling_temperature=1.0, seed=1)
+    assert (drawn.engine, drawn[0].ids) == ("steps", tiny.generate(["abc"], sampling_temperature=1.0, seed=1)[0].ids)
     with pytest.raises(OptionError, match="this model has no such graph"):
-        old.generate(["abc"], engine="graph")
+        old.generate(["abc"], engine="graph", return_scores=True)
 
 
 @pytest.mark.parametrize("name", TOKEN_BUNDLES)
@@ -261,7 +308,8 @@ def test_the_graph_on_the_device_path(fixtures: Path, name: str) -> None:
     device = Model(manifest, open_step_model(FolderFiles(folder), manifest, SessionSettings(), on_device=True))
     host = s2s_runtime.load(folder)
     sources = random_sources(host, 24)
-    for options in ({}, {"beam_size": 3, "num_hypotheses": 3}):
+    drawn = {"sampling_temperature": 1.0, "seed": 1, "num_hypotheses": 2}
+    for options in ({}, {"return_scores": True}, drawn, {"beam_size": 3, "num_hypotheses": 3}):
         found = [r.to_dict() for r in device.generate(sources, engine="graph", **options)]
         assert found == [r.to_dict() for r in host.generate(sources, engine="graph", **options)]
 

@@ -47,6 +47,14 @@ def test_sampling_draws_from_the_softmax(table_model: Callable[..., Model]) -> N
     assert frequencies(temperature=2.0) == pytest.approx(flat / flat.sum(), abs=0.03)
 
 
+def test_a_draw_never_takes_what_has_no_weight() -> None:
+    """Whatever the number, tokens at -inf are never drawn, the first and the last of the vocabulary neither."""
+    logits = np.full((4, 9), -np.inf, np.float32)
+    logits[:, [2, 3, 6]] = [0.0, -30.0, 1.0]
+    numbers = np.array([0.0, 0.5, 1 - 2**-22, np.finfo(np.float32).tiny], np.float32)
+    assert Sampler().draw(logits, numbers).tolist() == [2, 6, 6, 2]
+
+
 def drawn_by_definition(
     probabilities: Mapping[int, float], temperature: float, top_k: int | None, top_p: float, min_p: float
 ) -> dict[int, float]:

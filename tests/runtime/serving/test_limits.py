@@ -192,6 +192,36 @@ def test_those_who_stay_are_answered(held: HeldModels, tiny: Model) -> None:
     assert text == tiny.generate(["edcba"])[0].text
 
 
+def test_what_comes_together_need_not_go_together(held: HeldModels, tiny: Model) -> None:
+    """Texts, ids, several texts and what can't be read, in one batch: each caller gets what is theirs."""
+    given: list[dict[str, Any]] = [
+        {"text": "abc"},
+        {"ids": [[3, 4]]},
+        {"text": "aXc"},
+        {"texts": ["de", "", "edcba"]},
+        {"ids": [[1, 99]]},
+        {"texts": ["ab", "aXc"]},
+    ]
+
+    async def ask_all(ask: Asker) -> Any:
+        first = asyncio.create_task(ask("/generate", {"text": "b"}))
+        await begun(held)
+        asked = [asyncio.create_task(ask("/generate", request)) for request in given]
+        await asyncio.sleep(0.2)
+        held.go.set()
+        await first
+        return [await task for task in asked]
+
+    answers = with_app(ask_all, TINY, options=ServingOptions(workers=1))
+    assert [answer.status for answer in answers] == [200, 200, 400, 200, 400, 400]
+    assert "input 0: unknown character 'X'" in answers[2].content["error"]
+    assert "input 1: unknown character 'X'" in answers[5].content["error"]
+    for request, answer in zip(given, answers, strict=True):
+        if answer.status == 200:
+            rows = request.get("ids") or request.get("texts") or [request["text"]]
+            assert [each["text"] for each in answer.content["results"]] == [r.text for r in tiny.generate(rows)]
+
+
 def test_streams_have_a_limit_and_end_with_their_client() -> None:
     """One too many is refused; one whose client left gives its place back."""
 

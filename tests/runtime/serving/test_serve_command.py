@@ -232,9 +232,10 @@ def test_what_keeps_it_from_starting(
     assert "Traceback" not in done.stderr
 
 
-def test_missing_extras_are_named() -> None:
-    """Without FastAPI or uvicorn: one line that names the extra."""
-    code = "import sys; sys.modules['fastapi'] = None\nfrom s2s_runtime.commands.serve import main; main()"
+@pytest.mark.parametrize("package", ["fastapi", "orjson"])
+def test_missing_extras_are_named(package: str) -> None:
+    """Without a package of the server: one line that names the extra."""
+    code = f"import sys; sys.modules[{package!r}] = None\nfrom s2s_runtime.commands.serve import main; main()"
     done = subprocess.run([sys.executable, "-c", code, str(TINY)], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stderr == "error: fastapi or uvicorn is not installed: pip install 's2s-runtime[serve]'\n"
+    assert done.stderr == "error: fastapi, orjson or uvicorn is not installed: pip install 's2s-runtime[serve]'\n"

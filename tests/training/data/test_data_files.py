@@ -151,8 +151,6 @@ def test_parts_may_be_files_of_their_own(write):
         ({"source_column": "en"}, "source_column, target_column: expected both or none, got 'en' and None"),
         ({"test_data": "x"}, "test_data: expected valid_data beside it, got 'x' alone"),
         ({"target_file": "x", "source_column": "a", "target_column": "b"}, "two parallel files have no columns"),
-        ({"padding": "space", "vocabulary_size": 9}, "expected padding 'mask', got 'space'"),
-        ({"padding": "space", "min_count": 2}, "expected padding 'mask', got 'space'"),
     ],
 )
 def test_contradictions_between_files_are_errors(options, message):

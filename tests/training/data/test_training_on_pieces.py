@@ -62,7 +62,6 @@ def test_symbols_are_the_named_ones_and_every_piece(model: Path):
             "source_model: expected the .model file of spm_train, or a vocabulary_size to train one with, as",
         ),
         ({"target_unit": "char"}, "target_model: expected none, as target_unit is 'char'; got"),
-        ({"padding": "zeros", "embedding": 0}, "padding: expected 'mask' with pieces of sentencepiece, got 'zeros'"),
     ],
 )
 def test_contradictions_are_refused(model: Path, given: dict, message: str):

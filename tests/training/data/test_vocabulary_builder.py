@@ -43,6 +43,35 @@ def test_the_tutorial_has_exactly_the_characters_of_all_rows():
     assert build_vocabulary(corpus, tutorial_config("x").override(padding="zeros")).padding.id == -1
 
 
+def test_a_limit_gives_models_that_read_their_padding_an_unknown_symbol():
+    """What isn't kept becomes it; the space stays, however rare, where it pads."""
+    corpus = Corpus(pairs(("bb a", "dd é"), ("b", "ddd")), pairs(("cz", "f")))
+    built = build_vocabulary(corpus, tutorial_config("x").override(min_count=2))
+    assert built.source.symbols == (" ", "<unk>", "b")
+    assert built.target.symbols == ("\t", "\n", " ", "<unk>", "d")
+    assert built.source.encode("bab") == [2, 1, 2]
+    assert built.padding.id == built.source.symbols.index(" ")
+    limited = build_vocabulary(corpus, tutorial_config("x").override(padding="zeros", vocabulary_size=1))
+    assert limited.source.symbols == ("<unk>", "b")
+    assert limited.padding.id == -1
+
+
+def test_embeddings_that_read_zeros_as_padding_have_a_symbol_for_it():
+    """Symbols are named as with a mask, of all parts; sources are as long as the longest of them."""
+    corpus = Corpus(pairs(("b a", "d"), ("b", "ddd")), pairs(("czcz", "f")))
+    built = build_vocabulary(corpus, default_config("x").override(padding="zeros"))
+    assert built.source.symbols == ("<pad>", "<unk>", " ", "a", "b", "c", "z")
+    assert built.target.symbols == ("<pad>", "<unk>", "<s>", "</s>", "d", "f")
+    assert (built.padding.masked, built.padding.id, built.padding.length, built.max_length) == (False, 0, 4, 4)
+
+
+def test_a_fixed_number_of_steps_ends_with_a_symbol_where_padding_is_masked():
+    """Nothing is fed, so nothing starts."""
+    built = build_vocabulary(CORPUS, default_config("x").override(kind="repeat-vector"))
+    assert built.target.symbols[:3] == ("<pad>", "<unk>", "</s>")
+    assert (built.target.start, built.max_length) == (None, 4)
+
+
 def test_addition_has_one_table_for_both_sides():
     """Twelve symbols each, as published; answers end in padding instead of an end symbol."""
     corpus = Corpus(pairs(("535+61", "596"), ("7+1", "8"), ("999+999", "1998")), pairs(("2+4", "6"), ("0+3", "3")))

@@ -25,7 +25,8 @@ _MEANINGLESS: Final[Mapping[Kind, Mapping[str, tuple[str, ...]]]] = {
         "its targets may be longer than their sources": ("upsample",),
     },
     "repeat-vector": {
-        "no target is fed to its decoder": _FEEDING,
+        "no target is fed to its decoder": (*_FEEDING, "sampling_steps"),
+        "its decoder sees the source's last output alone": ("attention", "heads"),
         "it reads pairs, each from the beginning": _STREAM,
         "it writes a fixed number of symbols": ("upsample",),
     },
@@ -38,7 +39,7 @@ _MEANINGLESS: Final[Mapping[Kind, Mapping[str, tuple[str, ...]]]] = {
     "ctc": {
         "it has no decoder": _DECODER,
         "it writes in the order in which it reads": ("reverse",),
-        "its loss is over all alignments": ("label_smoothing",),
+        "its loss is over all alignments": ("label_smoothing", "r_drop"),
         "its loss was not tried on several": ("devices",),
         "it reads pairs, each from the beginning": _STREAM,
         "lengths of pairs are compared in memory": ("shuffle_buffer",),
@@ -54,6 +55,7 @@ _MEANINGLESS: Final[Mapping[Kind, Mapping[str, tuple[str, ...]]]] = {
         "nothing in its windows is padding": ("padding",),
         "its text lies on the disk in any case": ("shuffle_buffer",),
         "states that are carried from batch to batch aren't kept": ("backup_steps",),
+        "each window goes through it once": ("r_drop",),
         "states are carried from batch to batch on one device": ("devices", "mixed_precision"),
     },
 }

@@ -54,9 +54,13 @@ class ModelConfig:
     dropout: Annotated[float, Option(panel=PANEL, at_least=0, below=1)] = 0.0
     """Share of activations dropped. Dropout stands before, between and after recurrent layers."""
 
+    word_dropout: Annotated[float, Option(panel=PANEL, at_least=0, below=1)] = 0.0
+    """Share of symbols that are dropped whole: their vectors become zeros (training). So it is done with the source
+    (Sennrich et al. 2016), and with the targets that are fed, unless the decoder is fed its own outputs too."""
+
     attention: Annotated[AttentionForm, Option(panel=PANEL)] = "none"
-    """How the decoder looks at the source. "dot", "general" (Luong et al. 2015), "additive" (Bahdanau et al. 2014),
-    "multi-head" (Vaswani et al. 2017) or "none"."""
+    """How the decoder looks at the source. "dot" (encoder outputs of another size than the decoder's are projected),
+    "general" (Luong et al. 2015), "additive" (Bahdanau et al. 2014), "multi-head" (Vaswani et al. 2017) or "none"."""
 
     heads: Annotated[int, Option(panel=PANEL, at_least=1)] = 4
     """Heads of multi-head attention."""
@@ -117,18 +121,6 @@ class ModelConfig:
 def contradictions(config: ModelConfig) -> list[str]:
     """Return one line for each group of options that don't go together; an empty list where all do."""
     problems = []
-    if config.padding == "zeros" and config.embedding:
-        problems.append(f"padding: 'zeros' needs one-hot input, expected embedding 0, got {config.embedding}")
-    if config.kind == "repeat-vector" and (config.attention != "none" or config.padding != "space"):
-        problems.append(
-            f"kind: 'repeat-vector' has no attention and pads with spaces, expected attention 'none' and padding "
-            f"'space', got {config.attention!r} and {config.padding!r}"
-        )
-    if config.attention == "dot" and config.decoder_units not in (None, config.memory_units):
-        problems.append(
-            f"decoder_units: dot attention needs as many as the encoder's outputs have, {config.memory_units}, got "
-            f"{config.decoder_units}; use that many, or attention 'general'"
-        )
     if config.tied and not config.embedding:
         problems.append("tied: needs an embedding of the target, expected embedding above 0, got 0")
     if config.bridge == "none" and config.attention == "none" and config.peek == "none":
@@ -139,16 +131,6 @@ def contradictions(config: ModelConfig) -> list[str]:
         problems.append("scheduled_sampling: a free-running decoder reads no targets to be replaced, expected 0")
     if config.input_feeding and config.attention == "none":
         problems.append("input_feeding: expected an attention to feed, got 'none'")
-    if config.attention == "multi-head" and feeds_back(config):
-        problems.append(
-            "attention: 'multi-head' goes neither with input_feeding, scheduled_sampling nor free_running; expected "
-            "'dot', 'general' or 'additive'"
-        )
-    if config.peek != "none" and feeds_back(config):
-        problems.append(
-            f"peek: goes neither with input_feeding, scheduled_sampling nor free_running, expected 'none', got "
-            f"{config.peek!r}"
-        )
     return problems
 
 

@@ -47,18 +47,13 @@ class TrainingConfig:
         problems = [*self.data.problems(), *self.model.problems(), *self.fit.problems()]
         if problems:
             raise ConfigError("; ".join(problems))
+        if self.fit.r_drop and not (self.model.dropout or self.model.word_dropout):
+            problems.append("r_drop: two passes without dropout don't differ, expected dropout or word_dropout above 0")
         problems += misfits(self.model.kind, self._fields())
         if self.model.padding == "space" and (self.data.source_unit, self.data.target_unit) != ("char", "char"):
             problems.append(
                 f"padding: 'space' needs characters on both sides, got units {self.data.source_unit!r} and "
                 f"{self.data.target_unit!r}"
-            )
-        if self.model.padding != "mask" and "sentencepiece" in (self.data.source_unit, self.data.target_unit):
-            problems.append(f"padding: expected 'mask' with pieces of sentencepiece, got {self.model.padding!r}")
-        if self.model.padding != "mask" and (self.data.min_count > 1 or self.data.vocabulary_size is not None):
-            problems.append(
-                f"min_count, vocabulary_size: a model that reads its padding has no unknown symbol, expected padding "
-                f"'mask', got {self.model.padding!r}"
             )
         if problems:
             raise ConfigError("; ".join(problems))

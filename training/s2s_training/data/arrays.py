@@ -79,7 +79,7 @@ class Layout:
             source_padding=policy.id,
             target_padding=BLANK_ID if ctc else target.symbols.index(SPACE) if padding_counts else target_padding,
             source_length=policy.length,
-            target_length=None if policy.masked else vocabulary.max_length,
+            target_length=None if policy.masked and model.kind != "repeat-vector" else vocabulary.max_length,
             source_side=policy.side,
             padding_counts=padding_counts,
             per_step=not policy.masked,

@@ -1,7 +1,8 @@
 """Builds the vocabularies and the padding policy of a run from its texts.
 
-Models that mask their padding get named symbols for padding, unknown, start and end. The published models that read
-their padding get exactly the characters of their texts, with a tab as start and a line feed as end symbol.
+Models get named symbols for padding, unknown, start and end. The published models, which read their padding, get
+exactly the characters of their texts, with a tab as start and a line feed as end symbol, and an unknown symbol where
+the number of symbols is limited.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from s2s_runtime.vocabulary.padding import Side
 from s2s_runtime.vocabulary.sentencepiece import PieceModel
 from s2s_runtime.vocabulary.vocabulary_file import PaddingPolicy, Unit, Vocabulary, VocabularyFile
 from s2s_runtime.vocabulary.words import WORD_RULES
@@ -51,8 +53,7 @@ def build_vocabulary(corpus: Corpus, config: TrainingConfig, pieces: PieceModels
     Symbols are in the order of their code points, after the named ones; so they don't depend on the order of rows.
 
     Args:
-        corpus: symbols are those of its training part; of all parts where the model reads its padding (as published:
-            such a model has no unknown symbol).
+        corpus: symbols are those of its training part; of all parts where the model reads its padding (as published).
         config: units, normalisation, embedding or one-hot, padding.
         pieces: what `piece_models` gave; None = made here.
 
@@ -73,8 +74,17 @@ def build_vocabulary(corpus: Corpus, config: TrainingConfig, pieces: PieceModels
 
 
 def reads_training_alone(config: TrainingConfig) -> bool:
-    """Return whether symbols are those of the training part; else they are those of all parts."""
+    """Return whether symbols and lengths are those of the training part; else they are those of all parts."""
     return config.model.padding == "mask"
+
+
+def _is_published(config: TrainingConfig) -> bool:
+    """Return whether the vocabulary is that of the published models: all symbols, wrapped in a tab and a line feed.
+
+    Those that are padded with zeros have no symbol for it, so that they read one-hot rows.
+    """
+    rest = config.model.embedding or "sentencepiece" in (config.data.source_unit, config.data.target_unit)
+    return config.model.padding == "space" or (config.model.padding == "zeros" and not rest)
 
 
 def vocabulary_of(
@@ -97,9 +107,9 @@ def vocabulary_of(
     Raises:
         DataError: a named symbol occurs in the texts.
     """
-    if config.model.padding == "mask":
-        return _masked(sources, targets, config, pieces, some_shorter=some_shorter)
-    return _published(sources, targets, config)
+    if _is_published(config):
+        return _published(sources, targets, config)
+    return _with_named_symbols(sources, targets, config, pieces, some_shorter=some_shorter)
 
 
 def drop_long(corpus: Corpus, data: DataConfig, pieces: PieceModels | None = None) -> Corpus:
@@ -124,7 +134,7 @@ def drop_long(corpus: Corpus, data: DataConfig, pieces: PieceModels | None = Non
     return within_lengths(corpus, data, measure)
 
 
-def _masked(
+def _with_named_symbols(
     sources: SymbolCounts, targets: SymbolCounts, config: TrainingConfig, pieces: PieceModels, *, some_shorter: bool
 ) -> VocabularyFile:
     # Padding needs an id of its own where embeddings look it up; one-hot rows of it are zeros.
@@ -137,13 +147,15 @@ def _masked(
         padding=PADDING if padding else None,
         reverse=data.reverse,
     )
-    target = _masked_target(target_cutter, targets, data, model, some_shorter=some_shorter)
+    target = _named_target(target_cutter, targets, data, model, some_shorter=some_shorter)
     policy = PaddingPolicy(masked=True, id=0 if padding else ZERO_ROW)
-    fed = model.kind == "encoder-decoder"  # else targets are as long as sources let them be
-    return VocabularyFile(source, target, policy, max_length=targets.longest + 1 if fed else None)
+    if model.padding != "mask":
+        policy = _fixed(0 if padding else ZERO_ROW, sources, data)
+    as_sources = model.kind in ("same-length", "ctc")  # targets are as long as sources let them be
+    return VocabularyFile(source, target, policy, max_length=None if as_sources else targets.longest + 1)
 
 
-def _masked_target(
+def _named_target(
     cutter: Vocabulary, targets: SymbolCounts, data: DataConfig, model: ModelConfig, *, some_shorter: bool
 ) -> Vocabulary:
     """Return the target's vocabulary, given how it is cut, its symbols, and whether some are shorter than their source.
@@ -153,11 +165,8 @@ def _masked_target(
     if model.kind == "ctc":
         return dataclasses.replace(cutter, symbols=named_first((BLANK, UNKNOWN), cutter, targets, data))
     padding = (PADDING,) if model.embedding else ()
-    start: tuple[str, ...] = (START,)
-    end: tuple[str, ...] = (END,)
-    if model.kind == "same-length":
-        start = ()
-        end = end if some_shorter else ()
+    start = (START,) if model.kind == "encoder-decoder" else ()  # else nothing is fed
+    end = (END,) if model.kind != "same-length" or some_shorter else ()
     return dataclasses.replace(
         cutter,
         symbols=named_first((*padding, UNKNOWN, *start, *end), cutter, targets, data),
@@ -172,14 +181,18 @@ def _published(sources: SymbolCounts, targets: SymbolCounts, config: TrainingCon
     source_form, target_form = data.normalizations
     fed = config.model.kind != "repeat-vector"
     wrappers = (TAB, LINE_FEED) if fed else ()
-    filler = Counter([SPACE] if config.model.padding == "space" else [])
-    source_symbols = _symbols(sources.counts + filler, data, ())
-    target_symbols = sorted([*_symbols(targets.counts + filler, data, wrappers), *wrappers])
+    filler = [SPACE] if config.model.padding == "space" else []
+    # Where all symbols are kept none is unknown.
+    unknown = [UNKNOWN] if data.min_count > 1 or data.vocabulary_size is not None else []
+    kept = [*wrappers, *unknown, *filler]
+    source_symbols = sorted({*_symbols(sources.counts, data, unknown), *unknown, *filler})
+    target_symbols = sorted({*_symbols(targets.counts, data, [*wrappers, *unknown]), *kept})
     if not fed:  # one table for both sides, as published for addition
         source_symbols = target_symbols = sorted({*source_symbols, *target_symbols})
     source = Vocabulary(
         data.source_unit,
         tuple(source_symbols),
+        unknown=next(iter(unknown), None),
         normalization=source_form,
         lowercase=data.lowercase,
         reverse=data.reverse,
@@ -189,19 +202,21 @@ def _published(sources: SymbolCounts, targets: SymbolCounts, config: TrainingCon
         data.target_unit,
         tuple(target_symbols),
         padding=None if fed else SPACE,  # a fixed number of steps: what follows the answer is padding
+        unknown=next(iter(unknown), None),
         start=TAB if fed else None,
         end=LINE_FEED if fed else None,
         normalization=target_form,
         lowercase=data.lowercase,
         word_rule=_word_rule(data.target_unit),
     )
-    policy = PaddingPolicy(
-        masked=False,
-        id=source_symbols.index(SPACE) if filler else ZERO_ROW,
-        side="left" if data.reverse else "right",  # padded at the end, then reversed as a whole
-        length=sources.longest,
-    )
+    policy = _fixed(source_symbols.index(SPACE) if filler else ZERO_ROW, sources, data)
     return VocabularyFile(source, target, policy, max_length=targets.longest + len(wrappers))
+
+
+def _fixed(padding: int, sources: SymbolCounts, data: DataConfig) -> PaddingPolicy:
+    """Return the policy of models that read their padding, up to the longest source."""
+    side: Side = "left" if data.reverse else "right"  # padded at the end, then reversed as a whole
+    return PaddingPolicy(masked=False, id=padding, side=side, length=sources.longest)
 
 
 def cutters(data: DataConfig, pieces: PieceModels) -> tuple[Vocabulary, Vocabulary]:

@@ -65,10 +65,10 @@ class GreedyDecoder:
         """Return what is written by the ids of all positions, given how many symbols the source has."""
         if self._layout.frames is not None:  # equal neighbours are one, then blanks go
             return [symbol for symbol, _ in groupby(ids[: read * self._layout.frames]) if symbol != BLANK_ID]
-        if not self._layout.aligned:
+        if self._layout.fed:
             return ids
         end = self._vocabulary.target.end_id
-        return list(takewhile(lambda symbol: symbol != end, ids[:read]))
+        return list(takewhile(lambda symbol: symbol != end, ids[:read] if self._layout.aligned else ids))
 
     def _decode_ids(self, source: Ids) -> Iterator[list[int]]:
         """Yield the target ids of each row of sources (batch, source time), up to the end token."""

@@ -32,6 +32,10 @@ class Alignment(keras.layers.Layer):
             raise ValueError(f"form: expected one of {', '.join(FORMS)}, got {form!r}")
         self.form, self.units = form, units
 
+    def context_width(self, memory_width: int) -> int:
+        """Return the features of the context: those of the memory."""
+        return memory_width
+
     def build(self, input_shape: Any, memory_shape: Any = None) -> None:
         """Build the layer for queries (batch, features)."""
         if self.form == "additive":
@@ -57,10 +61,59 @@ class Alignment(keras.layers.Layer):
         return {**super().get_config(), "form": self.form, "units": self.units}
 
 
-class _AttendingCell(WrappingCell):
-    """A cell that attends to the memory with an `Alignment`."""
+@keras.saving.register_keras_serializable(package=PACKAGE)
+class MultiHeadAlignment(keras.layers.Layer):
+    """Scores the memory against one query, head by head (Vaswani et al. 2017, section 3.2.2).
 
-    def __init__(self, cell: StepCell, alignment: Alignment, **kwargs: Any) -> None:
+    Keys and values are made outside, once per sentence: the keys of all heads side by side, and the memory that is
+    summed are the values of all heads.
+
+    Args:
+        heads: how many.
+        width: features of each head's keys and values.
+        units: features of the context.
+    """
+
+    def __init__(self, heads: int, width: int, units: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.heads, self.width, self.units = heads, width, units
+
+    def context_width(self, memory_width: int) -> int:
+        """Return the features of the context, whatever those of the memory are."""
+        return self.units
+
+    def build(self, input_shape: Any, memory_shape: Any = None) -> None:
+        """Build the layer for queries (batch, features)."""
+        joined = self.heads * self.width
+        self.query_kernel = self.add_weight((input_shape[-1], joined), "glorot_uniform", name="query_kernel")
+        self.query_bias = self.add_weight((joined,), "zeros", name="query_bias")
+        self.kernel = self.add_weight((joined, self.units), "glorot_uniform", name="kernel")
+        self.bias = self.add_weight((self.units,), "zeros", name="bias")
+
+    def call(self, query: Any, given: Any) -> Any:
+        """Return the context (batch, units) of queries (batch, features); append the mean of the heads' weights."""
+        queries = self._by_head(ops.expand_dims(ops.matmul(query, self.query_kernel) + self.query_bias, 1))
+        scores = ops.sum(queries * self._by_head(given.keys), axis=-1) * self.width**-0.5  # (batch, source time, heads)
+        if given.mask is not None:
+            scores = ops.where(ops.expand_dims(given.mask, -1), scores, _NEVER)
+        weights = ops.softmax(scores, axis=1)
+        given.weights.append(ops.mean(weights, axis=-1))
+        summed = ops.sum(ops.expand_dims(weights, -1) * self._by_head(given.memory), axis=1)  # (batch, heads, width)
+        return ops.matmul(ops.reshape(summed, (-1, self.heads * self.width)), self.kernel) + self.bias
+
+    def _by_head(self, vectors: Any) -> Any:
+        """Return (batch, time, heads, width) of (batch, time, heads * width)."""
+        return ops.reshape(vectors, (-1, ops.shape(vectors)[1], self.heads, self.width))
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "heads": self.heads, "width": self.width, "units": self.units}
+
+
+class _AttendingCell(WrappingCell):
+    """A cell that attends to the memory with an `Alignment`, or one of several heads."""
+
+    def __init__(self, cell: StepCell, alignment: Alignment | MultiHeadAlignment, **kwargs: Any) -> None:
         super().__init__(cell, **kwargs)
         self.alignment = alignment
         self.attends = True
@@ -90,7 +143,12 @@ class AttentionCell(_AttendingCell):
     """
 
     def __init__(
-        self, cell: StepCell, alignment: Alignment, units: int, input_feeding: bool = True, **kwargs: Any
+        self,
+        cell: StepCell,
+        alignment: Alignment | MultiHeadAlignment,
+        units: int,
+        input_feeding: bool = True,
+        **kwargs: Any,
     ) -> None:
         super().__init__(cell, alignment, **kwargs)
         self.units, self.input_feeding = units, input_feeding
@@ -102,7 +160,7 @@ class AttentionCell(_AttendingCell):
         fed = self.units if self.input_feeding else 0
         build_once(self.cell, (input_shape[0], input_shape[-1] + fed), memory_shape)
         build_once(self.alignment, (input_shape[0], self.cell.output_size))
-        width = memory_shape[-1] + self.cell.output_size
+        width = self.alignment.context_width(memory_shape[-1]) + self.cell.output_size
         self.kernel = self.add_weight((width, self.units), "glorot_uniform", name="attentional_kernel")
         self.bias = self.add_weight((self.units,), "zeros", name="attentional_bias")
 

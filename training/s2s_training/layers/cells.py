@@ -256,6 +256,43 @@ class OutputCell(WrappingCell):
 
 
 @keras.saving.register_keras_serializable(package=PACKAGE)
+class PeekCell(WrappingCell):
+    """A cell that reads the same vector at every step beside its input (Cho et al. 2014).
+
+    The vector is its first state, which stays as it is.
+
+    Args:
+        cell: what runs.
+        peek: how the vector is read: "concat" = as a further input, "add" = added to it.
+        width: features of the vector; those of the input where it is added.
+    """
+
+    def __init__(self, cell: StepCell, peek: str, width: int, **kwargs: Any) -> None:
+        super().__init__(cell, **kwargs)
+        if peek not in ("concat", "add"):
+            raise ValueError(f"peek: expected 'concat' or 'add', got {peek!r}")
+        self.peek, self.width = peek, width
+        self.state_size, self.output_size = [width, *cell.state_size], cell.output_size
+        self.query_index = cell.query_index + 1
+
+    def build(self, input_shape: Any, memory_shape: Any = None) -> None:
+        """Build the cell for inputs (batch, features)."""
+        width = input_shape[-1] + (self.width if self.peek == "concat" else 0)
+        build_once(self.cell, (input_shape[0], width), memory_shape)
+
+    def call(self, inputs: Any, states: Any, given: Any = None) -> tuple[Any, list[Any]]:
+        """Take one step; the first of the next states is the first of these."""
+        context, *own = states
+        read = ops.concatenate([inputs, context], axis=-1) if self.peek == "concat" else inputs + context
+        output, following = self.cell(read, own, given=given)
+        return output, [context, *following]
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments."""
+        return {**super().get_config(), "peek": self.peek, "width": self.width}
+
+
+@keras.saving.register_keras_serializable(package=PACKAGE)
 class ReadoutCell(WrappingCell):
     """A cell whose own output is its next input ("readout").
 

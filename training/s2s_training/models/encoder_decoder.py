@@ -23,13 +23,15 @@ from s2s_training.models.encoder_stack import (
     LayerStates,
     after_layer,
     bridged,
-    context_of,
     dropped,
     encode,
     encoder_layer,
+    memory_for_dot,
+    read,
+    source_context,
 )
 from s2s_training.models.feedback_decoder import decode
-from s2s_training.models.inputs import input_vectors
+from s2s_training.models.inputs import input_vectors, zero_at_padding
 from s2s_training.models.one_pass import build_one_pass
 
 
@@ -127,17 +129,16 @@ def _target(config: ModelConfig, layout: Layout) -> tuple[Any, Any, Any]:
         mask_zero=config.padding == "mask",
         name="target_embedding",
     )
-    return ids, dropped(embedding(ids), config), embedding
+    vectors = embedding(ids)
+    return ids, read(zero_at_padding(vectors, ids) if config.padding == "zeros" else vectors, config), embedding
 
 
 def _peek(embedded: Any, states: list[LayerStates], config: ModelConfig) -> Any:
     """Return the decoder's input (batch, target time, features) with the context at every step."""
     if config.peek == "none":
         return embedded
-    context = context_of(states)
+    context = source_context(states, config, embedded.shape[-1])
     if config.peek == "add":
-        if context.shape[-1] != embedded.shape[-1]:
-            context = layers.Dense(embedded.shape[-1], name="peek")(context)
         return embedded + ops.expand_dims(context, 1)
     repeated = ops.expand_dims(context, 1) + ops.zeros_like(embedded[..., :1])  # (batch, target time, memory units)
     return layers.Concatenate(name="peek")([embedded, repeated])
@@ -159,6 +160,6 @@ def _attend(query: Any, memory: Any, config: ModelConfig) -> Any:
         key = layers.Dense(units, use_bias=False, name="attention_key")(memory)
         context = layers.Attention(name="attention")([query, memory, key])
     else:
-        context = layers.Attention(name="attention")([query, memory])
+        context = layers.Attention(name="attention")([query, memory_for_dot(memory, config)])
     combined = layers.Concatenate(name="context_and_output")([context, query])
     return layers.Dense(units, activation="tanh", name="attentional")(combined)

@@ -101,10 +101,41 @@ def _bridge(state: Any, config: ModelConfig) -> Any:
     return layers.Dense(units, activation="tanh")(state)
 
 
-def context_of(states: Sequence[LayerStates]) -> Any:
-    """Return the source in one vector (batch, memory units): the last output of the encoder's top layer."""
+def source_context(states: Sequence[LayerStates], config: ModelConfig, width: int) -> Any:
+    """Return the source in one vector for `config.peek`: the last output of the encoder's top layer.
+
+    Args:
+        states: of the encoder's layers.
+        config: the model section.
+        width: of what the vector is added to, which a dense layer then makes it as wide as.
+
+    Returns:
+        (batch, memory units), or (batch, width) where it is to be added.
+    """
     top = states[-1]
-    return layers.Concatenate()([top.forward[0], top.backward[0]]) if top.backward else top.forward[0]
+    context = layers.Concatenate()([top.forward[0], top.backward[0]]) if top.backward else top.forward[0]
+    if config.peek == "add" and context.shape[-1] != width:
+        return layers.Dense(width, name="peek")(context)
+    return context
+
+
+def memory_for_dot(memory: Any, config: ModelConfig) -> Any:
+    """Return the memory (batch, source time, decoder units) for dot attention, projected where its width is another."""
+    if memory.shape[-1] == config.decoder_width:
+        return memory
+    return layers.Dense(config.decoder_width, use_bias=False, name="attention_memory")(memory)
+
+
+def read(vectors: Any, config: ModelConfig) -> Any:
+    """Return the vectors (batch, time, features) of symbols as a model reads them, after both kinds of dropout."""
+    return dropped(word_dropped(vectors, config), config)
+
+
+def word_dropped(vectors: Any, config: ModelConfig) -> Any:
+    """Return the vectors (batch, time, features) of symbols, in training some of them zeros where that is asked for."""
+    if not config.word_dropout:
+        return vectors
+    return layers.Dropout(config.word_dropout, noise_shape=(None, None, 1))(vectors)
 
 
 def dropped(vectors: Any, config: ModelConfig) -> Any:

@@ -8,12 +8,12 @@ from keras import layers
 
 from s2s_training.config.model import ModelConfig
 from s2s_training.data.arrays import Layout
-from s2s_training.layers.attention_cells import Alignment, AttentionCell
-from s2s_training.layers.cells import OutputCell, ReadoutCell, StackCell, StepCell
+from s2s_training.layers.attention_cells import Alignment, AttentionCell, MultiHeadAlignment
+from s2s_training.layers.cells import OutputCell, PeekCell, ReadoutCell, StackCell, StepCell
 from s2s_training.layers.conditioned_rnn import ConditionedRNN
 from s2s_training.layers.constant_row import ConstantRow
 from s2s_training.layers.recurrent_cells import RECURRENT_CELLS
-from s2s_training.models.encoder_stack import LayerStates, bridged
+from s2s_training.models.encoder_stack import LayerStates, bridged, memory_for_dot, source_context
 
 
 def decode(target: Any, encoded: tuple[Any, Any, list[LayerStates]], config: ModelConfig, layout: Layout) -> Any:
@@ -26,8 +26,12 @@ def decode(target: Any, encoded: tuple[Any, Any, list[LayerStates]], config: Mod
         layout: sizes, start symbol.
     """
     source, memory, states = encoded
-    cell = OutputCell(_decoder_cell(config), layout.target_size, embedding=config.embedding, tied=config.tied)
+    inner = _attending_cell(config)
     started = [state for layer in bridged(states, config) if layer is not None for state in layer]
+    if config.peek != "none":
+        context = source_context(states, config, config.embedding or layout.target_size)
+        inner, started = PeekCell(inner, config.peek, context.shape[-1]), [context, *started]
+    cell = OutputCell(inner, layout.target_size, embedding=config.embedding, tied=config.tied)
     if config.free_running:
         started = [ConstantRow(layout.target_size, layout.start_id)(source), *started]
         layer = ConditionedRNN(ReadoutCell(cell), return_sequences=True, name="decoder")
@@ -36,17 +40,38 @@ def decode(target: Any, encoded: tuple[Any, Any, list[LayerStates]], config: Mod
         layer = ConditionedRNN(cell, *sampling, return_sequences=True, name="decoder")
     given: dict[str, Any] = {"initial_state": started} if started else {}
     if config.attention != "none":
-        given["memory"] = memory
-        if config.attention != "dot":
-            keys = layers.Dense(config.decoder_width, use_bias=False, name="attention_key")
-            given["keys"] = keys(memory)
+        given |= _memory(memory, config)
     return layer(target, **given)
 
 
-def _decoder_cell(config: ModelConfig) -> StepCell:
+def _memory(memory: Any, config: ModelConfig) -> dict[str, Any]:
+    """Return what the cell reads of the encoder's outputs (batch, source time, features), by argument."""
+    if config.attention == "dot":
+        return {"memory": memory_for_dot(memory, config)}
+    if config.attention == "multi-head":
+        width = config.heads * _head_width(config)
+        return {
+            "memory": layers.Dense(width, name="attention_value")(memory),
+            "keys": layers.Dense(width, name="attention_key")(memory),
+        }
+    return {
+        "memory": memory,
+        "keys": layers.Dense(config.decoder_width, use_bias=False, name="attention_key")(memory),
+    }
+
+
+def _head_width(config: ModelConfig) -> int:
+    return max(1, config.decoder_width // config.heads)
+
+
+def _attending_cell(config: ModelConfig) -> StepCell:
     cells = [RECURRENT_CELLS[config.cell].cell(config.decoder_width) for _ in range(config.decoder_layers)]
     stack = StackCell(cells, config.residual, config.layer_norm, config.dropout)
     if config.attention == "none":
         return stack
-    alignment = Alignment(config.attention, config.decoder_width)
+    alignment = (
+        MultiHeadAlignment(config.heads, _head_width(config), config.decoder_width)
+        if config.attention == "multi-head"
+        else Alignment(config.attention, config.decoder_width)
+    )
     return AttentionCell(stack, alignment, config.decoder_width, config.input_feeding)

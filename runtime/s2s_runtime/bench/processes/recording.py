@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from s2s_runtime.bench.processes.start import array_request, loading_request
 from s2s_runtime.bench.settings import Loading
 from s2s_runtime.model import Model
-from s2s_runtime.search.step_model import StepOutput, Writing
+from s2s_runtime.search.step_model import Choice, StepOutput, Writing, Written
 
 
 def bare_request(loading: Loading, model: Model, source: Any) -> dict[str, Any]:
@@ -49,6 +49,10 @@ class _Recorder:
     def can_write(self) -> bool:
         return bool(getattr(self._model, "can_write", False))
 
+    @property
+    def choices(self) -> frozenset[Choice]:
+        return frozenset(getattr(self._model, "choices", ()))
+
     def encode(self, source: NDArray[np.generic], *others: NDArray[np.generic]) -> Any:
         self._note("encoder", dict(zip(self._source_names, (source, *others), strict=True)))
         return self._model.encode(source, *others)
@@ -58,7 +62,7 @@ class _Recorder:
         output: StepOutput = self._model.step(states, tokens, attention=attention)
         return output
 
-    def write(self, states: Any, tokens: NDArray[np.int64], writing: Writing) -> NDArray[np.int64]:
+    def write(self, states: Any, tokens: NDArray[np.int64], writing: Writing) -> Written:
         read: dict[str, NDArray[Any]] = {
             "token": tokens,
             "steps": np.array(writing.steps, np.int64),
@@ -67,8 +71,8 @@ class _Recorder:
             "live": writing.live,
             "least": np.array(writing.least, np.float32),
         }
-        self._note("greedy", read)
-        written: NDArray[np.int64] = self._model.write(states, tokens, writing)
+        self._note(writing.choice, read)
+        written: Written = self._model.write(states, tokens, writing)
         return written
 
     def select(self, states: Any, rows: NDArray[np.int64]) -> Any:

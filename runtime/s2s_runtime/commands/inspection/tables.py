@@ -8,7 +8,7 @@ from typing import Final, TypeGuard
 from rich.table import Table
 from rich.text import Text
 
-from s2s_runtime.bundle.manifest import Manifest, OtherSource, SourceSpec, TensorSpec
+from s2s_runtime.bundle.manifest import Manifest, OtherSource, SourceSpec, TargetSpec, TensorSpec
 from s2s_runtime.bundle.provenance import ORIGINS, UNKNOWN, Provenance
 from s2s_runtime.bundle.specs import Kind
 from s2s_runtime.console.names import Name
@@ -94,7 +94,9 @@ def _model(manifest: Manifest, size: int | None) -> Iterator[tuple[str, str]]:
         steps = ", known in advance, read by the decoder step by step (`known`)" if other.known else steps
         padded = "" if other.kind == "vector" or other.known else f"; padding {_padding(other.padding)}"
         yield "", f"{other.name}: {_kind(other)}{steps}{padded}"
-    yield "writes", f"{target.size} {'features' if target.feedback == 'value' else 'symbols'}{_in_axes(target.step)}"
+    yield "writes", _written(target)
+    for output in manifest.outputs:
+        yield "", _written(output.target)
     yield "feedback", _FED[manifest.kind] or f"{target.feedback}: {_FEEDBACKS[target.feedback]}"
     yield "longest target", str(target.max_length or ("as long as the source" if target.aligned else "unknown"))
     if target.feedback != "value":
@@ -110,6 +112,15 @@ def _model(manifest: Manifest, size: int | None) -> Iterator[tuple[str, str]]:
     yield "threads", _threads(manifest)
     if size is not None:
         yield "size", f"{size:,} bytes, the manifest included"
+
+
+def _written(target: TargetSpec) -> str:
+    """Return what one output is; of several its name too, and how many there are of it."""
+    sizes = f"{target.size} {'features' if target.feedback == 'value' else 'symbols'}{_in_axes(target.step)}"
+    if target.name is None:
+        return sizes
+    count = "one for each step of the source" if target.aligned else f"{target.max_length or 'any number'} in all"
+    return f"{target.name}: {sizes}, {count}"
 
 
 def _threads(manifest: Manifest) -> str:
@@ -165,7 +176,10 @@ def _graphs(manifest: Manifest) -> Table:
 
 
 def _vocabularies(manifest: Manifest, every_symbol: bool) -> Iterator[tuple[str, str]]:
-    for side, vocabulary in (("source", manifest.source_vocabulary), ("target", manifest.target_vocabulary)):
+    target = manifest.target.name or "target"
+    sides = [("source", manifest.source_vocabulary), (target, manifest.target_vocabulary)]
+    sides += [(str(output.target.name), output.vocabulary) for output in manifest.outputs]
+    for side, vocabulary in sides:
         if vocabulary is None:
             yield side, "none: the model knows numbers only"
         else:

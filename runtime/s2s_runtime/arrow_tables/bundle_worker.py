@@ -1,4 +1,4 @@
-"""The worker of a Ray process: a bundle loaded once, by which tables are decoded."""
+"""A worker: a bundle loaded once, by which tables are decoded."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from s2s_runtime.arrow_tables.arrow import import_arrow
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.bundle.manifest_file import checked_bundle
 from s2s_runtime.bundle.storage import BundleSource, find_files
@@ -14,7 +15,6 @@ from s2s_runtime.errors import InputError, OptionError
 from s2s_runtime.loading import load
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.options.terms import BUNDLES
-from s2s_runtime.ray.extras import import_arrow
 from s2s_runtime.results import Result
 from s2s_runtime.search.plan import make_plan
 
@@ -25,7 +25,7 @@ OF_SEVERAL: Final = ("outputs", "scores")
 
 
 class BundleWorker:
-    """A bundle that decodes a column of Arrow tables; Ray makes one in each process.
+    """A bundle that decodes a column of Arrow tables; each process of Ray or Spark makes one.
 
     Args:
         files: the bundle's files by name, see `read_bundle`.
@@ -76,13 +76,18 @@ def read_bundle(bundle: BundleSource) -> tuple[dict[str, bytes], Manifest]:
 
     Raises:
         BundleNotFoundError, BundleError: as `s2s_runtime.load`.
-        OptionError: the bundle writes values, or reads several sources.
+        OptionError: the bundle writes values, gives several outputs, or reads several sources.
     """
     files = find_files(bundle)
     with checked_bundle(files, verify_hashes=True, without=()) as manifest:
         if manifest.target.feedback == "value":
             raise OptionError(
                 f"{files.name}: expected a bundle that writes tokens; of values, Model.predict gives rows"
+            )
+        if manifest.outputs:
+            raise OptionError(
+                f"{files.name}: expected a bundle of one output, got one of {', '.join(manifest.output_names)}: export "
+                "one of them by itself (--decoder-output NAME), or decode with Model.generate"
             )
         if manifest.source.others:
             raise OptionError(f"{files.name}: expected a bundle that reads one source; Model.generate takes several")

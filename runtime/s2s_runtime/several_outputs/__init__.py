@@ -1,0 +1,1 @@
+"""Models of one pass that give several outputs: those beside the first, each with a vocabulary of its own."""
