@@ -18,11 +18,13 @@ class Cell:
         batch: sentences decoded at once.
         beam: 1 = greedy.
         sentences: the first so many are decoded, batch after batch, in what is timed as one; 0 = one batch.
+        texts: whether texts are given and asked for, instead of ids.
     """
 
     batch: int
     beam: int = 1
     sentences: int = 0
+    texts: bool = False
 
     @property
     def count(self) -> int:
@@ -38,6 +40,7 @@ class Case:
         title: in words.
         peers: modules in `peers/`, a variant after a colon; the order of the tables.
         cells: how they are called.
+        prepared: which model `prepare.py` makes; "" = that of the case's name.
         unit: "step" = microseconds per decoding step of the whole batch; "batch" = milliseconds per batch;
             "sentences" = sentences per second.
     """
@@ -46,6 +49,7 @@ class Case:
     peers: tuple[str, ...]
     cells: tuple[Cell, ...]
     unit: Unit
+    prepared: str = ""
 
 
 _OURS = ("ours", "ours:int8")
@@ -54,6 +58,8 @@ _COMPILED = ("torch_eager", "torch_compile", "xla", "jax_scan", "tf2onnx_loop")
 _PRODUCTS = ("products:numpy", "products:torch", "products:onnxruntime")
 # At batch 1 eight sentences are timed together: their lengths differ.
 _SEARCHES = (Cell(1, sentences=8), Cell(32), Cell(1, BEAM_SIZE, 8), Cell(32, BEAM_SIZE))
+
+_TAGGERS = ("tagger_keras:predict", "tagger_keras:function", "tagger_keras:xla", "tagger_xla", "tagger_jax")
 
 CASES = {
     "canonical": Case(
@@ -75,4 +81,34 @@ CASES = {
         (Cell(256, sentences=10_000),),
         "sentences",
     ),
+    "tagger": Case(
+        "a tagger of one pass",
+        (*_TAGGERS, "tagger_jax:apart", "tagger_onnx:plain", "tagger_onnx:graph", "ours"),
+        (*_BATCHES, *(Cell(cell.batch, texts=True) for cell in _BATCHES)),
+        "batch",
+    ),
 }
+
+DEVICES = ("cuda", "host")
+"""Where the paths of GPUs run: on one, or, to try them without, on the CPU as if its memory were a device's."""
+
+
+def device_cases(device: str) -> dict[str, Case]:
+    """Return the cases of `gpu.py`: whole graphs, search step by step, and float16, beside PyTorch on the same device.
+
+    Args:
+        device: one of `DEVICES`.
+    """
+    ours = tuple(f"ours:{device}{way}" for way in ("", "-steps", "-float16"))
+    return {
+        "gpu-canonical": Case(
+            "the canonical translator, 256 units", (f"torch_eager:{device}", *ours), _BATCHES, "step", "canonical"
+        ),
+        "gpu-attention": Case(
+            "attention with input feeding, 256 units",
+            (f"torch_attention:{device}", *ours),
+            _SEARCHES,
+            "batch",
+            "attention",
+        ),
+    }

@@ -52,7 +52,7 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
-                env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"},
+                env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2", "JAX_PLATFORMS": "cpu"} | _gpus(name),
             )
 
     def ask(self, **request: object) -> dict[str, Any]:
@@ -80,7 +80,8 @@ class Worker:
         Raises:
             PeerError: some do, and the peer has no reason to.
         """
-        answer = self.ask(do="decode", batch=cell.batch, beam=cell.beam, count=cell.count, repeats=repeats)
+        how = {"batch": cell.batch, "beam": cell.beam, "count": cell.count, "texts": cell.texts}
+        answer = self.ask(do="decode", repeats=repeats, **how)
         wrong: int = answer["wrong_rows"]
         if wrong and str(cell.beam) not in self._about["may_differ"]:
             raise PeerError(
@@ -102,6 +103,11 @@ class Worker:
     def close(self) -> None:
         """End the process."""
         self._process.communicate()
+
+
+def _gpus(peer: str) -> dict[str, str]:
+    """Return the variable that hides GPUs from peers that are timed on the CPU."""
+    return {} if ":cuda" in peer else {"CUDA_VISIBLE_DEVICES": "-1"}
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,11 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-PROBLEM_FILE, BUNDLE_FOLDER, INT8_FOLDER = "problem.json", "model.s2s", "model-int8.s2s"
-PRODUCTS_FILE = "products.onnx"
+PROBLEM_FILE, BUNDLE_FOLDER = "problem.json", "model.s2s"
+INT8_FOLDER, FLOAT16_FOLDER = "model-int8.s2s", "model-float16.s2s"
+PRODUCTS_FILE, PLAIN_FILE = "products.onnx", "plain.onnx"
+
+SOURCE_SYMBOL, TARGET_SYMBOL = "word{}", "TAG{}"
 
 Ids = NDArray[np.int64]
 
@@ -86,6 +89,15 @@ class ListPeer(Protocol):
 
     def decode_list(self, sources: Ids, steps: int, batch: int) -> Ids:
         """As `Peer.decode`, any number of sources in any order, at most `batch` at once."""
+        ...
+
+
+@runtime_checkable
+class TextPeer(Protocol):
+    """A peer that is timed from texts to texts as well."""
+
+    def decode_texts(self, texts: list[str]) -> list[str]:
+        """As `Peer.decode`; symbols are `SOURCE_SYMBOL` and `TARGET_SYMBOL` with their ids, with spaces between."""
         ...
 
 

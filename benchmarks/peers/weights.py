@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,22 @@ Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Weights:
+class Arrays:
+    """Base of weights that are nothing but arrays by name."""
+
+    def write(self, folder: Path) -> None:
+        """Store them."""
+        np.savez(folder / WEIGHTS_FILE, **vars(self))
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Return the weights that `write` stored."""
+        with np.load(folder / WEIGHTS_FILE) as arrays:
+            return cls(**arrays)
+
+
+@dataclass(frozen=True)
+class Weights(Arrays):
     """Weights of the canonical translator.
 
     Args:
@@ -57,16 +72,6 @@ class Weights:
     def target_size(self) -> int:
         """Symbols of the target."""
         return len(self.decoder_kernel)
-
-    def write(self, folder: Path) -> None:
-        """Store them."""
-        np.savez(folder / WEIGHTS_FILE, **vars(self))
-
-    @classmethod
-    def read(cls, folder: Path) -> Weights:
-        """Return the weights that `write` stored."""
-        with np.load(folder / WEIGHTS_FILE) as arrays:
-            return cls(**arrays)
 
 
 class Lstm(NamedTuple):
@@ -136,6 +141,32 @@ class AttentionWeights:
         encoder = [(lstm(f"encoder.{i}.forward"), lstm(f"encoder.{i}.backward")) for i in range(count["encoder"])]
         decoder = [lstm(f"decoder.{i}") for i in range(count["decoder"])]
         return cls(encoder=encoder, decoder=decoder, **arrays)
+
+
+@dataclass(frozen=True)
+class TaggerWeights(Arrays):
+    """Weights of a tagger that reads both ways.
+
+    Args:
+        embedding: (words, embedding).
+        kernels: (2, embedding, 4 units), forward and backward.
+        recurrents: (2, units, 4 units).
+        biases: (2, 4 units).
+        dense_kernel: (2 units, tags), the forward direction's rows first.
+        dense_bias: (tags,).
+    """
+
+    embedding: Floats
+    kernels: Floats
+    recurrents: Floats
+    biases: Floats
+    dense_kernel: Floats
+    dense_bias: Floats
+
+    @property
+    def units(self) -> int:
+        """Size of the state of one direction."""
+        return self.recurrents.shape[1]
 
 
 _SIDES = ("encoder", "decoder")

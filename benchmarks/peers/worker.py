@@ -1,8 +1,9 @@
 """A peer in its own process: one JSON object per line in, one out.
 
 Run from `benchmarks/` as `python -m peers.worker NAME[:VARIANT] [CORES]`; `compare.py` does. Requests are
-`{"do": "load", "folder": ...}` and `{"do": "decode", "batch": n, "beam": n, "count": n, "repeats": n}`: the first
-`count` sentences, `batch` at once. The process ends when its stdin does.
+`{"do": "load", "folder": ...}` and `{"do": "decode", "batch": n, "beam": n, "count": n, "texts": false, "repeats": n}`:
+the first `count` sentences, `batch` at once, from ids to ids or from texts to texts. The process ends when its stdin
+does.
 
 On one core the seconds are processor time of the whole process, which is what passes on the clock when nothing else
 runs, and is all but unmoved when something does.
@@ -21,7 +22,18 @@ from typing import IO, Any
 
 import numpy as np
 
-from peers.interface import BeamPeer, Ids, ListPeer, Multiplier, Peer, Problem, UnavailableError
+from peers.interface import (
+    SOURCE_SYMBOL,
+    TARGET_SYMBOL,
+    BeamPeer,
+    Ids,
+    ListPeer,
+    Multiplier,
+    Peer,
+    Problem,
+    TextPeer,
+    UnavailableError,
+)
 
 Clock = Callable[[], float]
 
@@ -74,12 +86,27 @@ def _load(peer: Peer, folder: Path, cores: int | None) -> dict[str, Any]:
 def _decode(peer: Peer, problem: Problem, request: dict[str, Any], clock: Clock) -> dict[str, Any]:
     batch, beam, count = request["batch"], request["beam"], request["count"]
     seconds, tokens = [], None
+    if request["texts"]:
+        return _decode_texts(peer, problem, count, request["repeats"], clock)
     for _ in range(request["repeats"]):
         start = clock()
         tokens = _once(peer, problem, batch, beam, count)
         seconds.append(clock() - start)
     wrong = 0 if tokens is None else wrong_rows(tokens, problem.expected[beam][:count])
     return {"seconds": seconds, "wrong_rows": wrong}
+
+
+def _decode_texts(peer: Peer, problem: Problem, count: int, repeats: int, clock: Clock) -> dict[str, Any]:
+    if not isinstance(peer, TextPeer):
+        raise RuntimeError(f"{peer.title}: takes no texts")
+    texts = [" ".join(map(SOURCE_SYMBOL.format, row)) for row in problem.sources[:count].tolist()]
+    expected = [" ".join(map(TARGET_SYMBOL.format, row)) for row in problem.expected[1][:count].tolist()]
+    seconds, found = [], list[str]()
+    for _ in range(repeats):
+        start = clock()
+        found = peer.decode_texts(texts)
+        seconds.append(clock() - start)
+    return {"seconds": seconds, "wrong_rows": sum(a != b for a, b in zip(found, expected, strict=True))}
 
 
 def _once(peer: Peer, problem: Problem, batch: int, beam: int, count: int) -> Ids | None:

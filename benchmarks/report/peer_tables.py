@@ -41,7 +41,7 @@ def _times(results: dict[str, Any], found: list[dict[str, Visits | None]]) -> st
 def _ratios(results: dict[str, Any], found: list[dict[str, Visits | None]]) -> str:
     """How many times as long as ours each takes, visit by visit of the same round; float32 and int8."""
     made = []
-    for own in (OURS, INT8):
+    for own in results.get("own", (OURS, INT8)):
         if own not in results["peers"] or "unavailable" in results["peers"][own]:
             continue
         rows = [
@@ -83,7 +83,7 @@ def _heads(results: dict[str, Any]) -> list[str]:
     heads = []
     for cell in results["cells"]:
         search = "" if not beams else "greedy, " if cell["beam"] == 1 else f"beam {cell['beam']}, "
-        heads.append(f"{search}batch {cell['batch']}")
+        heads.append(f"{search}{'texts, ' if cell.get('texts') else ''}batch {cell['batch']}")
     return heads
 
 

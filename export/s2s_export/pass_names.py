@@ -57,6 +57,12 @@ PASSES: Final = (
         "more symbols than gates: then the identity that the node multiplies by instead is smaller",
     ),
     Pass(
+        "steps_first",
+        "encoder, model",
+        "ids are put in the order of steps before their rows are looked up, not the rows afterwards",
+        "a recurrent layer alone reads the rows",
+    ),
+    Pass(
         "memory_once",
         "greedy, beam",
         "what depends on the memory alone (keys of an attention, its mask) is computed before the loop",

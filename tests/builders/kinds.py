@@ -6,7 +6,8 @@ from typing import NamedTuple
 class Kind(NamedTuple):
     """A row: what it is, what happens, what to type, and its test.
 
-    The test is one of the `ARCHITECTURES` by its name, or `file::function` below tests/export.
+    The test is one of the `ARCHITECTURES` or, of runs of the trainer, of the `SYSTEMS` by its name, or `file::function`
+    below tests/export.
     """
 
     what: str
@@ -170,6 +171,24 @@ KINDS = (
         "yes, without that layer",
         "s2s-export m.keras --ctc last --custom-objects my_script:CTCLayer",
         "test_ctc_models.py::test_the_layer_of_the_loss_is_left_out",
+    ),
+    Kind(
+        "trained here: a tagger, or any source and target of one length",
+        "yes, one pass",
+        "`s2s-train pairs.tsv -o run --model same-length`, `s2s-export run`",
+        "tagger",
+    ),
+    Kind(
+        "trained here: with CTC, a target shorter than its frames",
+        "yes, one pass",
+        "`s2s-train pairs.tsv -o run --model ctc`, `s2s-export run`",
+        "ctc",
+    ),
+    Kind(
+        "trained here: a language model",
+        "yes",
+        "`s2s-train lines.txt -o run --kind language-model`, `s2s-export run`",
+        "language-model",
     ),
     Kind(
         "`Lambda` layers, with functions of yours in place of their code",

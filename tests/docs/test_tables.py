@@ -11,10 +11,12 @@ from make_commands import PAGE, page
 from make_tables import PAGES
 from page_tables import with_table
 from places import ROOT
+from systems import SYSTEMS
 
 from s2s_export.commands.export_settings import ExportSettings
 from s2s_export.options import ExportOptions
 from s2s_runtime.declared_options import declared
+from s2s_training.config.model import ModelConfig
 
 pytestmark = pytest.mark.tensorflow
 
@@ -51,7 +53,8 @@ def test_kinds_name_tests_and_options_that_are_there(kind: Kind) -> None:
         text = (ROOT / "tests" / "export" / file).read_text(encoding="utf-8")
         assert f"def {function}(" in text
     else:
-        assert file in ARCHITECTURES
-    options = [each for options in (ExportSettings, ExportOptions) for each in declared(options).values()]
+        assert file in {**ARCHITECTURES, **SYSTEMS}
+    classes = (ExportSettings, ExportOptions, ModelConfig)
+    options = [each for options in classes for each in declared(options).values()]
     flags = {flag for each in options for flag in (each.option.flags or [f"--{each.name.replace('_', '-')}"])}
     assert set(re.findall(r"--[a-z-]+", kind.typed)) <= flags

@@ -49,6 +49,11 @@ class GraphEditor:
         return other
 
     @property
+    def inputs(self) -> list[str]:
+        """The names of the graph's inputs."""
+        return [value.name for value in self._model.graph.input]
+
+    @property
     def outputs(self) -> list[str]:
         """The names of the graph's outputs."""
         return [value.name for value in self._model.graph.output]

@@ -24,7 +24,14 @@ from s2s_export.one_pass.causal_step import causal_step
 from s2s_export.one_pass.reading import of_output
 from s2s_export.passes.gate_passes import take_gates_apart
 from s2s_export.passes.registry import Passes
-from s2s_export.passes.step_passes import cancel_reshapes, free_name, look_up_kernels, strip_softmax, tabulate_tokens
+from s2s_export.passes.step_passes import (
+    cancel_reshapes,
+    free_name,
+    look_up_kernels,
+    put_steps_first,
+    strip_softmax,
+    tabulate_tokens,
+)
 from s2s_export.understand.bundle_terms import Understanding
 from s2s_runtime.bundle.manifest_file import TensorSpec
 from s2s_runtime.bundle.specs import tensor_name
@@ -169,6 +176,7 @@ def _read_sources(
     signature = [tf.TensorSpec(spec.shape, spec.dtype, name=spec.name) for spec in facts.source.inputs]
     editor = GraphEditor(convert(split.encoder, prepare, signature, outputs, opset))
     passes.apply("kernel_rows", look_up_kernels, editor)
+    passes.apply("steps_first", put_steps_first, editor)
     return editor, [spec.name for spec in facts.source.inputs]
 
 

@@ -7,9 +7,10 @@
                     computed for all of them and becomes one row look-up: one-hot or embedding, input kernel and bias
                     in a single Gather.
 
-And one over the encoder's:
+And two over the graph that reads the sources:
 
 `look_up_kernels`   a one-hot row times an input kernel is a row of the kernel, where that is the smaller product.
+`put_steps_first`   ids are put in the order in which a recurrent node reads them, instead of their rows.
 """
 
 from __future__ import annotations
@@ -194,11 +195,9 @@ def look_up_kernels(editor: GraphEditor) -> int:
         How many nodes were changed.
     """
     count = 0
-    for node in [node for node in editor.nodes if node.op_type in ("LSTM", "GRU", "RNN")]:
-        steps = editor.producer(node.input[0])
-        rows = editor.producer(steps.input[0]) if steps is not None and steps.op_type == "Transpose" else None
+    for node, rows in _reading_looked_up_rows(editor):
         kernel = editor.constants.get(node.input[1])
-        if rows is None or rows.op_type != "Gather" or kernel is None:
+        if kernel is None:
             continue
         directions, gates, symbols = kernel.shape
         wide = directions * gates
@@ -212,6 +211,38 @@ def look_up_kernels(editor: GraphEditor) -> int:
         node.input[1] = editor.constant(np.eye(wide, dtype=np.float32).reshape(directions, gates, wide), "kernel")
         count += 1
     return count
+
+
+def put_steps_first(editor: GraphEditor) -> int:
+    """Let recurrent nodes read rows that are looked up step by step, instead of turning them round afterwards.
+
+    Returns:
+        How many nodes were changed.
+    """
+    count = 0
+    for node, rows in _reading_looked_up_rows(editor):
+        table = editor.constants.get(rows.input[0])
+        along_rows = not any(a.name == "axis" and a.i != 0 for a in rows.attribute)
+        if table is None or table.ndim != 2 or not along_rows or not editor.is_read_once(rows.output[0]):
+            continue
+        given = editor.producer(rows.input[1])
+        if given is not None and given.op_type == "Cast" and given.input[0] in editor.inputs:  # int64 will do
+            rows.input[1] = given.input[0]
+        (ids,) = editor.add("Transpose", [rows.input[1]], perm=[1, 0])
+        node.input[0] = editor.add("Gather", [rows.input[0], ids])[0]
+        count += 1
+    return count
+
+
+def _reading_looked_up_rows(editor: GraphEditor) -> list[tuple[onnx.NodeProto, onnx.NodeProto]]:
+    """Return the recurrent nodes that read rows of a look-up alone, put steps first, each with the look-up."""
+    found = []
+    for node in [node for node in editor.nodes if node.op_type in ("LSTM", "GRU", "RNN")]:
+        steps = editor.producer(node.input[0])
+        rows = editor.producer(steps.input[0]) if steps is not None and steps.op_type == "Transpose" else None
+        if rows is not None and rows.op_type == "Gather":
+            found.append((node, rows))
+    return found
 
 
 def _is_identity(rows: np.ndarray | None, size: int) -> bool:

@@ -17,7 +17,7 @@ from s2s_runtime.inputs.sources import Source
 from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.options.types import Utility
-from s2s_runtime.results import FinishReason, Hypothesis, Result, best_alone
+from s2s_runtime.results import FinishReason, Hypothesis, Result, Spell, best_alone
 from s2s_runtime.search.finished import NO_CONFIDENCES, Confidences, EndedSequence
 from s2s_runtime.search.scoring import LengthPenalty
 
@@ -90,19 +90,35 @@ class ResultBuilder:
 
     def plain(self, rows: Rows, best: BestSymbols) -> list[Result]:
         """Return the results of plain rows; symbols and texts are made when somebody asks for them."""
-        spell, read, lengths = self._spelling, self._read, rows.lengths.tolist()
+        spell, read, ids = self._speller(), self._read, rows.ids
+        lengths = rows.lengths if rows.lengths is None else rows.lengths.tolist()
         return [
-            best_alone(ids, reason, spell, read, (rows.ids, row, lengths[row]))
-            for row, (ids, reason) in enumerate(zip(best.ids, best.reasons(), strict=True))
+            best_alone(written, reason, spell, read, (ids, row, lengths and lengths[row]))
+            for row, (written, reason) in enumerate(zip(best.ids, best.reasons, strict=True))
         ]
 
+    def _speller(self) -> Spell:
+        """Return a function from ids as they are shown, and why they ended, to symbols and text."""
+        vocabulary = self.manifest.target_vocabulary
+        glue = None if vocabulary is None or self.options.return_end_token else vocabulary.glue
+        if vocabulary is None or glue is None:
+            return self._spelling
+        symbols, decodes_whole = vocabulary.symbols, vocabulary.decodes_whole
+
+        def spell(ids: list[int], reason: FinishReason) -> tuple[list[str], str]:
+            if ids and max(ids) < len(symbols) and decodes_whole(ids):
+                tokens = [symbols[token] for token in ids]
+                return tokens, glue.join(tokens)
+            return self._spelling(ids, reason)
+
+        return spell
+
     def _spelling(self, ids: list[int], reason: FinishReason) -> tuple[list[str], str]:
-        """Return symbols and text of ids as they are shown."""
         tokens = self.tokens(ids)
         bare = len(ids) - (reason == "end" and self.options.return_end_token)
         return tokens, self.text(ids[:bare], tokens[:bare])
 
-    def _read(self, ids: Ints, row: int, length: int) -> list[str]:
+    def _read(self, ids: Ints, row: int, length: int | None) -> list[str]:
         return self.source_tokens(ids[row, :length])
 
     def _by_utility(self, ended: Sequence[EndedSequence], utility: Utility) -> list[EndedSequence]:

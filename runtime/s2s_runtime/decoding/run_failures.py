@@ -14,6 +14,7 @@ from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.search.graph_search import SentenceHypotheses
 
 Search = Callable[[Batch], Iterator[SentenceHypotheses]]
+Given = TypeVar("Given")
 T = TypeVar("T")
 
 
@@ -31,10 +32,30 @@ def failures_of(sources: Sequence[int] | Ints, time: int) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        reason = _reason(error)
-        if reason is None:
+        failure = _failure_of(error, sources, time)
+        if failure is None:
             raise
-        raise RunError.of([int(source) for source in sources], time, reason) from error
+        raise failure from error
+
+
+def compute_all(compute: Callable[[Given], T], given: Given, sources: Sequence[int], time: int) -> T:
+    """Return what is computed; fails as the block of `failures_of` does, and costs less where nothing fails.
+
+    Raises:
+        RunError: see there.
+    """
+    try:
+        return compute(given)
+    except Exception as error:
+        failure = _failure_of(error, sources, time)
+        if failure is None:
+            raise
+        raise failure from error
+
+
+def _failure_of(error: Exception, sources: Sequence[int] | Ints, time: int) -> RunError | None:
+    reason = _reason(error)
+    return None if reason is None else RunError.of([int(source) for source in sources], time, reason)
 
 
 def search_apart(search: Search, batch: Batch, *, trim: bool) -> Iterator[SentenceHypotheses]:

@@ -37,22 +37,18 @@ class Rows(NamedTuple):
 
     Attributes:
         ids: int64 (rows, longest), padded on the right.
-        lengths: int64 (rows,), how many of these are each row's own, at least one.
+        lengths: int64 (rows,), how many of these are each row's own, at least one; None = all of them.
     """
 
     ids: Ints
-    lengths: Ints
+    lengths: Ints | None
 
 
 class BestSymbols(NamedTuple):
-    """The best symbols of each row, up to its end; `ends` tells those that an end token ended."""
+    """The best symbols of each row, up to its end, and why each ended."""
 
     ids: list[list[int]]
-    ends: list[bool]
-
-    def reasons(self) -> list[FinishReason]:
-        """Return why each ended."""
-        return ["end" if ended else "length" for ended in self.ends]
+    reasons: list[FinishReason]
 
 
 class PlainPass:
@@ -98,16 +94,15 @@ class PlainPass:
         if rows.ndim != 2 or rows.dtype.kind not in "iu" or not rows.size:
             return None
         ids = rows.astype(np.int64)
-        if ids.view(np.uint64).max() >= self._size:  # as those below zero are, too
+        if np.maximum.reduce(ids.view(np.uint64), axis=None) >= self._size:  # as those below zero are, too
             return None
-        lengths = np.full(len(ids), ids.shape[1])
-        if self._masked:
-            own = ids != self._fill
-            lengths = own.sum(axis=1)
-            if not (lengths.min() and (own == (np.arange(ids.shape[1]) < lengths[:, None])).all()):
-                return None
-            ids = ids[:, : int(lengths.max())]
-        return self._padded(ids, lengths)
+        if not self._masked:
+            return self._padded(ids, None)
+        own = ids != self._fill
+        lengths = own.sum(axis=1)
+        if not (lengths.min() and (own == (np.arange(ids.shape[1]) < lengths[:, None])).all()):
+            return None
+        return self._padded(ids[:, : int(lengths.max())], lengths)
 
     def _read_texts(self, texts: list[Any]) -> Rows | None:
         read, look_up, before, behind = [], self._look_up, self._before, self._behind
@@ -118,26 +113,28 @@ class PlainPass:
             if None in ids or not ids:
                 return None
             read.append([*before, *ids, *behind] if before or behind else ids)
-        lengths = np.array([len(ids) for ids in read])
-        longest = int(lengths.max())
-        if longest > lengths.min():
+        counts = list(map(len, read))
+        longest, lengths = max(counts), None
+        if longest > min(counts):
             if not self._masked and self._length is None:
                 return None  # lengths that don't go together
             read = [ids + [self._fill] * (longest - len(ids)) for ids in read]
+            lengths = np.array(counts)
         array = np.array(read, np.int64)
-        if self._masked and (array == self._fill).sum() > (longest - lengths).sum():
+        if self._masked and (array == self._fill).sum() > longest * len(counts) - sum(counts):
             return None  # a text that spells the padding
         return self._padded(array, lengths)
 
-    def _padded(self, ids: Ints, lengths: Ints) -> Rows | None:
+    def _padded(self, ids: Ints, lengths: Ints | None) -> Rows | None:
         """Return rows with the padding that the model reads; None where they are too long."""
-        if self._length is None or ids.shape[1] == self._length:
+        count, width = ids.shape
+        if self._length is None or width == self._length:
             return Rows(ids, lengths)
-        if ids.shape[1] > self._length:
+        if width > self._length:
             return None
-        filled = np.full((len(ids), self._length), self._fill)
-        filled[:, : ids.shape[1]] = ids
-        return Rows(filled, lengths)
+        filled = np.full((count, self._length), self._fill)
+        filled[:, :width] = ids
+        return Rows(filled, np.full(count, width) if lengths is None else lengths)
 
     def best(self, rows: Rows) -> BestSymbols:
         """Return the best symbols of rows that were read."""
@@ -145,34 +142,39 @@ class PlainPass:
         most = min(self._most_rows, max(1, self._most_tokens // time))
         if count <= most:
             return self._best(rows)
-        order = np.argsort(-rows.lengths, kind="stable")  # the longest first: little is computed for padding
+        lengths = np.full(count, time) if rows.lengths is None else rows.lengths
+        order = np.argsort(-lengths, kind="stable")  # the longest first: little is computed for padding
         found: list[list[int]] = [[]] * count
-        ends = [False] * count
+        reasons: list[FinishReason] = ["length"] * count
         for first in range(0, count, most):
             taken = order[first : first + most]
-            lengths = rows.lengths[taken]
-            width = time if self._length is not None else int(lengths.max())
-            part = self._best(Rows(rows.ids[taken, :width], lengths))
-            for place, ids, ended in zip(taken.tolist(), *part, strict=True):
-                found[place], ends[place] = ids, ended
-        return BestSymbols(found, ends)
+            width = time if self._length is not None else int(lengths[taken].max())
+            part = self._best(Rows(rows.ids[taken, :width], lengths[taken]))
+            for place, ids, reason in zip(taken.tolist(), *part, strict=True):
+                found[place], reasons[place] = ids, reason
+        return BestSymbols(found, reasons)
 
     def _best(self, rows: Rows) -> BestSymbols:
         outputs = self._model.encode(rows.ids).outputs
         tokens = (outputs if self._never is None else outputs + self._never).argmax(axis=2)
         count, positions = tokens.shape
         limit = min(self._most, positions)
+        lengths = rows.lengths if self._follows_source else None
         listed = tokens.tolist()
-        if self._is_end is None and not self._follows_source:
-            return BestSymbols(listed if limit == positions else [ids[:limit] for ids in listed], [False] * count)
-        limits = np.minimum(rows.lengths, limit) if self._follows_source else np.full(count, limit)
-        ended, shown = np.zeros(count, np.bool_), limits
-        if self._is_end is not None:
-            ends = self._is_end[tokens]
-            first = ends.argmax(axis=1)
-            ended = ends.any(axis=1) & (first < limits)
-            shown = np.where(ended, first + int(self._shows_end), limits)
-        return BestSymbols([ids[:n] for ids, n in zip(listed, shown.tolist(), strict=True)], ended.tolist())
+        if self._is_end is None and lengths is None:
+            return BestSymbols(listed if limit == positions else [ids[:limit] for ids in listed], ["length"] * count)
+        limits = np.full(count, limit) if lengths is None else np.minimum(lengths, limit)
+        if self._is_end is None:
+            return BestSymbols(_cut(listed, limits), ["length"] * count)
+        ends = self._is_end[tokens]
+        first = ends.argmax(axis=1)
+        ended = ends.any(axis=1) & (first < limits)
+        shown = np.where(ended, first + int(self._shows_end), limits)
+        return BestSymbols(_cut(listed, shown), ["end" if end else "length" for end in ended.tolist()])
+
+
+def _cut(rows: list[list[int]], lengths: Ints) -> list[list[int]]:
+    return [ids[:length] for ids, length in zip(rows, lengths.tolist(), strict=True)]
 
 
 def _around(manifest: Manifest) -> tuple[list[int], list[int]]:

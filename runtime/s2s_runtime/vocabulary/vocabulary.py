@@ -126,6 +126,11 @@ class Vocabulary:
         """What one of the symbols is, in a word: "character", "word", "symbol", "phone" or "piece"."""
         return _UNIT_NAMES[self.unit]
 
+    @property
+    def glue(self) -> str | None:
+        """What `join` puts between symbols; None where they tell."""
+        return {"char": "", "symbol": " "}.get(self.unit)
+
     def __len__(self) -> int:
         return len(self.symbols)
 
@@ -274,8 +279,8 @@ class Vocabulary:
         listed = listed_symbols(symbols)
         if self._pieces is not None:
             return self._pieces.join(listed)
-        if self.unit in ("char", "symbol"):
-            return ("" if self.unit == "char" else " ").join(listed)
+        if self.glue is not None:
+            return self.glue.join(listed)
         if self.unit == "phone":
             return phones.join_phones(listed)
         return words.join_words(listed, self.word_rule)

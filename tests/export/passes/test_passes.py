@@ -119,6 +119,7 @@ def test_what_each_pass_finds() -> None:
     assert "one_row" not in found["gru"]
     assert "memory_once" in found["attention"]
     assert "memory_once" not in found["gru"]
+    assert "steps_first" in found["gru"]
 
 
 def test_one_row_has_a_loop_of_its_own(tmp_path: Path) -> None:
