@@ -17,15 +17,16 @@ from s2s_runtime.loaded_bundle import LoadedBundle
 from s2s_runtime.options import READ_AHEAD, CancelSignal, DecodingOptions, Prefix
 from s2s_runtime.options.types import UnknownPolicy
 from s2s_runtime.results import Result, Results, TargetScore
-from s2s_runtime.search.cancellation import cancellable
 
 if TYPE_CHECKING:
     from s2s_runtime.decoding import decoder_state, predict_values, score_targets, streaming, text_files
     from s2s_runtime.options import values as option_values
+    from s2s_runtime.search import cancellation
 else:  # what one verb alone needs is imported with its first call
     decoder_state, predict_values = LazyModule("decoding.decoder_state"), LazyModule("decoding.predict_values")
     score_targets, streaming = LazyModule("decoding.score_targets"), LazyModule("decoding.streaming")
     text_files, option_values = LazyModule("decoding.text_files"), LazyModule("options.values")
+    cancellation = LazyModule("search.cancellation")
 
 
 class Model(LoadedBundle):
@@ -266,7 +267,7 @@ class Model(LoadedBundle):
             sequence. Of a model of several outputs a dictionary of these, by their names.
         """
         self._need_values("predict")
-        parts = self._manifest, cancellable(self.step_model, cancel)
+        parts = self._manifest, cancellation.cancellable(self.step_model, cancel)
         given = with_known(inputs, known, self._manifest)
         return predict_values.predicted(*parts, given, start, steps=steps, max_batch_size=max_batch_size, stop=stop)
 

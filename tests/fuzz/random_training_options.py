@@ -32,6 +32,9 @@ DRAWN: Final[Mapping[str, tuple[Any, ...]]] = {
     "bidirectional": (True,),
     "embedding": (0, 5),
     "dropout": (0.2,),
+    "word_dropout": (0.1,),
+    "accumulation": (2,),
+    "r_drop": (1.0,),
     "attention": ("dot", "general", "additive", "multi-head"),
     "heads": (2,),
     "input_feeding": (True,),
@@ -53,7 +56,15 @@ DRAWN: Final[Mapping[str, tuple[Any, ...]]] = {
     "average": (0.9,),
     "optimizer": ("rmsprop",),
 }
-ALWAYS: Final = {"epochs": 1, "score": 0, "units": 8, "embedding": 4, "batch_size": 16, "valid_fraction": 0.2}
+ALWAYS: Final = {
+    "epochs": 1,
+    "score": 0,
+    "units": 8,
+    "embedding": 4,
+    "batch_size": 16,
+    "valid_fraction": 0.2,
+    "test_fraction": 0.0,
+}
 SHARE: Final = 0.25
 """The share of options that are drawn; others have their defaults."""
 DEFAULTS: Final = {
@@ -66,7 +77,7 @@ _FED: Final = (*_DECODER[4:], "scheduled_sampling", "free_running")
 _UNFED: Final[Mapping[str, tuple[str, ...]]] = {
     "repeat-vector": ("attention", "heads", *_FED),
     "same-length": (*_DECODER, *_FED, "reverse"),
-    "ctc": (*_DECODER, *_FED, "reverse", "label_smoothing"),
+    "ctc": (*_DECODER, *_FED, "reverse", "label_smoothing", "r_drop"),
 }
 
 
@@ -82,6 +93,9 @@ NONSENSE: Final[Mapping[str, Callable[[_Given], bool]]] = {
     "one-hot rows and an output share a matrix": lambda given: given["tied"] and not given["embedding"],
     "a decoder that never sees the source": lambda given: (
         given["bridge"] == given["attention"] == given["peek"] == "none"
+    ),
+    "two passes that can't differ": lambda given: (
+        given["r_drop"] > 0 and not (given["dropout"] or given["word_dropout"])
     ),
     "spaces between what has no spaces": lambda given: (
         given["padding"] == "space" and (given["source_unit"], given["target_unit"]) != ("char", "char")

@@ -103,6 +103,10 @@ def _trained(
         folder.prepare(config, resume=resume)
     try:
         task = prepare(config, stages, folder)
+        batches = task.steps * config.fit.epochs
+        if config.fit.accumulation > batches:  # no step would be taken
+            asked = config.fit.accumulation
+            raise ConfigError(f"accumulation: expected at most {batches}, the batches of the run, got {asked}")
     except S2SError:
         if streamed and not begun:
             folder.discard()

@@ -86,9 +86,9 @@ In shapes, null is a free dimension; batch comes first, then time. The graphs:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Final, Literal
 
 from s2s_runtime.bundle.contradictions import graph_problems, source_problems, vocabulary_problems
 from s2s_runtime.bundle.specs import (
@@ -130,7 +130,6 @@ __all__ = [
 FORMAT: Final = "s2s-bundle"
 VERSION: Final = 1
 
-Part = TypeVar("Part")
 Precision = Literal["float32", "float16", "int8", "int8-weights"]
 _PRECISIONS: Final = ("float32", "float16", "int8", "int8-weights")
 
@@ -264,7 +263,7 @@ class Manifest:
         parts = {
             "kind": fields.choice("kind", KINDS, "encoder-decoder"),
             "graphs": {name: GraphFile.read(Fields(item, f"graphs.{name}", problems)) for name, item in graphs.items()},
-            "weights": _read_part(fields, "weights", GraphFile.read, problems),
+            "weights": GraphFile.read(part) if (part := _part(fields, "weights", problems)) else None,
             "source": SourceSpec.read(fields.child("source")),
             "target": TargetSpec.read(fields.child("target")),
             "states": tuple(TensorSpec.read(item) for item in fields.children("states")),
@@ -277,8 +276,10 @@ class Manifest:
             "target_vocabulary": _read_vocabulary(vocabulary, "target", problems),
             "verification": fields.mapping("verification", {}),
             "producers": _read_producers(fields, problems),
-            "setup": _read_part(fields, "setup", _read_setup, problems),
-            "calibration": _read_part(fields, "calibration", _read_calibration, problems),
+            "setup": provenance.Provenance.read(part) if (part := _part(fields, "setup", problems)) else None,
+            "calibration": calibrations.Calibration.read(part)
+            if (part := _part(fields, "calibration", problems))
+            else None,
             "outputs": tuple(further_outputs.FurtherOutput.read(item) for item in fields.children("outputs", [])),
         }
         own = fields.text("sha256") if "sha256" in fields.to_dict() else None  # not so in older bundles
@@ -311,17 +312,9 @@ def _check_format(fields: Fields) -> None:
         raise BundleError("; ".join(problems))
 
 
-def _read_part(fields: Fields, name: str, read: Callable[[Fields], Part], problems: list[str]) -> Part | None:
+def _part(fields: Fields, name: str, problems: list[str]) -> Fields | None:
     data = fields.raw(name, None)
-    return None if data is None else read(Fields(data, name, problems))
-
-
-def _read_setup(fields: Fields) -> provenance.Provenance:
-    return provenance.Provenance.read(fields)
-
-
-def _read_calibration(fields: Fields) -> calibrations.Calibration:
-    return calibrations.Calibration.read(fields)
+    return None if data is None else Fields(data, name, problems)
 
 
 def _read_producers(fields: Fields, problems: list[str]) -> dict[str, str]:

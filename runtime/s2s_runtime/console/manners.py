@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import io
 import logging
 import os
 import shutil
@@ -33,6 +34,7 @@ __all__ = [
     "SHARED",
     "UsageError",
     "after_interrupt",
+    "announce",
     "error_console",
     "manners",
     "note",
@@ -114,6 +116,8 @@ def with_manners(run: Run) -> Run:
         del version  # its callback has answered
         outer = _MANNERS.get()  # of the group
         token = _MANNERS.set(Manners(verbose or outer.verbose, quiet or outer.quiet))
+        if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+            sys.stdout.reconfigure(errors="backslashreplace")  # of names that the terminal has no letters for
         try:
             with one_line_errors():
                 if verbose and quiet:
@@ -172,7 +176,7 @@ def one_line_errors() -> Iterator[None]:
         if sys.stdout is not None:
             sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains again while leaving
+        _let_go(sys.stdout)
         raise typer.Exit(1) from None
     except BaseException as error:
         if _is_interrupt(error):
@@ -185,8 +189,21 @@ def one_line_errors() -> Iterator[None]:
             raise
         if manners().verbose and not isinstance(error, UsageError):
             typer.echo("".join(traceback.format_exception(error)).rstrip(), err=True)
+        if sys.stdout is not None:
+            _let_go(sys.stdout)
         warn(f"error: {error}")
         raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
+
+
+def _let_go(stream: IO[str]) -> None:
+    """Let go of what a stream can't take, its reader having ended, or its disk being full.
+
+    Python tries to write it once more while it leaves, and complains.
+    """
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @contextmanager
@@ -217,9 +234,21 @@ def _is_interrupt(error: BaseException | None) -> bool:
 
 def warn(message: str) -> None:
     """Write one line to stderr, above a progress bar where there is one."""
-    if sys.stderr is not None:
-        sys.stderr.write(" ".join(message.split()) + "\n")  # not typer's echo, which passes a bar by
-        sys.stderr.flush()
+    _write_line(sys.stderr, message)
+
+
+def announce(message: str) -> None:
+    """Write one line to stdout that isn't the result: whether anybody reads it doesn't matter."""
+    _write_line(sys.stdout, message)
+
+
+def _write_line(stream: IO[str] | None, message: str) -> None:
+    if stream is not None:
+        try:
+            stream.write(" ".join(message.split()) + "\n")  # not typer's echo, which passes a bar by
+            stream.flush()
+        except OSError:  # a full disk, a reader that has ended: the result is not for that to spoil
+            _let_go(stream)
 
 
 def note(message: str) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.decoding.request import Request
 from s2s_runtime.decoding.result_builder import ResultBuilder
-from s2s_runtime.decoding.run_failures import compute_apart, failure_of, failures_of, search_apart
+from s2s_runtime.decoding.run_failures import compute_all, compute_apart, failures_of, search_apart
 from s2s_runtime.decoding.workers import Workers, allow_sharing
 from s2s_runtime.errors import OptionError, RunError, S2SError
 from s2s_runtime.inputs.batch import Batch
@@ -27,7 +27,6 @@ from s2s_runtime.inputs.sources import Inputs, read_sources
 from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.options import Callback, CancelSignal, DecodingOptions, Prefix, TokenEvent
 from s2s_runtime.results import Result, Results
-from s2s_runtime.search.cancellation import cancellable, stoppable
 from s2s_runtime.search.engines import check_engine, graph_obstacles
 from s2s_runtime.search.graph_search import SentenceHypotheses
 from s2s_runtime.search.plan import Notify, SearchPlan, check_targets, make_plan, prefix_ids
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
     from s2s_runtime.language_models import prompts
     from s2s_runtime.one_pass import plain_pass
     from s2s_runtime.one_pass import search as position_search
-    from s2s_runtime.search import forced
+    from s2s_runtime.search import cancellation, forced
     from s2s_runtime.several_outputs import search as output_search
     from s2s_runtime.varied_beams import union_search
 else:  # each call needs some of them at most, most need none
@@ -52,7 +51,7 @@ else:  # each call needs some of them at most, most need none
     frame_search, position_search = LazyModule("ctc.search"), LazyModule("one_pass.search")
     joined_parts, looked_up = LazyModule("decoding.joined_parts"), LazyModule("inputs.looked_up")
     forced, guides, prompts = map(LazyModule, ("search.forced", "fusion.guides", "language_models.prompts"))
-    plain_pass = LazyModule("one_pass.plain_pass")
+    plain_pass, cancellation = LazyModule("one_pass.plain_pass"), LazyModule("search.cancellation")
     output_search = LazyModule("several_outputs.search")
     union_search = LazyModule("varied_beams.union_search")
 
@@ -74,7 +73,7 @@ class Decoding:
         self, manifest: Manifest, model: StepModel[Any], workers: Workers | None, options: DecodingOptions
     ) -> None:
         self.manifest = manifest
-        self.model = cancellable(model, options.cancel)
+        self.model = model if options.cancel is None else cancellation.cancellable(model, options.cancel)
         self.options = options
         self._workers = workers if allow_sharing(options) else None
         self.plan = make_plan(options, manifest)
@@ -89,12 +88,9 @@ class Decoding:
         builders = {search.name: ResultBuilder(search.manifest, search.options) for search in self._further}
         self.result_builder = ResultBuilder(manifest, options, builders)
         self._readers = RowReader.of(manifest, LengthLimit(options.max_source_length, options.on_long))
-        self._lexicon = None
-        if options.lexicon is not None:
-            self._lexicon = looked_up.looked_up(options, manifest.source_vocabulary)
-        self._confidence = None
-        if options.return_confidence or options.return_top_tokens:
-            self._confidence = confidences.confidence_rule(options, manifest)
+        self._lexicon = None if options.lexicon is None else looked_up.looked_up(options, manifest.source_vocabulary)
+        weighs = options.return_confidence or options.return_top_tokens
+        self._confidence = confidences.confidence_rule(options, manifest) if weighs else None
         self._plain: plain_pass.PlainPass | None = None
         if nominators(self.model):
             union_search.check_union(options)
@@ -115,13 +111,7 @@ class Decoding:
         return Results(self.results(request)).by("steps" if obstacles else "graph", obstacles)
 
     def _plain_results(self, plain: plain_pass.PlainPass, rows: plain_pass.Rows, first: int) -> list[Result]:
-        try:
-            best = plain.best(rows)
-        except Exception as error:
-            failure = failure_of(error, range(first, first + len(rows.ids)), rows.ids.shape[1])
-            if failure is None:
-                raise
-            raise failure from error
+        best = compute_all(plain.best, rows, range(first, first + len(rows.ids)), rows.ids.shape[1])
         return self.result_builder.plain(rows, best)
 
     def obstacles(self, prefix: bool) -> list[str]:
@@ -187,7 +177,7 @@ class Decoding:
     def stoppable(self, signal: CancelSignal) -> Decoding:
         """Return the same, but that a search ends with an error once a signal is set."""
         other = copy.copy(self)
-        other.model = stoppable(self.model, signal)
+        other.model = cancellation.stoppable(self.model, signal)
         return other
 
     def plan_from(self, first: int) -> SearchPlan:
@@ -300,7 +290,7 @@ class Decoding:
             return self.search(batches, plan, apart=apart)
         parts, theirs = shared
         stop = Event()
-        model = stoppable(cancellable(theirs, self.options.cancel), stop)
+        model = cancellation.stoppable(cancellation.cancellable(theirs, self.options.cancel), stop)
         return iter(workers.map(lambda batch: list(self.search([batch], plan, apart=apart, model=model)), parts, stop))
 
     def _alternatives(self, request: Request, plan: SearchPlan) -> list[Result]:

@@ -9,9 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from s2s_runtime.ort.sessions import import_onnxruntime
-from s2s_runtime.ort.tensors import OrtValue, Tensor
-
-Session = Any  # onnxruntime ships no types
+from s2s_runtime.ort.tensors import OrtValue, Session, Tensor
 
 
 class Device:

@@ -10,18 +10,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.errors import InputError
-from s2s_runtime.ort.device import Device, Session, bound
+from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.ort.pace import Pace
 from s2s_runtime.ort.step_buffers import HostBuffers, Ports
-from s2s_runtime.ort.tensors import States, Tensor
+from s2s_runtime.ort.tensors import Session, States, Tensor
 from s2s_runtime.search.step_model import CHOICES, BeamSteps, BeamWriting, Choice, Drawing, StepOutput, Writing, Written
+
+if TYPE_CHECKING:
+    from s2s_runtime.ort import device as devices
+else:
+    devices = LazyModule("ort.device")
 
 
 class OnnxStepModel:
@@ -50,7 +55,7 @@ class OnnxStepModel:
         rows_alone: int = 0,
     ) -> None:
         stays = device[0] != "cpu" if on_device is None else on_device
-        self._device = Device(device) if stays else None
+        self._device = devices.Device(device) if stays else None
         self._ports = Ports.of(manifest)
         self._source_names = [tensor.name for tensor in manifest.source.inputs]
         self._carried = {tensor.name: tuple(tensor.shape) for tensor in (*manifest.states, *manifest.memory)}
@@ -155,7 +160,7 @@ class OnnxStepModel:
             held = {key: Tensor.of(array).value for key, array in inputs.items()}
             held |= {key: tensor.value for key, tensor in named}
             written = {key: tensor.value for key, tensor in zip(ports.next_states, states.free, strict=True)}
-            binding = bound(session, held, written)
+            binding = devices.bound(session, held, written)
             for key in outputs:
                 binding.bind_output(key, "cpu")
             session.run_with_iobinding(binding)

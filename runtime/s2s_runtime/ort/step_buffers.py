@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from s2s_runtime.bundle.manifest import Manifest
-from s2s_runtime.ort.device import Session, bound
-from s2s_runtime.ort.tensors import States, Tensor
+from s2s_runtime.lazy_modules import LazyModule
+from s2s_runtime.ort.tensors import Session, States, Tensor
 from s2s_runtime.search.step_model import StepOutput
+
+if TYPE_CHECKING:
+    from s2s_runtime.ort import device
+else:
+    device = LazyModule("ort.device")
 
 
 class Ports(NamedTuple):
@@ -60,8 +65,8 @@ class Ports(NamedTuple):
             inputs[self.feed] = fed.value
         first, second = states.sets
         return (
-            bound(session, inputs | _named(self.states, first), outputs | _named(self.next_states, second)),
-            bound(session, inputs | _named(self.states, second), outputs | _named(self.next_states, first)),
+            device.bound(session, inputs | _named(self.states, first), outputs | _named(self.next_states, second)),
+            device.bound(session, inputs | _named(self.states, second), outputs | _named(self.next_states, first)),
         )
 
 

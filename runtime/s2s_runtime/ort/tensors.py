@@ -12,6 +12,7 @@ from s2s_runtime.ort.sessions import import_onnxruntime
 from s2s_runtime.search.step_model import StepOutput
 
 OrtValue = Any  # onnxruntime ships no types
+Session = Any
 
 
 class Tensor:

@@ -7,19 +7,24 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from s2s_runtime.array_types import Floats, Ints
+from s2s_runtime.array_types import Floats, Ints, doubled
 from s2s_runtime.inputs.batch import Batch
+from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.results import FinishReason
 from s2s_runtime.search.finished import EndedSequence, rank
 from s2s_runtime.search.graph_search import GraphSearch, SentenceHypotheses
-from s2s_runtime.search.history import doubled
 from s2s_runtime.search.plan import SearchPlan
-from s2s_runtime.search.sampling import Draws
 from s2s_runtime.search.step_model import StatesT, Writing, WritingModel, Written
+
+if TYPE_CHECKING:
+    from s2s_runtime.search import sampling
+else:
+    sampling = LazyModule("search.sampling")
 
 _FIRST_CAPACITY = 64
 
@@ -33,7 +38,7 @@ class GraphGreedy(GraphSearch[StatesT]):
     def __init__(self, model: WritingModel[StatesT], batch: Batch, plan: SearchPlan) -> None:
         super().__init__(model, batch, plan)
         self._ended: dict[int, list[EndedSequence]] = defaultdict(list)  # of sentences with several samples
-        self._draws = None if plan.sampler is None else Draws(plan.sampler, len(batch), plan.num_hypotheses)
+        self._draws = None if plan.sampler is None else sampling.Draws(plan.sampler, len(batch), plan.num_hypotheses)
         if plan.num_hypotheses > 1:
             self.sentences = self.sentences.repeat(plan.num_hypotheses)
             self.going = np.ones(len(self.sentences), np.bool_)

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, TypeVar
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from s2s_runtime.array_types import Floats, Ints
+from s2s_runtime.array_types import Floats, Ints, doubled
 from s2s_runtime.constraints.automaton import Automaton, Places, advance_places, start_places
 
 _FIRST_CAPACITY: Final = 32
-_Number = TypeVar("_Number", np.float32, np.int64)
 
 
 class History:
@@ -82,8 +80,3 @@ class History:
             None if self._scores is None else self._scores[row, :length].copy(),
             None if self._attention is None else self._attention[row, :length].copy(),
         )
-
-
-def doubled(array: NDArray[_Number]) -> NDArray[_Number]:
-    """Return the array with room for twice as many steps in its second axis."""
-    return np.concatenate([array, np.zeros_like(array)], axis=1)

@@ -6,7 +6,6 @@ own: this module passes texts and pieces through and tells which of its ids is w
 
 from __future__ import annotations
 
-import base64
 import importlib
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
@@ -127,7 +126,8 @@ class PieceModel:
 
 def to_base64(content: bytes) -> str:
     """Return a model as it stands in `vocab.json`."""
-    return base64.b64encode(content).decode("ascii")
+    encoded: bytes = importlib.import_module("base64").b64encode(content)  # here: most vocabularies have no model
+    return encoded.decode("ascii")
 
 
 def read_model(fields: Fields, folder: Path | None) -> bytes | None:
@@ -148,9 +148,11 @@ def read_model(fields: Fields, folder: Path | None) -> bytes | None:
             fields.problem("model_file", f"expected a sentencepiece model beside vocab.json: {error}")
     elif text is not None:
         try:
-            return base64.b64decode(text, validate=True)
+            content: bytes = importlib.import_module("base64").b64decode(text, validate=True)
         except ValueError as error:
             fields.problem("model", f"expected a sentencepiece model in base64: {error}")
+        else:
+            return content
     return None
 
 

@@ -43,6 +43,9 @@ def test_unknown_options_are_errors():
         ("clip_norm", float("inf"), "clip_norm: expected a number of at least 0, got inf"),
         ("seed", 2**32, "seed: expected an integer from 0 to 4294967295, got 4294967296"),
         ("digits", 19, "digits: expected an integer from 1 to 18, got 19"),
+        ("accumulation", 0, "accumulation: expected an integer of at least 1, got 0"),
+        ("r_drop", -1, "r_drop: expected a number of at least 0, got -1"),
+        ("word_dropout", 1, "word_dropout: expected a number of at least 0 and below 1, got 1"),
         ("max_minutes", -1, "max_minutes: expected a number above 0, got -1"),
         ("label_smoothing", -0.1, "label_smoothing: expected a number of at least 0 and below 1, got -0.1"),
     ],
@@ -58,6 +61,12 @@ def test_values_out_of_range_name_the_option_the_value_and_what_is_allowed(optio
     ("options", "message"),
     [
         ({"kind": "repeat-vector", "attention": "dot"}, "attention: no meaning with model 'repeat-vector', as its dec"),
+        ({"r_drop": 1.0}, "r_drop: two passes without dropout don't differ, expected dropout or word_dropout above 0"),
+        (
+            {"r_drop": 1.0, "dropout": 0.1, "kind": "ctc"},
+            "r_drop: no meaning with model 'ctc', as its loss is over all",
+        ),
+        ({"accumulation": 2, "devices": 2}, "devices, accumulation: expected one of them; together they weren't tried"),
         ({"padding": "space", "source_unit": "word"}, "'space' needs characters on both sides, got units 'word'"),
     ],
 )

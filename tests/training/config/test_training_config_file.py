@@ -39,7 +39,7 @@ def test_recipes_are_configurations(recipe):
         ("epochs = 3\n", "unknown section or option 'epochs'"),
         ("[fit]\nepoch = 3\nunits = 4\n", "[fit] has no option 'epoch'; did you mean 'epochs'?"),
         ("[fit]\nepoch = 3\nunits = 4\n", "; [fit] has no option 'units'; it belongs into [model]"),
-        ("[fit]\nxyz = 3\n", "[fit] has no option 'xyz'; it has average, backup_steps, batch_size"),
+        ("[fit]\nxyz = 3\n", "[fit] has no option 'xyz'; it has accumulation, average, backup_steps"),
     ],
 )
 def test_bad_files_are_named_with_what_is_wrong(content, message, tmp_path):

@@ -103,3 +103,82 @@ def test_metrics_are_exact_means_however_batches_are_cut():
         right += (y.argmax(-1) == target[1:]).tolist()
     assert figures["cross_entropy"] == pytest.approx(np.mean(nats), rel=1e-5)
     assert figures["token_accuracy"] == pytest.approx(np.mean(right), rel=1e-5)
+
+
+def small_model(**options):
+    from s2s_training.models.encoder_decoder import build_model
+
+    return build_model(ModelConfig(**{"units": 3, "embedding": 3, "cell": "gru"} | options), IDS)
+
+
+SOURCE, TARGET = np.array([[3, 4, 5], [6, 7, 0], [8, 3, 3], [4, 0, 0]]), np.array([[2, 4, 5, 3]] * 4)
+BATCH = ((SOURCE, TARGET[:, :-1]), TARGET[:, 1:], np.ones((4, 3), np.float32))
+
+
+def test_accumulated_batches_are_one_large_one():
+    """Two halves of a batch, each with as many steps, move weights as the whole does."""
+    from s2s_training.fit.compiling import compile_model
+
+    whole, halves = small_model(), small_model()
+    halves.set_weights(whole.get_weights())
+    compile_model(whole, FitConfig(learning_rate=0.1), IDS)
+    compile_model(halves, FitConfig(learning_rate=0.1, accumulation=2), IDS)
+    for _ in range(2):
+        whole.train_on_batch(*BATCH)
+        before = halves.get_weights()
+        for part in (slice(0, 2), slice(2, 4)):
+            for own, first in zip(halves.get_weights(), before, strict=True):
+                np.testing.assert_array_equal(own, first)  # nothing moves before the last of them
+            (source, target), labels, weights = BATCH
+            halves.train_on_batch((source[part], target[part]), labels[part], weights[part])
+    for one, other in zip(whole.get_weights(), halves.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-5)
+
+
+def test_r_drop_is_half_the_published_sum():
+    """Of the two passes that the model makes, by their own probabilities; a weight of 0 leaves the mean of losses."""
+    import keras
+
+    from s2s_training.fit.compiling import compile_model
+    from s2s_training.fit.r_drop import TwiceThroughModel
+
+    plain = small_model(dropout=0.4)
+    model = TwiceThroughModel(plain, 3.0, "mean_with_sample_weight")
+    passes, own = [], model.call
+
+    def kept(*given, **named):
+        passes.append(own(*given, **named))
+        return passes[-1]
+
+    model.call = kept
+    compile_model(model, FitConfig(), IDS)
+    model.run_eagerly = True
+    inputs, labels, weights = BATCH
+    weights = weights * np.array([[1.0], [1], [1], [0]], np.float32)
+    loss = model.train_on_batch(inputs, labels, weights, return_dict=True)["loss"]
+    first, second = (np.asarray(each, np.float64)[:3] for each in passes[-2:])
+    nats = [-np.log(np.take_along_axis(each, labels[:3, :, None], -1)).mean() for each in (first, second)]
+    divergences = ((first - second) * (np.log(first) - np.log(second))).sum(-1).mean()
+    assert divergences > 1e-4
+    assert float(loss) == pytest.approx(sum(nats) / 2 + 3.0 * divergences / 4, rel=1e-4)
+    assert float(model.test_on_batch(inputs, labels, weights, return_dict=True)["loss"]) == pytest.approx(
+        float(keras.losses.SparseCategoricalCrossentropy()(labels[:3], plain([each[:3] for each in inputs]))), rel=1e-4
+    )
+
+
+def test_word_dropout_drops_whole_symbols():
+    """In training, on either side; vectors of one symbol are dropped together or not at all."""
+    import keras
+
+    model = small_model(word_dropout=0.5)
+    for side in ("source", "target"):
+        dropping = next(
+            layer
+            for layer in model.layers
+            if isinstance(layer, keras.layers.Dropout) and side in layer.input._keras_history.operation.name
+        )
+        rows = np.asarray(dropping(np.ones((40, 5, 3), np.float32), training=True))
+        assert set(np.unique(rows)) == {0.0, 2.0}
+        assert (rows.min(axis=-1) == rows.max(axis=-1)).all()
+        assert 0.3 < (rows == 0).mean() < 0.7
+        np.testing.assert_array_equal(dropping(rows), rows)

@@ -58,8 +58,17 @@ class FitConfig:
     clip_norm: Annotated[float, Option(panel=PANEL, at_least=0)] = 1.0
     """Largest norm of gradients; 0 = any. The norm is that of all of them together."""
 
+    accumulation: Annotated[int, Option(panel=PANEL, at_least=1)] = 1
+    """Batches for each step of the optimizer, which takes the mean of their gradients: as if a batch were so many times
+    as large, in the memory of one. Each batch counts the same, however many symbols it has."""
+
     label_smoothing: Annotated[float, Option(panel=PANEL, at_least=0, below=1)] = 0.0
     """Share spread over all symbols. It is taken from the distribution that targets stand for."""
+
+    r_drop: Annotated[float, Option(panel=PANEL, at_least=0)] = 0.0
+    """Weight of how much two passes with other dropout differ. Each batch goes through the model twice, and the mean of
+    both losses grows by this times half the mean of both Kullback-Leibler divergences (R-Drop, Liang et al. 2021, half
+    of their sum). It takes twice the time, and needs dropout."""
 
     average: Annotated[float, Option(panel=PANEL, at_least=0, below=1)] = 0.0
     """Decay of the moving average of the weights; 0 = none. The average is exponential; validation, and the model that
@@ -109,6 +118,17 @@ class FitConfig:
             problems.append(f"devices: expected at most batch_size = {self.batch_size}, got {self.devices}")
         if not problems and self.devices > 1 and self.mixed_precision:
             problems.append("devices, mixed_precision: expected one of them; together they weren't tried")
+        if not problems:
+            problems += [
+                f"{name}, {other}: expected one of them; together they weren't tried"
+                for name, other, together in (
+                    ("devices", "accumulation", self.devices > 1 < self.accumulation),
+                    ("devices", "r_drop", self.devices > 1 and self.r_drop > 0),
+                    ("mixed_precision", "r_drop", self.mixed_precision and self.r_drop > 0),
+                    ("mixed_precision", "accumulation", self.mixed_precision and self.accumulation > 1),
+                )
+                if together
+            ]
         return problems
 
     @property

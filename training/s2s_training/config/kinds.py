@@ -39,7 +39,7 @@ _MEANINGLESS: Final[Mapping[Kind, Mapping[str, tuple[str, ...]]]] = {
     "ctc": {
         "it has no decoder": _DECODER,
         "it writes in the order in which it reads": ("reverse",),
-        "its loss is over all alignments": ("label_smoothing",),
+        "its loss is over all alignments": ("label_smoothing", "r_drop"),
         "its loss was not tried on several": ("devices",),
         "it reads pairs, each from the beginning": _STREAM,
         "lengths of pairs are compared in memory": ("shuffle_buffer",),
@@ -55,6 +55,7 @@ _MEANINGLESS: Final[Mapping[Kind, Mapping[str, tuple[str, ...]]]] = {
         "nothing in its windows is padding": ("padding",),
         "its text lies on the disk in any case": ("shuffle_buffer",),
         "states that are carried from batch to batch aren't kept": ("backup_steps",),
+        "each window goes through it once": ("r_drop",),
         "states are carried from batch to batch on one device": ("devices", "mixed_precision"),
     },
 }

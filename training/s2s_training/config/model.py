@@ -54,6 +54,10 @@ class ModelConfig:
     dropout: Annotated[float, Option(panel=PANEL, at_least=0, below=1)] = 0.0
     """Share of activations dropped. Dropout stands before, between and after recurrent layers."""
 
+    word_dropout: Annotated[float, Option(panel=PANEL, at_least=0, below=1)] = 0.0
+    """Share of symbols that are dropped whole: their vectors become zeros (training). So it is done with the source
+    (Sennrich et al. 2016), and with the targets that are fed, unless the decoder is fed its own outputs too."""
+
     attention: Annotated[AttentionForm, Option(panel=PANEL)] = "none"
     """How the decoder looks at the source. "dot" (encoder outputs of another size than the decoder's are projected),
     "general" (Luong et al. 2015), "additive" (Bahdanau et al. 2014), "multi-head" (Vaswani et al. 2017) or "none"."""

@@ -47,6 +47,8 @@ class TrainingConfig:
         problems = [*self.data.problems(), *self.model.problems(), *self.fit.problems()]
         if problems:
             raise ConfigError("; ".join(problems))
+        if self.fit.r_drop and not (self.model.dropout or self.model.word_dropout):
+            problems.append("r_drop: two passes without dropout don't differ, expected dropout or word_dropout above 0")
         problems += misfits(self.model.kind, self._fields())
         if self.model.padding == "space" and (self.data.source_unit, self.data.target_unit) != ("char", "char"):
             problems.append(

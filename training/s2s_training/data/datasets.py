@@ -141,7 +141,7 @@ def require_data(config: TrainingConfig) -> None:
         _check_continuous(config)
 
 
-_OF_TEXTS = frozenset({"label_smoothing", "buckets", "score"})  # of the fit section
+_OF_TEXTS = frozenset({"label_smoothing", "r_drop", "buckets", "score"})  # of the fit section
 
 
 def _check_continuous(config: TrainingConfig) -> None:

@@ -33,7 +33,7 @@ def compile_model(model: keras.Model, config: FitConfig, layout: Layout) -> None
     smoothing) and `token_accuracy` are exact means over an epoch, however batches are cut. With CTC `loss` is the mean
     over pairs, in nats for a whole target, and there are no metrics: nothing says which frame writes what.
     """
-    by_steps = "sum_over_batch_size" if layout.per_step else "mean_with_sample_weight"
+    by_steps = reduction(layout)
     ctc = layout.frames is not None
     model.compile(
         optimizer=make_optimizer(config),
@@ -43,6 +43,11 @@ def compile_model(model: keras.Model, config: FitConfig, layout: Layout) -> None
         # 0.17 s with, 0.18 s without; and it takes 10 s to compile, once per shape, where every batch has its own.
         jit_compile=False,
     )
+
+
+def reduction(layout: Layout) -> str:
+    """Return how the loss of a batch is made of those of its steps, by Keras's name for it."""
+    return "sum_over_batch_size" if layout.per_step else "mean_with_sample_weight"
 
 
 def step_metrics() -> list[keras.metrics.Metric]:
@@ -62,7 +67,9 @@ def make_optimizer(config: FitConfig) -> keras.optimizers.Optimizer:
         **clipped,
         "global_clipnorm": None if together else config.clip_norm or None,
         "use_ema": config.average > 0,
-        "ema_momentum": config.average,
+        # Keras moves the average after each batch, whether the weights moved or not: by so much less.
+        "ema_momentum": config.average ** (1 / config.accumulation),
+        "gradient_accumulation_steps": config.accumulation if config.accumulation > 1 else None,
     }
     if config.optimizer == "rmsprop":
         # Keras 3 adds epsilon inside the square root, where Keras 2's 1e-7 outside would be 1e-14: with the default the

@@ -21,9 +21,10 @@ from s2s_training.data.fitting_pairs import that_fit, with_frames
 from s2s_training.data.sentencepiece_training import piece_models
 from s2s_training.data.tf_datasets import Batches, EpochOrder, make_dataset
 from s2s_training.data.vocabulary_builder import build_vocabulary, drop_long
-from s2s_training.fit.compiling import compile_model, monitored
+from s2s_training.fit.compiling import compile_model, monitored, reduction
 from s2s_training.fit.greedy_decoder import GreedyDecoder
 from s2s_training.fit.precision import training_twin
+from s2s_training.fit.r_drop import TwiceThroughModel
 from s2s_training.models.encoder_decoder import build_model
 from s2s_training.models.one_pass import up_to_logits
 from s2s_training.runs.data_digests import Digests, digests_of_pairs, require_same_data, write_digests
@@ -74,6 +75,8 @@ class TextTask:
         self._plain = build_model(described, self.layout)
         self.model = self._plain if self.layout.frames is None else up_to_logits(self._plain)
         self.model = training_twin(self.model, config)
+        if config.r_drop:
+            self.model = TwiceThroughModel(self.model, config.r_drop, reduction(self.layout))
         compile_model(self.model, config, self.layout)
         sizes = (self.layout.source_size, self.layout.target_size, f"{self.model.count_params():,}")
         logger.info("%d source and %d target symbols, %s parameters", *sizes)

@@ -11,7 +11,7 @@ from keras import layers, ops, tree
 
 from s2s_training.config.model import ModelConfig
 from s2s_training.layers.recurrent_cells import RECURRENT_CELLS
-from s2s_training.models.encoder_stack import after_layer, dropped
+from s2s_training.models.encoder_stack import after_layer, dropped, read
 
 _NAME: Final = "language_model"
 Recurrent = Callable[[int, Any], Any]
@@ -67,7 +67,7 @@ def _stack(ids: Any, config: ModelConfig, symbols: int, recurrent: Recurrent) ->
         )
     else:
         embedding = layers.Embedding(symbols, config.embedding, initial, name=name)
-    output = dropped(embedding(ids), config)
+    output = read(embedding(ids), config)
     for number in range(1, config.decoder_layers + 1):
         given = output
         output = dropped(after_layer(given, recurrent(number, given), config), config)

@@ -27,6 +27,7 @@ from s2s_training.models.encoder_stack import (
     encode,
     encoder_layer,
     memory_for_dot,
+    read,
     source_context,
 )
 from s2s_training.models.feedback_decoder import decode
@@ -129,7 +130,7 @@ def _target(config: ModelConfig, layout: Layout) -> tuple[Any, Any, Any]:
         name="target_embedding",
     )
     vectors = embedding(ids)
-    return ids, dropped(zero_at_padding(vectors, ids) if config.padding == "zeros" else vectors, config), embedding
+    return ids, read(zero_at_padding(vectors, ids) if config.padding == "zeros" else vectors, config), embedding
 
 
 def _peek(embedded: Any, states: list[LayerStates], config: ModelConfig) -> Any:

@@ -126,6 +126,18 @@ def memory_for_dot(memory: Any, config: ModelConfig) -> Any:
     return layers.Dense(config.decoder_width, use_bias=False, name="attention_memory")(memory)
 
 
+def read(vectors: Any, config: ModelConfig) -> Any:
+    """Return the vectors (batch, time, features) of symbols as a model reads them, after both kinds of dropout."""
+    return dropped(word_dropped(vectors, config), config)
+
+
+def word_dropped(vectors: Any, config: ModelConfig) -> Any:
+    """Return the vectors (batch, time, features) of symbols, in training some of them zeros where that is asked for."""
+    if not config.word_dropout:
+        return vectors
+    return layers.Dropout(config.word_dropout, noise_shape=(None, None, 1))(vectors)
+
+
 def dropped(vectors: Any, config: ModelConfig) -> Any:
     """Return the vectors after dropout, where there is any."""
     return layers.Dropout(config.dropout)(vectors) if config.dropout else vectors

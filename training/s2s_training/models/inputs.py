@@ -9,7 +9,7 @@ from keras import layers, ops
 
 from s2s_training.config.model import ModelConfig
 from s2s_training.data.arrays import Layout
-from s2s_training.models.encoder_stack import dropped
+from s2s_training.models.encoder_stack import read, word_dropped
 
 
 def input_vectors(name: str, size: int, config: ModelConfig, layout: Layout, *, frames: int = 1) -> tuple[Any, Any]:
@@ -31,10 +31,10 @@ def input_vectors(name: str, size: int, config: ModelConfig, layout: Layout, *, 
         initial = keras.initializers.RandomNormal(stddev=1.0)
         embedding = layers.Embedding(size, config.embedding, initial, mask_zero=masked, name=f"{name}_embedding")
         vectors = embedding(_repeated(ids, frames))
-        return ids, dropped(zero_at_padding(vectors, ids) if config.padding == "zeros" else vectors, config)
+        return ids, read(zero_at_padding(vectors, ids) if config.padding == "zeros" else vectors, config)
     one_hot = keras.Input((length, size), name=name)
     rows = _repeated(one_hot, frames)
-    return one_hot, layers.Masking(name=f"{name}_mask")(rows) if masked else rows
+    return one_hot, word_dropped(layers.Masking(name=f"{name}_mask")(rows) if masked else rows, config)
 
 
 def zero_at_padding(vectors: Any, ids: Any) -> Any:
