@@ -15,7 +15,7 @@ PROJECTS := $(wildcard */pyproject.toml)
 JAVASCRIPT := runtime/javascript
 JAVASCRIPT_CASES := .cache/javascript
 
-.PHONY: help setup test official fuzz lint types demo docs tables architecture pictures screenshots clean test-runtime test-lowest test-newest test-lowest-export test-newest-export test-javascript test-browser test-ray test-spark test-platforms test-load bench-batch bench-deploy wheels parity bench bench-export bench-peers bench-serve bench-streaming \
+.PHONY: help setup test official fuzz lint types demo docs tables architecture pictures screenshots clean test-runtime test-lowest test-newest test-lowest-export test-newest-export test-javascript test-browser test-ray test-spark test-platforms test-load bench-batch bench-deploy wheels parity bench bench-export bench-gpu bench-peers bench-serve bench-streaming \
 	recipe-translator recipe-words recipe-words-baseline recipe-pronunciation recipe-cmudict recipe-addition \
 	recipe-curves recipe-language-model recipe-tagger recipe-pronunciation-one-pass
 
@@ -187,6 +187,10 @@ bench: $(VENV)/.installed ## Time the runtime alone: latency and throughput, gre
 	$(BIN)/python benchmarks/own.py
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/option_costs.py
+
+bench-gpu: ROUNDS ?= 7
+bench-gpu: $(VENV)/.installed ## Time the paths of GPUs beside PyTorch on CUDA; without a GPU, try them on the CPU
+	$(BIN)/python benchmarks/gpu.py --rounds $(ROUNDS)
 
 bench-export: $(VENV)/.installed ## How time and memory of an export grow with the model, over four sizes
 	$(BIN)/python benchmarks/export_growth.py

@@ -127,14 +127,13 @@ def missing_files(plan: Plan) -> str:
     return ""
 
 
-def prepare_in_process(folder: Path, case: str, plan: Plan | None = None, *, int8: bool = True) -> None:
+def prepare_in_process(folder: Path, case: str, plan: Plan | None = None, *, fewer_bits: str = "int8") -> None:
     """Run `prepare.py` in a process of its own: TensorFlow's threads must not stay beside what is timed.
 
     Raises:
         subprocess.CalledProcessError: it failed, and has said why.
     """
-    command = [sys.executable, str(HERE / "prepare.py"), str(folder), "--case", case]
-    command += [] if int8 else ["--no-int8"]
+    command = [sys.executable, str(HERE / "prepare.py"), str(folder), "--case", case, "--fewer-bits", fewer_bits]
     given = [("--model", plan.model), ("--pairs", plan.pairs)] if plan and case == "text" else []
     for option, path in given:
         command += [] if path is None else [option, str(path.resolve())]
@@ -150,7 +149,7 @@ def canonical_bundle() -> Iterator[Path]:
     """
     with tempfile.TemporaryDirectory() as folder:
         try:
-            prepare_in_process(Path(folder), "canonical", int8=False)
+            prepare_in_process(Path(folder), "canonical", fewer_bits="none")
         except subprocess.CalledProcessError as error:
             raise typer.Exit(1) from error
         yield Path(folder) / BUNDLE_FOLDER
@@ -171,7 +170,8 @@ def compare_case(folder: Path, name: str, case: Case, plan: Plan, progress: Call
         subprocess.CalledProcessError: an environment or the model could not be made.
     """
     progress("preparing the model and its bundles")
-    prepare_in_process(folder, name, plan)
+    fewer = "float16" if any("float16" in peer for peer in case.peers) else "int8"
+    prepare_in_process(folder, case.prepared or name, plan, fewer_bits=fewer)
     problem = Problem.read(folder)
     workers, described = [], {}
     with ExitStack() as stack:

@@ -5,7 +5,7 @@ Needs TensorFlow, Keras and the exporter; `compare.py` runs it in a process of i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +14,7 @@ import typer
 from measuring.cases import BEAM_SIZE
 from peers.interface import (
     BUNDLE_FOLDER,
+    FLOAT16_FOLDER,
     INT8_FOLDER,
     PLAIN_FILE,
     PRODUCTS_FILE,
@@ -27,6 +28,15 @@ from problems import attentional, canonical, tagger
 if TYPE_CHECKING:
     from s2s_runtime.vocabulary.vocabulary_file import VocabularyFile
 
+Reduced = Mapping[str, Mapping[str, Any]]
+"""By the folder of a bundle of fewer bits the options that make it."""
+
+REDUCED: Mapping[str, Reduced] = {
+    "int8": {INT8_FOLDER: {"quantize": "int8"}},
+    "float16": {FLOAT16_FOLDER: {"dtype": "float16"}},
+    "none": {},
+}
+
 SENTENCES, SEARCHED, TEXT_SENTENCES = 256, 32, 10_000
 ATTENTION = attentional.Size(source=71, target=93, units=256, layers=1, embedding=256)
 WORDS = attentional.Size(source=8000, target=8000, units=512, layers=2, embedding=512)
@@ -37,25 +47,26 @@ def prepare(
     case: Annotated[str, typer.Option(help="Case, see cases.py.")] = "canonical",
     model: Annotated[Path | None, typer.Option(help="A trained canonical translator; for case text.")] = None,
     pairs: Annotated[Path | None, typer.Option(help="Pairs (TSV) whose sources are decoded; for case text.")] = None,
-    int8: Annotated[bool, typer.Option(help="Write the bundle with weights of 8 bits, too.")] = True,
+    fewer_bits: Annotated[str, typer.Option(help="Of the second bundle: int8, float16 or none.")] = "int8",
 ) -> None:
-    """Write weights.npz, problem.json, model.s2s, model-int8.s2s (of no tagger) and, where asked of, other graphs."""
+    """Write weights.npz, problem.json, model.s2s, one of fewer bits (no tagger) and, where asked of, other graphs."""
+    fewer = REDUCED[fewer_bits]
     from s2s_training.quiet_import import import_quietly
 
     import_quietly()
     if case == "text":
         if model is None or pairs is None:
             raise typer.BadParameter("case text: expected --model and --pairs")
-        _prepare_text(folder, model, pairs, int8)
+        _prepare_text(folder, model, pairs, fewer)
     elif case in ("attention", "words"):
-        _prepare_attention(folder, ATTENTION if case == "attention" else WORDS, int8)
+        _prepare_attention(folder, ATTENTION if case == "attention" else WORDS, fewer)
     elif case == "tagger":
         _prepare_tagger(folder)
     else:
-        _prepare_canonical(folder, 1024 if case == "large" else 256, int8)
+        _prepare_canonical(folder, 1024 if case == "large" else 256, fewer)
 
 
-def _prepare_canonical(folder: Path, units: int, int8: bool) -> None:
+def _prepare_canonical(folder: Path, units: int, fewer: Reduced) -> None:
     weights = canonical.random_weights(units, seed=1)
     weights.write(folder)
     sources, expected = canonical.random_sources(weights, canonical.START_ID, SENTENCES, seed=2)
@@ -74,7 +85,7 @@ def _prepare_canonical(folder: Path, units: int, int8: bool) -> None:
     )
     problem.write(folder)
     _write_products(products, folder / PRODUCTS_FILE)
-    _export_canonical(weights, problem, canonical.END_ID, folder, int8)
+    _export_canonical(weights, problem, canonical.END_ID, folder, fewer)
 
 
 def _prepare_tagger(folder: Path) -> None:
@@ -105,14 +116,14 @@ def _prepare_tagger(folder: Path) -> None:
         Vocabulary("symbol", symbols[1]),
         PaddingPolicy(masked=False, id=0, length=tagger.LENGTH),
     )
-    _export(lambda: build_tagger(weights), folder, int8=False, vocabulary=vocabulary)
+    _export(lambda: build_tagger(weights), folder, {}, vocabulary=vocabulary)
     model, signature = build_tagger(weights), [tf.TensorSpec((None, None), tf.int32, name="words")]
     called = tf.function(lambda words: model(words, training=False), input_signature=signature)
     plain, _ = tf2onnx.convert.from_function(called, signature, opset=18)
     (folder / PLAIN_FILE).write_bytes(plain.SerializeToString())
 
 
-def _prepare_text(folder: Path, model: Path, pairs: Path, int8: bool) -> None:
+def _prepare_text(folder: Path, model: Path, pairs: Path, fewer: Reduced) -> None:
     """Real sentences and a trained model: the first that it can read, that fit, and that stay clear of ties."""
     weights, vocabulary = _trained(model)
     weights.write(folder)
@@ -142,10 +153,10 @@ def _prepare_text(folder: Path, model: Path, pairs: Path, int8: bool) -> None:
         expected={1: tokens[clear]},
     )
     problem.write(folder)
-    _export_canonical(weights, problem, end, folder, int8)
+    _export_canonical(weights, problem, end, folder, fewer)
 
 
-def _prepare_attention(folder: Path, size: attentional.Size, int8: bool) -> None:
+def _prepare_attention(folder: Path, size: attentional.Size, fewer: Reduced) -> None:
     weights = attentional.random_weights(size, seed=1)
     weights.write(folder)
     sources, expected = attentional.choose(weights, size, SENTENCES, SEARCHED, BEAM_SIZE)
@@ -165,7 +176,7 @@ def _prepare_attention(folder: Path, size: attentional.Size, int8: bool) -> None
     _export(
         lambda: _attention_model(weights, size),
         folder,
-        int8,
+        fewer,
         start_id=attentional.START_ID,
         end_ids=(attentional.END_ID,),
         max_length=attentional.STEPS,
@@ -268,13 +279,13 @@ def _read_sources(pairs: Path, vocabulary: VocabularyFile, length: int, count: i
     return found
 
 
-def _export_canonical(weights: Weights, problem: Problem, end: int, folder: Path, int8: bool) -> None:
+def _export_canonical(weights: Weights, problem: Problem, end: int, folder: Path, fewer: Reduced) -> None:
     from peers.keras_tutorial import build_training_model
 
     _export(
         lambda: build_training_model(weights),
         folder,
-        int8,
+        fewer,
         start_id=problem.start_id,
         end_ids=(end,),
         padding=str(problem.padding_id),
@@ -284,14 +295,14 @@ def _export_canonical(weights: Weights, problem: Problem, end: int, folder: Path
     )
 
 
-def _export(build: Callable[[], Any], folder: Path, int8: bool, **options: Any) -> None:
-    """Return the bundle, and the one with weights of 8 bits."""
+def _export(build: Callable[[], Any], folder: Path, fewer: Reduced, **options: Any) -> None:
+    """Write the bundle, and those of fewer bits."""
     from s2s_export.exporter import export
     from s2s_export.options import ExportOptions
 
     export(build(), folder / BUNDLE_FOLDER, ExportOptions(**options))
-    if int8:
-        export(build(), folder / INT8_FOLDER, ExportOptions(**options, quantize="int8"))
+    for name, how in fewer.items():
+        export(build(), folder / name, ExportOptions(**options, **how))
 
 
 def _write_products(products: list[tuple[int, int, int]], path: Path) -> None:

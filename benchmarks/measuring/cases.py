@@ -40,6 +40,7 @@ class Case:
         title: in words.
         peers: modules in `peers/`, a variant after a colon; the order of the tables.
         cells: how they are called.
+        prepared: which model `prepare.py` makes; "" = that of the case's name.
         unit: "step" = microseconds per decoding step of the whole batch; "batch" = milliseconds per batch;
             "sentences" = sentences per second.
     """
@@ -48,6 +49,7 @@ class Case:
     peers: tuple[str, ...]
     cells: tuple[Cell, ...]
     unit: Unit
+    prepared: str = ""
 
 
 _OURS = ("ours", "ours:int8")
@@ -86,3 +88,27 @@ CASES = {
         "batch",
     ),
 }
+
+DEVICES = ("cuda", "host")
+"""Where the paths of GPUs run: on one, or, to try them without, on the CPU as if its memory were a device's."""
+
+
+def device_cases(device: str) -> dict[str, Case]:
+    """Return the cases of `gpu.py`: whole graphs, search step by step, and float16, beside PyTorch on the same device.
+
+    Args:
+        device: one of `DEVICES`.
+    """
+    ours = tuple(f"ours:{device}{way}" for way in ("", "-steps", "-float16"))
+    return {
+        "gpu-canonical": Case(
+            "the canonical translator, 256 units", (f"torch_eager:{device}", *ours), _BATCHES, "step", "canonical"
+        ),
+        "gpu-attention": Case(
+            "attention with input feeding, 256 units",
+            (f"torch_attention:{device}", *ours),
+            _SEARCHES,
+            "batch",
+            "attention",
+        ),
+    }

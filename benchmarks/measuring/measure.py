@@ -52,7 +52,7 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
-                env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"},
+                env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2", "JAX_PLATFORMS": "cpu"} | _gpus(name),
             )
 
     def ask(self, **request: object) -> dict[str, Any]:
@@ -103,6 +103,11 @@ class Worker:
     def close(self) -> None:
         """End the process."""
         self._process.communicate()
+
+
+def _gpus(peer: str) -> dict[str, str]:
+    """Return the variable that hides GPUs from peers that are timed on the CPU."""
+    return {} if ":cuda" in peer else {"CUDA_VISIBLE_DEVICES": "-1"}
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-PROBLEM_FILE, BUNDLE_FOLDER, INT8_FOLDER = "problem.json", "model.s2s", "model-int8.s2s"
+PROBLEM_FILE, BUNDLE_FOLDER = "problem.json", "model.s2s"
+INT8_FOLDER, FLOAT16_FOLDER = "model-int8.s2s", "model-float16.s2s"
 PRODUCTS_FILE, PLAIN_FILE = "products.onnx", "plain.onnx"
 
 SOURCE_SYMBOL, TARGET_SYMBOL = "word{}", "TAG{}"

@@ -3,34 +3,48 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
 import s2s_runtime
-from peers.interface import BUNDLE_FOLDER, INT8_FOLDER, Ids, Problem
+from peers.interface import BUNDLE_FOLDER, FLOAT16_FOLDER, INT8_FOLDER, Ids, Problem, UnavailableError
+from s2s_runtime.bundle.manifest_file import read_manifest
+from s2s_runtime.bundle.storage import FolderFiles
+from s2s_runtime.opening.step_models import open_step_model
+from s2s_runtime.options.types import Engine
+from s2s_runtime.ort.sessions import SessionSettings
 
-_INT8 = "weights of 8 bits"
+_REDUCED = {
+    "int8": (INT8_FOLDER, "weights of 8 bits"),
+    "float16": (FLOAT16_FOLDER, "numbers of 16 bits"),
+}
+_PLACES = {"cuda": "CUDA", "host": "the paths of a device, on the CPU"}
 
 
 class Ours:
     """`Model.generate`, texts and result objects included, all options as they are but the stop rule.
 
     Args:
-        int8: whether the bundle with weights of 8 bits is decoded.
+        ways: how it decodes: "int8" or "float16", a bundle of fewer bits; "cuda", on a GPU; "host", on the CPU by the
+            paths of a GPU; "steps", step by step.
     """
 
     batch_sizes = None
 
-    def __init__(self, *, int8: bool) -> None:
-        self._folder = INT8_FOLDER if int8 else BUNDLE_FOLDER
-        self.title = "s2s_runtime, int8" if int8 else "s2s_runtime"
-        self.may_differ = dict.fromkeys((1, 5), _INT8) if int8 else {}
+    def __init__(self, ways: Sequence[str]) -> None:
+        self._place = next((way for way in ways if way in _PLACES), None)
+        self._engine: Engine = "steps" if "steps" in ways else "auto"
+        self._folder, reason = next((_REDUCED[way] for way in ways if way in _REDUCED), (BUNDLE_FOLDER, ""))
+        self.title = ", ".join(["s2s_runtime", *(_PLACES.get(way, way) for way in ways)])
+        self.may_differ = dict.fromkeys((1, 5), reason) if reason else {}
 
     def versions(self) -> dict[str, str]:
         """Versions of all that the runtime needs."""
-        return {name: version(name) for name in ("s2s-runtime", "onnxruntime", "numpy")}
+        onnxruntime = "onnxruntime-gpu" if self._place == "cuda" else "onnxruntime"
+        return {name: version(name) for name in ("s2s-runtime", onnxruntime, "numpy")}
 
     def threads(self) -> int:
         """Onnxruntime's default: one per core."""
@@ -39,9 +53,21 @@ class Ours:
     def load(self, folder: Path, threads: int | None) -> None:
         """Load the bundle."""
         self._threads = threads or os.cpu_count() or 1
-        self._model = s2s_runtime.load(folder / self._folder, intra_op_threads=threads)
+        self._model = self._loaded(folder / self._folder, threads)
         problem = Problem.read(folder)
         self._ends = [] if problem.end_id is None else [problem.end_id]
+
+    def _loaded(self, bundle: Path, threads: int | None) -> s2s_runtime.Model:
+        if self._place == "host":
+            files, manifest = FolderFiles(bundle), read_manifest(bundle)
+            steps = open_step_model(files, manifest, SessionSettings(intra_op_threads=threads), on_device=True)
+            return s2s_runtime.Model(manifest, steps)
+        if self._place == "cuda":
+            try:
+                return s2s_runtime.load(bundle, providers=["cuda"])
+            except s2s_runtime.ProviderError as error:
+                raise UnavailableError(str(error)) from error
+        return s2s_runtime.load(bundle, intra_op_threads=threads)
 
     def decode(self, sources: Ids, steps: int) -> Ids:
         """See `Peer.decode`."""
@@ -70,6 +96,7 @@ class Ours:
             length_penalty=0.0,
             return_end_token=bool(self._ends),
             max_batch_size=batch,
+            engine=self._engine,
         )
         if not self._ends:
             return np.array([result.ids for result in results])
@@ -79,6 +106,6 @@ class Ours:
         return tokens
 
 
-def make_peer(variant: str = "float32") -> Ours:
-    """Return the peer of this file; variant "int8": with weights of 8 bits."""
-    return Ours(int8=variant == "int8")
+def make_peer(variant: str = "") -> Ours:
+    """Return the peer of this file; a variant is made of the ways of `Ours`, hyphens between them."""
+    return Ours(variant.split("-") if variant else [])

@@ -19,8 +19,6 @@ class TorchAttention(TorchPeer):
     Greedy alone: PyTorch has no beam search; JoeyNMT is one that people wrote with it.
     """
 
-    title = "PyTorch eager"
-
     def load(self, folder: Path, threads: int | None) -> None:
         """Copy the weights."""
         self.limit_threads(threads)
@@ -39,16 +37,19 @@ class TorchAttention(TorchPeer):
         copy_lstm(self._encoder, weights.encoder)
         self._cells = [copy_lstm_cell(lstm) for lstm in weights.decoder]
         self._keys, self._attentional, self._dense = copy_attention(weights, context_first=True)
+        modules = (self._source, self._target, self._encoder, *self._cells, self._keys, self._attentional, self._dense)
+        for module in modules:
+            module.to(self.device)
 
     @torch.inference_mode()
     def decode(self, sources: Ids, steps: int) -> Ids:
         """See `Peer.decode`."""
-        ids = torch.from_numpy(sources)
+        ids = torch.from_numpy(sources).to(self.device)
         mask = ids != self._padding
-        packed = pack_padded_sequence(self._source(ids), mask.sum(dim=1), batch_first=True)
+        packed = pack_padded_sequence(self._source(ids), mask.sum(dim=1).cpu(), batch_first=True)
         memory, _ = pad_packed_sequence(self._encoder(packed)[0], batch_first=True, total_length=ids.shape[1])
         keys, blocked = self._keys(memory), ~mask
-        zeros = torch.zeros(len(ids), memory.shape[2])
+        zeros = torch.zeros(len(ids), memory.shape[2], device=self.device)
         states, vector = [(zeros, zeros) for _ in self._cells], zeros
 
         def step(token: torch.Tensor) -> torch.Tensor:
@@ -62,9 +63,9 @@ class TorchAttention(TorchPeer):
             vector = torch.tanh(self._attentional(torch.cat([context, x], dim=1)))
             return self._dense(vector).argmax(dim=1)
 
-        return write_greedily(step, len(ids), self._start, self._end, steps)
+        return write_greedily(step, len(ids), self._start, self._end, steps, device=self.device)
 
 
-def make_peer() -> TorchAttention:
-    """Return the peer of this file."""
-    return TorchAttention()
+def make_peer(device: str = "host") -> TorchAttention:
+    """Return the peer of this file; variant "cuda": on a GPU."""
+    return TorchAttention(device)

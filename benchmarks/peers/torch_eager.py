@@ -20,25 +20,26 @@ class TorchEager(TorchPeer):
     `nn.functional.one_hot` longer than picking rows of an identity matrix.
     """
 
-    title = "PyTorch eager"
-
     def load(self, folder: Path, threads: int | None) -> None:
         """Copy the weights; PyTorch's gates have Keras's order, its kernels are transposed."""
         self.limit_threads(threads)
         weights = Weights.read(folder)
         problem = Problem.read(folder)
         self._start, self._end = problem.start_id, problem.end_id
-        self._source_rows, self._target_rows = torch.eye(weights.source_size), torch.eye(weights.target_size)
+        self._source_rows = torch.eye(weights.source_size, device=self.device)
+        self._target_rows = torch.eye(weights.target_size, device=self.device)
         self._encoder = nn.LSTM(weights.source_size, weights.units, batch_first=True)
         encoder = Lstm(weights.encoder_kernel, weights.encoder_recurrent, weights.encoder_bias)
         copy_lstm(self._encoder, [(encoder,)])
         self._decoder = copy_lstm_cell(Lstm(weights.decoder_kernel, weights.decoder_recurrent, weights.decoder_bias))
         self._dense = linear(weights.dense_kernel, weights.dense_bias)
+        for module in (self._encoder, self._decoder, self._dense):
+            module.to(self.device)
 
     @torch.inference_mode()
     def decode(self, sources: Ids, steps: int) -> Ids:
         """See `Peer.decode`."""
-        _, (state_h, state_c) = self._encoder(self._source_rows[torch.from_numpy(sources)])
+        _, (state_h, state_c) = self._encoder(self._source_rows[torch.from_numpy(sources).to(self.device)])
         states = state_h[0], state_c[0]
 
         def step(token: torch.Tensor) -> torch.Tensor:
@@ -46,9 +47,9 @@ class TorchEager(TorchPeer):
             states = self._decoder(self._target_rows[token], states)
             return self._dense(states[0]).argmax(dim=1)
 
-        return write_greedily(step, len(sources), self._start, self._end, steps)
+        return write_greedily(step, len(sources), self._start, self._end, steps, device=self.device)
 
 
-def make_peer() -> TorchEager:
-    """Return the peer of this file."""
-    return TorchEager()
+def make_peer(device: str = "host") -> TorchEager:
+    """Return the peer of this file; variant "cuda": on a GPU."""
+    return TorchEager(device)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from peers.interface import Ids
+from peers.interface import Ids, UnavailableError
 from peers.weights import AttentionWeights, Lstm
 
 
@@ -20,9 +20,13 @@ class TorchPeer:
     """A peer that runs on PyTorch, at every batch size, and gives the reference's tokens."""
 
     batch_sizes = None
+    title = "PyTorch eager"
 
-    def __init__(self) -> None:
+    def __init__(self, device: str = "host") -> None:
         self.may_differ: dict[int, str] = {}
+        self.device = torch.device("cuda" if device == "cuda" else "cpu")
+        if device == "cuda":
+            self.title = f"{self.title}, CUDA"
 
     def versions(self) -> dict[str, str]:
         """Version of PyTorch."""
@@ -33,13 +37,25 @@ class TorchPeer:
         return torch.get_num_threads()
 
     def limit_threads(self, threads: int | None) -> None:
-        """Make that pool smaller; None leaves it."""
+        """Make that pool smaller; None leaves it.
+
+        Raises:
+            UnavailableError: a GPU was asked for, and PyTorch finds none.
+        """
+        if self.device.type == "cuda" and not torch.cuda.is_available():
+            raise UnavailableError("PyTorch finds no GPU")
         if threads is not None:
             torch.set_num_threads(threads)
 
 
 def write_greedily(
-    step: Callable[[torch.Tensor], torch.Tensor], count: int, start: int, end: int | None, steps: int
+    step: Callable[[torch.Tensor], torch.Tensor],
+    count: int,
+    start: int,
+    end: int | None,
+    steps: int,
+    *,
+    device: torch.device | None = None,
 ) -> Ids:
     """Tokens (sentences, steps taken) of a loop that stops once every sentence has ended.
 
@@ -49,9 +65,10 @@ def write_greedily(
         start: the first token read.
         end: ends a sentence; None = nothing does.
         steps: most tokens.
+        device: where the steps run; None = on the CPU.
     """
-    token, tokens = torch.full((count,), start), []
-    ended = torch.zeros(count, dtype=torch.bool)
+    token, tokens = torch.full((count,), start, device=device), []
+    ended = torch.zeros(count, dtype=torch.bool, device=device)
     for _ in range(steps):
         token = step(token)
         tokens.append(token)
@@ -59,7 +76,7 @@ def write_greedily(
             ended |= token == end
             if ended.all():
                 break
-    return torch.stack(tokens, dim=1).numpy()
+    return torch.stack(tokens, dim=1).cpu().numpy()
 
 
 def copy_into(module: nn.Module, suffix: str, lstm: Lstm) -> None:

@@ -41,7 +41,7 @@ def _times(results: dict[str, Any], found: list[dict[str, Visits | None]]) -> st
 def _ratios(results: dict[str, Any], found: list[dict[str, Visits | None]]) -> str:
     """How many times as long as ours each takes, visit by visit of the same round; float32 and int8."""
     made = []
-    for own in (OURS, INT8):
+    for own in results.get("own", (OURS, INT8)):
         if own not in results["peers"] or "unavailable" in results["peers"][own]:
             continue
         rows = [

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from gpu import gpu_tables
 from measuring.cases import CASES
 from redraw import tables_of
 from report.machines import keep, machine_table
@@ -260,3 +261,15 @@ def test_every_kind_of_machine_has_a_row_with_its_own_spread(tmp_path: Path) -> 
 def test_the_table_of_machines_is_that_of_the_files_kept() -> None:
     """README.md shows what lies in `machines/`."""
     assert machine_table()["machines"].strip() in README.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("device", "is_told"), [("host", True), ("cuda", False)])
+def test_what_was_not_run_on_a_gpu_says_so(device: str, *, is_told: bool) -> None:
+    """Times of a rehearsal on the CPU can't be taken for those of a GPU; ratios are to our own whole graphs."""
+    peers = {"torch_eager:it": described("PyTorch"), f"ours:{device}": described("s2s_runtime, there")}
+    timed = [series("torch_eager:it", CELLS[0], [4.0]), series(f"ours:{device}", CELLS[0], [1.0])]
+    more = {"own": [f"ours:{device}"], "device": device}
+    made = gpu_tables(results(case="gpu-canonical", peers=peers, series=timed) | more)
+    assert has_place(README, made)
+    assert ("Not yet run on a GPU" in made["gpu-canonical-times"]) is is_told
+    assert "| PyTorch | 4.00 (4.00 to 4.00) |" in made["gpu-canonical-ratios"]

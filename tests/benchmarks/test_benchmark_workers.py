@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import typer
 from compare import Plan, compare, missing_files
-from measuring.cases import CASES, Cell
+from measuring.cases import CASES, DEVICES, Cell, device_cases
 from measuring.environments import PEERS, REQUIREMENTS
-from measuring.measure import PeerError, Worker
+from measuring.measure import PeerError, Worker, _gpus
 from peers.interface import Ids, Problem, UnavailableError
 from peers.worker import _load, _once, wrong_rows
 
@@ -86,7 +86,8 @@ def test_a_peer_says_why_it_cant_run() -> None:
 
 def test_every_peer_has_an_environment_and_a_file() -> None:
     """Each peer of each case can be started."""
-    for peer in {peer for case in CASES.values() for peer in case.peers}:
+    cases = [*CASES.values(), *(case for device in DEVICES for case in device_cases(device).values())]
+    for peer in {peer for case in cases for peer in case.peers}:
         assert (REQUIREMENTS / f"{peer.split(':')[0]}.py").is_file()
         assert (REQUIREMENTS / f"requirements-{PEERS[peer]}.txt").is_file()
 
@@ -115,3 +116,9 @@ def test_unknown_cases_and_peers_are_refused() -> None:
         compare(only="canonical,speed")
     with pytest.raises(typer.BadParameter, match="got pytorch"):
         compare(only="canonical", peers="pytorch")
+
+
+def test_gpus_are_hidden_from_all_but_the_peers_that_are_to_use_them() -> None:
+    """Frameworks take what they see; who has a GPU may time the CPU all the same."""
+    assert _gpus("torch_eager") == _gpus("ours:host-steps") == {"CUDA_VISIBLE_DEVICES": "-1"}
+    assert _gpus("ours:cuda-float16") == {}

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.decoding.request import Request
 from s2s_runtime.decoding.result_builder import ResultBuilder
-from s2s_runtime.decoding.run_failures import compute_apart, failure_of, failures_of, search_apart
+from s2s_runtime.decoding.run_failures import compute_all, compute_apart, failures_of, search_apart
 from s2s_runtime.decoding.workers import Workers, allow_sharing
 from s2s_runtime.errors import OptionError, RunError, S2SError
 from s2s_runtime.inputs.batch import Batch
@@ -111,13 +111,7 @@ class Decoding:
         return Results(self.results(request)).by("steps" if obstacles else "graph", obstacles)
 
     def _plain_results(self, plain: plain_pass.PlainPass, rows: plain_pass.Rows, first: int) -> list[Result]:
-        try:
-            best = plain.best(rows)
-        except Exception as error:
-            failure = failure_of(error, range(first, first + len(rows.ids)), rows.ids.shape[1])
-            if failure is None:
-                raise
-            raise failure from error
+        best = compute_all(plain.best, rows, range(first, first + len(rows.ids)), rows.ids.shape[1])
         return self.result_builder.plain(rows, best)
 
     def obstacles(self, prefix: bool) -> list[str]:

@@ -14,6 +14,7 @@ from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.search.graph_search import SentenceHypotheses
 
 Search = Callable[[Batch], Iterator[SentenceHypotheses]]
+Given = TypeVar("Given")
 T = TypeVar("T")
 
 
@@ -31,14 +32,28 @@ def failures_of(sources: Sequence[int] | Ints, time: int) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        failure = failure_of(error, sources, time)
+        failure = _failure_of(error, sources, time)
         if failure is None:
             raise
         raise failure from error
 
 
-def failure_of(error: Exception, sources: Sequence[int] | Ints, time: int) -> RunError | None:
-    """Return what `failures_of` raises for an error; None where it is another error than these."""
+def compute_all(compute: Callable[[Given], T], given: Given, sources: Sequence[int], time: int) -> T:
+    """Return what is computed; fails as the block of `failures_of` does, and costs less where nothing fails.
+
+    Raises:
+        RunError: see there.
+    """
+    try:
+        return compute(given)
+    except Exception as error:
+        failure = _failure_of(error, sources, time)
+        if failure is None:
+            raise
+        raise failure from error
+
+
+def _failure_of(error: Exception, sources: Sequence[int] | Ints, time: int) -> RunError | None:
     reason = _reason(error)
     return None if reason is None else RunError.of([int(source) for source in sources], time, reason)
 

@@ -122,6 +122,7 @@ def test_ensembles_read_alike(model: Model, tiny: Model) -> None:
 def test_manifest(fixtures: Path) -> None:
     """The other sources survive reading and writing; manifests of one source are as they were; mistakes are listed."""
     data = json.loads((fixtures / "tiny-sources.s2s" / "manifest.json").read_text(encoding="utf-8"))
+    del data["sha256"]  # of what stands there, not of what is altered below
     assert Manifest.from_dict(data).to_dict() == data
     assert [tensor["name"] for tensor in data["source"]["inputs"]] == ["source", "source.1", "source.2"]
     one = json.loads((fixtures / "tiny.s2s" / "manifest.json").read_text(encoding="utf-8"))
