@@ -40,7 +40,7 @@ _CLOCK: Final = ("seconds", "minutes")  # what a run's summary tells of itself
 _FORKS: Final = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
     [f"s2s_runtime.commands.{name}" for name in ("decode", "evaluate", "plot", "inspect", "bench", "serve_bundles")]
-    + [f"s2s_runtime.{name}" for name in ("calibrating.command", "report.page", "plots.runs", "evaluation.evaluate")]
+    + [f"s2s_runtime.{name}" for name in ("calibrating.command", "tuning.tune", "report.page", "plots.runs")]
     + ["s2s_runtime.loading", "s2s_runtime.ort.sessions"]
 )
 
@@ -51,6 +51,11 @@ COMMANDS: Final = {
     "evaluate": (12, "s2s_runtime.commands.evaluate tiny.s2s pairs.tsv --outputs out.tsv --json"),
     "evaluate, report": (6, "s2s_runtime.commands.evaluate tiny.s2s pairs.tsv --report out.html"),
     "calibrate": (9, "s2s_runtime.calibrating.command tiny.s2s pairs.tsv"),
+    "tune": (
+        9,
+        "s2s_runtime.tuning.command tiny.s2s pairs.tsv --try beam_size=1,2,3 --try length_penalty=0,1 --jobs 1 "
+        "-o out.jsonl --picture out.png",
+    ),
     "plot": (6, "s2s_runtime.commands.plot lengths tiny.s2s pairs.tsv -o out.png"),
     "plot, history": (6, "s2s_runtime.commands.plot history run -o out.png"),
     "inspect": (6, "s2s_runtime.commands.inspect tiny.s2s --trace abc"),
@@ -175,10 +180,22 @@ def _is_hidden(path: Path) -> bool:
 
 def _digest(path: Path) -> str:
     """Return a digest of what doesn't depend on the clock."""
-    content = path.read_bytes()
+    content = path.read_bytes() if path.suffix != ".jsonl" else written(path.parent)
     if path.name in ("history.json", "summary.json"):
         content = json.dumps(_untimed(json.loads(content))).encode()
     return "" if path.suffix == ".keras" or path.name == "loss.png" else hashlib.sha256(content).hexdigest()
+
+
+def written(folder: Path) -> bytes:
+    """Return the whole lines that a command wrote one by one, without what depends on the clock."""
+    for path in (folder / "out.txt", folder / "out.jsonl"):
+        if path.exists():
+            content = path.read_bytes()
+            lines = content[: content.rfind(b"\n") + 1].splitlines(keepends=True)
+            if path.suffix == ".jsonl":
+                lines = [json.dumps(_untimed(json.loads(line))).encode() for line in lines]
+            return b"".join(lines)
+    return b""
 
 
 def _untimed(values: Any) -> Any:
@@ -199,15 +216,14 @@ def laid_out() -> Iterator[Path]:
 
 @cache
 def whole(name: str) -> tuple[dict[str, str], float, bytes]:
-    """Return the files after a run that isn't killed, how long it takes, and what s2s-decode writes."""
+    """Return the files after a run that isn't killed, how long it takes, and the lines that it writes one by one."""
     with laid_out() as folder:
         began = time.monotonic()
         status = Running(name, folder).wait()
         seconds = time.monotonic() - began
         if status:
             raise BrokenPromiseError(f"{name}: {(folder.parent / 'log').read_text()[-1000:]}")
-        out = folder / "out.txt"
-        return files(folder), seconds, out.read_bytes() if out.exists() else b""
+        return files(folder), seconds, written(folder)
 
 
 def check(case: Case) -> str:
@@ -239,11 +255,11 @@ def check(case: Case) -> str:
 def look(name: str, folder: Path, before: dict[str, str], expected: dict[str, str], text: bytes) -> None:
     """Raise where a killed command left something that is neither what was there nor whole."""
     found = files(folder)
-    if name.startswith("decode"):
-        written = (folder / "out.txt").read_bytes() if found.pop("out.txt", None) else b""
-        if not text.startswith(written[: written.rfind(b"\n") + 1]):
+    if name.startswith(("decode", "tune")):
+        if not text.startswith(written(folder)):
             raise BrokenPromiseError("what was written isn't the beginning of the whole")
-        found = {key: value for key, value in found.items() if not key.startswith("out.txt")}  # notes of where it is
+        lines = ("out.txt", "out.jsonl")  # and notes of where it is
+        found = {key: value for key, value in found.items() if not key.startswith(lines)}
     if name == "train":
         found = {key: value for key, value in found.items() if not key.startswith("trained/")}  # compared at the end
     if name == "export":

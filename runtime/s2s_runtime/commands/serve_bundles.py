@@ -9,7 +9,8 @@ from typing import Any, Final
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.commands.command_options import Given
 from s2s_runtime.commands.decode_values import decoding_options
-from s2s_runtime.console.app import UsageError, typer
+from s2s_runtime.console.app import UsageError
+from s2s_runtime.console.manners import announce
 from s2s_runtime.serving.app import make_app, named_bundles
 from s2s_runtime.serving.logs import logging_to_stderr
 from s2s_runtime.serving.options import ServerOptions, ServingOptions
@@ -49,10 +50,10 @@ def run(given: Given) -> None:
 
     def tell(port: int) -> None:
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        typer.echo(f"serving {', '.join(names)} at http://{host}:{port}")
+        announce(f"serving {', '.join(names)} at http://{host}:{port}")
 
     with logging_to_stderr(settings.log_format):
         serve(
             app, host=settings.host, port=settings.port, watch=settings.watch, grace=settings.grace, on_listening=tell
         )
-    typer.echo("stopped")
+    announce("stopped")

@@ -34,6 +34,7 @@ __all__ = [
     "SHARED",
     "UsageError",
     "after_interrupt",
+    "announce",
     "error_console",
     "manners",
     "note",
@@ -175,7 +176,7 @@ def one_line_errors() -> Iterator[None]:
         if sys.stdout is not None:
             sys.stdout.flush()
     except BrokenPipeError:
-        _drop_unwritten()
+        _let_go(sys.stdout)
         raise typer.Exit(1) from None
     except BaseException as error:
         if _is_interrupt(error):
@@ -188,21 +189,21 @@ def one_line_errors() -> Iterator[None]:
             raise
         if manners().verbose and not isinstance(error, UsageError):
             typer.echo("".join(traceback.format_exception(error)).rstrip(), err=True)
-        _drop_unwritten()
+        if sys.stdout is not None:
+            _let_go(sys.stdout)
         warn(f"error: {error}")
         raise typer.Exit(2 if isinstance(error, UsageError) else 1) from None
 
 
-def _drop_unwritten() -> None:
-    """Let go of what standard output can't take: its reader has ended, or its disk is full.
+def _let_go(stream: IO[str]) -> None:
+    """Let go of what a stream can't take, its reader having ended, or its disk being full.
 
     Python tries to write it once more while it leaves, and complains.
     """
-    if sys.stdout is not None:
-        try:
-            sys.stdout.flush()
-        except OSError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @contextmanager
@@ -233,9 +234,21 @@ def _is_interrupt(error: BaseException | None) -> bool:
 
 def warn(message: str) -> None:
     """Write one line to stderr, above a progress bar where there is one."""
-    if sys.stderr is not None:
-        sys.stderr.write(" ".join(message.split()) + "\n")  # not typer's echo, which passes a bar by
-        sys.stderr.flush()
+    _write_line(sys.stderr, message)
+
+
+def announce(message: str) -> None:
+    """Write one line to stdout that isn't the result: whether anybody reads it doesn't matter."""
+    _write_line(sys.stdout, message)
+
+
+def _write_line(stream: IO[str] | None, message: str) -> None:
+    if stream is not None:
+        try:
+            stream.write(" ".join(message.split()) + "\n")  # not typer's echo, which passes a bar by
+            stream.flush()
+        except OSError:  # a full disk, a reader that has ended: the result is not for that to spoil
+            _let_go(stream)
 
 
 def note(message: str) -> None:

@@ -18,6 +18,8 @@ from rich.table import Table
 
 from s2s_runtime.console.names import Name, shorten
 
+FULL = pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is full is simulated by /dev/full")
+
 
 @given(st.text(st.characters(exclude_categories=["C", "M", "Z"]), max_size=60), st.integers(2, 40))
 def test_shortened_names_keep_both_ends(name: str, columns: int) -> None:
@@ -61,13 +63,12 @@ def test_loggers_are_silent_by_default(package: str) -> None:
     assert (done.stdout, done.stderr) == ("", "heard: this\n")
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is full is simulated by /dev/full")
+@FULL
 def test_a_full_disk_is_one_line() -> None:
     """Where standard output can't be written there is one line and exit 1, and Python leaves without a complaint."""
-    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     with Path("/dev/full").open("wb") as full:
         command = [sys.executable, "-m", "s2s_runtime", "decode", str(TINY), "abc"]
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=buffered, check=False)
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=_buffered(), check=False)
     assert (done.returncode, done.stderr.splitlines()) == (1, [f"error: {OSError(28, os.strerror(28), '<stdout>')}"])
 
 
@@ -82,3 +83,22 @@ def test_names_that_the_terminal_lacks_letters_for(encoding: str) -> None:
     environment = {**os.environ, "PYTHONIOENCODING": encoding}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment, check=False)
     assert (done.returncode, done.stdout.decode(encoding), done.stderr) == (0, "é t\\udce9\n", b"")
+
+
+@FULL
+def test_what_nobody_reads_spoils_nothing(tmp_path: Path) -> None:
+    """Notes, warnings and announcements are let go where they can't be written; the command goes on."""
+    code = (
+        "import pathlib, sys\n"
+        "from s2s_runtime.console.manners import announce, note, warn\n"
+        "for tell in (announce, note, warn): tell('one'), tell('two')\n"
+        "pathlib.Path(sys.argv[1]).write_text('done')"
+    )
+    with Path("/dev/full").open("wb") as full:
+        command = [sys.executable, "-c", code, str(tmp_path / "result")]
+        done = subprocess.run(command, stdout=full, stderr=full, env=_buffered(), check=False)
+    assert (done.returncode, (tmp_path / "result").read_text()) == (0, "done")
+
+
+def _buffered() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
