@@ -84,7 +84,7 @@ def compare(
             continue
         suffix = "" if cores is None else f"-{cores}-core"
         made = peer_tables(results)
-        if tables and peers is None and batch_size is None:  # all of a case
+        if tables and batch_size is None:
             keep(results)
             made |= machine_table()
         publish(results, output / f"{name}{suffix}.json", made, renew_readme=tables and has_place(README, made))

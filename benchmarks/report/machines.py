@@ -23,7 +23,7 @@ HEAD: Final = [
     "machine, cores used",
     "s2s_runtime",
     "int8",
-    "fastest peer",
+    "fastest of the peers measured",
     "takes so many times as long",
     "as int8",
 ]
@@ -85,7 +85,7 @@ def _row(results: dict[str, Any], cell: dict[str, int]) -> list[str]:
         + (f"; **busy: others used {foreign:.2f} cores**" if foreign > QUIET_CORES else ""),
         spread([convert(value) for value in visits[OURS]]),
         spread([convert(value) for value in visits.get(INT8, ())]),
-        results["peers"][fastest]["title"],
+        f"{results['peers'][fastest]['title']} (of {len(peers)})",
         spread(quotients(peers[fastest], visits[OURS])),
         spread(quotients(peers[fastest], visits.get(INT8))),
     ]

@@ -110,7 +110,7 @@ def _options(model: Model, random: Random, count: int) -> Options:
     if random.random() < 0.1:
         chosen += [known["language_model"], known["language_model_weight"]]
     options = {declaration.name: drawn_value(declaration, model, random, count) for declaration in chosen}
-    if any(name.startswith("sampling") for name in options):
+    if any(name.startswith(("sampling", "stochastic")) for name in options):
         options.setdefault("seed", random.randrange(1000))  # without one nobody promises anything
     return {name: value for name, value in options.items() if value is not None}
 

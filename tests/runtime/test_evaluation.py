@@ -115,7 +115,7 @@ def test_an_ensemble_averages_what_it_is_told(pairs: Path, monkeypatch: pytest.M
     """--ensemble-mean reaches the ensemble and the JSON; without an ensemble it is refused."""
     means = []
 
-    def noted(models, *, mean, weights):
+    def noted(models, *, mean, weights, combine):
         means.append(mean)
         return models[0]
 

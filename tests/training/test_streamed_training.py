@@ -186,6 +186,7 @@ def test_interrupted_within_an_epoch_a_run_on_the_disk_ends_as_one_in_memory(sma
                 raise KeyboardInterrupt
 
     memory, disk = tmp_path / "memory", tmp_path / "disk"
+    small = small.override(accumulation=4)  # so that step 6, where it goes on, stands between two of the optimizer
     train(small, memory)
     config = small.override(shuffle_buffer=WHOLE, backup_steps=3)
     with pytest.raises(KeyboardInterrupt):

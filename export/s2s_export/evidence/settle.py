@@ -92,7 +92,8 @@ def settle(bundle: Bundle, options: ExportOptions, rows: ChosenRows | None) -> S
         return _settled(state, facts, rows)
     with_texts = facts.source_vocabulary is not None and facts.target_vocabulary is not None
     model = open_step_model(find_files(bundle.folder), bundle.manifest, SessionSettings())
-    if rows is not None and with_texts and facts.target.feedback == "token" and not facts.source.others:
+    writes_tokens = facts.target.feedback in ("token", "probabilities")  # either way they have likelihoods
+    if rows is not None and with_texts and writes_tokens and not facts.source.others:
         _weigh(state, Teacher.drawn(model, rows.taken), bundle, rows, given)
     if options.expect is None:
         _ask(state, given)

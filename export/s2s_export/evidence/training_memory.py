@@ -132,27 +132,31 @@ class TrainingMemory:
     def _size(self) -> int:
         return self.facts.source.size
 
+    @property
+    def _one_hot_target(self) -> bool:
+        """Whether targets were rows in training, of a decoder too that reads its own probabilities."""
+        return len(self.model.inputs[self.split.target_index].shape) == 3  # type: ignore[index]
+
     def _targets(self, setup: SetUp, texts: Sequence[str], padded: int | None) -> tuple[np.ndarray, np.ndarray]:
-        """Return what the decoder read and should have written, (pairs, time); -1 = a row of zeros."""
+        """Return what the decoder read and should have written, (pairs, time) each; -1 = a row of zeros.
+
+        A decoder that reads its own output was fed the start alone.
+        """
         vocabulary, ends = setup.ends.vocabulary, setup.ends
         if vocabulary is None:
             raise ValueError("expected a target vocabulary")
         rows = [[ends.start_id, *vocabulary.encode(text), *ends.end_ids[:1]] for text in texts]
-        width = self.model.inputs[self.split.target_index].shape[1] or max(map(len, rows))  # type: ignore[index]
-        fed = np.full((len(rows), width), -1 if padded is None else padded, np.int64)
-        wanted = fed.copy()
-        for i, row in enumerate(rows):
-            fed[i, : len(row)] = row
-            wanted[i, : len(row) - 1] = row[1:]
-        return fed, wanted
+        read = self.model.inputs[self.split.target_index].shape[1] or max(map(len, rows))  # type: ignore[index]
+        written = keras.tree.flatten(self.model.output)[self.split.output_index].shape[1] or read
+        return _filled(rows, read, padded), _filled([row[1:] for row in rows], written, padded)
 
     def _arrays(self, rows: np.ndarray, fed: np.ndarray, wanted: np.ndarray, batch: np.ndarray) -> list[Any]:
-        one_hot = (self.facts.source.kind == "one-hot", self.facts.one_hot_target)
+        one_hot = (self.facts.source.kind == "one-hot", self._one_hot_target)
         given = [
             _rows(array[batch], size, hot=hot)
             for array, size, hot in zip((rows, fed), (self._size, self.facts.target.size), one_hot, strict=True)
         ]
-        counted = np.ones_like(wanted[batch]) if self.facts.one_hot_target else wanted[batch] >= 0
+        counted = np.ones_like(wanted[batch]) if self._one_hot_target else wanted[batch] >= 0
         hot = _rows(wanted[batch], self.facts.target.size, hot=True)
         return [*map(tf.constant, given), tf.constant(hot), tf.constant(counted.astype(np.float32))]
 
@@ -199,6 +203,14 @@ def _share(kernels: Sequence[Sequence[np.ndarray]]) -> float:
     along = sum(float(((there - here) * (remembered - here)).sum()) for remembered, here, there in kernels)
     line = sum(float(((there - here) ** 2).sum()) for _, here, there in kernels)
     return 0.5 if line == 0 else along / line
+
+
+def _filled(rows: Sequence[Sequence[int]], width: int, padded: int | None) -> np.ndarray:
+    """Return rows of ids as one array, (rows, width): cut, or filled with an id, -1 where none is given."""
+    filled = np.full((len(rows), width), -1 if padded is None else padded, np.int64)
+    for ids, row in zip(filled, rows, strict=True):
+        ids[: len(row)] = row[:width]
+    return filled
 
 
 def _rows(ids: np.ndarray, size: int, *, hot: bool) -> np.ndarray:

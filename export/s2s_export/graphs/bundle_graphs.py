@@ -35,6 +35,7 @@ from s2s_export.passes.step_passes import (
 from s2s_export.understand.bundle_terms import Understanding
 from s2s_runtime.bundle.manifest_file import TensorSpec
 from s2s_runtime.bundle.specs import tensor_name
+from s2s_runtime.ort.thread_rule import PRODUCTS
 from s2s_runtime.search.step_model import CHOICES
 from s2s_training.splitting.splitter import SplitModel
 
@@ -148,7 +149,19 @@ def _whole(split: SplitModel, facts: Understanding, opset: int, passes: Passes) 
     editor, inputs = _read_sources(split, facts, names, opset, passes)
     for name, own in zip(names, outputs, strict=True):
         _give_logits(editor, own, name, passes)
-    return _finished("model", editor, inputs, names)
+    model = _finished("model", editor, inputs, names)
+    if split.kind == "one-pass":  # frames of CTC may be fewer than what is read
+        helper.set_model_props(model.proto, {PRODUCTS: str(_products(editor))})
+    return model
+
+
+def _products(editor: GraphEditor) -> int:
+    """Return how many numbers each position is multiplied by: those of all kernels, not of what is looked up."""
+    others = {node.input[0] for node in editor.nodes if node.op_type == "Gather"}
+    others |= {node.input[3] for node in editor.nodes if node.op_type in ("LSTM", "GRU", "RNN")}  # biases
+    read = {name for node in editor.nodes for name in node.input} - others
+    kernels = [array for array in editor.read(read).values() if array.ndim > 1 and array.dtype.kind == "f"]
+    return sum(array.size for array in kernels)
 
 
 def _encoder(

@@ -40,8 +40,8 @@ def check_file(path: Path) -> None:
     if not zipfile.is_zipfile(path):
         check_hdf5_apart(path)
         return
-    if hdf5 or path.suffix in (".h5", ".hdf5"):  # Keras goes by the name, and would read the part that wasn't checked
-        raise ModelFileError(f"{path}: an archive that is named, or begins, as HDF5; a .keras file is named .keras")
+    if hdf5:  # whoever takes it for HDF5 would read the part that wasn't checked
+        raise ModelFileError(f"{path}: begins as HDF5, and is an archive too; expected one of them")
     with zipfile.ZipFile(path) as archive:
         _check_archive(archive, path)
         inner = [name for name in archive.namelist() if name.endswith(".h5")]

@@ -32,6 +32,7 @@ import keras
 from keras import ops
 
 from s2s_export.errors import BUILD_IN_CODE, ModelFileError
+from s2s_export.keras_files.file_kinds import ending, named_by_content
 from s2s_export.keras_files.keras2_weights import convert_cudnn_weights
 from s2s_export.keras_files.tensorflow_calls import CALLS, called, is_tensor, operation_arguments, taken_apart
 from s2s_training.splitting.graph import reserve_name
@@ -93,10 +94,11 @@ def translated(path: Path, config: dict[str, Any] | None = None) -> Iterator[Pat
     if version.startswith("1"):
         raise ModelFileError(f"{path}: saved by Keras {version}; load it with Keras 2 and save it again")
     if zipfile.is_zipfile(path) and not version.startswith("2") and config is None:
-        yield path
+        with named_by_content(path) as named:
+            yield named
         return
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / path.name
+        copy = Path(folder) / f"model{ending(path)}"
         if zipfile.is_zipfile(path):
             _translate_archive(path, copy, config, keras_2=version.startswith("2"))
             yield copy

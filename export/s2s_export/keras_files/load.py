@@ -26,8 +26,11 @@ from s2s_export.keras_files.file_kinds import (
     checkpoint_of,
     is_config,
     is_folder,
+    named_by_content,
+    packed,
     refuse_missing_model,
     refuse_missing_weights,
+    refuse_other_files,
 )
 from s2s_export.keras_files.keras2_config import as_keras_3, keras_version, translated
 from s2s_export.keras_files.lambda_layers import lambda_names, provide_globals, with_given_functions
@@ -47,12 +50,13 @@ def load_model(
     weights: str | os.PathLike[str] | None = None,
     lambdas: Mapping[str, Callable[..., Any]] | None = None,
 ) -> keras.Model:
-    """Load a `.keras` or `.h5` file, or the folder of a SavedModel that Keras 2 wrote, for inference.
+    """Load a saved model for inference.
 
     Nothing in the file runs, and no other file is read, unless it is asked for here.
 
     Args:
-        path: the file.
+        path: a `.keras` or `.h5` file, whatever its name; the folder that a `.keras` file unpacks to, as on the Hugging
+            Face hub; or the folder of a SavedModel that Keras 2 wrote.
         trust_lambda: allow Lambda layers, whose Python code the file carries and loading runs; it is logged what runs.
         custom_objects: classes and functions the model was built with, by name.
         weights: where `path` is a configuration alone (`model.json`, of `model.to_json()`), the weights beside it.
@@ -72,6 +76,15 @@ def load_model(
     )
     path = Path(path)
     refuse_missing_model(path)
+    weights = None if weights is None else Path(weights)
+    with packed(path) as file:
+        return _loaded(file, weights, custom_objects or {}, lambdas or {}, trust_lambda=trust_lambda)
+
+
+def _loaded(
+    path: Path, weights: Path | None, objects: dict[str, Any], lambdas: Mapping[str, Any], *, trust_lambda: bool
+) -> keras.Model:
+    """Load a model from a file, or from what lies in parts; arguments and errors are those of `load_model`."""
     in_parts = is_folder(path) or is_config(path)
     if is_config(path) and weights is None:
         raise ModelFileError(f"{path}: a configuration without weights; give them too: {path} --weights FILE")
@@ -80,19 +93,19 @@ def load_model(
             f"{path}: holds weights of its own, so those of {shown(str(weights))} would be passed over; to decode with "
             "these, load the model without weights=, and call its model.load_weights(...)"
         )
-    if not in_parts and not zipfile.is_zipfile(path) and not h5py.is_hdf5(path):
-        raise ModelFileError(f"{path}: no Keras model: expected a .keras archive or an .h5 file, saved by model.save()")
+    if not in_parts:
+        refuse_other_files(path)
     try:
         if not in_parts:
             check_file(path)
-        config, given = with_given_functions(read_config(path), lambdas or {})
-        objects = {**(custom_objects or {}), **given}
+        config, given = with_given_functions(read_config(path), lambdas)
+        objects = {**objects, **given}
         check_config(config, path, objects, trust_lambda=trust_lambda)
         if trust_lambda:
             provide_globals()
         described = config if in_parts else {**config, "keras_version": keras_version(path)}
         of_config = partial(_of_config, objects=objects, trust_lambda=trust_lambda)
-        held = path if weights is None else Path(weights)
+        held = path if weights is None else weights
         check_declared_sizes(described, of_config, most_bytes(held), str(path))
         if in_parts:
             model = of_config(config)
@@ -172,7 +185,12 @@ def _load_weights(model: keras.Model, path: Path, config: dict[str, Any] | None 
     if zipfile.is_zipfile(path) and path.suffix == ".npz":
         assign_arrays(model, path)
         return
-    if h5py.is_hdf5(path) or zipfile.is_zipfile(path):
+    if zipfile.is_zipfile(path):
+        check_file(path)
+        with named_by_content(path) as named:
+            model.load_weights(named)
+        return
+    if h5py.is_hdf5(path):
         check_file(path)
     with translated(path) if h5py.is_hdf5(path) else nullcontext(path) as readable:
         model.load_weights(readable)
@@ -185,7 +203,10 @@ def of_each_file(paths: Sequence[Path], lambdas: dict[str, Any]) -> list[dict[st
     """
     if not lambdas or len(paths) == 1:
         return [lambdas] * len(paths)
-    names = [lambda_names(read_config(path)) for path in paths]
+    names = []
+    for path in paths:
+        with packed(path) as file:
+            names.append(lambda_names(read_config(file)))
     known = set().union(*names)
     return [{name: made for name, made in lambdas.items() if name in own or name not in known} for own in names]
 

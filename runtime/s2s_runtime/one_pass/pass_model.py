@@ -55,7 +55,7 @@ class OnePassModel:
         self.take_step = take_step
         self.provider = provider
         self.alone: Mapping[str, Any] | None = None
-        """Sessions of one thread for few rows: an `OnnxStepModel` may have them, a pass has none."""
+        """Sessions of one thread for few rows, where there are any; workers take them too."""
 
     def encode(self, source: NDArray[np.generic], *others: NDArray[np.generic]) -> Positions:
         """Return the outputs of all positions; see `StepModel.encode`."""

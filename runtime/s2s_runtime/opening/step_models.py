@@ -14,7 +14,7 @@ from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.ort.bundle_sessions import BundleSessions
 from s2s_runtime.ort.onnx_model import OnnxStepModel
 from s2s_runtime.ort.sessions import SessionSettings, settings_like
-from s2s_runtime.ort.thread_rule import rows_for_one_thread
+from s2s_runtime.ort.thread_rule import HELD_TWICE, rows_for_one_pass, rows_for_one_thread
 
 if TYPE_CHECKING:
     from s2s_runtime.language_models import begun_model, prompts
@@ -58,10 +58,14 @@ def _begun(manifest: Manifest, model: OnnxStepModel) -> OnnxStepModel | begun_mo
     return model
 
 
-def _one_pass_model(manifest: Manifest, sessions: Mapping[str, Any]) -> pass_model.OnePassModel:
-    graph = whole_graph.WholeGraph(manifest, sessions)
+def _one_pass_model(
+    manifest: Manifest, sessions: Mapping[str, Any], alone: Mapping[str, Any] | None = None, rows: int = 0
+) -> pass_model.OnePassModel:
+    graph = whole_graph.WholeGraph(manifest, sessions, alone, rows)
     step = whole_graph.StepGraph(manifest, sessions) if "step" in manifest.graphs else None
-    return pass_model.OnePassModel(graph, graph.provider, step)
+    made = pass_model.OnePassModel(graph, graph.provider, step)
+    made.alone = alone
+    return made
 
 
 def open_step_model(
@@ -90,7 +94,11 @@ def open_step_model(
     """
     ready = ready or {}
     if manifest.one_graph:
-        return _one_pass_model(manifest, BundleSessions(files, manifest, settings, ready))
+        known = manifest.weights is not None and manifest.weights.bytes <= HELD_TWICE
+        graph = files.read(manifest.graphs["model"].file) if known else b""
+        rows = rows_for_one_pass(graph, settings, ready)
+        alone = BundleSessions(files, manifest, replace(settings, intra_op_threads=1), {}) if rows else None
+        return _one_pass_model(manifest, BundleSessions(files, manifest, settings, ready), alone, rows)
     stepping = settings_like(ready["decoder"]) if "decoder" in ready else settings
     device = stepping.device
     if settings.providers is None:

@@ -19,13 +19,22 @@ class WholeGraph:
     Args:
         manifest: manifest of the bundle.
         sessions: sessions by graph name.
+        alone: sessions with one thread each, for few rows; None = all rows have the same.
+        rows_alone: how many rows are few.
     """
 
-    def __init__(self, manifest: Manifest, sessions: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        sessions: Mapping[str, Any],
+        alone: Mapping[str, Any] | None = None,
+        rows_alone: int = 0,
+    ) -> None:
         self._names = [tensor.name for tensor in manifest.source.inputs]
         targets = [manifest.target, *(output.target for output in manifest.outputs)]
         self._outputs = [tensor_name(target, place) for place, target in enumerate(targets)]
-        self._session = sessions["model"]
+        self._sessions, self._alone, self._rows_alone = sessions, alone, rows_alone
+        self._session = (sessions if alone is None else alone)["model"]
 
     @property
     def provider(self) -> str:
@@ -34,7 +43,10 @@ class WholeGraph:
 
     def __call__(self, *sources: NDArray[np.generic]) -> list[Floats]:
         """Return what the graph gives for padded sources: for each output float32 (rows, positions, size)."""
-        outputs: list[Floats] = self._session.run(self._outputs, dict(zip(self._names, sources, strict=True)))
+        session = self._session
+        if self._alone is not None and len(sources[0]) > self._rows_alone:
+            session = self._sessions["model"]  # opened for the first larger batch
+        outputs: list[Floats] = session.run(self._outputs, dict(zip(self._names, sources, strict=True)))
         return outputs
 
 

@@ -114,6 +114,10 @@ class _Lane:
         self._decoding: Decoding = watched.prepare(replace(chosen.options, on_error="return"))
         self._under_way: Sequence[_Part] = ()
 
+    def close(self) -> None:
+        """Let go of the model, which refers to this lane; nothing can be decoded any more."""
+        del self._decoding
+
     def is_set(self) -> bool:
         """Return whether nobody waits for what is under way."""
         return all(part.caller.has_left for part in self._under_way)
@@ -222,8 +226,10 @@ class _Group:
             self._threads.submit(self._work, lane)
 
     def close(self) -> None:
-        """End the threads, once what waits is decoded."""
+        """End the threads, once what waits is decoded, and let go of the model: that isn't to wait for a collection."""
         self._threads.shutdown()
+        while self._resting:
+            self._resting.pop().close()
 
     def _rested(self) -> _Lane | None:
         """Return a lane that is to work: where one rests or may be made, and so many wait that it is worth it."""

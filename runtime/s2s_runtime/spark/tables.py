@@ -124,10 +124,9 @@ def decode_udf(spark: Any, bundle: BundleSource, *, threads: int = 1, **options:
     def outputs(series: Iterator[Any]) -> Iterator[Any]:
         return job.over_texts(series)
 
+    # By its annotations Spark knows that it hands over many series, one after the other.
     many: Any = Iterator
-    outputs.__annotations__ = dict.fromkeys(
-        ("series", "return"), many[pandas.Series]
-    )  # by which Spark knows that it hands over many, one after the other
+    outputs.__annotations__ = dict.fromkeys(("series", "return"), many[pandas.Series])
     return _import_spark("pyspark.sql.functions").pandas_udf(outputs, "string")
 
 

@@ -155,7 +155,7 @@ def test_bad_files(tmp_path: Path) -> None:
     """A missing file, and one that Keras did not write."""
     fails([tmp_path / "none.keras"], "none.keras: no such file; expected a model saved by Keras")
     (tmp_path / "text.keras").write_text("hello", encoding="utf-8")
-    fails([tmp_path / "text.keras", "--start-id", "1"], "no Keras model: expected a .keras archive or an .h5 file")
+    fails([tmp_path / "text.keras", "--start-id", "1"], "no Keras model; expected a .keras archive or an .h5 file")
 
 
 @pytest.mark.parametrize("member", ["metadata.json", "config.json", "model.weights.h5"])

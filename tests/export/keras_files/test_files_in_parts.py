@@ -4,6 +4,7 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import h5py
 import keras
@@ -82,7 +83,10 @@ def test_the_folder_exports(tmp_path: Path) -> None:
 
 def test_what_is_no_such_folder(tmp_path: Path, config: Path) -> None:
     """Each refusal says what lies there, and what to give."""
-    fails([tmp_path, *TOKENS], "a folder without saved_model.pb; expected a model saved by Keras (.keras, .h5, or the")
+    fails(
+        [tmp_path, *TOKENS],
+        "a folder without saved_model.pb, and without config.json, metadata.json and model.weights.h5; expected a",
+    )
     (tmp_path / "bare").mkdir()
     (tmp_path / "bare" / "saved_model.pb").write_bytes(b"")
     fails([tmp_path / "bare", *TOKENS], "a SavedModel without Keras's description of its layers, as model.export()")
@@ -157,3 +161,94 @@ def test_weights_beside_a_whole_model_are_refused(tmp_path: Path) -> None:
     model.save_weights(tmp_path / "best.weights.h5")
     with pytest.raises(ModelFileError, match=r"whole\.keras: holds weights of its own.*model\.load_weights"):
         load_model(tmp_path / "whole.keras", weights=tmp_path / "best.weights.h5")
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with small.keras, and with small.h5 of the same model."""
+    folder = tmp_path_factory.mktemp("saved")
+    names: dict[str, Any] = {}
+    exec(CODE, names)
+    model = names["small"]()
+    model.save(folder / "small.keras")
+    model.save(folder / "small.h5")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("small.keras", "model.zip"),  # as a mail program names it
+        ("small.keras", "3f2a9c"),  # as a cache keeps it
+        ("small.keras", "model.h5"),  # as a script asked that had the older name
+        ("small.h5", "model.keras"),  # as the Keras of TensorFlow 2.0 to 2.11 wrote what was named so
+        ("small.h5", "checkpoint"),
+    ],
+)
+def test_the_content_decides_what_a_file_is(saved: Path, tmp_path: Path, written: str, name: str) -> None:
+    """Whatever its name, a file of a whole model is loaded as what it is."""
+    shutil.copy(saved / written, tmp_path / name)
+    arrays = [np.array([[3, 4, 5]]), np.array([[1, 6]])]
+    expected = keras.models.load_model(saved / "small.keras")(arrays)
+    np.testing.assert_array_equal(load_model(tmp_path / name)(arrays), expected)
+
+
+def test_weights_are_known_by_their_content_too(saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights of Keras 3 and of Keras 2's layout, and a whole model, each without a name that tells."""
+    (tmp_path / "small_code.py").write_text(CODE, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    model, arrays = keras.models.load_model(saved / "small.keras"), [np.array([[3, 4, 5]]), np.array([[1, 6]])]
+    model.save_weights(tmp_path / "a.weights.h5")
+    for written, name in (
+        ("a.weights.h5", "a.hdf5"),
+        ("a.weights.h5", "ckpt"),
+        ("small.h5", "b"),
+        ("small.keras", "c"),
+    ):
+        source = tmp_path / written if written.startswith("a") else saved / written
+        shutil.copy(source, tmp_path / name)
+        built = build_model("small_code:small", tmp_path / name)
+        np.testing.assert_array_equal(built(arrays), model(arrays))
+
+
+def test_the_folder_of_an_archive_is_a_model(saved: Path, tmp_path: Path) -> None:
+    """As the Hugging Face hub has it, whose cache links to files without names; refusals name the folder."""
+    folder, blobs = tmp_path / "snapshot", tmp_path / "blobs"
+    shutil.unpack_archive(saved / "small.keras", blobs, "zip")
+    folder.mkdir()
+    (folder / "README.md").write_text("# A model card\n", encoding="utf-8")
+    for file in blobs.iterdir():
+        (folder / file.name).symlink_to(file)
+    arrays = [np.array([[3, 4, 5]]), np.array([[1, 6]])]
+    expected = keras.models.load_model(saved / "small.keras")(arrays)
+    np.testing.assert_array_equal(load_model(folder)(arrays), expected)
+    (blobs / "config.json").write_text('{"class_name": "Functional"', encoding="utf-8")
+    with pytest.raises(ModelFileError, match=f"^{folder}: "):
+        load_model(folder)
+
+
+def test_a_text_vectorisation_keeps_its_vocabulary_in_a_folder(tmp_path: Path) -> None:
+    """It lies among the assets, which belong to the model."""
+    reader = layers.TextVectorization(vocabulary=["a", "b"])
+    text = keras.Input((1,), dtype="string")
+    keras.Model(text, reader(text)).save(tmp_path / "model.keras")
+    shutil.unpack_archive(tmp_path / "model.keras", tmp_path / "model", "zip")
+    loaded = load_model(tmp_path / "model")
+    assert loaded.layers[-1].get_vocabulary() == reader.get_vocabulary()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"PK\x03\x04 and no end", "an archive whose end is missing"),
+        (b"\x1f\x8b\x08", "unpack it first"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "`git lfs pull`"),
+        (b"\n<!DOCTYPE html><html>", "a page of the web"),
+        (b"hello", "no Keras model; expected a .keras archive"),
+    ],
+)
+def test_what_is_no_model_is_said(tmp_path: Path, content: bytes, said: str) -> None:
+    """What people have in hand in the place of the file, and what to do."""
+    (tmp_path / "model.keras").write_bytes(content)
+    with pytest.raises(ModelFileError, match=said):
+        load_model(tmp_path / "model.keras")

@@ -56,7 +56,11 @@ def test_all_positions_are_kerass(build, tmp_path: Path) -> None:
     done = export(model, tmp_path / "m.s2s", source_length=STEPS)
     assert done.manifest.kind == "one-pass"
     assert list(done.manifest.graphs) == ["model"]
-    kinds = {node.op_type for node in onnx.load(tmp_path / "m.s2s" / "model.onnx").graph.node}
+    written = onnx.load(tmp_path / "m.s2s" / "model.onnx")
+    (said,) = written.metadata_props
+    kernels = sum(int(np.prod(each.shape)) for each in model.weights if each.name.endswith("kernel"))
+    assert (said.key, int(said.value)) == ("s2s.products", kernels)
+    kinds = {node.op_type for node in written.graph.node}
     assert not kinds & {"Less", "Not", "Where"}, "a look-up is one node"
     bundle = s2s_runtime.load(tmp_path / "m.s2s")
     ids = np.random.default_rng(0).integers(0, SOURCE, (8, STEPS))

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import s2s_runtime
@@ -13,7 +14,8 @@ from s2s_runtime.bundle.manifest_file import read_manifest
 from s2s_runtime.bundle.specs import TensorSpec
 from s2s_runtime.ort.onnx_model import OnnxStepModel
 from s2s_runtime.ort.sessions import SessionSettings
-from s2s_runtime.ort.thread_rule import rows_for_one_thread, step_weights
+from s2s_runtime.ort.thread_rule import rows_for_one_pass, rows_for_one_thread, step_weights
+from s2s_runtime.ort.whole_graph import WholeGraph
 
 TINY = Path(__file__).parents[2] / "fixtures" / "tiny.s2s"
 
@@ -92,3 +94,26 @@ def test_workers_take_the_sessions_that_have_one_thread() -> None:
     assert isinstance(steps, OnnxStepModel)
     model.generate(["abc", "de"] * 100)
     assert model.workers is None or model.workers.model._sessions is steps.alone  # type: ignore[union-attr]
+
+
+def test_a_graph_of_one_pass_says_how_long_its_positions_are() -> None:
+    """Few rows of few weights go to the session of one thread, more to that of all cores, opened for them."""
+    said = b"\x0a\x0cs2s.products\x12\x0569120"
+    assert rows_for_one_pass(b"\x08\x08" + said + b"\x0a\x01", SessionSettings(), {}) == 5
+    assert rows_for_one_pass(b"\x08\x08", SessionSettings(), {}) == 0
+    assert rows_for_one_pass(said, SessionSettings(intra_op_threads=2), {}) == 0
+    assert rows_for_one_pass(said, SessionSettings(), {"model": object()}) == 0
+    manifest = read_manifest(TINY)
+    source = [tensor.name for tensor in manifest.source.inputs]
+
+    class Session:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def run(self, _: list[str], fed: dict[str, Any]) -> list[str]:
+            assert list(fed) == source
+            return [self.name]
+
+    graph = WholeGraph(manifest, {"model": Session("all")}, {"model": Session("one")}, 5)
+    rows = [np.zeros((count, 3), np.int64) for count in (1, 5, 6)]
+    assert [graph(*[each] * len(source)) for each in rows] == [["one"], ["one"], ["all"]]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import threading
+import weakref
 import zlib
 from pathlib import Path
 from typing import Any
@@ -220,6 +222,26 @@ def test_what_comes_together_need_not_go_together(held: HeldModels, tiny: Model)
         if answer.status == 200:
             rows = request.get("ids") or request.get("texts") or [request["text"]]
             assert [each["text"] for each in answer.content["results"]] == [r.text for r in tiny.generate(rows)]
+
+
+def test_a_model_that_was_replaced_is_let_go_at_once() -> None:
+    """Its graphs don't wait for the garbage collector, which an idle server may not run for hours."""
+
+    async def ask_all(ask: Asker) -> Any:
+        for options in ({}, {"beam_size": 2}, {"prefix": ["A"]}):
+            await ask("/generate", {"text": "abc", **options})
+        served = ask.app.models["tiny"]
+        before = weakref.ref(served.current.model.step_model)
+        gc.collect()
+        gc.disable()
+        try:
+            await served.load_anew(always=True)
+            status = (await ask("/generate", {"text": "abc"})).status
+            return status, before()
+        finally:
+            gc.enable()
+
+    assert with_app(ask_all, TINY) == (200, None)
 
 
 def test_streams_have_a_limit_and_end_with_their_client() -> None:

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from places import ROOT, TINY
+from places import FIXTURES, ROOT, TINY
 
 import s2s_runtime
 from s2s_runtime.errors import InputError, MissingExtraError, OptionError
 from s2s_runtime.spark import decode_table, decode_udf
 from s2s_runtime.spark.tables import worker_of
 
+ONEHOT = FIXTURES / "tiny-onehot.s2s"
 HAS_SPARK = shutil.which("java") is not None
 try:
     from pyspark.sql import SparkSession
@@ -125,6 +126,17 @@ def test_sql_has_it_as_a_function(spark: Any) -> None:
     found = spark.sql("SELECT more[0] AS n, translated(title) AS output FROM titles ORDER BY n").collect()
     expected = s2s_runtime.load(TINY).generate([title for _, title, _ in given], on_error="return", beam_size=2)
     assert [row.output for row in found] == [None if result.error else result.text for result in expected]
+
+
+@with_spark
+def test_arrays_of_ids_are_sources_too(spark: Any) -> None:
+    """A bundle without a source vocabulary takes a column of arrays, in tables and in expressions."""
+    given = [[1, 2, 3], [1, 4], [2], [3, 3, 1, 2]]
+    table = spark.createDataFrame([(i, ids) for i, ids in enumerate(given)], "id int, ids array<bigint>")
+    udf = decode_udf(spark, ONEHOT)
+    decoded = decode_table(table.withColumn("again", udf(table.ids)), ONEHOT, column="ids").orderBy("id")
+    expected = [result.text for result in s2s_runtime.load(ONEHOT).generate(given)]
+    assert [(row.output, row.again) for row in decoded.collect()] == [(text, text) for text in expected]
 
 
 @with_spark
