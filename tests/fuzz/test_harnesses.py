@@ -52,9 +52,15 @@ def test_a_case_that_fails_becomes_a_file(tmp_path: Path) -> None:
 
 
 def test_a_case_that_takes_too_much_fails(tmp_path: Path) -> None:
-    """Memory that a case fills counts, also where it is free again afterwards."""
-    greedy = Harness(name="greedy", make=lambda _: {}, check=lambda _: str(len(b"x" * 300_000_000)), memory=200_000_000)
-    assert "GB" in greedy.attempt({}, tmp_path)
+    """Memory that a case fills counts, also where it is free again afterwards; in a process that held less before."""
+    program = (
+        "import sys; from pathlib import Path; from harness import Harness\n"
+        "greedy = Harness(name='greedy', make=dict, check=lambda _: str(len(b'x' * 300_000_000)), memory=200_000_000)\n"
+        "print(greedy.attempt({}, Path(sys.argv[1])))"
+    )
+    command = [sys.executable, "-c", program, tmp_path]
+    done = subprocess.run(command, cwd=CASES.parent, check=True, capture_output=True, text=True)
+    assert "GB" in done.stdout
 
 
 def test_a_case_without_end_ends_its_process_and_is_known(tmp_path: Path) -> None:

@@ -103,10 +103,6 @@ def _trained(
         folder.prepare(config, resume=resume)
     try:
         task = prepare(config, stages, folder)
-        batches = task.steps * config.fit.epochs
-        if config.fit.accumulation > batches:  # no step would be taken
-            asked = config.fit.accumulation
-            raise ConfigError(f"accumulation: expected at most {batches}, the batches of the run, got {asked}")
     except S2SError:
         if streamed and not begun:
             folder.discard()
@@ -118,6 +114,12 @@ def _trained(
         folder.prepare(config, resume=resume)
     stages("writing the run folder")
     task.write(folder)
+    batches = task.steps * config.fit.epochs  # known only now of a text, whose ids were just written
+    if config.fit.accumulation > batches:
+        if not begun:
+            folder.discard()
+        asked = config.fit.accumulation
+        raise ConfigError(f"accumulation: expected at most {batches}, the batches of the run, got {asked}")
     history = History.read(folder.history, VALIDATION_ERROR if config.fit.select == "error" else task.monitored)
     stages("preparing the first step")
     diverged = None

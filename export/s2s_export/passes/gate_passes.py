@@ -293,6 +293,8 @@ def _kernel(editor: GraphEditor, product: onnx.NodeProto, columns: slice | np.nd
 
 def _taken(editor: GraphEditor, stem: str, constant: str, columns: slice | np.ndarray) -> str:
     """Add a constant of some columns of another, its last axis; return its name."""
+    if not isinstance(columns, slice) and (np.diff(columns) == 1).all():
+        columns = slice(int(columns[0]), int(columns[-1]) + 1)  # the same columns are one constant, however given
     how = (columns.start, columns.stop) if isinstance(columns, slice) else (columns.tobytes(),)
     return editor.folded(stem, how, [constant], lambda whole: whole[..., columns])
 

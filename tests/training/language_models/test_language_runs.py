@@ -8,7 +8,7 @@ import pytest
 
 from s2s_runtime.vocabulary.vocabulary_file import VocabularyFile
 from s2s_training.data.datasets import default_config
-from s2s_training.errors import DataError, RunFolderError
+from s2s_training.errors import ConfigError, DataError, RunFolderError
 
 pytestmark = pytest.mark.tensorflow
 OPTIONS = {"kind": "language-model", "units": 6, "embedding": 5, "epochs": 2, "batch_size": 4, "window": 5}
@@ -38,6 +38,18 @@ def finished(config, tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("runs") / "finished"
     return folder, train(config, folder)
+
+
+def test_more_batches_than_there_are_are_not_gathered(config, text, tmp_path):
+    """No step would be taken: that is said of texts and of pairs, and no folder is left."""
+    from s2s_training.train import train
+
+    (tmp_path / "pairs.tsv").write_text("".join(f"{i}\t{i}\n" for i in range(60)), encoding="utf-8")
+    pairs = default_config(str(tmp_path / "pairs.tsv")).override(units=4, embedding=4, epochs=1)
+    for each in (config, pairs):
+        with pytest.raises(ConfigError, match=r"accumulation: expected at most \d+, the batches of the run, got 9999"):
+            train(each.override(accumulation=9999), tmp_path / "run")
+        assert not (tmp_path / "run").exists()
 
 
 def losses(folder, lines):
