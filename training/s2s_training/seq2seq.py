@@ -37,6 +37,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import keras
@@ -230,6 +231,8 @@ class _Plan:
         units = output_dim if hidden_dim is None else hidden_dim
         named = {"output_dim": output_dim, "output_length": output_length, "hidden_dim": units}
         for name, value in (named | {"depth": min(encoder, decoder)}).items():
+            if not isinstance(value, Integral):
+                raise TypeError(f"{name}: expected an integer, got {type(value).__name__}")
             if value < 1:
                 raise ValueError(f"{name}: expected at least 1, got {value}")
         if cell not in RECURRENT_CELLS:

@@ -168,7 +168,7 @@ def _in_order(given: object, side: SideName) -> list[str]:
         return list(with_names(_by_id(given, where)))
     if isinstance(given, Set):
         raise ExportError(f"{where}: a set has no order, so it tells no ids; expected {_FORMS}")
-    if not isinstance(given, Iterable) or isinstance(given, bytes):
+    if not isinstance(given, Iterable) or isinstance(given, bytes) or getattr(given, "shape", None) == ():
         raise ExportError(f"{where}: got {type(given).__name__}; expected {_FORMS}")
     symbols = list(given)
     wrong = next((i for i, symbol in enumerate(symbols) if not isinstance(symbol, str)), None)

@@ -27,6 +27,7 @@ BEAM_SIZE: Final = 5
 SOURCES: Final = 24
 _BEAM_SOURCES: Final = 8
 _MOST_WORK: Final = 1.5e12  # multiplications: some 15 seconds of two cores
+_MOST_STEPS: Final = 512  # where nobody asks for more
 _ENOUGH_STEPS: Final = 12  # longer targets are cut before there are fewer of them
 _FEWEST: Final = (4, 2, 4)  # sources, sources of beam search, steps
 
@@ -71,6 +72,8 @@ def coverage(model: keras.Model, facts: Understanding, options: ExportOptions) -
         return asked
     weights = _multiplied(model)
     width = facts.longest[0] or LONGEST_SOURCE
+    if steps > _MOST_STEPS:  # of a small model too, each takes its time
+        asked = Coverage(asked.sources, asked.beam_sources, _MOST_STEPS, cut=True)
     tries = [asked, *(Coverage(*sizes, cut=True) for sizes in _smaller(asked))]
     return next((tried for tried in tries if _work(tried, weights, width) <= _MOST_WORK), tries[-1])
 

@@ -41,7 +41,7 @@ def find_encoding(name: str | None) -> str | None:
         codec = codecs.lookup(name).name
     except (LookupError, UnicodeError, ValueError) as error:
         raise OptionError(
-            f"encoding: expected an encoding that Python knows, such as utf-16, latin-1 or cp1252, got {name!r}"
+            f"encoding: expected an encoding that Python knows, such as utf-16, latin-1 or cp1252, got {shown(name)}"
         ) from error
     return None if codec in _UTF_8 else codec
 
