@@ -127,8 +127,9 @@ class _Lane:
         given: set[_Part] = set()
 
         def give_once(part: _Part, result: Result | Exception) -> None:
-            given.add(part)
-            give(part, result)
+            if part not in given:
+                given.add(part)
+                give(part, result)
 
         try:
             for taken, request, batches in self._read(parts, give_once):
@@ -137,8 +138,7 @@ class _Lane:
         except BaseException as error:  # whatever it is, those who wait must hear of it
             failure = error if isinstance(error, Exception) else RuntimeError(f"decoding ended: {error!r}")
             for part in parts:
-                if part not in given:
-                    give(part, failure)
+                give_once(part, failure)
         self._under_way = ()
 
     def _read(
@@ -168,21 +168,17 @@ class _Lane:
         batches: Sequence[Batch],
         give: Callable[[_Part, Result | Exception], None],
     ) -> None:
-        decoding, sources = self._decoding, request.sources
-        is_plain = sources.are_whole and not request.errors  # each part is one source, with nothing to be said besides
-        results = {i: decoding.empty(request, i) for i, array in enumerate(sources.arrays) if not len(array)}
+        """Decode what was read of some parts; `give` heeds the first result of each."""
+        decoding, is_plain = self._decoding, request.is_plain
+        found: dict[int, Result] = {}
         for ended in decoding.search(batches, decoding.plan, apart=True):
             index = int(ended.batch.indices[ended.sentence])
-            results[index] = decoding.result(request, index, ended)
+            found[index] = result = decoding.result(request, index, ended)
             if is_plain:
-                give(parts[index], results.pop(index))
-        if is_plain:
-            for index, result in results.items():
-                give(parts[index], result)
-        else:
-            in_order = [results[index] for index in range(len(request))]
-            for part, result in zip(parts, decoding.rows(request, in_order), strict=True):
-                give(part, result)
+                give(parts[index], result)  # which isn't to wait for the others
+        in_order = [found[index] if index in found else decoding.empty(request, index) for index in range(len(request))]
+        for part, result in zip(parts, decoding.rows(request, in_order), strict=True):
+            give(part, result)
 
 
 class _Group:
