@@ -224,6 +224,23 @@ def test_what_comes_together_need_not_go_together(held: HeldModels, tiny: Model)
             assert [each["text"] for each in answer.content["results"]] == [r.text for r in tiny.generate(rows)]
 
 
+def test_a_request_of_many_texts_is_shared_out(held: HeldModels, tiny: Model) -> None:
+    """The lanes that rest take their shares of it at the same time, and each text gets its own result."""
+    texts = ["abcde", "edcba", "deeda", "badbe"] * 10
+
+    async def ask_all(ask: Asker) -> Any:
+        asked = asyncio.create_task(ask("/generate", {"texts": texts}))
+        while len(held.batches) < 2:
+            await asyncio.sleep(0.01)
+        shares = [*held.batches]
+        held.go.set()
+        return shares, await asked
+
+    shares, answer = with_app(ask_all, TINY, options=ServingOptions(workers=2))
+    assert shares == [20, 20]
+    assert [each["text"] for each in answer.content["results"]] == [r.text for r in tiny.generate(texts)]
+
+
 def test_a_model_that_was_replaced_is_let_go_at_once() -> None:
     """Its graphs don't wait for the garbage collector, which an idle server may not run for hours."""
 
