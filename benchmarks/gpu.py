@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from compare import Plan, compare_case
+from compare import Plan, compare_case, known_names
 from measuring.cases import DEVICES, device_cases
 from measuring.measure import PeerError
 from report.markdown import RESULTS
@@ -38,10 +38,9 @@ def measure(
     if place not in DEVICES:
         raise typer.BadParameter(f"--device: expected {' or '.join(DEVICES)}, got {place}")
     cases = device_cases(place)
-    if any(name not in cases for name in only.split(",")):
-        raise typer.BadParameter(f"--only: expected any of {', '.join(cases)}, got {only}")
+    names = known_names("--only", only, cases)
     console, plan = Console(stderr=True), Plan(rounds, None, patience, None, None)
-    for name in only.split(","):
+    for name in names:
         try:
             with tempfile.TemporaryDirectory() as folder, console.status("") as status:
                 results = compare_case(Path(folder), name, cases[name], plan, status.update)

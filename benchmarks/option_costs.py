@@ -18,22 +18,22 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import typer
+from measuring.cases import BEAM_SIZE
 from measuring.in_process import circumstances, fastest
 from measuring.quiet import Usage
 from numpy.typing import NDArray
+from problems.canonical import SOURCE_LENGTH, SOURCE_SIZE, STEPS, TARGET_SIZE
 from report.markdown import RESULTS
 from report.own_tables import option_tables
 from report.targets import publish
 
 from s2s_runtime import Model, load
 
-STEPS, LENGTH, UNITS = 30, 16, 256
-SOURCE_SIZE, TARGET_SIZE = 71, 93
+UNITS = 256
 SPECIAL = ("<pad>", "<unk>", "<s>", "</s>")
 BATCHES = (1, 32)
 CALLS = 2  # of a visit, of which the fastest counts
 MANY, LETTERS = 100_000, 26  # outputs that a list allows, and the symbols that they are made of
-BEAM: Mapping[str, Any] = {"beam_size": 5}
 
 
 class Row(NamedTuple):
@@ -100,7 +100,7 @@ BEAMS: tuple[Row, ...] = (
     Row('`min_bayes_risk` "chrf"', {"min_bayes_risk": "chrf", **_FIVE}, _FIVE),
     Row('`min_bayes_risk` "edit_distance"', {"min_bayes_risk": "edit_distance", **_FIVE}, _FIVE),
 )
-SEARCHES = ((1, GREEDY), (BEAM["beam_size"], BEAMS))
+SEARCHES = ((1, GREEDY), (BEAM_SIZE, BEAMS))
 
 
 def make_bundles(folder: Path) -> tuple[Path, Path]:
@@ -150,7 +150,7 @@ def never_ending(model: Any) -> Any:
 
 def sentences(batch: int) -> NDArray[np.int64]:
     """Return the ids of random sentences, (batch, 16)."""
-    return np.random.default_rng(2).integers(len(SPECIAL), SOURCE_SIZE, size=(batch, LENGTH))
+    return np.random.default_rng(2).integers(len(SPECIAL), SOURCE_SIZE, size=(batch, SOURCE_LENGTH))
 
 
 def made_values(language_model: Path) -> dict[str, Any]:
