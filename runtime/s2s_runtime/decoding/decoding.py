@@ -89,8 +89,7 @@ class Decoding:
         self.result_builder = ResultBuilder(manifest, options, builders)
         self._readers = RowReader.of(manifest, LengthLimit(options.max_source_length, options.on_long))
         self._lexicon = None if options.lexicon is None else looked_up.looked_up(options, manifest.source_vocabulary)
-        weighs = options.return_confidence or options.return_top_tokens
-        self._confidence = confidences.confidence_rule(options, manifest) if weighs else None
+        self._confidence = confidences.confidence_rule(options, manifest) if options.weighed else None
         self._plain: plain_pass.PlainPass | None = None
         if nominators(self.model):
             union_search.check_union(options)
