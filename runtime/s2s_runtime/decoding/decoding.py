@@ -252,7 +252,7 @@ class Decoding:
     def rows(self, request: Request, results: Sequence[Result]) -> list[Result]:
         """Return the result of each of the caller's rows, of those of the sources; parts of a row are joined."""
         sources, rows = request.sources, []
-        if sources.are_whole and not request.errors:
+        if request.is_plain:
             return list(results)
         for number, row in enumerate(sources.rows):
             result = results[row[0]]
