@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal, SupportsIndex, overload
 
 import numpy as np
@@ -310,16 +310,8 @@ def _read(_: Result, name: str, given: tuple[Callable[..., list[str]], Any]) -> 
     if name == "source_tokens":
         read, row = given
         return read(*row)
-    return _NOTHING[name]()
-
-
-_NOTHING: Final[dict[str, Callable[[], Any]]] = {
-    "error": lambda: None,
-    "left_out": int,
-    "unknown_symbols": list,
-    "parts": list,
-    "outputs": dict,
-}
+    declared = Result.__dataclass_fields__[name]
+    return declared.default if declared.default_factory is MISSING else declared.default_factory()
 
 
 def _quoted(text: str) -> str:
