@@ -23,12 +23,12 @@ from s2s_runtime.search.scoring import LengthPenalty
 
 if TYPE_CHECKING:
     from s2s_runtime.confidence import confidences
-    from s2s_runtime.decoding import min_bayes_risk
+    from s2s_runtime.decoding import min_bayes_risk, predict_values
     from s2s_runtime.one_pass import plain_results
     from s2s_runtime.one_pass.plain_pass import BestSymbols, Rows
 else:  # where they are asked for
     confidences, min_bayes_risk = LazyModule("confidence.confidences"), LazyModule("decoding.min_bayes_risk")
-    plain_results = LazyModule("one_pass.plain_results")
+    plain_results, predict_values = LazyModule("one_pass.plain_results"), LazyModule("decoding.predict_values")
 
 
 class ResultBuilder:
@@ -71,20 +71,16 @@ class ResultBuilder:
         result = Result(hypotheses, source_tokens, unknown or [])
         for name, found in (further or {}).items():
             builder = self.further[name]
-            result.outputs[name] = (
-                builder.result(found, source_tokens, columns) if isinstance(found, list) else builder.values(found)
-            )
+            if isinstance(found, list):
+                result.outputs[name] = builder.result(found, source_tokens, columns)
+            else:
+                result.outputs[name] = predict_values.in_steps(found, builder.manifest)
         return result
-
-    def values(self, found: Floats) -> Floats:
-        """Return values of an output, float32 (steps, size), with its steps in the shape that the model's have."""
-        step = self.manifest.target.step
-        return found.reshape(len(found), *step) if step else found
 
     def _without(self, result: Callable[[ResultBuilder], Result]) -> dict[str, Result | Floats]:
         """Return what every further output is where nothing was decoded: a result, or no values."""
         return {
-            name: builder.values(np.zeros((0, builder.manifest.target.size), np.float32))
+            name: predict_values.in_steps(np.zeros((0, builder.manifest.target.size), np.float32), builder.manifest)
             if builder.manifest.target.feedback == "value"
             else result(builder)
             for name, builder in self.further.items()
@@ -146,7 +142,8 @@ class ResultBuilder:
     def unfollowed(self, prefix: Sequence[int], source_tokens: list[str], unknown: list[str] | None) -> Result:
         """Return the result where no token is likely enough to follow the prefix: the prefix, without a score."""
         written = Hypothesis(self.text(prefix), self.tokens(prefix), list(prefix), None, "stopped", None, None)
-        return Result([written], source_tokens, unknown or [])
+        outputs = self._without(lambda builder: builder.unfollowed([], source_tokens, None))
+        return Result([written], source_tokens, unknown or [], outputs=outputs)
 
     def source_tokens(self, source: Source) -> list[str]:
         """Return the symbols of a source as the model read them; empty for values, and where there is no source."""
@@ -161,13 +158,7 @@ class ResultBuilder:
     def tokens(self, ids: Sequence[int]) -> list[str]:
         """Return the symbols of target ids; the ids as strings where there is no vocabulary."""
         vocabulary = self.manifest.target_vocabulary
-        if vocabulary is None:
-            return [str(token) for token in ids]
-        symbols = vocabulary.symbols
-        try:
-            return [symbols[token] for token in ids]
-        except IndexError:  # a search may write more symbols than the vocabulary has
-            return vocabulary.tokens(ids)  # raises the error
+        return [str(token) for token in ids] if vocabulary is None else vocabulary.tokens(ids)
 
     def text(self, ids: Sequence[int], tokens: Sequence[str] | None = None) -> str:
         """Return the text of target ids, or the ids between spaces; `tokens` are their symbols, if known already."""

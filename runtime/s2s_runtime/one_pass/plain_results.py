@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol
+from collections.abc import Sequence
+from dataclasses import MISSING
+from typing import Any, Protocol
 
 from s2s_runtime.one_pass.plain_pass import Rows
 from s2s_runtime.options import DecodingOptions
@@ -43,7 +44,7 @@ class PlainFields:
     def made(self, owner: Hypothesis | Result, name: str, row: int) -> Any:
         """Return a field of a result, or of its hypothesis."""
         if isinstance(owner, Result):
-            return self._source_tokens(row) if name == "source_tokens" else _NOTHING[name]()
+            return self._source_tokens(row) if name == "source_tokens" else _declared(name)
         if name == "finish_reason":
             return self._reasons[row]
         ids = owner.ids
@@ -59,10 +60,7 @@ class PlainFields:
         return self._spelling.source_tokens(ids if lengths is None else ids[: lengths[row]])
 
 
-_NOTHING: Final[dict[str, Callable[[], Any]]] = {
-    "error": lambda: None,
-    "left_out": int,
-    "unknown_symbols": list,
-    "parts": list,
-    "outputs": dict,
-}
+def _declared(name: str) -> Any:
+    """Return what a field of a result is where nobody gives it."""
+    declared = Result.__dataclass_fields__[name]
+    return declared.default if declared.default_factory is MISSING else declared.default_factory()
