@@ -20,6 +20,7 @@ else:  # hardly any model needs it
 
 _WEIGHTS_OF_8_BITS: Final = (1, 22)  # the first onnxruntime that multiplies by them
 _SPIN_MICROSECONDS: Final = "10"
+_ERRORS, _FATAL = 3, 4  # what onnxruntime logs to stderr at least
 
 
 def open_session(graph: bytes, settings: SessionSettings, name: str, weights: Mapping[str, bytes] | None = None) -> Any:
@@ -58,8 +59,9 @@ def _from_memory(ort: ModuleType, graph: PlacedGraph, settings: SessionSettings,
     values = {key: ort.OrtValue.ortvalue_from_numpy(array) for key, array in graph.constants.items()}
     stays = settings.requested == (CPU,)
 
-    def started(beforehand: list[str]) -> Any:
+    def started(beforehand: list[str], severity: int) -> Any:
         options = _session_options(ort, settings)
+        options.log_severity_level = severity
         options.add_external_initializers(beforehand, [values[key] for key in beforehand])  # copied
         if stays:
             # Else onnxruntime keeps the copies. Tables are read where they are; kernels are packed.
@@ -72,10 +74,10 @@ def _from_memory(ort: ModuleType, graph: PlacedGraph, settings: SessionSettings,
 
     if stays and graph.large:
         try:
-            return started([key for key in values if key not in graph.large])
+            return started([key for key in values if key not in graph.large], _FATAL)
         except BundleError:  # it wants to compute with one of them first, or packages here aren't files
             pass
-    return started([*values])
+    return started([*values], _ERRORS)
 
 
 def _start(ort: ModuleType, graph: bytes | str, settings: SessionSettings, session_options: Any, name: str) -> Any:
@@ -149,7 +151,7 @@ def _check_available(available: Sequence[str], settings: SessionSettings) -> Non
 
 def _session_options(ort: ModuleType, settings: SessionSettings) -> Any:
     options = ort.SessionOptions()
-    options.log_severity_level = 3  # errors only: warnings about fusing and placement are not for users
+    options.log_severity_level = _ERRORS  # warnings about fusing and placement are not for users
     if settings.intra_op_threads is not None:
         options.intra_op_num_threads = settings.intra_op_threads
     if settings.inter_op_threads is not None:

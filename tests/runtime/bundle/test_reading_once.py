@@ -298,8 +298,8 @@ def test_packages_that_are_no_files(
     assert {name: started.count(name) for name in ("encoder", "beam")} == {"encoder": 2, "beam": 2}
 
 
-def test_a_large_constant_that_is_computed_with() -> None:
-    """Onnxruntime transposes it before any run, and must have read what it was handed, not another file."""
+def test_a_large_constant_that_is_computed_with(started: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    """Onnxruntime transposes it before any run: it has read what it was handed, not another file, and complains not."""
     helper = pytest.importorskip("onnx.helper", reason="the environment of the runtime alone has no onnx")
     table = np.arange(200 * 300, dtype=np.float32).reshape(200, 300)
     weight = helper.make_tensor("weight", 1, table.shape, table.tobytes(), raw=True)
@@ -315,6 +315,7 @@ def test_a_large_constant_that_is_computed_with() -> None:
     weights = {"weights.bin": table.tobytes()}
     assert placed(model.SerializeToString(), weights, "graph").large
     session = open_session(model.SerializeToString(), SessionSettings(intra_op_threads=1), "graph", weights)
+    assert (started, capfd.readouterr().err) == (["graph", "graph"], "")
     given = np.ones((1, 300), np.float32)
     np.testing.assert_allclose(session.run(None, {"x": given})[0], given @ table.T, rtol=1e-5)
 
