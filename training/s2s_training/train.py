@@ -32,6 +32,7 @@ from s2s_training.fit.text_task import TextTask
 from s2s_training.fit.validation import VALIDATION_ERROR, DecodeValidation
 from s2s_training.given import FUNCTION, PATH, TRUTH, an, check_given, list_of
 from s2s_training.language_models.task import LanguageTask
+from s2s_training.models.starting_weights import set_weights_of
 from s2s_training.runs.run_folder import RunFolder
 from s2s_training.stages import Stages, unseen
 
@@ -141,7 +142,7 @@ def _trained(
 
 
 def prepare(config: TrainingConfig, stages: Stages = unseen, folder: RunFolder | None = None) -> Task:
-    """Read the data, build vocabularies and model. Sets Keras's global random seed.
+    """Read the data, build vocabularies and model, or take those to start from. Sets Keras's global random seed.
 
     Args:
         config: of the run.
@@ -150,12 +151,20 @@ def prepare(config: TrainingConfig, stages: Stages = unseen, folder: RunFolder |
 
     Raises:
         DataNotFoundError, DataError, MissingExtraError: the data can't be read.
-        ConfigError: continuous data with options that are for texts.
+        ConfigError: continuous data with options that are for texts; another model than that of the run to start from.
     """
     require_data(config)
     if config.fit.devices > 1 and config.data.data in SERIES:
         raise ConfigError(f"devices: expected 1 for the continuous data set {config.data.data!r}")
     keras.utils.set_random_seed(config.fit.seed)
+    task = _task(config, stages, folder)
+    if config.data.start_from is not None:
+        stages("loading the weights to start from")
+        set_weights_of(config.data.start_from, task.model)
+    return task
+
+
+def _task(config: TrainingConfig, stages: Stages, folder: RunFolder | None) -> Task:
     if config.model.kind == "language-model":
         return LanguageTask(config, stages)
     if config.data.data in SERIES:

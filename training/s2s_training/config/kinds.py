@@ -39,6 +39,7 @@ _MEANINGLESS: Final[Mapping[Kind, Mapping[str, tuple[str, ...]]]] = {
     "ctc": {
         "it has no decoder": _DECODER,
         "it writes in the order in which it reads": ("reverse",),
+        "how many frames a symbol has follows from its pairs": ("start_from",),
         "its loss is over all alignments": ("label_smoothing", "r_drop"),
         "its loss was not tried on several": ("devices",),
         "it reads pairs, each from the beginning": _STREAM,
