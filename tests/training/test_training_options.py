@@ -148,7 +148,7 @@ def test_the_best_epoch_may_be_that_of_the_least_decoded_error(config, tmp_path)
 
 @pytest.mark.tensorflow
 def test_the_last_epoch_may_be_kept_whatever_its_loss(config, tmp_path):
-    """An interrupted and resumed run saves the weights of its last epoch, which here isn't the one of the least loss."""
+    """A run that was interrupted saves the weights of its last epoch, which here isn't the one of the least loss."""
     import keras
 
     from s2s_training.train import prepare, train
