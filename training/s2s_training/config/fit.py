@@ -9,7 +9,7 @@ from s2s_runtime.declared_options import Option, declares_options, option_proble
 
 OptimizerName = Literal["adam", "rmsprop"]
 ScheduleName = Literal["constant", "linear", "cosine", "plateau"]
-Select = Literal["loss", "error"]
+Select = Literal["loss", "error", "last"]
 DEFAULT_WARM_UP = 0.05
 LARGEST_SEED = 2**32 - 1  # numpy's
 PANEL = "Training"
@@ -86,9 +86,11 @@ class FitConfig:
     GPU nothing changes."""
 
     select: Annotated[Select, Option(panel=PANEL)] = "loss"
-    """Validation figure that tells the best epoch. Its weights are saved, and patience counts the same figure: the
-    "loss" (with label smoothing where there is any), or the "error" (share of wrong sequences when decoded greedily; of
-    the continuous data sets the mean squared error of fed-back predictions)."""
+    """Validation figure that tells the best epoch; or "last", whatever it says. The weights of that epoch are saved,
+    and patience counts the same figure: the "loss" (with label smoothing where there is any), or the "error" (share of
+    wrong sequences when decoded greedily; of the continuous data sets the mean squared error of fed-back predictions).
+    "last" = those of the last epoch; patience counts the loss. For schedules that come down to zero, where the loss can
+    rise while what is decoded still gets better."""
 
     decode_valid: Annotated[int, Option(panel=PANEL, at_least=0)] = 0
     """Validation sources decoded after an epoch. 0 = none, or all where `select` is "error". Continuous data sets are
