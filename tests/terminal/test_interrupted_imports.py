@@ -47,7 +47,12 @@ def test_an_error_that_leads_back_to_itself_is_no_interrupt() -> None:
 
 @pytest.mark.parametrize(
     ("name", "error"),
-    [("serve", "KeyboardInterrupt"), ("tune", "ImportError"), ("train", "KeyboardInterrupt"), ("export", "ImportError")],
+    [
+        ("serve", "KeyboardInterrupt"),
+        ("tune", "ImportError"),
+        ("train", "KeyboardInterrupt"),
+        ("export", "ImportError"),
+    ],
 )
 def test_while_a_command_is_imported(name: str, error: str) -> None:
     """It ends in one line, whichever error the interrupt comes out as."""
