@@ -16,7 +16,7 @@ from onnx import helper
 
 from s2s_export.convert.graph_editor import GraphEditor, reads
 from s2s_export.convert.weighted_model import Folds, WeightedModel
-from s2s_export.graphs.onnx_loop import GO, OneRow, Search, hold_constants, looped
+from s2s_export.graphs.onnx_loop import GO, OneRow, Search, hold_constants, keep_kernels, looped
 from s2s_export.graphs.token_choice import READ, SCORES, choose_token
 from s2s_export.passes.gate_passes import group_gates, take_gates_apart
 from s2s_export.passes.registry import Passes
@@ -84,7 +84,7 @@ def greedy_graph(
     once = passes.apply("memory_once", _take_constant, editor, carried) or []
     biased = passes.apply("mask_in_bias", _mask_bias, editor) if plain else None  # scores are those of all tokens
     masked, before = biased or (_mask_logits(editor), [])
-    choose_token(editor, choice, masked, fed=carried.fed)
+    choose_token(editor, choice, masked, carried.size, fed=carried.fed)
     alone = editor.copy()
     (going,) = editor.add("Gather", ["goes_on", "tokens"])
     editor.add("Mul", ["live", going], ["next_live"])
@@ -109,6 +109,7 @@ def greedy_graph(
     take_gates_apart(editor, passes)
     model = looped(editor, search, one_row)
     held = passes.apply("inner_constants", hold_constants, model) if plain else None  # each would hold them once more
+    passes.apply("kernels_kept", keep_kernels, held or model)
     return held or model
 
 
@@ -177,7 +178,9 @@ def beam_graph(
         going=TensorSpec("more", "bool", ()),
         first_axes={tensor.name: "sentences" for tensor in (per_sentence, *collected)},
     )
-    return looped(editor, search)
+    model = looped(editor, search)
+    passes.apply("kernels_kept", keep_kernels, model)
+    return model
 
 
 def _take_constant(editor: GraphEditor, carried: Carried) -> list[onnx.NodeProto]:

@@ -46,10 +46,20 @@ def one_pass_checks(
 
     Of several outputs each is compared by itself, and all those beside the first together, as one call gives them.
     """
-    runtime, oracle, facts = subject
+    _, oracle, facts = subject
     if facts.further:
         return _checks_of_each(subject, sources, rounding)
-    expected = expected_rows(oracle, facts, sources)
+    return _checks(subject, sources, expected_rows(oracle, facts, sources), rounding)
+
+
+def _checks(
+    subject: tuple[Any, Oracle, Understanding],
+    sources: Sequence[Sentence],
+    expected: list[np.ndarray],
+    rounding: RoundingOf,
+) -> list[Check]:
+    """Compare the only output, or one of several as if it were that, with what Keras gives."""
+    runtime, oracle, facts = subject
     of_rows = rounding(partial(compared_rows, oracle, facts, sources))
     few = rounding(partial(compared_rows, oracle, facts, sources[:_STEPPED]))
     checks = _whole_checks((runtime, facts), sources, expected, of_rows)
@@ -67,23 +77,20 @@ def _checks_of_each(
     for place, name in enumerate(runtime.manifest.output_names):
         own = facts.of_output(place)
         alone = runtime.output(name), oracle.of_output(place, own), own
-        checks += [replace(check, what=f"{name}: {check.what}") for check in one_pass_checks(alone, sources, rounding)]
+        rows = expected_rows(alone[1], own, sources)
+        checks += [replace(check, what=f"{name}: {check.what}") for check in _checks(alone, sources, rows, rounding)]
         if place == 0 and not values:  # that is what was compared
             continue
-        rows, what = expected_rows(alone[1], own, sources), f"{name}: in one call with all outputs"
+        what = f"{name}: in one call with all outputs"
         of_rows = rounding(partial(compared_rows, alone[1], own, sources))
         found = together[name] if values else [result.outputs[name] for result in together]
         if own.target.feedback == "value":
-            differences = [largest(_rows(one[: len(row)]), row) for one, row in zip(found, rows, strict=True)]
-            checks.append(Check.of_numbers(what, differences, of_rows, sum(map(len, rows))))
+            checks.append(Check.of_numbers(what, _differences(found, rows), of_rows, sum(map(len, rows))))
         else:
+            left_out = () if ends else own.target.end_ids
             best = [_best(row, own) for row in rows]
-            bare = (
-                best
-                if ends
-                else [replace(one, tokens=[t for t in one.tokens if t not in own.target.end_ids]) for one in best]
-            )
-            checks.append(compare_tokens(what, found, bare, of_rows))
+            shown = [replace(one, tokens=[token for token in one.tokens if token not in left_out]) for one in best]
+            checks.append(compare_tokens(what, found, shown, of_rows))
     return checks
 
 
@@ -116,8 +123,7 @@ def _whole_checks(
             largest(_rows(runtime.predict(for_runtime([source], facts))[0]), row)
             for source, row in zip(sources, expected, strict=True)
         ]
-        whole = runtime.predict(for_runtime(sources, facts))
-        together = [largest(_rows(one[: len(row)]), row) for one, row in zip(whole, expected, strict=True)]
+        together = _differences(runtime.predict(for_runtime(sources, facts)), expected)
         return [
             Check.of_numbers(name, found, rounding, positions)
             for name, found in (("values, one by one", differences), ("values, one mixed batch", together))
@@ -142,6 +148,11 @@ def _whole_checks(
         compare("best symbols, a large batch", large, best * TIMES),
         compare("best symbols, one by one", single, best[: len(single)]),
     ]
+
+
+def _differences(found: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> list[float]:
+    """Return how far values of a batch are from Keras's, source by source; what follows of padding is left out."""
+    return [largest(_rows(one[: len(row)]), row) for one, row in zip(found, expected, strict=True)]
 
 
 def _rows(values: np.ndarray) -> np.ndarray:

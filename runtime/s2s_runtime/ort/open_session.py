@@ -41,6 +41,8 @@ def open_session(graph: bytes, settings: SessionSettings, name: str, weights: Ma
     weights = weights or {}
     ort = import_onnxruntime()
     _check_available(ort.get_available_providers(), settings)
+    if b"MatMulNBits" in graph:  # it would multiply by unpacked weights of 8 bits in another way, with other rounding
+        settings = replace(settings, low_memory=False)
     first, *others = _attempts(settings, ort.get_available_providers())
     placed_graph = placed(graph, weights, name)
     try:
@@ -153,6 +155,8 @@ def _check_available(available: Sequence[str], settings: SessionSettings) -> Non
 def _session_options(ort: ModuleType, settings: SessionSettings) -> Any:
     options = ort.SessionOptions()
     options.log_severity_level = _ERRORS  # warnings about fusing and placement are not for users
+    if settings.low_memory:
+        options.add_session_config_entry("session.disable_prepacking", "1")
     if settings.intra_op_threads is not None:
         options.intra_op_num_threads = settings.intra_op_threads
     if settings.inter_op_threads is not None:

@@ -60,6 +60,8 @@ class SessionSettings:
             core. One call behind the other finds them awake: batches of 32 sentences take 0.9 of the time, larger ones
             as long as before. Each run costs the cores up to 100 microseconds behind its end; on cores that others use
             too, batches of 256 take 1.05 to 1.15 times as long. Needs onnxruntime 1.26, has no effect before.
+        low_memory: whether graphs read the weights as they lie in the bundle, instead of a copy for each graph that is
+            laid out for the CPU's products.
 
     Raises:
         OptionError: a thread count below 1, or options that don't match the providers.
@@ -73,6 +75,7 @@ class SessionSettings:
     allow_fallback: bool = False
     shared_threads: bool = False
     stays_awake: bool = False
+    low_memory: bool = False
     _requested: tuple[str, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -83,7 +86,7 @@ class SessionSettings:
                 raise OptionError(f"{name}: expected {expected}, got {shown(value)}")
         if self.spinning is not None and not isinstance(self.spinning, bool):
             raise OptionError(f"spinning: expected True, False or None, got {shown(self.spinning)}")
-        for name in ("allow_fallback", "shared_threads"):
+        for name in ("allow_fallback", "shared_threads", "low_memory"):
             if not isinstance(getattr(self, name), bool):
                 raise OptionError(f"{name}: expected True or False, got {shown(getattr(self, name))}")
         if self.shared_threads:
