@@ -16,6 +16,7 @@ from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
 from s2s_training.config.data import DataConfig, Normalization
 from s2s_training.data.corpus import Example
 from s2s_training.errors import DataError
+from s2s_training.source_factors import without_factors
 
 
 class PieceModels(NamedTuple):
@@ -36,7 +37,8 @@ def piece_models(examples: Sequence[Example], data: DataConfig) -> PieceModels:
         DataError: too little text for so many pieces.
         MissingExtraError: sentencepiece is not installed.
     """
-    texts = ([example.source for example in examples], [example.targets[0] for example in examples])
+    sources = [without_factors(example.source, data) for example in examples]
+    texts = (sources, [example.targets[0] for example in examples])
     sides = zip(("source", "target"), data.normalizations, texts, strict=True)
     return PieceModels(*(_of_side(side, form, own, data) for side, form, own in sides))
 
