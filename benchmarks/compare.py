@@ -68,7 +68,7 @@ def compare(
     A case that fails is an error that names it; the others are measured all the same.
     """
     plan = Plan(rounds, cores, patience, model, pairs)
-    cases = {name: _narrow(CASES[name], peers, batch_size) for name in _names("--only", only, CASES)}
+    cases = {name: _narrow(CASES[name], peers, batch_size) for name in known_names("--only", only, CASES)}
     console, failed = Console(stderr=True), False
     for name, case in cases.items():
         reason = missing_files(plan) if name == "text" else "" if case.cells else "it has no such batch size"
@@ -97,7 +97,12 @@ def _prefixed(update: Callable[[str], None], name: str) -> Callable[[str], None]
     return lambda words: update(f"{name}: {words}")
 
 
-def _names(option: str, text: str, known: dict[str, Any]) -> list[str]:
+def known_names(option: str, text: str, known: dict[str, Any]) -> list[str]:
+    """Return the names that an option gives, separated by commas.
+
+    Raises:
+        typer.BadParameter: one isn't known.
+    """
     names = text.split(",")
     unknown = [name for name in names if name not in known]
     if unknown:
@@ -109,7 +114,7 @@ def _narrow(case: Case, peers: str | None, batch_size: str | None) -> Case:
     """Return the case with some of its peers and batch sizes; ours is always there, as ratios are taken to it."""
     if peers is not None:
         known = {peer: None for each in CASES.values() for peer in each.peers}
-        wanted = {"ours", *_names("--peers", peers, known)}
+        wanted = {"ours", *known_names("--peers", peers, known)}
         case = replace(case, peers=tuple(peer for peer in case.peers if peer in wanted))
     if batch_size is not None:
         sizes = {int(text) for text in batch_size.split(",")}

@@ -10,6 +10,7 @@ all are forked from one that loaded it. Prints tables of Markdown, as `docs/depl
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -22,6 +23,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from export_growth import SIZES, exported
+from report.markdown import figure, table
 
 MANY = 10  # fresh processes that are timed
 PROCESSES = (1, 2, 4)
@@ -57,10 +60,7 @@ def cold(bundle: Path) -> dict[str, Any]:
         )
         found.append(json.loads(done.stdout))
     found = found[1:]  # the first reads files that the others find in memory
-    begins = [[0.0, *each["ms"][:-1]] for each in found]
-    stages = [
-        [end - begin for begin, end in zip(b, each["ms"], strict=True)] for b, each in zip(begins, found, strict=True)
-    ]
+    stages = [[end - begin for begin, end in itertools.pairwise([0.0, *each["ms"]])] for each in found]
     return {
         "ms": [statistics.median(stage) for stage in zip(*stages, strict=True)],
         "first": statistics.median(each["ms"][3] for each in found),
@@ -113,21 +113,6 @@ def _proportional(process: int) -> int:
     return next(1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:"))
 
 
-def translator(place: Path) -> Path:
-    """Return a bundle of a word translator with attention and random weights, exported where it isn't there yet."""
-    if not place.exists():
-        from s2s_training.quiet_import import import_quietly
-
-        import_quietly()
-        place.parent.mkdir(parents=True, exist_ok=True)
-        import export_growth
-
-        from s2s_export import export
-
-        export(export_growth.translator(export_growth.SIZES[2]), place, start_id=1, end_ids=(2,), max_length=30)
-    return place
-
-
 def costs(
     bundles: Annotated[list[Path], typer.Argument(help="Bundles that read ids from 2 to 5, or texts with those ids.")],
     *,
@@ -140,19 +125,21 @@ def costs(
         print(memory(bundles[0], processes, forked=forked))
         return
     if large is not None:
-        bundles = [*bundles, translator(large)]
-    print("| bundle | interpreter | imports | loading | first event | all until then | next event | memory |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+        bundles = [*bundles, exported(SIZES[2], large)]
+    rows = []
     for bundle in bundles:
         found = cold(bundle)
         start, imports, loading, first, again = found["ms"]
         cells = [*(f"{ms:.0f} ms" for ms in (start, imports, loading, first, found["first"])), f"{again:.1f} ms"]
-        print(f"| {_named(bundle)} | {' | '.join(cells)} | {found['peak'] / 1e6:.0f} MB |")
-    print("\n| bundle | processes | each loads it | forked from one that loaded it |\n| --- | --- | --- | --- |")
+        rows.append([_size(bundle), *cells, f"{found['peak'] / 1e6:.0f} MB"])
+    head = ["bundle", "interpreter", "imports", "loading", "first event", "all until then", "next event", "memory"]
+    print(table(head, rows), end="\n\n")
+    rows = []
     for bundle in bundles:
         for processes in PROCESSES:
             held = [_in_a_fresh_process(bundle, processes, forked=forked) for forked in (False, True)]
-            print(f"| {_named(bundle)} | {processes} | {held[0] / 1e6:.0f} MB | {held[1] / 1e6:.0f} MB |")
+            rows.append([_size(bundle), str(processes), *(f"{each / 1e6:.0f} MB" for each in held)])
+    print(table(["bundle", "processes", "each loads it", "forked from one that loaded it"], rows))
 
 
 def _in_a_fresh_process(bundle: Path, processes: int, *, forked: bool) -> int:
@@ -160,9 +147,8 @@ def _in_a_fresh_process(bundle: Path, processes: int, *, forked: bool) -> int:
     return int(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
-def _named(bundle: Path) -> str:
-    size = sum(file.stat().st_size for file in bundle.iterdir())
-    return f"`{bundle.name}`, {size / 1e6:.1f} MB"
+def _size(bundle: Path) -> str:
+    return f"{figure(sum(file.stat().st_size for file in bundle.iterdir()) / 1e6)} MB"
 
 
 if __name__ == "__main__":

@@ -10,19 +10,18 @@ from __future__ import annotations
 import os
 import statistics
 import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from measuring.quiet import Usage, foreign_cores
+from measuring.in_process import circumstances
+from measuring.quiet import Usage
 from passes import LENGTH, MODELS, STEPS, sentences, timed
 from report.markdown import RESULTS
 from report.own_tables import eight_bits_tables
 from report.targets import publish
 
 from s2s_runtime import Model, load
-from s2s_runtime.bench.machine import cpu_name
 
 KINDS = ("float32", "int8", "int8-weights")
 CELLS = ((1, 1), (32, 1), (256, 1), (1, 5), (32, 5))
@@ -77,13 +76,7 @@ def measure(
                 found = times(models, batch, beam, rounds if batch < 256 else 3)
                 medians = {kind: statistics.median(values) for kind, values in found.items()}
                 rows.append({"model": name, "batch": batch, "beam": beam, "milliseconds": medians})
-    results = {
-        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "cpu": cpu_name(),
-        "cores": os.cpu_count(),
-        "foreign": foreign_cores(before, Usage.read(os.getpid())),
-        "eight_bits": rows,
-    }
+    results = {**circumstances(before), "eight_bits": rows}
     publish(results, RESULTS / "eight-bits.json", eight_bits_tables(results), renew_readme=tables)
 
 

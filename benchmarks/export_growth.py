@@ -16,18 +16,17 @@ import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from measuring.in_process import circumstances
 from measuring.quiet import Usage, foreign_cores
 from report.markdown import RESULTS
 from report.own_tables import export_tables
 from report.targets import publish
 
 from s2s_runtime.bench.axes import numbers
-from s2s_runtime.bench.machine import cpu_name
 from s2s_runtime.console.app import one_line_errors
 
 if TYPE_CHECKING:
@@ -75,6 +74,20 @@ def translator(size: Size) -> keras.Model:
     context = layers.Attention()([y, x])
     joined = layers.Dense(size.units, activation="tanh")(layers.Concatenate()([y, context]))
     return keras.Model([source, target], layers.Dense(size.words, activation="softmax")(joined))
+
+
+def exported(size: Size, place: str | Path) -> Path:
+    """Return the bundle of a model of that size, exported where it isn't there yet."""
+    place = Path(place)
+    if not place.exists():
+        from s2s_training.quiet_import import import_quietly
+
+        import_quietly()
+        from s2s_export import export
+
+        place.parent.mkdir(parents=True, exist_ok=True)
+        export(translator(size), place, start_id=1, end_ids=(2,), max_length=MAX_LENGTH)
+    return place
 
 
 def measured(size: Size) -> dict[str, Any]:
@@ -140,12 +153,7 @@ def growth(
         done = subprocess.run(program, check=True, stdout=subprocess.PIPE, text=True)
         found = json.loads(done.stdout.splitlines()[-1])
         exports.append({**found, "words": Size(**found["size"]).in_words()})
-    results = {
-        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "cpu": cpu_name(),
-        "cores": os.cpu_count(),
-        "exports": exports,
-    }
+    results = {**circumstances(), "exports": exports}
     publish(results, RESULTS / "export.json", export_tables(results), renew_readme=tables)
 
 

@@ -11,21 +11,16 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from compare import Plan, compare_case
+from compare import Plan, compare_case, known_names
 from measuring.cases import DEVICES, device_cases
 from measuring.measure import PeerError
 from report.markdown import RESULTS
-from report.peer_tables import peer_tables
+from report.peer_tables import gpu_tables
 from report.targets import publish
 from rich.console import Console
-
-REHEARSED = (
-    "**Not yet run on a GPU.** These figures are of the CPU, on which the same paths were tried and gave the tokens of "
-    "the reference. They say nothing of a GPU's speed."
-)
 
 
 def measure(
@@ -40,13 +35,12 @@ def measure(
 ) -> None:
     """Time all paths, interleaved, case after case, and write JSON and tables."""
     place = device or ("cuda" if shutil.which("nvidia-smi") else "host")
-    cases = device_cases(place) if place in DEVICES else {}
-    if not cases:
+    if place not in DEVICES:
         raise typer.BadParameter(f"--device: expected {' or '.join(DEVICES)}, got {place}")
-    if any(name not in cases for name in only.split(",")):
-        raise typer.BadParameter(f"--only: expected any of {', '.join(cases)}, got {only}")
+    cases = device_cases(place)
+    names = known_names("--only", only, cases)
     console, plan = Console(stderr=True), Plan(rounds, None, patience, None, None)
-    for name in only.split(","):
+    for name in names:
         try:
             with tempfile.TemporaryDirectory() as folder, console.status("") as status:
                 results = compare_case(Path(folder), name, cases[name], plan, status.update)
@@ -55,13 +49,6 @@ def measure(
             raise typer.Exit(1) from error
         results |= {"own": [f"ours:{place}"], "device": place}
         publish(results, RESULTS / f"{name}.json", gpu_tables(results), renew_readme=tables)
-
-
-def gpu_tables(results: dict[str, Any]) -> dict[str, str]:
-    """Return the tables of a case by their markers; what wasn't run on a GPU says so."""
-    made = peer_tables(results)
-    first = next(iter(made))
-    return made if results["device"] == "cuda" else {**made, first: f"{REHEARSED}\n\n{made[first]}"}
 
 
 if __name__ == "__main__":

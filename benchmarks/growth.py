@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +11,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from compare import canonical_bundle
+from measuring.in_process import circumstances
 from problems.canonical import PADDING_ID, SOURCE_LENGTH, SOURCE_SIZE, STEPS
 from report.markdown import RESULTS
 from report.own_tables import growth_tables
@@ -21,7 +20,6 @@ from rich.console import Console
 
 import s2s_runtime
 from s2s_runtime.bench.axes import numbers
-from s2s_runtime.bench.machine import cpu_name
 from s2s_runtime.console.app import one_line_errors
 
 LIST_BATCH = 256
@@ -56,12 +54,10 @@ def growth(
             "lists": _rounds(_list(model), lists, rounds, status.update),
         }
     results = {
-        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        **circumstances(),
         "model": f"the canonical translator with random weights, {SOURCE_LENGTH} in, {STEPS} out",
         "rounds": f"{batch_rounds} and {rounds}",
         "list_batch": LIST_BATCH,
-        "cpu": cpu_name(),
-        "cores": os.cpu_count(),
         "versions": {name: version(name) for name in ("s2s-runtime", "onnxruntime", "numpy")},
         **grown,
     }

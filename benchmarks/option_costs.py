@@ -11,29 +11,29 @@ from __future__ import annotations
 import os
 import statistics
 import tempfile
-import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import typer
-from measuring.quiet import Usage, foreign_cores
+from measuring.cases import BEAM_SIZE
+from measuring.in_process import circumstances, fastest
+from measuring.quiet import Usage
 from numpy.typing import NDArray
+from problems.canonical import SOURCE_LENGTH, SOURCE_SIZE, STEPS, TARGET_SIZE
 from report.markdown import RESULTS
 from report.own_tables import option_tables
 from report.targets import publish
 
 from s2s_runtime import Model, load
-from s2s_runtime.bench.machine import cpu_name
 
-STEPS, LENGTH, UNITS = 30, 16, 256
-SOURCE_SIZE, TARGET_SIZE = 71, 93
+UNITS = 256
 SPECIAL = ("<pad>", "<unk>", "<s>", "</s>")
 BATCHES = (1, 32)
+CALLS = 2  # of a visit, of which the fastest counts
 MANY, LETTERS = 100_000, 26  # outputs that a list allows, and the symbols that they are made of
-BEAM: Mapping[str, Any] = {"beam_size": 5}
 
 
 class Row(NamedTuple):
@@ -100,7 +100,7 @@ BEAMS: tuple[Row, ...] = (
     Row('`min_bayes_risk` "chrf"', {"min_bayes_risk": "chrf", **_FIVE}, _FIVE),
     Row('`min_bayes_risk` "edit_distance"', {"min_bayes_risk": "edit_distance", **_FIVE}, _FIVE),
 )
-SEARCHES = ((1, GREEDY), (BEAM["beam_size"], BEAMS))
+SEARCHES = ((1, GREEDY), (BEAM_SIZE, BEAMS))
 
 
 def make_bundles(folder: Path) -> tuple[Path, Path]:
@@ -150,7 +150,7 @@ def never_ending(model: Any) -> Any:
 
 def sentences(batch: int) -> NDArray[np.int64]:
     """Return the ids of random sentences, (batch, 16)."""
-    return np.random.default_rng(2).integers(len(SPECIAL), SOURCE_SIZE, size=(batch, LENGTH))
+    return np.random.default_rng(2).integers(len(SPECIAL), SOURCE_SIZE, size=(batch, SOURCE_LENGTH))
 
 
 def made_values(language_model: Path) -> dict[str, Any]:
@@ -194,7 +194,8 @@ def measured(model: Model, values: Mapping[str, Any], rounds: int) -> list[dict[
                 prefixes = None if prefix is None else [prefix] * batch
                 assert_whole(plain.decode(inputs, None))
                 assert_whole(decoding.decode(inputs, prefixes))
-                pairs = [(fastest(plain, inputs, None), fastest(decoding, inputs, prefixes)) for _ in range(rounds)]
+                both = partial(plain.decode, inputs, None), partial(decoding.decode, inputs, prefixes)
+                pairs = [[fastest(call, CALLS) for call in both] for _ in range(rounds)]
                 found.append(
                     {
                         "beam": beam,
@@ -225,16 +226,6 @@ def assert_whole(results: list[Any]) -> None:
         raise RuntimeError(f"expected targets of {STEPS} tokens, got {sorted(lengths)}")
 
 
-def fastest(decoding: Any, inputs: Any, prefixes: Any, calls: int = 2) -> float:
-    """Return seconds of the fastest of some calls: the others were disturbed."""
-    least = float("inf")
-    for _ in range(calls):
-        began = time.perf_counter()
-        decoding.decode(inputs, prefixes)
-        least = min(least, time.perf_counter() - began)
-    return least
-
-
 def measure(
     *,
     bundles: Annotated[Path | None, typer.Option(help="Folder to keep bundles in, and to find them in.")] = None,
@@ -250,14 +241,7 @@ def measure(
             values = made_values(language_model)
             before = Usage.read(os.getpid())
             rows = measured(model, values, rounds)
-    results = {
-        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "cpu": cpu_name(),
-        "cores": os.cpu_count(),
-        "rounds": rounds,
-        "foreign": foreign_cores(before, Usage.read(os.getpid())),
-        "option_costs": rows,
-    }
+    results = {**circumstances(before), "rounds": rounds, "option_costs": rows}
     publish(results, RESULTS / "option-costs.json", option_tables(results), renew_readme=tables)
 
 

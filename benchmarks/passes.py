@@ -13,21 +13,19 @@ import json
 import os
 import statistics
 import tempfile
-import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
-from measuring.quiet import QUIET_CORES, Usage, foreign_cores
+from measuring.in_process import circumstances, fastest
+from measuring.quiet import QUIET_CORES, Usage
 from numpy.typing import NDArray
 from report.markdown import HERE, RESULTS, write_tables
 from rich.console import Console
 
 from s2s_runtime import Model, load
-from s2s_runtime.bench.machine import cpu_name
 
 NOTES = HERE / "PASSES.md"
 STEPS, LENGTH = 30, 16
@@ -113,9 +111,7 @@ def ratios(models: dict[str, Model], batch: int, beam: int, rounds: int) -> dict
         differ = sum(a != b for a, b in zip(tokens, expected, strict=True))
         if differ > len(sources) // 50:  # random weights come near ties, which rounding decides
             raise RuntimeError(f"{name}: {differ} of {batch} sentences have other tokens than with all passes")
-        began = time.perf_counter()
-        decode(model, sources, beam)
-        repeats[name] = max(1, min(10, int(_SLICE_SECONDS / (time.perf_counter() - began))))
+        repeats[name] = max(1, min(10, int(_SLICE_SECONDS / timed(model, sources, beam, 1))))
     for _ in range(rounds):
         seconds = {name: timed(model, sources, beam, repeats[name]) for name, model in models.items()}
         for name, value in seconds.items():
@@ -136,12 +132,7 @@ def decode(model: Model, sources: NDArray[np.int64], beam: int) -> list[tuple[in
 
 def timed(model: Model, sources: NDArray[np.int64], beam: int, repeats: int) -> float:
     """Seconds of the fastest of some calls: the others were disturbed."""
-    fastest = float("inf")
-    for _ in range(repeats):
-        began = time.perf_counter()
-        decode(model, sources, beam)
-        fastest = min(fastest, time.perf_counter() - began)
-    return fastest
+    return fastest(lambda: decode(model, sources, beam), repeats)
 
 
 def measure(
@@ -166,14 +157,7 @@ def measure(
                 rows += [
                     {"model": name, "without": k, "batch": batch, "beam": beam, "ratios": v} for k, v in found.items()
                 ]
-    results = {
-        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "cpu": cpu_name(),
-        "threads": threads,
-        "rounds": rounds,
-        "foreign": foreign_cores(before, Usage.read(os.getpid())),
-        "measurements": rows,
-    }
+    results = {**circumstances(before), "threads": threads, "rounds": rounds, "measurements": rows}
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"passes-{threads}.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     table = as_table(results)

@@ -18,19 +18,22 @@ from report.own_tables import (
     eight_bits_tables,
     export_tables,
     growth_tables,
+    loading_tables,
     option_tables,
     own_tables,
 )
-from report.peer_tables import peer_tables
+from report.peer_tables import gpu_tables, peer_tables
 from report.targets import renew
 
-TABLES: dict[str, Callable[[dict[str, Any]], dict[str, str]]] = {  # by what a result has that no other has
+TABLES: dict[str, Callable[[dict[str, Any]], dict[str, str]]] = {  # by what a result has that none below it has
     "load_seconds": own_tables,
     "lists": growth_tables,
     "shares": breakdown_tables,
     "exports": export_tables,
+    "loadings": loading_tables,
     "eight_bits": eight_bits_tables,
     "option_costs": option_tables,
+    "device": gpu_tables,
     "case": peer_tables,
 }
 

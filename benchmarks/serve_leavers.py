@@ -126,7 +126,7 @@ async def _go(address: tuple[str, int], number: int, stay: float) -> None:
     request = http_request("/generate", {"text": _TEXTS[number % len(_TEXTS)], **long})
     head = request.index(b"\r\n\r\n")
     parts = (0, head // 2, head + 4, head + 10, len(request))
-    reader, writer = await asyncio.open_connection(*address)
+    reader, writer = await asyncio.open_connection(*address)  # without its reader a stream is closed
     writer.write(request[: parts[number % len(parts)]])
     with contextlib.suppress(OSError):
         await writer.drain()

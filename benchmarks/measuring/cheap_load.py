@@ -11,10 +11,10 @@ import select
 import socket
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
-from measuring.load import END_OF_HEAD, answer_length, percentile, refuse_others
+from measuring.load import END_OF_HEAD, Load, answer_length, refuse_others
 
 _READ: Final = 65536
 _PATIENCE: Final = 60.0  # seconds without any answer
@@ -22,26 +22,16 @@ _WARM: Final = 0.3  # seconds that aren't measured: batches and buffers find the
 
 
 @dataclass(slots=True)
-class CheapLoad:
-    """What a run of requests gave.
+class CheapLoad(Load):
+    """What a run of requests gave: `wall` is the seconds that were measured, `seconds` those of requests within.
+
+    Answers before and after count for `statuses` and `wrong`. Nothing is lost: that is an error.
 
     Attributes:
-        wall: seconds that were measured.
-        seconds: of each request that was answered in these.
-        busy: seconds of a processor that the clients took in these.
-        statuses: how many answers had each status, before and after too.
-        wrong: answers that weren't what was expected, before and after too.
+        busy: seconds of a processor that the clients took in what was measured.
     """
 
-    wall: float
-    seconds: list[float]
-    busy: float
-    statuses: dict[int, int] = field(default_factory=dict)
-    wrong: int = 0
-
-    def percentile(self, share: float) -> float:
-        """Return the seconds that a share of the requests took at most."""
-        return percentile(self.seconds, share)
+    busy: float = 0.0
 
 
 def send_cheap_load(
@@ -72,7 +62,7 @@ def send_cheap_load(
         warm, busy, began = len(connections.answers), time.thread_time(), time.perf_counter()
         connections.ask_for(seconds)
         times = [spent for _, spent, _ in connections.answers[warm:]]
-        load = CheapLoad(time.perf_counter() - began, times, time.thread_time() - busy)
+        load = CheapLoad(times, wall=time.perf_counter() - began, busy=time.thread_time() - busy)
         connections.ask_for(0)
     finally:
         connections.close()

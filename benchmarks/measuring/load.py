@@ -41,7 +41,8 @@ class Load:
 
     def percentile(self, share: float) -> float:
         """Return the seconds that a share of the requests took at most."""
-        return percentile(self.seconds, share)
+        ordered = sorted(self.seconds)
+        return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
 
 
 class _Client(asyncio.Protocol):
@@ -165,12 +166,6 @@ async def send_load(
             group.create_task(client())
     load.wall = time.perf_counter() - began
     return load
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    """Return what a share of some values is at most; NaN of none."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
 
 
 def answer_length(head: bytes) -> int:

@@ -85,13 +85,9 @@ def _load(peer: Peer, folder: Path, cores: int | None) -> dict[str, Any]:
 
 def _decode(peer: Peer, problem: Problem, request: dict[str, Any], clock: Clock) -> dict[str, Any]:
     batch, beam, count = request["batch"], request["beam"], request["count"]
-    seconds, tokens = [], None
     if request["texts"]:
         return _decode_texts(peer, problem, count, request["repeats"], clock)
-    for _ in range(request["repeats"]):
-        start = clock()
-        tokens = _once(peer, problem, batch, beam, count)
-        seconds.append(clock() - start)
+    seconds, tokens = _timed(lambda: _once(peer, problem, batch, beam, count), request["repeats"], clock)
     wrong = 0 if tokens is None else wrong_rows(tokens, problem.expected[beam][:count])
     return {"seconds": seconds, "wrong_rows": wrong}
 
@@ -101,12 +97,18 @@ def _decode_texts(peer: Peer, problem: Problem, count: int, repeats: int, clock:
         raise RuntimeError(f"{peer.title}: takes no texts")
     texts = [" ".join(map(SOURCE_SYMBOL.format, row)) for row in problem.sources[:count].tolist()]
     expected = [" ".join(map(TARGET_SYMBOL.format, row)) for row in problem.expected[1][:count].tolist()]
-    seconds, found = [], list[str]()
+    seconds, found = _timed(lambda: peer.decode_texts(texts), repeats, clock)
+    return {"seconds": seconds, "wrong_rows": sum(a != b for a, b in zip(found, expected, strict=True))}
+
+
+def _timed(call: Callable[[], Any], repeats: int, clock: Clock) -> tuple[list[float], Any]:
+    """Return the seconds of each call, and what the last one gave."""
+    seconds, found = [], None
     for _ in range(repeats):
         start = clock()
-        found = peer.decode_texts(texts)
+        found = call()
         seconds.append(clock() - start)
-    return {"seconds": seconds, "wrong_rows": sum(a != b for a, b in zip(found, expected, strict=True))}
+    return seconds, found
 
 
 def _once(peer: Peer, problem: Problem, batch: int, beam: int, count: int) -> Ids | None:

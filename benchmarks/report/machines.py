@@ -8,14 +8,23 @@ from __future__ import annotations
 
 import json
 import re
-import statistics
 from pathlib import Path
 from typing import Any, Final
 
 from measuring.quiet import QUIET_CORES
 
 from report.markdown import HERE, spread, table
-from report.peer_tables import INT8, OURS, Visits, quotients, times_of
+from report.peer_tables import (
+    INT8,
+    OURS,
+    case_of,
+    in_words,
+    others_of,
+    quotients,
+    ratios_of_peers,
+    times_of,
+    visits_of,
+)
 
 MACHINES: Final = HERE / "machines"
 HEAD: Final = [
@@ -50,12 +59,6 @@ def kind_of(machine: dict[str, Any]) -> str:
     return re.sub(r"[^a-z0-9]+", "-", f"{machine['cpu']} {machine['cores']} cores".lower()).strip("-")
 
 
-def case_of(results: dict[str, Any]) -> str:
-    """Return the name of a case, the cores with it where not all were used."""
-    machine = results["machine"]
-    return results["case"] + ("" if machine["cores_used"] == machine["cores"] else f"-{machine['cores_used']}-core")
-
-
 def machine_table(folder: Path = MACHINES) -> dict[str, str]:
     """Return by its marker the table of all kinds of machines: each case and cell, one machine below the other."""
     rows: dict[tuple[str, str], list[list[str]]] = {}
@@ -71,27 +74,21 @@ def machine_table(folder: Path = MACHINES) -> dict[str, str]:
 
 def _row(results: dict[str, Any], cell: dict[str, int]) -> list[str]:
     """Return a row of the table; an empty one where there is nothing beside ours."""
-    visits: dict[str, Visits] = {each["peer"]: each["visits"] for each in results["series"] if each["cell"] == cell}
-    peers = {name: found for name, found in visits.items() if name.split(":")[0] not in ("ours", "products")}
-    if OURS not in visits or not peers:
+    visits = visits_of(results, cell)
+    ratios = ratios_of_peers(visits, OURS)
+    if not ratios:
         return []
     unit, convert = times_of(results, cell)
-    fastest = min(peers, key=lambda name: statistics.median(quotients(peers[name], visits[OURS])))
-    search = "greedy" if cell["beam"] == 1 else f"beam {cell['beam']}"
-    machine, foreign = results["machine"], _foreign(results)
+    fastest = next(iter(ratios))
+    machine, others = results["machine"], others_of(results)
+    busy = others is not None and others > QUIET_CORES
     return [
-        f"{results['title']}, {search}, batch {cell['batch']}, {unit}",
+        f"{results['title']}, {in_words(cell, search=True)}, {unit}",
         f"{machine['cpu']}, {machine['cores_used']} of {machine['cores']}, {results['date'][:10]}"
-        + (f"; **busy: others used {foreign:.2f} cores**" if foreign > QUIET_CORES else ""),
+        + (f"; **busy: others used {others:.2f} cores**" if busy else ""),
         spread([convert(value) for value in visits[OURS]]),
         spread([convert(value) for value in visits.get(INT8, ())]),
-        f"{results['peers'][fastest]['title']} (of {len(peers)})",
-        spread(quotients(peers[fastest], visits[OURS])),
-        spread(quotients(peers[fastest], visits.get(INT8))),
+        f"{results['peers'][fastest]['title']} (of {len(ratios)})",
+        spread(ratios[fastest]),
+        spread(quotients(visits[fastest], visits.get(INT8))),
     ]
-
-
-def _foreign(results: dict[str, Any]) -> float:
-    """Return how many cores other programs used, the median of all visits; 0 where that is unknown."""
-    values = [value for series in results["series"] for value in series["foreign"] if value is not None]
-    return statistics.median(values) if values else 0.0

@@ -19,7 +19,7 @@ def own_tables(results: dict[str, Any]) -> dict[str, str]:
     ]
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
     setting = (
-        f"{results['bundle']}, {results['inputs']}; {results['cpu']}, {results['cores']} cores; "
+        f"{results['bundle']}, {results['inputs']}; {_machine(results)}; "
         f"{results['provider']}; {versions}; loaded in {results['load_seconds']:.2f} s."
     )
     return {"bench": f"{table(head, rows)}\n\n{setting}", **_start_tables(results)}
@@ -76,7 +76,7 @@ def growth_tables(results: dict[str, Any]) -> dict[str, str]:
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
     setting = (
         f"{results['date']}; {results['model']}; lists in batches of {results['list_batch']}; "
-        f"{results['rounds']} rounds; {results['cpu']}, {results['cores']} cores; {versions}."
+        f"{results['rounds']} rounds; {_machine(results)}; {versions}."
     )
     return {"growth": "\n\n".join([*made, setting])}
 
@@ -122,8 +122,22 @@ def export_tables(results: dict[str, Any]) -> dict[str, str]:
         )
     others = [export["foreign"] for export in results["exports"] if export["foreign"] is not None]
     used = f"; other programs used up to {max(others):.2f} cores" if others else ""
-    about = f"{results['date']}; {results['cpu']}, {results['cores']} cores{used}."
-    return {"export": f"{table(head, rows)}\n\n{about}"}
+    return {"export": f"{table(head, rows)}\n\n{results['date']}; {_machine(results)}{used}."}
+
+
+def loading_tables(results: dict[str, Any]) -> dict[str, str]:
+    """Return the table of what loading takes of memory, and of what sparing it costs, and on what it was measured."""
+    cases = [tuple(case.split("/")) for case in results["loadings"][0]["ways"]["low_memory"]["milliseconds"]]
+    times = [f"batch {batch}, {'greedy' if beam == '1' else f'beam {beam}'}, ms" for batch, beam in cases]
+    head, rows = ["model; most memory by its weights", "loaded", "greedy, one sentence", "and beam 5", *times], []
+    for row in results["loadings"]:
+        for way, found in row["ways"].items():
+            name = row["words"] + ("" if way == "as it is" else f", `{way}`")
+            peaks = [f"{peak / row['weights']:.2f}" for peak in found["peaks"].values()]
+            rows.append([name, *peaks, *map(figure, found["milliseconds"].values())])
+    others = [way["foreign"] for row in results["loadings"] for way in row["ways"].values()]
+    used = f"; other programs used up to {max(others):.2f} cores" if None not in others else ""
+    return {"loading": f"{table(head, rows)}\n\n{results['date']}; {_machine(results)}{used}."}
 
 
 def eight_bits_tables(results: dict[str, Any]) -> dict[str, str]:
@@ -133,10 +147,7 @@ def eight_bits_tables(results: dict[str, Any]) -> dict[str, str]:
         float32, *others = (row["milliseconds"][kind] for kind in ("float32", "int8", "int8-weights"))
         cells = [f"{figure(value)} ({value / float32:.2f} times)" for value in others]
         rows.append([row["model"], str(row["batch"]), str(row["beam"]), figure(float32), *cells])
-    used = "" if results["foreign"] is None else f"; other programs used {results['foreign']:.2f} cores"
-    return {
-        "eight-bits": f"{table(head, rows)}\n\n{results['date']}; {results['cpu']}, {results['cores']} cores{used}."
-    }
+    return {"eight-bits": f"{table(head, rows)}\n\n{results['date']}; {_machine(results)}{_others(results)}."}
 
 
 def option_tables(results: dict[str, Any]) -> dict[str, str]:
@@ -151,6 +162,14 @@ def option_tables(results: dict[str, Any]) -> dict[str, str]:
         plain = [figure(own[titles[0], batch]["plain"]) for batch in batches]
         made.append([f"**{search}**, plain", *(f"{value} ms" for value in plain)])
         made += [[title, *(spread(own[title, batch]["ratios"]) for batch in batches)] for title in titles]
-    used = "" if results["foreign"] is None else f"; other programs used {results['foreign']:.2f} cores"
-    about = f"{results['date']}; {results['rounds']} rounds; {results['cpu']}, {results['cores']} cores{used}."
+    about = f"{results['date']}; {results['rounds']} rounds; {_machine(results)}{_others(results)}."
     return {"option-costs": f"{table(head, made)}\n\n{about}"}
+
+
+def _machine(results: dict[str, Any]) -> str:
+    return f"{results['cpu']}, {results['cores']} cores"
+
+
+def _others(results: dict[str, Any]) -> str:
+    """Say how many cores other programs used, where that is known."""
+    return "" if results["foreign"] is None else f"; other programs used {results['foreign']:.2f} cores"

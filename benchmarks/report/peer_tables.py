@@ -1,4 +1,4 @@
-"""Tables of a comparison, as `compare.py` writes it: times, ratios, the share of the limit, the setting."""
+"""Tables of a comparison, as `compare.py` and `gpu.py` write it: times, ratios, the share of the limit, the setting."""
 
 from __future__ import annotations
 
@@ -11,19 +11,56 @@ from measuring.quiet import QUIET_CORES
 from report.markdown import figure, quartiles, spread, table
 
 OURS, INT8 = "ours", "ours:int8"
+_PARTS = ("tagger_onnx:graph",)  # of what is ours, shown beside it
 
 Visits = list[float]
+
+_REHEARSED = (
+    "**Not yet run on a GPU.** These figures are of the CPU, on which the same paths were tried and gave the tokens of "
+    "the reference. They say nothing of a GPU's speed."
+)
 
 
 def peer_tables(results: dict[str, Any]) -> dict[str, str]:
     """Markdown by marker: CASE-times, CASE-ratios, CASE-setting and, where products were measured, CASE-limit."""
-    used, there = results["machine"]["cores_used"], results["machine"]["cores"]
-    name = results["case"] + ("" if used == there else f"-{used}-core")
+    name = case_of(results)
     visits = {(each["peer"], str(each["cell"])): each["visits"] for each in results["series"]}
     found = [{peer: visits.get((peer, str(cell))) for peer in results["peers"]} for cell in results["cells"]]
     made = {f"{name}-times": _times(results, found), f"{name}-ratios": _ratios(results, found)}
     limit = _limit(results, found)
     return made | ({f"{name}-limit": limit} if limit else {}) | {f"{name}-setting": _setting(results)}
+
+
+def gpu_tables(results: dict[str, Any]) -> dict[str, str]:
+    """Return the tables of a case of `gpu.py` by their markers; what wasn't run on a GPU says so."""
+    made = peer_tables(results)
+    first = next(iter(made))
+    return made if results["device"] == "cuda" else {**made, first: f"{_REHEARSED}\n\n{made[first]}"}
+
+
+def case_of(results: dict[str, Any]) -> str:
+    """Return the name of a case, the cores with it where not all were used."""
+    used, there = results["machine"]["cores_used"], results["machine"]["cores"]
+    return results["case"] + ("" if used == there else f"-{used}-core")
+
+
+def visits_of(results: dict[str, Any], cell: dict[str, int]) -> dict[str, Visits]:
+    """Return the visits of each peer in the cell of these fields."""
+    return {each["peer"]: each["visits"] for each in results["series"] if cell.items() <= each["cell"].items()}
+
+
+def ratios_of_peers(visits: dict[str, Visits], own: str) -> dict[str, list[float]]:
+    """Return how many times as long as ours each peer took, round by round, the fastest first; ours aren't peers."""
+    peers = [name for name in visits if name not in _PARTS and name.split(":")[0] not in ("ours", "products")]
+    ratios = {name: quotients(visits[name], visits.get(own)) for name in peers}
+    measured = {name: each for name, each in ratios.items() if each}
+    return dict(sorted(measured.items(), key=lambda each: statistics.median(each[1])))  # by rounds: speed swings
+
+
+def others_of(results: dict[str, Any]) -> float | None:
+    """Return how many cores other programs used, the median of all visits; None where that is unknown."""
+    values = [value for series in results["series"] for value in series["foreign"] if value is not None]
+    return statistics.median(values) if values else None
 
 
 def _times(results: dict[str, Any], found: list[dict[str, Visits | None]]) -> str:
@@ -80,11 +117,13 @@ def _decoders(results: dict[str, Any]) -> dict[str, Any]:
 
 def _heads(results: dict[str, Any]) -> list[str]:
     beams = len({cell["beam"] for cell in results["cells"]}) > 1
-    heads = []
-    for cell in results["cells"]:
-        search = "" if not beams else "greedy, " if cell["beam"] == 1 else f"beam {cell['beam']}, "
-        heads.append(f"{search}{'texts, ' if cell.get('texts') else ''}batch {cell['batch']}")
-    return heads
+    return [in_words(cell, search=beams) for cell in results["cells"]]
+
+
+def in_words(cell: dict[str, int], *, search: bool) -> str:
+    """Return how a cell was called, its search with it where that is asked for."""
+    beam = "" if not search else "greedy, " if cell["beam"] == 1 else f"beam {cell['beam']}, "
+    return f"{beam}{'texts, ' if cell.get('texts') else ''}batch {cell['batch']}"
 
 
 def _row(peer: dict[str, Any], cells: list[list[float]]) -> list[str]:
@@ -131,14 +170,13 @@ def times_of(results: dict[str, Any], cell: dict[str, int]) -> tuple[str, Callab
 
 
 def _setting(results: dict[str, Any]) -> str:
-    machine = results["machine"]
-    foreign = [value for series in results["series"] for value in series["foreign"] if value is not None]
-    others = f"other programs used {statistics.median(foreign):.2f} cores (median of the visits); " if foreign else ""
+    machine, foreign = results["machine"], others_of(results)
+    others = "" if foreign is None else f"other programs used {foreign:.2f} cores (median of the visits); "
     line = (
         f"{results['date']}; {machine['cpu']}, {machine['cores_used']} of {machine['cores']} cores, "
         f"{machine['system']}; {others}{results['rounds']} rounds; {results['model']}: {results['shape']}."
     )
-    if foreign and statistics.median(foreign) > QUIET_CORES:
+    if foreign is not None and foreign > QUIET_CORES:
         line = f"**The machine was busy with other programs: for direction only.** {line}"
     return "\n".join([line, "", *(_about(name, peer, results) for name, peer in results["peers"].items())])
 

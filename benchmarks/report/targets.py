@@ -12,7 +12,7 @@ from typing import Any
 
 from report.markdown import README, RESULTS, figure, spread, table, write_tables
 from report.own_tables import graphs_alone
-from report.peer_tables import INT8, OURS, Visits, quotients
+from report.peer_tables import INT8, OURS, quotients, ratios_of_peers, visits_of
 
 KEPT = ("canonical", "large", "words", "text", "attention", "own", "growth")
 HEAD = ["target", "float32: wanted", "reached", "int8: wanted", "reached"]
@@ -56,26 +56,15 @@ def _against_fastest(
 
 
 def _fastest(results: dict[str, Any] | None, cell: dict[str, int], own: str) -> str:
-    visits = {} if results is None else _visits(results, cell)
-    peers = {name: found for name, found in visits.items() if name.split(":")[0] not in ("ours", "products")}
-    if not peers or own not in visits or results is None:
+    if results is None:
         return ""
-    ratios = {name: quotients(found, visits[own]) for name, found in peers.items()}
-    name = min(ratios, key=lambda each: statistics.median(ratios[each]))  # by rounds: speed swings
-    return f"{spread(ratios[name])}, {results['peers'][name]['title']}"
-
-
-def _visits(results: dict[str, Any], cell: dict[str, int]) -> dict[str, Visits]:
-    """Visits of each peer in the cell of these fields."""
-    return {
-        each["peer"]: each["visits"]
-        for each in results["series"]
-        if all(each["cell"][name] == value for name, value in cell.items())
-    }
+    ratios = ratios_of_peers(visits_of(results, cell), own)
+    name = next(iter(ratios), None)
+    return "" if name is None else f"{spread(ratios[name])}, {results['peers'][name]['title']}"
 
 
 def _limit(results: Results) -> str:
-    visits = _visits(results["canonical"], {"batch": 256}) if "canonical" in results else {}
+    visits = visits_of(results["canonical"], {"batch": 256}) if "canonical" in results else {}
     limits = [found for name, found in visits.items() if name.startswith("products:")]
     if not limits or OURS not in visits:
         return ""
@@ -88,7 +77,7 @@ def _predict(results: Results) -> list[str]:
 
 def _one(results: Results, case: str, peer: str, cell: dict[str, int]) -> str:
     """Of one peer's visits by ours."""
-    visits = _visits(results[case], cell) if case in results else {}
+    visits = visits_of(results[case], cell) if case in results else {}
     return spread(quotients(visits.get(peer), visits.get(OURS)))
 
 

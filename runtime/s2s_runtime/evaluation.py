@@ -5,7 +5,6 @@ The package sacrebleu is an extra, imported when BLEU is asked for.
 
 from __future__ import annotations
 
-import importlib
 import math
 import os
 import time
@@ -16,9 +15,10 @@ from itertools import islice
 from typing import Any, Final, Unpack
 
 from s2s_runtime.error_rates import ErrorRates, error_rates
-from s2s_runtime.errors import InputError, MissingExtraError, naming
+from s2s_runtime.errors import InputError, naming
 from s2s_runtime.files.pair_rows import EMPTY, LeftOut, read_pairs
 from s2s_runtime.files.text_source import open_text
+from s2s_runtime.lazy_modules import import_extra
 from s2s_runtime.model import Model
 from s2s_runtime.options import OptionValues
 from s2s_runtime.results import Result
@@ -271,10 +271,7 @@ def import_metrics() -> Any:
     Raises:
         MissingExtraError: sacrebleu is not installed.
     """
-    try:
-        return importlib.import_module("sacrebleu.metrics")
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("sacrebleu is not installed: pip install 's2s-runtime[evaluate]'") from error
+    return import_extra("sacrebleu.metrics", "'s2s-runtime[evaluate]'")
 
 
 def _sacrebleu(decoded: Decoded) -> tuple[dict[str, float], dict[str, str]]:

@@ -1,10 +1,12 @@
-"""Modules that are imported when they are first used, so that a cold start waits only for what it needs."""
+"""Modules that are imported when they are first used: a cold start waits only for what it needs."""
 
 from __future__ import annotations
 
 from importlib import import_module
 from types import ModuleType
 from typing import Any
+
+from s2s_runtime.errors import MissingExtraError
 
 
 class LazyModule:
@@ -27,3 +29,19 @@ class LazyModule:
         if self._module is None:
             self._module = import_module(self._name)
         return getattr(self._module, name)
+
+
+def import_extra(name: str, extra: str) -> Any:
+    """Return a module of a library that not everybody installs, and which isn't typed.
+
+    Args:
+        name: of the module.
+        extra: what pip is to install, as it is typed.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(f"{name.partition('.')[0]} is not installed: pip install {extra}") from error

@@ -4,13 +4,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gpu import gpu_tables
 from measuring.cases import CASES
 from redraw import tables_of
 from report.machines import keep, machine_table
 from report.markdown import README, has_place, write_tables
-from report.own_tables import breakdown_tables, eight_bits_tables, export_tables, growth_tables, own_tables
-from report.peer_tables import peer_tables
+from report.own_tables import (
+    breakdown_tables,
+    eight_bits_tables,
+    export_tables,
+    growth_tables,
+    loading_tables,
+    own_tables,
+)
+from report.peer_tables import gpu_tables, peer_tables
 from report.targets import targets_table
 
 from s2s_runtime.declared_options.declared import declared, names_where
@@ -209,6 +215,25 @@ def test_the_table_of_exports() -> None:
     assert tables_of(results) == made
 
 
+def test_the_table_of_loading() -> None:
+    """Peaks as multiples of the weights, and milliseconds, a row for each way to load; it has its place."""
+    way = {
+        "peaks": {"loaded": 170, "greedy": 171, "beam": 220},
+        "milliseconds": {"1/1": 4.0, "32/5": 90.0},
+        "foreign": 0.1,
+    }
+    spared = {**way, "peaks": {"loaded": 102, "greedy": 103, "beam": 105}}
+    rows = [{"words": "8 words", "weights": 100, "ways": {"as it is": way, "low_memory": spared}}]
+    results = {"date": "today", "cpu": "a CPU", "cores": 2, "loadings": rows}
+    made = loading_tables(results)
+    assert "| 8 words | 1.70 | 1.71 | 2.20 | 4.00 | 90.0 |" in made["loading"]
+    assert "| 8 words, `low_memory` | 1.02 | 1.03 | 1.05 | 4.00 | 90.0 |" in made["loading"]
+    assert "batch 1, greedy, ms | batch 32, beam 5, ms" in made["loading"]
+    assert made["loading"].endswith("today; a CPU, 2 cores; other programs used up to 0.10 cores.")
+    assert has_place(README, made)
+    assert tables_of(results) == made
+
+
 def test_the_table_of_8_bits() -> None:
     """Milliseconds, and how many times float32's they are; it has its place."""
     row = {"model": "it", "batch": 8, "beam": 1, "milliseconds": {"float32": 4.0, "int8": 1.0, "int8-weights": 5.0}}
@@ -258,6 +283,23 @@ def test_every_kind_of_machine_has_a_row_with_its_own_spread(tmp_path: Path) -> 
     assert [line.split(" | ")[5] for line in lines] == ["3.00 (3.00 to 3.00)", "2.00 (1.50 to 3.00)"]
 
 
+def test_a_part_of_ours_is_no_peer_and_texts_are_told_from_ids(tmp_path: Path) -> None:
+    """The bundle's graph alone is quicker than what holds it: the fastest peer is another, from ids and from texts."""
+    cells = [{**CELLS[0], "texts": texts} for texts in (False, True)]
+    names = {"tagger_onnx:graph": "The graph", "tagger_onnx:plain": "Plain", "ours": "s2s_runtime"}
+    peers = {name: described(title) for name, title in names.items()}
+    times = {"tagger_onnx:graph": 0.5, "tagger_onnx:plain": 2.0, "ours": 1.0}
+    timed = [series(name, cell, [seconds]) for cell in cells for name, seconds in times.items()]
+    keep(results(title="a tagger", peers=peers, cells=cells, series=timed), tmp_path)
+    lines = machine_table(tmp_path)["machines"].splitlines()[2:]
+    step = "us per decoding step of the whole batch"
+    assert [line.split(" | ")[0] for line in lines] == [
+        f"| a tagger, greedy, batch 1, {step}",
+        f"| a tagger, greedy, texts, batch 1, {step}",
+    ]
+    assert [line.split(" | ")[4] for line in lines] == ["Plain (of 1)"] * 2
+
+
 def test_the_table_of_machines_is_that_of_the_files_kept() -> None:
     """README.md shows what lies in `machines/`."""
     assert machine_table()["machines"].strip() in README.read_text(encoding="utf-8")
@@ -269,7 +311,9 @@ def test_what_was_not_run_on_a_gpu_says_so(device: str, *, is_told: bool) -> Non
     peers = {"torch_eager:it": described("PyTorch"), f"ours:{device}": described("s2s_runtime, there")}
     timed = [series("torch_eager:it", CELLS[0], [4.0]), series(f"ours:{device}", CELLS[0], [1.0])]
     more = {"own": [f"ours:{device}"], "device": device}
-    made = gpu_tables(results(case="gpu-canonical", peers=peers, series=timed) | more)
+    found = results(case="gpu-canonical", peers=peers, series=timed) | more
+    made = gpu_tables(found)
+    assert tables_of(found) == made
     assert has_place(README, made)
     assert ("Not yet run on a GPU" in made["gpu-canonical-times"]) is is_told
     assert "| PyTorch | 4.00 (4.00 to 4.00) |" in made["gpu-canonical-ratios"]

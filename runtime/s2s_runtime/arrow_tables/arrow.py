@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
-from s2s_runtime.errors import MissingExtraError
+from s2s_runtime.lazy_modules import import_extra
 
 
 def import_arrow(part: str = "pyarrow") -> Any:
@@ -14,7 +13,4 @@ def import_arrow(part: str = "pyarrow") -> Any:
     Raises:
         MissingExtraError: it is not installed.
     """
-    try:
-        return importlib.import_module(part)
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("pyarrow is not installed: pip install 's2s-runtime[ray]', or [spark]") from error
+    return import_extra(part, "'s2s-runtime[ray]', or [spark]")

@@ -38,7 +38,6 @@ class BundleWorker:
         self._model = load(files, workers=1, intra_op_threads=threads, verify_hashes=False)  # read_bundle did that
         self._column = column
         self._options = options
-        self._several = options.get("num_hypotheses", 1) > 1
 
     def __call__(self, table: Any) -> Any:
         """Return a table with the columns that decoding adds. A row that can't be read has its error, and no output.
@@ -46,7 +45,7 @@ class BundleWorker:
         Raises:
             InputError: the table has no such column, or has one of those that are added.
         """
-        check_columns(table.column_names, self._column, several=self._several)
+        check_columns(table.column_names, self._column, self._options)
         results = self._model.generate(table.column(self._column).to_pylist(), **self._options)
         for name, kind, values in self._added(results):
             table = table.append_column(name, import_arrow().array(values, kind))
@@ -62,7 +61,7 @@ class BundleWorker:
             ("score", number, [result.score for result in results]),
             ("error", text, [_reason(index, result) for index, result in enumerate(results)]),
         ]
-        if self._several:
+        if has_several(self._options):
             lists = [result.hypotheses if fine else [] for result, fine in zip(results, right, strict=True)]
             added += [
                 ("outputs", arrow.list_(text), [[hypothesis.text for hypothesis in found] for found in lists]),
@@ -114,15 +113,25 @@ def check_options(options: Mapping[str, Any], manifest: Manifest) -> dict[str, A
     return chosen
 
 
-def check_columns(columns: Sequence[str], column: str, *, several: bool) -> None:
+def has_several(options: Mapping[str, Any]) -> bool:
+    """Return whether rows have several hypotheses by some options, and so columns of all of them too."""
+    return bool(options.get("num_hypotheses", 1) > 1)
+
+
+def check_columns(columns: Sequence[str], column: str, options: Mapping[str, Any]) -> None:
     """Refuse a table without the column to decode, or with one of those that are added.
+
+    Args:
+        columns: of the table.
+        column: the one to decode.
+        options: decoding options by name.
 
     Raises:
         InputError: says which columns there are.
     """
     if column not in columns:
         raise InputError(f"column: expected one of {', '.join(columns)}, got {column!r}")
-    taken = [name for name in (*ADDED, *(OF_SEVERAL if several else ())) if name in columns]
+    taken = [name for name in (*ADDED, *(OF_SEVERAL if has_several(options) else ())) if name in columns]
     if taken:
         raise InputError(f"the column {taken[0]!r} is there already, and decoding adds one; rename it")
 

@@ -33,6 +33,11 @@ class Request:
         """Whether no source has a token, so that nothing has to be searched."""
         return all(len(array) == 0 for array in self.sources.arrays)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether each of the caller's rows is one source, of which there is nothing to be said but its result."""
+        return self.sources.are_whole and not self.errors
+
     def places(self, indices: Iterable[int]) -> list[int]:
         """Return the positions among the caller's inputs of the rows of some sources, given by their indices."""
         numbers = [number for number, row in enumerate(self.sources.rows) for _ in row]

@@ -13,9 +13,9 @@ class RunningOptions:
     """The options that say how the work is done; the tokens are the same."""
 
     engine: Annotated[Engine, Option(panel=RUNNING)] = "auto"
-    """Search in one graph, or step by step; auto: the graph where it can. "graph": the bundle's graphs of greedy and
-    beam search write many tokens in one run; "steps": each token is one run of the step graph. The tokens are the
-    same. The graphs are faster; the table of options says what they can't do."""
+    """Search in one graph, or step by step; auto: the graph where it can. "graph": the bundle's graphs of greedy
+    search, draws and beam search write many tokens in one run; "steps": each token is one run of the step graph. The
+    tokens are the same. The graphs are faster; the table of options says what they can't do."""
 
     max_batch_size: Annotated[
         int,

@@ -259,9 +259,9 @@ class OptionValues(TypedDict, total=False):
     `CancelledError` and returns nothing. To keep what a sentence has so far, use a callback."""
 
     engine: Engine
-    """Search in one graph, or step by step; auto: the graph where it can. "graph": the bundle's graphs of greedy and
-    beam search write many tokens in one run; "steps": each token is one run of the step graph. The tokens are the same.
-    The graphs are faster; the table of options says what they can't do."""
+    """Search in one graph, or step by step; auto: the graph where it can. "graph": the bundle's graphs of greedy
+    search, draws and beam search write many tokens in one run; "steps": each token is one run of the step graph. The
+    tokens are the same. The graphs are faster; the table of options says what they can't do."""
 
     max_batch_size: int
     """Most sentences (or tokens, see batch_by) in a batch; longer lists are sorted by length and cut. Several batches

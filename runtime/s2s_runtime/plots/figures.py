@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from s2s_runtime.errors import MissingExtraError, OptionError
+from s2s_runtime.errors import OptionError
 from s2s_runtime.files.atomic_write import replacing
+from s2s_runtime.lazy_modules import import_extra
 
 _ENDINGS: Final = {".png", ".svg", ".pdf"}  # matplotlib's others may need programs, such as xelatex
 _DPI: Final = 150
@@ -28,10 +29,7 @@ def new_figure(width: float, height: float) -> Any:
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    try:
-        figures = importlib.import_module("matplotlib.figure")
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("matplotlib is not installed: pip install 's2s-runtime[plot]'") from error
+    figures = import_extra("matplotlib.figure", "'s2s-runtime[plot]'")
     return figures.Figure(figsize=(width, height), layout="constrained")
 
 

@@ -94,7 +94,7 @@ def run_batch(settings: BatchOptions, options: Mapping[str, Any], on_rows: OnRow
     }
     folder = OutputFolder(settings.output, job, force=settings.force)
     done, start = _Counts(on_rows), time.perf_counter()
-    blocks = done.missing(_blocks(inputs, folder, settings, column, several=chosen.get("num_hypotheses", 1) > 1))
+    blocks = done.missing(_blocks(inputs, folder, settings, column, chosen))
     first = next(blocks, None)
     if first is not None:
         with _ray(settings) as ray:
@@ -150,7 +150,7 @@ def _only_column(inputs: Sequence[Path], settings: BatchOptions) -> str:
 
 
 def _blocks(
-    inputs: Sequence[Path], folder: OutputFolder, settings: BatchOptions, column: str, *, several: bool
+    inputs: Sequence[Path], folder: OutputFolder, settings: BatchOptions, column: str, options: Mapping[str, Any]
 ) -> Iterator[_Block]:
     """Yield the blocks of all files in their order.
 
@@ -161,7 +161,7 @@ def _blocks(
         first = 1
         for index, table in enumerate(read_tables(path, settings.block_rows, settings.encoding)):
             try:
-                check_columns(table.column_names, column, several=several)
+                check_columns(table.column_names, column, options)
             except InputError as error:
                 raise InputError(f"{path}: {error}") from error
             where = f"{path}, rows {first:,} to {first + table.num_rows - 1:,}"

@@ -50,7 +50,7 @@ def decode_dataset(
     chosen = check_options(options, manifest)
     known = dataset.columns(fetch_if_missing=False)
     if known is not None:
-        check_columns(known, column, several=chosen.get("num_hypotheses", 1) > 1)
+        check_columns(known, column, chosen)
     processes = concurrency or count_processes(ray, threads)
     return dataset.map_batches(
         _SentBundle,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from typing import Any
 
-from s2s_runtime.errors import MissingExtraError
+from s2s_runtime.lazy_modules import import_extra
 
 
 def import_ray(part: str = "ray") -> Any:
@@ -16,10 +15,7 @@ def import_ray(part: str = "ray") -> Any:
         MissingExtraError: it is not installed.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to anybody
-    try:
-        return importlib.import_module(part)
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("ray is not installed: pip install 's2s-runtime[ray]'") from error
+    return import_extra(part, "'s2s-runtime[ray]'")
 
 
 def count_processes(ray: Any, threads: int) -> int:

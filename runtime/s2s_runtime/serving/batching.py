@@ -127,8 +127,9 @@ class _Lane:
         given: set[_Part] = set()
 
         def give_once(part: _Part, result: Result | Exception) -> None:
-            given.add(part)
-            give(part, result)
+            if part not in given:
+                given.add(part)
+                give(part, result)
 
         try:
             for taken, request, batches in self._read(parts, give_once):
@@ -137,8 +138,7 @@ class _Lane:
         except BaseException as error:  # whatever it is, those who wait must hear of it
             failure = error if isinstance(error, Exception) else RuntimeError(f"decoding ended: {error!r}")
             for part in parts:
-                if part not in given:
-                    give(part, failure)
+                give_once(part, failure)
         self._under_way = ()
 
     def _read(
@@ -168,21 +168,17 @@ class _Lane:
         batches: Sequence[Batch],
         give: Callable[[_Part, Result | Exception], None],
     ) -> None:
-        decoding, sources = self._decoding, request.sources
-        is_plain = sources.are_whole and not request.errors  # each part is one source, with nothing to be said besides
-        results = {i: decoding.empty(request, i) for i, array in enumerate(sources.arrays) if not len(array)}
+        """Decode what was read of some parts; `give` heeds the first result of each."""
+        decoding, is_plain = self._decoding, request.is_plain
+        found: dict[int, Result] = {}
         for ended in decoding.search(batches, decoding.plan, apart=True):
             index = int(ended.batch.indices[ended.sentence])
-            results[index] = decoding.result(request, index, ended)
+            found[index] = result = decoding.result(request, index, ended)
             if is_plain:
-                give(parts[index], results.pop(index))
-        if is_plain:
-            for index, result in results.items():
-                give(parts[index], result)
-        else:
-            in_order = [results[index] for index in range(len(request))]
-            for part, result in zip(parts, decoding.rows(request, in_order), strict=True):
-                give(part, result)
+                give(parts[index], result)  # which isn't to wait for the others
+        in_order = [found[index] if index in found else decoding.empty(request, index) for index in range(len(request))]
+        for part, result in zip(parts, decoding.rows(request, in_order), strict=True):
+            give(part, result)
 
 
 class _Group:
@@ -206,7 +202,8 @@ class _Group:
     ) -> None:
         self._make_lane, self._most, self._batch, self._give, self._freed = make_lane, most, batch, give, freed
         self._resting = [make_lane()]  # with a lane, as it is a lane that refuses what the model can't do
-        self._made, self._working = 1, 0
+        self._working = 0
+        self._woken: set[_Lane] = set()  # working, but without a batch yet
         self._waiting: deque[_Part] = deque()
         self._taking = Lock()  # guards all of these
         self._threads = ThreadPoolExecutor(most, thread_name_prefix="s2s-lane")
@@ -217,13 +214,12 @@ class _Group:
         return bool(self._waiting) or self._working > 0
 
     def add(self, caller: _Caller) -> None:
-        """Let the sources of a caller wait, and wake a lane that rests."""
+        """Let the sources of a caller wait, and wake as many lanes that rest as it is worth."""
         parts = [_Part(caller, index) for index in range(len(caller.sources))]
         with self._taking:
             self._waiting.extend(parts)
-            lane = self._rested()
-        if lane is not None:
-            self._threads.submit(self._work, lane)
+            while (lane := self._rested()) is not None:
+                self._threads.submit(self._work, lane)
 
     def close(self) -> None:
         """End the threads, once what waits is decoded, and let go of the model: that isn't to wait for a collection."""
@@ -237,8 +233,10 @@ class _Group:
             return None
         if not self._resting:
             self._resting.append(self._make_lane())
+        lane = self._resting.pop()
         self._working += 1
-        return self._resting.pop()
+        self._woken.add(lane)
+        return lane
 
     def _work(self, lane: _Lane) -> None:
         """Decode what waits, batch after batch; rest when nothing waits."""
@@ -249,7 +247,9 @@ class _Group:
     def _taken(self, lane: _Lane) -> list[_Part]:
         """Return the share of a lane in what waits; where that is nothing, it rests from now on."""
         with self._taking:
-            share = max(_SHARE, -(-len(self._waiting) // (1 + self._most - self._working)))
+            self._woken.discard(lane)
+            sharing = 1 + len(self._woken) + self._most - self._working
+            share = max(_SHARE, -(-len(self._waiting) // sharing))
             parts: list[_Part] = []
             while self._waiting and len(parts) < min(share, self._batch):
                 part = self._waiting.popleft()

@@ -190,23 +190,28 @@ class _Looks:
 
     def __init__(self) -> None:
         self._calls: dict[Call, None] = {}
-        self._timer: asyncio.TimerHandle | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None  # whose timer runs: an application may outlive a loop
 
     def add(self, call: Call) -> None:
         """Look at a call from now on."""
         self._calls[call] = None
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_LOOK, self._look)
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._loop = loop
+            loop.call_later(_LOOK, self._look, loop)
 
     def remove(self, call: Call) -> None:
         """Look at it no more."""
         del self._calls[call]
 
-    def _look(self) -> None:
-        loop = asyncio.get_running_loop()
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
         for call in self._calls:
-            call.look(loop.time())
-        self._timer = loop.call_later(_LOOK, self._look) if self._calls else None
+            call.look(now)
+        if self._calls:
+            loop.call_later(_LOOK, self._look, loop)
+        else:
+            self._loop = None
 
 
 class Endpoint:

@@ -11,9 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
-
+from s2s_runtime.array_types import Floats
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.bundle.manifest_file import read_manifest
 from s2s_runtime.bundle.storage import MANIFEST
@@ -73,9 +71,9 @@ class LoadedModel:
         results: Sequence[Result] = await self._in_thread(generate)
         return results
 
-    async def predict(self, inputs: Any, steps: int | None) -> NDArray[np.float32]:
-        """Return the values that the model predicts, float32 (rows, steps, features)."""
-        values: NDArray[np.float32] = await self._in_thread(
+    async def predict(self, inputs: Any, steps: int | None) -> Floats | Mapping[str, Floats]:
+        """Return the values that the model predicts, float32 (rows, steps, ...); of several outputs each by name."""
+        values: Floats | Mapping[str, Floats] = await self._in_thread(
             lambda cancel: self.model.predict(inputs, steps=steps, cancel=cancel)
         )
         return values
@@ -224,8 +222,8 @@ class ServedModel:
             lanes = unasked_workers(manifest) if options.provider is None else 1
         if threads is None and lanes > 1:
             threads = max(1, usable_cores() // lanes)
-        chosen: dict[str, Any] = {"providers": options.provider, "allow_fallback": options.allow_fallback}
-        return load(self.path, intra_op_threads=threads, workers=1, **chosen), lanes
+        chosen: dict[str, Any] = {name: getattr(options, name) for name in ("allow_fallback", "low_memory")}
+        return load(self.path, providers=options.provider, intra_op_threads=threads, workers=1, **chosen), lanes
 
     def _state(self) -> object:
         """Return what differs once the bundle was replaced; None while there is none."""

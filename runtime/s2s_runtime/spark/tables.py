@@ -6,7 +6,6 @@ what is loaded outlives a task.
 
 from __future__ import annotations
 
-import importlib
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,9 +13,16 @@ from functools import lru_cache
 from typing import Any, Final
 
 from s2s_runtime.arrow_tables.arrow import import_arrow
-from s2s_runtime.arrow_tables.bundle_worker import BundleWorker, check_columns, check_options, read_bundle
+from s2s_runtime.arrow_tables.bundle_worker import (
+    BundleWorker,
+    check_columns,
+    check_options,
+    has_several,
+    read_bundle,
+)
 from s2s_runtime.bundle.storage import BundleSource
-from s2s_runtime.errors import MissingExtraError, OptionError
+from s2s_runtime.errors import OptionError
+from s2s_runtime.lazy_modules import import_extra
 from s2s_runtime.spelling import shown
 
 _KEPT: Final = 2  # bundles that a Python worker of Spark keeps loaded
@@ -42,14 +48,9 @@ class Job:
     name: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @property
-    def several(self) -> bool:
-        """Whether a row has several hypotheses."""
-        return bool(self.options.get("num_hypotheses", 1) > 1)
-
-    @property
     def added(self) -> str:
         """The columns that it adds, in Spark's words."""
-        more = ", outputs array<string>, scores array<double>" if self.several else ""
+        more = ", outputs array<string>, scores array<double>" if has_several(self.options) else ""
         return f"output string, score double, error string{more}"
 
     def over_batches(self, batches: Iterable[Any]) -> Iterator[Any]:
@@ -95,7 +96,7 @@ def decode_table(table: Any, bundle: BundleSource, *, column: str, threads: int 
     if not isinstance(table, sql.DataFrame):
         raise OptionError(f"table: expected a pyspark.sql.DataFrame, got {shown(table)}")
     job = _job(table.sparkSession, bundle, column, threads, options)
-    check_columns(table.columns, column, several=job.several)
+    check_columns(table.columns, column, job.options)
     types = _import_spark("pyspark.sql.types")
     schema = types.StructType([*table.schema.fields, *types.StructType.fromDDL(job.added).fields])
     return table.mapInArrow(job.over_batches, schema)
@@ -152,8 +153,4 @@ def _import_spark(part: str) -> Any:
     Raises:
         MissingExtraError: it is not installed.
     """
-    try:
-        return importlib.import_module(part)
-    except ModuleNotFoundError as error:
-        package = part.partition(".")[0]
-        raise MissingExtraError(f"{package} is not installed: pip install 's2s-runtime[spark]'") from error
+    return import_extra(part, "'s2s-runtime[spark]'")

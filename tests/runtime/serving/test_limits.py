@@ -158,6 +158,20 @@ def test_a_request_has_its_time(held: HeldModels) -> None:
     assert with_app(ask_all, TINY, options=ServingOptions(timeout=0.5)) == [504] * 3
 
 
+def test_time_passes_in_whichever_loop_runs_it(held: HeldModels) -> None:
+    """An application that one event loop has let go of ends what takes too long in the next one too."""
+    app = make_app(TINY, options=ServingOptions(timeout=0.5))
+    assert asyncio.run(Asker(app)("/generate", {"text": "abc"})).status == 404  # nothing is loaded yet
+
+    async def ask_late() -> int:
+        async with app.pages.router.lifespan_context(app.pages):
+            answer = await Asker(app)("/generate", {"text": "abc"})
+            held.go.set()
+            return answer.status
+
+    assert asyncio.run(asyncio.wait_for(ask_late(), 120)) == 504
+
+
 @pytest.mark.parametrize("more", [{}, {"prefix": ["A"]}], ids=["batched", "direct"])
 def test_what_nobody_waits_for_is_not_decoded(held: HeldModels, more: dict[str, Any]) -> None:
     """A client that goes away takes its texts with it: waiting ones aren't begun, a batch of its own is stopped."""
@@ -222,6 +236,23 @@ def test_what_comes_together_need_not_go_together(held: HeldModels, tiny: Model)
         if answer.status == 200:
             rows = request.get("ids") or request.get("texts") or [request["text"]]
             assert [each["text"] for each in answer.content["results"]] == [r.text for r in tiny.generate(rows)]
+
+
+def test_a_request_of_many_texts_is_shared_out(held: HeldModels, tiny: Model) -> None:
+    """The lanes that rest take their shares of it at the same time, and each text gets its own result."""
+    texts = ["abcde", "edcba", "deeda", "badbe"] * 10
+
+    async def ask_all(ask: Asker) -> Any:
+        asked = asyncio.create_task(ask("/generate", {"texts": texts}))
+        while len(held.batches) < 2:
+            await asyncio.sleep(0.01)
+        shares = [*held.batches]
+        held.go.set()
+        return shares, await asked
+
+    shares, answer = with_app(ask_all, TINY, options=ServingOptions(workers=2))
+    assert shares == [20, 20]
+    assert [each["text"] for each in answer.content["results"]] == [r.text for r in tiny.generate(texts)]
 
 
 def test_a_model_that_was_replaced_is_let_go_at_once() -> None:

@@ -7,15 +7,16 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from typing import Any
 
 import numpy as np
 import pytest
+from measuring.marked_processes import MARK, marked_processes
 from places import ROOT, TINY
 
 import s2s_runtime
@@ -24,13 +25,14 @@ ray = pytest.importorskip("ray", reason="needs Ray, which only `make test-platfo
 serve = pytest.importorskip("ray.serve", reason="needs Ray Serve, which only `make test-platforms` installs")
 pytestmark = pytest.mark.filterwarnings("ignore")  # Ray's own, of what it imports
 
+OWN = uuid.uuid4().hex
 TEXTS = ["abc", "deed", "edcba", "b", "aab", "cd", "ee", "dcb"]
 
 
 @pytest.fixture(scope="module")
 def app() -> Iterator[Any]:
     """The module of the example, on Ray on this machine, its replicas small enough for two cores."""
-    os.environ |= {"BUNDLE": str(TINY), "RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(ROOT)}
+    os.environ |= {"BUNDLE": str(TINY), "RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(ROOT), MARK: OWN}
     ray.init(address="local", num_cpus=4, include_dashboard=False, log_to_driver=False)
     serve.start(http_options={"host": "127.0.0.1", "port": 18765})
     sys.path.insert(0, str(ROOT))
@@ -40,6 +42,7 @@ def app() -> Iterator[Any]:
     serve.shutdown()
     ray.shutdown()
     sys.path.remove(str(ROOT))
+    del os.environ[MARK]
 
 
 def asked(content: object, path: str = "/generate") -> tuple[int, bytes]:
@@ -58,11 +61,9 @@ def ask(content: object, path: str = "/generate") -> tuple[int, Any]:
     return status, json.loads(body)
 
 
-def replicas() -> list[int]:
+def replicas() -> set[int]:
     """The processes of replicas."""
-    written = subprocess.run(["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True).stdout
-    found = [line.split(None, 2) for line in written.splitlines() if "ServeReplica:" in line]
-    return [int(pid) for pid, _, _ in found]
+    return marked_processes(OWN, "ServeReplica:")
 
 
 def test_replicas_answer_over_http(app: Any) -> None:
@@ -99,7 +100,8 @@ def test_replicas_answer_over_http(app: Any) -> None:
 
     before = replicas()
     assert len(before) == 2
-    os.kill(before[0], signal.SIGKILL)
+    killed = min(before)
+    os.kill(killed, signal.SIGKILL)
     deadline = time.monotonic() + 120
     while True:  # requests that the dead one held are lost; soon no more reach it
         try:
@@ -109,7 +111,7 @@ def test_replicas_answer_over_http(app: Any) -> None:
             assert time.monotonic() < deadline
             time.sleep(0.5)
             continue
-        if len(set(replicas()) - {before[0]}) == 2:
+        if len(replicas() - {killed}) == 2:
             break
         assert time.monotonic() < deadline
         time.sleep(0.5)

@@ -17,6 +17,7 @@ from s2s_training.config.data import DataConfig, Normalization
 from s2s_training.data.corpus import Example
 from s2s_training.errors import DataError
 from s2s_training.source_factors import without_factors
+from s2s_training.start_run import symbols_of_start
 
 
 class PieceModels(NamedTuple):
@@ -27,16 +28,20 @@ class PieceModels(NamedTuple):
 
 
 def piece_models(examples: Sequence[Example], data: DataConfig) -> PieceModels:
-    """Read the models that the configuration names, and train those that it asks for.
+    """Read the models that the configuration names, or the run that it starts from has; train those that it asks for.
 
     Args:
         examples: the training part; what is trained sees its sources, or its first targets, normalised as configured.
         data: units, models, size.
 
     Raises:
+        ConfigError: there is no run to start from where it says.
         DataError: too little text for so many pieces.
         MissingExtraError: sentencepiece is not installed.
     """
+    start = symbols_of_start(data)
+    if start is not None:
+        return PieceModels(*(None if side is None else side.model for side in (start.source, start.target)))
     sources = [without_factors(example.source, data) for example in examples]
     texts = (sources, [example.targets[0] for example in examples])
     sides = zip(("source", "target"), data.normalizations, texts, strict=True)

@@ -27,8 +27,8 @@ def input_vectors(name: str, size: int, config: ModelConfig, layout: Layout, *, 
     length = layout.source_length if not layout.fed else None  # no decoder input: every length is fixed
     if not layout.one_hot:
         ids = keras.Input((length,), dtype="int32", name=name)
-        vectors = _embedding(name, size, config.embedding, masked=masked)(_repeated(ids, frames))
-        return ids, read(zero_at_padding(vectors, ids) if config.padding == "zeros" else vectors, config)
+        embedding = _embedding(name, size, config.embedding, masked=masked)
+        return ids, read_ids(embedding(_repeated(ids, frames)), ids, config)
     one_hot = keras.Input((length, size), name=name)
     rows = _repeated(one_hot, frames)
     return one_hot, word_dropped(layers.Masking(name=f"{name}_mask")(rows) if masked else rows, config)
@@ -57,7 +57,7 @@ def source_vectors(config: ModelConfig, layout: Layout, *, frames: int = 1) -> t
         embedded.append(embedding(_repeated(ids, frames)))
         inputs.append(ids)
     vectors = layers.Concatenate(name="source_with_factors")(embedded)
-    return inputs, read(zero_at_padding(vectors, inputs[0]) if config.padding == "zeros" else vectors, config)
+    return inputs, read_ids(vectors, inputs[0], config)
 
 
 def _embedding(name: str, size: int, width: int, *, masked: bool) -> layers.Embedding:
@@ -67,9 +67,14 @@ def _embedding(name: str, size: int, width: int, *, masked: bool) -> layers.Embe
     return layers.Embedding(size, width, initial, mask_zero=masked, name=f"{name}_embedding")
 
 
-def zero_at_padding(vectors: Any, ids: Any) -> Any:
-    """Return the vectors (batch, time, features) of ids (batch, time), zeros in the place of padding, whose id is 0."""
-    return vectors * ops.expand_dims(ops.cast(ops.not_equal(ids, 0), vectors.dtype), -1)
+def read_ids(vectors: Any, ids: Any, config: ModelConfig) -> Any:
+    """Return the vectors (batch, time, features) of ids (batch, time) as a model reads them.
+
+    Zeros stand in the place of padding, whose id is 0, where the model is to read it so.
+    """
+    if config.padding == "zeros":
+        vectors = vectors * ops.expand_dims(ops.cast(ops.not_equal(ids, 0), vectors.dtype), -1)
+    return read(vectors, config)
 
 
 def _repeated(steps: Any, times: int) -> Any:
