@@ -226,3 +226,9 @@ def test_other_inputs_stand_beside_texts(fixtures: Path, tmp_path: Path) -> None
         model.generate({"words": ["abc|b"], "speaker": speaker[:1]}, on_long="split", max_source_length=2)
     with pytest.raises(InputError, match="expected a mapping from names"):
         model.generate(["abc|b"])
+
+
+def test_the_server_asks_for_texts_alone(model: Model) -> None:
+    """A text says its factors: they are no inputs of the protocol."""
+    inference = pytest.importorskip("s2s_runtime.serving.inference", exc_type=ImportError)
+    assert inference.input_specs(model.manifest) == [{"name": "text", "datatype": "BYTES", "shape": [-1]}]
