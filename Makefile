@@ -15,7 +15,7 @@ PROJECTS := $(wildcard */pyproject.toml)
 JAVASCRIPT := runtime/javascript
 JAVASCRIPT_CASES := .cache/javascript
 
-.PHONY: help setup test official fuzz lint types demo docs tables architecture pictures screenshots clean test-runtime test-lowest test-newest test-lowest-export test-newest-export test-javascript test-browser test-ray test-spark test-platforms test-load bench-batch bench-deploy wheels parity bench bench-export bench-gpu bench-peers bench-serve bench-streaming bench-transformer \
+.PHONY: help setup test official fuzz lint types demo docs tables architecture pictures screenshots clean test-runtime test-lowest test-newest test-lowest-export test-newest-export test-javascript test-browser test-ray test-spark test-platforms test-load bench-batch bench-deploy wheels parity bench bench-export bench-loading bench-gpu bench-peers bench-serve bench-streaming bench-transformer \
 	recipe-translator recipe-words recipe-words-baseline recipe-pronunciation recipe-cmudict recipe-addition \
 	recipe-curves recipe-language-model recipe-tagger recipe-pronunciation-one-pass
 
@@ -194,6 +194,9 @@ bench-gpu: $(VENV)/.installed ## Time the paths of GPUs beside PyTorch on CUDA; 
 
 bench-export: $(VENV)/.installed ## How time and memory of an export grow with the model, over four sizes
 	$(BIN)/python benchmarks/export_growth.py
+
+bench-loading: $(VENV)/.installed ## What loading holds in memory, as it is and with low_memory, over three sizes
+	$(BIN)/python benchmarks/loading.py
 
 bench-serve: ROUNDS ?= 3
 bench-serve: $(VENV)/.installed ## Time s2s-serve beside generate and a naive server

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from export_growth import SIZES, exported
 from report.markdown import figure, table
 
 MANY = 10  # fresh processes that are timed
@@ -112,21 +113,6 @@ def _proportional(process: int) -> int:
     return next(1024 * int(line.split()[1]) for line in lines if line.startswith("Pss:"))
 
 
-def translator(place: Path) -> Path:
-    """Return a bundle of a word translator with attention and random weights, exported where it isn't there yet."""
-    if not place.exists():
-        from s2s_training.quiet_import import import_quietly
-
-        import_quietly()
-        place.parent.mkdir(parents=True, exist_ok=True)
-        import export_growth
-
-        from s2s_export import export
-
-        export(export_growth.translator(export_growth.SIZES[2]), place, start_id=1, end_ids=(2,), max_length=30)
-    return place
-
-
 def costs(
     bundles: Annotated[list[Path], typer.Argument(help="Bundles that read ids from 2 to 5, or texts with those ids.")],
     *,
@@ -139,7 +125,7 @@ def costs(
         print(memory(bundles[0], processes, forked=forked))
         return
     if large is not None:
-        bundles = [*bundles, translator(large)]
+        bundles = [*bundles, exported(SIZES[2], large)]
     rows = []
     for bundle in bundles:
         found = cold(bundle)

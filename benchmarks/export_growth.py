@@ -76,6 +76,20 @@ def translator(size: Size) -> keras.Model:
     return keras.Model([source, target], layers.Dense(size.words, activation="softmax")(joined))
 
 
+def exported(size: Size, place: str | Path) -> Path:
+    """Return the bundle of a model of that size, exported where it isn't there yet."""
+    place = Path(place)
+    if not place.exists():
+        from s2s_training.quiet_import import import_quietly
+
+        import_quietly()
+        from s2s_export import export
+
+        place.parent.mkdir(parents=True, exist_ok=True)
+        export(translator(size), place, start_id=1, end_ids=(2,), max_length=MAX_LENGTH)
+    return place
+
+
 def measured(size: Size) -> dict[str, Any]:
     """Export a model of that size, in this process, and return what that took."""
     from s2s_training.quiet_import import import_quietly

@@ -18,6 +18,7 @@ from report.own_tables import (
     eight_bits_tables,
     export_tables,
     growth_tables,
+    loading_tables,
     option_tables,
     own_tables,
 )
@@ -30,6 +31,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], dict[str, str]]] = {  # by what a r
     "lists": growth_tables,
     "shares": breakdown_tables,
     "exports": export_tables,
+    "loadings": loading_tables,
     "eight_bits": eight_bits_tables,
     "option_costs": option_tables,
     "beside_transformer": transformer_tables,

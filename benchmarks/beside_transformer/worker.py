@@ -13,7 +13,9 @@ import time
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
+
+MOST_PHONES: Final = 32  # those of the longest word, and a few more
 
 
 class Decoder(Protocol):
@@ -72,7 +74,10 @@ class CTranslate2:
     def decode(self, words: Sequence[str], beam: int) -> list[str]:
         """See `Decoder.decode`."""
         at_once = -(-len(words) // self._parts)
-        found = self._translator.translate_batch([list(word) for word in words], beam_size=beam, max_batch_size=at_once)
+        sources = [list(word) for word in words]
+        found = self._translator.translate_batch(
+            sources, beam_size=beam, max_batch_size=at_once, max_decoding_length=MOST_PHONES
+        )
         return [" ".join(result.hypotheses[0]) for result in found]
 
     def choose(self, batches: Sequence[Sequence[str]], beam: int) -> str:

@@ -125,6 +125,21 @@ def export_tables(results: dict[str, Any]) -> dict[str, str]:
     return {"export": f"{table(head, rows)}\n\n{results['date']}; {_machine(results)}{used}."}
 
 
+def loading_tables(results: dict[str, Any]) -> dict[str, str]:
+    """Return the table of what loading takes of memory, and of what sparing it costs, and on what it was measured."""
+    cases = [tuple(case.split("/")) for case in results["loadings"][0]["ways"]["low_memory"]["milliseconds"]]
+    times = [f"batch {batch}, {'greedy' if beam == '1' else f'beam {beam}'}, ms" for batch, beam in cases]
+    head, rows = ["model; most memory by its weights", "loaded", "greedy, one sentence", "and beam 5", *times], []
+    for row in results["loadings"]:
+        for way, found in row["ways"].items():
+            name = row["words"] + ("" if way == "as it is" else f", `{way}`")
+            peaks = [f"{peak / row['weights']:.2f}" for peak in found["peaks"].values()]
+            rows.append([name, *peaks, *map(figure, found["milliseconds"].values())])
+    others = [way["foreign"] for row in results["loadings"] for way in row["ways"].values()]
+    used = f"; other programs used up to {max(others):.2f} cores" if None not in others else ""
+    return {"loading": f"{table(head, rows)}\n\n{results['date']}; {_machine(results)}{used}."}
+
+
 def eight_bits_tables(results: dict[str, Any]) -> dict[str, str]:
     """Return the table of what 8 bits gain, times in milliseconds a batch, and on what it was measured."""
     head, rows = ["model", "batch", "beam", "float32, ms", "int8", "int8-weights"], []

@@ -78,7 +78,13 @@ PASSES: Final = (
         "inner_constants",
         "greedy",
         "the loop, with `one_row` that for one sentence, holds constants: others are handed to it at every step",
-        "the smallest, up to 1 MiB: they are copied whenever the graph is loaded",
+        "the smallest, up to 64 KiB: they are read and copied whenever the graph is loaded",
+    ),
+    Pass(
+        "kernels_kept",
+        "greedy, beam",
+        "something outside the loop reads its kernels too: else they are given up, and no memory is planned for steps",
+        "always",
     ),
     Pass(
         "gates_apart",

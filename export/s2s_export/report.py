@@ -106,12 +106,13 @@ def _parts(exported: Exported, *, nodes: bool = False) -> Iterator[Table | str]:
         yield from _times(exported)
     if exported.manifest.precision == "float16":
         yield "note: float16 is for CUDA; on a CPU it is tested and no faster"
+    yield from (f"note: {note}" for note in exported.report.roundings())
     yield from (f"note: {note}" for note in exported.facts.notes)
     if exported.facts.target_vocabulary is None and exported.manifest.target.feedback != "value":
         yield "note: the bundle has no symbols of the target: it gives ids, as texts need a vocabulary"
     if exported.manifest.setup is not None:
         yield exported.manifest.setup.headline
-    yield f"wrote {exported.path} (graphs equal Keras, every check within {exported.report.atol:g})"
+    yield f"wrote {exported.path} (graphs equal Keras, every check within {exported.report.within:.2g})"
 
 
 _ONLY_YOURS: Final = {

@@ -269,7 +269,7 @@ class Model(LoadedBundle):
         self._need_values("predict")
         parts = self._manifest, cancellation.cancellable(self.step_model, cancel)
         given = with_known(inputs, known, self._manifest)
-        return predict_values.predicted(*parts, given, start, steps=steps, max_batch_size=max_batch_size, stop=stop)
+        return predict_values.predict(*parts, given, start, steps=steps, max_batch_size=max_batch_size, stop=stop)
 
     @known_keywords
     def encode(

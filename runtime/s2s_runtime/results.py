@@ -269,57 +269,35 @@ class Results(list[Result]):
         return notebook.results_table(self)
 
 
-Spell = Callable[[list[int], FinishReason], tuple[list[str], str]]
+MakeField = Callable[[Any, str, int], Any]
+"""Makes a field that was left out, given its hypothesis or result, its name and the row of the result."""
 
 _NEW: Final = object.__new__
 # The fields themselves, which are set without what `frozen` does for each: a third of the time.
-_SET_IDS, _SET_REASON, _SET_SPELLING = (
-    getattr(Hypothesis, each).__set__ for each in ("ids", "finish_reason", "_later")
-)
-_SET_HYPOTHESES, _SET_READ = (getattr(Result, each).__set__ for each in ("hypotheses", "_later"))
+_SET_IDS, _SET_TEXT = (getattr(Hypothesis, each).__set__ for each in ("ids", "text"))
+_SET_HYPOTHESES, _SET_LATER = (getattr(Result, each).__set__ for each in ("hypotheses", "_later"))
 
 
-def best_alone(ids: list[int], reason: FinishReason, spell: Spell, read: Callable[..., list[str]], row: Any) -> Result:
-    """Return a result of one hypothesis without scores, whose symbols and texts are made when they are asked for.
+def best_alone(ids: Sequence[list[int]], texts: Sequence[str] | None, make: MakeField) -> list[Result]:
+    """Return results of one hypothesis each, whose other fields are made when somebody asks for them.
 
     Args:
-        ids: of the hypothesis, as they are shown.
-        reason: why it ended.
-        spell: returns symbols and text of such ids.
-        read: called with the items of `row`, returns the source's symbols.
-        row: what tells the source.
+        ids: of each hypothesis, as they are shown.
+        texts: of each, where they are known.
+        make: makes what is asked for besides.
     """
-    hypothesis, result = _NEW(Hypothesis), _NEW(Result)
-    _SET_IDS(hypothesis, ids)
-    _SET_REASON(hypothesis, reason)
-    _SET_SPELLING(hypothesis, (_spelled, spell))
-    _SET_HYPOTHESES(result, [hypothesis])
-    _SET_READ(result, (_read, (read, row)))
-    return result
-
-
-def _spelled(hypothesis: Hypothesis, name: str, spell: Spell) -> Any:
-    if name not in ("tokens", "text"):
-        return None  # a score, or what else nobody asked for
-    tokens, text = spell(hypothesis.ids, hypothesis.finish_reason)
-    object.__setattr__(hypothesis, "tokens", tokens)
-    return tokens if name == "tokens" else text
-
-
-def _read(_: Result, name: str, given: tuple[Callable[..., list[str]], Any]) -> Any:
-    if name == "source_tokens":
-        read, row = given
-        return read(*row)
-    return _NOTHING[name]()
-
-
-_NOTHING: Final[dict[str, Callable[[], Any]]] = {
-    "error": lambda: None,
-    "left_out": int,
-    "unknown_symbols": list,
-    "parts": list,
-    "outputs": dict,
-}
+    results, hypotheses = [], []
+    for row, written in enumerate(ids):
+        hypothesis, result, later = _NEW(Hypothesis), _NEW(Result), (make, row)
+        _SET_IDS(hypothesis, written)
+        _SET_LATER(hypothesis, later)
+        _SET_HYPOTHESES(result, [hypothesis])
+        _SET_LATER(result, later)
+        hypotheses.append(hypothesis)
+        results.append(result)
+    for hypothesis, text in zip(hypotheses, texts or (), strict=texts is not None):
+        _SET_TEXT(hypothesis, text)
+    return results
 
 
 def _quoted(text: str) -> str:

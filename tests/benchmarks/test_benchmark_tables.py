@@ -8,7 +8,14 @@ from measuring.cases import CASES
 from redraw import tables_of
 from report.machines import keep, machine_table
 from report.markdown import README, has_place, write_tables
-from report.own_tables import breakdown_tables, eight_bits_tables, export_tables, growth_tables, own_tables
+from report.own_tables import (
+    breakdown_tables,
+    eight_bits_tables,
+    export_tables,
+    growth_tables,
+    loading_tables,
+    own_tables,
+)
 from report.peer_tables import gpu_tables, peer_tables
 from report.targets import targets_table
 
@@ -204,6 +211,25 @@ def test_the_table_of_exports() -> None:
     made = export_tables(results)
     assert "| 8 words, one layer of 2 | 1.0 million | 4.00 | 2.50 | 12.3 | 608 | 8.00 (2.0 times) |" in made["export"]
     assert made["export"].endswith("today; a CPU, 2 cores.")
+    assert has_place(README, made)
+    assert tables_of(results) == made
+
+
+def test_the_table_of_loading() -> None:
+    """Peaks as multiples of the weights, and milliseconds, a row for each way to load; it has its place."""
+    way = {
+        "peaks": {"loaded": 170, "greedy": 171, "beam": 220},
+        "milliseconds": {"1/1": 4.0, "32/5": 90.0},
+        "foreign": 0.1,
+    }
+    spared = {**way, "peaks": {"loaded": 102, "greedy": 103, "beam": 105}}
+    rows = [{"words": "8 words", "weights": 100, "ways": {"as it is": way, "low_memory": spared}}]
+    results = {"date": "today", "cpu": "a CPU", "cores": 2, "loadings": rows}
+    made = loading_tables(results)
+    assert "| 8 words | 1.70 | 1.71 | 2.20 | 4.00 | 90.0 |" in made["loading"]
+    assert "| 8 words, `low_memory` | 1.02 | 1.03 | 1.05 | 4.00 | 90.0 |" in made["loading"]
+    assert "batch 1, greedy, ms | batch 32, beam 5, ms" in made["loading"]
+    assert made["loading"].endswith("today; a CPU, 2 cores; other programs used up to 0.10 cores.")
     assert has_place(README, made)
     assert tables_of(results) == made
 

@@ -68,9 +68,8 @@ class Builder(Parts):
             inputs = [keras.Input(one.shape[1:], dtype=one.dtype, name=f"outer_{one.name}") for one in inputs]
             x = inner(inputs if len(inputs) > 1 else inputs[0])
         first = self.output(x)
-        return keras.Model(
-            inputs, [first, *made] if (made := self.beside(x)) and not isinstance(first, list) else first
-        )
+        beside = [] if isinstance(first, list) else self.beside(x)
+        return keras.Model(inputs, [first, *beside] if beside else first)
 
     def source(self) -> tuple[list[Any], Any, Any]:
         """Return the inputs, their sequence, and the vector among them, or None."""

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from inspect import isfunction
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any, get_type_hints
 
@@ -18,7 +19,9 @@ from s2s_runtime import BundleError, MissingExtraError, OptionError, ProviderErr
 from s2s_runtime.bundle.storage import FolderFiles
 from s2s_runtime.commands import bench as bench_cli
 from s2s_runtime.commands import decode as cli
+from s2s_runtime.commands import evaluate as evaluate_cli
 from s2s_runtime.opening.step_models import open_step_model
+from s2s_runtime.ort import open_session as open_session_module
 from s2s_runtime.ort import sessions
 from s2s_runtime.ort.open_session import open_session
 from s2s_runtime.ort.sessions import SessionSettings
@@ -187,6 +190,53 @@ def test_a_fall_back_that_is_allowed(
             s2s_runtime.load(TINY, providers=wanted)
 
 
+@pytest.fixture
+def packing(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """For each session that is opened, whether onnxruntime lays weights out once more."""
+    packs: list[bool] = []
+    make = open_session_module._session_options
+
+    def noting(*given: Any) -> Any:
+        options = make(*given)
+        try:
+            packs.append(options.get_session_config_entry("session.disable_prepacking") != "1")
+        except RuntimeError:  # nothing was said
+            packs.append(True)
+        return options
+
+    monkeypatch.setattr(open_session_module, "_session_options", noting)
+    return packs
+
+
+def test_low_memory_changes_no_token(packing: list[bool]) -> None:
+    """No graph of the model lays weights out once more, whatever it is asked; by default all do."""
+    searches: list[dict[str, Any]] = [{}, {"beam_size": 3}, {"engine": "steps"}, {"return_scores": True}]
+    found = []
+    for low_memory in (False, True):
+        model = s2s_runtime.load(TINY, low_memory=low_memory)
+        found.append([result.ids for options in searches for result in model.generate(["abc", "d"], **options)])
+        assert set(packing) == {not low_memory}
+        packing.clear()
+    assert found[0] == found[1]
+
+
+def test_weights_of_8_bits_keep_their_layout(packing: list[bool]) -> None:
+    """Onnxruntime rounds otherwise where it multiplies by them as they lie."""
+    with pytest.raises(BundleError):
+        open_session(b"MatMulNBits", SessionSettings(low_memory=True), "graph")
+    assert set(packing) == {True}
+
+
+@pytest.mark.parametrize("module", [cli, bench_cli, evaluate_cli])
+def test_commands_take_low_memory(packing: list[bool], module: ModuleType, tmp_path: Path) -> None:
+    """--low-memory reaches the sessions."""
+    pairs = tmp_path / "pairs.tsv"
+    pairs.write_text("abc\tABC\n", encoding="utf-8")
+    given = {cli: ["abc"], bench_cli: ["--batch-size", "1", "--beam-size", "1", "--repeats", "1"]}
+    found = CliRunner().invoke(module.app, [str(TINY), *given.get(module, [str(pairs)]), "--low-memory"])
+    assert (found.exit_code, set(packing)) == (0, {False})
+
+
 @pytest.mark.parametrize("module", [cli, bench_cli])
 def test_commands_say_that_they_fell_back(without_cuda: Callable[..., Asked], module: ModuleType) -> None:
     """--allow-fallback: one warning of it on stderr; without it one error."""
@@ -222,6 +272,7 @@ def test_providers_go_by_short_or_full_names() -> None:
             r"provider_options: expected one mapping per provider \(1\)",
         ),
         ({"intra_op_threads": 0}, r"intra_op_threads: expected an integer from 1 to 1024, or None, got 0"),
+        ({"low_memory": 1}, r"low_memory: expected True or False, got 1"),
         ({"allow_fallback": "no"}, r"allow_fallback: expected True or False, got 'no'"),
         ({"shared_threads": 1}, r"shared_threads: expected True or False, got 1"),
         ({"shared_threads": True, "spinning": True}, r"spinning: expected None with shared_threads, got True"),

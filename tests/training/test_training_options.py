@@ -147,6 +147,32 @@ def test_the_best_epoch_may_be_that_of_the_least_decoded_error(config, tmp_path)
 
 
 @pytest.mark.tensorflow
+def test_the_last_epoch_may_be_kept_whatever_its_loss(config, tmp_path):
+    """A run that was interrupted saves the weights of its last epoch, which here isn't the one of the least loss."""
+    import keras
+
+    from s2s_training.train import prepare, train
+
+    class Interrupt(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                raise KeyboardInterrupt
+
+    last = config.override(select="last", learning_rate=0.9, clip_norm=0.0, epochs=3, patience=0)
+    with pytest.raises(KeyboardInterrupt):
+        train(last, tmp_path / "run", callbacks=[Interrupt()])
+    summary = train(last, tmp_path / "run", resume=True)
+    losses = history(tmp_path / "run")["val_cross_entropy"]
+    assert losses[-1] > min(losses), "the last epoch is the best one: choose a run where it isn't"
+    assert (summary["kept"], summary["best"]["epoch"], summary["best"]["val_cross_entropy"]) == ("last", 3, losses[-1])
+    assert "run: last epoch 3 of 3, " in describe(summary, tmp_path / "run")
+    task = prepare(last)
+    task.model.set_weights(keras.models.load_model(tmp_path / "run" / "model.keras").get_weights())
+    again = task.model.evaluate(task.validation(), return_dict=True, verbose=0)
+    assert again["cross_entropy"] == pytest.approx(losses[-1], rel=1e-4)
+
+
+@pytest.mark.tensorflow
 def test_event_files_hold_the_figures(tmp_path):
     """Both parts write a curve of the same name, in runs of their own."""
     import tensorflow as tf

@@ -32,6 +32,7 @@ from s2s_training.fit.text_task import TextTask
 from s2s_training.fit.validation import VALIDATION_ERROR, DecodeValidation
 from s2s_training.given import FUNCTION, PATH, TRUTH, an, check_given, list_of
 from s2s_training.language_models.task import LanguageTask
+from s2s_training.models.starting_weights import set_weights_of
 from s2s_training.runs.run_folder import RunFolder
 from s2s_training.stages import Stages, unseen
 
@@ -61,7 +62,7 @@ def train(
         stages: is told what is being done outside the epochs.
 
     Returns:
-        The content of `summary.json`: the best epoch, its figures, and error rates on held-out pairs.
+        The content of `summary.json`: the epoch that is kept (`best`), its figures, and error rates on held-out pairs.
 
     Raises:
         RunFolderError: the folder can't be used, or the data is not what the run to be resumed began with.
@@ -120,7 +121,8 @@ def _trained(
             folder.discard()
         asked = config.fit.accumulation
         raise ConfigError(f"accumulation: expected at most {batches}, the batches of the run, got {asked}")
-    history = History.read(folder.history, VALIDATION_ERROR if config.fit.select == "error" else task.monitored)
+    monitored = VALIDATION_ERROR if config.fit.select == "error" else task.monitored
+    history = History.read(folder.history, monitored, keeps_last=config.fit.select == "last")
     stages("preparing the first step")
     diverged = None
     try:
@@ -128,7 +130,8 @@ def _trained(
     except DivergenceError as error:
         if not len(history):
             raise
-        diverged = DivergenceError(f"{error}; {folder.model} holds the best epoch before, {history.best() + 1}")
+        which = f"{_kept(config.fit)} epoch before, {history.kept() + 1}"
+        diverged = DivergenceError(f"{error}; {folder.model} holds the {which}")
     minutes = history.seconds() / 60
     task.model.load_weights(folder.best_weights)
     plot_history({str(folder.path): history.columns}, folder.plot, best=history.best() + 1)
@@ -141,7 +144,7 @@ def _trained(
 
 
 def prepare(config: TrainingConfig, stages: Stages = unseen, folder: RunFolder | None = None) -> Task:
-    """Read the data, build vocabularies and model. Sets Keras's global random seed.
+    """Read the data, build vocabularies and model, or take those to start from. Sets Keras's global random seed.
 
     Args:
         config: of the run.
@@ -150,12 +153,20 @@ def prepare(config: TrainingConfig, stages: Stages = unseen, folder: RunFolder |
 
     Raises:
         DataNotFoundError, DataError, MissingExtraError: the data can't be read.
-        ConfigError: continuous data with options that are for texts.
+        ConfigError: continuous data with options that are for texts; another model than that of the run to start from.
     """
     require_data(config)
     if config.fit.devices > 1 and config.data.data in SERIES:
         raise ConfigError(f"devices: expected 1 for the continuous data set {config.data.data!r}")
     keras.utils.set_random_seed(config.fit.seed)
+    task = _task(config, stages, folder)
+    if config.data.start_from is not None:
+        stages("loading the weights to start from")
+        set_weights_of(config.data.start_from, task.model)
+    return task
+
+
+def _task(config: TrainingConfig, stages: Stages, folder: RunFolder | None) -> Task:
     if config.model.kind == "language-model":
         return LanguageTask(config, stages)
     if config.data.data in SERIES:
@@ -214,15 +225,21 @@ def _fit_epochs(task: Task, order: EpochOrder, callbacks: Sequence[keras.callbac
     )
 
 
+def _kept(config: FitConfig) -> str:
+    """Return which epoch's weights are saved, in a word."""
+    return "last" if config.select == "last" else "best"
+
+
 def _summary(history: History, task: Task, config: TrainingConfig, minutes: float) -> dict[str, Any]:
-    best = history.best()
+    kept = history.kept()
     return {
         "data": config.data.data,
         "seed": config.fit.seed,
         "parameters": task.model.count_params(),
         "epochs": len(history),
         "minutes": round(minutes, 2),
-        "best": {name: values[best] for name, values in history.columns.items()},
+        "kept": _kept(config.fit),
+        "best": {name: values[kept] for name, values in history.columns.items()},
         "errors": task.errors(),
         "versions": {module.__name__: module.__version__ for module in (s2s_training, keras, tf, np)},
     }

@@ -228,14 +228,19 @@ def _options(model: Path, settings: ExportSettings, values: dict[str, Any]) -> E
 
 def _by_output(given: Sequence[str]) -> Path | dict[str, Path] | None:
     """Return the file of the target's symbols, or those of several outputs by name; None where none was given."""
-    if not given or (len(given) == 1 and ("=" not in given[0] or Path(given[0]).is_file())):
-        return Path(given[0]) if given else None
-    unnamed = next((each for each in given if not each.partition("=")[2]), None)
-    if unnamed is not None:
-        raise UsageError(
-            f"--target-vocab: expected NAME=FILE for each output, such as intent=intents.json, got {unnamed!r}"
-        )
-    return {name: Path(file) for name, _, file in (each.partition("=") for each in given)}
+    if not given:
+        return None
+    if len(given) == 1 and ("=" not in given[0] or Path(given[0]).is_file()):
+        return Path(given[0])
+    files = {}
+    for each in given:
+        name, _, file = each.partition("=")
+        if not file:
+            raise UsageError(
+                f"--target-vocab: expected NAME=FILE for each output, such as intent=intents.json, got {each!r}"
+            )
+        files[name] = Path(file)
+    return files
 
 
 def _lines(path: Path, encoding: str | None) -> list[str]:

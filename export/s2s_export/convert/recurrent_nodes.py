@@ -233,14 +233,14 @@ def _emit_bidirectional(editor: GraphEditor, layer: NativeLayer, call: Emission,
     sequence, finals = _node(editor, [layer.forward[0], backward], steps, lengths, call.states, reverse=False)
     states = [_row(editor, final, way) for way in (0, 1) for final in finals]
     ends = [states[0], states[len(finals)]]
-    repeats = call.mask is not None and not layer.zero_output_for_mask
-    if layer.return_sequences and layer.merge_mode == "concat" and not repeats:
+    repeated = None if layer.zero_output_for_mask else call.mask
+    if layer.return_sequences and layer.merge_mode == "concat" and repeated is None:
         outputs = [_side_by_side(editor, sequence, 2 * backward.units)]
         return [*outputs, *(states if layer.return_state else [])]
     if layer.return_sequences:
         ways = [_batch_first(editor, sequence, way) for way in (0, 1)]
-        if call.mask is not None and repeats:
-            ways[0] = _repeat_last(editor, ways[0], ends[0], call.mask)
+        if repeated is not None:
+            ways[0] = _repeat_last(editor, ways[0], ends[0], repeated)
     else:
         ways = ends
     outputs = _merge(editor, ways, layer.merge_mode)

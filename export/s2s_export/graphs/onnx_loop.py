@@ -22,7 +22,7 @@ DTYPES: Final = {
     "int32": TensorProto.INT32,
 }
 GO: Final = "go"  # inside the loop: whether it went on so far
-_MOST_HELD: Final = 2**20  # bytes of constants in a loop: what lies in a graph is copied when it is loaded
+_MOST_HELD: Final = 2**16  # bytes of constants in a loop: what lies in a graph is read and copied when it is loaded
 _INNER: Final = "step."  # what names get in front inside the loop: ONNX forbids those that stand outside it too
 
 
@@ -173,6 +173,29 @@ def hold_constants(model: WeightedModel) -> WeightedModel | None:
     del graph.initializer[:]
     graph.initializer.extend(tensors)
     return WeightedModel(model.proto, arrays) if held else None
+
+
+def keep_kernels(model: WeightedModel) -> bool:
+    """Let something outside the loops read a row of each kernel in them; return whether there are any.
+
+    Onnxruntime gives up a kernel whose only readers have packed it. It then hands nothing into the loop for it, and
+    where not all that comes in is a tensor, it plans no memory for the steps, but allocates each of their tensors by
+    itself, which takes a microsecond a step.
+
+    Args:
+        model: a search; its graph is changed.
+    """
+    graph = model.graph
+    kernels = {tensor.name for tensor in graph.initializer if len(tensor.dims) > 1}
+    bodies = [node.attribute[0].g for node in graph.node if node.op_type == "Loop"]
+    packed = {name for body in bodies for node in body.node if node.op_type != "Gather" for name in node.input}
+    kernels &= packed
+    if kernels:
+        graph.initializer.append(numpy_helper.from_array(np.array(0), "no_steps"))
+        graph.node.append(helper.make_node("Mul", ["steps", "no_steps"], ["first"], name="first"))  # not seen to be 0
+    for name in sorted(kernels):
+        graph.node.append(helper.make_node("Gather", [name, "first"], [f"{name}.kept"], name=f"{name}.kept", axis=0))
+    return bool(kernels)
 
 
 def _by_rows(editor: GraphEditor, many: tuple[Search, onnx.NodeProto], one_row: OneRow) -> list[onnx.NodeProto]:

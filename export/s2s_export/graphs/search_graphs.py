@@ -16,7 +16,7 @@ from onnx import helper
 
 from s2s_export.convert.graph_editor import GraphEditor, reads
 from s2s_export.convert.weighted_model import Folds, WeightedModel
-from s2s_export.graphs.onnx_loop import GO, OneRow, Search, hold_constants, looped
+from s2s_export.graphs.onnx_loop import GO, OneRow, Search, hold_constants, keep_kernels, looped
 from s2s_export.graphs.token_choice import READ, SCORES, choose_token
 from s2s_export.passes.gate_passes import group_gates, take_gates_apart
 from s2s_export.passes.registry import Passes
@@ -109,6 +109,7 @@ def greedy_graph(
     take_gates_apart(editor, passes)
     model = looped(editor, search, one_row)
     held = passes.apply("inner_constants", hold_constants, model) if plain else None  # each would hold them once more
+    passes.apply("kernels_kept", keep_kernels, held or model)
     return held or model
 
 
@@ -177,7 +178,9 @@ def beam_graph(
         going=TensorSpec("more", "bool", ()),
         first_axes={tensor.name: "sentences" for tensor in (per_sentence, *collected)},
     )
-    return looped(editor, search)
+    model = looped(editor, search)
+    passes.apply("kernels_kept", keep_kernels, model)
+    return model
 
 
 def _take_constant(editor: GraphEditor, carried: Carried) -> list[onnx.NodeProto]:

@@ -22,7 +22,7 @@ import h5py
 import keras
 
 from s2s_export.errors import BUILD_IN_CODE, IN_CODE, ModelFileError
-from s2s_export.keras_files.file_kinds import is_config, is_folder
+from s2s_export.keras_files.file_kinds import is_config, is_folder, is_unpacked
 from s2s_export.keras_files.saved_model_folder import folder_config
 
 logger = logging.getLogger(__name__)
@@ -127,6 +127,8 @@ def read_config(path: Path) -> Entry:
     elif is_config(path):
         config = json.loads(path.read_text(encoding="utf-8"))
         config = config if isinstance(config, dict) and isinstance(config.get("config"), dict) else None
+    elif is_unpacked(path):
+        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
     elif zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             config = json.loads(archive.read("config.json")) if "config.json" in archive.namelist() else None

@@ -8,7 +8,6 @@ import re
 import sys
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -182,17 +181,15 @@ def _load_weights(model: keras.Model, path: Path, config: dict[str, Any] | None 
     if prefix is not None:
         assign_checkpoint(model, prefix, None if config is None else config["config"])
         return
-    if zipfile.is_zipfile(path) and path.suffix == ".npz":
+    archive = zipfile.is_zipfile(path)
+    if archive and path.suffix == ".npz":
         assign_arrays(model, path)
         return
-    if zipfile.is_zipfile(path):
-        check_file(path)
-        with named_by_content(path) as named:
-            model.load_weights(named)
+    if not archive and not h5py.is_hdf5(path):
+        model.load_weights(path)  # Keras says what it expects
         return
-    if h5py.is_hdf5(path):
-        check_file(path)
-    with translated(path) if h5py.is_hdf5(path) else nullcontext(path) as readable:
+    check_file(path)
+    with named_by_content(path) if archive else translated(path) as readable:
         model.load_weights(readable)
 
 
@@ -203,10 +200,7 @@ def of_each_file(paths: Sequence[Path], lambdas: dict[str, Any]) -> list[dict[st
     """
     if not lambdas or len(paths) == 1:
         return [lambdas] * len(paths)
-    names = []
-    for path in paths:
-        with packed(path) as file:
-            names.append(lambda_names(read_config(file)))
+    names = [lambda_names(read_config(path)) for path in paths]
     known = set().union(*names)
     return [{name: made for name, made in lambdas.items() if name in own or name not in known} for own in names]
 

@@ -34,11 +34,11 @@ def halved(graphs: Graphs, facts: Understanding) -> Graphs:
             "measured here; export it in float32"
         )
     sources = [tensor.name for tensor in facts.source.inputs]
-    further = [tensor_name(output.target, place) for place, output in enumerate(facts.further, 1)]
+    outputs = [tensor_name(target, place) for place, target in enumerate(facts.targets)]
     kept = {
         "encoder": sources,
         "decoder": ["logits", "attention"],
-        "model": [*sources, "logits", *further],
+        "model": [*sources, *outputs],
         "step": ["value", "logits"],
     }
     models = {name: _halved(graphs.models[name], name, kept[name]) for name in COMPUTING if name in graphs.models}

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import keras
 import numpy as np
-import tensorflow as tf
-from keras import tree
 
 from s2s_export.errors import ExportError
 from s2s_export.options import ExportOptions
+from s2s_export.understand.decoded_output_choice import output_names
 from s2s_runtime.spelling import did_you_mean, option
 from s2s_runtime.vocabulary.padding import PaddingPolicy
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary, VocabularyFile
-from s2s_training.splitting.attention_weights import is_distribution, noise_for
-from s2s_training.splitting.decoded_output import output_name
-from s2s_training.splitting.graph import distinct_names, flatten_model
+from s2s_training.splitting.attention_weights import is_distribution, run_on_noise
 
 _AXES: Final = (2, 3)  # of an output that is decoded: one for the whole source, or one for each position
-_MANY_STEPS: Final = 16  # of what a model is run on where it fails on few
 
 
 @dataclass(frozen=True)
@@ -50,7 +45,7 @@ class Outputs:
         Raises:
             ExportError: a name is none of theirs, or an output of that name can't be decoded.
         """
-        names, symbols = _names(model), options.target_vocabularies
+        names, symbols = output_names(model), options.target_vocabularies
         asked = options.output_names
         several = asked if len(asked) > 1 else ()  # one alone is chosen, or refused, like that of any other model
         for given, wanted in (("decoder_output", several), ("target_vocab", tuple(symbols))):
@@ -132,11 +127,7 @@ class Outputs:
 
     def _tokens(self) -> set[str]:
         """Return the names of the outputs that have symbols, or are distributions, as a run on noise shows."""
-        model = self._with(self.names)  # whose inputs are a list, whatever structure those of its author have
-        try:
-            made = tree.flatten(model(noise_for(model.inputs), training=False))
-        except (ValueError, tf.errors.InvalidArgumentError):
-            made = tree.flatten(model(noise_for(model.inputs, _MANY_STEPS), training=False))
+        made = run_on_noise(self._with(self.names))  # inputs are a list, whatever structure those of its author have
         shown = {
             name for name, one in zip(self.names, made, strict=True) if np.shape(one)[-1] > 1 and is_distribution(one)
         }
@@ -166,18 +157,6 @@ class Together:
             f"the bundle gives several outputs: {first}, and beside it {', '.join(others)}{left} "
             f"({option('decoder_output', 'NAME')} names those to give)"
         )
-
-
-def _names(model: keras.Model) -> tuple[str, ...]:
-    graph = flatten_model(model)
-    with distinct_names(graph):
-        given = [output_name(graph, value) for value in graph.outputs]
-    seen: Counter[str] = Counter()
-    names = []
-    for name in given:
-        names.append(f"{name}.{seen[name]}" if seen[name] else name)
-        seen[name] += 1
-    return tuple(names)
 
 
 def _is_decodable(shape: Sequence[int | None]) -> bool:

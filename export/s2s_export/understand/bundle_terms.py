@@ -7,10 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
-
-import tensorflow as tf
-from keras import tree
 
 from s2s_export.options import ExportOptions
 from s2s_export.understand.flat_steps import FlatSteps
@@ -22,11 +18,8 @@ from s2s_runtime.bundle.manifest_file import OtherSource, SourceSpec, TargetSpec
 from s2s_runtime.spelling import option
 from s2s_runtime.vocabulary.padding import PaddingPolicy
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary, VocabularyFile
-from s2s_training.splitting.attention_weights import is_distribution, noise_for
+from s2s_training.splitting.attention_weights import is_distribution, run_on_noise
 from s2s_training.splitting.splitter import SplitModel
-
-_MANY_STEPS: Final = 16
-"""Of what a whole model is run on where it fails on few: a convolution without padding reads as many as its kernel."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +70,14 @@ class Understanding:
     further: tuple[FurtherTerms, ...] = ()
 
     @property
+    def targets(self) -> tuple[TargetSpec, ...]:
+        """What each output gives, the first before those beside it."""
+        return (self.target, *(each.target for each in self.further))
+
+    @property
     def what_gives_values(self) -> str:
         """What of the model gives values, in words; empty where all that it gives is tokens."""
-        named = [own.name for own in (self.target, *(each.target for each in self.further)) if own.feedback == "value"]
+        named = [own.name for own in self.targets if own.feedback == "value"]
         return "" if not named else "this model" if named == [None] else f"the output {named[0]!r}"
 
     @property
@@ -223,12 +221,8 @@ def _longest(split: SplitModel, policies: Sequence[PaddingPolicy]) -> tuple[int 
 
 def gives_probabilities(split: SplitModel) -> bool:
     """Return whether the output of one step is a distribution, as a run on noise shows."""
-    model = split.models[-1]
-    try:
-        made = tree.flatten(model(noise_for(model.inputs), training=False))
-    except (ValueError, tf.errors.InvalidArgumentError):
-        made = tree.flatten(model(noise_for(model.inputs, _MANY_STEPS), training=False))
-    return made[0].shape[-1] > 1 and is_distribution(made[0])
+    made, *_ = run_on_noise(split.models[-1])
+    return made.shape[-1] > 1 and is_distribution(made)
 
 
 def _alone(source: SourceSpec) -> OtherSource:

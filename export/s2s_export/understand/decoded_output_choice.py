@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 import keras
@@ -56,23 +57,22 @@ class ChosenOutput:
             first: the name of an output that counts before those.
 
         Raises:
-            ExportError: the name is none of the outputs', or of several.
+            ExportError: the name is none of the outputs'.
         """
         wanted = first or next(iter(options.output_names), None)
         several = first is not None or len(options.output_names) > 1
-        given, all_names = model, _names(model)
+        given, all_names = model, output_names(model)
         model = model if several else with_steps_joined(model)
-        names, joined = (all_names, ()) if model is given else (_names(model), all_names)
+        names, joined = (all_names, ()) if model is given else (output_names(model), all_names)
         target = None if options.vocabulary is None else options.vocabulary.target
         places: list[int] = []
         if wanted is not None:
-            places = [i for i, name in enumerate(names) if name == wanted]
-            if len(places) != 1:
-                instead = "; export keras.Model(model.inputs, the_output)" if places else ""
+            if wanted not in names:
                 raise ExportError(
                     f"{option('decoder_output')}: expected the name of one of the model's outputs "
-                    f"({', '.join(names)}), got {wanted!r}{instead}"
+                    f"({', '.join(names)}), got {wanted!r}"
                 )
+            places = [names.index(wanted)]
         elif target is not None:
             shapes = [tensor.shape for tensor in model.outputs]
             places = [i for i, shape in enumerate(shapes) if len(shape) == 3 and shape[-1] == len(target)]
@@ -104,7 +104,14 @@ class ChosenOutput:
         return [f"of the model's outputs ({others}) {name!r} is decoded ({option('decoder_output')} names another)"]
 
 
-def _names(model: keras.Model) -> tuple[str, ...]:
+def output_names(model: keras.Model) -> tuple[str, ...]:
+    """Return the names of a model's outputs; of several that one layer makes, all but the first end in their number."""
     graph = flatten_model(model)
     with distinct_names(graph):
-        return tuple(output_name(graph, value) for value in graph.outputs)
+        made_by = [output_name(graph, value) for value in graph.outputs]
+    seen: Counter[str] = Counter()
+    names = []
+    for name in made_by:
+        names.append(f"{name}.{seen[name]}" if seen[name] else name)
+        seen[name] += 1
+    return tuple(names)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from s2s_export.verify.oracle import Decoded
+from s2s_export.verify.rounding import NEAR_TIE, Rounding
 
-NEAR_TIE = 1e-4
 TIMES = 3
 """So many copies of the sources are the large batch."""
 
@@ -27,8 +27,9 @@ class Check:
         what: what was compared.
         compared: how many tensors or sequences.
         difference: the largest absolute difference met; None where tokens were compared.
-        different: how many differ beyond tolerance, near ties not counted.
-        near_ties: sequences that differ where two candidates were nearer than `NEAR_TIE`.
+        different: how many differ beyond what is allowed, near ties not counted.
+        near_ties: sequences that differ where two candidates stood as near as rounding may exchange.
+        allowed: the largest difference that would have been allowed; None where tokens were compared.
     """
 
     what: str
@@ -36,19 +37,24 @@ class Check:
     difference: float | None
     different: int
     near_ties: int = 0
+    allowed: float | None = None
 
     @classmethod
-    def of_numbers(cls, what: str, differences: Sequence[float], atol: float, compared: int | None = None) -> Check:
+    def of_numbers(
+        cls, what: str, differences: Sequence[float], rounding: Rounding, compared: int | None = None
+    ) -> Check:
         """Return the check of numbers.
 
         Args:
             what: what was compared.
             differences: the largest difference of each tensor, or group of them.
-            atol: largest difference allowed.
+            rounding: tells how large each may be.
             compared: how many were compared, where that is another number than of the differences.
         """
         compared = len(differences) if compared is None else compared
-        return cls(what, compared, max(differences, default=0.0), sum(each > atol for each in differences))
+        allowed = rounding.allowed(differences)
+        different = sum(each > most for each, most in zip(differences, allowed, strict=True))
+        return cls(what, compared, max(differences, default=0.0), different, allowed=max(allowed, default=None))
 
     @property
     def passed(self) -> bool:
@@ -56,32 +62,36 @@ class Check:
         return self.different == 0
 
 
-def compare_tokens(what: str, results: Sequence[Any], expected: Sequence[Decoded]) -> Check:
-    """Compare tokens with the oracle's; a difference that begins at a near tie is counted apart."""
+def compare_tokens(
+    what: str, results: Sequence[Any], expected: Sequence[Decoded], rounding: Rounding | None = None
+) -> Check:
+    """Compare tokens with the oracle's; a difference that begins at a near tie is counted apart.
+
+    Args:
+        what: what was compared.
+        results: what the bundle decoded.
+        expected: what the oracle decoded.
+        rounding: tells which ties are near; None = those within `NEAR_TIE`.
+    """
     parted = [
         (result, decoded)
         for result, decoded in zip(results, expected, strict=True)
         if list(result.ids) != decoded.tokens
     ]
-    ties = sum(_is_near_tie(result, decoded) for result, decoded in parted)
+    near = NEAR_TIE
+    if rounding is not None and not all(_is_near_tie(*pair, near) for pair in parted):
+        near = rounding.near_tie()
+    ties = sum(_is_near_tie(*pair, near) for pair in parted)
     return Check(what, len(expected), None, len(parted) - ties, ties)
 
 
-def _is_near_tie(result: Any, decoded: Decoded) -> bool:
+def _is_near_tie(result: Any, decoded: Decoded, near: float) -> bool:
     """Return whether two candidates of some step stood too close, or two finished hypotheses of a beam."""
-    close = result.score is not None and abs(result.score - decoded.score) < NEAR_TIE
-    return bool(decoded.gap < NEAR_TIE) or close
+    close = result.score is not None and abs(result.score - decoded.score) < near
+    return bool(decoded.gap < near) or close
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
     """Return the log-probabilities (..., symbols) of what a graph gives, in float64."""
     shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))
-
-
-def largest(one: np.ndarray, other: np.ndarray) -> float:
-    """Return the largest absolute difference; infinite where shapes differ or a number is not finite."""
-    if one.shape != other.shape:
-        return float("inf")
-    difference = np.abs(one.astype(np.float64) - other.astype(np.float64))
-    return float(difference.max(initial=0.0)) if np.isfinite(difference).all() else float("inf")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import groupby, pairwise
 from typing import Any
 
@@ -10,20 +11,25 @@ import numpy as np
 import tensorflow as tf
 
 from s2s_export.understand.bundle_terms import Understanding
-from s2s_export.verify.checks import UNLIKELY, Check, compare_tokens, largest, log_softmax
+from s2s_export.verify.checks import UNLIKELY, Check, compare_tokens, log_softmax
 from s2s_export.verify.coverage import BEAM_SIZE
-from s2s_export.verify.one_pass_checks import expected_rows
+from s2s_export.verify.one_pass_checks import compared_rows, expected_rows
 from s2s_export.verify.oracle import Decoded, Oracle
+from s2s_export.verify.rounding import RoundingOf, largest
 from s2s_export.verify.samples import Sentence, for_runtime, padded
 
 _FEW = 8
 _ALONE = 4
 
 
-def ctc_checks(subject: tuple[Any, Oracle, Understanding], sources: Sequence[Sentence], atol: float) -> list[Check]:
+def ctc_checks(
+    subject: tuple[Any, Oracle, Understanding], sources: Sequence[Sentence], rounding: RoundingOf
+) -> list[Check]:
     """Compare what each frame gives, what the best path says, and how likely that is over all alignments."""
     runtime, oracle, facts = subject
     expected = expected_rows(oracle, facts, sources)
+    of_rows = rounding(partial(compared_rows, oracle, facts, sources))
+    compare = partial(compare_tokens, rounding=of_rows)
     gaps = []
     for source, row in zip(sources, expected, strict=True):
         logs = log_softmax(runtime.step_model.encode(*padded([source], facts)).outputs[0][: len(row)])
@@ -34,18 +40,23 @@ def ctc_checks(subject: tuple[Any, Oracle, Understanding], sources: Sequence[Sen
     few = for_runtime(sources[:_FEW], facts)
     single = [runtime.generate(_one(few, i))[0] for i in range(min(_ALONE, len(sources)))]
     searched = runtime.generate(few, beam_size=BEAM_SIZE, num_hypotheses=2)
+    searched_too = [*searched, *[None] * (len(found) - len(searched))]
     losses = [
-        abs(hypothesis.score + _loss(row, hypothesis.ids, facts)) / len(row)
-        for results in (found, searched)
-        for result, row in zip(results, expected, strict=False)
-        for hypothesis in result.hypotheses
+        [
+            abs(hypothesis.score + _loss(row, hypothesis.ids, facts)) / len(row)
+            for result in filter(None, results)
+            for hypothesis in result.hypotheses
+        ]
+        for row, *results in zip(expected, found, searched_too, strict=True)
     ]
     return [
-        Check.of_numbers("log-probabilities of frames, against Keras", gaps, atol),
-        compare_tokens("best paths, one mixed batch", found, best),
-        compare_tokens("best paths, one by one", single, best[: len(single)]),
-        Check.of_numbers("scores per frame, against TensorFlow's CTC loss", losses, atol),
-        compare_tokens(
+        Check.of_numbers("log-probabilities of frames, against Keras", gaps, of_rows),
+        compare("best paths, one mixed batch", found, best),
+        compare("best paths, one by one", single, best[: len(single)]),
+        Check.of_numbers(
+            "scores per frame, against TensorFlow's CTC loss", list(map(max, losses)), of_rows, sum(map(len, losses))
+        ),
+        compare(
             f"beam {BEAM_SIZE}, one mixed batch",
             searched,
             [_searched(row, facts) for row in expected[: len(searched)]],

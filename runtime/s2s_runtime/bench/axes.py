@@ -66,10 +66,10 @@ class Axes:
             for beam, batch, engine in product(self.beam_sizes, self.batch_sizes, self.engines)
         ]
 
-    def loadings(self, bundle: Path, role: Role = "bundle", *, allow_fallback: bool = False) -> list[Loading]:
+    def loadings(self, bundle: Path, role: Role = "bundle") -> list[Loading]:
         """Return the ways to load a bundle, by provider, then threads, then workers; see `Loading`."""
         return [
-            Loading(bundle, role, threads, workers, providers, allow_fallback)
+            Loading(bundle, role, threads, workers, providers)
             for providers, threads, workers in product(self.providers, self.threads, self.workers)
         ]
 

@@ -64,6 +64,9 @@ class BenchOptions:
     allow_fallback: Annotated[bool, Option(panel=SETTINGS)] = False
     """Go on with the next --provider, and at last the CPU, where one can't be had; says so on stderr."""
 
+    low_memory: Annotated[bool, Option(panel=SETTINGS, verbs=PROCESSES)] = False
+    """Hold the weights once for all graphs; a single sentence then takes up to twice as long."""
+
     text: Annotated[Path | None, Option(panel=SOURCES, verbs=PROCESSES)] = None
     """Decode the lines of this file; without it, random sources."""
 

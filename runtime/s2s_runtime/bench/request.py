@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -90,10 +90,11 @@ class Request(BenchOptions):
 
     def loadings(self) -> list[Loading]:
         """Return the ways to load the bundle, and the one that it is compared with."""
-        loadings = self.axes.loadings(self.folder, allow_fallback=self.allow_fallback)
+        loadings = self.axes.loadings(self.folder)
         if self.against is not None:
-            loadings += self.axes.loadings(self.against, "against", allow_fallback=self.allow_fallback)
-        return loadings
+            loadings += self.axes.loadings(self.against, "against")
+        fallback, low = self.allow_fallback, self.low_memory
+        return [replace(loading, allow_fallback=fallback, low_memory=low) for loading in loadings]
 
     @property
     def effort(self) -> Effort:

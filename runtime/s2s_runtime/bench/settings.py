@@ -39,6 +39,7 @@ class Loading:
         workers: batches decoded at the same time; None = as the rules of `s2s_runtime.decoding.workers` say.
         providers: execution providers in order of preference; None = the CPU.
         allow_fallback: see `s2s_runtime.load`.
+        low_memory: likewise.
     """
 
     bundle: Path
@@ -47,6 +48,7 @@ class Loading:
     workers: int | None = None
     providers: tuple[str, ...] | None = None
     allow_fallback: bool = False
+    low_memory: bool = False
 
     def open(self) -> tuple[Model, float]:
         """Load the bundle; return the model and the seconds that it took.
@@ -61,5 +63,6 @@ class Loading:
             intra_op_threads=self.threads,
             workers=self.workers,
             allow_fallback=self.allow_fallback,
+            low_memory=self.low_memory,
         )
         return model, time.perf_counter() - start

@@ -37,6 +37,9 @@ class LoadOptions:
     allow_fallback: Annotated[bool, Option(panel=RUNNING)] = False
     """Go on with the next --provider, and at last the CPU, where one can't be had; says so on stderr."""
 
+    low_memory: Annotated[bool, Option(panel=RUNNING)] = False
+    """Hold the weights once for all graphs; a single sentence then takes up to twice as long."""
+
     threads: Annotated[int | None, Option(at_least=1, panel=RUNNING)] = None
     """Threads inside an operator; default: one per core, one alone where a step is short."""
 

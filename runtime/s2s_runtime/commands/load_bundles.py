@@ -45,8 +45,9 @@ def check_weights(options: LoadOptions) -> None:
 
 def load_each(bundles: Sequence[Path], options: LoadOptions, **how: Any) -> list[Model]:
     """Return the models of bundles; say on stderr where --allow-fallback took another provider."""
-    how |= {"providers": options.provider, "allow_fallback": options.allow_fallback}
-    models = [loading.load(path, intra_op_threads=options.threads, **how) for path in bundles]
+    how |= {name: getattr(options, name) for name in ("allow_fallback", "low_memory")}
+    how |= {"providers": options.provider, "intra_op_threads": options.threads}
+    models = [loading.load(path, **how) for path in bundles]
     if options.output_name is not None:
         try:
             models = [model.output(options.output_name) for model in models]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.decoding.request import Request
 from s2s_runtime.decoding.result_builder import ResultBuilder
-from s2s_runtime.decoding.run_failures import compute_all, compute_apart, failures_of, search_apart
+from s2s_runtime.decoding.run_failures import compute_apart, failures_of, search_apart
 from s2s_runtime.decoding.workers import Workers, allow_sharing
 from s2s_runtime.errors import OptionError, RunError, S2SError
 from s2s_runtime.inputs.batch import Batch
@@ -89,8 +89,7 @@ class Decoding:
         self.result_builder = ResultBuilder(manifest, options, builders)
         self._readers = RowReader.of(manifest, LengthLimit(options.max_source_length, options.on_long))
         self._lexicon = None if options.lexicon is None else looked_up.looked_up(options, manifest.source_vocabulary)
-        weighs = options.return_confidence or options.return_top_tokens
-        self._confidence = confidences.confidence_rule(options, manifest) if weighs else None
+        self._confidence = confidences.confidence_rule(options, manifest) if options.weighed else None
         self._plain: plain_pass.PlainPass | None = None
         if nominators(self.model):
             union_search.check_union(options)
@@ -103,16 +102,13 @@ class Decoding:
 
     def decode(self, inputs: Inputs, prefixes: Sequence[Prefix | None] | None, first: int = 0) -> Results:
         """Decode a list of sources; see `read`."""
-        rows = self._plain.read(inputs) if self._plain is not None and prefixes is None else None
-        if self._plain is not None and rows is not None:
-            return Results(self._plain_results(self._plain, rows, first)).by("graph", [])
+        if self._plain is not None and prefixes is None and (rows := self._plain.read(inputs)) is not None:
+            with failures_of(range(first, first + len(rows.ids)), rows.ids.shape[1]):
+                best = self._plain.best(rows)
+            return Results(self.result_builder.plain(rows, best)).by("graph", [])
         request = self.read(inputs, prefixes, first)
         obstacles = self.obstacles(any(request.prefixes))
         return Results(self.results(request)).by("steps" if obstacles else "graph", obstacles)
-
-    def _plain_results(self, plain: plain_pass.PlainPass, rows: plain_pass.Rows, first: int) -> list[Result]:
-        best = compute_all(plain.best, rows, range(first, first + len(rows.ids)), rows.ids.shape[1])
-        return self.result_builder.plain(rows, best)
 
     def obstacles(self, prefix: bool) -> list[str]:
         """Return what keeps the search from the graph, with prefixes or without; empty where nothing does."""

@@ -22,6 +22,7 @@ from s2s_runtime.search.step_model import StatesT, StepModel
 from s2s_runtime.spelling import shown
 
 Stop = Callable[[NDArray[np.float32]], ArrayLike]
+Told = tuple[ArrayLike | None, int | None, Stop | None]  # start, steps, stop
 
 
 def count_steps(manifest: Manifest, steps: int | None, known: Sequence[int] = ()) -> int:
@@ -86,15 +87,52 @@ def predict(
     *,
     steps: int | None,
     max_batch_size: int,
-    stop: Stop | None = None,
-) -> list[Floats]:
-    """Predict float32 (steps, ...) for each input, or fewer steps by `stop`; see `Model.predict`."""
+    stop: Stop | None,
+) -> Floats | list[Floats]:
+    """Return what `Model.predict` gives: an array, or with `stop` a list of arrays; of several outputs each by name."""
     if stop is not None and not callable(stop):
         raise OptionError(f"stop: expected a function of the values so far or None, got {shown(stop)}")
-    sources = _read_all(inputs, manifest)
-    if manifest.kind == "one-pass":
-        [predicted] = predict_outputs([manifest], model, sources, (start, steps, stop), max_batch_size)
-        return predicted
+    sources = read_sources(inputs, manifest)
+    empty = [i for i, source in enumerate(sources.arrays) if len(source) == 0]
+    if empty:
+        raise InputError.at("inputs", empty[0], "empty; there is nothing to predict from")
+    told = start, steps, stop
+    if manifest.kind != "one-pass":
+        sequences = predict_steps(manifest, model, sources, told, max_batch_size)
+        return stacked(sequences, manifest, steps) if stop is None else sequences
+    views = [manifest.of_output(name) for name in manifest.output_names] or [manifest]
+    outputs = predict_outputs(views, model, sources, told, max_batch_size)
+    arrays = [stacked(sequences, view, steps) for sequences, view in zip(outputs, views, strict=True)]
+    if not manifest.outputs:
+        return arrays[0]
+    named = dict(zip(manifest.output_names, arrays, strict=True))
+    return cast("Floats", named)  # most bundles give one output, and only the bundle tells: its caller knows
+
+
+def stacked(sequences: Sequence[Floats], manifest: Manifest, steps: int | None) -> Floats:
+    """Return sequences as one array, float32 (sentences, steps, ...), zeros after the end of shorter ones."""
+    if sequences:
+        together = np.zeros((len(sequences), max(map(len, sequences)), *sequences[0].shape[1:]), np.float32)
+        for row, sequence in enumerate(sequences):
+            together[row, : len(sequence)] = sequence
+        return together
+    count = 0 if manifest.kind == "one-pass" and steps is None else count_steps(manifest, steps)
+    return in_steps(np.zeros((0, count, manifest.target.size), np.float32), manifest)
+
+
+def predict_steps(
+    manifest: Manifest, model: StepModel[Any], sources: Sources, told: Told, max_batch_size: int
+) -> list[Floats]:
+    """Return float32 (steps, ...) for each source, each output fed back as the next input, fewer steps by `stop`.
+
+    Args:
+        manifest: of the bundle.
+        model: a model that is fed back.
+        sources: what it reads.
+        told: start, steps and stop.
+        max_batch_size: most sources computed at once.
+    """
+    start, steps, stop = told
     count = count_steps(manifest, steps, _known_steps(sources, manifest, steps))
     first = first_values(manifest, start, len(sources))
     options = DecodingOptions(max_length=count, max_batch_size=max_batch_size)
@@ -112,55 +150,8 @@ def predict(
     return [in_steps(sequence, manifest) for sequence in predicted]
 
 
-def predicted(
-    manifest: Manifest,
-    model: StepModel[Any],
-    inputs: Inputs,
-    start: ArrayLike | None,
-    *,
-    steps: int | None,
-    max_batch_size: int,
-    stop: Stop | None,
-) -> Floats | list[Floats]:
-    """Return what `Model.predict` gives: an array, or with `stop` a list of arrays; of several outputs each by name."""
-    if not manifest.outputs:
-        sequences = predict(manifest, model, inputs, start, steps=steps, max_batch_size=max_batch_size, stop=stop)
-        return stacked(sequences, manifest, steps) if stop is None else sequences
-    views = [manifest.of_output(name) for name in manifest.output_names]
-    outputs = predict_outputs(views, model, _read_all(inputs, manifest), (start, steps, stop), max_batch_size)
-    named = {
-        name: stacked(sequences, view, steps)
-        for name, view, sequences in zip(manifest.output_names, views, outputs, strict=True)
-    }
-    return cast("Floats", named)  # most bundles give one output, and only the bundle tells: its caller knows
-
-
-def stacked(sequences: Sequence[Floats], manifest: Manifest, steps: int | None) -> Floats:
-    """Return sequences as one array, float32 (sentences, steps, ...), zeros after the end of shorter ones."""
-    if sequences:
-        together = np.zeros((len(sequences), max(map(len, sequences)), *sequences[0].shape[1:]), np.float32)
-        for row, sequence in enumerate(sequences):
-            together[row, : len(sequence)] = sequence
-        return together
-    count = 0 if manifest.kind == "one-pass" and steps is None else count_steps(manifest, steps)
-    return in_steps(np.zeros((0, count, manifest.target.size), np.float32), manifest)
-
-
-def _read_all(inputs: Inputs, manifest: Manifest) -> Sources:
-    """Read inputs of which none may be empty."""
-    sources = read_sources(inputs, manifest)
-    empty = [i for i, source in enumerate(sources.arrays) if len(source) == 0]
-    if empty:
-        raise InputError.at("inputs", empty[0], "empty; there is nothing to predict from")
-    return sources
-
-
 def predict_outputs(
-    manifests: Sequence[Manifest],
-    model: StepModel[Any],
-    sources: Sources,
-    told: tuple[ArrayLike | None, int | None, Stop | None],
-    max_batch_size: int,
+    manifests: Sequence[Manifest], model: StepModel[Any], sources: Sources, told: Told, max_batch_size: int
 ) -> list[list[Floats]]:
     """Return what one pass gives for each output and each source, float32 (positions, ...).
 

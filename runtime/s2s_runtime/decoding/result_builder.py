@@ -10,23 +10,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from s2s_runtime.array_types import Floats, Ints
+from s2s_runtime.array_types import Floats
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.errors import S2SError
 from s2s_runtime.inputs.sources import Source
 from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.options.types import Utility
-from s2s_runtime.results import FinishReason, Hypothesis, Result, Spell, best_alone
+from s2s_runtime.results import Hypothesis, Result, best_alone
 from s2s_runtime.search.finished import NO_CONFIDENCES, Confidences, EndedSequence
 from s2s_runtime.search.scoring import LengthPenalty
 
 if TYPE_CHECKING:
     from s2s_runtime.confidence import confidences
-    from s2s_runtime.decoding import min_bayes_risk
+    from s2s_runtime.decoding import min_bayes_risk, predict_values
+    from s2s_runtime.one_pass import plain_results
     from s2s_runtime.one_pass.plain_pass import BestSymbols, Rows
 else:  # where they are asked for
     confidences, min_bayes_risk = LazyModule("confidence.confidences"), LazyModule("decoding.min_bayes_risk")
+    plain_results, predict_values = LazyModule("one_pass.plain_results"), LazyModule("decoding.predict_values")
 
 
 class ResultBuilder:
@@ -69,57 +71,24 @@ class ResultBuilder:
         result = Result(hypotheses, source_tokens, unknown or [])
         for name, found in (further or {}).items():
             builder = self.further[name]
-            result.outputs[name] = (
-                builder.result(found, source_tokens, columns) if isinstance(found, list) else builder.values(found)
-            )
+            if isinstance(found, list):
+                result.outputs[name] = builder.result(found, source_tokens, columns)
+            else:
+                result.outputs[name] = predict_values.in_steps(found, builder.manifest)
         return result
-
-    def values(self, found: Floats) -> Floats:
-        """Return values of an output, float32 (steps, size), with its steps in the shape that the model's have."""
-        step = self.manifest.target.step
-        return found.reshape(len(found), *step) if step else found
 
     def _without(self, result: Callable[[ResultBuilder], Result]) -> dict[str, Result | Floats]:
         """Return what every further output is where nothing was decoded: a result, or no values."""
         return {
-            name: builder.values(np.zeros((0, builder.manifest.target.size), np.float32))
+            name: predict_values.in_steps(np.zeros((0, builder.manifest.target.size), np.float32), builder.manifest)
             if builder.manifest.target.feedback == "value"
             else result(builder)
             for name, builder in self.further.items()
         }
 
     def plain(self, rows: Rows, best: BestSymbols) -> list[Result]:
-        """Return the results of plain rows; symbols and texts are made when somebody asks for them."""
-        spell, read, ids = self._speller(), self._read, rows.ids
-        lengths = rows.lengths if rows.lengths is None else rows.lengths.tolist()
-        return [
-            best_alone(written, reason, spell, read, (ids, row, lengths and lengths[row]))
-            for row, (written, reason) in enumerate(zip(best.ids, best.reasons, strict=True))
-        ]
-
-    def _speller(self) -> Spell:
-        """Return a function from ids as they are shown, and why they ended, to symbols and text."""
-        vocabulary = self.manifest.target_vocabulary
-        glue = None if vocabulary is None or self.options.return_end_token else vocabulary.glue
-        if vocabulary is None or glue is None:
-            return self._spelling
-        symbols, decodes_whole = vocabulary.symbols, vocabulary.decodes_whole
-
-        def spell(ids: list[int], reason: FinishReason) -> tuple[list[str], str]:
-            if ids and max(ids) < len(symbols) and decodes_whole(ids):
-                tokens = [symbols[token] for token in ids]
-                return tokens, glue.join(tokens)
-            return self._spelling(ids, reason)
-
-        return spell
-
-    def _spelling(self, ids: list[int], reason: FinishReason) -> tuple[list[str], str]:
-        tokens = self.tokens(ids)
-        bare = len(ids) - (reason == "end" and self.options.return_end_token)
-        return tokens, self.text(ids[:bare], tokens[:bare])
-
-    def _read(self, ids: Ints, row: int, length: int | None) -> list[str]:
-        return self.source_tokens(ids[row, :length])
+        """Return the results of plain rows; what isn't known of them is made when somebody asks for it."""
+        return best_alone(best.ids, best.texts, plain_results.PlainFields(self, rows, best.reasons).made)
 
     def _by_utility(self, ended: Sequence[EndedSequence], utility: Utility) -> list[EndedSequence]:
         """Return sequences in the order of their expected utility: see `s2s_runtime.decoding.min_bayes_risk`."""
@@ -173,7 +142,8 @@ class ResultBuilder:
     def unfollowed(self, prefix: Sequence[int], source_tokens: list[str], unknown: list[str] | None) -> Result:
         """Return the result where no token is likely enough to follow the prefix: the prefix, without a score."""
         written = Hypothesis(self.text(prefix), self.tokens(prefix), list(prefix), None, "stopped", None, None)
-        return Result([written], source_tokens, unknown or [])
+        outputs = self._without(lambda builder: builder.unfollowed([], source_tokens, None))
+        return Result([written], source_tokens, unknown or [], outputs=outputs)
 
     def source_tokens(self, source: Source) -> list[str]:
         """Return the symbols of a source as the model read them; empty for values, and where there is no source."""
@@ -188,13 +158,7 @@ class ResultBuilder:
     def tokens(self, ids: Sequence[int]) -> list[str]:
         """Return the symbols of target ids; the ids as strings where there is no vocabulary."""
         vocabulary = self.manifest.target_vocabulary
-        if vocabulary is None:
-            return [str(token) for token in ids]
-        symbols = vocabulary.symbols
-        try:
-            return [symbols[token] for token in ids]
-        except IndexError:  # a search may write more symbols than the vocabulary has
-            return vocabulary.tokens(ids)  # raises the error
+        return [str(token) for token in ids] if vocabulary is None else vocabulary.tokens(ids)
 
     def text(self, ids: Sequence[int], tokens: Sequence[str] | None = None) -> str:
         """Return the text of target ids, or the ids between spaces; `tokens` are their symbols, if known already."""

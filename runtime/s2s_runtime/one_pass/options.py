@@ -19,6 +19,8 @@ def for_positions(given: Mapping[str, Any]) -> Mapping[str, Any]:
     Args:
         given: values by the names of `DecodingOptions`, not checked yet.
     """
+    if "beam_size" not in given and "num_hypotheses" not in given:
+        return given
     beam, wanted = given.get("beam_size", 1), given.get("num_hypotheses", 1)
     if not is_integer(beam) or not is_integer(wanted):
         return given

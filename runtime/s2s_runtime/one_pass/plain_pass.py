@@ -7,6 +7,7 @@ whatever is to be said of a row, is left to the long way, which gives the same s
 
 from __future__ import annotations
 
+from itertools import chain, repeat
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -20,6 +21,7 @@ from s2s_runtime.options import DecodingOptions
 from s2s_runtime.results import FinishReason
 from s2s_runtime.search.plan import SearchPlan
 from s2s_runtime.search.step_model import StepModel
+from s2s_runtime.vocabulary.known_ids import known_ids
 
 _PLAIN: Final = frozenset(
     (
@@ -38,17 +40,20 @@ class Rows(NamedTuple):
     Attributes:
         ids: int64 (rows, longest), padded on the right.
         lengths: int64 (rows,), how many of these are each row's own, at least one; None = all of them.
+        are_texts: whether they were given as texts; who gives texts asks for texts.
     """
 
     ids: Ints
     lengths: Ints | None
+    are_texts: bool = False
 
 
 class BestSymbols(NamedTuple):
-    """The best symbols of each row, up to its end, and why each ended."""
+    """The best symbols of each row, up to its end, why each ended, and their texts where these are asked for."""
 
     ids: list[list[int]]
     reasons: list[FinishReason]
+    texts: list[str] | None = None
 
 
 class PlainPass:
@@ -70,7 +75,8 @@ class PlainPass:
         self._size = manifest.source.size
         self._masked, self._length = padding.masked, padding.length
         self._fill = 0 if padding.id is None else padding.id
-        self._look_up = vocabulary.symbol_ids if vocabulary is not None and not vocabulary.reverse else None
+        self._look_up = known_ids(vocabulary) if vocabulary is not None and not vocabulary.reverse else None
+        self._symbols, self._glue = _joined(manifest, plan, options)
         self._before, self._behind = _around(manifest)
         most = options.max_length or manifest.target.max_length
         self._most = _ANY if most is None else most
@@ -105,14 +111,14 @@ class PlainPass:
         return self._padded(ids[:, : int(lengths.max())], lengths)
 
     def _read_texts(self, texts: list[Any]) -> Rows | None:
-        read, look_up, before, behind = [], self._look_up, self._before, self._behind
-        for text in texts:
-            if type(text) is not str or look_up is None:
-                return None
-            ids = look_up(text)[1]
-            if None in ids or not ids:
-                return None
-            read.append([*before, *ids, *behind] if before or behind else ids)
+        look_up, before, behind = self._look_up, self._before, self._behind
+        if look_up is None or set(map(type, texts)) != {str}:
+            return None
+        read = list(map(look_up, texts))
+        if not all(read):
+            return None  # one without symbols
+        if before or behind:
+            read = [[*before, *ids, *behind] for ids in read]
         counts = list(map(len, read))
         longest, lengths = max(counts), None
         if longest > min(counts):
@@ -120,10 +126,14 @@ class PlainPass:
                 return None  # lengths that don't go together
             read = [ids + [self._fill] * (longest - len(ids)) for ids in read]
             lengths = np.array(counts)
-        array = np.array(read, np.int64)
+        try:
+            array = np.fromiter(chain.from_iterable(read), np.int64, longest * len(counts)).reshape(-1, longest)
+        except TypeError:
+            return None  # a symbol that the vocabulary lacks
         if self._masked and (array == self._fill).sum() > longest * len(counts) - sum(counts):
             return None  # a text that spells the padding
-        return self._padded(array, lengths)
+        rows = self._padded(array, lengths)
+        return None if rows is None else rows._replace(are_texts=True)
 
     def _padded(self, ids: Ints, lengths: Ints | None) -> Rows | None:
         """Return rows with the padding that the model reads; None where they are too long."""
@@ -146,13 +156,18 @@ class PlainPass:
         order = np.argsort(-lengths, kind="stable")  # the longest first: little is computed for padding
         found: list[list[int]] = [[]] * count
         reasons: list[FinishReason] = ["length"] * count
+        texts: list[str] = [""] * count
+        whole = True
         for first in range(0, count, most):
             taken = order[first : first + most]
             width = time if self._length is not None else int(lengths[taken].max())
-            part = self._best(Rows(rows.ids[taken, :width], lengths[taken]))
-            for place, ids, reason in zip(taken.tolist(), *part, strict=True):
-                found[place], reasons[place] = ids, reason
-        return BestSymbols(found, reasons)
+            part = self._best(Rows(rows.ids[taken, :width], lengths[taken], rows.are_texts))
+            whole = whole and part.texts is not None
+            for place, ids, reason, text in zip(
+                taken.tolist(), part.ids, part.reasons, part.texts or repeat(""), strict=False
+            ):
+                found[place], reasons[place], texts[place] = ids, reason, text
+        return BestSymbols(found, reasons, texts if whole else None)
 
     def _best(self, rows: Rows) -> BestSymbols:
         outputs = self._model.encode(rows.ids).outputs
@@ -160,21 +175,42 @@ class PlainPass:
         count, positions = tokens.shape
         limit = min(self._most, positions)
         lengths = rows.lengths if self._follows_source else None
-        listed = tokens.tolist()
-        if self._is_end is None and lengths is None:
-            return BestSymbols(listed if limit == positions else [ids[:limit] for ids in listed], ["length"] * count)
-        limits = np.full(count, limit) if lengths is None else np.minimum(lengths, limit)
-        if self._is_end is None:
-            return BestSymbols(_cut(listed, limits), ["length"] * count)
-        ends = self._is_end[tokens]
-        first = ends.argmax(axis=1)
-        ended = ends.any(axis=1) & (first < limits)
-        shown = np.where(ended, first + int(self._shows_end), limits)
-        return BestSymbols(_cut(listed, shown), ["end" if end else "length" for end in ended.tolist()])
+        shown: Ints | None = None
+        reasons: list[FinishReason] = ["length"] * count
+        if lengths is not None:
+            shown = np.minimum(lengths, limit)
+        elif limit < positions:
+            shown = np.full(count, limit)
+        if self._is_end is not None:
+            limits = np.full(count, limit) if shown is None else shown
+            ends = self._is_end[tokens]
+            first = ends.argmax(axis=1)
+            ended = ends.any(axis=1) & (first < limits)
+            shown = np.where(ended, first + int(self._shows_end), limits)
+            reasons = ["end" if end else "length" for end in ended.tolist()]
+        texts = None
+        if rows.are_texts and self._symbols is not None:
+            texts = list(map(self._glue.join, _cut(self._symbols.take(tokens), shown)))
+        return BestSymbols(_cut(tokens, shown), reasons, texts)
 
 
-def _cut(rows: list[list[int]], lengths: Ints) -> list[list[int]]:
-    return [ids[:length] for ids, length in zip(rows, lengths.tolist(), strict=True)]
+def _cut(rows: NDArray[Any], lengths: Ints | None) -> list[list[Any]]:
+    """Return rows as lists, each up to its length."""
+    listed: list[list[Any]] = rows.tolist()
+    if lengths is None:
+        return listed
+    return [row[:length] for row, length in zip(listed, lengths.tolist(), strict=True)]
+
+
+def _joined(manifest: Manifest, plan: SearchPlan, options: DecodingOptions) -> tuple[NDArray[np.object_] | None, str]:
+    """Return the symbols of target ids, and what stands between them in a text; None where texts are more than that."""
+    vocabulary = manifest.target_vocabulary
+    glue = None if vocabulary is None or options.return_end_token else vocabulary.glue
+    if vocabulary is None or glue is None or len(vocabulary) < manifest.target.size:
+        return None, ""
+    shown = np.flatnonzero(~plan.is_end)
+    written = set(shown[np.isfinite(plan.rules.always[shown])].tolist())
+    return (np.array(vocabulary.symbols, object) if vocabulary.decodes_whole(written) else None), glue
 
 
 def _around(manifest: Manifest) -> tuple[list[int], list[int]]:

@@ -138,6 +138,11 @@ class DecodingOptions(
         return several or self.return_scores or self.return_token_scores
 
     @property
+    def weighed(self) -> bool:
+        """Whether it is computed how sure the model is."""
+        return self.return_confidence or self.return_top_tokens > 0
+
+    @property
     def pool(self) -> int:
         """How many hypotheses have to end before beam search may stop: round(beam_size * patience), at least 1."""
         return max(1, math.floor(self.beam_size * self.patience + 0.5))

@@ -1,11 +1,13 @@
 """A graph file in memory: what lies outside it is checked, and put where onnxruntime finds it.
 
 A graph names the file and the place of each large constant. Constants of the outermost graph are handed to onnxruntime
-as what they are, views of the bundle's bytes that nobody copies. Constants inside loops it would look for in the
-working folder. Those of a loop in the outermost graph, as bundles were written at first, are moved out of it, which
-costs nothing: kernels are packed beforehand where they are constants of the graph of their product or of the one around
-it. Those of a loop in a branch are written into the graph, where they are packed. A file of any other name than the
-bundle's weights is refused: a graph could else have any file of the machine read.
+as what they are, views of the bundle's bytes that nobody copies. For that the graph must go on saying that they lie
+outside: onnxruntime makes sure that the file is there, and never reads what it was handed. What is said is a place
+behind the end of a small file of this package, so that whatever did read there would fail. Constants inside loops it
+would look for in the working folder. Those of a loop in the outermost graph, as bundles were written at first, are
+moved out of it, which costs nothing: kernels are packed beforehand where they are constants of the graph of their
+product or of the one around it. Those of a loop in a branch are written into the graph, where they are packed. A file
+of any other name than the bundle's weights is refused: a graph could else have any file of the machine read.
 
 The graph is changed as a protocol buffer (https://protobuf.dev/programming-guides/encoding/), by the field numbers of
 ONNX's schema, as the runtime does without the package `onnx`. Only what has constants outside is looked into.
@@ -16,6 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -44,6 +47,10 @@ _DTYPES: Final[Mapping[int, type[np.generic]]] = {  # by the data type of a tens
     13: np.uint64,
 }
 _MOST_BYTES: Final = 1 << 31  # of a protocol buffer
+_LARGE: Final = 1 << 16  # bytes; smaller constants onnxruntime may look at while it opens a graph, as at shapes
+_NOWHERE: Final = (("location", "__init__.py"), ("offset", str(1 << 40)))  # of a file in `NOWHERE`
+NOWHERE: Final = Path(__file__).parent
+"""The folder in which onnxruntime has to find the file that large constants are said to lie in."""
 _INITIALIZER: Final = 5  # of a graph
 _GRAPH: Final = {1: "node", _INITIALIZER: "constant", 15: "sparse"}
 _PARTS: Final[Mapping[str, Mapping[int, str]]] = {
@@ -73,12 +80,14 @@ class PlacedGraph(NamedTuple):
         content: the ONNX file, constants of its loops moved out where they may be, else written into it.
         constants: those that lie outside it, by name, to be handed to onnxruntime: views of the weights, which they
             keep alive.
+        large: names of those that are said to lie in `NOWHERE`.
         in_memory: whether it loads from memory, given its constants; else it is as it was, too large for one message,
             and its weights have to lie beside it as a file.
     """
 
     content: bytes
     constants: Mapping[str, NDArray[Any]] = MappingProxyType({})
+    large: frozenset[str] = frozenset()
     in_memory: bool = True
 
 
@@ -112,7 +121,8 @@ def placed(graph: bytes, weights: Mapping[str, bytes], name: str) -> PlacedGraph
         raise BundleError(f"{name}: onnxruntime can't load this graph: {error or 'it is damaged'}") from error
     if sum(map(len, pieces)) >= _MOST_BYTES:
         return PlacedGraph(graph, in_memory=False)
-    return PlacedGraph(pieces[0] if len(pieces) == 1 else b"".join(pieces), walk.constants)
+    large = frozenset(key for key, array in walk.constants.items() if array.nbytes >= _LARGE)
+    return PlacedGraph(pieces[0] if len(pieces) == 1 else b"".join(pieces), walk.constants, large)
 
 
 def _message(walk: _Walk, start: int, end: int, kind: str, depth: int) -> list[bytes] | None:
@@ -146,14 +156,16 @@ def _constant(walk: _Walk, tensor: _Field, part: str, depth: int) -> list[bytes]
     content = _content(outside, walk.weights)
     name = next((walk.data[item.start : item.end] for item in fields if item.number == _NAME), b"")
     view = _view(walk.data, fields, content)
+    kept = [walk.data[f.begin : f.end] for f in fields if f.number not in (_EXTERNAL_DATA, _DATA_LOCATION)]
     # Of one name only one can be outermost, and views are outermost.
     if depth > 1 or part != "constant" or view is None or name in walk.moved:
-        kept = [walk.data[f.begin : f.end] for f in fields if f.number not in (_EXTERNAL_DATA, _DATA_LOCATION)]
         return [*kept, _tag(_RAW_DATA), _varint(len(content)), bytes(content)]
     walk.constants[name.decode()] = view
+    large = len(content) >= _LARGE
+    said = [*kept, _OUTSIDE] if large else [walk.data[tensor.start : tensor.end]]
     if depth == 0:
-        return None
-    walk.moved[name] = walk.data[tensor.begin : tensor.end]
+        return said if large else None
+    walk.moved[name] = _held(_INITIALIZER, b"".join(said))
     return []
 
 
@@ -240,3 +252,16 @@ def _varint(value: int) -> bytes:
 
 def _tag(number: int) -> bytes:
     return _varint(number << 3 | _BYTES)
+
+
+def _held(number: int, content: bytes) -> bytes:
+    """Return a field that has a length in front."""
+    return b"".join([_tag(number), _varint(len(content)), content])
+
+
+_OUTSIDE: Final = b"".join(
+    [
+        *(_held(_EXTERNAL_DATA, _held(1, key.encode()) + _held(2, value.encode())) for key, value in _NOWHERE),
+        _varint(_DATA_LOCATION << 3) + _varint(1),
+    ]
+)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from s2s_runtime.errors import BundleError, OptionError, ProviderError
 from s2s_runtime.forks import leave_alone
 from s2s_runtime.lazy_modules import LazyModule
-from s2s_runtime.ort.graph_bytes import placed
+from s2s_runtime.ort.graph_bytes import NOWHERE, PlacedGraph, placed
 from s2s_runtime.ort.sessions import CPU, CUDA, ProviderOptions, SessionSettings, import_onnxruntime
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ else:  # hardly any model needs it
 
 _WEIGHTS_OF_8_BITS: Final = (1, 22)  # the first onnxruntime that multiplies by them
 _SPIN_MICROSECONDS: Final = "10"
+_ERRORS, _FATAL = 3, 4  # what onnxruntime logs to stderr at least
 
 
 def open_session(graph: bytes, settings: SessionSettings, name: str, weights: Mapping[str, bytes] | None = None) -> Any:
@@ -39,26 +40,46 @@ def open_session(graph: bytes, settings: SessionSettings, name: str, weights: Ma
     weights = weights or {}
     ort = import_onnxruntime()
     _check_available(ort.get_available_providers(), settings)
+    if b"MatMulNBits" in graph:  # it would multiply by unpacked weights of 8 bits in another way, with other rounding
+        settings = replace(settings, low_memory=False)
     first, *others = _attempts(settings, ort.get_available_providers())
-    session_options = _session_options(ort, first)
     placed_graph = placed(graph, weights, name)
     try:
         if placed_graph.in_memory:
-            values = {key: ort.OrtValue.ortvalue_from_numpy(array) for key, array in placed_graph.constants.items()}
-            session_options.add_external_initializers([*values], [*values.values()])
-            if first.requested == (CPU,):
-                # Else onnxruntime copies what it was handed. Tables are read where they are; kernels are packed.
-                for key, value in values.items():
-                    session_options.add_initializer(key, value)
-            session = _start(ort, placed_graph.content, first, session_options, name)
-            session.held_constants = values  # it reads them where they are, and doesn't keep them alive itself
-            return session
+            return _from_memory(ort, placed_graph, first, name)
+        session_options = _session_options(ort, first)
         with private_copy.private_copy(placed_graph.content, weights) as copy:
             return _start(ort, str(copy), first, session_options, name)
     except ProviderError:
         if not others:
             raise
     return open_session(graph, others[0], name, weights)
+
+
+def _from_memory(ort: ModuleType, graph: PlacedGraph, settings: SessionSettings, name: str) -> Any:
+    """Open a graph whose constants are in memory, on the CPU without a copy of them."""
+    values = {key: ort.OrtValue.ortvalue_from_numpy(array) for key, array in graph.constants.items()}
+    stays = settings.requested == (CPU,)
+
+    def started(beforehand: list[str], severity: int) -> Any:
+        options = _session_options(ort, settings)
+        options.log_severity_level = severity
+        options.add_external_initializers(beforehand, [values[key] for key in beforehand])  # copied
+        if stays:
+            # Else onnxruntime keeps the copies. Tables are read where they are; kernels are packed.
+            for key, value in values.items():
+                options.add_initializer(key, value)
+            options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(NOWHERE))
+        session = _start(ort, graph.content, settings, options, name)
+        session.held_constants = values  # it reads them where they are, and doesn't keep them alive itself
+        return session
+
+    if stays and graph.large:
+        try:
+            return started([key for key in values if key not in graph.large], _FATAL)
+        except BundleError:  # it wants to compute with one of them first, or packages here aren't files
+            pass
+    return started([*values], _ERRORS)
 
 
 def _start(ort: ModuleType, graph: bytes | str, settings: SessionSettings, session_options: Any, name: str) -> Any:
@@ -132,7 +153,9 @@ def _check_available(available: Sequence[str], settings: SessionSettings) -> Non
 
 def _session_options(ort: ModuleType, settings: SessionSettings) -> Any:
     options = ort.SessionOptions()
-    options.log_severity_level = 3  # errors only: warnings about fusing and placement are not for users
+    options.log_severity_level = _ERRORS  # warnings about fusing and placement are not for users
+    if settings.low_memory:
+        options.add_session_config_entry("session.disable_prepacking", "1")
     if settings.intra_op_threads is not None:
         options.intra_op_num_threads = settings.intra_op_threads
     if settings.inter_op_threads is not None:

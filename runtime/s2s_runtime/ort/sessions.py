@@ -55,6 +55,8 @@ class SessionSettings:
             graph: for processes that hold many models. The application makes them, before it opens any session, with
             `onnxruntime.set_global_thread_pool_sizes`, which decides for every session in the process: from then on
             each has to share, and thread counts and spinning are no longer a session's own.
+        low_memory: whether graphs read the weights as they lie in the bundle, instead of a copy for each graph that is
+            laid out for the CPU's products.
 
     Raises:
         OptionError: a thread count below 1, or options that don't match the providers.
@@ -67,6 +69,7 @@ class SessionSettings:
     spinning: bool | None = None
     allow_fallback: bool = False
     shared_threads: bool = False
+    low_memory: bool = False
     _requested: tuple[str, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -77,7 +80,7 @@ class SessionSettings:
                 raise OptionError(f"{name}: expected {expected}, got {shown(value)}")
         if self.spinning is not None and not isinstance(self.spinning, bool):
             raise OptionError(f"spinning: expected True, False or None, got {shown(self.spinning)}")
-        for name in ("allow_fallback", "shared_threads"):
+        for name in ("allow_fallback", "shared_threads", "low_memory"):
             if not isinstance(getattr(self, name), bool):
                 raise OptionError(f"{name}: expected True or False, got {shown(getattr(self, name))}")
         if self.shared_threads:

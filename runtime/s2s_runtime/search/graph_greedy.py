@@ -92,12 +92,12 @@ class GraphGreedy(GraphSearch[StatesT]):
         """Run the graph once."""
         live = self.going.astype(np.float32)
         mask, holds = self.plan.rules.fixed(self.length)
-        writing = Writing(mask, self.plan.goes_on, live, least, steps if holds is None else min(holds, steps))
+        steps = steps if holds is None else min(holds, steps)
+        writing = Writing(mask, self.plan.goes_on, live, least, steps, self.plan.choice)
         if self._draws is None:
-            return self.model.write(states, self._tokens, writing._replace(choice=self.plan.choice))
+            return self.model.write(states, self._tokens, writing)
         drawing = self._draws.drawing(len(self.plan.is_end))
-        steps = min(writing.steps, len(drawing.numbers))
-        writing = writing._replace(steps=steps, choice=self.plan.choice, drawing=drawing)
+        writing = writing._replace(steps=min(steps, len(drawing.numbers)), drawing=drawing)
         written = self.model.write(states, self._tokens, writing)
         self._draws.skip(len(written.tokens))
         return written

@@ -36,6 +36,9 @@ class ServingOptions:
     allow_fallback: Annotated[bool, Option(panel=DECODING)] = False
     """Go on with the next --provider, and at last the CPU, where one can't be had; says so on stderr."""
 
+    low_memory: Annotated[bool, Option(panel=DECODING)] = False
+    """Hold the weights once for all graphs; a single sentence then takes up to twice as long."""
+
     queue: Annotated[int, Option(at_least=1, panel=LIMITS)] = 1024
     """Texts of a model that were accepted and aren't answered yet; more are refused: 503, with Retry-After."""
 

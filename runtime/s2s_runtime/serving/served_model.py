@@ -222,8 +222,8 @@ class ServedModel:
             lanes = unasked_workers(manifest) if options.provider is None else 1
         if threads is None and lanes > 1:
             threads = max(1, usable_cores() // lanes)
-        chosen: dict[str, Any] = {"providers": options.provider, "allow_fallback": options.allow_fallback}
-        return load(self.path, intra_op_threads=threads, workers=1, **chosen), lanes
+        chosen: dict[str, Any] = {name: getattr(options, name) for name in ("allow_fallback", "low_memory")}
+        return load(self.path, providers=options.provider, intra_op_threads=threads, workers=1, **chosen), lanes
 
     def _state(self) -> object:
         """Return what differs once the bundle was replaced; None while there is none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
 import numpy as np
@@ -60,7 +60,7 @@ class FurtherSearch:
         limits = np.minimum(limits, outputs.shape[1])
         if self.plan is None:
             return [row[:limit] for row, limit in zip(outputs, limits.tolist(), strict=True)]
-        own = Batch(batch.source, batch.columns, limits, None, batch.indices, batch.others)
+        own = replace(batch, limits=limits, prefix=None)
         sequences = best_of_positions(outputs, own, self.plan)
         if self.rule is None:
             return list(sequences)
@@ -83,7 +83,8 @@ def further_searches(manifest: Manifest, model: StepModel[Any], options: Decodin
         values, ends = output.target.feedback == "value", bool(output.target.end_ids)
         told = {**shared, "return_end_token": options.return_end_token and ends, "beam_size": options.num_hypotheses}
         own = DecodingOptions(**told)
-        plan, rule = (None, None) if values else (make_plan(own, view), confidence_rule(own, view))
+        plan = None if values else make_plan(own, view)
+        rule = confidence_rule(own, view) if own.weighed and not values else None
         alone = cast("OnePassModel", model).of_output(place + 1)
         searches.append(FurtherSearch(str(output.target.name), view, own, place, plan, rule, alone))
     return searches

@@ -15,6 +15,7 @@ from keras import layers
 from places import FIXTURES
 
 from s2s_export import ModelFileError
+from s2s_export.keras_files.config_checks import read_config
 from s2s_export.keras_files.load import build_model, load_model
 from s2s_export.keras_files.tensorflow_calls import called
 
@@ -222,6 +223,7 @@ def test_the_folder_of_an_archive_is_a_model(saved: Path, tmp_path: Path) -> Non
     arrays = [np.array([[3, 4, 5]]), np.array([[1, 6]])]
     expected = keras.models.load_model(saved / "small.keras")(arrays)
     np.testing.assert_array_equal(load_model(folder)(arrays), expected)
+    assert read_config(folder) == read_config(saved / "small.keras")
     (blobs / "config.json").write_text('{"class_name": "Functional"', encoding="utf-8")
     with pytest.raises(ModelFileError, match=f"^{folder}: "):
         load_model(folder)

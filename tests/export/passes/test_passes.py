@@ -153,6 +153,19 @@ def test_the_loop_for_one_sentence_holds_the_smallest_constants(
     onnx.checker.check_model(made.proto, full_check=True)
 
 
+@pytest.mark.parametrize("graph", ["greedy", "beam"])
+def test_kernels_are_read_outside_of_the_loops_too(graph: str, tmp_path: Path) -> None:
+    """Each that a loop multiplies by, a row of it once a run; tables of tokens aren't, as nothing packs them."""
+    model = Subject("lstm, one-hot", tmp_path).bundle(NAMES)[1].models[graph]
+    read = {name for node in model.graph.node if node.op_type == "Gather" for name in node.input[:1]}
+    body = [node for loop in loops(model) for node in loop.node]
+    outermost = {tensor.name for tensor in model.graph.initializer}
+    kernels = {node.input[1] for node in body if node.op_type in ("Gemm", "MatMul")} & outermost
+    assert kernels
+    assert kernels == read & outermost
+    onnx.checker.check_model(model.proto, full_check=True)
+
+
 def test_refusals_and_order() -> None:
     """Unknown levels and passes are refused by name; passes are listed in their own order, each explained."""
     with pytest.raises(ExportError, match="optimize: expected 'none', 'default' or names of passes, got 'fast'"):

@@ -107,6 +107,23 @@ def test_some_outputs_are_named(model: keras.Model) -> None:
     assert (facts.target.name, facts.target.size, facts.further) == (None, INTENTS, ())
 
 
+def test_outputs_of_one_layer_have_names_of_their_own() -> None:
+    """Those by which the bundle calls them name them to the exporter too."""
+    readings = keras.Input((None, 3))
+    hidden, last = layers.GRU(4, return_sequences=True, return_state=True, name="gru")(readings)
+    model = keras.Model(readings, [hidden, last, layers.Dense(2, name="level")(hidden)])
+    randomise(model)
+    _, _, facts = take_apart(model, ExportOptions(decoder_output=["gru", "gru.1"]))
+    assert (facts.target.name, [output.target.name for output in facts.further]) == ("gru", ["gru.1"])
+    _, _, facts = take_apart(model, ExportOptions(decoder_output=["gru.1", "level"]))
+    assert (facts.target.name, [output.target.name for output in facts.further]) == ("level", ["gru.1"])
+    for name, size in (("gru", (None, None, 4)), ("gru.1", (None, 4)), ("level", (None, None, 2))):
+        read, _, facts = take_apart(model, ExportOptions(decoder_output=name))
+        assert (read.output_shape, facts.target.name, facts.further) == (size, None, ())
+    with pytest.raises(ExportError, match=r"expected the name of one of the model's outputs \(gru, gru.1, level\)"):
+        take_apart(model, ExportOptions(decoder_output="gru.2"))
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from s2s_runtime import BundleError, Model, read_manifest
 from s2s_runtime.bundle import manifest_file
 from s2s_runtime.bundle.manifest_file import Manifest, describe_file, write_manifest
 from s2s_runtime.ort import graph_bytes
+from s2s_runtime.ort import open_session as open_session_module
 from s2s_runtime.ort.graph_bytes import placed
 from s2s_runtime.ort.open_session import open_session
 from s2s_runtime.ort.sessions import SessionSettings
@@ -262,6 +264,60 @@ def test_constants_are_not_copied() -> None:
     assert found.constants
     whole = np.frombuffer(weights, np.uint8)
     assert all(np.shares_memory(constant, whole) for constant in found.constants.values())
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the graphs that onnxruntime was asked to open; constants of 512 bytes are large ones."""
+    names: list[str] = []
+    start = open_session_module._start
+
+    def noting(*given: Any) -> Any:
+        names.append(Path(given[-1]).stem)
+        return start(*given)
+
+    monkeypatch.setattr(open_session_module, "_start", noting)
+    monkeypatch.setattr(graph_bytes, "_LARGE", 512)
+    return names
+
+
+def test_onnxruntime_reads_large_constants_where_they_are(started: list[str], expected: list[object]) -> None:
+    """It opens the graphs without a copy of them: they are said to lie where nothing can be read."""
+    weights = {"weights.bin": (BUNDLE / "weights.bin").read_bytes()}
+    assert all(placed((BUNDLE / f"{name}.onnx").read_bytes(), weights, name).large for name in ("encoder", "beam"))
+    assert decoded(s2s_runtime.load(BUNDLE)) == expected
+    assert len(set(started)) == len(started) > 1
+
+
+def test_packages_that_are_no_files(
+    started: list[str], expected: list[object], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As in a zip file: onnxruntime then copies the constants, as it does where it wants to compute with one first."""
+    monkeypatch.setattr(open_session_module, "NOWHERE", tmp_path / "package.zip")
+    assert decoded(s2s_runtime.load(BUNDLE)) == expected
+    assert {name: started.count(name) for name in ("encoder", "beam")} == {"encoder": 2, "beam": 2}
+
+
+def test_a_large_constant_that_is_computed_with(started: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    """Onnxruntime transposes it before any run: it has read what it was handed, not another file, and complains not."""
+    helper = pytest.importorskip("onnx.helper", reason="the environment of the runtime alone has no onnx")
+    table = np.arange(200 * 300, dtype=np.float32).reshape(200, 300)
+    weight = helper.make_tensor("weight", 1, table.shape, table.tobytes(), raw=True)
+    weight.ClearField("raw_data")
+    weight.data_location = 1
+    for key, value in (("location", "weights.bin"), ("offset", "0"), ("length", str(table.nbytes))):
+        weight.external_data.add(key=key, value=value)
+    nodes = [helper.make_node("Transpose", ["weight"], ["turned"]), helper.make_node("MatMul", ["x", "turned"], ["y"])]
+    x, y = (helper.make_tensor_value_info(name, 1, [1, size]) for name, size in (("x", 300), ("y", 200)))
+    model = helper.make_model(
+        helper.make_graph(nodes, "graph", [x], [y], [weight]), opset_imports=[helper.make_opsetid("", 17)], ir_version=8
+    )
+    weights = {"weights.bin": table.tobytes()}
+    assert placed(model.SerializeToString(), weights, "graph").large
+    session = open_session(model.SerializeToString(), SessionSettings(intra_op_threads=1), "graph", weights)
+    assert (started, capfd.readouterr().err) == (["graph", "graph"], "")
+    given = np.ones((1, 300), np.float32)
+    np.testing.assert_allclose(session.run(None, {"x": given})[0], given @ table.T, rtol=1e-5)
 
 
 def test_a_session_keeps_its_constants() -> None:

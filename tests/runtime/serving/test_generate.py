@@ -47,6 +47,20 @@ def test_gives_what_generate_gives(tiny: Model, options: dict[str, Any]) -> None
             _near(result, wanted)
 
 
+def test_low_memory_reaches_the_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the server is told is what its bundles are loaded with."""
+    given: list[object] = []
+
+    def loading(*place: Any, **how: Any) -> Model:
+        given.append(how["low_memory"])
+        return s2s_runtime.load(*place, **how)
+
+    monkeypatch.setattr("s2s_runtime.serving.served_model.load", loading)
+    for low_memory in (False, True):
+        ask_once("/generate", {"text": "abc"}, TINY, settings={"options": ServingOptions(low_memory=low_memory)})
+    assert given == [False, True]
+
+
 def _near(got: Any, wanted: Any) -> None:
     """Equal, but for the last bits of scores, which depend on what is computed together."""
     if isinstance(wanted, dict):

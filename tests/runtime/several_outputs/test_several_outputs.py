@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -105,6 +106,27 @@ def test_options_of_confidence_mean_every_output() -> None:
         assert found.confidence == pytest.approx(shares.prod(), abs=1e-5)
         assert found.hypotheses[0].token_scores == pytest.approx(np.log(shares), abs=1e-5)
         assert len(found.hypotheses[0].top_tokens[0]) == 2
+
+
+def test_one_pass_gives_every_output() -> None:
+    """Nothing is computed again for outputs of which nobody asked how sure the model is."""
+    passes = []
+
+    def run(source: np.ndarray) -> list[np.ndarray]:
+        passes.append(len(source))
+        return [table[source[:, 0], : source.shape[1]] for table in TABLES]
+
+    Model(manifest(), OnePassModel(run)).generate(ROWS, return_scores=True)
+    assert passes == [len(ROWS)]
+
+
+def test_a_source_that_nothing_may_follow_has_every_output() -> None:
+    """Where no first token is likely enough, the others are as empty as the first."""
+    asked: dict[str, Any] = {"return_alternatives": True, "num_hypotheses": 2, "min_alternative_probability": 1.0}
+    [result] = tagger().generate([[1]], **asked)
+    assert (result.ids, result.hypotheses[0].finish_reason) == ([], "stopped")
+    assert result.outputs["intent"].hypotheses == result.hypotheses
+    assert result.outputs["level"].shape == (0, 2)
 
 
 def test_nothing_in_and_what_fails() -> None:

@@ -23,6 +23,13 @@ def test_the_best_epoch_is_the_earliest_of_least_validation_loss():
     assert [history().best(), history(3.0).best(), history(3.0, 1.0, 2.0, 1.0).best()] == [-1, 0, 1]
 
 
+def test_patience_counts_the_loss_where_the_last_epoch_is_kept():
+    """Which epoch is kept plays no part in when a run ends."""
+    kept = History({"epoch": [1, 2, 3], MONITORED: [1.0, 2.0, 3.0]}, keeps_last=True)
+    assert (kept.kept(), kept.best(), kept.finished(9, 2), kept.finished(9, 3)) == (2, 0, True, False)
+    assert (History(keeps_last=True).kept(), history(1.0, 2.0).kept()) == (-1, 0)
+
+
 @pytest.mark.parametrize(
     ("losses", "epochs", "patience", "finished"),
     [

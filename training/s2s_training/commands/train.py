@@ -44,6 +44,8 @@ RUN holds model.keras and vocab.json for s2s-export, and history.json, loss.png,
 
 `s2s-train tags.tsv --model same-length --source-unit word --target-unit symbol --bidirectional -o runs/tagger`
 
+`s2s-train names.tsv --start-from runs/letters --learning-rate 0.0005 -o runs/names`
+
 `s2s-train --resume -o runs/letters`
 
 `s2s-train --config runs/letters/config.toml --seeds 1,2,3 -o runs/again`
@@ -85,12 +87,13 @@ def _typed(given: Given, kind: type) -> dict[str, Any]:
 def _configure(typed: Mapping[str, Any], settings: TrainSettings) -> TrainingConfig:
     """Return the configuration of the run that is asked for.
 
-    It begins with the preset for the data, or with what the run to be resumed began with. The options of the `--config`
-    file replace values of that, and options that were typed replace both.
+    It begins with the preset for the data, or with what the run to be resumed began with; a run to start from comes
+    before that. The options of the `--config` file replace values of these, and options that were typed replace all.
     """
     from s2s_training.config.toml_file import read_options
     from s2s_training.data.datasets import SERIES, default_config, tutorial_config
     from s2s_training.runs.resuming import begun_config
+    from s2s_training.start_run import options_of_start
 
     if settings.resume and settings.force:
         raise ConfigError("resume, force: expected one of them at most")
@@ -98,6 +101,8 @@ def _configure(typed: Mapping[str, Any], settings: TrainSettings) -> TrainingCon
     data = options.get("data")
     if data is None and settings.resume and not settings.tutorial:
         return begun_config(settings.run).override(**options)
+    if options.get("start_from") is not None:
+        options = options_of_start(options["start_from"]) | options
     if data is None:
         raise ConfigError("nothing to train on: give DATA, a file or a built-in data set, or a --config that names it")
     if settings.tutorial and data in SERIES:

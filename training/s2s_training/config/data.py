@@ -55,6 +55,11 @@ class DataConfig:
     rows: Annotated[int | None, Option(panel=PANEL, at_least=1)] = None
     """Only the first so many rows."""
 
+    start_from: Annotated[str | None, Option(panel=PANEL, metavar="RUN")] = None
+    """A finished run whose weights and symbols this one starts from. For fine-tuning, and for transfer from much data
+    to little. Its model and units hold here too, where nothing else is said; dropout may differ. Symbols that it hasn't
+    seen are unknown to this run as well."""
+
     split: Annotated[Split, Option(panel=PANEL)] = "hash"
     """Held-out pairs: by a hash of the source, or the last rows. The hash is that of the source as the model reads it
     (normalised and lowercased as below), so that no source stands on both sides and a pair stays on its side whatever
@@ -155,11 +160,16 @@ class DataConfig:
             unit, model = getattr(self, f"{side}_unit"), getattr(self, f"{side}_model")
             if unit != "sentencepiece" and model is not None:
                 problems.append(f"{side}_model: expected none, as {side}_unit is {unit!r}; got {model!r}")
-            if unit == "sentencepiece" and model is None and self.vocabulary_size is None:
+            if unit == "sentencepiece" and model is None and self.vocabulary_size is None and self.start_from is None:
                 problems.append(
                     f"{side}_model: expected the .model file of spm_train, or a vocabulary_size to train one with, as "
                     f"{side}_unit is {unit!r}; got {model!r}"
                 )
+        problems += [
+            f"{name}: no meaning with start_from, whose symbols are settled; leave it out"
+            for name in ("source_model", "target_model", "min_count", "vocabulary_size")
+            if self.start_from is not None and getattr(self, name) not in (None, 1)
+        ]
         if self.vocabulary_size is not None and None not in (self.source_model, self.target_model):
             problems.append(f"vocabulary_size: both models exist already, expected none; got {self.vocabulary_size}")
         return problems

@@ -9,10 +9,17 @@ from s2s_runtime.declared_options import Option, declares_options, option_proble
 
 OptimizerName = Literal["adam", "rmsprop"]
 ScheduleName = Literal["constant", "linear", "cosine", "plateau"]
-Select = Literal["loss", "error"]
+Select = Literal["loss", "error", "last"]
 DEFAULT_WARM_UP = 0.05
 LARGEST_SEED = 2**32 - 1  # numpy's
 PANEL = "Training"
+_UNTRIED = (
+    ("devices", "mixed_precision"),
+    ("devices", "accumulation"),
+    ("devices", "r_drop"),
+    ("mixed_precision", "r_drop"),
+    ("mixed_precision", "accumulation"),
+)
 
 
 @declares_options
@@ -79,9 +86,11 @@ class FitConfig:
     GPU nothing changes."""
 
     select: Annotated[Select, Option(panel=PANEL)] = "loss"
-    """Validation figure that tells the best epoch. Its weights are saved, and patience counts the same figure: the
-    "loss" (with label smoothing where there is any), or the "error" (share of wrong sequences when decoded greedily; of
-    the continuous data sets the mean squared error of fed-back predictions)."""
+    """Validation figure that tells the best epoch; or "last", whatever it says. The weights of that epoch are saved,
+    and patience counts the same figure: the "loss" (with label smoothing where there is any), or the "error" (share of
+    wrong sequences when decoded greedily; of the continuous data sets the mean squared error of fed-back predictions).
+    "last" = those of the last epoch; patience counts the loss. For schedules that come down to zero, where the loss can
+    rise while what is decoded still gets better."""
 
     decode_valid: Annotated[int, Option(panel=PANEL, at_least=0)] = 0
     """Validation sources decoded after an epoch. 0 = none, or all where `select` is "error". Continuous data sets are
@@ -116,20 +125,21 @@ class FitConfig:
         problems = option_problems(self)
         if not problems and self.devices > self.batch_size:
             problems.append(f"devices: expected at most batch_size = {self.batch_size}, got {self.devices}")
-        if not problems and self.devices > 1 and self.mixed_precision:
-            problems.append("devices, mixed_precision: expected one of them; together they weren't tried")
-        if not problems:
-            problems += [
-                f"{name}, {other}: expected one of them; together they weren't tried"
-                for name, other, together in (
-                    ("devices", "accumulation", self.devices > 1 < self.accumulation),
-                    ("devices", "r_drop", self.devices > 1 and self.r_drop > 0),
-                    ("mixed_precision", "r_drop", self.mixed_precision and self.r_drop > 0),
-                    ("mixed_precision", "accumulation", self.mixed_precision and self.accumulation > 1),
-                )
-                if together
-            ]
-        return problems
+        return problems or self._untried()
+
+    def _untried(self) -> list[str]:
+        """Return one line for each two options in use that nobody has tried together."""
+        in_use = {
+            "devices": self.devices > 1,
+            "mixed_precision": self.mixed_precision,
+            "accumulation": self.accumulation > 1,
+            "r_drop": self.r_drop > 0,
+        }
+        return [
+            f"{name}, {other}: expected one of them; together they weren't tried"
+            for name, other in _UNTRIED
+            if in_use[name] and in_use[other]
+        ]
 
     @property
     def warm_up_share(self) -> float:

@@ -39,6 +39,7 @@ _MEANINGLESS: Final[Mapping[Kind, Mapping[str, tuple[str, ...]]]] = {
     "ctc": {
         "it has no decoder": _DECODER,
         "it writes in the order in which it reads": ("reverse",),
+        "how many frames a symbol has follows from its pairs": ("start_from",),
         "its loss is over all alignments": ("label_smoothing", "r_drop"),
         "its loss was not tried on several": ("devices",),
         "it reads pairs, each from the beginning": _STREAM,
@@ -50,7 +51,7 @@ _MEANINGLESS: Final[Mapping[Kind, Mapping[str, tuple[str, ...]]]] = {
         "it starts from zeros": ("bridge",),
         "it is fed its text alone": ("input_feeding", "scheduled_sampling", "sampling_steps", "free_running"),
         "`units` is its width": ("decoder_units",),
-        "nothing that it writes is right or wrong": ("select", "decode_valid", "score"),
+        "nothing that it writes is right or wrong": ("decode_valid", "score"),
         "its batches are windows of one length": ("buckets",),
         "nothing in its windows is padding": ("padding",),
         "its text lies on the disk in any case": ("shuffle_buffer",),
@@ -86,6 +87,10 @@ def misfits(kind: Kind, values: Mapping[str, Any]) -> list[str]:
     ]
     if kind in _MASKED_ONLY and values["padding"] != "mask":
         problems.append(f"padding: expected 'mask' with model {kind!r}, got {values['padding']!r}")
+    if kind == "language-model" and values["select"] == "error":
+        problems.append(
+            f"select: expected 'loss' or 'last' with model {kind!r}, as nothing that it writes is right or wrong"
+        )
     if kind == "language-model" and not values["embedding"]:
         problems.append(f"embedding: expected above 0 with model {kind!r}, got 0")
     return problems

@@ -117,6 +117,11 @@ class ModelConfig:
         """The number of units of a decoder layer."""
         return self.decoder_units or self.memory_units
 
+    @property
+    def head_width(self) -> int:
+        """The number of features of each head of multi-head attention."""
+        return max(1, self.decoder_width // self.heads)
+
 
 def contradictions(config: ModelConfig) -> list[str]:
     """Return one line for each group of options that don't go together; an empty list where all do."""

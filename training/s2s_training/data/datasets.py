@@ -24,6 +24,7 @@ from s2s_training.data.series import SERIES
 from s2s_training.data.text_files import Reading
 from s2s_training.errors import ConfigError, DataNotFoundError
 from s2s_training.stages import Stages, unseen
+from s2s_training.start_run import check_start
 
 __all__ = ["BUILT_IN", "SERIES", "BuiltIn", "default_config", "load_corpus", "require_data", "tutorial_config"]
 
@@ -122,13 +123,15 @@ def load_corpus(config: DataConfig, seed: int, stages: Stages = unseen) -> Corpu
 def require_data(config: TrainingConfig) -> None:
     """Check that the data, and the models that cut it, are there and of the kind asked for.
 
-    Only the beginning of each file is read.
+    Only the beginning of each file is read; of a run to start from, what it is.
 
     Raises:
         DataNotFoundError: neither a file nor a built-in data set; no such sentencepiece model or further file.
         DataError: a file is no text, or looks like another encoding.
-        ConfigError: a built-in data set with options that are for files, or a continuous one with options for texts.
+        ConfigError: a built-in data set with options that are for files, or a continuous one with options for texts; or
+            another model, or other units, than those of the run to start from.
     """
+    check_start(config)
     if config.model.kind == "language-model" and config.data.data in (*BUILT_IN, *SERIES):
         raise ConfigError(f"data: expected a text for a language model, got the built-in data set {config.data.data!r}")
     if config.model.kind == "language-model" and Path(config.data.data).is_dir():

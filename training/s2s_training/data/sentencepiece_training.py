@@ -16,6 +16,7 @@ from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
 from s2s_training.config.data import DataConfig, Normalization
 from s2s_training.data.corpus import Example
 from s2s_training.errors import DataError
+from s2s_training.start_run import symbols_of_start
 
 
 class PieceModels(NamedTuple):
@@ -26,16 +27,20 @@ class PieceModels(NamedTuple):
 
 
 def piece_models(examples: Sequence[Example], data: DataConfig) -> PieceModels:
-    """Read the models that the configuration names, and train those that it asks for.
+    """Read the models that the configuration names, or the run that it starts from has; train those that it asks for.
 
     Args:
         examples: the training part; what is trained sees its sources, or its first targets, normalised as configured.
         data: units, models, size.
 
     Raises:
+        ConfigError: there is no run to start from where it says.
         DataError: too little text for so many pieces.
         MissingExtraError: sentencepiece is not installed.
     """
+    start = symbols_of_start(data)
+    if start is not None:
+        return PieceModels(*(None if side is None else side.model for side in (start.source, start.target)))
     texts = ([example.source for example in examples], [example.targets[0] for example in examples])
     sides = zip(("source", "target"), data.normalizations, texts, strict=True)
     return PieceModels(*(_of_side(side, form, own, data) for side, form, own in sides))

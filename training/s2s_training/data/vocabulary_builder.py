@@ -23,6 +23,7 @@ from s2s_training.data.corpus import Corpus, Example
 from s2s_training.data.lengths import within_lengths
 from s2s_training.data.sentencepiece_training import PieceModels, piece_models
 from s2s_training.errors import DataError
+from s2s_training.start_run import continued, symbols_of_start
 
 PADDING, UNKNOWN, START, END = "<pad>", "<unk>", "<s>", "</s>"
 SPACE, TAB, LINE_FEED = " ", "\t", "\n"
@@ -105,8 +106,12 @@ def vocabulary_of(
         some_shorter: whether some target is shorter than its source, as a tagger asks.
 
     Raises:
-        DataError: a named symbol occurs in the texts.
+        ConfigError: there is no run to start from where the configuration says.
+        DataError: a named symbol occurs in the texts, or the model to start from can't do with them.
     """
+    start = symbols_of_start(config.data)
+    if start is not None:
+        return continued(start, config.data, (sources.counts, targets.counts), (sources.longest, targets.longest))
     if _is_published(config):
         return _published(sources, targets, config)
     return _with_named_symbols(sources, targets, config, pieces, some_shorter=some_shorter)

@@ -28,16 +28,23 @@ class History:
     Args:
         columns: the figures so far.
         monitored: name of the figure that tells the best epoch, the least being best.
+        keeps_last: whether the last epoch's weights are kept, not the best one's.
     """
 
-    def __init__(self, columns: dict[str, list[float]] | None = None, monitored: str = MONITORED) -> None:
+    def __init__(
+        self,
+        columns: dict[str, list[float]] | None = None,
+        monitored: str = MONITORED,
+        *,
+        keeps_last: bool = False,
+    ) -> None:
         self.columns: dict[str, list[float]] = columns or {}
-        self._monitored = monitored
+        self._monitored, self._keeps_last = monitored, keeps_last
 
     @classmethod
-    def read(cls, path: Path, monitored: str = MONITORED) -> History:
+    def read(cls, path: Path, monitored: str = MONITORED, *, keeps_last: bool = False) -> History:
         """Read what `write` wrote; where there is no such file, return a history without epochs."""
-        return cls(read_json(path) if path.is_file() else None, monitored)
+        return cls(read_json(path) if path.is_file() else None, monitored, keeps_last=keeps_last)
 
     def write(self, path: Path) -> None:
         """Write the figures as a JSON object of lists."""
@@ -72,6 +79,10 @@ class History:
         watched = self.watched()
         return watched.index(min(watched)) if watched else -1
 
+    def kept(self) -> int:
+        """Return the index of the epoch whose weights are kept; -1 before any."""
+        return len(self) - 1 if self._keeps_last else self.best()
+
     def finished(self, epochs: int, patience: int) -> bool:
         """Return whether the training is over.
 
@@ -83,7 +94,7 @@ class History:
 
 
 class KeepHistory(keras.callbacks.Callback):
-    """Writes the history and the best weights after every epoch, and stops when nothing gets better.
+    """Writes the history and the weights to be kept after every epoch, and stops when nothing gets better.
 
     Everything it knows is in the history, so a resumed run goes on with the same best epoch and the same patience.
 
@@ -91,7 +102,7 @@ class KeepHistory(keras.callbacks.Callback):
         history: figures so far, extended in place.
         schedule: gives the learning rate's progress.
         config: epochs and patience.
-        folder: where the history and the best weights go.
+        folder: where the history and the weights go.
         averaging: of the weights, which are saved averaged then; or None.
         seconds: that the first epoch took before it was interrupted.
     """
@@ -134,7 +145,7 @@ class KeepHistory(keras.callbacks.Callback):
             "seconds": round(seconds, 2),
         }
         self.history.append(row | {"progress": self._schedule.progress})
-        if self.history.best() == epoch:
+        if self.history.kept() == epoch:
             with averaged(self._averaging), replacing(self._folder.best_weights) as beside:
                 self.model.save_weights(beside)
         self.history.write(self._folder.history)

@@ -105,7 +105,7 @@ class TextTask:
     def validation_error(self) -> float | None:
         """Return the share of validation sources that are decoded wrong; None where none are to be decoded."""
         most = self._config.decode_valid
-        if self._config.select == "loss" and not most:
+        if self._config.select != "error" and not most:
             return None
         return self._error_rates(self._validation_examples(most or None))["plain"]["sequence_error_rate"]
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -26,6 +27,7 @@ from s2s_training.data.vocabulary_builder import END, LINE_FEED, START, UNKNOWN,
 from s2s_training.errors import DataError
 from s2s_training.runs.data_digests import Digest
 from s2s_training.stages import Stages, unseen
+from s2s_training.start_run import continued, symbols_of_start
 
 logger = logging.getLogger(__name__)
 _WRITTEN: Final = 200  # symbols that a bundle writes of a text without end, unless it is told
@@ -62,12 +64,15 @@ class TextParts:
         self._digests = {part: Digest() for part in PARTS}
         named = (UNKNOWN, LINE_FEED) if self._running else (UNKNOWN, START, END)
         training = SymbolCounts.of(self._cut_training(cutter))
-        symbols = named_first(named, cutter, training, config)
         self._refuse_empty(training.longest)
-        ends = {} if self._running else {"start": START, "end": END}
-        target = dataclasses.replace(cutter, symbols=symbols, **ends)
         longest = _WRITTEN if self._running else training.longest + 1
-        self.vocabulary = VocabularyFile(None, target, PaddingPolicy(masked=False), max_length=longest)
+        start = symbols_of_start(config)
+        if start is None:
+            ends = {} if self._running else {"start": START, "end": END}
+            target = dataclasses.replace(cutter, symbols=named_first(named, cutter, training, config), **ends)
+            self.vocabulary = VocabularyFile(None, target, PaddingPolicy(masked=False), max_length=longest)
+        else:
+            self.vocabulary = continued(start, config, (Counter(), training.counts), (0, longest - 1))
         self.lines = {part: digest.count for part, digest in self._digests.items()}
 
     @property

@@ -27,11 +27,10 @@ from s2s_training.models.encoder_stack import (
     encode,
     encoder_layer,
     memory_for_dot,
-    read,
     source_context,
 )
 from s2s_training.models.feedback_decoder import decode
-from s2s_training.models.inputs import input_vectors, zero_at_padding
+from s2s_training.models.inputs import input_vectors, read_ids
 from s2s_training.models.one_pass import build_one_pass
 
 
@@ -129,8 +128,7 @@ def _target(config: ModelConfig, layout: Layout) -> tuple[Any, Any, Any]:
         mask_zero=config.padding == "mask",
         name="target_embedding",
     )
-    vectors = embedding(ids)
-    return ids, read(zero_at_padding(vectors, ids) if config.padding == "zeros" else vectors, config), embedding
+    return ids, read_ids(embedding(ids), ids, config), embedding
 
 
 def _peek(embedded: Any, states: list[LayerStates], config: ModelConfig) -> Any:
@@ -148,9 +146,7 @@ def _attend(query: Any, memory: Any, config: ModelConfig) -> Any:
     """Return the decoder's output (batch, target time, units) combined with what it attends to in the memory."""
     units = config.decoder_width
     if config.attention == "multi-head":  # Vaswani et al. 2017, section 3.2.2, over the encoder's outputs
-        context = layers.MultiHeadAttention(config.heads, max(1, units // config.heads), name="attention")(
-            query, memory
-        )
+        context = layers.MultiHeadAttention(config.heads, config.head_width, name="attention")(query, memory)
     elif config.attention == "additive":
         # Keras adds query and key as they are: the two projections of Bahdanau et al. are layers of their own.
         key = layers.Dense(units, use_bias=False, name="attention_key")(memory)

@@ -49,7 +49,7 @@ def _memory(memory: Any, config: ModelConfig) -> dict[str, Any]:
     if config.attention == "dot":
         return {"memory": memory_for_dot(memory, config)}
     if config.attention == "multi-head":
-        width = config.heads * _head_width(config)
+        width = config.heads * config.head_width
         return {
             "memory": layers.Dense(width, name="attention_value")(memory),
             "keys": layers.Dense(width, name="attention_key")(memory),
@@ -60,17 +60,13 @@ def _memory(memory: Any, config: ModelConfig) -> dict[str, Any]:
     }
 
 
-def _head_width(config: ModelConfig) -> int:
-    return max(1, config.decoder_width // config.heads)
-
-
 def _attending_cell(config: ModelConfig) -> StepCell:
     cells = [RECURRENT_CELLS[config.cell].cell(config.decoder_width) for _ in range(config.decoder_layers)]
     stack = StackCell(cells, config.residual, config.layer_norm, config.dropout)
     if config.attention == "none":
         return stack
     alignment = (
-        MultiHeadAlignment(config.heads, _head_width(config), config.decoder_width)
+        MultiHeadAlignment(config.heads, config.head_width, config.decoder_width)
         if config.attention == "multi-head"
         else Alignment(config.attention, config.decoder_width)
     )

@@ -145,6 +145,9 @@ class RunFolder:
         written = {
             path.resolve() for pattern in (*WRITTEN, *EVENTS, *BACKUP, *PAIRS) for path in self.path.glob(pattern)
         }
+        start = config.data.start_from
+        if start is not None and Path(start).resolve() == self.path.resolve():
+            raise RunFolderError(f"start_from: {start} is the folder that the run would write itself: choose another")
         for name in FILES_READ:
             file = getattr(config.data, name)
             if file is not None and Path(file).resolve() in written:

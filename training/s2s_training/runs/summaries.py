@@ -23,7 +23,8 @@ def describe(summary: Mapping[str, Any], run: Path) -> str:
 
 def _describe_run(summary: Mapping[str, Any], run: Path) -> str:
     best = summary["best"]
-    parts = [f"{run}: best epoch {best['epoch']} of {summary['epochs']}", f"validation loss {best['val_loss']:.4f}"]
+    kept = summary.get("kept", "best")  # summaries of earlier versions don't say
+    parts = [f"{run}: {kept} epoch {best['epoch']} of {summary['epochs']}", f"validation loss {best['val_loss']:.4f}"]
     if "val_token_accuracy" in best:
         parts.append(f"token accuracy {best['val_token_accuracy']:.2%}")
     lines = [", ".join([*parts, f"{summary['minutes']} minutes"])]

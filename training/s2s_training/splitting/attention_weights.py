@@ -9,13 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops, tree
 
 from s2s_training.splitting.feeding import WithoutAxis
+
+_MANY_STEPS: Final = 16
+"""Of what a whole model is run on where it fails on few: a convolution without padding reads as many as its kernel."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +101,15 @@ def is_distribution(values: Any, axis: int = -1) -> bool:
     """Return whether no value of an array or tensor is negative, and they sum to one along an axis."""
     values = np.asarray(values, np.float64)
     return bool((values >= 0).all() and np.allclose(values.sum(axis=axis), 1, atol=1e-3))
+
+
+def run_on_noise(model: keras.Model) -> list[Any]:
+    """Return what a model whose inputs are a list gives for noise, output by output."""
+    try:
+        made = model(noise_for(model.inputs), training=False)
+    except (ValueError, tf.errors.InvalidArgumentError):
+        made = model(noise_for(model.inputs, _MANY_STEPS), training=False)
+    return list(tree.flatten(made))
 
 
 def noise_for(inputs: Sequence[Any], steps: int = 3) -> list[Any]:

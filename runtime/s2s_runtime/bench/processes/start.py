@@ -66,6 +66,7 @@ def loading_request(loading: Loading) -> dict[str, object]:
             f"{loading.bundle}: expected a bundle's folder, whose graphs onnxruntime alone can open; unzip it"
         )
     how = {"providers": loading.providers, "intra_op_threads": loading.threads, "workers": loading.workers}
+    how["low_memory"] = loading.low_memory
     return {"bundle": str(loading.bundle.resolve()), "loading": how}
 
 
