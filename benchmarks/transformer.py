@@ -70,9 +70,11 @@ def compare(
                     results["rates"] = rates(workers, references, status.update)
                     _keep(results)
                 if "times" in steps:
-                    found = times(workers, list(islice(references, TIMED_WORDS)), rounds, status.update)
-                    results["times"] = [*(results.get("times", []) if more else []), *found]
-                    _keep(results)
+                    timed, kept = list(islice(references, TIMED_WORDS)), results.get("times", []) if more else []
+                    for turn in range(rounds):
+                        kept = [*kept, *times(workers, timed, turn, status.update)]
+                        results["times"] = kept
+                        _keep(results)
     made = transformer_tables(results)
     print("\n\n".join(made.values()))
     if tables:

@@ -103,23 +103,21 @@ def rates(
 
 
 def times(
-    workers: dict[str, Worker], words: Sequence[str], rounds: int, progress: Callable[[str], None]
+    workers: dict[str, Worker], words: Sequence[str], turn: int, progress: Callable[[str], None]
 ) -> list[dict[str, Any]]:
-    """Time all decoders in turn, each round in another order, and return the seconds of the words of each visit.
+    """Time all decoders in turn, in another order each round, and return the seconds of the words of each visit.
 
     The words are the same in every cell: one after another, 32 a call, or all in one call.
     """
-    found = []
-    for turn in range(rounds):
-        for batch in BATCHES:
-            for beam in BEAMS:
-                progress(f"round {turn + 1} of {rounds}: batch {batch}, beam {beam}")
-                names = list(workers)
-                for name in names[turn % len(names) :] + names[: turn % len(names)]:
-                    time.sleep(SETTLE_SECONDS)
-                    first = workers[name].ask(words, batch, beam, 1)["seconds"][0]
-                    repeats = max(1, min(20, round(VISIT_SECONDS / first)))
-                    answer = workers[name].ask(words, batch, beam, repeats)
-                    visit = {"seconds": statistics.median(answer["seconds"]), "threads": answer["threads"]}
-                    found.append({"decoder": name, "batch": batch, "beam": beam, "words": len(words), **visit})
+    found, names = [], list(workers)
+    for batch in BATCHES:
+        for beam in BEAMS:
+            progress(f"round {turn + 1}: batch {batch}, beam {beam}")
+            for name in names[turn % len(names) :] + names[: turn % len(names)]:
+                time.sleep(SETTLE_SECONDS)
+                first = workers[name].ask(words, batch, beam, 1)["seconds"][0]
+                repeats = max(1, min(20, round(VISIT_SECONDS / first)))
+                answer = workers[name].ask(words, batch, beam, repeats)
+                visit = {"seconds": statistics.median(answer["seconds"]), "threads": answer["threads"]}
+                found.append({"decoder": name, "batch": batch, "beam": beam, "words": len(words), **visit})
     return found
