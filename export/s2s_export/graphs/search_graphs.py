@@ -84,7 +84,7 @@ def greedy_graph(
     once = passes.apply("memory_once", _take_constant, editor, carried) or []
     biased = passes.apply("mask_in_bias", _mask_bias, editor) if plain else None  # scores are those of all tokens
     masked, before = biased or (_mask_logits(editor), [])
-    choose_token(editor, choice, masked, fed=carried.fed)
+    choose_token(editor, choice, masked, carried.size, fed=carried.fed)
     alone = editor.copy()
     (going,) = editor.add("Gather", ["goes_on", "tokens"])
     editor.add("Mul", ["live", going], ["next_live"])
