@@ -15,7 +15,7 @@ PROJECTS := $(wildcard */pyproject.toml)
 JAVASCRIPT := runtime/javascript
 JAVASCRIPT_CASES := .cache/javascript
 
-.PHONY: help setup test official fuzz lint types demo docs tables architecture pictures screenshots clean test-runtime test-lowest test-newest test-lowest-export test-newest-export test-javascript test-browser test-ray test-spark test-platforms test-load bench-batch bench-deploy wheels parity bench bench-export bench-loading bench-gpu bench-peers bench-serve bench-streaming \
+.PHONY: help setup test official fuzz lint types demo docs tables architecture pictures screenshots clean test-runtime test-lowest test-newest test-lowest-export test-newest-export test-javascript test-browser test-ray test-spark test-platforms test-load bench-batch bench-deploy wheels parity bench bench-export bench-loading bench-gpu bench-peers bench-serve bench-streaming bench-transformer \
 	recipe-translator recipe-words recipe-words-baseline recipe-pronunciation recipe-cmudict recipe-addition \
 	recipe-curves recipe-language-model recipe-tagger recipe-pronunciation-one-pass
 
@@ -204,6 +204,10 @@ bench-serve: $(VENV)/.installed ## Time s2s-serve beside generate and a naive se
 
 bench-streaming: $(VENV)/.installed ## Time training on pairs that lie on the disk beside the same pairs in memory
 	$(BIN)/python benchmarks/streamed_training.py train --pairs 60000
+
+bench-transformer: MINUTES ?= 20
+bench-transformer: $(VENV)/.installed ## Train a recurrent model and a small Transformer for MINUTES, compare the runtime with CTranslate2
+	$(BIN)/python benchmarks/transformer.py --minutes $(MINUTES)
 
 test-load: $(VENV)/.installed ## Kill and reload s2s-serve under 100,000 requests; then let thousands of clients go before they are answered
 	$(BIN)/python benchmarks/serve_faults.py tests/fixtures/tiny.s2s tests/fixtures/tiny-onehot.s2s

@@ -24,6 +24,7 @@ from report.own_tables import (
 )
 from report.peer_tables import gpu_tables, peer_tables
 from report.targets import renew
+from report.transformer_tables import transformer_tables
 
 TABLES: dict[str, Callable[[dict[str, Any]], dict[str, str]]] = {  # by what a result has that none below it has
     "load_seconds": own_tables,
@@ -33,6 +34,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], dict[str, str]]] = {  # by what a r
     "loadings": loading_tables,
     "eight_bits": eight_bits_tables,
     "option_costs": option_tables,
+    "beside_transformer": transformer_tables,
     "device": gpu_tables,
     "case": peer_tables,
 }

@@ -17,6 +17,8 @@ PRODUCTS_FILE, PLAIN_FILE = "products.onnx", "plain.onnx"
 SOURCE_SYMBOL, TARGET_SYMBOL = "word{}", "TAG{}"
 
 Ids = NDArray[np.int64]
+Rows = Ids | list[list[int]]
+"""Ids as a peer has them."""
 
 
 class UnavailableError(RuntimeError):
@@ -58,7 +60,7 @@ class Peer(Protocol):
         """
         ...
 
-    def decode(self, sources: Ids, steps: int) -> Ids:
+    def decode(self, sources: Ids, steps: int) -> Rows:
         """Decode greedily, all sources at once where the peer can.
 
         Where `Problem.end_id` is None nothing stops early. Else what follows a row's end token doesn't matter, and a
@@ -69,7 +71,7 @@ class Peer(Protocol):
             steps: most tokens to generate.
 
         Returns:
-            (batch, at most `steps`) ids; the start token is not among them.
+            (batch, at most `steps`) ids, all rows of one length; the start token is not among them.
         """
         ...
 

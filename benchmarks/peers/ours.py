@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 import s2s_runtime
-from peers.interface import BUNDLE_FOLDER, FLOAT16_FOLDER, INT8_FOLDER, Ids, Problem, UnavailableError
+from peers.interface import BUNDLE_FOLDER, FLOAT16_FOLDER, INT8_FOLDER, Ids, Problem, Rows, UnavailableError
 from s2s_runtime.bundle.manifest_file import read_manifest
 from s2s_runtime.bundle.storage import FolderFiles
 from s2s_runtime.opening.step_models import open_step_model
@@ -69,8 +69,10 @@ class Ours:
                 raise UnavailableError(str(error)) from error
         return s2s_runtime.load(bundle, intra_op_threads=threads)
 
-    def decode(self, sources: Ids, steps: int) -> Ids:
+    def decode(self, sources: Ids, steps: int) -> Rows:
         """See `Peer.decode`."""
+        if self._model.manifest.kind == "one-pass":  # its length and end are the source's: nothing is to be said
+            return [result.ids for result in self._model.generate(sources, max_batch_size=len(sources))]
         return self._generate(sources, steps, 1, len(sources))
 
     def beam_search(self, sources: Ids, steps: int, beam_size: int) -> Ids:
@@ -86,8 +88,6 @@ class Ours:
         return [result.text for result in self._model.generate(texts, max_batch_size=len(texts))]
 
     def _generate(self, sources: Ids, steps: int, beam_size: int, batch: int) -> Ids:
-        if self._model.manifest.kind == "one-pass":  # its length and end are the source's: nothing is to be said
-            return np.array([result.ids for result in self._model.generate(sources, max_batch_size=batch)])
         results = self._model.generate(
             sources,
             max_length=steps,

@@ -31,6 +31,7 @@ from peers.interface import (
     Multiplier,
     Peer,
     Problem,
+    Rows,
     TextPeer,
     UnavailableError,
 )
@@ -87,8 +88,8 @@ def _decode(peer: Peer, problem: Problem, request: dict[str, Any], clock: Clock)
     batch, beam, count = request["batch"], request["beam"], request["count"]
     if request["texts"]:
         return _decode_texts(peer, problem, count, request["repeats"], clock)
-    seconds, tokens = _timed(lambda: _once(peer, problem, batch, beam, count), request["repeats"], clock)
-    wrong = 0 if tokens is None else wrong_rows(tokens, problem.expected[beam][:count])
+    seconds, parts = _timed(lambda: _once(peer, problem, batch, beam, count), request["repeats"], clock)
+    wrong = wrong_rows(joined(parts, count, problem.steps), problem.expected[beam][:count]) if parts else 0
     return {"seconds": seconds, "wrong_rows": wrong}
 
 
@@ -111,15 +112,15 @@ def _timed(call: Callable[[], Any], repeats: int, clock: Clock) -> tuple[list[fl
     return seconds, found
 
 
-def _once(peer: Peer, problem: Problem, batch: int, beam: int, count: int) -> Ids | None:
-    """Tokens of the first `count` sentences, in their order; None from what only multiplies."""
+def _once(peer: Peer, problem: Problem, batch: int, beam: int, count: int) -> list[tuple[Ids, Rows]]:
+    """Tokens of the first `count` sentences, batch by batch, and which they are; none from what only multiplies."""
     if isinstance(peer, Multiplier):
         peer.multiply(batch)
-        return None
+        return []
     if isinstance(peer, ListPeer) and batch > 1 and count > batch:
-        return peer.decode_list(problem.sources[:count], problem.steps, batch)
+        return [(np.arange(count), peer.decode_list(problem.sources[:count], problem.steps, batch))]
     order = problem.longest_first(count)
-    tokens = np.full((count, problem.steps), -1)
+    parts: list[tuple[Ids, Rows]] = []
     for place in range(0, count, batch):
         rows = order[place : place + batch]
         sources = problem.sources[rows]
@@ -129,7 +130,16 @@ def _once(peer: Peer, problem: Problem, batch: int, beam: int, count: int) -> Id
             found = peer.beam_search(sources, problem.steps, beam)
         else:
             raise RuntimeError(f"{peer.title}: has no beam search")
-        tokens[rows, : found.shape[1]] = found
+        parts.append((rows, found))
+    return parts
+
+
+def joined(parts: list[tuple[Ids, Rows]], count: int, steps: int) -> Ids:
+    """Tokens of all sentences in their order, (count, steps), -1 behind the last of a batch."""
+    tokens = np.full((count, steps), -1)
+    for rows, found in parts:
+        array = np.asarray(found)
+        tokens[rows, : array.shape[1]] = array
     return tokens
 
 

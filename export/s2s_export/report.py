@@ -163,8 +163,7 @@ def print_first_look(console: Console, look: FirstLook, options: ExportOptions, 
 
 def print_understanding(console: Console, split: SplitModel, facts: Understanding) -> None:
     """Print what is encoder, what is decoder and what crosses, without writing anything."""
-    target = facts.target
-    console.print(f"source: {_sources(facts)}; target: feedback {target.feedback}, size {target.size}")
+    console.print(f"source: {_sources(facts)}; target: {_targets(facts)}")
     console.print(_calls("encoder (once per sentence)", split.reading.encoder_calls))
     crossing = Table("crosses to the decoder", "shape", "dtype", title_justify="left")
     for i, tensor in enumerate(split.encoder.outputs):
@@ -186,6 +185,7 @@ def to_dict(exported: Exported) -> dict[str, object]:
         "bytes": _size(exported.path),
         "source": exported.manifest.source.to_dict(),
         "target": exported.manifest.target.to_dict(),
+        "outputs": [output.target.to_dict() for output in exported.manifest.outputs],
         "attention": exported.manifest.attention,
     }
 
@@ -207,7 +207,7 @@ def _model(exported: Exported) -> Table:
     table.add_row("source", _sources(exported.facts))
     if manifest.kind != "encoder-decoder":
         table.add_row("kind", manifest.kind)
-    table.add_row("target", f"feedback {manifest.target.feedback}, size {manifest.target.size}")
+    table.add_row("target", _targets(exported.facts))
     for name, tensors in (("states", manifest.states), ("memories", manifest.memory)):
         table.add_row(name, ", ".join(f"{tensor.name} {_shape(tensor.shape)}" for tensor in tensors) or "none")
     table.add_row("attention", "yes" if manifest.attention else "no")
@@ -215,6 +215,15 @@ def _model(exported: Exported) -> Table:
     if isinstance(parameters, dict):
         table.add_row("parameters", ", ".join(f"{name} {count:,}" for name, count in parameters.items()))
     return table
+
+
+def _targets(facts: Understanding) -> str:
+    """Say what each output is; by name where there are several."""
+    named = [f"{target.name}: " if target.name else "" for target in facts.targets]
+    return "; ".join(
+        f"{name}feedback {target.feedback}, size {target.size}"
+        for name, target in zip(named, facts.targets, strict=True)
+    )
 
 
 def _sources(facts: Understanding) -> str:

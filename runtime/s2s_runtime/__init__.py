@@ -6,7 +6,7 @@
 ['Cours !', 'Va !']
 """
 
-import logging
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -50,7 +50,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from s2s_runtime.batch_decoder import Decoder
+    from s2s_runtime.batch_decoder import Decoder, QueueFullError
     from s2s_runtime.bundle.manifest_file import Manifest, read_manifest
     from s2s_runtime.decoding.decoder_state import DecoderState
     from s2s_runtime.decoding.text_files import FileReport
@@ -64,7 +64,6 @@ if TYPE_CHECKING:
         MissingExtraError,
         OptionError,
         ProviderError,
-        QueueFullError,
         RunError,
         S2SError,
         UnknownOptionError,
@@ -83,7 +82,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "bundle.manifest_file": ("Manifest", "read_manifest"),
     "decoding.decoder_state": ("DecoderState",),
-    "batch_decoder": ("Decoder",),
+    "batch_decoder": ("Decoder", "QueueFullError"),
     "ensembles": ("ensemble",),
     "decoding.text_files": ("FileReport",),
     "lexicon.lexicon": ("Lexicon",),
@@ -97,7 +96,8 @@ _MODULES = {
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 
-logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent, unless the application listens
+if "logging" in sys.modules:  # else it is imported when something here has a word to say
+    import_module(f"{__name__}.lazy_modules").logger_of(__name__)  # silent, unless the application listens
 
 
 def __getattr__(name: str) -> object:

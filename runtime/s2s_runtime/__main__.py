@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from typing import Final
 
 import s2s_runtime
+from s2s_runtime.console.start import COMMANDS as ALL
+from s2s_runtime.console.start import run
 
-COMMANDS: Final = {
-    "decode": "s2s_runtime.commands.decode",
-    "bench": "s2s_runtime.commands.bench",
-    "evaluate": "s2s_runtime.commands.evaluate",
-    "calibrate": "s2s_runtime.calibrating.command",
-    "tune": "s2s_runtime.tuning.command",
-    "plot": "s2s_runtime.commands.plot",
-    "inspect": "s2s_runtime.commands.inspect",
-    "batch": "s2s_runtime.commands.batch",
-    "serve": "s2s_runtime.commands.serve",
-}
+COMMANDS: Final = [name for name in ALL if name not in ("train", "export")]  # those of this package
 
 
 def main() -> None:
@@ -26,7 +17,7 @@ def main() -> None:
     name = sys.argv[1] if len(sys.argv) > 1 else ""
     if name in COMMANDS:
         del sys.argv[1]
-        importlib.import_module(COMMANDS[name]).app(prog_name=f"python -m s2s_runtime {name}")
+        run(name, prog_name=f"python -m s2s_runtime {name}")
     elif name in ("", "-h", "--help"):
         sys.stdout.write(f"Usage: python -m s2s_runtime {{{'|'.join(COMMANDS)}}} ...\n\n")
         sys.stdout.write("The same as s2s-decode, s2s-bench and so on; add --help for the options of each.\n")

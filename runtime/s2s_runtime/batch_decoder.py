@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cache
+from queue import Full
 from threading import Condition, Event, Thread
 from typing import Final, Unpack
 from weakref import WeakSet
@@ -21,7 +22,7 @@ from s2s_runtime.array_types import Ints
 from s2s_runtime.declared_options import takes_options, verb_problems
 from s2s_runtime.decoding.request import Request, together
 from s2s_runtime.decoding.streaming import refuse_prefix
-from s2s_runtime.errors import ClosedModelError, OptionError, QueueFullError
+from s2s_runtime.errors import ClosedModelError, OptionError, S2SError
 from s2s_runtime.forks import watch_forks
 from s2s_runtime.inputs.batch import Batch
 from s2s_runtime.inputs.sources import Row
@@ -34,6 +35,10 @@ from s2s_runtime.spelling import shown
 _FORKED: Final = (
     "this decoder's thread belongs to the process that this one was forked from; make a Decoder in this process"
 )
+
+
+class QueueFullError(S2SError, Full):
+    """As many sentences wait to be decoded as a `Decoder` lets wait."""  # here: of all errors it alone needs a queue
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from queue import Full
 from typing import Any, Final
 
 _NAMED: Final = 5  # sources that a message names
@@ -173,10 +172,6 @@ class RunError(S2SError, RuntimeError):
 
 class ClosedModelError(S2SError, ValueError):
     """A model or a decoder was used after `close()`."""
-
-
-class QueueFullError(S2SError, Full):
-    """As many sentences wait to be decoded as a `Decoder` lets wait."""
 
 
 class MissingExtraError(S2SError, ImportError):

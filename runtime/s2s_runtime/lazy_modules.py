@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from s2s_runtime.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    import logging
 
 
 class LazyModule:
@@ -29,6 +32,15 @@ class LazyModule:
         if self._module is None:
             self._module = import_module(self._name)
         return getattr(self._module, name)
+
+
+def logger_of(name: str) -> logging.Logger:
+    """Return the logger of a module; the package's are silent unless the application listens."""
+    package = import_module("logging").getLogger(__package__)  # here: it takes as long to import as twenty of our own
+    if not package.handlers:
+        package.addHandler(import_module("logging").NullHandler())
+    logger: logging.Logger = import_module("logging").getLogger(name)
+    return logger
 
 
 def import_extra(name: str, extra: str) -> Any:

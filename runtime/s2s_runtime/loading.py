@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -14,12 +14,11 @@ from s2s_runtime.declared_options import known_keywords
 from s2s_runtime.decoding.workers import make_workers
 from s2s_runtime.errors import OptionError
 from s2s_runtime.forks import leave_alone
+from s2s_runtime.lazy_modules import logger_of
 from s2s_runtime.model import Model
 from s2s_runtime.opening.step_models import open_step_model, opener
 from s2s_runtime.ort.sessions import ProviderOptions, SessionSettings
 from s2s_runtime.spelling import shown
-
-logger = logging.getLogger(__name__)
 
 
 @known_keywords
@@ -74,7 +73,8 @@ def load(
     """
     ready = _by_name(sessions)
     threads = (intra_op_threads, inter_op_threads, spinning)
-    settings = SessionSettings(providers, provider_options, *threads, allow_fallback, shared_threads, low_memory)
+    ways = {"allow_fallback": allow_fallback, "shared_threads": shared_threads, "low_memory": low_memory}
+    settings = SessionSettings(providers, provider_options, *threads, **ways)
     files = find_files(path)
     with checked_bundle(files, verify_hashes=verify_hashes, without=ready) as manifest:
         files.close()
@@ -85,7 +85,8 @@ def load(
         step_model = open_step_model(files, manifest, settings, ready)
         opening = partial(opener, files, manifest, settings, step_model.alone)
         at_once = make_workers(workers, settings, manifest, ready, opening)
-    logger.debug("%s: opened; %s decodes", files.name, step_model.provider)
+    if "logging" in sys.modules:  # else nobody listens
+        logger_of(__name__).debug("%s: opened; %s decodes", files.name, step_model.provider)
     return Model(manifest, step_model, step_model.provider, at_once, files.name)
 
 

@@ -11,7 +11,7 @@ from measuring.cases import CASES, DEVICES, Cell, device_cases
 from measuring.environments import PEERS, REQUIREMENTS
 from measuring.measure import PeerError, Worker, _gpus
 from peers.interface import Ids, Problem, UnavailableError
-from peers.worker import _load, _once, wrong_rows
+from peers.worker import _load, _once, joined, wrong_rows
 
 PROBLEM = Problem(
     model="none",
@@ -43,7 +43,7 @@ class Echo:
 def test_sentences_are_decoded_longest_first_and_come_back_in_order() -> None:
     """What JoeyNMT needs inside a batch, and what keeps sentences of like length together."""
     peer: Any = Echo()
-    tokens = _once(peer, PROBLEM, batch=2, beam=1, count=3)
+    tokens = joined(_once(peer, PROBLEM, batch=2, beam=1, count=3), 3, PROBLEM.steps)
     assert peer.asked == [[6, 9], [5]]
     assert tokens is not None
     assert tokens[:, 0].tolist() == [5, 6, 9]

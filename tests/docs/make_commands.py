@@ -15,6 +15,8 @@ from typing import Any
 import typer
 from typer.core import TyperArgument
 
+from s2s_runtime.console.start import COMMANDS
+
 PAGE = Path(__file__).parents[2] / "docs" / "commands.md"
 ORDER = (
     "s2s-train",
@@ -64,8 +66,7 @@ def names() -> list[str]:
 
 def command(name: str) -> Any:
     """The click command behind an installed one."""
-    [entry] = entry_points(group="console_scripts", name=name)
-    return typer.main.get_command(import_module(entry.module).app)
+    return typer.main.get_command(import_module(COMMANDS[name.removeprefix("s2s-")]).app)
 
 
 def section(name: str, made: Any, level: int) -> Iterator[str]:

@@ -80,7 +80,12 @@ def run_console(snippet: Snippet, place: str) -> None:
         assert not expected or matches(expected, written), f"{place}: {command} gave\n{done.stdout}"
 
 
-TOYS = {"model.s2s": "tiny.s2s", "values.s2s": "tiny-values.s2s", "writer.s2s": "tiny-writer.s2s"}
+TOYS = {
+    "model.s2s": "tiny.s2s",
+    "values.s2s": "tiny-values.s2s",
+    "writer.s2s": "tiny-writer.s2s",
+    "factors.s2s": "tiny-factors.s2s",
+}
 
 
 @pytest.mark.parametrize(

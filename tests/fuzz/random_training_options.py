@@ -48,6 +48,8 @@ DRAWN: Final[Mapping[str, tuple[Any, ...]]] = {
     "padding": ("space", "zeros"),
     "source_unit": ("word", "symbol", "phone"),
     "target_unit": ("word", "symbol", "phone"),
+    "source_factors": (1, 2),
+    "factor_embedding": ("3",),
     "reverse": (True,),
     "min_count": (2,),
     "vocabulary_size": (6, 20),
@@ -101,6 +103,12 @@ NONSENSE: Final[Mapping[str, Callable[[_Given], bool]]] = {
         given["padding"] == "space" and (given["source_unit"], given["target_unit"]) != ("char", "char")
     ),
     "a model without what the option is about": lambda given: _differ(given, _UNFED.get(given["kind"], ())),
+    "factors without embeddings of their own": lambda given: (
+        given["source_factors"] > 0 and (not given["embedding"] or given["padding"] == "space")
+    ),
+    "embeddings of factors that there aren't": lambda given: (
+        given["factor_embedding"] is not None and not given["source_factors"]
+    ),
     "padding read by a model that writes a symbol for each it reads": lambda given: (
         given["kind"] in ("same-length", "ctc") and given["padding"] != "mask"
     ),
@@ -120,6 +128,11 @@ def pairs(random: Random) -> list[tuple[str, str]]:
     words = ["ab", "ba", "cab", "Da", "dad", "bead", "face"]
     sources = sorted({" ".join(random.choices(words, k=random.randint(1, 3))) for _ in range(60)})
     return [(source, " ".join(source.split()[::-1])) for source in sources]
+
+
+def with_factors(source: str, count: int, random: Random) -> str:
+    """Return a text with so many factors behind each word."""
+    return " ".join("|".join((word, *random.choices("xyZ", k=count))) for word in source.split())
 
 
 def config_of(case: Case, path: Path) -> Any:
@@ -143,6 +156,8 @@ def check(case: Case) -> str:
         rows = pairs(Random(case["seed"]))
         if case["options"].get("kind") in ("same-length", "ctc"):
             rows = [(source, source.upper()) for source, _ in rows]
+        factors, random = case["options"].get("source_factors", 0), Random(case["seed"])
+        rows = [(with_factors(source, factors, random), target) for source, target in rows]
         file.write_text("".join(f"{source}\t{target}\n" for source, target in rows), encoding="utf-8")
         reasons = [reason for reason, holds in NONSENSE.items() if holds({**DEFAULTS, **case["options"]})]
         try:

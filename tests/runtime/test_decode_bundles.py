@@ -306,7 +306,7 @@ def test_score_refuses_what_it_cannot_score(tiny: Model) -> None:
     assert len(tiny.score(["abc"], ["AB"], add_end=False)[0].token_scores) == 2
     with pytest.raises(InputError, match=r"targets: expected one per source \(2\), got 1"):
         tiny.score(["a", "b"], ["A"])
-    for wrong in ([3.7, 4.2], [True, False], ["A", "B"], 5, None):
+    for wrong in ([3.7, 4.2], [True, False], ["A", "B"], 5, np.array(5), None):
         with pytest.raises(InputError, match=r"targets\[0\]: expected a text or a list of ids, got "):
             tiny.score(["abc"], [wrong])  # type: ignore[list-item]
     with pytest.raises(InputError, match=r"targets\[0\]: expected a text or a list of ids, got "):

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+import subprocess
+import sys
+import tomllib
 
+import pytest
+from places import ROOT
+
+from s2s_runtime.console import start
 from s2s_runtime.console.manners import after_interrupt, one_line_errors, typer
 
 
@@ -37,3 +43,38 @@ def test_an_error_that_leads_back_to_itself_is_no_interrupt() -> None:
         raise one
     with pytest.raises(ValueError, match="one"), after_interrupt("nothing is there"):
         raise one from one
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("serve", "KeyboardInterrupt"),
+        ("tune", "ImportError"),
+        ("train", "KeyboardInterrupt"),
+        ("export", "ImportError"),
+    ],
+)
+def test_while_a_command_is_imported(name: str, error: str) -> None:
+    """It ends in one line, whichever error the interrupt comes out as."""
+    code = (
+        "import sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path, target=None):\n"
+        "        if name.partition('.')[0] == 'typer':\n"
+        "            try: raise KeyboardInterrupt\n"
+        f"            except KeyboardInterrupt as error: raise {error}('initialization failed') from error\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        f"from s2s_runtime.console.start import {name}\n"
+        f"{name}()"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout, found.stderr) == (130, "", "error: interrupted; nothing was begun\n")
+
+
+def test_every_command_begins_where_an_interrupt_is_told() -> None:
+    """Also one that is added: what is installed is what the packages declare."""
+    declared: dict[str, str] = {}
+    for package in ("runtime", "training", "export"):
+        settings = tomllib.loads((ROOT / package / "pyproject.toml").read_text(encoding="utf-8"))
+        declared |= settings["project"]["scripts"]
+    assert declared == {f"s2s-{name}": f"{start.__name__}:{name}" for name in start.COMMANDS}

@@ -235,6 +235,8 @@ def test_gradients_reach_every_weight(name):
     ("options", "error", "message"),
     [
         ({"input_dim": None}, TypeError, "no input shape: give input_shape"),
+        ({"batch_size": [4]}, TypeError, "input shape: expected integers, or None where any will do, got list"),
+        ({"input_dim": 0}, ValueError, "input shape: expected at least 1, got 0"),
         ({"depth": 0}, ValueError, "depth: expected at least 1, got 0"),
         ({"dropout": 1.0}, ValueError, "dropout: expected 0 <= dropout < 1, got 1.0"),
         ({"stateful": True}, ValueError, "stateful=True needs a fixed batch size"),

@@ -262,6 +262,11 @@ def _input_shape(
         shape = (batch_size, input_length, input_dim)
     else:
         raise TypeError("no input shape: give input_shape=(time, features), input_dim=N or batch_input_shape=")
+    for size in shape:
+        if size is not None and not isinstance(size, Integral):
+            raise TypeError(f"input shape: expected integers, or None where any will do, got {type(size).__name__}")
+        if size is not None and size < 1:
+            raise ValueError(f"input shape: expected at least 1, got {size}")
     if len(shape) != 3 or shape[2] is None:
         raise ValueError(f"input shape: expected (batch, time, features), the last one fixed, got {shape}")
     return shape

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import logging
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from s2s_runtime.errors import raised_as
+from s2s_runtime.vocabulary.factors import FactoredVocabulary
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary, VocabularyFile
 from s2s_training.config.data import DataConfig
 from s2s_training.config.model import ModelConfig
@@ -19,6 +21,7 @@ from s2s_training.errors import ConfigError, DataError
 logger = logging.getLogger(__name__)
 _OF_SYMBOLS: Final = (
     *("source_unit", "target_unit", "normalization", "source_normalization", "lowercase", "reverse", "carry"),
+    *("source_factors", "factor_separator"),
 )  # the options of `[data]` that say what a symbol is, and so what the weights mean
 _FREE: Final = frozenset({"dropout", "word_dropout"})  # the options of `[model]` that change no weight
 _NEEDED: Final = ("config.toml", "vocab.json", "model.keras")
@@ -66,22 +69,25 @@ def symbols_of_start(data: DataConfig) -> VocabularyFile | None:
 
 
 def continued(
-    vocabulary: VocabularyFile, data: DataConfig, sides: tuple[Counter[str], Counter[str]], longest: tuple[int, int]
+    vocabulary: VocabularyFile, data: DataConfig, counts: Sequence[Counter[str]], longest: tuple[int, int]
 ) -> VocabularyFile:
     """Return the vocabularies of the run that a run starts from, for its own texts; what they lack is logged.
 
     Args:
         vocabulary: that of the run which is started from.
         data: names that run.
-        sides: how often each symbol occurs in the sources and in the targets.
+        counts: how often each symbol occurs in the sources, in each factor of theirs, and in the targets.
         longest: the symbols of the longest source and of the longest target.
 
     Raises:
         DataError: texts are longer than a model of fixed lengths can do with, or have symbols that it has no id for.
     """
-    for name, side, counts in zip(("sources", "targets"), (vocabulary.source, vocabulary.target), sides, strict=True):
+    source = vocabulary.source
+    factors = source.factors if isinstance(source, FactoredVocabulary) else ()
+    sides = [("sources", source), *((factor.name, factor) for factor in factors), ("targets", vocabulary.target)]
+    for (name, side), own in zip(sides, counts, strict=True):
         if side is not None:
-            _tell_unknown(name, side, counts, data)
+            _tell_unknown(name, side, own, data)
     target = vocabulary.target
     wrapped = longest[1] + sum(symbol is not None for symbol in (target.start, target.end)) if target else longest[1]
     fixed = vocabulary.padding.length

@@ -129,6 +129,10 @@ class GraphEditor:
         self.nodes.append(helper.make_node(op_type, list(inputs), names, name=self.fresh(op_type), **attributes))
         return names
 
+    def give(self, name: str, dtype: int, rank: int) -> None:
+        """Let the graph give a tensor that its nodes make, beside its other outputs, of any sizes."""
+        self._model.graph.output.append(helper.make_tensor_value_info(name, dtype, [None] * rank))
+
     def remove(self, nodes: Iterable[onnx.NodeProto]) -> None:
         """Take nodes out; other nodes have to make what they made, or nothing may read it."""
         gone = {id(node) for node in nodes}

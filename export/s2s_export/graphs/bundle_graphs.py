@@ -36,6 +36,7 @@ from s2s_export.understand.bundle_terms import Understanding
 from s2s_runtime.bundle.manifest_file import TensorSpec
 from s2s_runtime.bundle.specs import tensor_name
 from s2s_runtime.ort.thread_rule import PRODUCTS
+from s2s_runtime.ort.whole_graph import BEST, NEVER
 from s2s_runtime.search.step_model import CHOICES
 from s2s_training.splitting.splitter import SplitModel
 
@@ -149,10 +150,28 @@ def _whole(split: SplitModel, facts: Understanding, opset: int, passes: Passes) 
     editor, inputs = _read_sources(split, facts, names, opset, passes)
     for name, own in zip(names, outputs, strict=True):
         _give_logits(editor, own, name, passes)
+    if split.kind != "one-pass":  # frames of CTC may be fewer than what is read
+        return _finished("model", editor, inputs, names)
+    told = {PRODUCTS: str(_products(editor))}
+    if facts.target.feedback != "value":
+        never = facts.target.never
+        _choose_best(editor, sorted(never), facts.target.size)
+        told[NEVER] = " ".join(map(str, sorted(never)))
+        names = [*names, BEST]
     model = _finished("model", editor, inputs, names)
-    if split.kind == "one-pass":  # frames of CTC may be fewer than what is read
-        helper.set_model_props(model.proto, {PRODUCTS: str(_products(editor))})
+    helper.set_model_props(model.proto, told)
     return model
+
+
+def _choose_best(editor: GraphEditor, never: Sequence[int], size: int) -> None:
+    """Let a graph give the best symbol of each position of its logits, never one of some ids."""
+    allowed = "logits"
+    if never:
+        mask = np.zeros(size, np.float32)
+        mask[never] = -np.inf
+        (allowed,) = editor.add("Add", ["logits", editor.constant(mask, "never")])
+    editor.add("ArgMax", [allowed], [BEST], axis=-1, keepdims=0)
+    editor.give(BEST, TensorProto.INT64, 2)
 
 
 def _products(editor: GraphEditor) -> int:

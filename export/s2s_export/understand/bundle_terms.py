@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from s2s_export.options import ExportOptions
 from s2s_export.understand.flat_steps import FlatSteps
 from s2s_export.understand.padding_policy import PaddingFinder
-from s2s_export.understand.source_terms import further_sources, graph_input, source_terms
+from s2s_export.understand.source_terms import factors_of, further_sources, graph_input, source_terms
 from s2s_export.understand.target_terms import feed_notes, target_terms
 from s2s_export.understand.unnamed_ids import free_name, widened
 from s2s_runtime.bundle.manifest_file import OtherSource, SourceSpec, TargetSpec
 from s2s_runtime.spelling import option
+from s2s_runtime.vocabulary.factors import FactoredVocabulary
 from s2s_runtime.vocabulary.padding import PaddingPolicy
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary, VocabularyFile
 from s2s_training.splitting.attention_weights import is_distribution, run_on_noise
@@ -120,7 +121,7 @@ def understand(flat: FlatSteps, split: SplitModel, options: ExportOptions) -> Un
     probabilities = gives_probabilities(split)
     target, one_hot_target = target_terms(flat, split, sides[1], options, probabilities=probabilities)
     source = source_terms(split, sides[0], options, flat.inputs, one_hot_target=one_hot_target)
-    others = further_sources(split, options, flat.inputs)
+    others = further_sources(split, sides[0], options, flat.inputs)
     tensors = (graph_input(i, other, split.sources[i].shape[1:]) for i, other in enumerate(others, 1))
     source = replace(source, inputs=(*source.inputs, *tensors))
     finder = PaddingFinder(split, (_alone(source), *others), options, notes)
@@ -133,7 +134,9 @@ def understand(flat: FlatSteps, split: SplitModel, options: ExportOptions) -> Un
             for i, other in enumerate(others, 1)
         )
         source = replace(source, name=split.sources[0].name, others=padded)
-        given = [name for name in source.names if name not in source.known]
+        given = [name for name in source.names if name not in (*source.known, *factors_of(sides[0]))]
+        if isinstance(sides[0], FactoredVocabulary):
+            notes.append(f"factors: each word of a text is written {sides[0].form}")
         if len(given) > 1:
             notes.append(f"several sources: decode with a mapping from {', '.join(given)} to rows")
     notes += feed_notes(split)

@@ -16,6 +16,7 @@ from s2s_export.errors import ExportError
 from s2s_export.understand.tokenizers import is_tokenizer, read_tokenizer
 from s2s_export.understand.unnamed_ids import free_name, with_names
 from s2s_export.understand.vocabularies import unescape
+from s2s_runtime.declared_options.checks import has_items
 from s2s_runtime.errors import VocabularyError
 from s2s_runtime.files.text_source import read_text
 from s2s_runtime.spelling import option, shown
@@ -168,7 +169,7 @@ def _in_order(given: object, side: SideName) -> list[str]:
         return list(with_names(_by_id(given, where)))
     if isinstance(given, Set):
         raise ExportError(f"{where}: a set has no order, so it tells no ids; expected {_FORMS}")
-    if not isinstance(given, Iterable) or isinstance(given, bytes) or getattr(given, "shape", None) == ():
+    if isinstance(given, bytes) or not has_items(given):
         raise ExportError(f"{where}: got {type(given).__name__}; expected {_FORMS}")
     symbols = list(given)
     wrong = next((i for i, symbol in enumerate(symbols) if not isinstance(symbol, str)), None)

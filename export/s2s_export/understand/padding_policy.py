@@ -13,6 +13,7 @@ from keras import tree
 
 from s2s_export.errors import ExportError
 from s2s_export.options import ExportOptions
+from s2s_export.understand.source_terms import factors_of
 from s2s_runtime.bundle.manifest_file import OtherSource
 from s2s_runtime.spelling import option, shown
 from s2s_runtime.vocabulary.padding import PaddingPolicy
@@ -195,6 +196,10 @@ class PaddingFinder:
         """Return the id that pads a source; None where it holds values."""
         if self.sources[index].kind in ("values", "vector"):
             return None
+        known = None if self.options.vocabulary is None else self.options.vocabulary.source
+        factor = factors_of(known).get(self.sources[index].name)
+        if factor is not None and factor.padding_id is not None:
+            return factor.padding_id
         return self._id if index == 0 else _assumed_id(self.sources[index])
 
     def _note_odd_masks(self) -> None:

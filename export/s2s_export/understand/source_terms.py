@@ -11,6 +11,7 @@ from s2s_export.errors import ExportError
 from s2s_export.options import ExportOptions
 from s2s_runtime.bundle.manifest_file import OtherSource, SourceKind, SourceSpec, TensorSpec
 from s2s_runtime.spelling import option
+from s2s_runtime.vocabulary.factors import Factor, FactoredVocabulary
 from s2s_runtime.vocabulary.padding import PaddingPolicy
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
 from s2s_training.splitting.graph import Graph, Value
@@ -92,12 +93,13 @@ def source_terms(
 
 
 def further_sources(
-    split: SplitModel, options: ExportOptions, steps: Mapping[str, tuple[int, ...]]
+    split: SplitModel, vocabulary: Vocabulary | None, options: ExportOptions, steps: Mapping[str, tuple[int, ...]]
 ) -> tuple[OtherSource, ...]:
     """Return what the encoder reads beside its first source; the padding of these is still to be found.
 
     Args:
         split: the model taken apart.
+        vocabulary: the source's symbols, and its factors.
         options: of the export.
         steps: the shape of a step, by the name of the input, where it has several axes.
     """
@@ -108,7 +110,8 @@ def further_sources(
             raise ExportError(
                 f"{option('one_hot_input')}: expected a further source input of vectors ({names}), got {name!r}"
             )
-    others, tensors = [], split.encoder.inputs
+    others, tensors, factors = [], split.encoder.inputs, factors_of(vocabulary)
+    _check_factors(factors, split)
     for i, value in list(enumerate(split.sources))[1:]:
         size = tensors[i].shape[-1] if len(value.shape) == 3 else embedding_size(split, value)
         size = math.prod(int(n or 0) for n in value.shape[1:]) if split.vectors[i] else size
@@ -119,10 +122,44 @@ def further_sources(
             )
         vectors: SourceKind = "one-hot" if value.name in options.one_hot_inputs else "values"
         kind: SourceKind = "vector" if split.vectors[i] else (vectors if len(value.shape) == 3 else "ids")
+        if value.name in factors:
+            size = _size_of_factor(factors[value.name], split, i, size)
         nothing, step = PaddingPolicy(masked=False), steps.get(value.name, ())
         sizes = (value.name, kind, int(size or 0))
         others.append(OtherSource(*sizes, aligned=split.aligned[i], padding=nothing, known=split.known[i], step=step))
     return tuple(others)
+
+
+def factors_of(vocabulary: Vocabulary | None) -> dict[str, Factor]:
+    """Return the factors of a source's symbols by the names of the inputs that read them; none where it has none."""
+    return {factor.name: factor for factor in vocabulary.factors} if isinstance(vocabulary, FactoredVocabulary) else {}
+
+
+def _check_factors(factors: Mapping[str, Factor], split: SplitModel) -> None:
+    """Refuse factors that no input of the model reads."""
+    inputs = [value.name for value in split.sources[1:]]
+    for name in factors:
+        if name not in inputs:
+            read = ", ".join(map(repr, inputs)) or "nothing"
+            raise ExportError(
+                f"the vocabulary has a factor {name!r}, but beside {split.sources[0].name!r} the model reads {read}: "
+                "name the factor as the model's input"
+            )
+
+
+def _size_of_factor(factor: Factor, split: SplitModel, place: int, size: int | None) -> int:
+    """Return how many symbols a factor has, read by the source input at a place."""
+    if len(split.sources[place].shape) != 2 or split.vectors[place] or not split.aligned[place] or split.known[place]:
+        raise ExportError(
+            f"factor {factor.name!r}: expected an input of ids (batch, time) with as many steps as the source, got "
+            f"shape {split.sources[place].shape}"
+        )
+    if len(factor) > (size or 0):
+        raise ExportError(
+            f"factor {factor.name!r}: the vocabulary has {len(factor)} symbols but the model reads {size}; give those "
+            "that the model was trained with"
+        )
+    return len(factor)
 
 
 def graph_input(index: int, source: OtherSource, shape: tuple[int | None, ...]) -> TensorSpec:

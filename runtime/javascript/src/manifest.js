@@ -56,6 +56,9 @@ export function readManifest(bytes) {
   if (data.target.feedback === "value") {
     throw new BundleError("this bundle writes values (target.feedback); this module decodes bundles that write tokens");
   }
+  if (data.vocabulary?.source?.factors) {
+    throw new BundleError("this bundle's texts have factors beside their words; this module decodes bundles without them");
+  }
   if (!["ids", "one-hot"].includes(data.source.kind) || (data.source.others ?? []).length > 0) {
     throw new BundleError("this bundle reads values, or several sources; this module decodes bundles that read one of ids");
   }

@@ -88,7 +88,7 @@ def read_bundle(bundle: BundleSource) -> tuple[dict[str, bytes], Manifest]:
                 f"{files.name}: expected a bundle of one output, got one of {', '.join(manifest.output_names)}: export "
                 "one of them by itself (--decoder-output NAME), or decode with Model.generate"
             )
-        if manifest.source.others:
+        if len(manifest.given_names) > 1:
             raise OptionError(f"{files.name}: expected a bundle that reads one source; Model.generate takes several")
         named = [graph.file for graph in manifest.graphs.values()]
         named += [] if manifest.weights is None else [manifest.weights.file]

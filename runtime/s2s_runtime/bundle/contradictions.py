@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from s2s_runtime.bundle.specs import GraphFile, Kind, OtherSource, SourceSpec, TargetSpec, TensorSpec
+from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.spelling import did_you_mean
 from s2s_runtime.vocabulary.padding import PaddingPolicy
 from s2s_runtime.vocabulary.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from s2s_runtime.bundle import factors
+else:
+    factors = LazyModule("bundle.factors")
 
 Tensors = Sequence[TensorSpec]
 
@@ -85,7 +91,7 @@ def vocabulary_problems(
     ):
         if vocabulary is not None and len(vocabulary) != size:
             problems.append(f"vocabulary.{name}: expected {size} symbols ({name}.size), got {len(vocabulary)}")
-    return problems
+    return problems if read is None or not read.factor_names else [*problems, *factors.factor_problems(read, source)]
 
 
 def _padding_problems(where: str, source: SourceSpec | OtherSource, padding: PaddingPolicy) -> list[str]:

@@ -22,7 +22,8 @@
                  models with several sources have more: "inputs" of the graph named "source.1" ..., "name": "words",
                  what callers call the first, and "others": [{"name": "tags", "kind": "ids" or the like,
                  "size": 5, "aligned": true (as many steps as the first), "padding": {...}, "known": true (only where
-                 it holds what the decoder reads, a step of the target each, known in advance; these come last)}]
+                 it holds what the decoder reads, a step of the target each, known in advance; these come last)}].
+                 Of these the source's vocabulary names those that texts say: its "factors"
       "target": {"feedback": "token",        what the decoder reads next: "token", "probabilities", "value" or "none"
                  "size": 93,                 symbols of the target vocabulary, or features of a step
                  "start_id": 0, "end_ids": [1], "padding_id": null, "unknown_id": null,
@@ -111,9 +112,10 @@ from s2s_runtime.vocabulary.vocabulary import Vocabulary
 if TYPE_CHECKING:
     from s2s_runtime.bundle import calibration as calibrations
     from s2s_runtime.bundle import further_outputs, provenance
+    from s2s_runtime.vocabulary import factors
 else:  # what a manifest may have
     calibrations, provenance = LazyModule("bundle.calibration"), LazyModule("bundle.provenance")
-    further_outputs = LazyModule("bundle.further_outputs")
+    factors, further_outputs = LazyModule("vocabulary.factors"), LazyModule("bundle.further_outputs")
 
 __all__ = [
     "Feedback",
@@ -219,6 +221,17 @@ class Manifest:
     def input_vocabulary(self) -> Vocabulary | None:
         """The vocabulary of what callers give: the source's, or the target's where they give its beginning."""
         return self.target_vocabulary if self.kind == "decoder-only" else self.source_vocabulary
+
+    @property
+    def factor_names(self) -> tuple[str, ...]:
+        """The names of those of `source.others` that a text says, as the factors of its symbols."""
+        return () if self.source_vocabulary is None else self.source_vocabulary.factor_names
+
+    @property
+    def given_names(self) -> tuple[str, ...]:
+        """The names of the sources that callers give beside each other, where texts say the factors."""
+        factors = self.factor_names
+        return tuple(name for name in self.source.names if name not in factors) if factors else self.source.names
 
     def to_dict(self) -> dict[str, object]:
         """Return the content of `manifest.json`."""
@@ -339,8 +352,9 @@ def _read_vocabulary(fields: Fields, name: str, problems: list[str]) -> Vocabula
     data = fields.raw(name, None)
     if data is None:
         return None
+    has_factors = name == "source" and isinstance(data, Mapping) and data.get("factors") is not None
     try:
-        return Vocabulary.from_dict(data, f"vocabulary.{name}")
+        return (factors.FactoredVocabulary if has_factors else Vocabulary).from_dict(data, f"vocabulary.{name}")
     except VocabularyError as error:
         problems.append(str(error))
         return None

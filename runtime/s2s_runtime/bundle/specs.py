@@ -230,6 +230,12 @@ class TargetSpec:
     blank_id: int | None = None
     name: str | None = None
 
+    @property
+    def never(self) -> frozenset[int]:
+        """The ids that are never written, unless an option says so."""
+        special = (self.start_id, self.padding_id, self.unknown_id)
+        return frozenset(token for token in special if token is not None and token not in self.end_ids)
+
     def to_dict(self) -> dict[str, object]:
         """Return this part as it stands in the manifest."""
         made: dict[str, object] = {

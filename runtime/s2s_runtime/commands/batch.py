@@ -5,11 +5,15 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+from typing import TYPE_CHECKING
 
 from s2s_runtime.commands.command_options import Given, takes
 from s2s_runtime.console.app import command, make_app, typer
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.ray.options import DECODING, BatchOptions
+
+if TYPE_CHECKING:
+    from s2s_runtime.ray.batch import BatchReport
 
 app = make_app()
 
@@ -46,11 +50,20 @@ def batch(given: Given) -> None:
     if settings.as_json:
         typer.echo(json.dumps(report.to_dict()))
         return
+    typer.echo(in_words(report))
+    typer.echo(f"{_counted(report.files, 'file')} in {settings.output}")
+
+
+def in_words(report: BatchReport) -> str:
+    """Return what was done, in a line."""
     rate = f"; {report.seconds:.1f} s, {report.rows / report.seconds:,.0f}/s" if report.rows else ""
     there = f", {report.skipped:,} were there" if report.skipped else ""
     unread = f", {report.errors:,} of them couldn't be read" if report.errors else ""
-    typer.echo(f"{report.rows:,} rows decoded{unread}{there}{rate}")
-    typer.echo(f"{report.files:,} files in {settings.output}")
+    return f"{_counted(report.rows, 'row')} decoded{unread}{there}{rate}"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def main() -> None:

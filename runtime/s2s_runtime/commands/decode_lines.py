@@ -169,11 +169,12 @@ def run(settings: Settings) -> None:
 
 def _load(settings: Settings) -> Model:
     model = load_together(settings.bundle, settings, workers=settings.workers)
-    source = model.manifest.source
-    if len(source.names) - len(source.known) > 1:
+    manifest, source = model.manifest, model.manifest.source
+    if len(manifest.given_names) - len(source.known) > 1:
+        read = " and ".join(map(repr, manifest.given_names))
         raise InputError(
-            f"{settings.bundle}: this bundle's model reads {' and '.join(map(repr, source.names))}, but a line holds "
-            "one text: decode from Python with s2s_runtime.load(...).generate({name: [...], ...})"
+            f"{settings.bundle}: this bundle's model reads {read}, but a line holds one text: "
+            "decode from Python with s2s_runtime.load(...).generate({name: [...], ...})"
         )
     names = " and ".join(map(repr, source.known))
     if source.known and settings.score:

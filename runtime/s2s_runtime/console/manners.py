@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import IO, TYPE_CHECKING, Annotated, Any, Final, NamedTuple, TypeVar
 
+from s2s_runtime.console.interrupts import INTERRUPTED, is_interrupt
 from s2s_runtime.errors import InputError, OptionError, S2SError
 
 if TYPE_CHECKING:
@@ -48,7 +49,6 @@ __all__ = [
     "with_manners",
 ]
 
-_INTERRUPTED: Final = 130  # 128 + SIGINT, as shells count
 _PACKAGES: Final = ("s2s_runtime", "s2s_training", "s2s_export")
 _PIPE_COLUMNS: Final = 140  # of tables where nobody says how wide the place is
 Run = TypeVar("Run", bound=Callable[..., Any])
@@ -179,12 +179,12 @@ def one_line_errors() -> Iterator[None]:
         _let_go(sys.stdout)
         raise typer.Exit(1) from None
     except BaseException as error:
-        if _is_interrupt(error):
+        if is_interrupt(error):
             if sys.stderr is not None and sys.stderr.isatty():
                 typer.echo(err=True)  # behind the ^C that the terminal shows
             advice = str(error) if isinstance(error, KeyboardInterrupt) else ""
             warn(f"error: interrupted; {advice or 'what was written stands'}")
-            raise typer.Exit(_INTERRUPTED) from None
+            raise typer.Exit(INTERRUPTED) from None
         if not isinstance(error, S2SError | OSError):
             raise
         if manners().verbose and not isinstance(error, UsageError):
@@ -216,20 +216,9 @@ def after_interrupt(advice: str) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        if not _is_interrupt(error):
+        if not is_interrupt(error):
             raise
         raise KeyboardInterrupt(advice) from None
-
-
-def _is_interrupt(error: BaseException | None) -> bool:
-    """Return whether Ctrl-C caused an error: pressed during an import, it may be raised as the module's own error."""
-    seen: set[int] = set()  # an error that is raised again from its own handler may lead back to itself
-    while error is not None and id(error) not in seen:
-        if isinstance(error, KeyboardInterrupt):
-            return True
-        seen.add(id(error))
-        error = error.__cause__ if error.__suppress_context__ else error.__context__
-    return False
 
 
 def warn(message: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from s2s_runtime.bundle.manifest import Manifest
-from s2s_runtime.declared_options.checks import is_integer
+from s2s_runtime.declared_options.checks import has_items, is_integer
 from s2s_runtime.errors import OptionError
 from s2s_runtime.options import Phrase, Token
 from s2s_runtime.spelling import shown
@@ -17,11 +17,7 @@ def token_ids(name: str, tokens: Iterable[Token], manifest: Manifest) -> list[in
     Raises:
         OptionError: names the option and the token that the bundle doesn't know.
     """
-    if (
-        isinstance(tokens, str | bytes | bytearray | memoryview)
-        or not isinstance(tokens, Iterable)
-        or getattr(tokens, "ndim", 1) == 0
-    ):
+    if isinstance(tokens, str | bytes | bytearray | memoryview) or not has_items(tokens):
         raise OptionError(f"{name}: expected a list of tokens, got {shown(tokens)}")
     vocabulary, size = manifest.target_vocabulary, manifest.target.size
     ids = []

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from s2s_runtime.array_types import Floats, Ints
-from s2s_runtime.constraints.automaton import Automaton, Places
 from s2s_runtime.errors import OptionError
 from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.options import AllowedNext
@@ -19,6 +18,7 @@ from s2s_runtime.spelling import shown
 
 if TYPE_CHECKING:
     from s2s_runtime.constraints import allowed_sequences, phrase_weights, required_phrases
+    from s2s_runtime.constraints.automaton import Automaton, Places
 else:
     allowed_sequences = LazyModule("constraints.allowed_sequences")
     phrase_weights = LazyModule("constraints.phrase_weights")

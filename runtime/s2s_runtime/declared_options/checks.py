@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from numbers import Integral, Real
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, TypeGuard, get_args, get_origin
 
 from s2s_runtime.declared_options.declared import DeclaredOption, changed, declared, differs, type_name
 from s2s_runtime.spelling import shown
@@ -66,6 +66,11 @@ def is_integer(value: object) -> bool:
 def is_number(value: object) -> bool:
     """Return whether a value is a finite number; numpy's numbers may be, truth values aren't."""
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def has_items(value: object) -> TypeGuard[Iterable[Any]]:
+    """Return whether there is anything to go through in a value; in an array without an axis there isn't."""
+    return isinstance(value, Iterable) and getattr(value, "ndim", 1) != 0
 
 
 def is_list(value: object) -> bool:

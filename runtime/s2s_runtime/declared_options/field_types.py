@@ -48,7 +48,7 @@ def _test(hint: Any) -> tuple[str, Callable[[Any], bool]]:
         choices = get_args(hint)
         return " or ".join(map(repr, choices)), lambda value: isinstance(value, str) and value in choices
     if get_origin(hint) is tuple:
-        words, test = _TESTS[get_args(hint)[0]]
+        words, test = _test(get_args(hint)[0])
         return f"a list of items that are {words}", lambda value: is_list(value) and all(map(test, value))
     if hint in _TESTS:
         return _TESTS[hint]

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.decoding.request import Request
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from s2s_runtime.language_models import prompts
     from s2s_runtime.one_pass import plain_pass
     from s2s_runtime.one_pass import search as position_search
+    from s2s_runtime.one_pass.pass_model import OnePassModel
     from s2s_runtime.search import cancellation, forced
     from s2s_runtime.several_outputs import search as output_search
     from s2s_runtime.varied_beams import union_search
@@ -98,7 +99,7 @@ class Decoding:
         elif manifest.kind != "one-pass":  # there, one graph gives all positions whichever engine is asked for
             check_engine(self.model, self.plan, options)
         elif plain_pass.is_plain(manifest, options):
-            self._plain = plain_pass.PlainPass(manifest, self.model, self.plan, options)
+            self._plain = plain_pass.PlainPass(manifest, cast("OnePassModel", self.model), self.plan, options)
 
     def decode(self, inputs: Inputs, prefixes: Sequence[Prefix | None] | None, first: int = 0) -> Results:
         """Decode a list of sources; see `read`."""

@@ -24,10 +24,12 @@ from s2s_runtime.search.scoring import LengthPenalty
 if TYPE_CHECKING:
     from s2s_runtime.confidence import confidences
     from s2s_runtime.decoding import min_bayes_risk, predict_values
+    from s2s_runtime.inputs import factored_rows
     from s2s_runtime.one_pass import plain_results
     from s2s_runtime.one_pass.plain_pass import BestSymbols, Rows
 else:  # where they are asked for
     confidences, min_bayes_risk = LazyModule("confidence.confidences"), LazyModule("decoding.min_bayes_risk")
+    factored_rows = LazyModule("inputs.factored_rows")
     plain_results, predict_values = LazyModule("one_pass.plain_results"), LazyModule("decoding.predict_values")
 
 
@@ -222,6 +224,8 @@ class ResultBuilder:
         vocabulary = self.manifest.source_vocabulary
         if vocabulary is None:
             return source_tokens
+        if vocabulary.factor_names:
+            unknown = factored_rows.factored(vocabulary).own(unknown)
         positions = [i for i, token in enumerate(source_tokens) if token == vocabulary.unknown]
         if len(positions) != len(unknown):  # left out, or the text holds the unknown symbol itself
             return source_tokens

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.ctc.options import check_ctc_options
 from s2s_runtime.ctc.search import score_frames
 from s2s_runtime.declared_options import taken_by
-from s2s_runtime.declared_options.checks import is_integer
+from s2s_runtime.declared_options.checks import has_items, is_integer
 from s2s_runtime.decoding.run_failures import failures_of
 from s2s_runtime.decoding.workers import Workers, allow_sharing
 from s2s_runtime.errors import InputError, OptionError, UnknownSymbolError
@@ -161,7 +161,7 @@ def _target_at(index: int, target: Target, manifest: Manifest, add_end: bool) ->
 
 
 def _checked_ids(target: Sequence[int], name: str) -> list[int]:
-    given = list(target) if isinstance(target, Iterable) else None
+    given = list(target) if has_items(target) else None
     if given is None or not all(map(is_integer, given)):
         raise InputError(f"{name}: expected a text or a list of ids, got {shown(target)}")
     return [int(token) for token in given]

@@ -34,14 +34,14 @@ def generate_windows(
     """Return an iterator over results in order that reads a bounded number of inputs ahead; see `Model.generate_iter`.
 
     Raises:
-        OptionError: `read_ahead` is out of range, or prefixes were given as an option. It is raised at once, not when
-            the iterator is used.
-        InputError: what was given has no rows; at once too.
+        OptionError: `read_ahead` is out of range, or a list of prefixes was given as an option. It is raised at once,
+            not when the iterator is used.
+        InputError: what was given, or its prefixes, has no rows; at once too.
     """
     check_read_ahead(read_ahead)
     refuse_unlisted(inputs, "inputs")
-    if prefixes is not None and not isinstance(prefixes, Iterable):
-        raise OptionError(f"prefixes: expected tokens for each source, or None, got {shown(prefixes)}")
+    if prefixes is not None:
+        refuse_unlisted(prefixes, "prefixes")
     refuse_prefix(decoding)
     return _windows(decoding, iter(inputs), None if prefixes is None else iter(prefixes), read_ahead)
 

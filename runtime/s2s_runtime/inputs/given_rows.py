@@ -6,11 +6,12 @@ Known by what they can do, not by their types: nothing of pandas, polars or Arro
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Mapping, Set
 from typing import Any, Final
 
 import numpy as np
 
+from s2s_runtime.declared_options.checks import has_items
 from s2s_runtime.errors import InputError
 from s2s_runtime.spelling import shown
 
@@ -63,7 +64,7 @@ def refuse_unlisted(given: object, label: str) -> None:
         raise InputError(f"{label}: expected a list, got a {_type(given)}, which has no order; give sorted(...)")
     if isinstance(given, Mapping):
         raise InputError(f"{label}: expected a list, got a mapping of {len(given)} names; give the rows of one of them")
-    if not isinstance(given, Iterable) or getattr(given, "ndim", 1) == 0:
+    if not has_items(given):
         raise InputError(f"{label}: expected a list, an array or a column, got {_short(given)}")
 
 

@@ -18,9 +18,9 @@ from s2s_runtime.vocabulary.padding import PaddingPolicy
 from s2s_runtime.vocabulary.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
-    from s2s_runtime.inputs import long_rows
+    from s2s_runtime.inputs import factored_rows, long_rows
 else:
-    long_rows = LazyModule("inputs.long_rows")
+    factored_rows, long_rows = LazyModule("inputs.factored_rows"), LazyModule("inputs.long_rows")
 
 Source = NDArray[Any]  # int64 (time,), float32 (time, features), or float32 of any shape for a vector
 
@@ -30,12 +30,14 @@ _RANKS = {"values": (3,), "one-hot": (2, 3), "ids": (2,)}
 class Part(NamedTuple):
     """A row, or the part of a row that was too long: its array, its symbols that the vocabulary lacks, and its joint.
 
-    The joint is what stands between the text before and this one's, where they are joined.
+    The joint is what stands between the text before and this one's, where they are joined. Where texts say more than
+    what the first input reads, `beside` has that.
     """
 
     array: Source
     missing: list[str]
     joint: str = ""
+    beside: tuple[Source, ...] = ()
 
 
 class ReadRow(NamedTuple):
@@ -91,7 +93,7 @@ class RowReader(NamedTuple):
     def of(cls, manifest: Manifest, limit: LengthLimit) -> list[RowReader]:
         """Return a reader for each input of a bundle, in order; the limit is that of the first."""
         source = manifest.source
-        several = len(source.names) - len(source.known) > 1
+        several = len(manifest.given_names) - len(source.known) > 1
         labels = [f"inputs[{name!r}]" if several else "inputs" for name in source.names[:1]]
         labels += [f"{'known' if other.known else 'inputs'}[{other.name!r}]" for other in source.others]
         vectors = [tensor.shape[1:] for tensor in source.inputs]
@@ -110,6 +112,8 @@ class RowReader(NamedTuple):
         if self.kind == "vector":
             return f"a float array (sentences, {', '.join(map(str, self.shape))})"
         texts = "" if self.vocabulary is None else "texts, or "
+        if self.vocabulary is not None and self.vocabulary.factor_names:
+            texts = f"texts of words as {factored_rows.factored(self.vocabulary).form!r}, or "
         one_hot = f", or one-hot arrays (sentences, time, {self.size})" if self.kind == "one-hot" else ""
         return f"{texts}ids: lists, or an integer array (sentences, time){one_hot}"
 
@@ -147,18 +151,17 @@ class RowReader(NamedTuple):
             InputError: wrong type, shape or range; too long; padding where it can't be masked.
             UnknownSymbolError: a text holds a symbol that the vocabulary doesn't.
         """
-        missing: list[str] = []
         try:
             item = row_in(item)
         except InputError as error:
             raise self._wrong(index, f"expected {self.expected}, {error}") from error
-        if isinstance(item, str):
-            array, missing = self._read_text(index, item, policy)
-        else:
-            array = self._read_numbers(index, item)
+        whole = (
+            self._read_text(index, item, policy) if isinstance(item, str) else Part(self._read_numbers(index, item), [])
+        )
+        array = whole.array
         longest = self.limit.within(self.padding.length)
         if self.kind == "vector" or longest is None or len(array) <= longest:
-            return ReadRow([Part(array, missing)])
+            return ReadRow([whole])
         parts = [] if self.limit.policy == "error" else self._parts(item, array, longest, policy)
         if not parts:
             raise self._too_long(index, len(array))
@@ -190,12 +193,17 @@ class RowReader(NamedTuple):
         room = longest - len(vocabulary.wrap([]))
         if room < 1:
             return []
-        symbols, ids = vocabulary.symbol_ids(item)
+        units = factored_rows.factored(vocabulary).units(item) if vocabulary.factor_names else None
+        symbols, ids = vocabulary.symbol_ids(item) if units is None else (units.symbols, units.ids)
         split = self.limit.policy == "split"
         cuts = long_rows.cut_up(symbols, vocabulary.unit, room) if split else [long_rows.Cut(0, room, "")]
         cuts = cuts or [long_rows.Cut(0, 0, "")]  # nothing but white space
         parts = []
         for first, stop, joint in cuts:
+            if units is not None:
+                array, missing, beside = factored_rows.read_units(vocabulary, units.part(first, stop), policy, item)
+                parts.append(Part(array, missing, joint, beside))
+                continue
             own, missing = vocabulary.resolve(symbols[first:stop], ids[first:stop], policy, item)
             parts.append(Part(np.array(vocabulary.wrap(own) if own else [], np.int64), missing, joint))
         return parts
@@ -226,7 +234,7 @@ class RowReader(NamedTuple):
             raise self._wrong(index, f"expected ids from {lowest} to {self.size - 1}, got {wrong}")
         return self._strip_padding(index, ids)
 
-    def _read_text(self, index: int, text: str, policy: UnknownPolicy | None) -> tuple[Ints, list[str]]:
+    def _read_text(self, index: int, text: str, policy: UnknownPolicy | None) -> Part:
         """Return the ids of a text, and those of its symbols that the vocabulary lacks."""
         if self.vocabulary is None:
             raise self._wrong(
@@ -235,12 +243,23 @@ class RowReader(NamedTuple):
                 f"{'' if self.label == 'inputs' else ' for it'}; got {shown(text)}",
             )
         try:
+            if self.vocabulary.factor_names:
+                return self._read_factored(index, text, policy)
             ids, missing = self.vocabulary.look_up(text, policy)
         except UnknownSymbolError as error:
             error.place = index
             raise
         wrapped = np.array(self.vocabulary.wrap(ids) if ids else [], np.int64)  # without symbols: an empty source
-        return self._strip_padding(index, wrapped), missing
+        return Part(self._strip_padding(index, wrapped), missing)
+
+    def _read_factored(self, index: int, text: str, policy: UnknownPolicy | None) -> Part:
+        """Return the ids of a text and of its factors."""
+        try:
+            ids, missing, beside = factored_rows.read_text(self.vocabulary, text, policy)
+        except InputError as error:
+            raise self._wrong(index, str(error)) from error
+        array = self._strip_padding(index, ids)
+        return Part(array, missing, "", tuple(factor[: len(array)] for factor in beside))
 
     def _read_values(self, index: int, array: NDArray[Any], shape: tuple[int | None, ...]) -> NDArray[np.float32]:
         if array.shape != shape or array.dtype.kind not in "fiu":

@@ -14,10 +14,14 @@ from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.errors import InputError, S2SError, UnknownSymbolError
 from s2s_runtime.inputs.given_rows import row_in, rows_in
 from s2s_runtime.inputs.row_reader import LengthLimit, Part, ReadRow, RowReader, Source
+from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.options.types import UnknownPolicy
 
 if TYPE_CHECKING:
+    from s2s_runtime.inputs import factored_rows
     from s2s_runtime.inputs.looked_up import LookedUp
+else:
+    factored_rows = LazyModule("inputs.factored_rows")
 
 __all__ = ["Inputs", "Known", "Row", "Rows", "Source", "Sources", "read_sources", "with_known"]
 
@@ -113,7 +117,8 @@ def read_sources(
         inputs: texts, where the bundle has a source vocabulary; lists of ids of any lengths; an integer array
             (sentences, time); for values, a float array (sentences, time, features) or a list of (time, features);
             for one-hot models also the one-hot arrays themselves, a row of zeros standing for id -1. For models that
-            read several sources a mapping from their names to such, or a mapping of names to rows for each sentence.
+            read several sources a mapping from their names to such, or a mapping of names to rows for each sentence;
+            factors stand in the texts, or beside ids under their names.
         manifest: of the bundle.
         policy: what becomes of symbols that the vocabulary lacks; None = the vocabulary's own way.
         first: how many inputs came before these, for messages.
@@ -127,39 +132,46 @@ def read_sources(
         UnknownSymbolError: a text holds a symbol that the vocabulary doesn't.
     """
     readers = RowReader.of(manifest, LengthLimit()) if readers is None else readers
-    columns = _columns(inputs, manifest.source.names)
+    names, has_factors = manifest.source.names, bool(manifest.factor_names)
+    if has_factors:
+        inputs, names = factored_rows.given_columns(inputs, manifest)
+        readers = [reader for reader, name in zip(readers, manifest.source.names, strict=True) if name in names]
+    columns = _columns(inputs, names)
     for reader, column in zip(readers, columns, strict=True):
         reader.check_rank(column)
-    whole = readers[0].read_whole(columns[0]) if len(readers) == 1 else None
+    whole = readers[0].read_whole(columns[0]) if len(readers) == 1 and not has_factors else None
     if whole is not None:
         return Sources(whole, {}, [()] * len(whole), [None] * len(whole))
     sources = Sources([], {}, [], [])
-    nothing = ReadRow([Part(_NOTHING, [])]), tuple(_NOTHING for _ in readers[1:])
+    nothing = ReadRow([Part(_NOTHING, [], "", tuple(_NOTHING for _ in manifest.source.others))])
     for i, row in enumerate(zip(*columns, strict=True)):
         if lexicon is not None and (outputs := lexicon.outputs(row[0])):
             sources.listed[i] = outputs
             if lexicon.replaces:
-                _add(sources, *nothing)
+                _add(sources, nothing)
                 continue
         try:
             read = readers[0].read(first + i, row[0], policy)
-            others = zip(readers[1:], row[1:], strict=True)
-            arrays = [reader.read(first + i, item, policy).parts[0].array for reader, item in others]
-            beside = _beside(first + i, row_in(row[0]), read, arrays, manifest) if arrays else ()
+            others = {
+                name: reader.read(first + i, item, policy).parts[0].array
+                for name, reader, item in zip(names[1:], readers[1:], row[1:], strict=True)
+            }
+            if others or has_factors:
+                read = _with_others(first + i, row_in(row[0]), read, others, manifest)
         except (InputError, UnknownSymbolError) as error:
             if errors is None:
                 raise
             errors[i] = error
-            read, beside = nothing
-        _add(sources, read, beside)
+            read = nothing
+        _add(sources, read)
     return sources
 
 
-def _add(sources: Sources, read: ReadRow, beside: tuple[Source, ...]) -> None:
+def _add(sources: Sources, read: ReadRow) -> None:
     """Add the parts of a row to the sources that are being read."""
     if read.left_out:
         sources.left_out[len(sources)] = read.left_out
-    for number, (array, missing, joint) in enumerate(read.parts):
+    for number, (array, missing, joint, beside) in enumerate(read.parts):
         if missing:
             sources.unknown[len(sources)] = missing
         sources.arrays.append(array)
@@ -202,14 +214,28 @@ def _quoted(names: Sequence[str]) -> str:
     return " and ".join(map(repr, names)) or "no names"
 
 
-def _beside(index: int, row: Any, read: ReadRow, others: list[Source], manifest: Manifest) -> tuple[Source, ...]:
+def _with_others(index: int, row: Any, read: ReadRow, others: Mapping[str, Source], manifest: Manifest) -> ReadRow:
+    """Return a row with what the encoder reads beside it: the others, given by name, and what its text says."""
+    parts = []
+    for part in read.parts:
+        beside: Sequence[Source] = tuple(others.values())
+        if manifest.factor_names:
+            beside = factored_rows.beside_units(index, part.beside, others, manifest)
+        own = _beside(index, row, part.array, beside, manifest, left_out=read.left_out)
+        parts.append(part._replace(beside=own))
+    return ReadRow(parts, read.left_out)
+
+
+def _beside(
+    index: int, row: Any, array: Source, others: Sequence[Source], manifest: Manifest, *, left_out: int
+) -> tuple[Source, ...]:
     """Return the other inputs of a sentence; those that go with the first step by step are made as long as it is."""
-    array, specs = read.parts[0].array, manifest.source.others
+    specs = manifest.source.others
     if not len(array):  # an empty sentence isn't decoded, whatever stands beside it
         return tuple(others)
     # What the first input says is padding is padding beside it too, whatever stands there.
     padded = None if isinstance(row, str) or not manifest.padding.masked else len(row)
-    longer = {padded, len(array) + read.left_out} if read.left_out else {padded}
+    longer = {padded, len(array) + left_out} if left_out else {padded}
     cut = [
         other[: len(array)] if spec.aligned and len(other) in longer else other
         for spec, other in zip(specs, others, strict=True)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
 
 from s2s_runtime.declared_options.checks import is_integer
+from s2s_runtime.lazy_modules import logger_of
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 _SEARCHED: Final = ("stochastic_beams", "beam_groups", "language_model")  # for which a beam is searched all the same
 
 

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from s2s_runtime.array_types import Floats
+from s2s_runtime.array_types import Floats, Ints
 from s2s_runtime.errors import InputError
 from s2s_runtime.search.step_model import StepOutput
 
 RunGraph = Callable[..., Sequence[Floats]]
+Choose = Callable[..., Ints | None]
 TakeStep = Callable[[NDArray[np.generic], Sequence[NDArray[Any]]], list[NDArray[Any]]]
 
 
@@ -48,10 +49,19 @@ class OnePassModel:
         take_step: runs the graph of its step on a reading and the states; returns the output and the next states. None
             where the model isn't causal.
         place: which of the outputs is decoded; the others count as further ones where it is the first.
+        choose: given the ids that are never chosen, and padded sources, returns the best symbols of the first output,
+            int64 (rows, positions), or None where it can't. None = it never can.
     """
 
-    def __init__(self, run: RunGraph, provider: str = "", take_step: TakeStep | None = None, place: int = 0) -> None:
-        self._run, self._place = run, place
+    def __init__(
+        self,
+        run: RunGraph,
+        provider: str = "",
+        take_step: TakeStep | None = None,
+        place: int = 0,
+        choose: Choose | None = None,
+    ) -> None:
+        self._run, self._place, self._choose = run, place, choose
         self.take_step = take_step
         self.provider = provider
         self.alone: Mapping[str, Any] | None = None
@@ -62,9 +72,22 @@ class OnePassModel:
         outputs = self._run(source, *others)
         return Positions(outputs[self._place], further=() if self._place else tuple(outputs[1:]))
 
+    def best(self, source: NDArray[np.generic], never: frozenset[int]) -> Ints | None:
+        """Return the best symbol of each position, int64 (rows, positions), where the pass itself chooses it.
+
+        Args:
+            source: padded, as for `encode`.
+            never: ids that aren't chosen.
+
+        Returns:
+            None where the pass doesn't choose, or chooses among others: then `encode` tells.
+        """
+        return None if self._choose is None else self._choose(never, source)
+
     def of_output(self, place: int) -> OnePassModel:
         """Return a model that decodes another output of the same pass; the step of a causal one is the first's."""
-        return OnePassModel(self._run, self.provider, None if place else self.take_step, place)
+        own = (None, place) if place else (self.take_step, 0, self._choose)
+        return OnePassModel(self._run, self.provider, *own)
 
     def step(self, states: Positions, tokens: NDArray[np.int64], *, attention: bool = False) -> StepOutput:
         """Return the outputs of the next position; see `StepModel.step`. No token is fed back."""

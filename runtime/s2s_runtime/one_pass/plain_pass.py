@@ -17,10 +17,10 @@ from s2s_runtime.array_types import Ints
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.declared_options import given_values
 from s2s_runtime.inputs.memory_bound import most_tokens
+from s2s_runtime.one_pass.pass_model import OnePassModel
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.results import FinishReason
 from s2s_runtime.search.plan import SearchPlan
-from s2s_runtime.search.step_model import StepModel
 from s2s_runtime.vocabulary.known_ids import known_ids
 
 _PLAIN: Final = frozenset(
@@ -66,11 +66,12 @@ class PlainPass:
         options: plain ones, see `is_plain`.
     """
 
-    def __init__(self, manifest: Manifest, model: StepModel[Any], plan: SearchPlan, options: DecodingOptions) -> None:
+    def __init__(self, manifest: Manifest, model: OnePassModel, plan: SearchPlan, options: DecodingOptions) -> None:
         padding, vocabulary = manifest.padding, manifest.source_vocabulary
         self._model = model
         self._is_end = plan.is_end if plan.ends else None
-        self._never = plan.rules.always if len(plan.rules.banned) else None
+        self._never = frozenset(plan.rules.banned.tolist())
+        self._always = plan.rules.always if self._never else None
         self._shows_end = options.return_end_token
         self._size = manifest.source.size
         self._masked, self._length = padding.masked, padding.length
@@ -170,8 +171,10 @@ class PlainPass:
         return BestSymbols(found, reasons, texts if whole else None)
 
     def _best(self, rows: Rows) -> BestSymbols:
-        outputs = self._model.encode(rows.ids).outputs
-        tokens = (outputs if self._never is None else outputs + self._never).argmax(axis=2)
+        tokens = self._model.best(rows.ids, self._never)
+        if tokens is None:
+            outputs = self._model.encode(rows.ids).outputs
+            tokens = (outputs if self._always is None else outputs + self._always).argmax(axis=2)
         count, positions = tokens.shape
         limit = min(self._most, positions)
         lengths = rows.lengths if self._follows_source else None

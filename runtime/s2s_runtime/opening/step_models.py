@@ -63,7 +63,7 @@ def _one_pass_model(
 ) -> pass_model.OnePassModel:
     graph = whole_graph.WholeGraph(manifest, sessions, alone, rows)
     step = whole_graph.StepGraph(manifest, sessions) if "step" in manifest.graphs else None
-    made = pass_model.OnePassModel(graph, graph.provider, step)
+    made = pass_model.OnePassModel(graph, graph.provider, step, choose=graph.best)
     made.alone = alone
     return made
 
@@ -98,7 +98,8 @@ def open_step_model(
         graph = files.read(manifest.graphs["model"].file) if known else b""
         rows = rows_for_one_pass(graph, settings, ready)
         alone = BundleSessions(files, manifest, replace(settings, intra_op_threads=1), {}) if rows else None
-        return _one_pass_model(manifest, BundleSessions(files, manifest, settings, ready), alone, rows)
+        sessions = BundleSessions(files, manifest, replace(settings, stays_awake=True), ready)
+        return _one_pass_model(manifest, sessions, alone, rows)
     stepping = settings_like(ready["decoder"]) if "decoder" in ready else settings
     device = stepping.device
     if settings.providers is None:

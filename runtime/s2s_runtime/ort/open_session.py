@@ -19,7 +19,8 @@ else:  # hardly any model needs it
     private_copy = LazyModule("ort.private_copy")
 
 _WEIGHTS_OF_8_BITS: Final = (1, 22)  # the first onnxruntime that multiplies by them
-_SPIN_MICROSECONDS: Final = "10"
+_BOUNDED_SPINNING: Final = (1, 26)  # the first onnxruntime that is told how long threads wait; others wait much longer
+_WITHIN_RUNS, _BETWEEN_RUNS = "10", "100"  # microseconds
 _ERRORS, _FATAL = 3, 4  # what onnxruntime logs to stderr at least
 
 
@@ -103,7 +104,7 @@ def _start(ort: ModuleType, graph: bytes | str, settings: SessionSettings, sessi
             ) from error
         if settings.requested != (CPU,) and isinstance(error, state.EPFail | state.RuntimeException):
             raise ProviderError(f"providers: {', '.join(settings.requested)}: {_first_line(error)}") from error
-        if "MatMulNBits" in str(error) and tuple(map(int, ort.__version__.split(".")[:2])) < _WEIGHTS_OF_8_BITS:
+        if "MatMulNBits" in str(error) and _version(ort) < _WEIGHTS_OF_8_BITS:
             raise BundleError(
                 f"{name}: weights of 8 bits need onnxruntime {'.'.join(map(str, _WEIGHTS_OF_8_BITS))} or newer, got "
                 f"{ort.__version__}; a bundle of s2s-export --quantize int8 runs on older ones too"
@@ -166,12 +167,20 @@ def _session_options(ort: ModuleType, settings: SessionSettings) -> Any:
             raise OptionError(f"shared_threads: needs onnxruntime 1.23 or newer, got {ort.__version__}")
         options.use_per_session_threads = False
         return options
-    options.add_session_config_entry("session.force_spinning_stop", "1")
+    waits_on = settings.stays_awake and settings.spinning is None and _version(ort) >= _BOUNDED_SPINNING
+    if not waits_on:
+        options.add_session_config_entry("session.force_spinning_stop", "1")
     for pool in ("intra_op", "inter_op"):
         options.add_session_config_entry(f"session.{pool}.allow_spinning", "0" if settings.spinning is False else "1")
         if settings.spinning is None:
-            options.add_session_config_entry(f"session.{pool}.spin_duration_us", _SPIN_MICROSECONDS)
+            duration = _BETWEEN_RUNS if waits_on else _WITHIN_RUNS
+            options.add_session_config_entry(f"session.{pool}.spin_duration_us", duration)
     return options
+
+
+def _version(ort: ModuleType) -> tuple[int, ...]:
+    """Return the first two numbers of onnxruntime's version."""
+    return tuple(map(int, ort.__version__.split(".")[:2]))
 
 
 def _as_text(options: ProviderOptions) -> dict[str, str]:

@@ -11,6 +11,10 @@ measured on two cores of an AMD EPYC with 1 MiB of second-level cache each (`s2s
 | LSTM of 512 units, 1,090,000 | 0.63 | 0.68 | 0.64 | 0.62 | 0.63 | 0.62 |
 | GRU of 256 units, 8,000 words, 2,200,000 | 0.64 | 0.65 | 0.62 | 0.61 | 0.91 | 0.60 |
 
+What two threads give a short step changes with what else uses the cores and their caches. For a sentence alone and an
+LSTM of 256 units, whole calls on the same two cores took 0.82 of one thread's time in some minutes and 1.1 in others,
+nothing else running that the machine could see, and up to 1.6 where something was. One thread's time stayed as it was.
+
 Products of 8 bits are over that soon, and what is left are short operators, with which two threads gain nothing:
 
 | rows of states, int8 | 1 | 4 | 8 | 16 | 32 | 48 | 256 |

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import unicodedata
 from collections.abc import Iterable, Set
 from functools import cache
@@ -11,7 +10,9 @@ from matplotlib import font_manager, rcParams
 from matplotlib.font_manager import FontEntry
 from matplotlib.ft2font import FT2Font
 
-_LOG = logging.getLogger(__name__)
+from s2s_runtime.lazy_modules import logger_of
+
+_LOG = logger_of(__name__)
 _PLAIN_NAMES = ("DejaVu Sans", "Noto Sans")  # between equals: those that look like the default one
 _WITHOUT_SHAPES = ("last resort", "lastresort", "blank")  # they claim every symbol and draw boxes, or nothing
 

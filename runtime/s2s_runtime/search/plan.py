@@ -212,7 +212,7 @@ def _lacking_in_source(options: DecodingOptions, manifest: Manifest) -> list[str
             )
             if asked
         ]
-    if options.on_long == "split" and manifest.source.others:
+    if options.on_long == "split" and len(manifest.given_names) > 1:
         problems.append("on_long: 'split' needs a model of one source; give 'truncate'")
     return problems
 

@@ -15,11 +15,12 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
+from s2s_runtime.lazy_modules import logger_of
 from s2s_runtime.serving.metrics import Metrics
 from s2s_runtime.serving.requests import NOTE, Endpoint, Note, Receive, Scope, Send, json_answer
 from s2s_runtime.serving.served_model import ServedModel
 
-logger = logging.getLogger("s2s_runtime.serving")
+logger = logger_of("s2s_runtime.serving")
 
 _OPEN: Final = ("/v2/health/live", "/v2/health/ready", "/docs", "/openapi.json")  # without a key
 _UNFIT: Final = 400  # statuses from here on are logged as warnings

@@ -54,15 +54,16 @@ class InferRequest:
 
 
 def input_specs(manifest: Manifest) -> list[dict[str, object]]:
-    """Return name, datatype and shape of each input, -1 where it is free."""
+    """Return name, datatype and shape of each input, -1 where it is free; factors are said by texts."""
     source = manifest.source
-    kinds = [(source.kind, source.size, source.step), *((o.kind, o.size, o.step) for o in source.others)]
+    others = [other for other in source.others if other.name in manifest.given_names]
+    kinds = [(source.kind, source.size, source.step), *((o.kind, o.size, o.step) for o in others)]
     specs: list[dict[str, object]] = []
     for place, (kind, size, step) in enumerate(kinds):
         has_text = place == 0 and manifest.input_vocabulary is not None
         own = "text" if has_text else "values" if kind == "values" else "ids"
         shape = {"values": [-1, -1, *(step or (size,))], "vector": [-1, size]}.get(kind, [-1, -1])
-        name = source.names[place] if source.others else own
+        name = manifest.given_names[place] if others else own
         specs.append(
             {"name": name, "datatype": BYTES if has_text else _KINDS[kind], "shape": [-1] if has_text else shape}
         )

@@ -9,9 +9,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from s2s_runtime.lazy_modules import logger_of
 from s2s_runtime.serving.options import LogFormat
 
-LOGGER = logging.getLogger("s2s_runtime.serving")
+LOGGER = logger_of("s2s_runtime.serving")
 _SHOWN = (LOGGER, logging.getLogger("uvicorn.error"))
 
 

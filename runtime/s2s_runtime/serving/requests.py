@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import zlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,10 +13,12 @@ from typing import Any, Final
 
 import orjson
 
-from s2s_runtime.errors import InputError, OptionError, QueueFullError, S2SError, UnknownSymbolError
+from s2s_runtime.batch_decoder import QueueFullError
+from s2s_runtime.errors import InputError, OptionError, S2SError, UnknownSymbolError
+from s2s_runtime.lazy_modules import logger_of
 from s2s_runtime.serving.options import ServingOptions
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,12 +11,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from s2s_runtime.array_types import Floats
+from s2s_runtime.batch_decoder import QueueFullError
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.bundle.manifest_file import read_manifest
 from s2s_runtime.bundle.storage import MANIFEST
 from s2s_runtime.decoding.workers import unasked_workers
-from s2s_runtime.errors import InputError, QueueFullError, S2SError, naming
+from s2s_runtime.errors import InputError, S2SError, naming
 from s2s_runtime.files.json_fields import digest
+from s2s_runtime.lazy_modules import logger_of
 from s2s_runtime.loading import load
 from s2s_runtime.model import Model
 from s2s_runtime.ort.onnx_model import OnnxStepModel
@@ -29,7 +30,7 @@ from s2s_runtime.serving.metrics import Metrics
 from s2s_runtime.serving.options import ServingOptions
 from s2s_runtime.serving.request_options import ChosenOptions, OptionReader
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 _VERSION_DIGITS: Final = 12
 Defaults = Callable[[Manifest], Mapping[str, Any]]

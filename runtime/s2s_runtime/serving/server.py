@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import logging
 import resource
 import signal
 import socket
@@ -15,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from s2s_runtime.errors import MissingExtraError, S2SError
+from s2s_runtime.lazy_modules import logger_of
 
 try:
     import uvicorn
@@ -22,7 +22,7 @@ try:
 except ModuleNotFoundError as error:
     raise MissingExtraError("fastapi, orjson or uvicorn is not installed: pip install 's2s-runtime[serve]'") from error
 
-logger = logging.getLogger("s2s_runtime.serving")
+logger = logger_of("s2s_runtime.serving")
 
 _KEEP_ALIVE: Final = 75  # seconds that a connection may rest between requests: longer than proxies let it
 _HEAD: Final = 10.0  # seconds that the head of a request may take

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any, Final
 
-from s2s_runtime.errors import CancelledError, QueueFullError
+from s2s_runtime.batch_decoder import QueueFullError
+from s2s_runtime.errors import CancelledError
+from s2s_runtime.lazy_modules import logger_of
 from s2s_runtime.serving.metrics import Metrics
 from s2s_runtime.serving.requests import NOTE, Call, Send, json_bytes
 from s2s_runtime.serving.served_model import ServedModel
 
-logger = logging.getLogger(__name__)
+logger = logger_of(__name__)
 
 _HEADERS: Final = [
     (b"content-type", b"text/event-stream; charset=utf-8"),

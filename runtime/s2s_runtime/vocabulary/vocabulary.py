@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, Self, cast, get_args
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, Self, cast, get_args
 
 from s2s_runtime.declared_options.field_types import field_problems
 from s2s_runtime.errors import UnknownSymbolError, VocabularyError
@@ -55,6 +55,7 @@ class Vocabulary:
         VocabularyError: symbols empty or not distinct, or a named symbol not among them.
     """
 
+    factor_names: ClassVar[tuple[str, ...]] = ()  # the inputs that read what stands beside the symbols of a text
     unit: Unit
     symbols: tuple[str, ...]
     padding: str | None = None
@@ -321,11 +322,9 @@ class Vocabulary:
         if model is not None and not problems:
             fields = Fields(with_pieces(fields.to_dict(), PieceModel(model), where), where, problems)
             read_model(fields, folder)
-        symbols = fields.items("symbols")
+        symbols = fields.texts("symbols")
         for i, symbol in enumerate(symbols):
-            if not isinstance(symbol, str):
-                fields.problem(f"symbols[{i}]", f"expected a string, got {shown(symbol)}")
-            elif len(symbol) > 1 and symbol[0] == _BYTE_ORDER_MARK and model is None:
+            if len(symbol) > 1 and symbol[0] == _BYTE_ORDER_MARK and model is None:
                 fields.problem(f"symbols[{i}]", f"begins with a byte order mark: {shown(symbol)}; no text is cut so")
         values = {
             "unit": fields.choice("unit", tuple(_UNIT_NAMES)),
@@ -344,6 +343,6 @@ class Vocabulary:
         if problems:
             raise VocabularyError("; ".join(problems))
         try:
-            return cls(symbols=cast("tuple[str, ...]", tuple(symbols)), **values)  # type: ignore[arg-type]
+            return cls(symbols=symbols, **values)  # type: ignore[arg-type]
         except VocabularyError as error:
             raise VocabularyError(f"{where}: {error}") from error

@@ -22,6 +22,11 @@ without one. The two sides and the padding policy are copied into the bundle's m
         "word_rule": 2,                        for "word": which rule cuts and joins words, 1 or 2; default 1
         "model": "CrcB...",                    for "sentencepiece": what spm_train wrote as .model, in base64; or
         "model_file": "spm.model"              that file, beside vocab.json (what is written holds "model")
+        "factors": {                           sources only: what stands beside each word of a text, as in "cat|NOUN"
+          "separator": "|",                    what stands between a word and its factors; default "|"
+          "inputs": [{"name": "factor_1",      the model's input that reads the first factor of each symbol
+                      "symbols": ["<pad>", "<unk>", "DET", "NOUN"],     as above; so "padding" and "unknown"
+                      "padding": "<pad>", "unknown": "<unk>"}]}
       },
       "target": { ... the same fields ... },
       "padding": {
@@ -70,17 +75,24 @@ Padding policies:
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from s2s_runtime.declared_options.field_types import field_problems
 from s2s_runtime.errors import UnknownSymbolError, VocabularyError, raised_as
 from s2s_runtime.files.json_fields import Fields, read_json, write_json
+from s2s_runtime.lazy_modules import LazyModule
 from s2s_runtime.spelling import shown
 from s2s_runtime.vocabulary.padding import PaddingPolicy
 from s2s_runtime.vocabulary.vocabulary import Normalization, Unit, Vocabulary
 from s2s_runtime.vocabulary.words import WORD_PATTERN
+
+if TYPE_CHECKING:
+    from s2s_runtime.vocabulary import factors
+else:
+    factors = LazyModule("vocabulary.factors")
 
 __all__ = [
     "WORD_PATTERN",
@@ -119,6 +131,8 @@ class VocabularyFile:
             raise VocabularyError("; ".join(problems))
         if self.max_length is not None and self.max_length < 1:
             problems.append(f"max_length: expected at least 1 or null, got {self.max_length}")
+        if self.target is not None and self.target.factor_names:
+            problems.append("target.factors: expected none, as sources alone have them")
         if self.source is not None and (self.padding.id is not None and self.padding.id >= len(self.source)):
             problems.append(
                 f"padding.id: expected -1 to {len(self.source) - 1} (source.symbols), got {self.padding.id}"
@@ -197,7 +211,8 @@ def _side(fields: Fields, name: str, problems: list[str], folder: Path | None) -
     if data is None:
         return None
     try:
-        side = Vocabulary.from_dict(data, name, folder)
+        has_factors = name == "source" and isinstance(data, Mapping) and data.get("factors") is not None
+        side = (factors.FactoredVocabulary if has_factors else Vocabulary).from_dict(data, name, folder)
         side.check_model()
         return side
     except VocabularyError as error:

@@ -151,6 +151,9 @@ def test_fewer_bits_and_expected_outputs(
     scores = [following.advance(word).log_probabilities for word in ("the", "dog", "ran")]
     wanted = [bundle_scores(bundle, "the dog ran")[position] for position in range(3)]
     np.testing.assert_allclose(scores, wanted, atol=0.1)
+    ids, steps = np.random.default_rng(0).integers(1, reduced.manifest.source.size, (6, 5)), reduced.step_model
+    allowed = steps.encode(ids).outputs + reduced.prepare().plan.rules.always
+    np.testing.assert_array_equal(steps.best(ids, reduced.manifest.target.never), allowed.argmax(axis=2))
 
 
 def bundle_scores(bundle: Model, text: str) -> list[np.ndarray]:

@@ -57,9 +57,9 @@ def test_all_positions_are_kerass(build, tmp_path: Path) -> None:
     assert done.manifest.kind == "one-pass"
     assert list(done.manifest.graphs) == ["model"]
     written = onnx.load(tmp_path / "m.s2s" / "model.onnx")
-    (said,) = written.metadata_props
+    said = {each.key: each.value for each in written.metadata_props}
     kernels = sum(int(np.prod(each.shape)) for each in model.weights if each.name.endswith("kernel"))
-    assert (said.key, int(said.value)) == ("s2s.products", kernels)
+    assert said == {"s2s.products": str(kernels), "s2s.never": ""}
     kinds = {node.op_type for node in written.graph.node}
     assert not kinds & {"Less", "Not", "Where"}, "a look-up is one node"
     bundle = s2s_runtime.load(tmp_path / "m.s2s")
@@ -69,6 +69,30 @@ def test_all_positions_are_kerass(build, tmp_path: Path) -> None:
     assert [result.ids for result in results] == wanted.argmax(-1).tolist()
     scores = [result.hypotheses[0].token_scores for result in results]
     np.testing.assert_allclose(scores, np.log(wanted.max(-1)), atol=1e-5)
+
+
+def chosen(bundle: s2s_runtime.Model, *ids: list[int], **options: object) -> tuple[list[list[int]], bool]:
+    """What `generate` gives, and whether the graph chose it: then no logits are fetched."""
+    run, fetched = bundle.step_model._run, []
+    bundle.step_model._run = lambda *sources: fetched.append(1) or run(*sources)
+    results = bundle.generate(np.array(ids), **options)
+    bundle.step_model._run = run
+    return [result.ids for result in results], not fetched
+
+
+def test_the_graph_chooses_the_best_that_may_stand_there(tmp_path: Path) -> None:
+    """What is never written isn't chosen; where options say otherwise, logits are asked."""
+    model = tagger()
+    randomise(model)
+    export(model, tmp_path / "m.s2s", target={s: i for i, s in enumerate(["<pad>", *"abcdef"])}, verify_sources=4)
+    bundle, ids = s2s_runtime.load(tmp_path / "m.s2s"), np.random.default_rng(0).integers(1, SOURCE, (40, 5))
+    assert bundle.manifest.target.never == {0}
+    logits = bundle.step_model.encode(ids).outputs
+    assert set(logits.argmax(axis=2).ravel()) >= {0}, "the test needs a position where padding is the best"
+    best = (logits[:, :, 1:].argmax(axis=2) + 1).tolist()
+    assert chosen(bundle, *ids.tolist()) == (best, True)
+    others = np.delete(logits, 3, axis=2)[:, :, 1:].argmax(axis=2) + 1
+    assert chosen(bundle, *ids.tolist(), suppress_tokens=[3]) == ((others + (others >= 3)).tolist(), False)
 
 
 def test_a_tagger_gives_as_many_tags_as_words(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from s2s_export import ExportError, ExportOptions, export
 from s2s_export.exporter import take_apart
 from s2s_export.graphs.bundle_graphs import Graphs
 from s2s_export.reduce.int8 import quantized
+from s2s_export.report import to_dict
 
 pytestmark = pytest.mark.tensorflow
 
@@ -149,6 +150,8 @@ def test_two_tag_sets_and_a_step(tmp_path: Path) -> None:
     randomise(model)
     done = export(model, tmp_path / "m.s2s", verify_sources=2)
     assert list(done.manifest.graphs) == ["model", "step"]
+    told = to_dict(done)
+    assert [told["target"]["name"], *(output["name"] for output in told["outputs"])] == ["low", "high"]
     loaded = s2s_runtime.load(tmp_path / "m.s2s")
     window = np.random.default_rng(0).normal(size=(1, 5, 3)).astype(np.float32)
     predicted, wanted = loaded.predict(window), model.predict(window, verbose=0)
@@ -182,6 +185,7 @@ def test_command(tmp_path: Path, model: keras.Model) -> None:
     code, output, errors = run(tmp_path / "m.keras", *named, "--verify-sources", "2")
     assert code == 0, errors
     assert "the bundle gives several outputs: 'slots', and beside it 'intent', 'level'" in " ".join(output.split())
+    assert f"slots: feedback none, size {TAGS}; intent: feedback none, size {INTENTS}" in " ".join(output.split())
     assert s2s_runtime.load(tmp_path / "m.s2s").manifest.outputs[0].vocabulary.symbols == tuple(INTENT_NAMES)
     both = ["--decoder-output", "slots", "--decoder-output", "intent", "--dry-run"]
     code, output, errors = run(tmp_path / "m.keras", *both)

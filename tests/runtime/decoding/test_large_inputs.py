@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,6 +76,9 @@ def test_bad_windows_are_refused_at_once(tiny: Model) -> None:
     for wrong in (0, 2.5, True):
         with pytest.raises(OptionError, match=f"read_ahead: expected an integer of at least 1, got {wrong}"):
             tiny.generate_iter([], read_ahead=wrong)  # type: ignore[arg-type]
+    for prefixes, words in ((np.array(5), "expected a list, an array"), ("ab", "got one text"), (5, "expected a list")):
+        with pytest.raises(InputError, match=f"prefixes: .*{words}"):
+            tiny.generate_iter(["a", "b"], prefixes=prefixes)  # type: ignore[arg-type]
     with pytest.raises(OptionError, match="prefix: goes with a list of inputs; give generate_iter `prefixes`"):
         tiny.generate_iter([], prefix=["A"])
     with pytest.raises(OptionError, match="beam_size: expected an integer from 1 to 65536, got 0"):

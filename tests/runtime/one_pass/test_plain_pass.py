@@ -26,6 +26,12 @@ def outputs(source: np.ndarray) -> list[np.ndarray]:
     return [TABLE[source.cumsum(axis=1) % len(TABLE)]]
 
 
+def choose(never: frozenset[int], source: np.ndarray) -> np.ndarray:
+    """What a graph that chooses by itself gives."""
+    (logits,) = outputs(source)
+    return np.where(np.isin(np.arange(SIZE), list(never)), -np.inf, logits).argmax(axis=2)
+
+
 def manifest(*, masked: bool, length: int | None, texts: bool, **target: object) -> Manifest:
     made = number_manifest(SIZE, **{"max_length": None, "end_ids": (), **target})
     made = replace(
@@ -55,12 +61,14 @@ PADDINGS = [(True, None), (True, 7), (False, 7), (False, None)]
 @pytest.mark.parametrize(("masked", "length"), PADDINGS)
 @pytest.mark.parametrize("texts", [False, True])
 @pytest.mark.parametrize("ends", [(), (1,), (1, 3)])
+@pytest.mark.parametrize("chooses", [False, True])
 def test_the_short_way_gives_what_the_long_one_gives(
-    masked: bool, length: int | None, texts: bool, ends: tuple[int, ...]
+    masked: bool, length: int | None, texts: bool, ends: tuple[int, ...], chooses: bool
 ) -> None:
     """Arrays and texts, of one length and of several, with every plain option: all fields of the results are equal."""
     rng = np.random.default_rng(1)
-    model = Model(manifest(masked=masked, length=length, texts=texts, end_ids=ends), OnePassModel(outputs))
+    steps_model = OnePassModel(outputs, choose=choose if chooses else None)
+    model = Model(manifest(masked=masked, length=length, texts=texts, end_ids=ends), steps_model)
     steps = length or 7
     arrays = rng.integers(1, SOURCE, (11, steps))
     inputs: list[object] = [arrays, arrays[:1].astype(np.uint8), arrays[:, :3]]

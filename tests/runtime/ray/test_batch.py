@@ -22,6 +22,7 @@ from measuring.marked_processes import MARK, marked_processes
 from places import TINY
 
 import s2s_runtime
+from s2s_runtime.commands.batch import in_words
 from s2s_runtime.errors import InputError, MissingExtraError, OptionError
 from s2s_runtime.lexicon.lexicon import Lexicon
 from s2s_runtime.ray import decode_dataset
@@ -279,3 +280,16 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
         decode_dataset([], TINY, column="t")
     code = "import s2s_runtime.ray, s2s_runtime.commands.batch, sys; print({'ray', 'pyarrow'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+@pytest.mark.parametrize(
+    ("report", "words"),
+    [
+        (BatchReport(1, 0, 0, 1, 0.5), "1 row decoded; 0.5 s, 2/s"),
+        (BatchReport(3000, 0, 2, 2, 1.0), "3,000 rows decoded, 2 of them couldn't be read; 1.0 s, 3,000/s"),
+        (BatchReport(0, 3, 0, 1, 0.0), "0 rows decoded, 3 were there"),
+    ],
+)
+def test_a_report_in_words(report: BatchReport, words: str) -> None:
+    """Rates are of what was decoded now."""
+    assert in_words(report) == words

@@ -78,6 +78,13 @@ class DataConfig:
     target_unit: Annotated[Unit, Option(panel=PANEL)] = "char"
     """How target text is cut."""
 
+    source_factors: Annotated[int, Option(panel=PANEL, at_least=0)] = 0
+    """How many factors stand behind each word of a source, as in "the|DET cat|NOUN" (Sennrich and Haddow 2016): part of
+    speech, case, language and the like. Words are what white space separates; each symbol of a word has its factors."""
+
+    factor_separator: Annotated[str, Option(panel=PANEL, needs=["source_factors"])] = "|"
+    """What stands between a word and its factors. That of OpenNMT is "\uffe8"."""
+
     source_model: Annotated[str | None, Option(panel=PANEL, metavar="FILE")] = None
     """For unit sentencepiece: its .model, if any. None = a model of `vocabulary_size` pieces is trained on the training
     sources."""
@@ -156,6 +163,8 @@ class DataConfig:
 
     def _unit_problems(self) -> list[str]:
         problems = []
+        if not self.factor_separator or self.factor_separator.split() != [self.factor_separator]:
+            problems.append(f"factor_separator: expected characters, no white space, got {self.factor_separator!r}")
         for side in ("source", "target"):
             unit, model = getattr(self, f"{side}_unit"), getattr(self, f"{side}_model")
             if unit != "sentencepiece" and model is not None:

@@ -16,6 +16,7 @@ _FEEDING: Final = ("peek", "bridge", "tied", "input_feeding", "scheduled_samplin
 _DECODER: Final = (*_FEEDING, "decoder_units", "decoder_layers", "attention", "heads", "sampling_steps")
 _SOURCE: Final = (
     *("target_file", "source_column", "target_column", "source_unit", "source_model", "source_normalization"),
+    *("source_factors", "factor_separator", "factor_embedding"),
     *("reverse", "max_source_length", "digits"),
 )
 _STREAM: Final = ("carry", "window")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from s2s_runtime.declared_options import Option, declares_options, option_problems
 
@@ -14,6 +14,12 @@ AttentionForm = Literal["none", "dot", "general", "additive", "multi-head"]
 Peek = Literal["none", "concat", "add"]
 Bridge = Literal["auto", "dense", "none"]
 PANEL = "Model"
+FACTOR_SIZE: Final = 16
+
+
+def _sizes(value: object) -> bool:
+    """Return whether a value is a list of sizes, written with commas between."""
+    return isinstance(value, str) and all(part.strip().isdecimal() and int(part) for part in value.split(","))
 
 
 @declares_options
@@ -50,6 +56,13 @@ class ModelConfig:
 
     embedding: Annotated[int, Option(panel=PANEL, at_least=0)] = 64
     """Size of embeddings; 0 = one-hot vectors."""
+
+    factor_embedding: Annotated[
+        str | None,
+        Option(panel=PANEL, metavar="N,N,...", expected="sizes of at least 1, such as '16,8'", allowed=_sizes),
+    ] = None
+    """Sizes of the embeddings of factors, which stand behind those of the words; one for all, or one each. None = 16
+    each."""
 
     dropout: Annotated[float, Option(panel=PANEL, at_least=0, below=1)] = 0.0
     """Share of activations dropped. Dropout stands before, between and after recurrent layers."""
@@ -106,6 +119,11 @@ class ModelConfig:
     def problems(self) -> list[str]:
         """Return what is wrong with the values, one line for each problem."""
         return option_problems(self) or contradictions(self)
+
+    @property
+    def factor_sizes(self) -> tuple[int, ...]:
+        """The sizes of the embeddings of factors that were given: one for all, or one each."""
+        return (FACTOR_SIZE,) if self.factor_embedding is None else tuple(map(int, self.factor_embedding.split(",")))
 
     @property
     def memory_units(self) -> int:

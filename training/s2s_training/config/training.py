@@ -50,6 +50,7 @@ class TrainingConfig:
         if self.fit.r_drop and not (self.model.dropout or self.model.word_dropout):
             problems.append("r_drop: two passes without dropout don't differ, expected dropout or word_dropout above 0")
         problems += misfits(self.model.kind, self._fields())
+        problems += self._factor_problems()
         if self.model.padding == "space" and (self.data.source_unit, self.data.target_unit) != ("char", "char"):
             problems.append(
                 f"padding: 'space' needs characters on both sides, got units {self.data.source_unit!r} and "
@@ -57,6 +58,25 @@ class TrainingConfig:
             )
         if problems:
             raise ConfigError("; ".join(problems))
+
+    def _factor_problems(self) -> list[str]:
+        """Return why factors don't go together with the rest."""
+        count, sizes = self.data.source_factors, self.model.factor_sizes
+        if not count:
+            given = self.model.factor_embedding is not None
+            return ["factor_embedding: has no effect without source_factors; give that too or leave it out"] * given
+        problems = []
+        if len(sizes) not in (1, count):
+            problems.append(
+                f"factor_embedding: expected one size for all, or one for each of {count} factors, got {len(sizes)}"
+            )
+        if not self.model.embedding:
+            problems.append(
+                "source_factors: factors have embeddings beside that of the word, expected embedding above 0"
+            )
+        if self.model.padding == "space":
+            problems.append("source_factors: padding 'space' is a character, which has no factors; expected another")
+        return problems
 
     def override(self, **given: Any) -> TrainingConfig:
         """Return this configuration with some fields replaced, whichever section they stand in.

@@ -13,10 +13,12 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from s2s_runtime.vocabulary.factors import FactoredVocabulary
 from s2s_runtime.vocabulary.vocabulary_file import VocabularyFile
 from s2s_training.config.model import ModelConfig
 from s2s_training.data.corpus import Example
 from s2s_training.data.vocabulary_builder import BLANK_ID, SPACE, ZERO_ROW
+from s2s_training.source_factors import Unit, encode_units
 
 Ids = NDArray[np.int32]
 
@@ -40,6 +42,7 @@ class Layout:
             else by the steps that count.
         start_id: what a fed decoder reads first; None where nothing is fed.
         aligned: whether there is a target symbol for each source symbol, or the padding of targets.
+        factor_sizes: symbols of each factor of the source.
         frames: of CTC: how many there are for each source symbol; None = no CTC, in which id 0 of the target is the
             blank, and fills rows.
     """
@@ -58,6 +61,12 @@ class Layout:
     start_id: int | None = None
     aligned: bool = False
     frames: int | None = None
+    factor_sizes: tuple[int, ...] = ()
+
+    @property
+    def unit_shape(self) -> tuple[int, ...]:
+        """The shape of what stands for one symbol of a source: with factors an id, and the ids of these."""
+        return (1 + len(self.factor_sizes),) if self.factor_sizes else ()
 
     @property
     def target_row(self) -> int | None:
@@ -86,6 +95,7 @@ class Layout:
             start_id=target.start_id,
             aligned=model.kind == "same-length",
             frames=(model.upsample or 1) if ctc else None,
+            factor_sizes=tuple(map(len, source.factors)) if isinstance(source, FactoredVocabulary) else (),
         )
 
 
@@ -94,11 +104,11 @@ class EncodedPairs:
     """Pairs of texts as ids.
 
     Attributes:
-        sources: ids of each source, without padding.
+        sources: ids of each source, without padding; with factors, tuples of ids.
         targets: ids of each target with its start and end ids, without padding.
     """
 
-    sources: list[list[int]]
+    sources: list[list[Unit]]
     targets: list[list[int]]
 
     def __len__(self) -> int:
@@ -110,22 +120,32 @@ def encode_pairs(examples: Sequence[Example], vocabulary: VocabularyFile, layout
 
     Where a layout aligns targets with sources, one that is as long as its source has no end.
     """
-    sources = [vocabulary.source.encode_sentence(example.source) for example in examples]
+    sources = [encode_units(vocabulary.source, example.source) for example in examples]
     targets = [vocabulary.target.encode_sentence(example.targets[0]) for example in examples]
     if layout is not None and layout.aligned:
         targets = [target[: len(source)] for source, target in zip(sources, targets, strict=True)]
     return EncodedPairs(sources, targets)
 
 
-def pad(rows: Sequence[Sequence[int]], padding: int, length: int | None = None, side: str = "right") -> Ids:
+def pad(
+    rows: Sequence[Sequence[Unit]],
+    padding: int,
+    length: int | None = None,
+    side: str = "right",
+    shape: tuple[int, ...] = (),
+) -> Ids:
     """Return rows of ids as one int32 array `(rows, length)`; a `length` of None is that of the longest row.
+
+    Rows of tuples give `(rows, length, *shape)`.
 
     >>> pad([[1, 2, 3], [4]], padding=0)
     array([[1, 2, 3],
            [4, 0, 0]], dtype=int32)
     """
-    array = np.full((len(rows), max(map(len, rows)) if length is None else length), padding, np.int32)
+    array = np.full((len(rows), max(map(len, rows)) if length is None else length, *shape), padding, np.int32)
     for row, ids in zip(array, rows, strict=True):
+        if not ids:
+            continue
         if side == "right":
             row[: len(ids)] = ids
         else:
@@ -152,7 +172,8 @@ class BucketedPairs:
         self._side = layout.source_side
         self._source_lengths = np.array([len(ids) for ids in pairs.sources])
         self._target_lengths = np.array([len(ids) for ids in pairs.targets])
-        self._sources = pad(pairs.sources, layout.source_padding, layout.source_length, layout.source_side)
+        sizes = (layout.source_padding, layout.source_length, layout.source_side, layout.unit_shape)
+        self._sources = pad(pairs.sources, *sizes)
         self._targets = pad(pairs.targets, layout.target_padding, layout.target_row)
         total = self._source_lengths + self._target_lengths
         self.buckets = [np.flatnonzero(group) for group in _groups(total, buckets)]
@@ -164,6 +185,8 @@ class BucketedPairs:
 
     def batches(self, generator: np.random.Generator | None = None) -> Iterator[tuple[Ids, Ids]]:
         """Yield the batches of one epoch as `(source (batch, time), target (batch, time))`, int32.
+
+        With factors a source is (batch, time, 1 + factors).
 
         Args:
             generator: shuffles rows within buckets, and the batches; None = the order given.

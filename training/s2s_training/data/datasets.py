@@ -164,7 +164,8 @@ def _require_files(config: DataConfig) -> None:
             raise DataNotFoundError(f"{name}: no file {model!r}; expected the .model file of spm_train")
     built_in = (*BUILT_IN, *SERIES)
     if config.data in built_in:
-        for name in ("target_file", "source_column", "valid_data", "encoding", "strict", "shuffle_buffer"):
+        of_files = ("target_file", "source_column", "valid_data", "encoding", "strict", "shuffle_buffer")
+        for name in (*of_files, "source_factors"):
             if getattr(config, name):
                 raise ConfigError(f"{name}: expected none with the built-in data set {config.data!r}")
     elif not list_files(config.data):

@@ -17,6 +17,7 @@ from s2s_training.data.corpus import Example
 from s2s_training.data.record_files import RECORDS, kind_of, pairs_of_cells, read_records
 from s2s_training.data.text_files import PLAIN, Reading, RowLimit
 from s2s_training.errors import DataError
+from s2s_training.source_factors import source_check
 from s2s_training.stages import Stages, unseen
 
 Table = Iterator[tuple[int, list[str]]]
@@ -44,7 +45,8 @@ def read_pairs(
         DataError: a bad line (with its number), a missing column, no pairs, or files of different length.
         MissingExtraError: a Parquet file, where pyarrow isn't installed.
     """
-    reading, limit = Reading(config.encoding, config.strict, stages), RowLimit.of(rows)
+    check = source_check(config)
+    reading, limit = Reading(config.encoding, config.strict, stages, check), RowLimit.of(rows)
     for path in paths:
         if limit.left == 0:
             return
@@ -80,8 +82,8 @@ def read_tsv(path: Path, rows: int | RowLimit | None = None, reading: Reading = 
     limit = RowLimit.of(rows)
     left_out = LeftOut(reading.strict)
     with raised_as(DataError), reading.open(path) as opened:
-        for _, source, targets in pair_rows.read_pairs(opened, left_out, rows=limit.left):
-            yield Example(source, targets)
+        for number, source, targets in pair_rows.read_pairs(opened, left_out, rows=limit.left):
+            yield Example(reading.checked(path, number, source), targets)
     limit.use(left_out.seen)
     reading.warn(path, left_out)
 

@@ -120,7 +120,7 @@ def pairs_of_cells(path: Path, cells: Cells, reading: Reading, nothing: str) -> 
         left_out.seen = number
         if source.strip() and target.strip():
             has_pair = True
-            yield Example(_one_line(source), (_one_line(target),))
+            yield Example(reading.checked(path, number, _one_line(source)), (_one_line(target),))
         else:
             problem = NO_TARGET if source.strip() else NO_SOURCE if target.strip() else EMPTY
             left_out.add(str(path), number, problem)

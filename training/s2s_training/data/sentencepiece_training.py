@@ -16,6 +16,7 @@ from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
 from s2s_training.config.data import DataConfig, Normalization
 from s2s_training.data.corpus import Example
 from s2s_training.errors import DataError
+from s2s_training.source_factors import without_factors
 from s2s_training.start_run import symbols_of_start
 
 
@@ -41,7 +42,8 @@ def piece_models(examples: Sequence[Example], data: DataConfig) -> PieceModels:
     start = symbols_of_start(data)
     if start is not None:
         return PieceModels(*(None if side is None else side.model for side in (start.source, start.target)))
-    texts = ([example.source for example in examples], [example.targets[0] for example in examples])
+    sources = [without_factors(example.source, data) for example in examples]
+    texts = (sources, [example.targets[0] for example in examples])
     sides = zip(("source", "target"), data.normalizations, texts, strict=True)
     return PieceModels(*(_of_side(side, form, own, data) for side, form, own in sides))
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Final, TypeVar
 
+from s2s_runtime.errors import InputError
 from s2s_runtime.files.pair_rows import LeftOut
 from s2s_runtime.files.text_source import TextSource, open_text
+from s2s_training.errors import DataError
 from s2s_training.stages import Stages, unseen
 
 logger = logging.getLogger(__name__)
@@ -26,15 +28,30 @@ class Reading:
         encoding: see `DataConfig`.
         strict: see `DataConfig`.
         stages: is told how far it is.
+        check: raises an InputError where a source isn't as it should be.
     """
 
     encoding: str | None = None
     strict: bool = False
     stages: Stages = unseen
+    check: Callable[[str], object] | None = None
 
     def open(self, path: Path) -> AbstractContextManager[TextSource]:
         """Open a text file as `open_text` does."""
         return open_text(path, self.encoding, lambda done, size: self.stages(f"reading {path}", done, size))
+
+    def checked(self, path: Path, number: int, source: str) -> str:
+        """Return a source, from line `number` of a file.
+
+        Raises:
+            DataError: it isn't as it should be.
+        """
+        try:
+            if self.check is not None:
+                self.check(source)
+        except InputError as error:
+            raise DataError(f"{path}, line {number}: {error}") from error
+        return source
 
     def warn(self, path: Path, left_out: LeftOut) -> None:
         """Log which rows of a file were left out, if any."""

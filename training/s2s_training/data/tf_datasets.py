@@ -72,7 +72,8 @@ class Batches(Protocol):
 def make_dataset(pairs: Batches, layout: Layout, order: EpochOrder | None = None) -> tf.data.Dataset:
     """Return the batches of one epoch as a dataset for `fit` or `evaluate`.
 
-    An element is `(inputs, labels, weights)`: inputs `(source, target)`, or the source alone where nothing is fed;
+    An element is `(inputs, labels, weights)`: inputs `(source, target)`, or the source alone where nothing is fed, the
+    factors of the source behind it as inputs of their own;
     ids (batch, time) int32 or one-hot (batch, time, symbols) float32; labels (batch, time) int32, the target one step
     later; weights (batch, time) float32, 0 at steps that don't count. Of CTC an element is `(inputs, labels)`: labels
     (batch, 1 + time) int32, the frames of each source before its target, which is filled with blanks.
@@ -86,9 +87,21 @@ def make_dataset(pairs: Batches, layout: Layout, order: EpochOrder | None = None
     def batches() -> Iterator[tuple[Ids, Ids]]:
         return pairs.batches() if order is None else islice(pairs.batches(order.generator()), order.skip, None)
 
-    shape = tf.TensorSpec((None, None), tf.int32)
+    source, target = source_spec(layout), tf.TensorSpec((None, None), tf.int32)
     steps = pairs.steps - (0 if order is None else order.skip)
-    return generated(batches, (shape, shape), steps).map(features(layout)).prefetch(4)
+    return generated(batches, (source, target), steps).map(features(layout)).prefetch(4)
+
+
+def source_spec(layout: Layout) -> tf.TensorSpec:
+    """Return the shape and type of padded sources: (batch, time) int32, with factors (batch, time, 1 + factors)."""
+    return tf.TensorSpec((None, None, *layout.unit_shape), tf.int32)
+
+
+def source_inputs(source: tf.Tensor, layout: Layout) -> tuple[tf.Tensor, ...]:
+    """Return what a model reads of padded sources: ids or one-hot rows, then the ids of each factor."""
+    if layout.factor_sizes:
+        return tuple(tf.unstack(source, 1 + len(layout.factor_sizes), axis=-1))
+    return (tf.one_hot(source, layout.source_size) if layout.one_hot else source,)
 
 
 def generated(batches: Callable[[], Iterator[Any]], signature: Any, steps: int) -> tf.data.Dataset:
@@ -105,12 +118,11 @@ def generated(batches: Callable[[], Iterator[Any]], signature: Any, steps: int) 
 def features(layout: Layout) -> Callable[[tf.Tensor, tf.Tensor], tuple[object, ...]]:
     """Return the function that turns padded ids `(source, target)` into the elements of `make_dataset`."""
 
-    def vectors(ids: tf.Tensor, size: int) -> tf.Tensor:
-        return tf.one_hot(ids, size) if layout.one_hot else ids
-
     def apply(source: tf.Tensor, target: tf.Tensor) -> tuple[object, ...]:
-        inputs: object = vectors(source, layout.source_size)
+        sources = source_inputs(source, layout)
+        inputs: object = sources if len(sources) > 1 else sources[0]
         labels = target
+        source = source[..., 0] if layout.factor_sizes else source
         if layout.frames is not None:
             read = tf.math.count_nonzero(source != layout.source_padding, axis=1, keepdims=True, dtype=tf.int32)
             return inputs, tf.concat([read * layout.frames, target], axis=1)
@@ -118,7 +130,8 @@ def features(layout: Layout) -> Callable[[tf.Tensor, tf.Tensor], tuple[object, .
             behind = tf.shape(source)[1] - tf.shape(target)[1]
             labels = tf.pad(target, [[0, 0], [0, behind]], constant_values=layout.target_padding)
         if layout.fed:
-            inputs = (inputs, vectors(target[:, :-1], layout.target_size))
+            fed = target[:, :-1]
+            inputs = (*sources, tf.one_hot(fed, layout.target_size) if layout.one_hot else fed)
             labels = target[:, 1:]
         counts = tf.ones_like(labels, tf.bool) if layout.padding_counts else labels != layout.target_padding
         return inputs, tf.maximum(labels, 0), tf.cast(counts, tf.float32)

@@ -10,8 +10,9 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from s2s_runtime.vocabulary.factors import FactoredVocabulary
 from s2s_runtime.vocabulary.padding import Side
 from s2s_runtime.vocabulary.sentencepiece import PieceModel
 from s2s_runtime.vocabulary.vocabulary_file import PaddingPolicy, Unit, Vocabulary, VocabularyFile
@@ -23,6 +24,7 @@ from s2s_training.data.corpus import Corpus, Example
 from s2s_training.data.lengths import within_lengths
 from s2s_training.data.sentencepiece_training import PieceModels, piece_models
 from s2s_training.errors import DataError
+from s2s_training.source_factors import counts_apart, cut_units, with_factors
 from s2s_training.start_run import continued, symbols_of_start
 
 PADDING, UNKNOWN, START, END = "<pad>", "<unk>", "<s>", "</s>"
@@ -65,7 +67,7 @@ def build_vocabulary(corpus: Corpus, config: TrainingConfig, pieces: PieceModels
     examples = corpus.train if reads_training_alone(config) else [*corpus.train, *corpus.valid, *corpus.test]
     source, target = cutters(config.data, pieces)
     return vocabulary_of(
-        SymbolCounts.of(source.split(example.source) for example in examples),
+        SymbolCounts.of(cut_units(source, example.source) for example in examples),
         SymbolCounts.of(target.split(example.targets[0]) for example in examples),
         config,
         pieces,
@@ -111,7 +113,8 @@ def vocabulary_of(
     """
     start = symbols_of_start(config.data)
     if start is not None:
-        return continued(start, config.data, (sources.counts, targets.counts), (sources.longest, targets.longest))
+        counts = (*counts_apart(sources.counts, config.data.source_factors), targets.counts)
+        return continued(start, config.data, counts, (sources.longest, targets.longest))
     if _is_published(config):
         return _published(sources, targets, config)
     return _with_named_symbols(sources, targets, config, pieces, some_shorter=some_shorter)
@@ -146,11 +149,13 @@ def _with_named_symbols(
     data, model = config.data, config.model
     padding = [PADDING] if model.embedding else []
     cutter, target_cutter = cutters(data, pieces)
+    counts, *factors = counts_apart(sources.counts, data.source_factors)
     source = dataclasses.replace(
         cutter,
-        symbols=named_first((*padding, UNKNOWN), cutter, sources, data),
+        symbols=named_first((*padding, UNKNOWN), cutter, sources._replace(counts=counts), data),
         padding=PADDING if padding else None,
         reverse=data.reverse,
+        **_factors(cutter, factors),
     )
     target = _named_target(target_cutter, targets, data, model, some_shorter=some_shorter)
     policy = PaddingPolicy(masked=True, id=0 if padding else ZERO_ROW)
@@ -158,6 +163,20 @@ def _with_named_symbols(
         policy = _fixed(0 if padding else ZERO_ROW, sources, data)
     as_sources = model.kind in ("same-length", "ctc")  # targets are as long as sources let them be
     return VocabularyFile(source, target, policy, max_length=None if as_sources else targets.longest + 1)
+
+
+def _factors(cutter: Vocabulary, counts: Sequence[Counter[str]]) -> dict[str, Any]:
+    """Return the fields that a source's vocabulary has for its factors, given how often each symbol of these occurs.
+
+    All of them are kept.
+    """
+    if not isinstance(cutter, FactoredVocabulary):
+        return {}
+    named, made = (PADDING, UNKNOWN), []
+    for factor, own in zip(cutter.factors, counts, strict=True):
+        symbols = (*named, *_all_symbols(own, named))
+        made.append(dataclasses.replace(factor, symbols=symbols, padding=PADDING, unknown=UNKNOWN))
+    return {"factors": tuple(made)}
 
 
 def _named_target(
@@ -240,7 +259,7 @@ def cutters(data: DataConfig, pieces: PieceModels) -> tuple[Vocabulary, Vocabula
             (data.source_unit, data.target_unit), data.normalizations, pieces, strict=True
         )
     )
-    return source, target
+    return with_factors(source, data), target
 
 
 def _word_rule(unit: Unit) -> int:
@@ -267,10 +286,18 @@ def named_first(named: Sequence[str], cutter: Vocabulary, texts: SymbolCounts, d
 
 def _symbols(counts: Counter[str], data: DataConfig, named: Sequence[str]) -> list[str]:
     """Return the symbols that are frequent enough, in the order of their code points."""
+    symbols = _all_symbols(counts, named)
+    frequent = sorted((symbol for symbol in symbols if counts[symbol] >= data.min_count), key=lambda s: (-counts[s], s))
+    return sorted(frequent[: data.vocabulary_size])
+
+
+def _all_symbols(counts: Counter[str], named: Sequence[str]) -> list[str]:
+    """Return all symbols in the order of their code points.
+
+    Raises:
+        DataError: a named symbol is among them.
+    """
     clash = [symbol for symbol in named if symbol in counts]
     if clash:
         raise DataError(f"the texts hold {clash[0]!r}, which names a special symbol; replace it in the data")
-    frequent = sorted(
-        (symbol for symbol, count in counts.items() if count >= data.min_count), key=lambda s: (-counts[s], s)
-    )
-    return sorted(frequent[: data.vocabulary_size])
+    return sorted(counts)

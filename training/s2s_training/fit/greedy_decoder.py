@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary, VocabularyFile
 from s2s_training.data.arrays import Ids, Layout, pad
+from s2s_training.data.tf_datasets import source_inputs, source_spec
 from s2s_training.data.vocabulary_builder import BLANK_ID
+from s2s_training.source_factors import encode_units
 
 BATCH_SIZE = 256
 
@@ -36,27 +38,28 @@ class GreedyDecoder:
     def __init__(self, model: keras.Model, layout: Layout, vocabulary: VocabularyFile) -> None:
         self._layout = layout
         self._vocabulary = vocabulary
-        spec = tf.TensorSpec((None, None), tf.int32)
+        specs = (source_spec(layout), tf.TensorSpec((None, None), tf.int32))
         allowed = _allowed(vocabulary.target)
 
         def best(source: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
             """Return the most probable allowed token after every prefix: (batch, target time)."""
-            sources = tf.one_hot(source, layout.source_size) if layout.one_hot else source
             targets = tf.one_hot(target, layout.target_size) if layout.one_hot else target
-            probabilities = model((sources, targets) if layout.fed else sources, training=False)
+            inputs = (*source_inputs(source, layout), *((targets,) if layout.fed else ()))
+            probabilities = model(inputs if len(inputs) > 1 else inputs[0], training=False)
             return tf.argmax(tf.cast(probabilities, tf.float32) + allowed, axis=-1, output_type=tf.int32)
 
-        self._best = tf.function(best, input_signature=(spec, spec))  # one trace for all shapes
+        self._best = tf.function(best, input_signature=specs)  # one trace for all shapes
 
     def decode(self, sources: Sequence[str]) -> list[str]:
         """Return the target text of each source, in order."""
-        encoded = [self._vocabulary.source.encode_sentence(source) for source in sources]
+        encoded = [encode_units(self._vocabulary.source, source) for source in sources]
         by_length = sorted(range(len(encoded)), key=lambda i: len(encoded[i]))
         texts = [""] * len(encoded)
         for start in range(0, len(by_length), BATCH_SIZE):
             rows = by_length[start : start + BATCH_SIZE]
             layout = self._layout
-            source = pad([encoded[i] for i in rows], layout.source_padding, layout.source_length, layout.source_side)
+            sizes = (layout.source_padding, layout.source_length, layout.source_side, layout.unit_shape)
+            source = pad([encoded[i] for i in rows], *sizes)
             for i, ids in zip(rows, self._decode_ids(source), strict=True):
                 texts[i] = self._vocabulary.target.decode(self._read(ids, len(encoded[i])))
         return texts
@@ -71,10 +74,13 @@ class GreedyDecoder:
         return list(takewhile(lambda symbol: symbol != end, ids[:read] if self._layout.aligned else ids))
 
     def _decode_ids(self, source: Ids) -> Iterator[list[int]]:
-        """Yield the target ids of each row of sources (batch, source time), up to the end token."""
+        """Yield the target ids of each row of sources (batch, source time), up to the end token.
+
+        With factors sources are (batch, source time, 1 + factors).
+        """
         end = self._vocabulary.target.end_id
         if not self._layout.fed:
-            yield from self._best(source, source).numpy().tolist()
+            yield from self._best(source, np.zeros((len(source), 0), np.int32)).numpy().tolist()
             return
         prefix = np.full((len(source), 1), self._vocabulary.target.start_id, np.int32)
         ended = np.zeros(len(source), bool)

@@ -1,9 +1,9 @@
 """Builders of training models: ordinary Keras Functional models, as a notebook would write them.
 
 Every builder takes the model section of the configuration and the layout of the arrays, and returns an untrained
-model. Inputs are `source` and, where the decoder is fed, `target` (the target one step earlier); each is `(batch,
-time)` int32 ids, or `(batch, time, symbols)` float32 one-hot vectors. The output is `(batch, target time, target
-symbols)` float32 probabilities. Nothing depends on the names of layers.
+model. Inputs are `source`, then `factor_1` and so on where it has factors, and, where the decoder is fed, `target` (the
+target one step earlier); each is `(batch, time)` int32 ids, or `(batch, time, symbols)` float32 one-hot vectors. The
+output is `(batch, target time, target symbols)` float32 probabilities. Nothing depends on the names of layers.
 
 Layers are Keras's own wherever Keras has them. A decoder that feeds its own output back (input feeding, scheduled
 sampling, free running) is one layer of this package, which has to be importable when such a model is loaded.
@@ -30,7 +30,7 @@ from s2s_training.models.encoder_stack import (
     source_context,
 )
 from s2s_training.models.feedback_decoder import decode
-from s2s_training.models.inputs import input_vectors, read_ids
+from s2s_training.models.inputs import input_vectors, read_ids, source_vectors
 from s2s_training.models.one_pass import build_one_pass
 
 
@@ -51,13 +51,13 @@ def build_encoder_decoder(config: ModelConfig, layout: Layout) -> keras.Model:
     et al. 2015, equation 5). With `peek` the decoder reads the source's last encoder output at every step (Cho et al.
     2014). With `free_running` the target only says how many steps there are.
     """
-    source, embedded = input_vectors("source", layout.source_size, config, layout)
+    sources, embedded = source_vectors(config, layout)
     memory, states = encode(embedded, config)
     if feeds_back(config):
         shape, dtype = ((None, layout.target_size), "float32") if layout.one_hot else ((None,), "int32")
         target = keras.Input(shape, dtype=dtype, name="target")
-        probabilities = decode(target, (source, memory, states), config, layout)
-        return keras.Model([source, target], probabilities, name="encoder_decoder")
+        probabilities = decode(target, (sources[0], memory, states), config, layout)
+        return keras.Model([*sources, target], probabilities, name="encoder_decoder")
     target, embedded, reverse = _target(config, layout)
     output = _peek(embedded, states, config)  # (batch, target time, features)
     for layer, state in enumerate(bridged(states, config), start=1):
@@ -73,7 +73,7 @@ def build_encoder_decoder(config: ModelConfig, layout: Layout) -> keras.Model:
         if output.shape[-1] != config.embedding:
             output = layers.Dense(config.embedding, name="projection")(output)
         probabilities = layers.Softmax(name="probabilities")(reverse(output, reverse=True))
-    return keras.Model([source, target], probabilities, name="encoder_decoder")
+    return keras.Model([*sources, target], probabilities, name="encoder_decoder")
 
 
 def build_repeat_vector(config: ModelConfig, layout: Layout) -> keras.Model:
@@ -81,7 +81,7 @@ def build_repeat_vector(config: ModelConfig, layout: Layout) -> keras.Model:
 
     As published for addition: LSTM, RepeatVector, LSTM, TimeDistributed(Dense), softmax.
     """
-    source, output = input_vectors("source", layout.source_size, config, layout)
+    inputs, output = source_vectors(config, layout)
     for layer in range(1, config.encoder_layers + 1):
         last = layer == config.encoder_layers
         given = output
@@ -93,7 +93,7 @@ def build_repeat_vector(config: ModelConfig, layout: Layout) -> keras.Model:
         output = _decoder_layer(config, layer)(given)
         output = dropped(after_layer(given, output, config), config)
     probabilities = layers.TimeDistributed(layers.Dense(layout.target_size, activation="softmax"))(output)
-    return keras.Model(source, probabilities, name="repeat_vector")
+    return keras.Model(inputs if layout.factor_sizes else inputs[0], probabilities, name="repeat_vector")
 
 
 BUILDERS = {

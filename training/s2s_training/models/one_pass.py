@@ -10,7 +10,7 @@ from keras import layers, ops
 from s2s_training.config.model import ModelConfig
 from s2s_training.data.arrays import Layout
 from s2s_training.models.encoder_stack import after_layer, dropped, encoder_layer
-from s2s_training.models.inputs import input_vectors
+from s2s_training.models.inputs import source_vectors
 
 LOGITS: Final = "logits"
 """Name of the layer whose output CTC's loss is taken of."""
@@ -22,7 +22,7 @@ def build_one_pass(config: ModelConfig, layout: Layout) -> keras.Model:
     Where a symbol of the source has several frames it is read as often; what differs from one to the next is in the
     states of the recurrent layers.
     """
-    source, output = input_vectors("source", layout.source_size, config, layout, frames=layout.frames or 1)
+    inputs, output = source_vectors(config, layout, frames=layout.frames or 1)
     for layer in range(1, config.encoder_layers + 1):
         given = output
         output = encoder_layer(config, layer, return_sequences=True)(given)
@@ -30,7 +30,7 @@ def build_one_pass(config: ModelConfig, layout: Layout) -> keras.Model:
     logits = layers.Dense(layout.target_size, name=LOGITS)(output)
     # Not the layer Softmax: it takes a mask that rides on its input for one over symbols.
     probabilities = layers.Activation("softmax", name="probabilities")(logits)
-    return keras.Model(source, probabilities, name=config.kind.replace("-", "_"))
+    return keras.Model(inputs if layout.factor_sizes else inputs[0], probabilities, name=config.kind.replace("-", "_"))
 
 
 def up_to_logits(model: keras.Model) -> keras.Model:

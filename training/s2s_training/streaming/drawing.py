@@ -36,7 +36,7 @@ class Side:
     """How the numbers of one side become padded ids.
 
     Attributes:
-        ids: the id of each number, (numbers,) int32.
+        ids: the id of each number, (numbers,) int32; with factors (numbers, 1 + factors).
         start: id before each row, or None.
         end: id behind it, or None.
         padding: id that fills rows.
@@ -60,11 +60,11 @@ class Side:
         return cls(ids, *named, padding=padding, length=length, on_left=on_left, reverse=vocabulary.reverse)
 
     def padded(self, numbers: Ids, starts: Sizes, sizes: Sizes) -> Ids:
-        """Return rows of numbers, each so many of them from its start on, as ids (rows, time)."""
+        """Return rows of numbers, each so many of them from its start on, as ids (rows, time); see also `Side.ids`."""
         before, behind = int(self.start is not None), int(self.end is not None)
         width = self.length if self.length is not None else int(sizes.max(initial=0)) + before + behind
         first = (width - sizes - behind if self.on_left else np.full(len(sizes), before))[:, None]
-        array = np.full((len(sizes), width), self.padding, np.int32)
+        array = np.full((len(sizes), width, *self.ids.shape[1:]), self.padding, np.int32)
         places = np.arange(width)
         array[(places >= first) & (places < first + sizes[:, None])] = self.ids[numbers[self._order(starts, sizes)]]
         rows = np.arange(len(sizes))

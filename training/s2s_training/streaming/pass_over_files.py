@@ -25,6 +25,7 @@ from s2s_training.data.record_files import list_files
 from s2s_training.data.sentencepiece_training import PieceModels, piece_models
 from s2s_training.data.vocabulary_builder import UNKNOWN, cutters
 from s2s_training.errors import DataError
+from s2s_training.source_factors import cut_units
 from s2s_training.stages import Stages, unseen
 from s2s_training.streaming.held_out import HeldOut
 from s2s_training.streaming.pair_store import PairStore, PairWriter
@@ -46,6 +47,7 @@ class ReadPairs:
         counts: of each part and side, how often each symbol occurs in it.
         pieces: the sentencepiece models by which texts were cut.
         files: their number and digest; see `files_digest`.
+        factors: how many each symbol of the source has.
     """
 
     folder: Path
@@ -54,13 +56,14 @@ class ReadPairs:
     counts: dict[str, tuple[Counts, Counts]]
     pieces: PieceModels
     files: dict[str, Any]
+    factors: int = 0
 
     def counter(self, side: int, parts: Iterable[str], dropped: Counts) -> Counter[str]:
         """Return how often each symbol of a side occurs in some parts, without the `dropped` occurrences.
 
         It is empty where the side is cut into pieces, which all stay.
         """
-        if self.pieces[side] is not None:
+        if self.pieces[side] is not None and not (side == 0 and self.factors):
             return Counter()
         counts = np.sum([self.counts[part][side] for part in parts], axis=0)
         return named(self.symbols[side], counts - dropped)
@@ -175,10 +178,12 @@ def _numbering(cutter: Vocabulary, table: SymbolTable) -> Numbering:
     """Return what numbers the symbols of a text; pieces have the numbers of a vocabulary of all pieces."""
     if cutter.model is not None:
         pieces = dict.fromkeys((UNKNOWN, *PieceModel(cutter.model).written()))
-        table.update({piece: number for number, piece in enumerate(pieces)})
-        return dataclasses.replace(cutter, symbols=tuple(pieces)).encode
+        cutter = dataclasses.replace(cutter, symbols=tuple(pieces))
+        if not cutter.factor_names:
+            table.update({piece: number for number, piece in enumerate(pieces)})
+            return cutter.encode
     look_up = table.__getitem__
-    return lambda text: list(map(look_up, cutter.split(text)))
+    return lambda text: list(map(look_up, cut_units(cutter, text)))
 
 
 def _reopen(folder: Path, left: dict[str, Any], data: DataConfig) -> ReadPairs:
@@ -190,7 +195,7 @@ def _reopen(folder: Path, left: dict[str, Any], data: DataConfig) -> ReadPairs:
         raise DataError(too_few(sum(store.rows for store in stores.values()), empty))
     counts = {part: tuple(np.array(side, np.int64) for side in left["counts"][part]) for part in PARTS}
     pieces = _unpacked(_pieces_file(folder).read_bytes())
-    return ReadPairs(folder, stores, tuple(left["symbols"]), counts, pieces, left["files"])  # type: ignore[arg-type]
+    return ReadPairs(folder, stores, tuple(left["symbols"]), counts, pieces, left["files"], data.source_factors)  # type: ignore[arg-type]
 
 
 def _packed(pieces: PieceModels) -> bytes:

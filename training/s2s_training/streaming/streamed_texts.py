@@ -17,11 +17,12 @@ from s2s_training.data.arrays import Layout
 from s2s_training.data.corpus import PARTS, Example
 from s2s_training.data.lengths import OFTEN, TooLong, limits_and_bounds, say_longer, warn
 from s2s_training.data.vocabulary_builder import SymbolCounts, cutters, reads_training_alone, vocabulary_of
+from s2s_training.source_factors import shown_unit, unit_ids
 from s2s_training.stages import Stages, unseen
 from s2s_training.streaming.drawing import Side, StreamedPairs
 from s2s_training.streaming.pair_store import PairRows, Sizes
 from s2s_training.streaming.pass_over_files import read_into, sides
-from s2s_training.streaming.symbol_table import Counts, counted, translation
+from s2s_training.streaming.symbol_table import Counts, counted
 
 _NAMED = 3  # outliers whose text is kept for the warning
 
@@ -57,7 +58,7 @@ class StreamedTexts:
         """Return the pairs of a part, to draw batches from."""
         vocabulary = self.vocabulary
         ids = [
-            translation(symbols, side)
+            unit_ids(symbols, side)
             for symbols, side in zip(self._read.symbols, (vocabulary.source, vocabulary.target), strict=True)
         ]
         source = Side.of(
@@ -118,7 +119,8 @@ class StreamedTexts:
             side = 0 if lengths[0] > bounds[0] else 1
             text = ""
             if number < _NAMED:
-                text = cutter[side].join([self._read.symbols[side][symbol] for symbol in sides(pair)[side]])
+                units = (self._read.symbols[side][number] for number in sides(pair)[side])
+                text = cutter[side].join([shown_unit(unit, cutter[side]) for unit in units])
             yield TooLong(side, int(lengths[side]), text)
 
     def _beyond(self, part: str, most: Sequence[float]) -> Iterator[PairRows]:

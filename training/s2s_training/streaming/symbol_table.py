@@ -8,8 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
-
 Counts = NDArray[np.int64]
 
 
@@ -32,10 +30,3 @@ def counted(counts: Counts, ids: NDArray[np.int32]) -> Counts:
 def named(symbols: Sequence[str], counts: Counts) -> Counter[str]:
     """Return how often each symbol occurs, those that occur, by its name."""
     return Counter({symbols[number]: int(counts[number]) for number in np.flatnonzero(counts)})
-
-
-def translation(symbols: Sequence[str], vocabulary: Vocabulary) -> NDArray[np.int32]:
-    """Return the id in a vocabulary of each numbered symbol, (symbols,) int32; -1 of one that it has no id for."""
-    ids = (vocabulary.id_of(symbol) for symbol in symbols)
-    unknown = -1 if vocabulary.unknown_id is None else vocabulary.unknown_id
-    return np.array([unknown if known is None else known for known in ids], np.int32)

@@ -93,7 +93,8 @@ def trace(files: BundleFiles, manifest: Manifest, text: str) -> Iterator[Traced]
     Raises:
         InputError: the text can't be read, or the bundle gives values or reads several sources.
     """
-    if manifest.target.feedback == "value" or manifest.source.others or manifest.source.kind in ("values", "vector"):
+    several = len(manifest.given_names) > 1
+    if manifest.target.feedback == "value" or several or manifest.source.kind in ("values", "vector"):
         raise InputError("--trace: expected a bundle that reads one text and writes tokens")
     source: Any = text if manifest.input_vocabulary is not None else _ids(text)
     plan, begun = make_plan(DecodingOptions(), manifest), list[int]()
@@ -107,7 +108,8 @@ def trace(files: BundleFiles, manifest: Manifest, text: str) -> Iterator[Traced]
     first = begun.pop(0) if before else plan.start_id
     sessions = BundleSessions(files, manifest, SessionSettings(), {})
     for batch in batches:
-        carried: dict[str, NDArray[Any]] = {"source": batch.source}
+        names = [tensor.name for tensor in manifest.source.inputs]
+        carried: dict[str, NDArray[Any]] = dict(zip(names, (batch.source, *batch.others), strict=True))
         if manifest.one_graph:
             given = yield from _run(sessions, "model", None, carried)
             best = (given["logits"][0].astype(np.float32) + plan.rules.always).argmax(axis=1)

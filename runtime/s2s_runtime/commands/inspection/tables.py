@@ -13,6 +13,7 @@ from s2s_runtime.bundle.provenance import ORIGINS, UNKNOWN, Provenance
 from s2s_runtime.bundle.specs import Kind
 from s2s_runtime.console.names import Name
 from s2s_runtime.ort.thread_rule import rows_by_size
+from s2s_runtime.vocabulary.factors import FactoredVocabulary
 from s2s_runtime.vocabulary.padding import PaddingPolicy
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
 
@@ -93,6 +94,8 @@ def _model(manifest: Manifest, size: int | None) -> Iterator[tuple[str, str]]:
         steps = ", step by step beside it" if other.aligned else ""
         steps = ", known in advance, read by the decoder step by step (`known`)" if other.known else steps
         padded = "" if other.kind == "vector" or other.known else f"; padding {_padding(other.padding)}"
+        if other.name in manifest.factor_names:
+            steps, padded = ", a factor of each symbol", f"; padding id {other.padding.id}"
         yield "", f"{other.name}: {_kind(other)}{steps}{padded}"
     yield "writes", _written(target)
     for output in manifest.outputs:
@@ -177,7 +180,9 @@ def _graphs(manifest: Manifest) -> Table:
 
 def _vocabularies(manifest: Manifest, every_symbol: bool) -> Iterator[tuple[str, str]]:
     target = manifest.target.name or "target"
-    sides = [("source", manifest.source_vocabulary), (target, manifest.target_vocabulary)]
+    source = manifest.source_vocabulary
+    factors = source.factors if isinstance(source, FactoredVocabulary) else ()
+    sides = [("source", source), *((factor.name, factor) for factor in factors), (target, manifest.target_vocabulary)]
     sides += [(str(output.target.name), output.vocabulary) for output in manifest.outputs]
     for side, vocabulary in sides:
         if vocabulary is None:
@@ -191,6 +196,8 @@ def _vocabularies(manifest: Manifest, every_symbol: bool) -> Iterator[tuple[str,
 
 def _how_cut(vocabulary: Vocabulary) -> str:
     parts = [f"{len(vocabulary)} symbols, unit {vocabulary.unit}"]
+    if isinstance(vocabulary, FactoredVocabulary):
+        parts.append(f"words as {vocabulary.form}")
     for name in ("padding", "unknown", "start", "end"):
         symbol = getattr(vocabulary, name)
         if symbol is not None:
