@@ -8,10 +8,12 @@ model of its targets, with random weights: every target gets 30 tokens long, how
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import statistics
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -174,13 +176,15 @@ def made_values(language_model: Path) -> dict[str, Any]:
     }
 
 
-def measured(model: Model, values: Mapping[str, Any], rounds: int) -> list[dict[str, Any]]:
+def measured(
+    model: Model, values: Mapping[str, Any], rounds: int, searches: Sequence[tuple[int, Sequence[Row]]]
+) -> list[dict[str, Any]]:
     """Return for each search, row and batch the milliseconds of a plain call, and what is measured beside it.
 
     That is the milliseconds of a call with the options, and of each round how many times as long it took.
     """
     found = []
-    for beam, rows in SEARCHES:
+    for beam, rows in searches:
         for row in rows:
             search = {"beam_size": beam, "max_length": STEPS}
             plain = model.prepare(**search, **row.beside)
@@ -230,9 +234,12 @@ def measure(
     *,
     bundles: Annotated[Path | None, typer.Option(help="Folder to keep bundles in, and to find them in.")] = None,
     rounds: Annotated[int, typer.Option(min=3, help="Visits of each option.")] = 7,
+    part: Annotated[str, typer.Option(help="Time the second of four parts, say, 2/4, and keep the others.")] = "1/1",
     tables: Annotated[bool, typer.Option(help="Renew the table of README.md.")] = True,
 ) -> None:
     """Time each option beside the plain run, write JSON and a table."""
+    number, parts = part_of(part)
+    searches = [(beam, rows[number - 1 :: parts]) for beam, rows in SEARCHES]
     with tempfile.TemporaryDirectory() as temporary:
         folder = bundles or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
@@ -240,9 +247,38 @@ def measure(
         with load(translator) as model:
             values = made_values(language_model)
             before = Usage.read(os.getpid())
-            rows = measured(model, values, rounds)
-    results = {**circumstances(before), "rounds": rounds, "option_costs": rows}
-    publish(results, RESULTS / "option-costs.json", option_tables(results), renew_readme=tables)
+            rows = measured(model, values, rounds, searches)
+    output = RESULTS / "option-costs.json"
+    results = {**circumstances(before), "rounds": rounds}
+    results["option_costs"] = [{**row, "foreign": results["foreign"]} for row in rows]
+    if parts > 1 and output.exists():
+        results = joined(json.loads(output.read_text(encoding="utf-8")), results)
+    publish(results, output, option_tables(results), renew_readme=tables)
+
+
+def part_of(text: str) -> tuple[int, int]:
+    """Return which part is meant, from 1, and of how many.
+
+    Raises:
+        typer.BadParameter: it isn't two such numbers.
+    """
+    found = re.fullmatch(r"(\d+)/(\d+)", text)
+    if found is None or not 1 <= int(found[1]) <= int(found[2]):
+        raise typer.BadParameter(f"--part: expected a part of parts such as 2/4, got {text!r}")
+    return int(found[1]), int(found[2])
+
+
+def joined(kept: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """Return the results of a part with those that are kept of the others, in the order of all rows."""
+    found = {_key(row): row for results in (kept, new) for row in results["option_costs"]}
+    order = [(beam, row.title, batch) for beam, rows in SEARCHES for row in rows for batch in BATCHES]
+    rows = [found[key] for key in order if key in found]
+    used = [row["foreign"] for row in rows if row["foreign"] is not None]
+    return {**new, "foreign": max(used, default=None), "option_costs": rows}
+
+
+def _key(row: Mapping[str, Any]) -> tuple[int, str, int]:
+    return row["beam"], row["title"], row["batch"]
 
 
 if __name__ == "__main__":

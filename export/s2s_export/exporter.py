@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -41,7 +41,7 @@ from s2s_export.understand.decoded_output_choice import ChosenOutput
 from s2s_export.understand.flat_steps import FlatSteps
 from s2s_export.understand.sampling_layers import at_their_mean
 from s2s_export.understand.source_terms import embedding_size
-from s2s_export.understand.text_layers import without_text_layers
+from s2s_export.understand.text_layers import TextModel, without_text_layers
 from s2s_export.verify.longest_read import longest_read
 from s2s_export.verify.verify import Subject, refuse_failed, verify
 from s2s_export.write import refuse_existing, replacing_bundle, write_graphs
@@ -207,21 +207,14 @@ def _take_apart(model: keras.Model, options: ExportOptions) -> tuple[keras.Model
     """Read a model whose options have told already what its pairs tell."""
     options = with_expected(options)
     model, drawn = at_their_mean(model)
-    text, notes = without_text_layers(model), list[str]()
+    text = without_text_layers(model)
     joined, options, said = with_joined_outputs(text.model, options)
     outputs, options = Outputs.of(joined, options).with_first(options)
     options = options if text.layers else options.with_vocabulary(options.vocabulary)
     chosen = ChosenOutput.of(joined, options, outputs.first)
     read_model = chosen.model if options.ctc is None else without_loss(chosen.model)
     read_model = language_model(read_model, options) if options.feedback == "token" else read_model
-    parts = split_by_kind(read_model, options, options.source_input)
-    if text.layers:
-        read = [source.name for source in parts.sources if source.name in text.layers]
-        if options.source_input is None and read and read[0] != parts.sources[0].name:
-            parts = split_by_kind(read_model, options, read[0])  # the text goes to the input that reads text
-        target = None if parts.target_index is None else read_model.inputs[parts.target_index].name
-        vocabulary, notes = text.merged(options.vocabulary, parts.sources[0].name, target, texts=options.verify_with)
-        options = replace(options.with_vocabulary(vocabulary), unnamed_ids=True)  # layers of max_tokens, not of words
+    parts, options, notes = _split(read_model, text, options)
     together = outputs.together(parts.kind, chosen.name(parts), options)
     split_again = partial(split_by_kind, options=options)
     if together is not None:
@@ -235,6 +228,26 @@ def _take_apart(model: keras.Model, options: ExportOptions) -> tuple[keras.Model
         facts = with_further(facts, together, (flat, parts), options)
     notes = [*([] if together else chosen.notes(parts)), *said, *options.notes, *drawn, *notes, *facts.notes]
     return flat.model, parts, replace(facts, notes=tuple(notes))
+
+
+def _split(
+    model: keras.Model, text: TextModel, options: ExportOptions
+) -> tuple[SplitModel, ExportOptions, Sequence[str]]:
+    """Split a model, and take the symbols that its layers of text have, where nobody gave others.
+
+    Returns:
+        The split, options that have these symbols, and a sentence on each thing that a bundle reads otherwise.
+    """
+    parts = split_by_kind(model, options, options.source_input)
+    if not text.layers:
+        return parts, options, ()
+    read = [source.name for source in parts.sources if source.name in text.layers]
+    if options.source_input is None and read and read[0] != parts.sources[0].name:
+        parts = split_by_kind(model, options, read[0])  # the text goes to the input that reads text
+    target = None if parts.target_index is None else model.inputs[parts.target_index].name
+    vocabulary, notes = text.merged(options.vocabulary, parts.sources[0].name, target, texts=options.verify_with)
+    options = replace(options.with_vocabulary(vocabulary), unnamed_ids=True)  # layers of max_tokens, not of words
+    return parts, options, notes
 
 
 def widths(model: keras.Model, options: ExportOptions) -> Widths | None:

@@ -73,7 +73,8 @@ def load(
     """
     ready = _by_name(sessions)
     threads = (intra_op_threads, inter_op_threads, spinning)
-    settings = SessionSettings(providers, provider_options, *threads, allow_fallback, shared_threads, low_memory)
+    ways = {"allow_fallback": allow_fallback, "shared_threads": shared_threads, "low_memory": low_memory}
+    settings = SessionSettings(providers, provider_options, *threads, **ways)
     files = find_files(path)
     with checked_bundle(files, verify_hashes=verify_hashes, without=ready) as manifest:
         files.close()

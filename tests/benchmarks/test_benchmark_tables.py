@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from measuring.cases import CASES
 from redraw import tables_of
 from report.machines import keep, machine_table
@@ -243,6 +244,22 @@ def test_the_table_of_8_bits() -> None:
     assert made["eight-bits"].endswith("today; a CPU, 2 cores; other programs used 0.10 cores.")
     assert has_place(README, made)
     assert tables_of(results) == made
+
+
+def test_costs_that_were_measured_in_parts() -> None:
+    """A part replaces its rows and keeps the others, in the order of the table; other programs' share is the most."""
+    from option_costs import GREEDY, joined, part_of
+
+    def row(number: int, foreign: float) -> dict[str, object]:
+        return {"beam": 1, "batch": 1, "title": GREEDY[number].title, "foreign": foreign}
+
+    kept = {"date": "yesterday", "foreign": 0.9, "option_costs": [row(0, 0.2), row(2, 0.9)]}
+    made = joined(kept, {"date": "today", "foreign": 0.1, "option_costs": [row(1, 0.1), row(2, 0.1)]})
+    assert made == {"date": "today", "foreign": 0.2, "option_costs": [row(0, 0.2), row(1, 0.1), row(2, 0.1)]}
+    assert part_of("2/4") == (2, 4)
+    for wrong in ("5/4", "0/4", "2", "a/b"):
+        with pytest.raises(typer.BadParameter, match="expected a part of parts such as 2/4"):
+            part_of(wrong)
 
 
 def test_what_goes_step_by_step_has_its_cost_measured() -> None:

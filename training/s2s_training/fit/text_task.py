@@ -21,7 +21,7 @@ from s2s_training.data.fitting_pairs import that_fit, with_frames
 from s2s_training.data.sentencepiece_training import piece_models
 from s2s_training.data.tf_datasets import Batches, EpochOrder, make_dataset
 from s2s_training.data.vocabulary_builder import build_vocabulary, drop_long
-from s2s_training.fit.compiling import compile_model, monitored, reduction
+from s2s_training.fit.compiling import compile_model, is_for_xla, monitored, reduction
 from s2s_training.fit.greedy_decoder import GreedyDecoder
 from s2s_training.fit.precision import training_twin
 from s2s_training.fit.r_drop import TwiceThroughModel
@@ -63,21 +63,22 @@ class TextTask:
         described = with_frames(config.model, self.corpus, self.vocabulary)
         fitting = that_fit(self.corpus, self.vocabulary, described)
         self.layout = Layout.of(self.vocabulary, described)
-        self._build(described, config.fit, stages)
+        self._build(described, config.fit, stages, len(fitting.train) // config.fit.batch_size * config.fit.epochs)
         self._readings = self.corpus.readings
         stages("turning texts into numbers")
         self._pairs: Batches = self.bucketed(fitting.train, config.fit)
         self._valid: Batches = self.bucketed(fitting.valid, config.fit)
 
-    def _build(self, described: ModelConfig, config: FitConfig, stages: Stages) -> None:
-        """Build the model for the layout, and compile it."""
+    def _build(self, described: ModelConfig, config: FitConfig, stages: Stages, steps: int = 0) -> None:
+        """Build the model for the layout, and compile it for about so many steps; 0 = nobody knows."""
         stages("building the model")
         self._plain = build_model(described, self.layout)
         self.model = self._plain if self.layout.frames is None else up_to_logits(self._plain)
         self.model = training_twin(self.model, config)
         if config.r_drop:
             self.model = TwiceThroughModel(self.model, config.r_drop, reduction(self.layout))
-        compile_model(self.model, config, self.layout)
+        xla = is_for_xla(described, config, self.layout, steps)
+        compile_model(self.model, config, self.layout, xla=xla)
         sizes = (self.layout.source_size, self.layout.target_size, f"{self.model.count_params():,}")
         logger.info("%d source and %d target symbols, %s parameters", *sizes)
         self.monitored = monitored(config, self.layout)
