@@ -30,7 +30,7 @@ class _MadeLater(ComparedByValue):
     A thousand results are made in a moment so, and whoever wants their texts alone doesn't wait for symbols and lists.
     """
 
-    __slots__ = ("_later",)
+    __slots__ = ("_make", "_row")  # one tuple of both would be an object more for the garbage collector to look at
 
     if not TYPE_CHECKING:  # which would let every attribute pass
 
@@ -38,8 +38,7 @@ class _MadeLater(ComparedByValue):
             """Return a field that was left out, once made, as Python asks for those that aren't there."""
             if name not in self.__dataclass_fields__:
                 raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
-            make, given = self._later
-            value = make(self, name, given)
+            value = self._make(self, name, self._row)
             object.__setattr__(self, name, value)
             return value
 
@@ -275,7 +274,7 @@ MakeField = Callable[[Any, str, int], Any]
 _NEW: Final = object.__new__
 # The fields themselves, which are set without what `frozen` does for each: a third of the time.
 _SET_IDS, _SET_TEXT = (getattr(Hypothesis, each).__set__ for each in ("ids", "text"))
-_SET_HYPOTHESES, _SET_LATER = (getattr(Result, each).__set__ for each in ("hypotheses", "_later"))
+_SET_HYPOTHESES, _SET_MAKE, _SET_ROW = (getattr(Result, each).__set__ for each in ("hypotheses", "_make", "_row"))
 
 
 def best_alone(ids: Sequence[list[int]], texts: Sequence[str] | None, make: MakeField) -> list[Result]:
@@ -288,11 +287,13 @@ def best_alone(ids: Sequence[list[int]], texts: Sequence[str] | None, make: Make
     """
     results, hypotheses = [], []
     for row, written in enumerate(ids):
-        hypothesis, result, later = _NEW(Hypothesis), _NEW(Result), (make, row)
+        hypothesis, result = _NEW(Hypothesis), _NEW(Result)
         _SET_IDS(hypothesis, written)
-        _SET_LATER(hypothesis, later)
+        _SET_MAKE(hypothesis, make)
+        _SET_ROW(hypothesis, row)
         _SET_HYPOTHESES(result, [hypothesis])
-        _SET_LATER(result, later)
+        _SET_MAKE(result, make)
+        _SET_ROW(result, row)
         hypotheses.append(hypothesis)
         results.append(result)
     for hypothesis, text in zip(hypotheses, texts or (), strict=texts is not None):
