@@ -10,6 +10,7 @@ from typing import Any, Final, TypeGuard
 from s2s_export.errors import ExportError
 from s2s_export.options import ExportOptions
 from s2s_export.understand.given_vocabularies import GivenSide, SideName, likely_ends, read_side
+from s2s_runtime.declared_options.checks import has_items
 from s2s_runtime.spelling import option
 from s2s_runtime.vocabulary.padding import PaddingPolicy
 from s2s_runtime.vocabulary.vocabulary_file import Unit, Vocabulary, VocabularyFile
@@ -83,7 +84,7 @@ class Words:
         return [f"the target has the symbols {likely[0]!r} and {likely[1]!r}: are they its start and end?"]
 
     def _with_end(self, options: ExportOptions) -> ExportOptions:
-        ends = [self.end] if isinstance(self.end, str) or not isinstance(self.end, Iterable) else list(self.end)
+        ends = [self.end] if isinstance(self.end, str) or not has_items(self.end) else list(self.end)
         if len(ends) == 1:
             return replace(options, **_one("end", ends[0]))
         known = None if options.vocabulary is None else options.vocabulary.target

@@ -214,6 +214,7 @@ class ExportOptions:
             panel=FILES,
             metavar="N",
             at_least=1,
+            at_most=100_000,
             not_for=[DRY_RUN],
             needs=[
                 Need(

@@ -80,12 +80,14 @@ def as_flags() -> Iterator[None]:
         _FLAGS.reset(before)
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: object, known: Iterable[str]) -> str:
     """Return the end of a message that asks whether the nearest known name was meant; "" where none is near.
 
     >>> did_you_mean("beamsize", ["beam_size", "max_length"])
     "; did you mean 'beam_size'?"
     """
+    if not isinstance(name, str):
+        return ""
     difflib = importlib.import_module("difflib")  # here: a cold start without a mistake doesn't wait for it
     near = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean {near[0]!r}?" if near else ""

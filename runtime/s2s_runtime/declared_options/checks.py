@@ -15,7 +15,8 @@ def option_problems(options: Any) -> list[str]:
     """Return what is wrong with an instance of a dataclass of options, one line for each problem.
 
     Only values that differ from the defaults are checked: checking all of them takes as long as writing some tokens.
-    What an option needs is checked only where all values are right by themselves.
+    What an option needs is checked only where all values are right by themselves. Numbers of other types, such as
+    numpy's, become Python's own: those overflow, and round, as what is computed with them wouldn't.
     """
     given = changed(options)
     if not given:
@@ -23,7 +24,19 @@ def option_problems(options: Any) -> list[str]:
     known = declared(options.__class__)
     own = [known[name] for name in given if name in known]
     problems = [value_problem(declaration, getattr(options, declaration.name)) for declaration in own]
-    return [problem for problem in problems if problem] or [need for option in own for need in _unmet(option, options)]
+    if wrong := [problem for problem in problems if problem]:
+        return wrong
+    for declaration in own:
+        _make_plain(options, declaration.name)
+    return [need for option in own for need in _unmet(option, options)]
+
+
+def _make_plain(options: Any, name: str) -> None:
+    """Let an option hold a number of Python's own where it holds another."""
+    value = getattr(options, name)
+    if isinstance(value, Real) and not isinstance(value, int | float):
+        plain = int(value) if isinstance(value, Integral) else float(value)
+        object.__setattr__(options, name, plain)  # options are frozen for everybody else
 
 
 def verb_problems(options: Any, verb: str) -> list[str]:
@@ -69,8 +82,15 @@ def is_number(value: object) -> bool:
 
 
 def has_items(value: object) -> TypeGuard[Iterable[Any]]:
-    """Return whether there is anything to go through in a value; in an array without an axis there isn't."""
-    return isinstance(value, Iterable) and getattr(value, "ndim", 1) != 0
+    """Return whether there is anything to go through in a value.
+
+    Its type doesn't tell: an array without an axis, and a tensor of a model to be built, only say so when asked.
+    """
+    try:
+        iter(value)  # type: ignore[call-overload]
+    except (TypeError, NotImplementedError):
+        return False
+    return True
 
 
 def is_list(value: object) -> bool:

@@ -115,6 +115,13 @@ def test_wrong_values_are_one_line(given: dict[str, Any], message: str) -> None:
     assert str(caught.value).startswith(message)
 
 
+def test_numbers_become_pythons_own():
+    """Sums of a small type overflow, and round."""
+    bakery = Bakery(runs=np.int8(3), heat=np.float16(20.5), share=0.25)
+    assert bakery == Bakery(runs=3, heat=20.5, share=0.25)
+    assert [type(value) for value in (bakery.runs, bakery.heat, bakery.share)] == [int, float, float]
+
+
 @pytest.mark.parametrize(
     "given",
     [
