@@ -42,8 +42,7 @@ def load(
     Args:
         path: the bundle's folder, a zip file of it, the bytes of one, or a mapping of its files' names to their bytes.
         providers: execution providers in order of preference, by onnxruntime's name ("CUDAExecutionProvider") or a
-            short one ("cuda"); None = the CPU. One that isn't obtained is an error, never a silent fall-back, unless
-            `allow_fallback` is set.
+            short one ("cuda"); None = the CPU. One that isn't obtained is an error, unless `allow_fallback` is set.
         provider_options: one mapping per provider, such as `[{"device_id": 1}]`.
         intra_op_threads: threads inside one operator; None = one per physical core, but one alone where the step is so
             short that threads would wait for each other: small models, few rows (see `s2s_runtime.ort.thread_rule`).
@@ -51,9 +50,8 @@ def load(
         spinning: whether threads that wait for work stay awake; see `SessionSettings`.
         shared_threads: whether to use threads that all models share; see `SessionSettings`.
         allow_fallback: whether a provider that isn't obtained is passed over for the next one, in the end for the CPU.
-        low_memory: whether onnxruntime reads the weights where they lie. Otherwise each graph holds those that it
-            multiplies with once more, laid out for the CPU, which is up to twice as fast for a single sentence: see the
-            page on applications.
+        low_memory: whether graphs read the weights where they lie. Otherwise each holds those that it multiplies with
+            once more, laid out for the CPU: up to twice as fast for a single sentence; see the page on applications.
         workers: how many batches of a list `generate`, `generate_iter`, `generate_file` and `score` take at a time,
             each on cores of its own, from eight batches on, or 32 rows (sentences times beams) a worker; opened
             once more with the first such list. 1 = batch after batch. None = as many as there are cores, eight at most,
@@ -72,16 +70,12 @@ def load(
         OptionError: an argument is out of range.
     """
     ready = _by_name(sessions)
-    threads = (intra_op_threads, inter_op_threads, spinning)
     ways = {"allow_fallback": allow_fallback, "shared_threads": shared_threads, "low_memory": low_memory}
-    settings = SessionSettings(providers, provider_options, *threads, **ways)
+    settings = SessionSettings(providers, provider_options, intra_op_threads, inter_op_threads, spinning, **ways)
     files = find_files(path)
     with checked_bundle(files, verify_hashes=verify_hashes, without=ready) as manifest:
         files.close()
-        _check_vocabularies(manifest)
-        unknown = [name for name in ready if name not in manifest.graphs]
-        if unknown:
-            raise OptionError(f"sessions: expected names among {', '.join(manifest.graphs)}, got {', '.join(unknown)}")
+        _check_fit(manifest, ready)
         step_model = open_step_model(files, manifest, settings, ready)
         opening = partial(opener, files, manifest, settings, step_model.alone)
         at_once = make_workers(workers, settings, manifest, ready, opening)
@@ -90,8 +84,11 @@ def load(
     return Model(manifest, step_model, step_model.provider, at_once, files.name)
 
 
-def _check_vocabularies(manifest: Manifest) -> None:
-    """Check now, and not with the first text, that sentencepiece takes the models of the vocabularies."""
+def _check_fit(manifest: Manifest, sessions: Mapping[str, Any]) -> None:
+    """Check that sessions have names of graphs and, now and not with the first text, that vocabularies can be used."""
+    unknown = [name for name in sessions if name not in manifest.graphs]
+    if unknown:
+        raise OptionError(f"sessions: expected names among {', '.join(manifest.graphs)}, got {', '.join(unknown)}")
     further = (output.vocabulary for output in manifest.outputs)
     for vocabulary in (manifest.source_vocabulary, manifest.target_vocabulary, *further):
         if vocabulary is not None:

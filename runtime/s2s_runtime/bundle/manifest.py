@@ -111,11 +111,12 @@ from s2s_runtime.vocabulary.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from s2s_runtime.bundle import calibration as calibrations
-    from s2s_runtime.bundle import further_outputs, provenance
+    from s2s_runtime.bundle import further_outputs, provenance, summary
     from s2s_runtime.vocabulary import factors
 else:  # what a manifest may have
     calibrations, provenance = LazyModule("bundle.calibration"), LazyModule("bundle.provenance")
     factors, further_outputs = LazyModule("vocabulary.factors"), LazyModule("bundle.further_outputs")
+    summary = LazyModule("bundle.summary")
 
 __all__ = [
     "Feedback",
@@ -178,17 +179,9 @@ class Manifest:
     @property
     def summary(self) -> str:
         """One line about the model: what it reads and writes, what its decoder reads next, and its states."""
-        unit = "feature" if self.source.kind in ("values", "vector") else "id"
-        source = _counted(self.source.size, unit, self.source_vocabulary)
-        unit = "feature" if self.target.feedback == "value" else "id"
-        target = _counted(self.target.size, unit, self.target_vocabulary)
-        sizes = " + ".join(str(state.shape[-1]) for state in self.states)
-        kind = [] if self.kind == "encoder-decoder" else [self.kind]
-        between = target if self.kind == "decoder-only" else f"{source} to {target}"
-        between += f" and {len(self.outputs)} more" if self.outputs else ""
-        stepped = [f"feedback {self.target.feedback}", f"states {sizes}"] if self.states else []
-        parts = [*kind, between, *stepped]
-        return ", ".join([*parts, *(["attention"] if self.attention else []), self.precision])
+        source, target = (self.source, self.source_vocabulary), (self.target, self.target_vocabulary)
+        computed = ["attention", self.precision] if self.attention else [self.precision]
+        return summary.summary_of(self.kind, source, target, self.states, computed, further=len(self.outputs))
 
     @property
     def one_graph(self) -> bool:
@@ -303,12 +296,6 @@ class Manifest:
         if problems:
             raise BundleError("; ".join(problems))
         return cls(**parts)  # type: ignore[arg-type]  # each part was checked above
-
-
-def _counted(size: int, unit: str, vocabulary: Vocabulary | None) -> str:
-    """Return a size with its unit: the vocabulary's, where there is one."""
-    unit = unit if vocabulary is None else vocabulary.unit_name
-    return f"{size} {unit}" if size == 1 else f"{size} {unit}s"
 
 
 def _check_format(fields: Fields) -> None:

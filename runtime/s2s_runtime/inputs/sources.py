@@ -151,13 +151,7 @@ def read_sources(
                 _add(sources, nothing)
                 continue
         try:
-            read = readers[0].read(first + i, row[0], policy)
-            others = {
-                name: reader.read(first + i, item, policy).parts[0].array
-                for name, reader, item in zip(names[1:], readers[1:], row[1:], strict=True)
-            }
-            if others or has_factors:
-                read = _with_others(first + i, row_in(row[0]), read, others, manifest)
+            read = _read_row(first + i, row, (names, readers), policy, manifest)
         except (InputError, UnknownSymbolError) as error:
             if errors is None:
                 raise
@@ -165,6 +159,25 @@ def read_sources(
             read = nothing
         _add(sources, read)
     return sources
+
+
+def _read_row(
+    index: int,
+    row: Sequence[Any],
+    named: tuple[Sequence[str], Sequence[RowReader]],
+    policy: UnknownPolicy | None,
+    manifest: Manifest,
+) -> ReadRow:
+    """Read what is given for one sentence, for each of its sources, by what reads them under their names."""
+    names, readers = named
+    read = readers[0].read(index, row[0], policy)
+    if len(row) == 1 and not manifest.factor_names:
+        return read
+    others = {
+        name: reader.read(index, item, policy).parts[0].array
+        for name, reader, item in zip(names[1:], readers[1:], row[1:], strict=True)
+    }
+    return _with_others(index, row_in(row[0]), read, others, manifest)
 
 
 def _add(sources: Sources, read: ReadRow) -> None:
