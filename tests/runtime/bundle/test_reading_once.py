@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 from places import FIXTURES
 
@@ -295,7 +296,9 @@ def test_packages_that_are_no_files(
     """As in a zip file: onnxruntime then copies the constants, as it does where it wants to compute with one first."""
     monkeypatch.setattr(open_session_module, "NOWHERE", tmp_path / "package.zip")
     assert decoded(s2s_runtime.load(BUNDLE)) == expected
-    assert {name: started.count(name) for name in ("encoder", "beam")} == {"encoder": 2, "beam": 2}
+    looks = tuple(map(int, onnxruntime.__version__.split(".")[:2])) >= (1, 25)  # for a file of which it reads nothing
+    openings = 2 if looks else 1
+    assert {name: started.count(name) for name in ("encoder", "beam")} == {"encoder": openings, "beam": openings}
 
 
 def test_a_large_constant_that_is_computed_with(started: list[str], capfd: pytest.CaptureFixture[str]) -> None:
