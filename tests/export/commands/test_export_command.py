@@ -90,7 +90,7 @@ def test_verifies_with_as_many_generated_sources_as_asked_for(run_folder: Path, 
 def test_a_number_of_sources_to_verify_with_that_says_nothing(run_folder: Path) -> None:
     """None at all, beside texts that are given, or where nothing is verified: refused, with what it needs."""
     model = run_folder / "model.keras"
-    wrong = "error: --verify-sources: expected an integer of at least 1, got 0\n"
+    wrong = "error: --verify-sources: expected an integer from 1 to 100000, got 0\n"
     assert run(model, "--verify-sources", "0") == (2, "", wrong)
     code, _, errors = run(model, "--verify-sources", "9", "--dry-run")
     assert (code, errors.strip()) == (2, "error: --verify-sources: no effect with --dry-run")
