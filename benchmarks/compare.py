@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from measuring.asked_process import HERE, PeerError
 from measuring.cases import CASES, Case
-from measuring.measure import HERE, PeerError, Worker, measure
+from measuring.measure import Worker, measure
 from peers.interface import BUNDLE_FOLDER, Problem
 from report.machines import keep, machine_table
 from report.markdown import README, RESULTS, has_place
