@@ -39,14 +39,19 @@ def with_factors(cutter: Vocabulary, data: DataConfig) -> Vocabulary:
 
 def source_check(data: DataConfig) -> Callable[[str], object] | None:
     """Return what raises an InputError where a word of a source lacks a factor; None where words have none."""
-    cutter = with_factors(Vocabulary("symbol", (_UNKNOWN,), unknown=_UNKNOWN), data)
-    return cutter.split if data.source_factors else None
+    cutter = _word_cutter(data)
+    return cutter.split if isinstance(cutter, FactoredVocabulary) else None
 
 
-def without_factors(text: str, data: DataConfig) -> str:
-    """Return the words of a source."""
-    cutter = with_factors(Vocabulary("symbol", (_UNKNOWN,), unknown=_UNKNOWN), data)
-    return cutter.without_factors(text) if isinstance(cutter, FactoredVocabulary) else text
+def without_factors(texts: Sequence[str], data: DataConfig) -> Sequence[str]:
+    """Return the words of each source."""
+    cutter = _word_cutter(data)
+    return list(map(cutter.without_factors, texts)) if isinstance(cutter, FactoredVocabulary) else texts
+
+
+def _word_cutter(data: DataConfig) -> Vocabulary:
+    """Return what cuts sources into words, whatever a run cuts these into."""
+    return with_factors(Vocabulary("symbol", (_UNKNOWN,), unknown=_UNKNOWN), data)
 
 
 def cut_units(vocabulary: Vocabulary, text: str) -> list[str]:

@@ -65,7 +65,11 @@ def symbols_of_start(data: DataConfig) -> VocabularyFile | None:
     Raises:
         ConfigError: there is no such run.
     """
-    return None if data.start_from is None else _symbols(data.start_from)
+    if data.start_from is None:
+        return None
+    require_finished(data.start_from)
+    with raised_as(ConfigError):
+        return VocabularyFile.read(Path(data.start_from) / "vocab.json")
 
 
 def continued(
@@ -114,12 +118,6 @@ def require_finished(run: str) -> TrainingConfig:
             f"start_from: expected the folder of a finished run, with {', '.join(_NEEDED)}; {run} has no {missing[0]}"
         )
     return read_config(Path(run) / "config.toml")
-
-
-def _symbols(run: str) -> VocabularyFile:
-    require_finished(run)
-    with raised_as(ConfigError):
-        return VocabularyFile.read(Path(run) / "vocab.json")
 
 
 def _tell_unknown(name: str, side: Vocabulary, counts: Counter[str], data: DataConfig) -> None:

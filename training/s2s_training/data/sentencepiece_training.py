@@ -42,7 +42,7 @@ def piece_models(examples: Sequence[Example], data: DataConfig) -> PieceModels:
     start = symbols_of_start(data)
     if start is not None:
         return PieceModels(*(None if side is None else side.model for side in (start.source, start.target)))
-    sources = [without_factors(example.source, data) for example in examples]
+    sources = without_factors([example.source for example in examples], data)
     texts = (sources, [example.targets[0] for example in examples])
     sides = zip(("source", "target"), data.normalizations, texts, strict=True)
     return PieceModels(*(_of_side(side, form, own, data) for side, form, own in sides))

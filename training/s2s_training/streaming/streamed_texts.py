@@ -119,7 +119,7 @@ class StreamedTexts:
             side = 0 if lengths[0] > bounds[0] else 1
             text = ""
             if number < _NAMED:
-                units = (self._read.symbols[side][number] for number in sides(pair)[side])
+                units = (self._read.symbols[side][symbol] for symbol in sides(pair)[side])
                 text = cutter[side].join([shown_unit(unit, cutter[side]) for unit in units])
             yield TooLong(side, int(lengths[side]), text)
 
