@@ -132,6 +132,19 @@ def _largest_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
+def sizes_wanted(only: str) -> list[int]:
+    """Return the numbers of sizes that `--only` gives.
+
+    Raises:
+        typer.BadParameter: there is no such size.
+    """
+    with one_line_errors():
+        wanted = numbers("--only", only)
+    if unknown := [number for number in wanted if number > len(SIZES)]:
+        raise typer.BadParameter(f"--only: expected sizes from 1 to {len(SIZES)}, got {unknown[0]}")
+    return wanted
+
+
 def growth(
     *,
     only: Annotated[str, typer.Option(help="Which sizes, by number from 1, separated by commas.")] = "1,2,3,4",
@@ -142,12 +155,8 @@ def growth(
     if alone is not None:
         print(json.dumps(measured(SIZES[alone - 1])))
         return
-    with one_line_errors():
-        wanted = numbers("--only", only)
-    if unknown := [number for number in wanted if number > len(SIZES)]:
-        raise typer.BadParameter(f"--only: expected sizes from 1 to {len(SIZES)}, got {unknown[0]}")
     exports = []
-    for number in wanted:
+    for number in sizes_wanted(only):
         print(SIZES[number - 1].in_words(), file=sys.stderr)
         program = [sys.executable, __file__, "--alone", str(number)]
         done = subprocess.run(program, check=True, stdout=subprocess.PIPE, text=True)

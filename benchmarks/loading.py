@@ -19,15 +19,12 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from export_growth import SIZES
+from export_growth import SIZES, sizes_wanted
 from measuring.in_process import circumstances, fastest
 from measuring.quiet import Usage, foreign_cores
 from report.markdown import RESULTS
 from report.own_tables import loading_tables
 from report.targets import publish
-
-from s2s_runtime.bench.axes import numbers
-from s2s_runtime.console.app import one_line_errors
 
 BUNDLES = Path(__file__).parents[1] / ".cache" / "loading"
 SOURCE, TOKENS = 12, 20
@@ -69,10 +66,8 @@ def loading_costs(
         number, way = alone.split(",")
         print(json.dumps(measured(BUNDLES / f"{number}.s2s", way == "low_memory", rounds)))
         return
-    with one_line_errors():
-        wanted = numbers("--only", only)
     found = []
-    for number in wanted:
+    for number in sizes_wanted(only):
         bundle = BUNDLES / f"{number}.s2s"
         if not bundle.exists():  # by another process: TensorFlow isn't to take this one's memory meanwhile
             make = f"import export_growth as e; e.exported(e.SIZES[{number - 1}], {str(bundle)!r})"

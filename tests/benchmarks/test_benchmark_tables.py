@@ -235,6 +235,16 @@ def test_the_table_of_loading() -> None:
     assert tables_of(results) == made
 
 
+def test_a_size_that_there_is_not_is_refused() -> None:
+    """By both programs that go by sizes, before anything is exported."""
+    from export_growth import growth
+    from loading import loading_costs
+
+    for program in (growth, loading_costs):
+        with pytest.raises(typer.BadParameter, match="--only: expected sizes from 1 to 4, got 9"):
+            program(only="2,9")
+
+
 def test_the_table_of_8_bits() -> None:
     """Milliseconds, and how many times float32's they are; it has its place."""
     row = {"model": "it", "batch": 8, "beam": 1, "milliseconds": {"float32": 4.0, "int8": 1.0, "int8-weights": 5.0}}
