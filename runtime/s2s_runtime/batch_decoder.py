@@ -234,9 +234,7 @@ class Decoder(AbstractContextManager["Decoder"]):
         del self._jobs[number]  # not before: where that failed, whoever waits must hear of it
 
     def _finish(self, job: _Job) -> None:
-        sources = range(len(job.request))
-        results = [job.ended.get(index) or self._decoding.empty(job.request, index) for index in sources]
-        [result] = self._decoding.rows(job.request, results)
+        [result] = self._decoding.rows(job.request, self._decoding.in_order(job.request, job.ended))
         if result.error is None:
             job.result.set_result(result)
         else:

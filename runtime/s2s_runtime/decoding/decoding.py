@@ -8,7 +8,7 @@ the sources of several requests together, and `stream` watches a search of one.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from threading import Event
@@ -246,6 +246,10 @@ class Decoding:
         """Return the result of a source without tokens."""
         return self.result_builder.empty(request.sources.unknown.get(index))
 
+    def in_order(self, request: Request, found: Mapping[int, Result]) -> list[Result]:
+        """Return the result of each source: what was found for it, and an empty one where it has no tokens."""
+        return [found[index] if index in found else self.empty(request, index) for index in range(len(request))]
+
     def rows(self, request: Request, results: Sequence[Result]) -> list[Result]:
         """Return the result of each of the caller's rows, of those of the sources; parts of a row are joined."""
         sources, rows = request.sources, []
@@ -277,7 +281,7 @@ class Decoding:
         for ended in self._hypotheses(self.batches(request), plan):
             index = int(ended.batch.indices[ended.sentence])
             found[index] = self.result(request, index, ended)
-        return [found[index] if index in found else self.empty(request, index) for index in range(len(request))]
+        return self.in_order(request, found)
 
     def _hypotheses(self, batches: Sequence[Batch], plan: SearchPlan) -> Iterator[SentenceHypotheses]:
         workers = self._workers

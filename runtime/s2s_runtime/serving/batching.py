@@ -176,8 +176,8 @@ class _Lane:
             found[index] = result = decoding.result(request, index, ended)
             if is_plain:
                 give(parts[index], result)  # which isn't to wait for the others
-        in_order = [found[index] if index in found else decoding.empty(request, index) for index in range(len(request))]
-        for part, result in zip(parts, decoding.rows(request, in_order), strict=True):
+        rows = decoding.rows(request, decoding.in_order(request, found))
+        for part, result in zip(parts, rows, strict=True):
             give(part, result)
 
 
