@@ -7,7 +7,7 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from measuring.asked_process import HERE, PeerError
 from measuring.cases import CASES, Case
-from measuring.measure import HERE, PeerError, Worker, measure
+from measuring.measure import Worker, measure
 from peers.interface import BUNDLE_FOLDER, Problem
 from report.machines import keep, machine_table
 from report.markdown import README, RESULTS, has_place
@@ -97,7 +98,7 @@ def _prefixed(update: Callable[[str], None], name: str) -> Callable[[str], None]
     return lambda words: update(f"{name}: {words}")
 
 
-def known_names(option: str, text: str, known: dict[str, Any]) -> list[str]:
+def known_names(option: str, text: str, known: Collection[str]) -> list[str]:
     """Return the names that an option gives, separated by commas.
 
     Raises:
@@ -113,7 +114,7 @@ def known_names(option: str, text: str, known: dict[str, Any]) -> list[str]:
 def _narrow(case: Case, peers: str | None, batch_size: str | None) -> Case:
     """Return the case with some of its peers and batch sizes; ours is always there, as ratios are taken to it."""
     if peers is not None:
-        known = {peer: None for each in CASES.values() for peer in each.peers}
+        known = {peer: None for each in CASES.values() for peer in each.peers}  # in their order
         wanted = {"ours", *known_names("--peers", peers, known)}
         case = replace(case, peers=tuple(peer for peer in case.peers if peer in wanted))
     if batch_size is not None:

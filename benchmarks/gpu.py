@@ -15,8 +15,8 @@ from typing import Annotated
 
 import typer
 from compare import Plan, compare_case, known_names
+from measuring.asked_process import PeerError
 from measuring.cases import DEVICES, device_cases
-from measuring.measure import PeerError
 from report.markdown import RESULTS
 from report.peer_tables import gpu_tables
 from report.targets import publish

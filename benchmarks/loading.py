@@ -13,21 +13,20 @@ import json
 import os
 import subprocess
 import sys
-import time
-from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
 from export_growth import SIZES
+from measuring.in_process import circumstances, fastest
 from measuring.quiet import Usage, foreign_cores
 from report.markdown import RESULTS
 from report.own_tables import loading_tables
 from report.targets import publish
 
 from s2s_runtime.bench.axes import numbers
-from s2s_runtime.bench.machine import cpu_name
 from s2s_runtime.console.app import one_line_errors
 
 BUNDLES = Path(__file__).parents[1] / ".cache" / "loading"
@@ -52,12 +51,9 @@ def measured(bundle: Path, low_memory: bool, rounds: int) -> dict[str, Any]:
     times: dict[str, float] = {}
     for batch, beam in CASES:
         sources = random.integers(3, 90, size=(batch, SOURCE))
-        seconds = []
-        for _ in range(rounds + 1):
-            start = time.perf_counter()
-            model.generate(sources, max_length=TOKENS, beam_size=beam)
-            seconds.append(time.perf_counter() - start)
-        times[f"{batch}/{beam}"] = 1000 * min(seconds[1:])
+        call = partial(model.generate, sources, max_length=TOKENS, beam_size=beam)
+        call()
+        times[f"{batch}/{beam}"] = 1000 * fastest(call, rounds)
     return {"peaks": peaks, "milliseconds": times, "foreign": foreign_cores(began, Usage.read(os.getpid()))}
 
 
@@ -89,12 +85,7 @@ def loading_costs(
             ways[way] = json.loads(done.stdout.splitlines()[-1])
         weights = (bundle / "weights.bin").stat().st_size
         found.append({"words": SIZES[number - 1].in_words(), "weights": weights, "ways": ways})
-    results = {
-        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "cpu": cpu_name(),
-        "cores": os.cpu_count(),
-        "loadings": found,
-    }
+    results = {**circumstances(), "loadings": found}
     publish(results, RESULTS / "loading.json", loading_tables(results), renew_readme=tables)
 
 

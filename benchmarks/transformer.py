@@ -9,10 +9,8 @@ that neither saw, from text to text, in turn, with all cores.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -20,12 +18,13 @@ from typing import Annotated, Any, Final
 import typer
 from beside_transformer.measured import DECODERS, rates, started, times
 from beside_transformer.training import BENCHMARKS, ROOT, TRAINING_FILE, train_both
+from compare import known_names
 from measuring.environments import python_of
+from measuring.in_process import circumstances
 from report.markdown import README, RESULTS, write_tables
 from report.transformer_tables import transformer_tables
 from rich.console import Console
 
-from s2s_runtime.bench.machine import cpu_name
 from s2s_runtime.evaluation import read_references
 
 COMPARED_WORDS: Final = 500
@@ -46,9 +45,7 @@ def compare(
     tables: Annotated[bool, typer.Option(help="Renew the tables of README.md.")] = True,
 ) -> None:
     """Train, convert, score and time; each step takes up what the steps before it left."""
-    steps = only.split(",")
-    if unknown := [name for name in steps if name not in STEPS]:
-        raise typer.BadParameter(f"--only: expected any of {', '.join(STEPS)}; got {', '.join(unknown)}")
+    steps = known_names("--only", only, STEPS)
     if "convert" not in steps and not RESULT.exists():
         raise typer.BadParameter(f"--only: expected convert among the steps, as {RESULT} isn't there yet; got {only}")
     folder.mkdir(parents=True, exist_ok=True)
@@ -83,7 +80,7 @@ def compare(
 
 def _keep(results: dict[str, Any]) -> None:
     """Write what was found so far."""
-    results["date"] = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    results |= circumstances()
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
@@ -116,7 +113,6 @@ def converted(folder: Path, python: Path) -> dict[str, Any]:
     sizes = {"recurrent": summary, "transformer": {"parameters": conversion["parameters"], "epochs": facts["epochs"]}}
     return {
         "beside_transformer": True,
-        "machine": {"cpu": cpu_name(), "cores": os.cpu_count()},
         "versions": {"torch": conversion["torch"]},
         "compared": conversion["compared"],
         "models": {

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from beside_transformer.training import BENCHMARKS
+from measuring.asked_process import AskedProcess
+
 from s2s_runtime.error_rates import error_rates
 
 BATCHES: Final = (1, 32, 256)
@@ -28,7 +27,7 @@ SETTLE_SECONDS: Final = 0.25  # until the threads of the decoder before have sto
 VISIT_SECONDS: Final = 0.25
 
 
-class Worker:
+class Worker(AskedProcess):
     """A decoder in its own process.
 
     Args:
@@ -38,41 +37,19 @@ class Worker:
         cores: that it may use.
 
     Raises:
-        RuntimeError: the process ended; its log beside the models says why.
+        PeerError: the process ended; its log beside the models says why.
     """
 
     def __init__(self, name: str, folder: Path, python: Path, cores: int) -> None:
         kind, model = DECODERS[name]
-        self._log = folder / f"{name.replace(' ', '-')}.log"
         interpreter = sys.executable if kind == "ours" else str(python)
         command = [interpreter, "-m", "beside_transformer.worker", kind, str(folder.resolve() / model), str(cores)]
-        with self._log.open("wb") as errors:
-            self._process = subprocess.Popen(
-                command, cwd=BENCHMARKS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True
-            )
-        self.about = self._answer()
+        super().__init__(name, command, folder / f"{name.replace(' ', '-')}.log", {})
+        self.about = self.answer()
 
-    def ask(self, words: Sequence[str], batch: int, beam: int, repeats: int) -> dict[str, Any]:
+    def decode(self, words: Sequence[str], batch: int, beam: int, repeats: int) -> dict[str, Any]:
         """Let it decode words, and return seconds, texts, and how it used threads."""
-        if self._process.stdin is not None:
-            with suppress(BrokenPipeError):  # it has ended: there is no answer either
-                self._process.stdin.write(
-                    json.dumps({"words": list(words), "batch": batch, "beam": beam, "repeats": repeats}) + "\n"
-                )
-                self._process.stdin.flush()
-        return self._answer()
-
-    def _answer(self) -> dict[str, Any]:
-        line = self._process.stdout.readline() if self._process.stdout is not None else ""
-        if not line:
-            last = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
-            raise RuntimeError(f"{self._log}: the decoder ended without an answer: {' '.join(last)}")
-        found: dict[str, Any] = json.loads(line)
-        return found
-
-    def close(self) -> None:
-        """End the process."""
-        self._process.communicate()
+        return self.ask(words=list(words), batch=batch, beam=beam, repeats=repeats)
 
 
 @contextmanager
@@ -95,7 +72,7 @@ def rates(
     for name, worker in workers.items():
         for beam in BEAMS:
             progress(f"{name}, beam {beam}: error rates")
-            texts = worker.ask(words, 256, beam, 1)["texts"]
+            texts = worker.decode(words, 256, beam, 1)["texts"]
             errors = error_rates([text.split() for text in texts], right)
             wrong = {"WER": 100 * errors.sequence_error_rate, "PER": 100 * errors.token_error_rate}
             found.append({"decoder": name, "beam": beam, "words": len(words), **wrong})
@@ -115,9 +92,9 @@ def times(
             progress(f"round {turn + 1}: batch {batch}, beam {beam}")
             for name in names[turn % len(names) :] + names[: turn % len(names)]:
                 time.sleep(SETTLE_SECONDS)
-                first = workers[name].ask(words, batch, beam, 1)["seconds"][0]
+                first = workers[name].decode(words, batch, beam, 1)["seconds"][0]
                 repeats = max(1, min(20, round(VISIT_SECONDS / first)))
-                answer = workers[name].ask(words, batch, beam, repeats)
+                answer = workers[name].decode(words, batch, beam, repeats)
                 visit = {"seconds": statistics.median(answer["seconds"]), "threads": answer["threads"]}
                 found.append({"decoder": name, "batch": batch, "beam": beam, "words": len(words), **visit})
     return found

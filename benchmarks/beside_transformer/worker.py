@@ -15,6 +15,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from measuring.asked_process import Answers
+
 MOST_PHONES: Final = 32  # those of the longest word, and a few more
 
 
@@ -113,16 +115,12 @@ def answer(decoder: Decoder, request: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Answer requests until stdin ends."""
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # whatever a framework prints goes to stderr
+    answers = Answers()
     makers: dict[str, Callable[[Path, int], Ours | CTranslate2]] = {"ours": Ours, "ctranslate2": CTranslate2}
     decoder = makers[sys.argv[1]](Path(sys.argv[2]), int(sys.argv[3]))
-    about: dict[str, object] = {"versions": {name: version(name) for name in decoder.packages}}
-    answers.write(json.dumps(about) + "\n")
-    answers.flush()
+    answers.give({"versions": {name: version(name) for name in decoder.packages}})
     for line in sys.stdin:
-        answers.write(json.dumps(answer(decoder, json.loads(line))) + "\n")
-        answers.flush()
+        answers.give(answer(decoder, json.loads(line)))
 
 
 if __name__ == "__main__":

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
 import statistics
-import subprocess
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from measuring.asked_process import AskedProcess, PeerError
 from measuring.cases import Cell
 from measuring.environments import PEERS, python_of
 from measuring.quiet import Usage, foreign_cores, wait_until_quiet
-
-HERE = Path(__file__).resolve().parents[1]
 
 # Long enough for the threads of the peer before to stop waiting actively (OpenMP does so for 0.2 s).
 SETTLE_SECONDS = 0.3
@@ -25,54 +20,18 @@ SLOW_SECONDS = 1.0  # a peer slower than this is called once per visit, on few v
 SLOW_ROUNDS = 5
 
 
-class PeerError(RuntimeError):
-    """A peer ended or gave other tokens than the reference."""
-
-
-class Worker:
+class Worker(AskedProcess):
     """A peer in its own process, see `peers/worker.py`.
 
     Args:
         name: module in `peers/`, a variant after a colon.
         log: file that gets what the peer's framework writes.
         cores: how many the process may use; None = all.
-
-    Raises:
-        PeerError: the process ended; the log says why.
     """
 
     def __init__(self, name: str, log: Path, cores: int | None = None) -> None:
-        self.name = name
-        self.log = log
-        with log.open("wb") as errors:
-            self._process = subprocess.Popen(
-                [str(python_of(PEERS[name])), "-m", "peers.worker", name, *([] if cores is None else [str(cores)])],
-                cwd=HERE,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2", "JAX_PLATFORMS": "cpu"} | _gpus(name),
-            )
-
-    def ask(self, **request: object) -> dict[str, Any]:
-        """Send a request, wait for the answer."""
-        if self._process.stdin is None or self._process.stdout is None:
-            raise PeerError(f"{self.name}: has no pipes")
-        with suppress(BrokenPipeError):  # it has ended: there is no answer either
-            self._process.stdin.write(json.dumps(request) + "\n")
-            self._process.stdin.flush()
-        answer = self._process.stdout.readline()
-        if not answer:
-            last = self.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
-            raise PeerError(f"{self.name}: ended without an answer: {' '.join(last)}")
-        found: dict[str, Any] = json.loads(answer)
-        return found
-
-    @property
-    def pid(self) -> int:
-        """Number of the process."""
-        return self._process.pid
+        command = [str(python_of(PEERS[name])), "-m", "peers.worker", name, *([] if cores is None else [str(cores)])]
+        super().__init__(name, command, log, {"TF_CPP_MIN_LOG_LEVEL": "2", "JAX_PLATFORMS": "cpu"} | _gpus(name))
 
     def decode(self, cell: Cell, repeats: int) -> tuple[list[float], int]:
         """Seconds of each of `repeats` calls, and how many sentences differ from the reference.
@@ -99,10 +58,6 @@ class Worker:
         """Whether it is timed there."""
         sizes = self._about["batch_sizes"]
         return (sizes is None or cell.batch in sizes) and (cell.beam == 1 or self._about["beams"])
-
-    def close(self) -> None:
-        """End the process."""
-        self._process.communicate()
 
 
 def _gpus(peer: str) -> dict[str, str]:

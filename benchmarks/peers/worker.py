@@ -18,9 +18,10 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
+from measuring.asked_process import Answers
 
 from peers.interface import (
     SOURCE_SYMBOL,
@@ -41,7 +42,7 @@ Clock = Callable[[], float]
 
 def main() -> None:
     """Answer requests until stdin ends."""
-    answers = _own_stdout()
+    answers = Answers()
     cores = int(sys.argv[2]) if len(sys.argv) > 2 else None
     if cores is not None:  # before anything is imported that counts cores to make threads
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-cores:])
@@ -58,15 +59,7 @@ def main() -> None:
             raise RuntimeError("asked to decode before anything was loaded")
         else:
             answer = _decode(peer, problem, request, clock)
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
-
-
-def _own_stdout() -> IO[str]:
-    """Stdout for answers alone: whatever a framework prints goes to stderr."""
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    return answers
+        answers.give(answer)
 
 
 def _load(peer: Peer, folder: Path, cores: int | None) -> dict[str, Any]:

@@ -120,9 +120,8 @@ def export_tables(results: dict[str, Any]) -> dict[str, str]:
                 f"{_megabytes(added)} ({added / weights:.1f} times)",
             ]
         )
-    others = [export["foreign"] for export in results["exports"] if export["foreign"] is not None]
-    used = f"; other programs used up to {max(others):.2f} cores" if others else ""
-    return {"export": f"{table(head, rows)}\n\n{results['date']}; {_machine(results)}{used}."}
+    about = f"{results['date']}; {_machine(results)}{_most_others(results['exports'])}."
+    return {"export": f"{table(head, rows)}\n\n{about}"}
 
 
 def loading_tables(results: dict[str, Any]) -> dict[str, str]:
@@ -135,9 +134,9 @@ def loading_tables(results: dict[str, Any]) -> dict[str, str]:
             name = row["words"] + ("" if way == "as it is" else f", `{way}`")
             peaks = [f"{peak / row['weights']:.2f}" for peak in found["peaks"].values()]
             rows.append([name, *peaks, *map(figure, found["milliseconds"].values())])
-    others = [way["foreign"] for row in results["loadings"] for way in row["ways"].values()]
-    used = f"; other programs used up to {max(others):.2f} cores" if None not in others else ""
-    return {"loading": f"{table(head, rows)}\n\n{results['date']}; {_machine(results)}{used}."}
+    measured = [way for row in results["loadings"] for way in row["ways"].values()]
+    about = f"{results['date']}; {_machine(results)}{_most_others(measured)}."
+    return {"loading": f"{table(head, rows)}\n\n{about}"}
 
 
 def eight_bits_tables(results: dict[str, Any]) -> dict[str, str]:
@@ -173,3 +172,9 @@ def _machine(results: dict[str, Any]) -> str:
 def _others(results: dict[str, Any]) -> str:
     """Say how many cores other programs used, where that is known."""
     return "" if results["foreign"] is None else f"; other programs used {results['foreign']:.2f} cores"
+
+
+def _most_others(measured: list[dict[str, Any]]) -> str:
+    """Say how many cores other programs used at most, where that is known."""
+    used = [each["foreign"] for each in measured if each["foreign"] is not None]
+    return f"; other programs used up to {max(used):.2f} cores" if used else ""

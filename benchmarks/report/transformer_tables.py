@@ -9,6 +9,7 @@ from report.markdown import figure, spread, table
 TITLES: Final = {"recurrent": "recurrent, s2s_runtime", "transformer": "Transformer, CTranslate2"}
 KINDS: Final = ("float32", "int8")
 SEARCHES: Final = {1: "greedy", 5: "beam 5"}
+BATCHES: Final = (1, 32, 256)
 
 
 def transformer_tables(results: dict[str, Any]) -> dict[str, str]:
@@ -46,7 +47,7 @@ def _times(results: dict[str, Any]) -> str:
         for model, title in TITLES.items():
             for kind in KINDS:
                 rate = _rate(results, f"{model} {kind}", beam)
-                cells = [_throughput(results, f"{model} {kind}", batch, beam) for batch in (1, 32, 256)]
+                cells = [_throughput(results, f"{model} {kind}", batch, beam) for batch in BATCHES]
                 rows.append([f"{title}, {kind}, {search}", *rate, _latency(results, f"{model} {kind}", beam), *cells])
     head = ["", "WER %", "PER %", "ms a word, batch 1", "words/s, batch 1", "batch 32", "batch 256"]
     return table(head, rows)
@@ -76,7 +77,7 @@ def _ratios(results: dict[str, Any]) -> str:
     for beam, search in SEARCHES.items():
         for kind in KINDS:
             cells = []
-            for batch in (1, 32, 256):
+            for batch in BATCHES:
                 pairs = [_visits(results, f"{model} {kind}", batch, beam) for model in ("transformer", "recurrent")]
                 both = zip(*pairs, strict=True)
                 cells.append(spread([theirs["seconds"] / ours["seconds"] for theirs, ours in both]))
@@ -85,7 +86,7 @@ def _ratios(results: dict[str, Any]) -> str:
 
 
 def _setting(results: dict[str, Any]) -> str:
-    machine, compared = results["machine"], results["compared"]
+    compared = results["compared"]
     words = next((each["words"] for each in results.get("rates", [])), 0)
     timed = next((each["words"] for each in results.get("times", [])), 0)
     rounds = len(_visits(results, "recurrent float32", 1, 1))
@@ -93,7 +94,7 @@ def _setting(results: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in results["versions"].items())
     same, ties = f"{compared['words']} words", f"{compared['near_ties']} near ties"
     said = [
-        f"{results['date']}; {machine['cpu']}, {machine['cores']} cores; {versions}.",
+        f"{results['date']}; {results['cpu']}, {results['cores']} cores; {versions}.",
         f"Error rates on {words:,} held-out words; times of {timed} of them, {rounds} rounds, medians and in brackets",
         f"the middle half. On {same} CTranslate2 gave PyTorch's tokens, greedy, and PyTorch's scores, beam 5 ({ties}).",
         f"It was given the fastest of: {'; '.join(threads)}.",

@@ -9,7 +9,7 @@ import s2s_runtime
 from s2s_runtime.console.start import COMMANDS as ALL
 from s2s_runtime.console.start import run
 
-COMMANDS: Final = [name for name in ALL if name not in ("train", "export")]  # those of this package
+COMMANDS: Final = [name for name, module in ALL.items() if module.startswith(f"{s2s_runtime.__name__}.")]
 
 
 def main() -> None:

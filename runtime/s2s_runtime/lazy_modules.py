@@ -36,10 +36,11 @@ class LazyModule:
 
 def logger_of(name: str) -> logging.Logger:
     """Return the logger of a module; the package's are silent unless the application listens."""
-    package = import_module("logging").getLogger(__package__)  # here: it takes as long to import as twenty of our own
+    loggers = import_module("logging")  # here: it takes as long to import as twenty of our own
+    package = loggers.getLogger(__package__)
     if not package.handlers:
-        package.addHandler(import_module("logging").NullHandler())
-    logger: logging.Logger = import_module("logging").getLogger(name)
+        package.addHandler(loggers.NullHandler())
+    logger: logging.Logger = loggers.getLogger(name)
     return logger
 
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import typer
 from compare import Plan, compare, missing_files
+from measuring.asked_process import PeerError
 from measuring.cases import CASES, DEVICES, Cell, device_cases
 from measuring.environments import PEERS, REQUIREMENTS
-from measuring.measure import PeerError, Worker, _gpus
+from measuring.measure import Worker, _gpus
 from peers.interface import Ids, Problem, UnavailableError
 from peers.worker import _load, _once, joined, wrong_rows
 

@@ -32,7 +32,8 @@ def results() -> dict[str, Any]:
     return {
         "beside_transformer": True,
         "date": "today",
-        "machine": {"cpu": "a CPU", "cores": 2},
+        "cpu": "a CPU",
+        "cores": 2,
         "versions": {"ctranslate2": "1.0"},
         "compared": {"words": 500, "near_ties": 1},
         "models": {

@@ -12,24 +12,12 @@ import typer
 from pseudo_terminal import Place, seen
 
 import s2s_runtime
-
-APPS = {
-    "decode": "s2s_runtime.commands.decode",
-    "bench": "s2s_runtime.commands.bench",
-    "evaluate": "s2s_runtime.commands.evaluate",
-    "calibrate": "s2s_runtime.calibrating.command",
-    "tune": "s2s_runtime.tuning.command",
-    "plot": "s2s_runtime.commands.plot",
-    "inspect": "s2s_runtime.commands.inspect",
-    "serve": "s2s_runtime.commands.serve",
-    "train": "s2s_training.commands.train",
-    "export": "s2s_export.commands.export",
-}
+from s2s_runtime.console.start import COMMANDS
 
 
 def commands(name: str) -> dict[str, list[str]]:
     """What is typed for each command and sub-command, with the names of its options."""
-    top = typer.main.get_command(importlib.import_module(APPS[name]).app)
+    top = typer.main.get_command(importlib.import_module(COMMANDS[name]).app)
     nested = {f"s2s-{name} {called}": each for called, each in getattr(top, "commands", {}).items()}
     return {
         typed: [option for each in command.params for option in (*each.opts, *each.secondary_opts) if option[0] == "-"]
@@ -37,7 +25,7 @@ def commands(name: str) -> dict[str, list[str]]:
     }
 
 
-@pytest.mark.parametrize("name", APPS)
+@pytest.mark.parametrize("name", COMMANDS)
 @pytest.mark.parametrize("place", [Place(80), Place(120, term="dumb"), Place(60, no_color=True)], ids=str)
 def test_help_shows_names_whole(name: str, place: Place) -> None:
     """Every option's name stands in the help as it is typed, however narrow the terminal; nothing is cut."""
@@ -54,7 +42,7 @@ def test_help_shows_names_whole(name: str, place: Place) -> None:
         assert not [line for line in terminal.lines if re.search(r"[\w,] ?\.\.\.$", line) and "RUN" not in line]
 
 
-@pytest.mark.parametrize("name", APPS)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_version_and_the_short_help(name: str) -> None:
     """`--version` is the command's name and its package's version; `-h` is `--help`; completion can be installed."""
     place = Place(80, 600)
@@ -65,7 +53,7 @@ def test_version_and_the_short_help(name: str) -> None:
     assert "--install-completion" in short.text
 
 
-@pytest.mark.parametrize("name", APPS)
+@pytest.mark.parametrize("name", COMMANDS)
 def test_a_wrong_option_is_one_line(name: str) -> None:
     """It is named, with what was perhaps meant, and what lists them all; exit 2."""
     terminal = seen(f"s2s-{name} --verbos", Place(200))

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from s2s_runtime.bundle.manifest import Manifest
 from s2s_runtime.errors import InputError
-from s2s_runtime.inputs.given_rows import rows_in
 from s2s_runtime.options.types import UnknownPolicy
 from s2s_runtime.vocabulary.factors import FactoredVocabulary, Units
 from s2s_runtime.vocabulary.vocabulary import Vocabulary
@@ -24,16 +23,14 @@ def factored(vocabulary: Vocabulary | None) -> FactoredVocabulary:
     return cast("FactoredVocabulary", vocabulary)
 
 
-def given_columns(inputs: Any, manifest: Manifest) -> tuple[Any, tuple[str, ...]]:
-    """Return inputs, listed where they are no mapping, and the names of the sources that they are expected to have.
+def expected_names(given: Any, manifest: Manifest) -> tuple[str, ...]:
+    """Return the names of the sources that a mapping, or rows that are listed, are expected to have.
 
     Factors are among these where the caller gives them as ids; else they stand in the texts.
     """
-    given = inputs if isinstance(inputs, Mapping) else rows_in(inputs)
     first = given if isinstance(given, Mapping) else given[0] if len(given) else None
-    if isinstance(first, Mapping) and not first.keys().isdisjoint(manifest.factor_names):
-        return given, manifest.source.names
-    return given, manifest.given_names
+    has_factors = isinstance(first, Mapping) and not first.keys().isdisjoint(manifest.factor_names)
+    return manifest.source.names if has_factors else manifest.given_names
 
 
 def read_text(vocabulary: Vocabulary | None, text: str, policy: UnknownPolicy | None) -> ReadUnits:

@@ -132,14 +132,12 @@ def read_sources(
         UnknownSymbolError: a text holds a symbol that the vocabulary doesn't.
     """
     readers = RowReader.of(manifest, LengthLimit()) if readers is None else readers
-    names, has_factors = manifest.source.names, bool(manifest.factor_names)
-    if has_factors:
-        inputs, names = factored_rows.given_columns(inputs, manifest)
+    names, columns = _columns(inputs, manifest)
+    if len(names) < len(readers):  # texts say the rest
         readers = [reader for reader, name in zip(readers, manifest.source.names, strict=True) if name in names]
-    columns = _columns(inputs, names)
     for reader, column in zip(readers, columns, strict=True):
         reader.check_rank(column)
-    whole = readers[0].read_whole(columns[0]) if len(readers) == 1 and not has_factors else None
+    whole = readers[0].read_whole(columns[0]) if len(readers) == 1 and not manifest.factor_names else None
     if whole is not None:
         return Sources(whole, {}, [()] * len(whole), [None] * len(whole))
     sources = Sources([], {}, [], [])
@@ -192,15 +190,16 @@ def _add(sources: Sources, read: ReadRow) -> None:
         sources.joints.append(joint if number else None)
 
 
-def _columns(inputs: Inputs, names: Sequence[str]) -> list[Any]:
-    """Return the rows of each input, equally many."""
+def _columns(inputs: Inputs, manifest: Manifest) -> tuple[Sequence[str], list[Any]]:
+    """Return the names of the inputs that are given, and the rows of each, equally many."""
     given: Any = inputs if isinstance(inputs, Mapping) else rows_in(inputs)
+    names = factored_rows.expected_names(given, manifest) if manifest.factor_names else manifest.source.names
     if isinstance(given, np.ndarray) and len(names) == 1:
-        return [given]
+        return names, [given]
     if not isinstance(given, Mapping):
         rows = [] if {*map(type, given)} <= _ROWS else [row for row in given if isinstance(row, Mapping)]
         if len(names) == 1 and not rows:
-            return [given]
+            return names, [given]
         if len(rows) < len(given):
             raise InputError(
                 f"inputs: this bundle's model reads {_quoted(names)}; expected a mapping from names to lists, such as "
@@ -215,7 +214,7 @@ def _columns(inputs: Inputs, names: Sequence[str]) -> list[Any]:
     if len(set(counts)) > 1:
         given_counts = ", ".join(f"{count} of {name!r}" for name, count in zip(names, counts, strict=True))
         raise InputError(f"inputs: expected as many rows for each name, got {given_counts}")
-    return columns
+    return names, columns
 
 
 def _check_names(given: Mapping[str, object], names: Sequence[str]) -> None:

@@ -41,7 +41,8 @@ def open_session(graph: bytes, settings: SessionSettings, name: str, weights: Ma
     weights = weights or {}
     ort = import_onnxruntime()
     _check_available(ort.get_available_providers(), settings)
-    if b"MatMulNBits" in graph:  # it would multiply by unpacked weights of 8 bits in another way, with other rounding
+    if settings.low_memory and b"MatMulNBits" in graph:
+        # It would multiply by unpacked weights of 8 bits in another way, with other rounding.
         settings = replace(settings, low_memory=False)
     first, *others = _attempts(settings, ort.get_available_providers())
     placed_graph = placed(graph, weights, name)
