@@ -93,6 +93,15 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
+def counted(number: int, noun: str, form: str = "") -> str:
+    """Return a number of things in words, written in a form of Python's, such as ",".
+
+    >>> counted(1, "row"), counted(3000, "row", ",")
+    ('1 row', '3,000 rows')
+    """
+    return f"{number:{form}} {noun}{'' if number == 1 else 's'}"
+
+
 def shown(value: object, limit: int = 100) -> str:
     """Return a value as a message shows it: its `repr`, on one line and not endless, or its type where it has none."""
     try:

@@ -10,7 +10,7 @@ from s2s_export.options import ExportOptions
 from s2s_export.understand.flat_steps import FlatSteps
 from s2s_export.understand.given_vocabularies import usual_padding
 from s2s_runtime.bundle.manifest_file import TargetSpec
-from s2s_runtime.spelling import option, option_by_name
+from s2s_runtime.spelling import counted, option, option_by_name
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
 from s2s_training.splitting.splitter import SplitModel
 
@@ -123,14 +123,10 @@ def _ask_for_feed(split: SplitModel, size: int) -> None:
         else f"{option_by_name('feed', {name: joined})} or the like for features of its own output of the step before, "
     )
     raise ExportError(
-        f"the decoder reads {_features(width)} a step from its input {name!r} and gives {size}: the model doesn't show "
-        f"what is fed there once it is trained. Give {own}{option_by_name('feed', {name: 'known'})} for values that "
-        f"are known in advance (calendar, prices), or {option_by_name('feed', {name: 'zeros'})}"
+        f"the decoder reads {counted(width, 'feature')} a step from its input {name!r} and gives {size}: the model "
+        f"doesn't show what is fed there once it is trained. Give {own}{option_by_name('feed', {name: 'known'})} for "
+        f"values that are known in advance (calendar, prices), or {option_by_name('feed', {name: 'zeros'})}"
     )
-
-
-def _features(count: int) -> str:
-    return f"{count} feature" if count == 1 else f"{count} features"
 
 
 def _target_padding(split: SplitModel, vocabulary: Vocabulary | None) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from itertools import groupby, pairwise
+from itertools import groupby, pairwise, zip_longest
 from typing import Any
 
 import numpy as np
@@ -40,14 +40,13 @@ def ctc_checks(
     few = for_runtime(sources[:_FEW], facts)
     single = [runtime.generate(_one(few, i))[0] for i in range(min(_ALONE, len(sources)))]
     searched = runtime.generate(few, beam_size=BEAM_SIZE, num_hypotheses=2)
-    searched_too = [*searched, *[None] * (len(found) - len(searched))]
     losses = [
         [
             abs(hypothesis.score + _loss(row, hypothesis.ids, facts)) / len(row)
             for result in filter(None, results)
             for hypothesis in result.hypotheses
         ]
-        for row, *results in zip(expected, found, searched_too, strict=True)
+        for row, *results in zip_longest(expected, found, searched)
     ]
     return [
         Check.of_numbers("log-probabilities of frames, against Keras", gaps, of_rows),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from s2s_runtime.bundle.specs import SourceSpec, TargetSpec, TensorSpec
+from s2s_runtime.spelling import counted
 from s2s_runtime.vocabulary.vocabulary import Vocabulary
 
 
@@ -38,5 +39,4 @@ def summary_of(
 
 def _counted(size: int, is_value: bool, vocabulary: Vocabulary | None) -> str:
     """Return a size with its unit: the vocabulary's, where there is one."""
-    unit = ("feature" if is_value else "id") if vocabulary is None else vocabulary.unit_name
-    return f"{size} {unit}" if size == 1 else f"{size} {unit}s"
+    return counted(size, ("feature" if is_value else "id") if vocabulary is None else vocabulary.unit_name)

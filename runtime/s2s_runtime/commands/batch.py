@@ -11,6 +11,7 @@ from s2s_runtime.commands.command_options import Given, takes
 from s2s_runtime.console.app import command, make_app, typer
 from s2s_runtime.options import DecodingOptions
 from s2s_runtime.ray.options import DECODING, BatchOptions
+from s2s_runtime.spelling import counted
 
 if TYPE_CHECKING:
     from s2s_runtime.ray.batch import BatchReport
@@ -51,7 +52,7 @@ def batch(given: Given) -> None:
         typer.echo(json.dumps(report.to_dict()))
         return
     typer.echo(in_words(report))
-    typer.echo(f"{_counted(report.files, 'file')} in {settings.output}")
+    typer.echo(f"{counted(report.files, 'file', ',')} in {settings.output}")
 
 
 def in_words(report: BatchReport) -> str:
@@ -59,11 +60,7 @@ def in_words(report: BatchReport) -> str:
     rate = f"; {report.seconds:.1f} s, {report.rows / report.seconds:,.0f}/s" if report.rows else ""
     there = f", {report.skipped:,} were there" if report.skipped else ""
     unread = f", {report.errors:,} of them couldn't be read" if report.errors else ""
-    return f"{_counted(report.rows, 'row')} decoded{unread}{there}{rate}"
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+    return f"{counted(report.rows, 'row', ',')} decoded{unread}{there}{rate}"
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, Self
 from s2s_runtime.errors import InputError, VocabularyError
 from s2s_runtime.files.json_fields import Fields
 from s2s_runtime.options.types import UnknownPolicy
-from s2s_runtime.spelling import shown
+from s2s_runtime.spelling import counted, shown
 from s2s_runtime.vocabulary.given import check_policy, check_text
 from s2s_runtime.vocabulary.vocabulary import Vocabulary
 
@@ -144,10 +144,9 @@ class FactoredVocabulary(Vocabulary):
         for place, token in enumerate(text.split()):
             word, *factors = token.split(self.separator)
             if len(factors) != len(self.factors) or not word or "" in factors:
-                count = "1 factor" if len(self.factors) == 1 else f"{len(self.factors)} factors"
                 raise InputError(
-                    f"expected {count} behind each word ({self.form}), got {shown(token)} as word {place + 1} of "
-                    f"{shown(text)}"
+                    f"expected {counted(len(self.factors), 'factor')} behind each word ({self.form}), "
+                    f"got {shown(token)} as word {place + 1} of {shown(text)}"
                 )
             yield word, tuple(factors)
 

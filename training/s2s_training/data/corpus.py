@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple, get_args
 
 from s2s_runtime.files.atomic_write import replacing
+from s2s_runtime.spelling import counted
 from s2s_runtime.vocabulary.vocabulary_file import Vocabulary
 from s2s_training.config.data import DataConfig, Normalization, Split
 from s2s_training.errors import DataError
@@ -140,7 +141,7 @@ def _too_few(examples: Sequence[Example], empty: Sequence[Part], split: Split, k
         )
     if split == "hash" and len(sources) < len(examples):
         shown = ", ".join([*(repr(source) for source in sources[:3]), *(["..."] if sources[3:] else [])])
-        different = f"{len(sources):,} different source{'' if len(sources) == 1 else 's'}"
+        different = counted(len(sources), "different source", ",")
         return (
             f"{count} hold only {different} ({shown}): a source stands on one side only, which leaves {none}; give "
             f"more of them, or split 'last'"

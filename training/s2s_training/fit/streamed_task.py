@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable
 from functools import cached_property
 
+from s2s_runtime.spelling import counted
 from s2s_runtime.vocabulary.vocabulary_file import VocabularyFile
 from s2s_training.config.training import TrainingConfig
 from s2s_training.data.arrays import Layout
@@ -41,7 +42,7 @@ class StreamedTextTask(TextTask):
         stages("counting lengths")
         train, valid = (self._texts.batches(part, self.layout, config.fit) for part in ("train", "valid"))
         self._pairs, self._valid = train, valid
-        blocks = "1 block" if train.blocks == 1 else f"{train.blocks} blocks"
+        blocks = counted(train.blocks, "block")
         logger.info("%d pairs to train on, in %s; %d for validation", train.pairs, blocks, valid.pairs)
 
     def _validation_examples(self, most: int | None) -> list[Example]:
